@@ -126,6 +126,12 @@ impl App {
         self
     }
 
+    /// Limits the private memory of each worker, in bytes: beyond it an allocation fails and the worker aborts. Default: none.
+    pub fn worker_memory(mut self, bytes: u64) -> App {
+        self.settings.worker_bytes_max = Some(bytes);
+        self
+    }
+
     /// Sets the deadline of pool and stream routes that have none of their own. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;

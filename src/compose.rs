@@ -101,7 +101,9 @@ impl Composed {
             route,
         });
         self.endpoints.push(endpoint.clone());
-        self.router.insert(&pattern, &methods, endpoint, place).map_err(|conflict| Error::internal(conflict.to_string()))
+        self.router
+            .insert(&pattern, &methods, endpoint, place)
+            .map_err(|conflict| Error::internal(conflict.to_string()))
     }
 
     /// Makes the state of a worker, in the worker.
@@ -122,7 +124,9 @@ fn check_packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static
     }
     let found: BTreeSet<_> = routes.iter().map(|(package, _)| *package).filter(|name| *name != BY_HAND).collect();
     if let Some(missing) = included.difference(&found).next() {
-        return Err(Error::internal(format!("`App::include(\"{missing}\")`: no attribute of that package wrote a route")));
+        return Err(Error::internal(format!(
+            "`App::include(\"{missing}\")`: no attribute of that package wrote a route"
+        )));
     }
     if found.len() < 2 || found == *included {
         return Ok(());
@@ -165,7 +169,10 @@ fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[Wo
 fn checked_pages(pages: Vec<(Option<StatusCode>, ErrorPage)>) -> Result<Vec<(StatusCode, ErrorPage)>> {
     let is_error = |status: &StatusCode| status.is_client_error() || status.is_server_error();
     let refused = || Error::internal("`App::error_page` takes an error status, from 400 to 599");
-    pages.into_iter().map(|(status, page)| status.filter(is_error).map(|status| (status, page)).ok_or_else(refused)).collect()
+    pages
+        .into_iter()
+        .map(|(status, page)| status.filter(is_error).map(|status| (status, page)).ok_or_else(refused))
+        .collect()
 }
 
 /// A number that a worker and its server agree on only if they were built from the same routes.

@@ -4,7 +4,7 @@
 //! handler runs where its kind says. Every failure on the way becomes an error page in `outcome.rs`.
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use pixie_core::{BodyUse, BoxFuture, Error, Found, Handler, Request, Response, abort};
 use tokio::time::timeout;
 

@@ -52,7 +52,9 @@ async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> 
 }
 
 fn too_large(bytes_max: usize) -> Error {
-    abort(413).with_place(None).with_detail(format!("the body is longer than the {bytes_max} bytes that are accepted here"))
+    abort(413)
+        .with_place(None)
+        .with_detail(format!("the body is longer than the {bytes_max} bytes that are accepted here"))
 }
 
 /// The error of a body that broke off: too slow is 408, anything else is the client's 400.

@@ -35,6 +35,7 @@ impl PoolSlot {
             deadline: Some(settings.deadline),
             queue_timeout: settings.queue_timeout,
             args: settings.worker_args.clone(),
+            memory: settings.worker_bytes_max,
             table_hash,
             ..pixie_pool::Config::default()
         };
@@ -119,13 +120,19 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
     use pixie_pool::Error as Pool;
     let report = format!("{label}: {error}");
     let refused = match error {
-        Pool::QueueFull { retry_after } => return outcome::overloaded("too many requests wait: try again later", retry_after),
-        Pool::QueueTimeout { retry_after } => return outcome::overloaded("no worker was free in time: try again later", retry_after),
-        Pool::Unavailable { retry_after } => return outcome::overloaded("the workers are being restarted: try again later", retry_after),
+        Pool::QueueFull { retry_after } => {
+            return outcome::overloaded("too many requests wait: try again later", retry_after);
+        }
+        Pool::QueueTimeout { retry_after } => {
+            return outcome::overloaded("no worker was free in time: try again later", retry_after);
+        }
+        Pool::Unavailable { retry_after } => {
+            return outcome::overloaded("the workers are being restarted: try again later", retry_after);
+        }
         Pool::Panicked { message, location } => return panics::error(message, location),
         Pool::Stopping => return outcome::stopping(),
         Pool::Deadline => abort(504),
-        Pool::Died(_) | Pool::Protocol(_) => abort(502),
+        Pool::Died(_) | Pool::Protocol => abort(502),
         Pool::Body(_) => abort(400).with_header(header::CONNECTION, HeaderValue::from_static("close")),
         _ => abort(500),
     };

@@ -15,6 +15,7 @@ mod registry;
 mod run;
 mod service;
 mod settings;
+mod testing;
 mod urls;
 mod wire;
 mod worker;
@@ -26,12 +27,13 @@ pub use pixie_server::Shutdown;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+pub use testing::{TestClient, TestRequest, TestResponse};
 pub use urls::Urls;
 
 /// What the attributes' code refers to; not for use by hand.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::registry::Registered;
+    pub use crate::{registry::Registered, testing::work_if_asked};
     pub use inventory;
     pub use pixie_core::*;
 }

@@ -41,5 +41,10 @@ pub fn proc_env() -> ProcEnv {
         ProcessKind::Main => ProcessType::Main,
         ProcessKind::Worker => ProcessType::Pool,
     };
-    ProcEnv { process_type, pool: identity.pool.map(|name| name.to_string()), worker: identity.number, pid: identity.pid }
+    ProcEnv {
+        process_type,
+        pool: identity.pool.map(|name| name.to_string()),
+        worker: identity.number,
+        pid: identity.pid,
+    }
 }

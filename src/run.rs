@@ -48,7 +48,7 @@ async fn serve(service: AppService, listener: Listener) -> Result<()> {
         let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
     }
     let server = Server::new(Config::default()).until(&app.shutdown);
-    let stopped = server.serve(listener, |connection| service.for_peer(connection.peer())).await.map_err(refused)?;
+    let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");
     }

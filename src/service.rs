@@ -11,8 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use pixie_core::{Body, BoxError, BoxFuture, Error, Peer, Request};
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use http::Method;
+use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abort};
+use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::{
     app::LayerFn,
@@ -116,13 +117,20 @@ where
     S: Clone + Send + Sync + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    BoxCloneSyncService::new(service.map_response(|response| response.map(Body::new)).map_result(
-        |outcome: Result<HttpResponse, S::Error>| {
-            outcome.or_else(|error| {
-                let error: BoxError = error.into();
-                tracing::error!("a layer failed: {error}");
-                Ok(Error::internal(error.to_string()).render_plain())
+    BoxCloneSyncService::new(service_fn(move |request| {
+        let answer = service.clone().oneshot(request);
+        async move {
+            Ok(match answer.await {
+                Ok(response) => response.map(Body::new),
+                Err(error) => layer_failed(&error.into()),
             })
-        },
-    ))
+        }
+    }))
+}
+
+/// Its words are for the log: who the client is and what it reads is not known out here.
+fn layer_failed(error: &BoxError) -> HttpResponse {
+    tracing::error!("a layer failed: {error}");
+    let view = ErrorView { media: Media::Json, method: &Method::GET, path: "", headers: None, development: false };
+    abort(500).render(&view).into_http()
 }

@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     /// Worker processes of the default pool; nothing means one per CPU, 0 runs pool routes on threads.
     pub(crate) workers: Option<usize>,
+    /// Private memory of a worker. No limit by default: what a handler needs is not known here.
+    pub(crate) worker_bytes_max: Option<u64>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
     pub(crate) deadline: Duration,
     /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
@@ -36,6 +38,7 @@ impl Default for Settings {
             host: "localhost".into(),
             port: 8000,
             workers: None,
+            worker_bytes_max: None,
             deadline: Duration::from_secs(15),
             body_bytes_max: 2 * 1024 * 1024,
             threads: 256,

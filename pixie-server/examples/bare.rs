@@ -49,26 +49,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("listening on http://{address}");
     }
     if runtimes == 0 {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         println!("{:?}", runtime.block_on(server.serve(listener, |_| Hello))?);
         return Ok(());
     }
     std::thread::scope(|scope| {
         for _ in 0..runtimes {
             let (server, listener) = (server.clone(), listener.try_clone());
-            scope.spawn(
-                move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    let runtime = Builder::new_current_thread().enable_all().build()?;
-                    println!(
-                        "{:?}",
-                        runtime.block_on(server.serve(listener?, |_| Hello))?
-                    );
-                    Ok(())
-                },
-            );
+            scope.spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                let runtime = Builder::new_current_thread().enable_all().build()?;
+                println!("{:?}", runtime.block_on(server.serve(listener?, |_| Hello))?);
+                Ok(())
+            });
         }
         drop(listener);
     });

@@ -30,13 +30,8 @@ impl Acceptor {
     pub(crate) fn new(listener: Listener) -> Result<Acceptor, Error> {
         let mut sockets = Vec::new();
         for socket in listener.into_sockets() {
-            let address = socket
-                .local_addr()
-                .map_err(|source| Error::Adopt { source })?;
-            sockets.push(
-                TcpListener::from_std(socket)
-                    .map_err(|source| Error::Listen { address, source })?,
-            );
+            let address = socket.local_addr().map_err(|source| Error::Adopt { source })?;
+            sockets.push(TcpListener::from_std(socket).map_err(|source| Error::Listen { address, source })?);
         }
         Ok(Acceptor { sockets, turn: 0 })
     }
@@ -78,8 +73,5 @@ impl Acceptor {
 
 fn is_about_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -55,16 +55,9 @@ enum End {
 }
 
 /// Serves requests until either side ends the connection.
-pub(crate) async fn drive<S: HttpService>(
-    http: Builder,
-    socket: Socket,
-    service: S,
-    watch: Arc<Watch>,
-) {
+pub(crate) async fn drive<S: HttpService>(http: Builder, socket: Socket, service: S, watch: Arc<Watch>) {
     let exchange = Exchange::new(service, watch.clone());
-    let mut http: Http<S> = http
-        .serve_connection(TokioIo::new(socket), exchange)
-        .with_upgrades();
+    let mut http: Http<S> = http.serve_connection(TokioIo::new(socket), exchange).with_upgrades();
     let mut draining = false;
     let end = poll_fn(|cx| {
         watch.driven_by(cx);
@@ -109,8 +102,7 @@ async fn close(end: End, socket: Socket, watch: &Watch) {
             if let Err(error) = &result {
                 tracing::debug!(%error, "connection ended");
             }
-            result.is_err_and(|error| error.is_parse())
-                || matches!(watch.body(), Body::Abandoned | Body::TimedOut)
+            result.is_err_and(|error| error.is_parse()) || matches!(watch.body(), Body::Abandoned | Body::TimedOut)
         }
     };
     if unread {
@@ -121,7 +113,5 @@ async fn close(end: End, socket: Socket, watch: &Watch) {
 /// hyper answers every other refusal itself, but it has no way to be told of this one.
 fn request_timeout() -> String {
     let date = httpdate::fmt_http_date(SystemTime::now());
-    format!(
-        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n"
-    )
+    format!("HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n")
 }

@@ -58,11 +58,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::PortTaken {
-                address,
-                owner,
-                free,
-            } => port_taken(f, *address, owner.as_ref(), *free),
+            Error::PortTaken { address, owner, free } => port_taken(f, *address, owner.as_ref(), *free),
             Error::NotPermitted { address } => write!(
                 f,
                 "port {} needs more rights than this user has; choose one above 1023, for example PIXIE_PORT=8000",
@@ -74,10 +70,7 @@ impl fmt::Display for Error {
                 address.ip()
             ),
             Error::NoSuchHost { host, source } => {
-                write!(
-                    f,
-                    "no address is known for the host `{host}` ({source}); use an IP address or `localhost`"
-                )
+                write!(f, "no address is known for the host `{host}` ({source}); use an IP address or `localhost`")
             }
             Error::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Error::Adopt { source } => write!(
@@ -113,9 +106,7 @@ impl std::error::Error for Error {
             | Error::Listen { source, .. }
             | Error::Adopt { source }
             | Error::Signals { source } => Some(source),
-            Error::PortTaken { .. } | Error::NotPermitted { .. } | Error::NoSuchAddress { .. } => {
-                None
-            }
+            Error::PortTaken { .. } | Error::NotPermitted { .. } | Error::NoSuchAddress { .. } => None,
         }
     }
 }

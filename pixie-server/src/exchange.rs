@@ -30,10 +30,7 @@ pub(crate) struct Exchange<S> {
 
 impl<S> Exchange<S> {
     pub(crate) fn new(service: S, watch: Arc<Watch>) -> Exchange<S> {
-        Exchange {
-            service: Arc::new(Mutex::new(service)),
-            watch,
-        }
+        Exchange { service: Arc::new(Mutex::new(service)), watch }
     }
 }
 
@@ -52,21 +49,11 @@ where
         // Nearly every service is always ready. One that is not is asked again, with a real waker, by the future.
         let mut service = lock(&self.service);
         let step = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Step::Running {
-                future: service.call(request),
-            },
-            Poll::Ready(Err(error)) => Step::Failed {
-                error: Some(error.into()),
-            },
-            Poll::Pending => Step::Waiting {
-                service: self.service.clone(),
-                request: Some(request),
-            },
+            Poll::Ready(Ok(())) => Step::Running { future: service.call(request) },
+            Poll::Ready(Err(error)) => Step::Failed { error: Some(error.into()) },
+            Poll::Pending => Step::Waiting { service: self.service.clone(), request: Some(request) },
         };
-        ResponseFuture {
-            step,
-            watch: Some(self.watch.clone()),
-        }
+        ResponseFuture { step, watch: Some(self.watch.clone()) }
     }
 }
 
@@ -103,40 +90,27 @@ where
                 StepProjection::Waiting { service, request } => {
                     let mut service = lock(service);
                     ready!(service.poll_ready(cx)).map_err(Into::into)?;
-                    let request = request
-                        .take()
-                        .expect("a future is not polled after its end");
-                    Step::Running {
-                        future: service.call(request),
-                    }
+                    let request = request.take().expect("a future is not polled after its end");
+                    Step::Running { future: service.call(request) }
                 }
                 StepProjection::Running { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let watch = this
-                        .watch
-                        .as_ref()
-                        .expect("a future is not polled after its end");
+                    let watch = this.watch.as_ref().expect("a future is not polled after its end");
                     if watch.body() == Body::Ended {
                         return Poll::Ready(Ok(seal(response, this.watch)));
                     }
                     // The body was left unread. hyper learns it when it polls for reading, drains the body or gives
                     // the connection up, and then writes the right `Connection` header: so it goes first.
                     cx.waker().wake_by_ref();
-                    this.step.set(Step::Answered {
-                        response: Some(response),
-                    });
+                    this.step.set(Step::Answered { response: Some(response) });
                     return Poll::Pending;
                 }
                 StepProjection::Answered { response } => {
-                    let response = response
-                        .take()
-                        .expect("a future is not polled after its end");
+                    let response = response.take().expect("a future is not polled after its end");
                     return Poll::Ready(Ok(seal(response, this.watch)));
                 }
                 StepProjection::Failed { error } => {
-                    return Poll::Ready(Err(error
-                        .take()
-                        .expect("a future is not polled after its end")));
+                    return Poll::Ready(Err(error.take().expect("a future is not polled after its end")));
                 }
             };
             this.step.set(next);
@@ -147,9 +121,7 @@ where
 fn seal<B>(mut response: Response<B>, watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
     let watch = watch.take().expect("a future is not polled after its end");
     if watch.stage() != Stage::Serving || watch.body() == Body::TimedOut {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| ResponseBody::new(body, watch))
 }

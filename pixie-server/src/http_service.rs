@@ -11,12 +11,8 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A tower service from requests to responses that can be moved to another thread.
 pub trait HttpService:
-    Service<
-        Request<RequestBody>,
-        Response = Response<Self::Body>,
-        Error: Into<BoxError>,
-        Future: Send + 'static,
-    > + Send
+    Service<Request<RequestBody>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
+    + Send
     + 'static
 {
     /// The body of its responses.

@@ -35,21 +35,13 @@ impl Listener {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> = (bare, port)
             .to_socket_addrs()
-            .map_err(|source| Error::NoSuchHost {
-                host: host.to_owned(),
-                source,
-            })?
+            .map_err(|source| Error::NoSuchHost { host: host.to_owned(), source })?
             .collect();
         let Some(&address) = addresses.first() else {
             let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            return Err(Error::NoSuchHost {
-                host: host.to_owned(),
-                source,
-            });
+            return Err(Error::NoSuchHost { host: host.to_owned(), source });
         };
-        Ok(Listener {
-            sockets: vec![bind(address).map_err(|source| refused(address, source))?],
-        })
+        Ok(Listener { sockets: vec![bind(address).map_err(|source| refused(address, source))?] })
     }
 
     /// Takes over the sockets that the parent process passed on (`LISTEN_FDS`, as systemd does), if there are any.
@@ -59,9 +51,7 @@ impl Listener {
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(passed.len());
         for index in 0..passed.len() {
-            let socket = passed
-                .take_tcp_listener(index)
-                .map_err(|source| Error::Adopt { source })?;
+            let socket = passed.take_tcp_listener(index).map_err(|source| Error::Adopt { source })?;
             sockets.extend(socket);
         }
         for socket in &sockets {
@@ -72,18 +62,13 @@ impl Listener {
 
     /// The addresses that are listened on, with the real port where 0 was asked for.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.sockets
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok())
-            .collect()
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
     /// Makes a second handle to the same sockets, to serve them from another runtime at the same time.
     pub fn try_clone(&self) -> Result<Listener, Error> {
         let sockets: io::Result<_> = self.sockets.iter().map(TcpListener::try_clone).collect();
-        Ok(Listener {
-            sockets: sockets.map_err(|source| Error::Adopt { source })?,
-        })
+        Ok(Listener { sockets: sockets.map_err(|source| Error::Adopt { source })? })
     }
 
     pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
@@ -98,21 +83,14 @@ fn bind_localhost(port: u16) -> Result<Listener, Error> {
         attempt += 1;
         let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let first = bind(v4).map_err(|source| refused(v4, source))?;
-        let chosen = first
-            .local_addr()
-            .map_err(|source| refused(v4, source))?
-            .port();
+        let chosen = first.local_addr().map_err(|source| refused(v4, source))?.port();
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, chosen));
         match bind(v6) {
             Ok(second) => {
-                return Ok(Listener {
-                    sockets: vec![first, second],
-                });
+                return Ok(Listener { sockets: vec![first, second] });
             }
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                return Ok(Listener {
-                    sockets: vec![first],
-                });
+                return Ok(Listener { sockets: vec![first] });
             }
             Err(_) if port == 0 && attempt < PORT_ATTEMPTS => {}
             Err(error) => return Err(refused(v6, error)),
@@ -121,11 +99,7 @@ fn bind_localhost(port: u16) -> Result<Listener, Error> {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if cfg!(unix) {
         // Lets a restarted server bind while old connections are in TIME_WAIT. On Windows the same option would let a
         // stranger take the port over.
@@ -143,11 +117,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn refused(address: SocketAddr, source: io::Error) -> Error {
     match source.kind() {
-        io::ErrorKind::AddrInUse => Error::PortTaken {
-            address,
-            owner: PortOwner::find(address.port()),
-            free: next_free(address),
-        },
+        io::ErrorKind::AddrInUse => {
+            Error::PortTaken { address, owner: PortOwner::find(address.port()), free: next_free(address) }
+        }
         io::ErrorKind::PermissionDenied => Error::NotPermitted { address },
         io::ErrorKind::AddrNotAvailable => Error::NoSuchAddress { address },
         _ => Error::Listen { address, source },
@@ -161,10 +133,7 @@ fn next_free(taken: SocketAddr) -> Option<u16> {
 
 fn check_listens(socket: &TcpListener) -> io::Result<()> {
     if SockRef::from(socket).peer_addr().is_ok() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is a connection and does not listen",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a connection and does not listen"));
     }
     socket.set_nonblocking(true)
 }

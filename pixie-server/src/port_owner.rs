@@ -20,22 +20,15 @@ impl PortOwner {
             .iter()
             .filter_map(|table| fs::read_to_string(table).ok())
             .flat_map(|table| {
-                listening_inodes(&table, port)
-                    .map(|inode| format!("socket:[{inode}]"))
-                    .collect::<Vec<_>>()
+                listening_inodes(&table, port).map(|inode| format!("socket:[{inode}]")).collect::<Vec<_>>()
             })
             .collect();
         let processes = fs::read_dir("/proc").ok()?.flatten();
-        processes
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .find_map(|pid| {
-                let process = Path::new("/proc").join(u32::to_string(&pid));
-                let name = || fs::read_to_string(process.join("comm")).ok();
-                holds(&process, &sockets).then(name)?.map(|name| PortOwner {
-                    name: name.trim_end().to_owned(),
-                    pid,
-                })
-            })
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(|pid| {
+            let process = Path::new("/proc").join(u32::to_string(&pid));
+            let name = || fs::read_to_string(process.join("comm")).ok();
+            holds(&process, &sockets).then(name)?.map(|name| PortOwner { name: name.trim_end().to_owned(), pid })
+        })
     }
 }
 

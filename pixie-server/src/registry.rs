@@ -52,25 +52,14 @@ struct Limits {
 
 impl Registry {
     pub(crate) fn new(config: &Config) -> Registry {
-        let rows = Rows {
-            stage: Stage::Serving,
-            rows: Vec::new(),
-        };
-        Registry {
-            rows: Mutex::new(rows),
-            first_came: Notify::new(),
-            limits: Limits::new(config),
-        }
+        let rows = Rows { stage: Stage::Serving, rows: Vec::new() };
+        Registry { rows: Mutex::new(rows), first_came: Notify::new(), limits: Limits::new(config) }
     }
 
     pub(crate) fn admit(&self) -> Arc<Watch> {
         let mut all = self.lock();
         let watch = Arc::new(Watch::new(all.stage));
-        all.rows.push(Row {
-            seen: watch.snapshot(),
-            watch: watch.clone(),
-            still: 0,
-        });
+        all.rows.push(Row { seen: watch.snapshot(), watch: watch.clone(), still: 0 });
         if all.rows.len() == 1 {
             self.first_came.notify_one();
         }
@@ -128,17 +117,8 @@ impl Row {
 
 impl Limits {
     fn new(config: &Config) -> Limits {
-        let Config {
-            header_timeout,
-            body_timeout,
-            write_timeout,
-            idle_timeout,
-            ..
-        } = *config;
-        let shortest = header_timeout
-            .min(body_timeout)
-            .min(write_timeout)
-            .min(idle_timeout);
+        let Config { header_timeout, body_timeout, write_timeout, idle_timeout, .. } = *config;
+        let shortest = header_timeout.min(body_timeout).min(write_timeout).min(idle_timeout);
         let sweep = (shortest / 4).clamp(SWEEP_FASTEST, SWEEP_SLOWEST);
         let sweeps = |timeout: Duration| {
             let count = timeout.as_nanos().div_ceil(sweep.as_nanos());

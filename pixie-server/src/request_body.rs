@@ -44,10 +44,7 @@ impl RequestBody {
         } else if watch.body() != Body::Ended {
             watch.body_becomes(Body::Ended);
         }
-        RequestBody {
-            incoming,
-            watch: (!ended).then(|| watch.clone()),
-        }
+        RequestBody { incoming, watch: (!ended).then(|| watch.clone()) }
     }
 
     fn end(&mut self, end: Body) {
@@ -72,11 +69,7 @@ impl RequestBody {
     fn moved(&mut self) {
         if http_body::Body::is_end_stream(&self.incoming) {
             self.end(Body::Ended);
-        } else if let Some(watch) = self
-            .watch
-            .as_ref()
-            .filter(|watch| watch.body() != Body::Open)
-        {
+        } else if let Some(watch) = self.watch.as_ref().filter(|watch| watch.body() != Body::Open) {
             watch.body_becomes(Body::Open);
         }
     }
@@ -86,10 +79,7 @@ impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.watch.is_none() {
             return Poll::Ready(None);
         }
@@ -115,11 +105,7 @@ impl http_body::Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.watch.is_none() {
-            SizeHint::with_exact(0)
-        } else {
-            http_body::Body::size_hint(&self.incoming)
-        }
+        if self.watch.is_none() { SizeHint::with_exact(0) } else { http_body::Body::size_hint(&self.incoming) }
     }
 }
 
@@ -131,8 +117,7 @@ impl Drop for RequestBody {
 
 impl From<hyper::Error> for BodyError {
     fn from(error: hyper::Error) -> BodyError {
-        let cause =
-            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+        let cause = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
             Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => BodyError::Malformed,
             _ => BodyError::ClientGone,

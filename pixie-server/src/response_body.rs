@@ -30,10 +30,7 @@ struct Done(Arc<Watch>);
 
 impl<B> ResponseBody<B> {
     pub(crate) fn new(body: B, watch: Arc<Watch>) -> ResponseBody<B> {
-        ResponseBody {
-            body,
-            _done: Done(watch),
-        }
+        ResponseBody { body, _done: Done(watch) }
     }
 }
 
@@ -41,10 +38,7 @@ impl<B: Body> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         self.project().body.poll_frame(cx)
     }
 

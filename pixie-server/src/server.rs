@@ -51,18 +51,12 @@ pub struct Stopped {
 impl Server {
     /// Returns a server that runs until its future is dropped.
     pub fn new(config: Config) -> Server {
-        Server {
-            config,
-            shutdown: Shutdown::new(),
-        }
+        Server { config, shutdown: Shutdown::new() }
     }
 
     /// Returns the server with a handle that stops it.
     pub fn until(self, shutdown: &Shutdown) -> Server {
-        Server {
-            shutdown: shutdown.clone(),
-            ..self
-        }
+        Server { shutdown: shutdown.clone(), ..self }
     }
 
     /// Serves every connection with a service of its own, and returns after an orderly shutdown.
@@ -76,12 +70,7 @@ impl Server {
     {
         let mut acceptor = Acceptor::new(listener)?;
         let connections = Connections::new(&self.config);
-        match race(
-            self.shutdown.wait(),
-            connections.accept_all(&mut acceptor, &mut make),
-        )
-        .await
-        {
+        match race(self.shutdown.wait(), connections.accept_all(&mut acceptor, &mut make)).await {
             First::Left(()) => {}
             First::Right(never) => match never {},
         }
@@ -97,11 +86,7 @@ impl Server {
     where
         S: HttpService + Clone,
     {
-        self.serve(listener, move |&connection| WithConnection {
-            service: service.clone(),
-            connection,
-        })
-        .await
+        self.serve(listener, move |&connection| WithConnection { service: service.clone(), connection }).await
     }
 }
 
@@ -116,8 +101,7 @@ struct Connections {
 
 impl Connections {
     fn new(config: &Config) -> Connections {
-        let places_max = u32::try_from(config.connections_max.clamp(1, Semaphore::MAX_PERMITS))
-            .unwrap_or(u32::MAX);
+        let places_max = u32::try_from(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let registry = Arc::new(Registry::new(config));
         let swept = registry.clone();
         let mut http = Builder::new();
@@ -157,13 +141,8 @@ impl Connections {
         }
     }
 
-    fn start<M, S>(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: OwnedSemaphorePermit,
-        make: &mut M,
-    ) where
+    fn start<M, S>(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, make: &mut M)
+    where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {

@@ -24,9 +24,7 @@ pub struct Shutdown {
 impl Shutdown {
     /// Returns a handle on which nothing has been asked yet.
     pub fn new() -> Shutdown {
-        Shutdown {
-            wish: Arc::new(watch::Sender::new(Wish::Serve)),
-        }
+        Shutdown { wish: Arc::new(watch::Sender::new(Wish::Serve)) }
     }
 
     /// Asks for an orderly stop: running requests are finished within the grace.

@@ -15,10 +15,7 @@ pub(crate) fn listen(shutdown: Shutdown) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::new() })?;
     let run = move || obey(&runtime, signals, &shutdown);
-    thread::Builder::new()
-        .name("pixie-signals".to_owned())
-        .spawn(run)
-        .map(drop)
+    thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
 }
 
 fn obey(runtime: &Runtime, mut signals: Signals, shutdown: &Shutdown) {
@@ -42,10 +39,7 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) {
@@ -63,10 +57,7 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Signals> {
         use tokio::signal::windows::{ctrl_c, ctrl_close};
-        Ok(Signals {
-            interrupt: ctrl_c()?,
-            terminate: ctrl_close()?,
-        })
+        Ok(Signals { interrupt: ctrl_c()?, terminate: ctrl_close()? })
     }
 
     async fn next(&mut self) {

@@ -64,20 +64,8 @@ pub(crate) enum Verdict {
     Body,
 }
 
-const PHASES: [Phase; 5] = [
-    Phase::Idle,
-    Phase::Head,
-    Phase::Handling,
-    Phase::Over,
-    Phase::Gone,
-];
-const BODIES: [Body; 5] = [
-    Body::Ended,
-    Body::Open,
-    Body::Awaited,
-    Body::TimedOut,
-    Body::Abandoned,
-];
+const PHASES: [Phase; 5] = [Phase::Idle, Phase::Head, Phase::Handling, Phase::Over, Phase::Gone];
+const BODIES: [Body; 5] = [Body::Ended, Body::Open, Body::Awaited, Body::TimedOut, Body::Abandoned];
 const STAGES: [Stage; 4] = [Stage::Serving, Stage::Closing, Stage::Draining, Stage::Cut];
 
 /// The low bits of the word hold the phase, the others count changes.
@@ -124,11 +112,7 @@ impl Watch {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            word: self.word.load(Relaxed),
-            body: self.body(),
-            write_blocked: self.write_blocked.load(Relaxed),
-        }
+        Snapshot { word: self.word.load(Relaxed), body: self.body(), write_blocked: self.write_blocked.load(Relaxed) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -146,8 +130,7 @@ impl Watch {
     /// Says what the connection does now. Only its own task calls this, so a load and a store are enough.
     pub(crate) fn enter(&self, phase: Phase) {
         let changes = self.word.load(Relaxed) & !(CHANGE - 1);
-        self.word
-            .store(changes.wrapping_add(CHANGE) | phase as u32, Relaxed);
+        self.word.store(changes.wrapping_add(CHANGE) | phase as u32, Relaxed);
     }
 
     /// Bytes have come; between requests they are the beginning of a head.
@@ -171,14 +154,8 @@ impl Watch {
 
     /// The handler waits for the body; the clock runs until it stops waiting.
     pub(crate) fn body_awaited(&self, cx: &Context<'_>) {
-        let mut task = self
-            .body_task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !task
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
+        let mut task = self.body_task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
         }
         drop(task);
@@ -202,8 +179,7 @@ impl Watch {
         if verdict == Verdict::Body {
             return self.time_body_out();
         }
-        self.verdict
-            .store(u64::from(seen.word) << 8 | (verdict as u64 + 1), Relaxed);
+        self.verdict.store(u64::from(seen.word) << 8 | (verdict as u64 + 1), Relaxed);
         self.wake();
     }
 
@@ -222,16 +198,8 @@ impl Watch {
 
     fn time_body_out(&self) {
         let (from, to) = (Body::Awaited as u8, Body::TimedOut as u8);
-        if self
-            .body
-            .compare_exchange(from, to, Relaxed, Relaxed)
-            .is_ok()
-        {
-            let task = self
-                .body_task
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+        if self.body.compare_exchange(from, to, Relaxed, Relaxed).is_ok() {
+            let task = self.body_task.lock().unwrap_or_else(PoisonError::into_inner).take();
             task.into_iter().for_each(Waker::wake);
         }
     }
