@@ -3,11 +3,14 @@ use std::{convert::Infallible, sync::Arc};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use pixie_core::{Body, ErrorView, Found, Handler, Media, Pattern, Place, Request, Response, Route, Router, abort, header};
+use pixie_core::{
+    Body, ErrorView, Found, Handler, Media, Pattern, Place, Request, Response, Route, Router, abort, header,
+};
 
 fn routes() -> Result<Router<Route>, Box<dyn std::error::Error>> {
     let mut router = Router::new();
-    let greet = |request: &mut Request| Ok::<_, pixie_core::Error>(format!("Hello {}", request.param::<String>("name")?));
+    let greet =
+        |request: &mut Request| Ok::<_, pixie_core::Error>(format!("Hello {}", request.param::<String>("name")?));
     for route in [Route::get("/").sync(|_| "Hello"), Route::get("/hello/<name>").sync(greet)] {
         let (pattern, methods, place) = (Pattern::parse(route.path())?, route.methods().to_vec(), route.place());
         router.insert(&pattern, &methods, route, Place { name: "core_on_hyper", ..place })?;

@@ -2,13 +2,7 @@
 //!
 //! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
-use std::{
-    hint::black_box,
-    io::Write,
-    process,
-    thread::sleep,
-    time::Duration,
-};
+use std::{hint::black_box, io::Write, process, thread::sleep, time::Duration};
 
 use pixie_web::{App, Query, Result, get};
 use rustix::process::{Signal, getpid, kill_process};
