@@ -32,18 +32,12 @@ pub struct Args {
 impl Args {
     /// Reads the options, or nothing when the user asked for help.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut parsed = Self {
-            rounds: 5,
-            seconds: 3,
-            only: Vec::new(),
-        };
+        let mut parsed = Self { rounds: 5, seconds: 3, only: Vec::new() };
         while let Some(option) = args.next() {
             if option == "--help" || option == "-h" {
                 return Ok(None);
             }
-            let value = args
-                .next()
-                .ok_or_else(|| format!("read {option}: a value is missing"))?;
+            let value = args.next().ok_or_else(|| format!("read {option}: a value is missing"))?;
             match option.as_str() {
                 "--rounds" => parsed.rounds = number(&option, &value)?,
                 "--seconds" => parsed.seconds = number(&option, &value)?,
@@ -69,11 +63,7 @@ impl Args {
     }
 
     fn wants(&self, name: &str, is_of_this_sort: impl Fn(&String) -> bool) -> bool {
-        let mut named = self
-            .only
-            .iter()
-            .filter(|name| is_of_this_sort(name))
-            .peekable();
+        let mut named = self.only.iter().filter(|name| is_of_this_sort(name)).peekable();
         named.peek().is_none() || named.any(|only| only == name)
     }
 }
@@ -87,10 +77,7 @@ fn number(option: &str, value: &str) -> Result<u32> {
 }
 
 fn name(value: String) -> Result<String> {
-    let mut known = CASES
-        .iter()
-        .map(|case| case.name)
-        .chain(PEERS.iter().map(|peer| peer.name));
+    let mut known = CASES.iter().map(|case| case.name).chain(PEERS.iter().map(|peer| peer.name));
     if known.any(|name| name == value) {
         return Ok(value);
     }

@@ -51,31 +51,11 @@ pub const BASELINES: [&str; 2] = ["hyper", "axum"];
 
 /// Every server, in the order of measuring.
 pub const PEERS: [Peer; 5] = [
-    Peer {
-        name: "pixie",
-        program: "peer-pixie",
-        environment: &[],
-    },
-    Peer {
-        name: "hyper",
-        program: "peer-hyper",
-        environment: &[],
-    },
-    Peer {
-        name: "hyper-untimed",
-        program: "peer-hyper",
-        environment: &[("HEADER_TIMER", "off")],
-    },
-    Peer {
-        name: "axum",
-        program: "peer-axum",
-        environment: &[],
-    },
-    Peer {
-        name: "actix",
-        program: "peer-actix",
-        environment: &[],
-    },
+    Peer { name: "pixie", program: "peer-pixie", environment: &[] },
+    Peer { name: "hyper", program: "peer-hyper", environment: &[] },
+    Peer { name: "hyper-untimed", program: "peer-hyper", environment: &[("HEADER_TIMER", "off")] },
+    Peer { name: "axum", program: "peer-axum", environment: &[] },
+    Peer { name: "actix", program: "peer-actix", environment: &[] },
 ];
 
 /// Every case, in the order of measuring.
@@ -133,39 +113,16 @@ pub const CASES: [Case; 5] = [
     },
 ];
 
-const INLINE: [(&str, &str); 4] = [
-    ("pixie", "pixie"),
-    ("hyper", "hyper, header timer on"),
-    ("axum", "axum"),
-    ("actix", "actix-web"),
-];
+const INLINE: [(&str, &str); 4] =
+    [("pixie", "pixie"), ("hyper", "hyper, header timer on"), ("axum", "axum"), ("actix", "actix-web")];
 
-const ELSEWHERE: [(&str, &str); 3] = [
-    ("pixie", "pixie, another process"),
-    ("axum", "axum, spawn_blocking"),
-    ("actix", "actix-web, web::block"),
-];
+const ELSEWHERE: [(&str, &str); 3] =
+    [("pixie", "pixie, another process"), ("axum", "axum, spawn_blocking"), ("actix", "actix-web, web::block")];
 
 /// Every target, in the order of reporting.
 pub const TARGETS: [Target; 4] = [
-    Target {
-        case: "text",
-        baseline: "hyper",
-        at_least: 0.97,
-    },
-    Target {
-        case: "text",
-        baseline: "axum",
-        at_least: 1.05,
-    },
-    Target {
-        case: "pool-64",
-        baseline: "axum",
-        at_least: 1.0,
-    },
-    Target {
-        case: "pool-1",
-        baseline: "axum",
-        at_least: 1.0,
-    },
+    Target { case: "text", baseline: "hyper", at_least: 0.97 },
+    Target { case: "text", baseline: "axum", at_least: 1.05 },
+    Target { case: "pool-64", baseline: "axum", at_least: 1.0 },
+    Target { case: "pool-1", baseline: "axum", at_least: 1.0 },
 ];

@@ -51,14 +51,10 @@ fn run(args: &Args) -> Result<()> {
     wrk::check_installed()?;
     let programs = build()?;
     let wanted = PEERS.iter().filter(|peer| is_wanted(peer, args));
-    let servers = wanted
-        .map(|peer| Server::start(peer, &programs))
-        .collect::<Result<Vec<_>>>()?;
+    let servers = wanted.map(|peer| Server::start(peer, &programs)).collect::<Result<Vec<_>>>()?;
     servers.iter().try_for_each(Server::check_extra_routes)?;
     let rows = rounds::measure(&servers, args)?;
-    let Args {
-        rounds, seconds, ..
-    } = args;
+    let Args { rounds, seconds, .. } = args;
     let processors = thread::available_parallelism()?;
     println!("{processors} processors shared with wrk, {rounds} rounds of {seconds} s, medians\n");
     print!("{}", Report { rows: &rows });
@@ -68,12 +64,8 @@ fn run(args: &Args) -> Result<()> {
 /// Builds every server next to this program, with the same features, and returns the folder.
 fn build() -> Result<PathBuf> {
     let program = env::current_exe()?;
-    let programs = program
-        .parent()
-        .ok_or("find the folder of this program: it has none")?;
-    let target = programs
-        .parent()
-        .ok_or("find the target folder: there is none")?;
+    let programs = program.parent().ok_or("find the folder of this program: it has none")?;
+    let target = programs.parent().ok_or("find the target folder: there is none")?;
     let mut command = process::cargo();
     command.args(["build", "--release", "--bins", "--manifest-path"]);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
@@ -88,8 +80,6 @@ fn build() -> Result<PathBuf> {
 fn is_wanted(peer: &Peer, args: &Args) -> bool {
     let is_built = WITH_PIXIE || peer.name != "pixie";
     let takes_part = |case: &Case| case.entries.iter().any(|(name, _)| *name == peer.name);
-    let is_measured = CASES
-        .iter()
-        .any(|case| args.wants_case(case) && takes_part(case));
+    let is_measured = CASES.iter().any(|case| args.wants_case(case) && takes_part(case));
     is_built && is_measured && args.wants_peer(peer)
 }

@@ -30,8 +30,7 @@ pub struct Message {
 /// Returns the loopback address with the port that `PORT` names.
 pub fn address() -> io::Result<SocketAddr> {
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
-    let port =
-        port.ok_or_else(|| io::Error::other("read the port to serve: set PORT to a number"))?;
+    let port = port.ok_or_else(|| io::Error::other("read the port to serve: set PORT to a number"))?;
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 

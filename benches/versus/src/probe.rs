@@ -36,10 +36,7 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.take(BYTES_MAX).read_to_string(&mut text)?;
     Ok(Answer { text })
@@ -48,14 +45,10 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Answer> {
 impl Answer {
     /// Checks status, content type, length and body.
     pub fn check(&self, expected: Expected) -> Result<()> {
-        let (head, body) = self
-            .text
-            .split_once("\r\n\r\n")
-            .ok_or("the answer has no end of head")?;
+        let (head, body) = self.text.split_once("\r\n\r\n").ok_or("the answer has no end of head")?;
         let length = body.len().to_string();
         let is_right = head.starts_with("HTTP/1.1 200 ")
-            && header(head, "content-type")
-                .is_some_and(|value| value.starts_with(expected.content_type))
+            && header(head, "content-type").is_some_and(|value| value.starts_with(expected.content_type))
             && header(head, "content-length") == Some(&length)
             && body == expected.body;
         if !is_right {

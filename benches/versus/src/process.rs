@@ -58,9 +58,7 @@ fn read_output(child: &mut Child, deadline: Instant) -> Result<String> {
         let _ = sender.send(text);
     });
     let left = deadline.saturating_duration_since(Instant::now());
-    Ok(receiver
-        .recv_timeout(left)
-        .map_err(|_| "it took too long and was killed")??)
+    Ok(receiver.recv_timeout(left).map_err(|_| "it took too long and was killed")??)
 }
 
 fn wait(child: &mut Child, deadline: Instant) -> Result<ExitStatus> {

@@ -20,38 +20,21 @@ pub struct Report<'a> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        writeln!(
-            f,
-            "| case | server | requests/s | p50 | p99 | × hyper | × axum |"
-        )?;
+        writeln!(f, "| case | server | requests/s | p50 | p99 | × hyper | × axum |")?;
         writeln!(f, "|---|---|--:|--:|--:|--:|--:|")?;
         for row in self.rows {
             self.write_row(row, f)?;
         }
         writeln!(f)?;
-        TARGETS
-            .iter()
-            .try_for_each(|target| self.write_target(target, f))
+        TARGETS.iter().try_for_each(|target| self.write_target(target, f))
     }
 }
 
 impl Report<'_> {
     fn write_row(&self, row: &Row, f: &mut Formatter) -> fmt::Result {
         let case = row.case;
-        write!(
-            f,
-            "| {}, {} connections | {} ",
-            case.title, case.connections, row.label
-        )?;
-        write!(
-            f,
-            "| {} ",
-            median(
-                row,
-                |sample| sample.requests_per_second,
-                |number| format!("{number:.0}")
-            )
-        )?;
+        write!(f, "| {}, {} connections | {} ", case.title, case.connections, row.label)?;
+        write!(f, "| {} ", median(row, |sample| sample.requests_per_second, |number| format!("{number:.0}")))?;
         write!(f, "| {} ", median(row, |sample| sample.p50_us, latency))?;
         write!(f, "| {} ", median(row, |sample| sample.p99_us, latency))?;
         for baseline in BASELINES {
@@ -64,25 +47,15 @@ impl Report<'_> {
     }
 
     fn write_target(&self, target: &Target, f: &mut Formatter) -> fmt::Result {
-        let Target {
-            case,
-            baseline,
-            at_least,
-        } = target;
+        let Target { case, baseline, at_least } = target;
         let ratio = self.ratio(case, "pixie", baseline);
         let verdict = match ratio {
             None => "not measured",
             Some(ratio) if ratio.median >= *at_least => "met",
             Some(_) => "missed",
         };
-        let title = CASES
-            .iter()
-            .find(|known| known.name == *case)
-            .map_or(*case, |case| case.title);
-        write!(
-            f,
-            "- {verdict}: {title} ({case}), pixie at least {at_least:.2} × {baseline}"
-        )?;
+        let title = CASES.iter().find(|known| known.name == *case).map_or(*case, |case| case.title);
+        write!(f, "- {verdict}: {title} ({case}), pixie at least {at_least:.2} × {baseline}")?;
         match ratio {
             Some(Spread { low, median, high }) => {
                 writeln!(f, ": {median:.3} (rounds from {low:.3} to {high:.3})")
@@ -93,17 +66,10 @@ impl Report<'_> {
 
     fn ratio(&self, case: &str, peer: &str, baseline: &str) -> Option<Spread> {
         let samples = |peer| {
-            let row = self
-                .rows
-                .iter()
-                .find(|row| row.case.name == case && row.peer == peer)?;
+            let row = self.rows.iter().find(|row| row.case.name == case && row.peer == peer)?;
             Some(row.samples.iter().map(|sample| sample.requests_per_second))
         };
-        Spread::of(
-            samples(peer)?
-                .zip(samples(baseline)?)
-                .map(|(ours, theirs)| ours / theirs),
-        )
+        Spread::of(samples(peer)?.zip(samples(baseline)?).map(|(ours, theirs)| ours / theirs))
     }
 }
 
@@ -112,11 +78,7 @@ fn median(row: &Row, value: impl Fn(&Sample) -> f64, show: impl Fn(f64) -> Strin
 }
 
 fn latency(us: f64) -> String {
-    if us < 1000.0 {
-        format!("{us:.0} µs")
-    } else {
-        format!("{:.2} ms", us / 1000.0)
-    }
+    if us < 1000.0 { format!("{us:.0} µs") } else { format!("{:.2} ms", us / 1000.0) }
 }
 
 #[cfg(test)]

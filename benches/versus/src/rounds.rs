@@ -41,10 +41,7 @@ pub fn measure(servers: &[Server], args: &Args) -> Result<Vec<Row>> {
         for step in 0..runs.len() {
             let (server, row) = &mut runs[if round % 2 == 1 { step } else { last - step }];
             let sample = load(server, row.case, args.seconds)?;
-            eprintln!(
-                "round {round}: {}, {}: {:.0} requests/s",
-                row.case.name, row.label, sample.requests_per_second
-            );
+            eprintln!("round {round}: {}, {}: {:.0} requests/s", row.case.name, row.label, sample.requests_per_second);
             row.samples.push(sample);
         }
     }
@@ -56,15 +53,7 @@ fn runs<'a>(servers: &'a [Server], args: &Args) -> Vec<(&'a Server, Row)> {
     for case in CASES.iter().filter(|case| args.wants_case(case)) {
         for &(peer, label) in case.entries {
             if let Some(server) = servers.iter().find(|server| server.peer.name == peer) {
-                runs.push((
-                    server,
-                    Row {
-                        case,
-                        peer,
-                        label,
-                        samples: Vec::new(),
-                    },
-                ));
+                runs.push((server, Row { case, peer, label, samples: Vec::new() }));
             }
         }
     }

@@ -49,11 +49,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("start {}: {error}", peer.name))?;
-        let mut server = Self {
-            peer,
-            address,
-            child: Killed(child),
-        };
+        let mut server = Self { peer, address, child: Killed(child) };
         server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -65,23 +61,13 @@ impl Server {
 
     /// Checks that the answer to `case` is the right one, so that only equal work is compared.
     pub fn check(&self, case: &Case) -> Result<()> {
-        self.check_path(
-            case.path,
-            Expected {
-                content_type: case.content_type,
-                body: case.body,
-            },
-        )
+        self.check_path(case.path, Expected { content_type: case.content_type, body: case.body })
     }
 
     /// Checks that the routes which only fill the router are there.
     pub fn check_extra_routes(&self) -> Result<()> {
-        let expected = Expected {
-            content_type: "text/plain",
-            body: HELLO,
-        };
-        (0..EXTRA_ROUTES)
-            .try_for_each(|number| self.check_path(&peer::extra_path(number), expected))
+        let expected = Expected { content_type: "text/plain", body: HELLO };
+        (0..EXTRA_ROUTES).try_for_each(|number| self.check_path(&peer::extra_path(number), expected))
     }
 
     fn check_path(&self, path: &str, expected: Expected) -> Result<()> {

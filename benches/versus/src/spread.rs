@@ -18,11 +18,7 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         let upper = *values.get(values.len() / 2)?;
         let lower = values[(values.len() - 1) / 2];
-        Some(Self {
-            low: values[0],
-            median: (lower + upper) / 2.0,
-            high: values[values.len() - 1],
-        })
+        Some(Self { low: values[0], median: (lower + upper) / 2.0, high: values[values.len() - 1] })
     }
 }
 

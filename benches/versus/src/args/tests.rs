@@ -9,14 +9,8 @@ fn parse(line: &str) -> crate::Result<Option<Args>> {
 
 fn chosen(line: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     let args = parse(line).unwrap().unwrap();
-    let cases = CASES
-        .iter()
-        .filter(|case| args.wants_case(case))
-        .map(|case| case.name);
-    let peers = PEERS
-        .iter()
-        .filter(|peer| args.wants_peer(peer))
-        .map(|peer| peer.name);
+    let cases = CASES.iter().filter(|case| args.wants_case(case)).map(|case| case.name);
+    let peers = PEERS.iter().filter(|peer| args.wants_peer(peer)).map(|peer| peer.name);
     (cases.collect(), peers.collect())
 }
 
@@ -31,10 +25,7 @@ fn only_takes_cases_and_servers() {
     assert_eq!(chosen("--only json").0, ["json"]);
     assert_eq!(chosen("--only json").1.len(), PEERS.len());
     assert_eq!(chosen("--only axum --only hyper").1, ["hyper", "axum"]);
-    assert_eq!(
-        chosen("--only pool-1 --only axum"),
-        (vec!["pool-1"], vec!["axum"])
-    );
+    assert_eq!(chosen("--only pool-1 --only axum"), (vec!["pool-1"], vec!["axum"]));
 }
 
 #[test]
@@ -59,11 +50,7 @@ fn a_wrong_option_is_refused() {
 #[test]
 fn help_names_every_case_and_server() {
     assert!(parse("--help").unwrap().is_none());
-    for name in CASES
-        .iter()
-        .map(|case| case.name)
-        .chain(PEERS.iter().map(|peer| peer.name))
-    {
+    for name in CASES.iter().map(|case| case.name).chain(PEERS.iter().map(|peer| peer.name)) {
         assert!(USAGE.contains(name), "{name}");
     }
 }

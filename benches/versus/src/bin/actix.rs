@@ -12,11 +12,7 @@ use versus::peer::{self, EXTRA_ROUTES, HELLO, Message};
 #[actix_web::main]
 async fn main() -> io::Result<()> {
     peer::leave_with_driver();
-    HttpServer::new(|| App::new().configure(routes))
-        .workers(2)
-        .bind(peer::address()?)?
-        .run()
-        .await
+    HttpServer::new(|| App::new().configure(routes)).workers(2).bind(peer::address()?)?.run().await
 }
 
 fn routes(config: &mut ServiceConfig) {

@@ -35,7 +35,5 @@ async fn user(Path(id): Path<String>) -> String {
 }
 
 async fn block() -> Result<&'static str, StatusCode> {
-    spawn_blocking(|| HELLO)
-        .await
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    spawn_blocking(|| HELLO).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

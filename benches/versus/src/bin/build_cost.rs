@@ -28,11 +28,7 @@ struct App {
 const APPS: [App; 3] = [
     App {
         name: "pixie",
-        dependencies: concat!(
-            "pixie-web = { path = '",
-            env!("CARGO_MANIFEST_DIR"),
-            "/../..' }"
-        ),
+        dependencies: concat!("pixie-web = { path = '", env!("CARGO_MANIFEST_DIR"), "/../..' }"),
         main: PIXIE_MAIN,
     },
     App {
@@ -96,15 +92,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let rounds = env::args()
-        .nth(1)
-        .map_or(Ok(3), |rounds| rounds.parse::<u32>());
+    let rounds = env::args().nth(1).map_or(Ok(3), |rounds| rounds.parse::<u32>());
     let rounds = rounds.map_err(|_| "read the only argument: it is the number of rounds (3)")?;
     let temporary = tempfile::tempdir()?;
-    let apps = APPS
-        .iter()
-        .filter(|app| WITH_PIXIE || app.name != "pixie")
-        .enumerate();
+    let apps = APPS.iter().filter(|app| WITH_PIXIE || app.name != "pixie").enumerate();
     let mut costs = apps
         .map(|(number, app)| prepare(app, temporary.path().join(format!("app{number}"))))
         .collect::<Result<Vec<_>>>()?;
@@ -121,11 +112,7 @@ fn run() -> Result<()> {
 
 /// Writes `app` to `folder`, downloads its crates and counts them.
 fn prepare(app: &App, folder: PathBuf) -> Result<Cost> {
-    let App {
-        name,
-        dependencies,
-        main,
-    } = app;
+    let App { name, dependencies, main } = app;
     // The empty workspace table keeps cargo from looking for one in the folders above.
     let manifest = format!(
         "[workspace]\n[package]\nname = 'app'\nversion = '0.0.0'\nedition = '2024'\n[dependencies]\n{dependencies}\n"
@@ -135,25 +122,11 @@ fn prepare(app: &App, folder: PathBuf) -> Result<Cost> {
     fs::write(folder.join("src/main.rs"), main)?;
     process::run(cargo(&folder).arg("fetch"), LIMIT)?;
     let mut tree = cargo(&folder);
-    tree.args([
-        "tree",
-        "--locked",
-        "--edges=normal,build",
-        "--prefix=none",
-        "--format={p}",
-    ]);
+    tree.args(["tree", "--locked", "--edges=normal,build", "--prefix=none", "--format={p}"]);
     let tree = process::run(&mut tree, LIMIT)?;
     // A crate that was shown before bears a star; the app itself is no crate that one has to build for the framework.
-    let crates: BTreeSet<&str> = tree
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)"))
-        .collect();
-    Ok(Cost {
-        name,
-        folder,
-        crates: crates.len() - 1,
-        seconds: Vec::new(),
-    })
+    let crates: BTreeSet<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    Ok(Cost { name, folder, crates: crates.len() - 1, seconds: Vec::new() })
 }
 
 /// Builds the app in `folder` from nothing and returns how many seconds it took.
@@ -161,12 +134,7 @@ fn build(folder: &Path) -> Result<f64> {
     let target = folder.join("target");
     let start = Instant::now();
     let mut command = cargo(folder);
-    process::run(
-        command
-            .args(["build", "--locked", "--offline"])
-            .env("CARGO_TARGET_DIR", &target),
-        LIMIT,
-    )?;
+    process::run(command.args(["build", "--locked", "--offline"]).env("CARGO_TARGET_DIR", &target), LIMIT)?;
     let seconds = start.elapsed().as_secs_f64();
     fs::remove_dir_all(target)?;
     Ok(seconds)
@@ -191,17 +159,9 @@ fn print(costs: &[Cost]) {
         return println!("pixie was not built, so there is nothing to compare");
     }
     for other in others {
-        let verdict = if pixie.crates <= other.crates {
-            "met"
-        } else {
-            "missed"
-        };
+        let verdict = if pixie.crates <= other.crates { "met" } else { "missed" };
         println!("- {verdict}: at most as many crates as {}", other.name);
-        let ratios = pixie
-            .seconds
-            .iter()
-            .zip(&other.seconds)
-            .map(|(ours, theirs)| ours / theirs);
+        let ratios = pixie.seconds.iter().zip(&other.seconds).map(|(ours, theirs)| ours / theirs);
         if let Some(Spread { low, median, high }) = Spread::of(ratios) {
             let verdict = if median <= 1.0 { "met" } else { "missed" };
             println!(
@@ -213,7 +173,5 @@ fn print(costs: &[Cost]) {
 }
 
 fn time(cost: &Cost) -> String {
-    Spread::of(cost.seconds.iter().copied()).map_or("–".to_owned(), |seconds| {
-        format!("{:.1} s", seconds.median)
-    })
+    Spread::of(cost.seconds.iter().copied()).map_or("–".to_owned(), |seconds| format!("{:.1} s", seconds.median))
 }

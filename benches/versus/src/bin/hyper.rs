@@ -34,8 +34,7 @@ fn http1_builder() -> http1::Builder {
     if env::var("HEADER_TIMER").is_ok_and(|timer| timer == "off") {
         http.header_read_timeout(None);
     } else {
-        http.timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(30));
+        http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
     }
     http
 }
@@ -44,10 +43,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(match request.uri().path() {
         "/" => text(Bytes::from_static(HELLO.as_bytes())),
         "/json" => json(&Message { message: HELLO }),
-        "/extra/0" | "/extra/1" | "/extra/2" | "/extra/3" | "/extra/4" | "/extra/5"
-        | "/extra/6" | "/extra/7" | "/extra/8" | "/extra/9" | "/extra/10" | "/extra/11"
-        | "/extra/12" | "/extra/13" | "/extra/14" | "/extra/15" | "/extra/16" | "/extra/17"
-        | "/extra/18" | "/extra/19" => text(Bytes::from_static(HELLO.as_bytes())),
+        "/extra/0" | "/extra/1" | "/extra/2" | "/extra/3" | "/extra/4" | "/extra/5" | "/extra/6" | "/extra/7"
+        | "/extra/8" | "/extra/9" | "/extra/10" | "/extra/11" | "/extra/12" | "/extra/13" | "/extra/14"
+        | "/extra/15" | "/extra/16" | "/extra/17" | "/extra/18" | "/extra/19" => {
+            text(Bytes::from_static(HELLO.as_bytes()))
+        }
         path => match path.strip_prefix("/users/") {
             Some(id) => text(Bytes::from(id.to_owned())),
             None => status(StatusCode::NOT_FOUND),
@@ -57,10 +57,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 
 fn text(body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -69,9 +66,7 @@ fn json(message: &Message) -> Response<Full<Bytes>> {
         return status(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

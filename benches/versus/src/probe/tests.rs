@@ -2,24 +2,15 @@
 
 use super::{Answer, Expected};
 
-const EXPECTED: Expected = Expected {
-    content_type: "text/plain",
-    body: "4711",
-};
+const EXPECTED: Expected = Expected { content_type: "text/plain", body: "4711" };
 
 fn check(text: &str) -> bool {
-    Answer {
-        text: text.to_owned(),
-    }
-    .check(EXPECTED)
-    .is_ok()
+    Answer { text: text.to_owned() }.check(EXPECTED).is_ok()
 }
 
 #[test]
 fn the_right_answer_passes() {
-    assert!(check(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n\r\n4711"
-    ));
+    assert!(check("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n\r\n4711"));
 }
 
 #[test]

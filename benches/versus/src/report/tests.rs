@@ -6,17 +6,8 @@ use crate::{case::CASES, rounds::Row, wrk::Sample};
 fn row(case: &str, peer: &str, rates: &[f64]) -> Row {
     let case = CASES.iter().find(|known| known.name == case).unwrap();
     let (peer, label) = *case.entries.iter().find(|(name, _)| *name == peer).unwrap();
-    let sample = |&rate| Sample {
-        requests_per_second: rate,
-        p50_us: 409.4,
-        p99_us: 2380.0,
-    };
-    Row {
-        case,
-        peer,
-        label,
-        samples: rates.iter().map(sample).collect(),
-    }
+    let sample = |&rate| Sample { requests_per_second: rate, p50_us: 409.4, p99_us: 2380.0 };
+    Row { case, peer, label, samples: rates.iter().map(sample).collect() }
 }
 
 fn report(rows: &[Row]) -> String {
@@ -37,10 +28,7 @@ fn a_row_shows_medians_and_the_ratios_to_both_baselines() {
 #[test]
 fn a_ratio_compares_within_each_round() {
     // The machine was ten times slower in the second round; pixie was as fast as axum in each.
-    let rows = [
-        row("pool-1", "pixie", &[100.0, 10.0]),
-        row("pool-1", "axum", &[100.0, 10.0]),
-    ];
+    let rows = [row("pool-1", "pixie", &[100.0, 10.0]), row("pool-1", "axum", &[100.0, 10.0])];
     assert!(report(&rows).contains("× axum: 1.000 (rounds from 1.000 to 1.000)"));
 }
 
@@ -53,10 +41,7 @@ fn every_target_is_called_met_missed_or_not_measured() {
         row("pool-64", "pixie", &[1.0]),
     ];
     let report = report(&rows);
-    let verdicts: Vec<&str> = report
-        .lines()
-        .filter(|line| line.starts_with("- "))
-        .collect();
+    let verdicts: Vec<&str> = report.lines().filter(|line| line.starts_with("- ")).collect();
     let starts = [
         "- met: sync text (text), pixie at least 0.97 × hyper: 0.970",
         "- missed: sync text (text), pixie at least 1.05 × axum: 1.010",

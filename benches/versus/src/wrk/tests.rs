@@ -5,11 +5,7 @@ use super::{Sample, microseconds, parse};
 #[test]
 fn a_clean_run_is_read() {
     let sample = parse(include_str!("inputs/clean.txt")).unwrap();
-    let expected = Sample {
-        requests_per_second: 99132.43,
-        p50_us: 409.0,
-        p99_us: 2380.0,
-    };
+    let expected = Sample { requests_per_second: 99132.43, p50_us: 409.0, p99_us: 2380.0 };
     assert_eq!(sample, expected);
 }
 
@@ -19,14 +15,8 @@ fn a_run_with_a_failed_request_is_an_error() {
         let error = parse(output).unwrap_err().to_string();
         assert!(error.ends_with(expected), "{error}");
     };
-    check(
-        include_str!("inputs/not_found.txt"),
-        "requests failed: 68331",
-    );
-    check(
-        include_str!("inputs/socket_errors.txt"),
-        "connect 0, read 4, write 19052, timeout 0",
-    );
+    check(include_str!("inputs/not_found.txt"), "requests failed: 68331");
+    check(include_str!("inputs/socket_errors.txt"), "connect 0, read 4, write 19052, timeout 0");
 }
 
 #[test]
