@@ -11,8 +11,8 @@ Measures pixie side by side with bare hyper, axum and actix-web, and prints a Ma
 
 Usage: versus [--rounds N] [--seconds N] [--only NAME]...
 
-  --rounds N    how often every server is measured (5)
-  --seconds N   how long each measurement takes (3)
+  --rounds N    how often every server is measured (9)
+  --seconds N   how long each measurement takes (2)
   --only NAME   measure only this case or this server; may be repeated
                 cases: text, json, path, pool-64, pool-1
                 servers: pixie, hyper, hyper-untimed, axum, actix
@@ -32,7 +32,7 @@ pub struct Args {
 impl Args {
     /// Reads the options, or nothing when the user asked for help.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut parsed = Self { rounds: 5, seconds: 3, only: Vec::new() };
+        let mut parsed = Self { rounds: 9, seconds: 2, only: Vec::new() };
         while let Some(option) = args.next() {
             if option == "--help" || option == "-h" {
                 return Ok(None);

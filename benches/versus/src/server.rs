@@ -39,6 +39,10 @@ impl Server {
         let address = free_address()?;
         let port = address.port().to_string();
         let child = Command::new(programs.join(peer.program))
+            // What the caller's shell says must not change what is measured: no workers, for one, means threads.
+            .env_remove("PIXIE_WORKERS")
+            .env_remove("PIXIE_DEV")
+            .env_remove("HEADER_TIMER")
             .env("PORT", &port)
             .env("PIXIE_PORT", &port)
             .env("PIXIE_HOST", address.ip().to_string())
