@@ -1,10 +1,32 @@
 //! Pixie: a web framework in which a route says where it runs.
 #![forbid(unsafe_code)]
 
+mod app;
+mod banner;
+mod compose;
+mod dispatch;
+mod intake;
+mod jobs;
+mod log;
+mod outcome;
+mod panics;
+mod proc_env;
 mod registry;
+mod run;
+mod service;
+mod settings;
+mod urls;
+mod wire;
+mod worker;
 
+pub use app::App;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
+pub use pixie_server::Shutdown;
+pub use proc_env::{ProcEnv, ProcessType, proc_env};
+pub use run::run;
+pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+pub use urls::Urls;
 
 /// What the attributes' code refers to; not for use by hand.
 #[doc(hidden)]
