@@ -20,8 +20,8 @@ pub struct Report<'a> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        writeln!(f, "| case | server | requests/s | p50 | p99 | × hyper | × axum |")?;
-        writeln!(f, "|---|---|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "| case | connections | server | requests/s | p50 | p99 | × hyper | × axum |")?;
+        writeln!(f, "|---|--:|---|--:|--:|--:|--:|--:|")?;
         for row in self.rows {
             self.write_row(row, f)?;
         }
@@ -33,7 +33,7 @@ impl Display for Report<'_> {
 impl Report<'_> {
     fn write_row(&self, row: &Row, f: &mut Formatter) -> fmt::Result {
         let case = row.case;
-        write!(f, "| {}, {} connections | {} ", case.title, case.connections, row.label)?;
+        write!(f, "| {} | {} | {} ", case.title, case.connections, row.label)?;
         write!(f, "| {} ", median(row, |sample| sample.requests_per_second, |number| format!("{number:.0}")))?;
         write!(f, "| {} ", median(row, |sample| sample.p50_us, latency))?;
         write!(f, "| {} ", median(row, |sample| sample.p99_us, latency))?;
