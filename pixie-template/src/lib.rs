@@ -1,1 +1,28 @@
-//! Being built.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod fragment_cache;
+mod view;
+
+#[doc(hidden)]
+pub mod check;
+pub mod filters;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::Error;
+pub use fragment_cache::{Fragment, FragmentCache};
+pub use pixie_template_macros::template;
+pub use view::{View, render};
+
+pub use askama;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use insta;
+
+/// What `pixie-web` exports in place of the items here whose generated code names this crate.
+#[doc(hidden)]
+pub mod web {
+    pub use pixie_template_macros::web_template as template;
+}
