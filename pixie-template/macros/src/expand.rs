@@ -29,7 +29,8 @@ fn template(options: &Options, mut item: DeriveInput, default_home: TokenStream)
     let generated = filters::resolve(generated, &home);
     let complaints = complaints(&item, &generated, options, &home);
     let view = view(&item, options, &variants, &home);
-    Ok(quote!(#item #generated #complaints #view))
+    let response = response(&item, &home);
+    Ok(quote!(#item #generated #complaints #view #response))
 }
 
 /// A derive below this attribute would compile the template twice.
@@ -109,6 +110,23 @@ fn view(item: &DeriveInput, options: &Options, variants: &[Option<Options>], hom
         impl #impl_generics #home::View for #type_name #type_generics #where_clause {
             const NAME: &'static str = #name;
             const CONTENT_TYPE: &'static str = #content_type;
+        }
+    }
+}
+
+/// Lets a handler return the item, if pixie-template is built for that.
+fn response(item: &DeriveInput, home: &TokenStream) -> TokenStream {
+    if !cfg!(feature = "core") {
+        return TokenStream::new();
+    }
+    let (impl_generics, type_generics, where_clause) = item.generics.split_for_impl();
+    let type_name = &item.ident;
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #home::pixie_core::IntoResponse for #type_name #type_generics #where_clause {
+            fn into_response(self) -> #home::pixie_core::Response {
+                #home::respond(&self)
+            }
         }
     }
 }
