@@ -38,8 +38,8 @@ pub use commonmark::markdown;
 /// Writes a value as JSON that is safe in a script element: `<script>const post = {{ post|json_script }};</script>`.
 #[cfg(feature = "json")]
 pub use json::json_script;
+#[cfg(feature = "date")]
+pub use moment::Moment;
 /// Formats a moment with a `strftime` pattern, `%Y-%m-%d` if there is none: `{{ post.written|date("%d %B %Y") }}`.
 #[cfg(feature = "date")]
 pub use moment::date;
-#[cfg(feature = "date")]
-pub use moment::Moment;

@@ -9,10 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use askama::{
-    FastWritable, Values,
-    filters::HtmlSafe,
-};
+use askama::{FastWritable, Values, filters::HtmlSafe};
 
 use crate::{Error, View, render};
 
@@ -42,6 +39,26 @@ impl FastWritable for Fragment {
 impl HtmlSafe for Fragment {}
 
 /// A bounded store of rendered fragments by key, shared between threads.
+///
+/// ```
+/// use pixie_template::{Fragment, FragmentCache, render, template};
+///
+/// #[template(source = "<ul>{% for tag in tags %}<li>{{ tag }}</li>{% endfor %}</ul>")]
+/// struct Sidebar {
+///     tags: Vec<String>,
+/// }
+///
+/// #[template(source = "<aside>{{ sidebar }}</aside>")]
+/// struct Page {
+///     sidebar: Fragment,
+/// }
+///
+/// let cache = FragmentCache::new(1_000, 1 << 20);
+/// let sidebar = cache.get_or_render("sidebar", || Sidebar { tags: vec!["a & b".to_owned()] })?;
+/// assert_eq!(render(&Page { sidebar })?, "<aside><ul><li>a &#38; b</li></ul></aside>");
+/// cache.invalidate("sidebar");
+/// # Ok::<(), pixie_template::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FragmentCache {
     entries_max: usize,
@@ -57,7 +74,17 @@ impl FragmentCache {
 
     /// Returns the fragment kept under the key, or renders the view that the function makes and keeps that.
     ///
-    /// Two threads that miss at once both render; the later one stays.
+    /// Two threads that miss at once both render; the later one stays. The view must be HTML; the output of a text template is not
+    /// escaped, so inserting it as it is would be a hole, and does not compile:
+    ///
+    /// ```compile_fail
+    /// # use pixie_template::{FragmentCache, template};
+    /// #[template(source = "{{ text }}", ext = "txt")]
+    /// struct Mail {
+    ///     text: String,
+    /// }
+    /// let _ = FragmentCache::new(1, 1).get_or_render("mail", || Mail { text: "<script>".into() });
+    /// ```
     pub fn get_or_render<V: View>(&self, key: &str, view: impl FnOnce() -> V) -> Result<Fragment, Error> {
         const { assert!(is_html(V::CONTENT_TYPE), "only HTML can be inserted into a page as it is") };
         let generation = {

@@ -19,11 +19,6 @@ pub trait View: Template {
     const CONTENT_TYPE: &'static str;
 }
 
-impl<V: View> View for &V {
-    const NAME: &'static str = V::NAME;
-    const CONTENT_TYPE: &'static str = V::CONTENT_TYPE;
-}
-
 /// Renders a view.
 pub fn render<V: View>(view: &V) -> Result<String, Error> {
     view.render().map_err(|source| Error::new(V::NAME, source))

@@ -20,7 +20,6 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream, default_home: Toke
 }
 
 fn template(options: &Options, mut item: DeriveInput, default_home: TokenStream) -> syn::Result<TokenStream> {
-    refuse_second_derive(&item)?;
     let home = options.home(default_home);
     let variants = take_variant_options(&mut item)?;
     let askama = annotate(&item, options, &variants, &home);
@@ -33,18 +32,6 @@ fn template(options: &Options, mut item: DeriveInput, default_home: TokenStream)
     Ok(quote!(#item #generated #complaints #view #response))
 }
 
-/// A derive below this attribute would compile the template twice.
-fn refuse_second_derive(item: &DeriveInput) -> syn::Result<()> {
-    for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("derive")) {
-        attribute.parse_nested_meta(|derived| {
-            let is_template = derived.path.segments.last().is_some_and(|segment| segment.ident == "Template");
-            let hint = "#[template] derives `Template` by itself: remove it here, or put the derive above to use askama's own attribute";
-            if is_template { Err(derived.error(hint)) } else { Ok(()) }
-        })?;
-    }
-    Ok(())
-}
-
 /// Takes `#[template(…)]` off the variants of an enum, where it would be no attribute that the compiler knows.
 fn take_variant_options(item: &mut DeriveInput) -> syn::Result<Vec<Option<Options>>> {
     let Data::Enum(data) = &mut item.data else { return Ok(Vec::new()) };
@@ -52,7 +39,8 @@ fn take_variant_options(item: &mut DeriveInput) -> syn::Result<Vec<Option<Option
     data.variants
         .iter_mut()
         .map(|variant| {
-            let options = variant.attrs.iter().find(|attribute| is_ours(attribute)).map(Attribute::parse_args).transpose();
+            let options =
+                variant.attrs.iter().find(|attribute| is_ours(attribute)).map(Attribute::parse_args).transpose();
             variant.attrs.retain(|attribute| !is_ours(attribute));
             options
         })

@@ -20,7 +20,9 @@ pub(crate) fn resolve(tokens: TokenStream, home: &TokenStream) -> TokenStream {
                 inner.set_span(group.span());
                 resolved.extend([TokenTree::Group(inner)]);
             }
-            TokenTree::Ident(name) if name == "filters" && is_ours(&trees, at) => resolved.extend(quote!(#home::filters)),
+            TokenTree::Ident(name) if name == "filters" && is_ours(&trees, at) => {
+                resolved.extend(quote!(#home::filters))
+            }
             other => resolved.extend([other.clone()]),
         }
     }
@@ -29,7 +31,8 @@ pub(crate) fn resolve(tokens: TokenStream, home: &TokenStream) -> TokenStream {
 
 /// Says whether a path of two names starts here and ends in one of ours: `askama::filters::…` starts earlier.
 fn is_ours(trees: &[TokenTree], at: usize) -> bool {
-    let starts_here = at == 0 || !matches!(&trees[at - 1], TokenTree::Punct(punct) if matches!(punct.as_char(), ':' | '.'));
+    let starts_here =
+        at == 0 || !matches!(&trees[at - 1], TokenTree::Punct(punct) if matches!(punct.as_char(), ':' | '.'));
     let is_colon = |at: usize| matches!(trees.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
     let is_known = matches!(trees.get(at + 3), Some(TokenTree::Ident(name)) if OURS.iter().any(|ours| name == ours));
     starts_here && is_colon(at + 1) && is_colon(at + 2) && is_known

@@ -20,7 +20,11 @@ pub(crate) struct Options {
 impl Options {
     /// Returns the text given for an option, if it is a string.
     pub(crate) fn text(&self, name: &str) -> Option<LitStr> {
-        let (_, value) = self.forwarded.iter().find(|(option, _)| option == name)?;
+        let mut value = self.forwarded.iter().find(|(option, _)| option == name).map(|(_, value)| value)?;
+        // A `macro_rules!` hands its arguments on in invisible groups.
+        while let Expr::Group(group) = value {
+            value = &group.expr;
+        }
         match value {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.clone()),
             _ => None,

@@ -19,7 +19,9 @@ pub(crate) struct UnknownField {
 pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<UnknownField> {
     let Data::Struct(data) = &item.data else { return Vec::new() };
     let fields: Vec<String> = match &data.fields {
-        Fields::Named(named) => named.named.iter().filter_map(|field| field.ident.as_ref().map(ToString::to_string)).collect(),
+        Fields::Named(named) => {
+            named.named.iter().filter_map(|field| field.ident.as_ref().map(ToString::to_string)).collect()
+        }
         Fields::Unnamed(_) | Fields::Unit => Vec::new(),
     };
     let mut read = Reads::default();
@@ -65,7 +67,8 @@ impl Reads {
     /// Notes `.name`, unless it is a method or one of the names that askama makes up.
     fn field(&mut self, rest: &[TokenTree]) {
         let [TokenTree::Punct(dot), TokenTree::Ident(name), rest @ ..] = rest else { return };
-        let is_method = matches!(rest.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+        let is_method =
+            matches!(rest.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
         let name = name.to_string();
         if dot.as_char() == '.' && !is_method && !name.starts_with("__") && !self.fields.contains(&name) {
             self.fields.push(name);
@@ -90,7 +93,8 @@ fn place_in_files(files: &[String], name: &str) -> Option<String> {
         let path = folder.join(file).canonicalize().ok()?;
         let text = fs::read_to_string(&path).ok()?;
         let (line, column) = place_of(name, &text)?;
-        let shown = env::current_dir().ok().and_then(|here| path.strip_prefix(here).map(PathBuf::from).ok()).unwrap_or(path);
+        let shown =
+            env::current_dir().ok().and_then(|here| path.strip_prefix(here).map(PathBuf::from).ok()).unwrap_or(path);
         Some(format!("{}:{line}:{column}", shown.display()))
     })
 }
@@ -117,7 +121,13 @@ fn place_of(name: &str, text: &str) -> Option<(usize, usize)> {
 fn next_tag(text: &str, from: usize) -> Option<(usize, usize)> {
     let mut from = from;
     loop {
-        let start = from + text[from..].find("{{").into_iter().chain(text[from..].find("{%")).chain(text[from..].find("{#")).min()?;
+        let start = from
+            + text[from..]
+                .find("{{")
+                .into_iter()
+                .chain(text[from..].find("{%"))
+                .chain(text[from..].find("{#"))
+                .min()?;
         let close = match &text[start..start + 2] {
             "{{" => "}}",
             "{%" => "%}",

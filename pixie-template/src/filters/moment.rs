@@ -14,7 +14,8 @@ use time::{OffsetDateTime, format_description::parse_strftime_borrowed};
 
 #[askama::filter_fn]
 pub fn date(moment: impl Moment, _: &dyn Values, #[optional("%Y-%m-%d")] format: &str) -> askama::Result<String> {
-    let pattern = parse_strftime_borrowed(format).map_err(|source| refusal(format_args!("`{format}` is no date format: {source}")))?;
+    let pattern = parse_strftime_borrowed(format)
+        .map_err(|source| refusal(format_args!("`{format}` is no date format: {source}")))?;
     let moment = moment.to_date_time().ok_or_else(|| refusal(format_args!("the date lies outside the years ±9999")))?;
     moment.format(&pattern).map_err(|source| refusal(format_args!("cannot format a date with `{format}`: {source}")))
 }

@@ -13,10 +13,11 @@ use super::tree::{Element, Node};
 /// Reads a page; broken markup gives the nearest tree, never an error.
 pub(super) fn parse(html: &str) -> Vec<Node> {
     let mut builder = Builder::default();
-    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<std::convert::Infallible> {
-        builder.event(event);
-        None
-    });
+    let mut emitter =
+        CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<std::convert::Infallible> {
+            builder.event(event);
+            None
+        });
     // Without this, a `<` inside a script element would start a tag.
     emitter.naively_switch_states(true);
     // Reading from memory cannot fail.

@@ -52,7 +52,7 @@ impl Page {
         if element.children.iter().all(Node::is_inline) {
             let text = flow(&mut element.children.iter().peekable());
             let text = text.trim_matches(GAP);
-            if 2 * depth + start.len() + text.len() + end.len() <= WIDTH {
+            if text.is_empty() || 2 * depth + start.len() + text.len() + end.len() <= WIDTH {
                 return self.line(&format!("{start}{text}{end}"), depth);
             }
         }

@@ -36,9 +36,9 @@ impl Node {
 impl Element {
     fn is_inline(&self) -> bool {
         const INLINE: [&str; 34] = [
-            "a", "abbr", "b", "bdi", "bdo", "br", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img", "input",
-            "ins", "kbd", "label", "mark", "output", "q", "ruby", "s", "samp", "small", "span", "strong", "sub", "sup", "time",
-            "u", "var", "wbr",
+            "a", "abbr", "b", "bdi", "bdo", "br", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img",
+            "input", "ins", "kbd", "label", "mark", "output", "q", "ruby", "s", "samp", "small", "span", "strong",
+            "sub", "sup", "time", "u", "var", "wbr",
         ];
         INLINE.contains(&self.name.as_str()) && self.children.iter().all(Node::is_inline)
     }
@@ -66,7 +66,10 @@ impl Element {
             "li" | "option" | "tr" => next == self.name,
             "dt" | "dd" => matches!(next, "dt" | "dd"),
             "td" | "th" => matches!(next, "td" | "th" | "tr"),
-            "p" => matches!(next, "p" | "div" | "ul" | "ol" | "dl" | "table" | "pre" | "form" | "section" | "h1" | "h2" | "h3"),
+            "p" => matches!(
+                next,
+                "p" | "div" | "ul" | "ol" | "dl" | "table" | "pre" | "form" | "section" | "h1" | "h2" | "h3"
+            ),
             _ => false,
         }
     }
