@@ -17,10 +17,12 @@ fn main() -> Result<(), pixie_template::Error> {
 
 #[cfg(test)]
 mod tests {
+    use pixie_template::assert_html;
+
     use super::Greeting;
 
     #[test]
     fn a_name_is_greeted_and_escaped() {
-        assert_eq!(Greeting { name: "<b>" }.to_string(), "<p>Hello, &#60;b&#62;!</p>");
+        assert_html!(Greeting { name: "<b>you</b>" }, @"<p>Hello, &lt;b&gt;you&lt;/b&gt;!</p>");
     }
 }

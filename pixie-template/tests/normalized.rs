@@ -26,9 +26,9 @@ fn text_flows_and_blanks_collapse() {
 
 #[test]
 fn long_text_is_broken_at_blanks() {
-    let words = vec!["word"; 30].join(" ");
-    let line = vec!["word"; 19].join(" ");
-    let rest = vec!["word"; 11].join(" ");
+    let words = ["word"; 30].join(" ");
+    let line = ["word"; 19].join(" ");
+    let rest = ["word"; 11].join(" ");
     check(&format!("<p>{words}</p>"), &format!("<p>\n  {line}\n  {rest}\n</p>"));
 }
 
