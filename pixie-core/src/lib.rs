@@ -19,6 +19,7 @@ mod rejection;
 mod request;
 mod response;
 mod route;
+mod router;
 mod state;
 mod writer;
 
@@ -29,12 +30,13 @@ pub use extract::{BodyUse, FromParam, FromRequest, Headers, Needs, Peer, Query};
 pub use handler::{BoxFuture, Handler, RouteType};
 pub use into_response::{Html, IntoResponse, Redirect};
 pub use negotiate::Media;
-pub use pattern::{Params, Pattern, PatternError};
+pub use pattern::{Pattern, PatternError};
 pub use payload::{Form, Json};
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{Pairs, Request};
 pub use response::{HeaderPair, Response};
 pub use route::{Place, Route, RoutePath};
+pub use router::{Allowed, Found, Params, RouteConflict, RouteEntry, Router, UrlError};
 pub use state::{State, StateMap};
 pub use writer::{IntoPieces, PieceSink, Pieces, Writer};
 

@@ -1,0 +1,38 @@
+//! The error that names two routes and their places. Must stay true: it names both paths and both lines of code.
+
+use std::{error::Error, fmt};
+
+use http::Method;
+
+use crate::{Place, router::RouteEntry};
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
+    }
+}
+
+/// Two routes that would answer the same requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteConflict {
+    method: Method,
+    first: (String, Place),
+    second: (String, Place),
+}
+
+impl RouteConflict {
+    pub(crate) fn new<T>(method: Method, first: &RouteEntry<T>, second: &RouteEntry<T>) -> RouteConflict {
+        let named = |entry: &RouteEntry<T>| (entry.pattern.to_string(), entry.place);
+        RouteConflict { method, first: named(first), second: named(second) }
+    }
+}
+
+impl fmt::Display for RouteConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RouteConflict { method, first: (first, here), second: (second, there) } = self;
+        write!(f, "two routes answer the same requests: {method} {first} of {here} and {method} {second} of {there}; ")?;
+        f.write_str("give one of them another path or method")
+    }
+}
+
+impl Error for RouteConflict {}

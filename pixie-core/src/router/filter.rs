@@ -1,0 +1,62 @@
+//! What a wildcard's filter lets through. Must stay true: whatever `int`, `float` and `uuid` let through, Rust's own
+//! parsers can read, but for the size of the number.
+
+/// A wildcard's filter. The order is the order of trial: narrow before wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Filter {
+    Uuid,
+    Int,
+    Float,
+    Text,
+    Path,
+}
+
+impl Filter {
+    pub(crate) fn named(name: &str) -> Option<Filter> {
+        match name {
+            "uuid" => Some(Filter::Uuid),
+            "int" => Some(Filter::Int),
+            "float" => Some(Filter::Float),
+            "path" => Some(Filter::Path),
+            _ => None,
+        }
+    }
+
+    /// Returns what the filter wants, for an error message.
+    pub(crate) fn wanted(self) -> &'static str {
+        match self {
+            Filter::Uuid => "a UUID",
+            Filter::Int => "a whole number",
+            Filter::Float => "a decimal number",
+            Filter::Text | Filter::Path => "some text that no client resolves away (not empty, `.`, `..` or with a NUL)",
+        }
+    }
+
+    /// Tells whether a value fits that the search found, which is never empty.
+    pub(crate) fn accepts(self, value: &str) -> bool {
+        match self {
+            Filter::Uuid => is_uuid(value.as_bytes()),
+            Filter::Int => is_number(value, false),
+            Filter::Float => is_number(value, true),
+            Filter::Text | Filter::Path => true,
+        }
+    }
+}
+
+/// An optional sign and digits, with at most one point among them if a point is allowed.
+fn is_number(value: &str, point_allowed: bool) -> bool {
+    let unsigned = value.strip_prefix(['-', '+']).unwrap_or(value);
+    let points = unsigned.bytes().filter(|byte| *byte == b'.').count();
+    unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && unsigned.len() > points
+        && points <= usize::from(point_allowed)
+}
+
+/// The hyphenated form of RFC 9562, section 4.
+fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}

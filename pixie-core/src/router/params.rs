@@ -1,0 +1,120 @@
+//! Where the wildcards' values lie in a path. Must stay true: up to four wildcards need no allocation, and a [`Params`]
+//! borrows nothing, so that a request can hold it next to its URI.
+
+use std::{borrow::Cow, ops::Range, sync::Arc};
+
+use percent_encoding::percent_decode_str;
+
+/// The values of a route's wildcards, as places in the path they were found in.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    names: Option<Arc<[Box<str>]>>,
+    spans: Spans,
+    /// The normal form that the spans point into, where it differs from the path.
+    normal: Option<Box<str>>,
+}
+
+impl Params {
+    pub(crate) fn new(names: &Arc<[Box<str>]>, spans: Spans, normal: Option<String>) -> Params {
+        if names.is_empty() {
+            return Params::default();
+        }
+        Params { names: Some(names.clone()), spans, normal: normal.map(String::into_boxed_str) }
+    }
+
+    /// Returns the decoded value of a wildcard; `path` is the one that was searched for.
+    pub fn get<'a>(&'a self, name: &str, path: &'a str) -> Option<Cow<'a, str>> {
+        let at = self.names().iter().position(|known| **known == *name)?;
+        self.value(at, path)
+    }
+
+    /// Returns names and decoded values in the order of the path; `path` is the one that was searched for.
+    pub fn iter<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+        let named = self.names().iter().enumerate();
+        named.filter_map(move |(at, name)| Some((&**name, self.value(at, path)?)))
+    }
+
+    /// Tells whether the route has no wildcards.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the number of wildcards.
+    pub fn len(&self) -> usize {
+        self.names().len()
+    }
+
+    fn names(&self) -> &[Box<str>] {
+        self.names.as_deref().unwrap_or_default()
+    }
+
+    fn value<'a>(&'a self, at: usize, path: &'a str) -> Option<Cow<'a, str>> {
+        let range = self.spans.as_slice().get(at)?.range();
+        match &self.normal {
+            None => path.get(range).map(Cow::Borrowed),
+            // What is still encoded in the normal form is ASCII, so nothing is lost.
+            Some(normal) => normal.get(range).map(|value| percent_decode_str(value).decode_utf8_lossy()),
+        }
+    }
+}
+
+/// Part of a path, as byte offsets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// `value` must be a slice of `path`, which is shorter than 4 GiB (`normal.rs` sees to it).
+    fn of(value: &str, path: &str) -> Span {
+        let start = value.as_ptr().addr() - path.as_ptr().addr();
+        Span { start: start as u32, end: (start + value.len()) as u32 }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+const FEW: usize = 4;
+
+/// A list of spans that allocates from the fifth on.
+#[derive(Clone, Debug)]
+pub(crate) enum Spans {
+    Few(u8, [Span; FEW]),
+    Many(Vec<Span>),
+}
+
+impl Spans {
+    /// Appends the place of a value, which must be a slice of `path`.
+    pub(crate) fn push(&mut self, value: &str, path: &str) {
+        let span = Span::of(value, path);
+        match self {
+            Spans::Few(len, spans) if usize::from(*len) < FEW => {
+                spans[usize::from(*len)] = span;
+                *len += 1;
+            }
+            Spans::Few(_, spans) => *self = Spans::Many([spans.as_slice(), &[span]].concat()),
+            Spans::Many(spans) => spans.push(span),
+        }
+    }
+
+    /// Returns the text of each span.
+    pub(crate) fn values<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> {
+        self.as_slice().iter().map(move |span| &path[span.range()])
+    }
+
+    fn as_slice(&self) -> &[Span] {
+        match self {
+            Spans::Few(len, spans) => &spans[..usize::from(*len)],
+            Spans::Many(spans) => spans,
+        }
+    }
+}
+
+impl Default for Spans {
+    fn default() -> Spans {
+        Spans::Few(0, [Span::default(); FEW])
+    }
+}

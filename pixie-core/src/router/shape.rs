@@ -1,0 +1,151 @@
+//! What a pattern looks like without names and filters, and which of two shapes is tried first.
+//!
+//! Must stay true: two shapes are equal exactly if they match the same paths, the order puts literal text before
+//! wildcards segment by segment, and [`Shape::captures`] agrees with the index built from [`Shape::template`].
+
+use std::{cmp::Reverse, mem};
+
+use crate::pattern::{Part, Pattern};
+use crate::router::{filter::Filter, params::Spans};
+
+/// A pattern without names and filters. The smaller shape is tried first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape(Vec<Segment>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Literal(String),
+    Partial(Partial),
+    Whole,
+    Rest,
+}
+
+/// A segment of text and wildcards in turn: `texts[0] <> texts[1] <> … texts[n]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Partial {
+    /// The longer prefix goes first, then more text altogether.
+    rank: Reverse<(usize, usize)>,
+    texts: Vec<String>,
+}
+
+impl Shape {
+    pub(crate) fn of(pattern: &Pattern) -> Shape {
+        let mut segments = Vec::new();
+        let mut texts = vec![String::new()];
+        for part in &pattern.parts {
+            match part {
+                Part::Wildcard(Filter::Path) => {
+                    segments.push(Segment::Rest);
+                    return Shape(segments);
+                }
+                Part::Wildcard(_) => texts.push(String::new()),
+                Part::Literal(literal) => {
+                    // The slash that begins the path begins no segment of its own.
+                    let literal = if segments.is_empty() && texts == [""] { &literal[1..] } else { literal };
+                    for (at, text) in literal.split('/').enumerate() {
+                        if at > 0 {
+                            segments.push(Segment::of(mem::replace(&mut texts, vec![String::new()])));
+                        }
+                        texts.last_mut().expect("texts is never empty").push_str(text);
+                    }
+                }
+            }
+        }
+        segments.push(Segment::of(texts));
+        Shape(segments)
+    }
+
+    /// Returns the template that stands for this shape in the index.
+    ///
+    /// The index tries the wildcards of one place in the order of their texts' length and then of their names, and
+    /// takes wildcards of one name together. So whole segments share a name, and each kind of partial segment has
+    /// its own: else `<a>.gz` would win over `<a>.tar.gz`.
+    pub(crate) fn template<'s>(&'s self, partials: &mut Vec<&'s [String]>) -> String {
+        let mut template = String::new();
+        for (at, segment) in self.0.iter().enumerate() {
+            template.push('/');
+            match segment {
+                Segment::Literal(text) => template.push_str(text),
+                Segment::Whole => template.push_str(&format!("<{at}w>")),
+                Segment::Rest => template.push_str("<*rest>"),
+                Segment::Partial(Partial { texts, .. }) => {
+                    let kind = partials.iter().position(|known| known == texts).unwrap_or_else(|| {
+                        partials.push(texts);
+                        partials.len() - 1
+                    });
+                    template.push_str(&texts[0]);
+                    for (nth, text) in texts[1..].iter().enumerate() {
+                        template.push_str(&format!("<{at}p{kind}.{nth}>{text}"));
+                    }
+                }
+            }
+        }
+        template
+    }
+
+    /// Returns where the wildcards' values lie, if the path has this shape. The first of several wildcards in one
+    /// segment takes as much as it can.
+    pub(crate) fn captures(&self, path: &str) -> Option<Spans> {
+        let mut spans = Spans::default();
+        let mut rest = path.strip_prefix('/')?;
+        let mut segments = self.0.iter().peekable();
+        while let Some(segment) = segments.next() {
+            let is_last = segments.peek().is_none();
+            let (text, after) = match rest.split_once('/') {
+                _ if matches!(segment, Segment::Rest) => (rest, ""),
+                Some((text, after)) if !is_last => (text, after),
+                None if is_last => (rest, ""),
+                _ => return None,
+            };
+            let fits = match segment {
+                Segment::Literal(literal) => literal == text,
+                Segment::Partial(partial) => partial.captures(text, path, &mut spans).is_some(),
+                Segment::Whole | Segment::Rest => {
+                    spans.push(text, path);
+                    !text.is_empty()
+                }
+            };
+            if !fits {
+                return None;
+            }
+            rest = after;
+        }
+        Some(spans)
+    }
+}
+
+impl Segment {
+    fn of(mut texts: Vec<String>) -> Segment {
+        match texts.as_slice() {
+            [_] => Segment::Literal(texts.swap_remove(0)),
+            [prefix, suffix] if prefix.is_empty() && suffix.is_empty() => Segment::Whole,
+            _ => {
+                let rank = Reverse((texts[0].len(), texts.iter().map(String::len).sum()));
+                Segment::Partial(Partial { rank, texts })
+            }
+        }
+    }
+}
+
+impl Partial {
+    /// Cuts from the right, each text at its last place, which leaves the most to the first wildcard in linear time.
+    fn captures(&self, segment: &str, path: &str, spans: &mut Spans) -> Option<()> {
+        let (prefix, texts) = self.texts.split_first()?;
+        let (suffix, inner) = texts.split_last()?;
+        let mut rest = segment.strip_prefix(prefix.as_str())?.strip_suffix(suffix.as_str())?;
+        let mut values = Vec::with_capacity(texts.len());
+        for text in inner.iter().rev() {
+            // The value behind the text is one character at least.
+            let last = rest.char_indices().next_back()?.0;
+            let end = rest[..last].rfind(text.as_str())?;
+            values.push(rest.get(end + text.len()..)?);
+            rest = &rest[..end];
+        }
+        values.push(rest);
+        if values.iter().any(|value| value.is_empty()) {
+            return None;
+        }
+        values.iter().rev().for_each(|value| spans.push(value, path));
+        Some(())
+    }
+}
