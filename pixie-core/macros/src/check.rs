@@ -1,0 +1,286 @@
+//! Whether path, kind, options and function fit together, and what each argument of the function is.
+//!
+//! What needs types (is it an extractor, does it read the body, is it a response) is left to the compiler and to the code
+//! that `expand.rs` writes. Must stay true: each refusal points at one token and names the remedy.
+use proc_macro2::{Ident, Span};
+use syn::{
+    Attribute, Error, FnArg, GenericArgument, LitStr, Pat, PatType, PathArguments, Result, ReturnType, Safety,
+    Signature, Type, TypePath, ext::IdentExt, spanned::Spanned as _,
+};
+
+use crate::{
+    parse::{HandlerFn, Kind, RouteArguments},
+    pattern::{Wildcard, wildcards},
+};
+
+/// A route that is right as far as its text shows.
+pub(crate) struct CheckedRoute {
+    pub(crate) path: LitStr,
+    pub(crate) kind: Kind,
+    pub(crate) methods: Vec<Ident>,
+    pub(crate) pool: Option<LitStr>,
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) body_bytes_max: Option<u64>,
+    pub(crate) retry: Option<bool>,
+    /// The route's name: the option, or the handler's name.
+    pub(crate) name: LitStr,
+    pub(crate) handler: Ident,
+    /// The `#[cfg]`s of the handler, without which there is no route either.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) output: Output,
+}
+
+/// An argument of the handler.
+pub(crate) struct Argument {
+    pub(crate) source: Source,
+    pub(crate) ty: Type,
+    /// How a message calls it: its name, or its type where it has none.
+    pub(crate) label: String,
+}
+
+/// Where an argument's value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Source {
+    /// From the wildcard of this name.
+    Wildcard(String),
+    /// From its type's `FromRequest`.
+    Extractor,
+    /// It is the request, lent.
+    Lent,
+    /// It is the writer of a stream.
+    Writer,
+}
+
+/// What the handler returns.
+pub(crate) enum Output {
+    /// Something that becomes a response; `None` where nothing is written or the type has no name.
+    Response(Option<Type>),
+    /// Something that is pieces.
+    Pieces(Option<Type>),
+    /// A `Result` with pieces.
+    FalliblePieces(Option<Type>),
+    /// Nothing: it wrote its pieces itself.
+    Written,
+    /// A `Result` with nothing: it wrote its pieces itself.
+    FalliblyWritten,
+}
+
+/// Checks a route and returns what its code is made of.
+pub(crate) fn check(route: RouteArguments, function: HandlerFn) -> Result<CheckedRoute> {
+    let HandlerFn { attributes, signature } = function;
+    check_signature(&signature)?;
+    let wildcards = wildcards(&route.path.value()).map_err(|message| Error::new(route.path.span(), message))?;
+    let arguments = signature.inputs.iter().map(|input| argument(input, &wildcards)).collect::<Result<Vec<_>>>()?;
+    check_wildcards(&route.path, &wildcards, &arguments, &signature.ident)?;
+    let kind = kind(&route, &signature)?;
+    check_options(&route, kind)?;
+    check_writer(&arguments, &signature, kind, route.kind.is_some())?;
+    Ok(CheckedRoute {
+        kind,
+        output: output(&signature, kind, has_writer(&arguments))?,
+        name: route.name.map_or_else(|| name_of(&signature.ident), |name| name.value),
+        handler: signature.ident,
+        cfgs: attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect(),
+        arguments,
+        path: route.path,
+        methods: route.methods,
+        pool: route.pool.map(|pool| pool.value),
+        deadline_ms: route.deadline_ms.map(|deadline| deadline.value),
+        body_bytes_max: route.body_bytes_max.map(|limit| limit.value),
+        retry: route.retry.map(|retry| retry.value),
+    })
+}
+
+fn name_of(handler: &Ident) -> LitStr {
+    LitStr::new(&handler.unraw().to_string(), handler.span())
+}
+
+fn check_signature(signature: &Signature) -> Result<()> {
+    if let Some(receiver) = signature.receiver() {
+        let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
+        return Err(Error::new(receiver.self_token.span, message));
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        return Err(Error::new(token.span, "a handler is called with whatever a client sends: it cannot be `unsafe`"));
+    }
+    match signature.generics.params.first() {
+        Some(parameter) => Err(Error::new(parameter.span(), "a handler cannot be generic: write the types out")),
+        None => Ok(()),
+    }
+}
+
+fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
+    let FnArg::Typed(PatType { pat, ty, .. }) = input else {
+        return Err(Error::new(input.span(), "a handler has no `self`"));
+    };
+    if let Type::ImplTrait(generic) = &**ty {
+        return Err(Error::new(generic.impl_token.span, "a handler cannot be generic: write the type out"));
+    }
+    let name = match &**pat {
+        Pat::Ident(pat) => Some(pat.ident.unraw().to_string()),
+        _ => None,
+    };
+    let wildcard = wildcards.iter().find(|wildcard| name.as_ref() == Some(&wildcard.name));
+    let source = match wildcard {
+        Some(wildcard) => Source::Wildcard(wildcard.name.clone()),
+        None => source(ty)?,
+    };
+    let label = name.unwrap_or_else(|| last_segment(ty).map_or_else(|| "an argument".into(), ToString::to_string));
+    Ok(Argument { source, ty: (**ty).clone(), label })
+}
+
+fn source(ty: &Type) -> Result<Source> {
+    let Type::Reference(reference) = ty else {
+        return match last_segment(ty) {
+            Some(name) if name == "Writer" => Err(Error::new(ty.span(), "the writer is lent: write `&mut Writer`")),
+            _ => Ok(Source::Extractor),
+        };
+    };
+    match (last_segment(&reference.elem), reference.mutability) {
+        (Some(name), None) if name == "Request" => Ok(Source::Lent),
+        (Some(name), Some(_)) if name == "Writer" => Ok(Source::Writer),
+        (Some(name), Some(_)) if name == "Request" => {
+            Err(Error::new(ty.span(), "the request is lent as `&Request`, or taken as `Request`"))
+        }
+        (Some(name), None) if name == "Writer" => Err(Error::new(ty.span(), "a writer changes: write `&mut Writer`")),
+        _ => Ok(Source::Extractor),
+    }
+}
+
+/// Returns the last name of a path such as `pixie_web::Request`.
+fn last_segment(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(TypePath { path, .. }) => path.segments.last().map(|segment| &segment.ident),
+        _ => None,
+    }
+}
+
+fn check_wildcards(path: &LitStr, wildcards: &[Wildcard], arguments: &[Argument], handler: &Ident) -> Result<()> {
+    let is_bound = |wildcard: &&Wildcard| {
+        arguments.iter().any(|argument| matches!(&argument.source, Source::Wildcard(name) if *name == wildcard.name))
+    };
+    let Some(Wildcard { name, filter }) = wildcards.iter().find(|wildcard| !is_bound(wildcard)) else {
+        return Ok(());
+    };
+    let ty = match filter.as_deref() {
+        Some("int") => "i64",
+        Some("float") => "f64",
+        Some("uuid") => "Uuid",
+        _ => "String",
+    };
+    let message = format!("`<{name}>` has no argument: add `{name}: {ty}` to `{handler}`, or remove it from the path");
+    Err(Error::new(path.span(), message))
+}
+
+/// Decides where the handler runs.
+fn kind(route: &RouteArguments, signature: &Signature) -> Result<Kind> {
+    let name = &signature.ident;
+    match (&route.kind, signature.asyncness, &route.pool) {
+        (Some(kind), None, _) if kind.value == Kind::Async => {
+            let message = format!("an `async` route needs an `async fn`: write `async fn {name}`, or another kind");
+            Err(Error::new(signature.fn_token.span, message))
+        }
+        (Some(kind), Some(_), _) if kind.value != Kind::Async => {
+            let word = kind.value.as_str();
+            let message =
+                format!("an `async fn` runs on the runtime: remove `{word}`, or remove `async` before `fn {name}`");
+            Err(Error::new(kind.span, message))
+        }
+        (None, Some(_), Some(pool)) => {
+            let message =
+                format!("an `async fn` runs on the runtime: remove `pool`, or remove `async` before `fn {name}`");
+            Err(Error::new(pool.span, message))
+        }
+        (Some(kind), ..) => Ok(kind.value),
+        (None, Some(_), None) => Ok(Kind::Async),
+        (None, None, _) => Ok(Kind::Pool),
+    }
+}
+
+fn check_options(route: &RouteArguments, kind: Kind) -> Result<()> {
+    let word = kind.as_str();
+    if let (Kind::Sync, Some(deadline)) = (kind, &route.deadline_ms) {
+        let message =
+            "a `sync` route cannot be stopped: remove `deadline`, or write another kind; `pool` is stopped for certain";
+        return Err(Error::new(deadline.span, message));
+    }
+    if matches!(kind, Kind::Pool | Kind::Stream) {
+        return Ok(());
+    }
+    if let Some(pool) = &route.pool {
+        let message =
+            format!("a route of kind `{word}` runs in no pool: remove `pool`, or write `pool` instead of `{word}`");
+        return Err(Error::new(pool.span, message));
+    }
+    match &route.retry {
+        Some(retry) => Err(Error::new(
+            retry.span,
+            format!(
+                "a route of kind `{word}` has no worker that could crash: remove `retry`, or write `pool` instead of `{word}`"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn has_writer(arguments: &[Argument]) -> bool {
+    arguments.iter().any(|argument| argument.source == Source::Writer)
+}
+
+fn check_writer(arguments: &[Argument], signature: &Signature, kind: Kind, is_kind_given: bool) -> Result<()> {
+    let mut writers = arguments.iter().filter(|argument| argument.source == Source::Writer);
+    match (writers.next(), writers.next()) {
+        (Some(writer), None) if kind != Kind::Stream => {
+            let change = match (signature.asyncness, is_kind_given) {
+                (None, false) => "add `stream` after the path".into(),
+                (None, true) => format!("write `stream` instead of `{}`", kind.as_str()),
+                (Some(_), _) => "make it a plain `fn` of kind `stream`".to_owned(),
+            };
+            Err(Error::new(writer.ty.span(), format!("only a `stream` route has a writer: {change}")))
+        }
+        (Some(_), Some(second)) => Err(Error::new(second.ty.span(), "there is one writer: remove one of the two")),
+        _ => Ok(()),
+    }
+}
+
+/// Decides what the return type means.
+fn output(signature: &Signature, kind: Kind, has_writer: bool) -> Result<Output> {
+    let ty = match &signature.output {
+        ReturnType::Default => None,
+        ReturnType::Type(_, ty) => Some(&**ty),
+    };
+    let is_unit = ty.is_none_or(|ty| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()));
+    let is_result = ty.and_then(last_segment).is_some_and(|name| name == "Result");
+    if kind != Kind::Stream {
+        return Ok(Output::Response(ty.cloned()));
+    }
+    match (has_writer, is_unit, is_result) {
+        (true, true, _) => Ok(Output::Written),
+        (true, _, true) => Ok(Output::FalliblyWritten),
+        (true, ..) => Err(Error::new(
+            place_of(ty, signature),
+            "what a `Writer` writes is the body: return `Result<()>` or nothing",
+        )),
+        (false, true, _) => {
+            let message = "a `stream` route returns an iterator of pieces or `Pieces`, or takes a `&mut Writer`";
+            Err(Error::new(place_of(ty, signature), message))
+        }
+        (false, _, true) => Ok(Output::FalliblePieces(ty.and_then(first_argument).cloned())),
+        (false, ..) => Ok(Output::Pieces(ty.cloned())),
+    }
+}
+
+fn place_of(ty: Option<&Type>, signature: &Signature) -> Span {
+    ty.map_or_else(|| signature.ident.span(), |ty| ty.span())
+}
+
+/// Returns the `T` of `Result<T>`.
+fn first_argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(TypePath { path, .. }) = ty else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}

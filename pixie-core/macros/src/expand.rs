@@ -1,0 +1,278 @@
+//! The code of a route: the function as it was written, and next to it a `Route` value in the registry.
+//!
+//! Everything is in the body of one constant, so that the compiler reports a type that does not fit once, at the type. Must
+//! stay true: absolute paths only, no name that a user's code could see, and each type stands where the user wrote it.
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Result, Type, parse2};
+
+use crate::{
+    check::{Argument, CheckedRoute, Output, Source, check},
+    parse::{HandlerFn, Kind, RouteArguments},
+};
+
+/// Writes code whose variables the user's code cannot see, nor they the user's: a handler may be called `request`.
+macro_rules! code {
+    ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
+}
+
+/// Expands one attribute; on a mistake the function stays, so that the rest of the program is not in error as well.
+pub(crate) fn attribute(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let added = match route(method, arguments, item.clone()) {
+        Ok(route) => registration(&route),
+        Err(error) => error.into_compile_error(),
+    };
+    quote!(#item #added)
+}
+
+fn route(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> Result<CheckedRoute> {
+    let mut arguments: RouteArguments = parse2(arguments)?;
+    if let Some(method) = method {
+        if let Some(second) = arguments.methods.first() {
+            let short = method.to_lowercase();
+            let message = format!(
+                "`#[{short}]` is for one method: write `#[route({}, {method}, {second})]`",
+                arguments.path.token()
+            );
+            return Err(syn::Error::new(second.span(), message));
+        }
+        arguments.methods.push(Ident::new(method, Span::call_site()));
+    }
+    check(arguments, parse2::<HandlerFn>(item)?)
+}
+
+fn registration(route: &CheckedRoute) -> TokenStream {
+    let CheckedRoute { cfgs, .. } = route;
+    let body_checks = body_checks(&route.arguments);
+    let value = value(route);
+    code! {
+        #(#cfgs)*
+        const _: () = {
+            const __PIXIE_ROUTE: fn() -> ::pixie_web::__macro::Route = {
+                #body_checks
+                let route: fn() -> ::pixie_web::__macro::Route = || #value;
+                route
+            };
+            ::pixie_web::__macro::inventory::submit! {
+                ::pixie_web::__macro::Registered { package: ::core::env!("CARGO_PKG_NAME"), route: __PIXIE_ROUTE }
+            }
+        };
+    }
+}
+
+/// Writes the comparison of each two extractors' use of the body, which the compiler evaluates.
+fn body_checks(arguments: &[Argument]) -> TokenStream {
+    let extractors: Vec<_> = arguments.iter().filter(|argument| argument.source == Source::Extractor).collect();
+    let mut checks = TokenStream::new();
+    for (index, second) in extractors.iter().enumerate() {
+        for first in &extractors[..index] {
+            checks.extend(body_check(first, second));
+        }
+    }
+    checks
+}
+
+fn body_check(first: &Argument, second: &Argument) -> TokenStream {
+    let (Argument { ty: one, .. }, Argument { ty: other, .. }) = (first, second);
+    let message = format!(
+        "`{}` and `{}` both read the request's body: keep one of them, or take a `Request` and read it there",
+        first.label, second.label
+    );
+    let span = syn::spanned::Spanned::span(other);
+    let refusal = quote_spanned!(span.resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
+    code! {
+        if !::pixie_web::__macro::BodyUse::is_compatible(
+            <#one as ::pixie_web::__macro::FromRequest>::BODY,
+            <#other as ::pixie_web::__macro::FromRequest>::BODY,
+        ) {
+            #refusal
+        }
+    }
+}
+
+/// Writes the route as it would be written by hand.
+fn value(route: &CheckedRoute) -> TokenStream {
+    let CheckedRoute { path, name, .. } = route;
+    let get = [Ident::new("GET", Span::call_site())];
+    let (first, others) = route.methods.split_first().unwrap_or((&get[0], &[]));
+    // The span makes `line!` count the handler's line, not the attribute's.
+    let line = quote_spanned!(route.handler.span()=> ::core::line!());
+    let handler = handler(route);
+    let options = options(route);
+    code! {
+        ::pixie_web::__macro::RoutePath::new(#path, ::pixie_web::__macro::Method::#first)
+            #(.method(::pixie_web::__macro::Method::#others))*
+            .place(::pixie_web::__macro::Place { name: #name, file: ::core::file!(), line: #line })
+            #handler
+            #options
+    }
+}
+
+fn options(route: &CheckedRoute) -> TokenStream {
+    let pool = route.pool.iter();
+    let deadline = route.deadline_ms.iter();
+    let body_limit = route.body_bytes_max.map(proc_macro2::Literal::u64_unsuffixed).into_iter();
+    let retry = route.retry.iter();
+    let extractors =
+        route.arguments.iter().filter(|argument| argument.source == Source::Extractor).map(|argument| &argument.ty);
+    // The lent request comes last: what it sees of the body is what the extractors left of it.
+    let lent = route.arguments.iter().find(|argument| argument.source == Source::Lent);
+    let lent = lent.map(|_| code!(.extractor::<::pixie_web::__macro::Request>()));
+    code! {
+        #(.in_pool(#pool))*
+        #(.deadline(::core::time::Duration::from_millis(#deadline)))*
+        #(.body_limit(#body_limit))*
+        #(.retry(#retry))*
+        .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(.extractor::<#extractors>())* #lent)
+    }
+}
+
+/// Writes the adapter between a request and the function: the one place where the kinds differ.
+fn handler(route: &CheckedRoute) -> TokenStream {
+    let names: Vec<Ident> = (0..route.arguments.len()).map(local).collect();
+    let lent = match route.kind {
+        Kind::Async => code!(&owned),
+        _ => code!(&*request),
+    };
+    let call = call(route, &names, &lent);
+    match route.kind {
+        Kind::Sync | Kind::Thread | Kind::Pool => {
+            let kind = Ident::new(route.kind.as_str(), Span::call_site());
+            let refuse = code!(::pixie_web::__macro::IntoResponse::into_response(rejection));
+            let extraction = extraction(route, &names, &refuse);
+            let answer = response(&route.output, &call);
+            code! {
+                .#kind(|request: &mut ::pixie_web::__macro::Request| -> ::pixie_web::__macro::Response {
+                    #extraction
+                    #answer
+                })
+            }
+        }
+        Kind::Async => asynchronous(route, &names, &call),
+        Kind::Stream => {
+            let refuse = code!(::core::result::Result::Err(::core::convert::From::from(rejection)));
+            let extraction = extraction(route, &names, &refuse);
+            let answer = stream(&route.output, &call);
+            code! {
+                .stream_to(|
+                    request: &mut ::pixie_web::__macro::Request,
+                    writer: &mut ::pixie_web::__macro::Writer<'_>,
+                | -> ::core::result::Result<(), ::pixie_web::__macro::Error> {
+                    #extraction
+                    #answer
+                })
+            }
+        }
+    }
+}
+
+/// Extraction happens before the future is made, so that the future does not carry the request unless the handler borrows it.
+fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> TokenStream {
+    let refuse = code! {{
+        let response = ::pixie_web::__macro::IntoResponse::into_response(rejection);
+        ::std::boxed::Box::pin(::core::future::ready(response))
+    }};
+    let extraction = extraction(route, names, &refuse);
+    let answer = response(&route.output, &code!(#call.await));
+    // A future that cannot move between threads is reported here, that is at the handler's name.
+    let at_handler = route.handler.span().resolved_at(Span::mixed_site());
+    let future = quote_spanned!(at_handler=> ::std::boxed::Box::pin(async move { #answer }));
+    code! {
+        .handler(::pixie_web::__macro::Handler::Async(::std::sync::Arc::new(
+            |mut owned: ::pixie_web::__macro::Request| -> ::pixie_web::__macro::BoxFuture<::pixie_web::__macro::Response> {
+                let request = &mut owned;
+                #extraction
+                #future
+            }
+        )))
+    }
+}
+
+/// Writes a `let` for each argument that is made from the request: wildcards, then extractors.
+fn extraction(route: &CheckedRoute, names: &[Ident], refuse: &TokenStream) -> TokenStream {
+    let arguments = || route.arguments.iter().zip(names);
+    let wildcards = arguments().filter_map(|(argument, name)| match &argument.source {
+        Source::Wildcard(wildcard) => {
+            let ty = &argument.ty;
+            Some((name, code!(::pixie_web::__macro::Request::param::<#ty>(request, #wildcard))))
+        }
+        _ => None,
+    });
+    let extractors = arguments().filter_map(|(argument, name)| match &argument.source {
+        Source::Extractor => {
+            let ty = &argument.ty;
+            Some((name, code!(<#ty as ::pixie_web::__macro::FromRequest>::from_request(request))))
+        }
+        _ => None,
+    });
+    let lets = wildcards.chain(extractors).map(|(name, value)| {
+        code! {
+            let #name = match #value {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(rejection) => return #refuse,
+            };
+        }
+    });
+    code!(#(#lets)*)
+}
+
+fn call(route: &CheckedRoute, names: &[Ident], lent: &TokenStream) -> TokenStream {
+    let handler = &route.handler;
+    let arguments = route.arguments.iter().zip(names).map(|(argument, name)| match argument.source {
+        Source::Wildcard(_) | Source::Extractor => code!(#name),
+        Source::Lent => lent.clone(),
+        Source::Writer => code!(writer),
+    });
+    code!(#handler(#(#arguments),*))
+}
+
+fn response(output: &Output, call: &TokenStream) -> TokenStream {
+    match output {
+        Output::Response(ty) => {
+            converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)
+        }
+        _ => call.clone(),
+    }
+}
+
+fn stream(output: &Output, call: &TokenStream) -> TokenStream {
+    let pieces = |ty: &Option<Type>, value: &TokenStream| {
+        let pieces = converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoPieces), &code!(into_pieces), value);
+        code!(::pixie_web::__macro::Pieces::write_to(#pieces, writer))
+    };
+    let or_error = code!(::core::result::Result::Err(error) => return ::core::result::Result::Err(::core::convert::Into::into(error)));
+    match output {
+        Output::Pieces(ty) => pieces(ty, call),
+        Output::FalliblePieces(ty) => {
+            let written = pieces(ty, &code!(value));
+            code!(match #call { ::core::result::Result::Ok(value) => #written, #or_error })
+        }
+        Output::FalliblyWritten => code!(::core::result::Result::map_err(#call, ::core::convert::Into::into)),
+        _ => code! {{
+            #call;
+            ::core::result::Result::Ok(())
+        }},
+    }
+}
+
+/// Writes the conversion of a value by a trait, with the value's type in the place where the user wrote it.
+fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &TokenStream) -> TokenStream {
+    match ty.filter(|ty| !is_nameless(quote!(#ty))) {
+        Some(ty) => code!(<#ty as #of>::#method(#value)),
+        None => code!(#of::#method(#value)),
+    }
+}
+
+/// Says whether there is an `impl Trait` in the type, which can be written in a signature only.
+fn is_nameless(ty: TokenStream) -> bool {
+    ty.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "impl",
+        TokenTree::Group(group) => is_nameless(group.stream()),
+        _ => false,
+    })
+}
+
+/// A variable that the user's code cannot see.
+fn local(index: usize) -> Ident {
+    format_ident!("argument{index}", span = Span::mixed_site())
+}

@@ -1,0 +1,47 @@
+//! Which known word a misspelt one was meant to be, for error messages.
+//!
+//! Must stay true: a suggestion is close enough that it is hardly ever a wrong guess.
+
+/// Returns the known word that takes the fewest changes of a letter, if it takes few enough.
+pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    let distances = known.iter().map(|known| (distance(&word.to_lowercase(), &known.to_lowercase()), *known));
+    let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
+    // One change in three letters: `snc` is `sync`, but `row` is not `pool`.
+    (distance * 3 <= known.len().max(word.len())).then_some(known)
+}
+
+/// The optimal string alignment distance: letters put in, left out, changed, or swapped with their neighbour.
+fn distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut rows = vec![(0..=to.len()).collect::<Vec<_>>()];
+    for i in 1..=from.len() {
+        let mut row = vec![i];
+        for j in 1..=to.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[from.len()][to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_finds_the_word_and_another_word_finds_none() {
+        let known = ["sync", "thread", "async", "pool", "stream", "GET", "DELETE"];
+        let cases = [("snc", "sync"), ("theard", "thread"), ("Pool", "pool"), ("get", "GET"), ("steam", "stream")];
+        for (word, meant) in cases {
+            assert_eq!(nearest(word, &known), Some(meant), "{word}");
+        }
+        for word in ["process", "x", "blocking", "row"] {
+            assert_eq!(nearest(word, &known), None, "{word}");
+        }
+    }
+}
