@@ -4,7 +4,7 @@
 //! searched for `self.name`, the template files for the name, and the result becomes a second error with file and line. It
 //! must not refuse valid code: a struct may pass the read on to another by `Deref`, which `expand` lets the compiler check.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Data, DeriveInput, Fields};
@@ -93,8 +93,9 @@ fn place_in_files(files: &[String], name: &str) -> Option<String> {
         let path = folder.join(file).canonicalize().ok()?;
         let text = fs::read_to_string(&path).ok()?;
         let (line, column) = place_of(name, &text)?;
-        let shown =
-            env::current_dir().ok().and_then(|here| path.strip_prefix(here).map(PathBuf::from).ok()).unwrap_or(path);
+        // Both in canonical form, which on Windows has a prefix.
+        let here = env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+        let shown = path.strip_prefix(here).unwrap_or(&path);
         Some(format!("{}:{line}:{column}", shown.display()))
     })
 }
