@@ -29,10 +29,11 @@ pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline
     read.fields.retain(|name| !fields.contains(name));
     read.fields
         .iter()
-        .map(|name| {
-            let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name));
-            let place = place.map_or_else(String::new, |place| format!("{place}: "));
-            UnknownField { message: format!("{place}`{}` has no field `{name}`; {}", item.ident, listing(&fields)) }
+        .filter_map(|name| {
+            // A name that stands in no template comes from askama's own code.
+            let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name))?;
+            let message = format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields));
+            Some(UnknownField { message })
         })
         .collect()
 }
