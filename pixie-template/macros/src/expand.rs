@@ -68,8 +68,7 @@ fn complaints(item: &DeriveInput, generated: &TokenStream, options: &Options, ho
     let concrete = concrete_type(item).filter(|_| !options.has("blocks"));
     let Some(concrete) = concrete else { return TokenStream::new() };
     let inline = options.text("source").map(|text| text.value());
-    let complaints = unknown_fields(item, generated, inline.as_deref());
-    let messages = complaints.iter().map(|unknown| &unknown.message);
+    let messages = unknown_fields(item, generated, inline.as_deref());
     quote!(#(const _: () = {
         use #home::check::PassesNothingOn as _;
         ::core::assert!(#home::check::Reads::<#concrete>::PASSED_ON, #messages);

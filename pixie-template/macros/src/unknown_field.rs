@@ -9,14 +9,8 @@ use std::{env, fs};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Data, DeriveInput, Fields};
 
-/// A variable without a field.
-pub(crate) struct UnknownField {
-    /// What to tell the user, place first.
-    pub(crate) message: String,
-}
-
-/// Returns the variables that the generated code reads but the struct does not have; none for an enum.
-pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<UnknownField> {
+/// Returns a message, place first, for each variable that the generated code reads but the struct does not have; none for an enum.
+pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<String> {
     let Data::Struct(data) = &item.data else { return Vec::new() };
     let fields: Vec<String> = match &data.fields {
         Fields::Named(named) => {
@@ -32,8 +26,7 @@ pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline
         .filter_map(|name| {
             // A name that stands in no template comes from askama's own code.
             let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name))?;
-            let message = format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields));
-            Some(UnknownField { message })
+            Some(format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields)))
         })
         .collect()
 }
