@@ -33,6 +33,17 @@ fn other_attributes_and_options_of_askama_stay_in_force() {
     assert_eq!(format!("{:?}", Named { name: "x".into() }), "Named { name: \"x\" }");
 }
 
+#[template("greeting.html", blocks = ["name"])]
+struct WithParts<'a> {
+    name: &'a str,
+}
+
+#[test]
+fn a_block_can_be_rendered_by_itself() {
+    assert_eq!(WithParts { name: "you" }.as_name().to_string(), "you");
+    assert_eq!(WithParts { name: "you" }.to_string(), "<p>Hello, you!</p>");
+}
+
 #[template(source = "{{ value }}{{ tail }}", ext = "txt")]
 struct Generic<'a, T: std::fmt::Display + ?Sized, const N: usize>
 where

@@ -64,10 +64,11 @@ fn annotate(item: &DeriveInput, options: &Options, variants: &[Option<Options>],
 
 /// Says file and line of each variable without a field, unless the compiler finds that the struct passes reads on by `Deref`.
 fn complaints(item: &DeriveInput, generated: &TokenStream, options: &Options, home: &TokenStream) -> TokenStream {
-    let Some(concrete) = concrete_type(item) else { return TokenStream::new() };
+    // With `blocks`, askama writes structs of its own with fields of their own.
+    let concrete = concrete_type(item).filter(|_| !options.has("blocks"));
+    let Some(concrete) = concrete else { return TokenStream::new() };
     let inline = options.text("source").map(|text| text.value());
-    let complaints = unknown_fields(item, generated, inline.as_deref());
-    let messages = complaints.iter().map(|unknown| &unknown.message);
+    let messages = unknown_fields(item, generated, inline.as_deref());
     quote!(#(const _: () = {
         use #home::check::PassesNothingOn as _;
         ::core::assert!(#home::check::Reads::<#concrete>::PASSED_ON, #messages);

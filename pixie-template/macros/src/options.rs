@@ -18,6 +18,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Says whether an option is given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.forwarded.iter().any(|(option, _)| option == name)
+    }
+
     /// Returns the text given for an option, if it is a string.
     pub(crate) fn text(&self, name: &str) -> Option<LitStr> {
         let mut value = self.forwarded.iter().find(|(option, _)| option == name).map(|(_, value)| value)?;

@@ -4,19 +4,13 @@
 //! searched for `self.name`, the template files for the name, and the result becomes a second error with file and line. It
 //! must not refuse valid code: a struct may pass the read on to another by `Deref`, which `expand` lets the compiler check.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Data, DeriveInput, Fields};
 
-/// A variable without a field.
-pub(crate) struct UnknownField {
-    /// What to tell the user, place first.
-    pub(crate) message: String,
-}
-
-/// Returns the variables that the generated code reads but the struct does not have; none for an enum.
-pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<UnknownField> {
+/// Returns a message, place first, for each variable that the generated code reads but the struct does not have; none for an enum.
+pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<String> {
     let Data::Struct(data) = &item.data else { return Vec::new() };
     let fields: Vec<String> = match &data.fields {
         Fields::Named(named) => {
@@ -29,10 +23,10 @@ pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline
     read.fields.retain(|name| !fields.contains(name));
     read.fields
         .iter()
-        .map(|name| {
-            let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name));
-            let place = place.map_or_else(String::new, |place| format!("{place}: "));
-            UnknownField { message: format!("{place}`{}` has no field `{name}`; {}", item.ident, listing(&fields)) }
+        .filter_map(|name| {
+            // A name that stands in no template comes from askama's own code.
+            let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name))?;
+            Some(format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields)))
         })
         .collect()
 }
@@ -93,8 +87,9 @@ fn place_in_files(files: &[String], name: &str) -> Option<String> {
         let path = folder.join(file).canonicalize().ok()?;
         let text = fs::read_to_string(&path).ok()?;
         let (line, column) = place_of(name, &text)?;
-        let shown =
-            env::current_dir().ok().and_then(|here| path.strip_prefix(here).map(PathBuf::from).ok()).unwrap_or(path);
+        // Both in canonical form, which on Windows has a prefix.
+        let here = env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+        let shown = path.strip_prefix(here).unwrap_or(&path);
         Some(format!("{}:{line}:{column}", shown.display()))
     })
 }
