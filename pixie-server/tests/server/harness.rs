@@ -15,11 +15,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use pixie_server::{BodyError, Config, Listener, RequestBody, Server, Shutdown, Stopped};
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
 use tower_service::Service;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,6 +64,7 @@ async fn answer(app: App, request: Request<RequestBody>) -> Result<Response<Body
                 connection.expect("it is inserted").peer
             )))
         }
+        "/upgrade" => Ok(upgrade(request)),
         "/panic" => panic!("asked for"),
         "/error" => Err("asked for".into()),
         "/endless" => Ok(Response::new(BodyExt::boxed(Endless))),
@@ -83,6 +87,24 @@ async fn read_all(body: RequestBody) -> Response<Body> {
     };
     let mut response = text(said);
     *response.status_mut() = status;
+    response
+}
+
+/// Leaves HTTP and sends back what it gets.
+fn upgrade(request: Request<RequestBody>) -> Response<Body> {
+    tokio::spawn(async {
+        let upgraded = hyper::upgrade::on(request).await.unwrap();
+        let mut io = hyper_util::rt::TokioIo::new(upgraded);
+        let mut piece = [0; 16];
+        while let Ok(count @ 1..) = io.read(&mut piece).await {
+            io.write_all(&piece[..count]).await.unwrap();
+        }
+    });
+    let mut response = text(String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
+        .headers_mut()
+        .insert(header::UPGRADE, HeaderValue::from_static("echo"));
     response
 }
 

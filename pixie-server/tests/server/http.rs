@@ -1,12 +1,20 @@
 //! HTTP/1 as a client on a real socket sees it.
 
 use std::{
+    convert::Infallible,
+    future::{Ready, ready},
     io::{ErrorKind, Read},
     sync::mpsc,
+    task::{Context, Poll},
+    thread,
+    time::Duration,
 };
 
-use crate::harness::Running;
-use pixie_server::Config;
+use http::{Request, Response, StatusCode};
+use pixie_server::{Config, Connection, Listener, RequestBody, Server, Shutdown};
+use tower_service::Service;
+
+use crate::harness::{Client, Running, runtime};
 
 fn running() -> Running {
     Running::start(Config::default())
@@ -182,6 +190,81 @@ fn a_service_finds_its_client_in_the_extensions() {
 }
 
 #[test]
+fn a_service_that_is_not_ready_is_waited_for() {
+    let listener = Listener::bind("127.0.0.1", 0).unwrap();
+    let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
+    let server = Server::new(Config::default()).until(&shutdown);
+    let make = |_: &Connection| Shy { asked: false };
+    let thread = thread::spawn(move || runtime().block_on(server.serve(listener, make)));
+    let mut client = Client::connect(address);
+    assert_eq!(
+        (client.get("/").status(), client.get("/").status()),
+        ("204", "204")
+    );
+    shutdown.trigger();
+    assert_eq!(thread.join().unwrap().unwrap().cut, 0);
+}
+
+/// A service that has to be asked twice before each request.
+struct Shy {
+    asked: bool,
+}
+
+impl Service<Request<RequestBody>> for Shy {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
+        assert!(
+            std::mem::take(&mut self.asked),
+            "called before it was ready"
+        );
+        let mut response = Response::new(String::new());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        ready(Ok(response))
+    }
+}
+
+#[test]
+fn an_upgraded_connection_belongs_to_the_service() {
+    let short = Duration::from_millis(20);
+    let server = Running::start(Config {
+        idle_timeout: short,
+        header_timeout: short,
+        ..Config::default()
+    });
+    let mut client = server.client();
+    client.send("GET /upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+    assert_eq!(client.answer_to_head().status(), "101");
+    client.send("hel");
+    // Another connection is idled out meanwhile, this one is not.
+    server.client().closes();
+    server.client().closes();
+    client
+        .send("lo")
+        .socket
+        .shutdown(std::net::Shutdown::Write)
+        .unwrap();
+    assert_eq!(client.rest(), b"hello");
+}
+
+#[test]
+fn a_server_can_be_spawned() {
+    fn is_send(_: impl Send) {}
+    let listener = Listener::bind("127.0.0.1", 0).unwrap();
+    is_send(Server::new(Config::default()).serve(listener, |_| Shy { asked: false }));
+}
+
+#[test]
 fn a_connection_above_the_limit_waits_for_its_turn() {
     let server = Running::start(Config {
         connections_max: 2,
@@ -210,7 +293,7 @@ fn many_clients_at_once_are_all_answered() {
     let (done, results) = mpsc::channel();
     for _ in 0..20 {
         let (mut client, done) = (server.client(), done.clone());
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let all = (0..50).all(|_| client.get("/").status() == "200");
             done.send(all).unwrap();
         });

@@ -1,15 +1,11 @@
 //! Binding and taking over listening sockets.
 
-use std::{
-    net::TcpListener,
-    os::fd::OwnedFd,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use crate::harness::{App, Client, Running, runtime};
 use pixie_server::{Config, Error, Listener, Server};
 use tokio::sync::Semaphore;
+
+use crate::harness::{App, Client, Running, runtime};
 
 #[test]
 fn localhost_is_both_loopback_addresses_on_one_port() {
@@ -92,8 +88,15 @@ fn without_a_passed_socket_there_is_nothing_to_adopt() {
         .unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_socket_on_fd_3_is_taken_over() {
+    use std::{
+        net::TcpListener,
+        os::fd::OwnedFd,
+        process::{Command, Stdio},
+    };
+
     let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = socket.local_addr().unwrap();
     let mut child = Command::new("sh")

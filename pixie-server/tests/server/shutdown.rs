@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Client, Running, runtime};
 use pixie_server::{Config, Connection, Listener, Server, Shutdown};
+
+use crate::harness::{Client, Running, runtime};
 
 const LONG: Duration = Duration::from_secs(30);
 

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::Running;
 use pixie_server::Config;
+
+use crate::harness::Running;
 
 const SHORT: Duration = Duration::from_millis(80);
 
