@@ -30,10 +30,7 @@ fn judged(set_up: impl Fn(&Watch)) -> Option<(u32, Verdict)> {
 
 #[test]
 fn each_way_to_stand_still_has_its_own_limit() {
-    assert_eq!(
-        judged(|watch| watch.enter(Phase::Head)),
-        Some((4, Verdict::Head))
-    );
+    assert_eq!(judged(|watch| watch.enter(Phase::Head)), Some((4, Verdict::Head)));
     assert_eq!(judged(|_| {}), Some((16, Verdict::Idle)));
     assert_eq!(judged(|watch| watch.enter(Phase::Handling)), None);
     let waits = |watch: &Watch| {
@@ -91,10 +88,7 @@ fn a_closed_connection_is_forgotten() {
     let (stays, goes) = (registry.admit(), registry.admit());
     goes.enter(Phase::Gone);
     assert_eq!(registry.sweep(), 1);
-    assert_eq!(
-        (Arc::strong_count(&goes), Arc::strong_count(&stays)),
-        (1, 2)
-    );
+    assert_eq!((Arc::strong_count(&goes), Arc::strong_count(&stays)), (1, 2));
 }
 
 #[test]
@@ -103,10 +97,7 @@ fn a_connection_that_comes_during_a_shutdown_knows_of_it() {
     let before = registry.admit();
     registry.order(Stage::Closing);
     let after = registry.admit();
-    assert_eq!(
-        (before.stage(), after.stage()),
-        (Stage::Closing, Stage::Closing)
-    );
+    assert_eq!((before.stage(), after.stage()), (Stage::Closing, Stage::Closing));
 }
 
 #[test]
@@ -117,10 +108,6 @@ fn a_body_that_moves_again_is_not_timed_out() {
     watch.body_becomes(Body::Open);
     watch.judge(Verdict::Body, seen);
     assert_eq!(watch.body(), Body::Open);
-    let row = Row {
-        seen,
-        watch: watch.clone(),
-        still: 0,
-    };
+    let row = Row { seen, watch: watch.clone(), still: 0 };
     assert_ne!(row.seen, watch.snapshot());
 }

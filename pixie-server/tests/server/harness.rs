@@ -59,10 +59,7 @@ async fn answer(app: App, request: Request<RequestBody>) -> Result<Response<Body
         "/ends" => Ok(text(format!("{}", request.body().is_end_stream()))),
         "/peer" => {
             let connection = request.extensions().get::<pixie_server::Connection>();
-            Ok(text(format!(
-                "{}",
-                connection.expect("it is inserted").peer
-            )))
+            Ok(text(format!("{}", connection.expect("it is inserted").peer)))
         }
         "/upgrade" => Ok(upgrade(request)),
         "/panic" => panic!("asked for"),
@@ -102,9 +99,7 @@ fn upgrade(request: Request<RequestBody>) -> Response<Body> {
     });
     let mut response = text(String::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response
-        .headers_mut()
-        .insert(header::UPGRADE, HeaderValue::from_static("echo"));
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("echo"));
     response
 }
 
@@ -119,10 +114,7 @@ impl http_body::Body for Endless {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 65536])))))
     }
 }
@@ -140,22 +132,10 @@ impl Running {
         let listener = Listener::bind("127.0.0.1", 0).unwrap();
         let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
         let server = Server::new(config).until(&shutdown);
-        let app = App {
-            gate: Arc::new(Semaphore::new(0)),
-            begun: Arc::new(Semaphore::new(0)),
-        };
+        let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
         let service = app.clone();
-        let thread = thread::spawn(move || {
-            runtime()
-                .block_on(server.serve_service(listener, service))
-                .unwrap()
-        });
-        Running {
-            address,
-            shutdown,
-            app,
-            thread,
-        }
+        let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, service)).unwrap());
+        Running { address, shutdown, app, thread }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -164,10 +144,7 @@ impl Running {
 
     /// Waits until as many requests to `/slow` are being handled.
     pub(crate) fn wait_for_slow(&self, count: u32) {
-        runtime()
-            .block_on(self.app.begun.acquire_many(count))
-            .unwrap()
-            .forget();
+        runtime().block_on(self.app.begun.acquire_many(count)).unwrap().forget();
     }
 
     pub(crate) fn stop(self) -> Stopped {
@@ -177,10 +154,7 @@ impl Running {
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// A client that writes bytes and reads answers.
@@ -194,10 +168,7 @@ impl Client {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        Client {
-            socket,
-            read: Vec::new(),
-        }
+        Client { socket, read: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: &str) -> &mut Client {
@@ -206,8 +177,7 @@ impl Client {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
-            .answer()
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).answer()
     }
 
     /// Reads one answer with a length, or with a head only.
@@ -227,11 +197,7 @@ impl Client {
             if let Some(at) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(
-                self.read_more() > 0,
-                "closed before an answer: {:?}",
-                self.read
-            );
+            assert!(self.read_more() > 0, "closed before an answer: {:?}", self.read);
         };
         let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
         let length = length(&head).unwrap_or(0);
@@ -255,10 +221,7 @@ impl Client {
 
     fn read_more(&mut self) -> usize {
         let mut piece = [0; 65536];
-        let count = self
-            .socket
-            .read(&mut piece)
-            .expect("the server answers or closes in time");
+        let count = self.socket.read(&mut piece).expect("the server answers or closes in time");
         self.read.extend_from_slice(&piece[..count]);
         count
     }

@@ -13,11 +13,7 @@ fn localhost_is_both_loopback_addresses_on_one_port() {
     let addresses = listener.local_addrs();
     let port = addresses[0].port();
     assert_ne!(port, 0);
-    assert!(
-        addresses
-            .iter()
-            .all(|address| address.ip().is_loopback() && address.port() == port)
-    );
+    assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == port));
     assert!(addresses[0].is_ipv4());
 }
 
@@ -26,26 +22,15 @@ fn a_taken_port_names_its_owner_and_another_port() {
     let taken = Listener::bind("127.0.0.1", 0).unwrap();
     let port = taken.local_addrs()[0].port();
     let error = Listener::bind("127.0.0.1", port).unwrap_err();
-    let Error::PortTaken { owner, free, .. } = &error else {
-        panic!("{error:?}")
-    };
+    let Error::PortTaken { owner, free, .. } = &error else { panic!("{error:?}") };
     let said = error.to_string();
-    assert!(
-        said.starts_with(&format!("port {port} is used by ")),
-        "{said}"
-    );
+    assert!(said.starts_with(&format!("port {port} is used by ")), "{said}");
     if let Some(owner) = owner {
         assert_eq!(owner.pid, std::process::id());
-        assert!(
-            said.contains(&format!("`{}` (pid {})", owner.name, owner.pid)),
-            "{said}"
-        );
+        assert!(said.contains(&format!("`{}` (pid {})", owner.name, owner.pid)), "{said}");
     }
     if let Some(free) = free {
-        assert!(
-            said.ends_with(&format!("choose another with PIXIE_PORT={free}")),
-            "{said}"
-        );
+        assert!(said.ends_with(&format!("choose another with PIXIE_PORT={free}")), "{said}");
     }
 }
 
@@ -54,15 +39,10 @@ fn on_linux_the_owner_of_a_port_is_found() {
     if cfg!(not(target_os = "linux")) {
         return;
     }
-    let taken = Listener::bind("::1", 0)
-        .or_else(|_| Listener::bind("127.0.0.1", 0))
-        .unwrap();
+    let taken = Listener::bind("::1", 0).or_else(|_| Listener::bind("127.0.0.1", 0)).unwrap();
     let address = taken.local_addrs()[0];
     let error = Listener::bind(&address.ip().to_string(), address.port()).unwrap_err();
-    assert!(
-        matches!(error, Error::PortTaken { owner: Some(_), .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::PortTaken { owner: Some(_), .. }), "{error:?}");
 }
 
 #[test]
@@ -78,14 +58,9 @@ fn without_a_passed_socket_there_is_nothing_to_adopt() {
     let Some(listener) = Listener::adopted().unwrap() else {
         return;
     };
-    let app = App {
-        gate: Arc::new(Semaphore::new(0)),
-        begun: Arc::new(Semaphore::new(0)),
-    };
+    let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
     assert!(Listener::adopted().unwrap().is_none());
-    runtime()
-        .block_on(Server::new(Config::default()).serve_service(listener, app))
-        .unwrap();
+    runtime().block_on(Server::new(Config::default()).serve_service(listener, app)).unwrap();
 }
 
 #[cfg(unix)]
@@ -102,36 +77,21 @@ fn a_socket_on_fd_3_is_taken_over() {
     let mut child = Command::new("sh")
         .args(["-c", r#"exec 3<&0 0</dev/null; exec "$0" "$@""#])
         .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "listener::without_a_passed_socket_there_is_nothing_to_adopt",
-        ])
+        .args(["--exact", "listener::without_a_passed_socket_there_is_nothing_to_adopt"])
         .env("LISTEN_FDS", "1")
         .env_remove("LISTEN_PID")
         .stdin(Stdio::from(OwnedFd::from(socket)))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    assert_eq!(
-        Client::connect(address).get("/child").body,
-        "you asked for /child"
-    );
+    assert_eq!(Client::connect(address).get("/child").body, "you asked for /child");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
 fn port_0_gives_every_server_its_own_port() {
-    let (one, two) = (
-        Running::start(Config::default()),
-        Running::start(Config::default()),
-    );
+    let (one, two) = (Running::start(Config::default()), Running::start(Config::default()));
     assert_ne!(one.address.port(), two.address.port());
-    assert_eq!(
-        (
-            one.client().get("/").status(),
-            two.client().get("/").status()
-        ),
-        ("200", "200")
-    );
+    assert_eq!((one.client().get("/").status(), two.client().get("/").status()), ("200", "200"));
 }

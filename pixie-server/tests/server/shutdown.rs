@@ -35,10 +35,7 @@ fn a_running_request_is_finished_and_says_close() {
 
 #[test]
 fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
-    let server = Running::start(Config {
-        linger: LONG,
-        ..Config::default()
-    });
+    let server = Running::start(Config { linger: LONG, ..Config::default() });
     let mut client = server.client();
     assert!(!client.get("/").says_close());
     let mut running = server.client();
@@ -57,10 +54,7 @@ fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
 
 #[test]
 fn idle_connections_do_not_hold_a_shutdown_up() {
-    let server = Running::start(Config {
-        shutdown_grace: LONG,
-        ..Config::default()
-    });
+    let server = Running::start(Config { shutdown_grace: LONG, ..Config::default() });
     let (mut fresh, mut kept) = (server.client(), server.client());
     assert_eq!(kept.get("/").status(), "200");
     assert_eq!(server.stop().cut, 0);
@@ -71,11 +65,7 @@ fn idle_connections_do_not_hold_a_shutdown_up() {
 #[test]
 fn what_still_runs_after_the_grace_is_cut() {
     let grace = Duration::from_millis(10);
-    let server = Running::start(Config {
-        shutdown_grace: grace,
-        linger: grace,
-        ..Config::default()
-    });
+    let server = Running::start(Config { shutdown_grace: grace, linger: grace, ..Config::default() });
     let mut client = server.client();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);
@@ -85,11 +75,7 @@ fn what_still_runs_after_the_grace_is_cut() {
 
 #[test]
 fn asked_to_stop_at_once_a_server_does_not_wait() {
-    let server = Running::start(Config {
-        shutdown_grace: LONG,
-        linger: LONG,
-        ..Config::default()
-    });
+    let server = Running::start(Config { shutdown_grace: LONG, linger: LONG, ..Config::default() });
     let mut client = server.client();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);

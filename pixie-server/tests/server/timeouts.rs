@@ -13,10 +13,7 @@ const SHORT: Duration = Duration::from_millis(80);
 
 #[test]
 fn a_head_that_does_not_end_gets_a_408() {
-    let server = Running::start(Config {
-        header_timeout: SHORT,
-        ..Config::default()
-    });
+    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
     let mut client = server.client();
     let answer = client.send("GET / HTTP/1.1\r\nhost:").answer();
     assert_eq!(answer.status(), "408");
@@ -26,16 +23,10 @@ fn a_head_that_does_not_end_gets_a_408() {
 
 #[test]
 fn a_head_that_comes_byte_by_byte_gets_a_408() {
-    let server = Running::start(Config {
-        header_timeout: SHORT,
-        ..Config::default()
-    });
+    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
     let mut client = server.client();
     assert_eq!(client.get("/first").status(), "200");
-    client
-        .socket
-        .set_read_timeout(Some(Duration::from_millis(5)))
-        .unwrap();
+    client.socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
     client.send("GET / HTTP/1.1\r\nx: ");
     let mut answer = [0; 12];
     loop {
@@ -43,24 +34,16 @@ fn a_head_that_comes_byte_by_byte_gets_a_408() {
         let _ = client.socket.write(b"y");
         match client.socket.read(&mut answer) {
             Ok(count) => break assert_eq!(&answer[..count], b"HTTP/1.1 408"),
-            Err(error) => assert!(matches!(
-                error.kind(),
-                ErrorKind::WouldBlock | ErrorKind::TimedOut
-            )),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)),
         }
     }
 }
 
 #[test]
 fn a_body_that_stands_still_is_a_typed_error() {
-    let server = Running::start(Config {
-        body_timeout: SHORT,
-        ..Config::default()
-    });
+    let server = Running::start(Config { body_timeout: SHORT, ..Config::default() });
     let mut client = server.client();
-    let answer = client
-        .send("POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
-        .answer();
+    let answer = client.send("POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf").answer();
     assert_eq!((answer.status(), &*answer.body), ("408", "too slow"));
     assert!(answer.says_close(), "{answer:?}");
     client.closes();
@@ -68,10 +51,7 @@ fn a_body_that_stands_still_is_a_typed_error() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let server = Running::start(Config {
-        idle_timeout: SHORT,
-        ..Config::default()
-    });
+    let server = Running::start(Config { idle_timeout: SHORT, ..Config::default() });
     let mut fresh = server.client();
     let mut kept = server.client();
     assert_eq!(kept.get("/").status(), "200");
@@ -101,10 +81,7 @@ fn a_slow_handler_is_not_timed_out() {
 
 #[test]
 fn a_client_that_does_not_read_is_cut_off() {
-    let server = Running::start(Config {
-        write_timeout: SHORT,
-        ..Config::default()
-    });
+    let server = Running::start(Config { write_timeout: SHORT, ..Config::default() });
     let mut client = server.client();
     client.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n");
     // The server stops once its sends are blocked; only then does it hang up, and this server ends with nobody cut.
