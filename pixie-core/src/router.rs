@@ -1,12 +1,13 @@
 //! Which route answers a request, by method and path.
 //!
-//! An index (the `wayfind` crate) finds the best shape of path; filters, methods, percent-encoding and the answers to HEAD
-//! and OPTIONS are ours. Where the best shape's filters or methods refuse, the shapes are tried one by one, in order.
+//! The index finds the best shape of path; filters, methods, percent-encoding and the answers to HEAD and OPTIONS are added
+//! here. Where the best shape's filters or methods refuse, the shapes that overlap it are tried one by one, in order.
 //! Must stay true: a request that its best shape answers costs the same however many routes there are, and allocates
 //! nothing up to four wildcards in a path without percent-encoding.
 
 mod conflict;
 pub(crate) mod filter;
+mod index;
 mod methods;
 mod node;
 pub(crate) mod normal;
@@ -19,6 +20,7 @@ use std::sync::OnceLock;
 use http::Method;
 
 use crate::{Pattern, Place};
+use index::Index;
 use node::{Node, Variant};
 use normal::normalise;
 use params::Spans;
@@ -55,7 +57,7 @@ pub struct Router<T> {
     /// Sorted by shape; the number of a node is its place here.
     nodes: Vec<Node<T>>,
     /// Built on the first look-up after a change, since the crate cannot add to a built index.
-    index: OnceLock<wayfind::Router<usize>>,
+    index: OnceLock<Index>,
 }
 
 /// A route in the table.
@@ -104,7 +106,13 @@ impl<T> Router<T> {
     }
 
     /// Adds a route; without methods it is one for GET.
-    pub fn insert(&mut self, pattern: &Pattern, methods: &[Method], value: T, place: Place) -> Result<(), RouteConflict> {
+    pub fn insert(
+        &mut self,
+        pattern: &Pattern,
+        methods: &[Method],
+        value: T,
+        place: Place,
+    ) -> Result<(), RouteConflict> {
         let methods = if methods.is_empty() { &[Method::GET] } else { methods };
         let entry = RouteEntry { pattern: pattern.clone(), methods: methods.to_vec(), value, place };
         let shape = Shape::of(pattern);
@@ -120,13 +128,10 @@ impl<T> Router<T> {
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let Ok(normal) = normalise(path) else { return Found::BadPath };
         let text = normal.as_deref().unwrap_or(path);
-        let Some(hit) = self.index().search(text) else { return Found::NotFound };
-        let mut spans = Spans::default();
-        hit.parameters().iter().for_each(|(_, value)| spans.push(value, text));
-        let best = self.nodes[*hit.data()].fitting(text, &spans).find_map(|variant| variant.entry(method));
-        let found = match best {
+        let Some((number, spans)) = self.index().search(text) else { return Found::NotFound };
+        let found = match self.best(method, text, number, &spans) {
             Some(entry) => Ok((entry, spans)),
-            None => self.find_one_by_one(method, text),
+            None => self.find_one_by_one(method, text, number),
         };
         match found {
             Ok((entry, spans)) => {
@@ -156,22 +161,28 @@ impl<T> Router<T> {
         url.or_else(|error| others.iter().find_map(|other| other.pattern.url(params).ok()).ok_or(error))
     }
 
-    fn index(&self) -> &wayfind::Router<usize> {
-        self.index.get_or_init(|| {
-            let mut builder = wayfind::RouterBuilder::new();
-            let mut partials = Vec::new();
-            for (number, node) in self.nodes.iter().enumerate() {
-                let inserted = builder.insert(&node.shape.template(&mut partials), number);
-                inserted.expect("shapes differ, and a parsed pattern is legal in the index");
-            }
-            builder.build()
-        })
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.nodes.iter().map(|node| &node.shape).collect::<Vec<_>>()))
     }
 
-    /// Tries all shapes in order, for the request that the best shape refuses.
-    fn find_one_by_one(&self, method: &Method, text: &str) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
+    /// Returns the route of the shape that the index found, unless another shape goes first or must be asked as well.
+    fn best(&self, method: &Method, text: &str, number: usize, spans: &Spans) -> Option<&RouteEntry<T>> {
+        let overlooked = self.index().overlooked(number);
+        if overlooked.iter().any(|other| self.nodes[*other].shape.captures(text).is_some()) {
+            return None;
+        }
+        self.nodes[number].fitting(text, spans).find_map(|variant| variant.entry(method))
+    }
+
+    /// Tries every shape that the path may have, in order.
+    fn find_one_by_one(
+        &self,
+        method: &Method,
+        text: &str,
+        number: usize,
+    ) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
         let mut refusing: Vec<&Variant<T>> = Vec::new();
-        for node in &self.nodes {
+        for node in self.index().rivals(number).iter().map(|other| &self.nodes[*other]) {
             let Some(spans) = node.shape.captures(text) else { continue };
             for variant in node.fitting(text, &spans) {
                 if let Some(entry) = variant.entry(method) {
@@ -183,7 +194,9 @@ impl<T> Router<T> {
         let allow = match refusing.as_slice() {
             [] => return Err(Found::NotFound),
             [variant] => Allowed::known(&variant.allow),
-            variants => Allowed::by(variants.iter().flat_map(|variant| &variant.entries).flat_map(|entry| &entry.methods)),
+            variants => {
+                Allowed::by(variants.iter().flat_map(|variant| &variant.entries).flat_map(|entry| &entry.methods))
+            }
         };
         if *method == Method::OPTIONS { Err(Found::Options { allow }) } else { Err(Found::MethodNotAllowed { allow }) }
     }

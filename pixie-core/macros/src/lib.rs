@@ -1,1 +1,1 @@
-//! Being built.
+//! The `#[route]` attribute of pixie.

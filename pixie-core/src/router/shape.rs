@@ -55,32 +55,44 @@ impl Shape {
         Shape(segments)
     }
 
-    /// Returns the template that stands for this shape in the index.
-    ///
-    /// The index tries the wildcards of one place in the order of their texts' length and then of their names, and
-    /// takes wildcards of one name together. So whole segments share a name, and each kind of partial segment has
-    /// its own: else `<a>.gz` would win over `<a>.tar.gz`.
-    pub(crate) fn template<'s>(&'s self, partials: &mut Vec<&'s [String]>) -> String {
+    /// Returns the template that stands for this shape in the index, in which a wildcard is named by its place.
+    pub(crate) fn template(&self) -> String {
         let mut template = String::new();
         for (at, segment) in self.0.iter().enumerate() {
             template.push('/');
             match segment {
                 Segment::Literal(text) => template.push_str(text),
-                Segment::Whole => template.push_str(&format!("<{at}w>")),
+                Segment::Whole => template.push_str(&format!("<{at}.0>")),
                 Segment::Rest => template.push_str("<*rest>"),
                 Segment::Partial(Partial { texts, .. }) => {
-                    let kind = partials.iter().position(|known| known == texts).unwrap_or_else(|| {
-                        partials.push(texts);
-                        partials.len() - 1
-                    });
                     template.push_str(&texts[0]);
                     for (nth, text) in texts[1..].iter().enumerate() {
-                        template.push_str(&format!("<{at}p{kind}.{nth}>{text}"));
+                        template.push_str(&format!("<{at}.{nth}>{text}"));
                     }
                 }
             }
         }
         template
+    }
+
+    /// Tells whether some path may have both shapes; never says no when there is one.
+    pub(crate) fn overlaps(&self, other: &Shape) -> bool {
+        for (mine, theirs) in self.0.iter().zip(&other.0) {
+            if matches!((mine, theirs), (Segment::Rest, _) | (_, Segment::Rest)) {
+                return true;
+            }
+            if !mine.overlaps(theirs) {
+                return false;
+            }
+        }
+        self.0.len() == other.0.len()
+    }
+
+    /// Tells whether the index may find `other` for a path for which this shape is to go first.
+    pub(crate) fn may_be_overlooked_for(&self, other: &Shape) -> bool {
+        let first_difference = self.0.iter().zip(&other.0).find(|(mine, theirs)| mine != theirs);
+        let open = matches!(first_difference, Some((Segment::Partial(_), Segment::Partial(_) | Segment::Whole)));
+        open && self < other
     }
 
     /// Returns where the wildcards' values lie, if the path has this shape. The first of several wildcards in one
@@ -115,6 +127,19 @@ impl Shape {
 }
 
 impl Segment {
+    fn overlaps(&self, other: &Segment) -> bool {
+        match (self, other) {
+            (Segment::Literal(mine), Segment::Literal(theirs)) => mine == theirs,
+            (Segment::Literal(text), Segment::Partial(partial))
+            | (Segment::Partial(partial), Segment::Literal(text)) => {
+                partial.captures(text, text, &mut Spans::default()).is_some()
+            }
+            (Segment::Partial(mine), Segment::Partial(theirs)) => mine.overlaps(theirs),
+            (Segment::Literal(text), _) | (_, Segment::Literal(text)) => !text.is_empty(),
+            _ => true,
+        }
+    }
+
     fn of(mut texts: Vec<String>) -> Segment {
         match texts.as_slice() {
             [_] => Segment::Literal(texts.swap_remove(0)),
@@ -128,6 +153,16 @@ impl Segment {
 }
 
 impl Partial {
+    fn overlaps(&self, other: &Partial) -> bool {
+        let ((my_prefix, my_suffix), (prefix, suffix)) = (self.ends(), other.ends());
+        let prefixes = my_prefix.starts_with(prefix) || prefix.starts_with(my_prefix);
+        prefixes && (my_suffix.ends_with(suffix) || suffix.ends_with(my_suffix))
+    }
+
+    fn ends(&self) -> (&str, &str) {
+        (&self.texts[0], &self.texts[self.texts.len() - 1])
+    }
+
     /// Cuts from the right, each text at its last place, which leaves the most to the first wildcard in linear time.
     fn captures(&self, segment: &str, path: &str, spans: &mut Spans) -> Option<()> {
         let (prefix, texts) = self.texts.split_first()?;

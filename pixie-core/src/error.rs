@@ -1,0 +1,227 @@
+//! `Error`: a request that failed, and the one function that makes a response of it.
+//!
+//! What a client is told (status, title, detail) and what the operator is told (the chain of causes, the place in the code)
+//! are kept apart here: the second reaches a page only in development.
+use std::{borrow::Cow, fmt, panic::Location};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::{Body, BoxError, Media, Rejection, Response, error_page};
+
+/// The result of a handler that may fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed request: a status for the client, and a cause for the log.
+///
+/// Any `std::error::Error` turns into one with `?` and is answered with 500; its text goes to the log and, in development
+/// only, to the page.
+pub struct Error(Box<Repr>);
+
+struct Repr {
+    status: StatusCode,
+    detail: Option<Cow<'static, str>>,
+    headers: HeaderMap,
+    cause: Cause,
+    place: Option<String>,
+}
+
+enum Cause {
+    None,
+    Source(BoxError),
+    /// The texts of a chain of errors from another process.
+    Told(Vec<String>),
+}
+
+/// Ends a request with this status: `return Err(abort(404))`. A number that is no error status becomes 500.
+#[track_caller]
+pub fn abort(code: u16) -> Error {
+    match StatusCode::from_u16(code) {
+        Ok(status) if code >= 400 => Error::new(status),
+        _ => Error::internal(format!("abort({code}): {code} is no error status")),
+    }
+}
+
+impl Error {
+    /// Returns an error that answers with this status and its usual text.
+    #[track_caller]
+    pub fn new(status: StatusCode) -> Error {
+        let place = Some(Location::caller().to_string());
+        Error(Box::new(Repr { status, detail: None, headers: HeaderMap::new(), cause: Cause::None, place }))
+    }
+
+    /// Returns a 500 whose message is for the log and for development only.
+    #[track_caller]
+    pub fn internal(message: impl Into<String>) -> Error {
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![message.into()])
+    }
+
+    /// Replaces the status.
+    pub fn with_status(mut self, status: StatusCode) -> Error {
+        self.0.status = status;
+        self
+    }
+
+    /// Sets the sentence that the client is told.
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Error {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Sets a header of the answer, such as `Allow` or `Retry-After`.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Error {
+        self.0.headers.insert(name, value);
+        self
+    }
+
+    /// Sets the causes as texts, outermost first: for an error that was reported by another process.
+    pub fn with_chain(mut self, chain: Vec<String>) -> Error {
+        self.0.cause = Cause::Told(chain);
+        self
+    }
+
+    /// Sets the place in the code where it happened, as `file:line:column`.
+    pub fn with_place(mut self, place: Option<String>) -> Error {
+        self.0.place = place;
+        self
+    }
+
+    /// Returns the status that this error answers with.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Returns the sentence that the client is told.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// Returns the headers that the answer carries.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// Returns the place in the code where it happened, as `file:line:column`.
+    pub fn place(&self) -> Option<&str> {
+        self.0.place.as_deref()
+    }
+
+    /// Returns the texts of the causes, outermost first.
+    pub fn chain(&self) -> Vec<String> {
+        match &self.0.cause {
+            Cause::None => Vec::new(),
+            Cause::Told(chain) => chain.clone(),
+            Cause::Source(source) => {
+                let first: &dyn std::error::Error = source.as_ref();
+                std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string).collect()
+            }
+        }
+    }
+
+    /// Returns the cause as the error type that it was, if it is that.
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match &self.0.cause {
+            Cause::Source(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Makes the response: HTML, problem+json (RFC 9457) or text, as the client reads it. Every failure passes here.
+    pub fn render(&self, view: &ErrorView<'_>) -> Response {
+        let (body, media) = match view.media {
+            Media::Html => (error_page::html(self, view), "text/html; charset=utf-8"),
+            Media::Json => (error_page::problem(self, view), "application/problem+json"),
+            Media::Text => (error_page::text(self, view), "text/plain; charset=utf-8"),
+        };
+        let mut response = Response::empty(self.status());
+        response.headers_mut().extend(self.headers().clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response.set_body(Body::from(body));
+        response
+    }
+}
+
+/// Who reads the page of an error, and where.
+#[derive(Clone, Debug)]
+pub struct ErrorView<'r> {
+    /// The form in which the client reads it.
+    pub media: Media,
+    /// The request's method.
+    pub method: &'r Method,
+    /// The request's path, as it was sent.
+    pub path: &'r str,
+    /// The request's headers, shown in development.
+    pub headers: Option<&'r HeaderMap>,
+    /// Whether causes and places may be shown: only to developers.
+    pub development: bool,
+}
+
+/// Turns what is missing or failed into an [`Error`] with a status of your choice.
+pub trait OrAbort<T> {
+    /// Returns the value, or an error with this status.
+    fn or_abort(self, code: u16) -> Result<T>;
+}
+
+impl<T> OrAbort<T> for Option<T> {
+    #[track_caller]
+    fn or_abort(self, code: u16) -> Result<T> {
+        match self {
+            Some(value) => Ok(value),
+            None => Err(abort(code)),
+        }
+    }
+}
+
+impl<T, E: Into<Error>> OrAbort<T> for Result<T, E> {
+    #[track_caller]
+    fn or_abort(self, code: u16) -> Result<T> {
+        self.map_err(|error| {
+            let error = error.into();
+            let status = abort(code).status();
+            error.with_status(status)
+        })
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    #[track_caller]
+    fn from(source: E) -> Error {
+        let mut error = Error::new(StatusCode::INTERNAL_SERVER_ERROR);
+        error.0.cause = Cause::Source(Box::new(source));
+        error
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Error {
+        let error = Error::new(rejection.status()).with_place(None);
+        // What the app lacks is the operator's business; what the client sent wrong is the client's.
+        match rejection.status().is_server_error() {
+            true => error.with_chain(vec![rejection.detail().to_owned()]),
+            false => error.with_detail(rejection.detail().to_owned()),
+        }
+    }
+}
+
+/// For the log: status, detail and all causes in one line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chain = self.chain();
+        match self.detail() {
+            Some(detail) => f.write_str(detail)?,
+            None if chain.is_empty() => write!(f, "{}", self.status())?,
+            None => {}
+        }
+        for (index, cause) in chain.iter().enumerate() {
+            let separator = if index > 0 || self.detail().is_some() { ": " } else { "" };
+            write!(f, "{separator}{cause}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The same as `Display`, so that `fn main() -> Result<()>` prints a sentence.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

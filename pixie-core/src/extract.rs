@@ -1,0 +1,248 @@
+//! `FromRequest`: how a handler's argument is made from a request, and the extractors that need no body.
+//!
+//! Extraction is plain code on a request whose body, if the extractor asks for it, has been read before: so the same
+//! extractor works inline, on a thread, on the runtime and in a worker process. Extractors that read the body are in
+//! `payload.rs`.
+use std::{any::TypeId, net::SocketAddr, ops::Deref, str::FromStr};
+
+use http::{HeaderMap, HeaderName};
+use serde::de::DeserializeOwned;
+
+use crate::{Body, Rejection, RejectionKind, Request};
+
+/// Makes a handler's argument from a request.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a route's handler",
+    label = "neither a `<wildcard>` of the path nor an extractor",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "to make `{Self}` an extractor, implement `FromRequest` for it"
+)]
+pub trait FromRequest: Sized {
+    /// What this extractor does with the request's body. At most one argument of a handler may use it.
+    const BODY: BodyUse = BodyUse::Unused;
+
+    /// Notes what else of the request this extractor reads. Only that is sent to a worker, so the default notes everything.
+    fn needs(needs: &mut Needs) {
+        needs.everything();
+    }
+
+    /// Makes the value, or says why the request has none.
+    fn from_request(request: &mut Request) -> Result<Self, Rejection>;
+}
+
+/// What an extractor does with the request's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyUse {
+    /// Leaves it alone.
+    #[default]
+    Unused,
+    /// Reads it whole: it is buffered, up to the route's limit, before the handler runs.
+    Whole,
+    /// Takes it as a stream: while it still arrives in an async route, buffered before in the other kinds.
+    Stream,
+}
+
+impl BodyUse {
+    /// Says whether two arguments may stand side by side: only one of them may use the body.
+    pub const fn is_compatible(self, other: BodyUse) -> bool {
+        matches!(self, BodyUse::Unused) || matches!(other, BodyUse::Unused)
+    }
+
+    /// Returns the use of a handler that has both arguments.
+    pub const fn and(self, other: BodyUse) -> BodyUse {
+        match self {
+            BodyUse::Unused => other,
+            used => used,
+        }
+    }
+}
+
+/// What a route's extractors read, gathered when the route is registered.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// What becomes of the body.
+    pub body: BodyUse,
+    /// Whether the query string is read.
+    pub query: bool,
+    /// Whether the client's address is read.
+    pub peer: bool,
+    headers: HeaderNeeds,
+    states: Vec<(TypeId, &'static str)>,
+}
+
+#[derive(Clone, Debug)]
+enum HeaderNeeds {
+    Some(Vec<HeaderName>),
+    All,
+}
+
+impl Default for HeaderNeeds {
+    fn default() -> Self {
+        HeaderNeeds::Some(Vec::new())
+    }
+}
+
+impl Needs {
+    /// Adds what one argument's type needs, its use of the body included.
+    pub fn extractor<T: FromRequest>(mut self) -> Needs {
+        self.body = self.body.and(T::BODY);
+        T::needs(&mut self);
+        self
+    }
+
+    /// Notes that everything but the body is read.
+    pub fn everything(&mut self) {
+        self.query = true;
+        self.peer = true;
+        self.headers = HeaderNeeds::All;
+    }
+
+    /// Notes that one header is read.
+    pub fn header(&mut self, name: HeaderName) {
+        if let HeaderNeeds::Some(names) = &mut self.headers
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+
+    /// Notes that a [`State`](crate::State) of this type is read.
+    pub fn state(&mut self, id: TypeId, name: &'static str) {
+        self.states.push((id, name));
+    }
+
+    /// Returns the headers that are read, or nothing where all are.
+    pub fn header_names(&self) -> Option<&[HeaderName]> {
+        match &self.headers {
+            HeaderNeeds::Some(names) => Some(names),
+            HeaderNeeds::All => None,
+        }
+    }
+
+    /// Goes through the types of state that are read, with their names.
+    pub fn states(&self) -> impl Iterator<Item = (TypeId, &'static str)> {
+        self.states.iter().copied()
+    }
+}
+
+/// Makes the value of a `<wildcard>` from its text; whatever can be parsed from text can.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of a `<wildcard>` in a path",
+    label = "has no `FromStr`",
+    note = "a wildcard's type is one that parses from text: `String`, a number, `bool`, `uuid::Uuid`, or your own with `FromStr`"
+)]
+pub trait FromParam: Sized {
+    /// Reads the decoded text, or returns nothing where it does not fit: the request is then answered with 404.
+    fn from_param(text: &str) -> Option<Self>;
+}
+
+impl<T: FromStr> FromParam for T {
+    fn from_param(text: &str) -> Option<T> {
+        text.parse().ok()
+    }
+}
+
+/// The query string, read into a type of yours.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    fn needs(needs: &mut Needs) {
+        needs.query = true;
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let query = request.query().unwrap_or_default();
+        serde_urlencoded::from_str(query).map(Query).map_err(|error| {
+            let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
+            Rejection::new(kind, format!("the query string does not fit: {error}"))
+        })
+    }
+}
+
+/// All headers of the request.
+#[derive(Clone, Debug)]
+pub struct Headers(pub HeaderMap);
+
+impl Deref for Headers {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        &self.0
+    }
+}
+
+impl FromRequest for Headers {
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(Headers(request.headers().clone()))
+    }
+}
+
+/// The address of the client, or of the proxy in front.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl FromRequest for Peer {
+    fn needs(needs: &mut Needs) {
+        needs.peer = true;
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let unknown = || Rejection::new(RejectionKind::Missing, "the client's address is not known");
+        request.peer().map(Peer).ok_or_else(unknown)
+    }
+}
+
+impl FromRequest for Request {
+    const BODY: BodyUse = BodyUse::Whole;
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take())
+    }
+}
+
+impl FromRequest for Body {
+    const BODY: BodyUse = BodyUse::Stream;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take_body())
+    }
+}
+
+impl<T: FromRequest> FromRequest for Option<T> {
+    const BODY: BodyUse = T::BODY;
+
+    fn needs(needs: &mut Needs) {
+        T::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        match T::from_request(request) {
+            Ok(value) => Ok(Some(value)),
+            Err(rejection) if rejection.kind() == RejectionKind::Missing => Ok(None),
+            Err(rejection) => Err(rejection),
+        }
+    }
+}
+
+impl<T: FromRequest> FromRequest for Result<T, Rejection> {
+    const BODY: BodyUse = T::BODY;
+
+    fn needs(needs: &mut Needs) {
+        T::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(T::from_request(request))
+    }
+}

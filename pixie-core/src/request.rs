@@ -1,0 +1,240 @@
+//! `Request`: what a client asked for, as a handler sees it.
+//!
+//! It owns the head, the body, the values of the path's wildcards and a handle to the app's state. It never reads from a
+//! socket: for most handlers the body has been buffered before, for the others it is a stream that they poll.
+use std::{borrow::Cow, net::SocketAddr, str::FromStr, sync::Arc};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, Method, Uri, Version, header::AsHeaderName, request::Parts};
+use serde::de::DeserializeOwned;
+
+use crate::{Body, Cookies, FromParam, FromRequest, Json, Params, Rejection, RejectionKind, StateMap, payload};
+
+/// A request, from its head to its body.
+#[derive(Debug)]
+pub struct Request {
+    head: Parts,
+    body: Body,
+    params: Params,
+    peer: Option<SocketAddr>,
+    state: Option<Arc<StateMap>>,
+}
+
+impl Request {
+    /// Takes a request from the http crate's type.
+    pub fn from_http(request: http::Request<Body>) -> Request {
+        let (head, body) = request.into_parts();
+        Request { head, body, params: Params::default(), peer: None, state: None }
+    }
+
+    /// Returns a request for `method` and `uri`, without headers or body.
+    pub fn new(method: Method, uri: Uri) -> Request {
+        let mut request = http::Request::new(Body::empty());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        Request::from_http(request)
+    }
+
+    /// Returns the method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// Returns the method's name, such as `GET`.
+    pub fn verb(&self) -> &str {
+        self.head.method.as_str()
+    }
+
+    /// Returns the target as it was sent.
+    pub fn uri(&self) -> &Uri {
+        &self.head.uri
+    }
+
+    /// Returns the path as it was sent, percent-encoded.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// Returns the query string without its `?`, percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    /// Returns the query string's names and values, decoded.
+    pub fn query_pairs(&self) -> Pairs {
+        Pairs::parse(self.query().unwrap_or_default().as_bytes())
+    }
+
+    /// Returns the protocol's name, such as `HTTP/1.1`.
+    pub fn protocol(&self) -> &'static str {
+        match self.head.version {
+            Version::HTTP_09 => "HTTP/0.9",
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_3 => "HTTP/3",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    /// Returns the protocol's version.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// Returns all headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// Returns a header as text, if it is there and is text.
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the cookies that the client sent.
+    pub fn cookies(&self) -> Cookies {
+        Cookies::from_headers(self.headers())
+    }
+
+    /// Returns the body's bytes; a body that is still a stream shows none.
+    pub fn body(&self) -> &[u8] {
+        self.body.as_bytes().unwrap_or_default()
+    }
+
+    /// Returns the fields of an urlencoded form, decoded; empty where the body is something else.
+    pub fn form(&self) -> Pairs {
+        match payload::is_form(self.headers()) {
+            true => Pairs::parse(self.body()),
+            false => Pairs::default(),
+        }
+    }
+
+    /// Reads the body as JSON, as the [`Json`] extractor does.
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
+        Json::from_request(self).map(|Json(value)| value)
+    }
+
+    /// Returns the address of the client, where it is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body.
+    ///
+    /// It is written from the parsed request, so header names are in lower case.
+    pub fn raw(&self) -> Vec<u8> {
+        let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut raw = format!("{} {target} {}\r\n", self.verb(), self.protocol()).into_bytes();
+        for (name, value) in self.headers() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                raw.extend_from_slice(part);
+            }
+        }
+        raw.extend_from_slice(b"\r\n");
+        raw.extend_from_slice(self.body());
+        raw
+    }
+
+    /// Returns the decoded text of a `<wildcard>`.
+    pub fn param_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.params.get(name, self.path())
+    }
+
+    /// Returns the value of a `<wildcard>`; text that does not fit the type is rejected with 404.
+    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
+        let value = self.param_text(name).and_then(|text| T::from_param(&text));
+        value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))
+    }
+
+    /// Returns values that middleware attached to the request.
+    pub fn extensions(&self) -> &Extensions {
+        &self.head.extensions
+    }
+
+    /// Returns values that middleware attached to the request, to change them.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.head.extensions
+    }
+
+    /// Returns the headers, to change them.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// Returns the app's values of this process.
+    pub fn state(&self) -> Option<&StateMap> {
+        self.state.as_deref()
+    }
+
+    /// Takes the body out, whole or as a stream.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Takes the body's bytes out; a body that is still a stream gives none.
+    pub fn take_bytes(&mut self) -> Bytes {
+        self.take_body().into_bytes().unwrap_or_default()
+    }
+
+    /// Puts a body in.
+    pub fn set_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
+    /// Puts in what the route match found in the path.
+    pub fn set_params(&mut self, params: Params) {
+        self.params = params;
+    }
+
+    /// Puts the client's address in.
+    pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer = peer;
+    }
+
+    /// Puts the app's values in.
+    pub fn set_state(&mut self, state: Arc<StateMap>) {
+        self.state = Some(state);
+    }
+
+    /// Takes the request with its body and leaves its head behind, for the error page.
+    pub(crate) fn take(&mut self) -> Request {
+        Request {
+            head: self.head.clone(),
+            body: self.take_body(),
+            params: self.params.clone(),
+            peer: self.peer,
+            state: self.state.clone(),
+        }
+    }
+}
+
+/// Names and values of a query string or a form, in their order; a name may come more than once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    /// Reads `application/x-www-form-urlencoded` text by the rules of the URL standard; it never fails.
+    pub fn parse(text: &[u8]) -> Pairs {
+        Pairs(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// Returns the first value of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Goes through all values of this name.
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Returns the first value of this name, read into a type of yours.
+    pub fn parse_as<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Goes through all names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

@@ -1,0 +1,195 @@
+//! `Response`: what goes back to a client, built step by step.
+//!
+//! A response that stands for a failure carries its [`Error`] and no body yet: the page is made at the end, in one place,
+//! when it is known what the client reads and whether this is development.
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{Body, Cookie, Error, IntoResponse, Rejection};
+
+/// A response: status, headers and body.
+///
+/// ```
+/// use pixie_core::{Cookie, Response};
+/// let response = Response::new("<svg/>").code(201).content_type("image/svg+xml").cookie(Cookie::new("seen", "1"));
+/// assert_eq!(response.status().as_u16(), 201);
+/// ```
+#[derive(Debug)]
+pub struct Response {
+    inner: http::Response<Body>,
+    error: Option<Error>,
+}
+
+impl Response {
+    /// Returns a 200 response with this body and no headers.
+    pub fn new(body: impl Into<Body>) -> Response {
+        Response { inner: http::Response::new(body.into()), error: None }
+    }
+
+    /// Returns a 200 response with this body and media type, the one constructor of the fast path.
+    pub(crate) fn with_type(body: Body, media: &'static str) -> Response {
+        let mut response = Response::new(body);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response
+    }
+
+    /// Returns a response with this status and no body.
+    pub fn empty(status: StatusCode) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.inner.status_mut() = status;
+        response
+    }
+
+    /// Takes a response from the http crate's type.
+    pub fn from_http(inner: http::Response<Body>) -> Response {
+        Response { inner, error: None }
+    }
+
+    /// Turns into the http crate's type. An error that it carries is lost: render it first.
+    pub fn into_http(self) -> http::Response<Body> {
+        self.inner
+    }
+
+    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500.
+    #[track_caller]
+    pub fn code(self, code: u16) -> Response {
+        match StatusCode::from_u16(code) {
+            Ok(status) => self.with_status(status),
+            Err(_) => Error::internal(format!("{code} is no HTTP status")).into(),
+        }
+    }
+
+    /// Sets the status.
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        *self.inner.status_mut() = status;
+        self
+    }
+
+    /// Sets a header, in place of earlier ones of this name; text that is no header makes this a 500.
+    #[track_caller]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Response
+    where
+        (N, V): HeaderPair,
+    {
+        match (name, value).into_pair() {
+            Ok((name, value)) => {
+                self.headers_mut().insert(name, value);
+                self
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Sets the `Content-Type`.
+    #[track_caller]
+    pub fn content_type(self, media: &str) -> Response {
+        self.header(header::CONTENT_TYPE, media)
+    }
+
+    /// Adds a `Set-Cookie` header. Unless the cookie says otherwise it is `HttpOnly`, `SameSite=Lax` and for the whole site.
+    pub fn cookie(mut self, cookie: Cookie<'_>) -> Response {
+        let mut cookie = cookie;
+        cookie.set_http_only(cookie.http_only().unwrap_or(true));
+        cookie.set_same_site(cookie.same_site().unwrap_or(cookie::SameSite::Lax));
+        if cookie.path().is_none() {
+            cookie.set_path("/");
+        }
+        match HeaderValue::try_from(cookie.encoded().to_string()) {
+            Ok(value) => {
+                self.headers_mut().append(header::SET_COOKIE, value);
+                self
+            }
+            Err(_) => {
+                Error::internal(format!("the cookie `{}` has a name or attribute that cannot be sent", cookie.name()))
+                    .into()
+            }
+        }
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    /// Returns the headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// Returns the headers, to change them.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.inner.headers_mut()
+    }
+
+    /// Returns the body.
+    pub fn body(&self) -> &Body {
+        self.inner.body()
+    }
+
+    /// Takes the body out.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(self.inner.body_mut())
+    }
+
+    /// Puts another body in.
+    pub fn set_body(&mut self, body: Body) {
+        *self.inner.body_mut() = body;
+    }
+
+    /// Returns the failure that this response stands for.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Takes the failure out that this response stands for.
+    pub fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+}
+
+/// A header's name and value, from text or typed; implemented for what the http crate can read.
+pub trait HeaderPair {
+    /// Reads both, or names the one that is no header.
+    fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error>;
+}
+
+impl<N, V> HeaderPair for (N, V)
+where
+    N: TryInto<HeaderName> + std::fmt::Debug,
+    V: TryInto<HeaderValue> + std::fmt::Debug,
+{
+    #[track_caller]
+    fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error> {
+        let name =
+            self.0.try_into().map_err(|_| Error::internal("a header's name has a character that cannot be sent"))?;
+        let invalid = |_| Error::internal(format!("the header `{name}` has a value that cannot be sent"));
+        let value = self.1.try_into().map_err(invalid)?;
+        Ok((name, value))
+    }
+}
+
+impl From<Error> for Response {
+    fn from(error: Error) -> Response {
+        let mut response = Response::empty(error.status());
+        response.headers_mut().extend(error.headers().clone());
+        response.error = Some(error);
+        response
+    }
+}
+
+impl From<Rejection> for Response {
+    fn from(rejection: Rejection) -> Response {
+        Error::from(rejection).into()
+    }
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for http::Response<Body> {
+    fn into_response(self) -> Response {
+        Response::from_http(self)
+    }
+}
