@@ -128,10 +128,12 @@ impl<T> Router<T> {
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let Ok(normal) = normalise(path) else { return Found::BadPath };
         let text = normal.as_deref().unwrap_or(path);
-        let Some((number, spans)) = self.index().search(text) else { return Found::NotFound };
-        let found = match self.best(method, text, number, &spans) {
-            Some(entry) => Ok((entry, spans)),
-            None => self.find_one_by_one(method, text, number),
+        let index = self.index();
+        let Some(hit) = index.search(text) else { return Found::NotFound };
+        let values = hit.parameters().iter().map(|(_, value)| *value);
+        let found = match self.best(method, text, *hit.data(), values.clone()) {
+            Some(entry) => Ok((entry, Spans::of(values, text))),
+            None => self.find_one_by_one(method, text, index.rivals(*hit.data())),
         };
         match found {
             Ok((entry, spans)) => {
@@ -166,12 +168,18 @@ impl<T> Router<T> {
     }
 
     /// Returns the route of the shape that the index found, unless another shape goes first or must be asked as well.
-    fn best(&self, method: &Method, text: &str, number: usize, spans: &Spans) -> Option<&RouteEntry<T>> {
+    fn best<'p>(
+        &self,
+        method: &Method,
+        text: &str,
+        number: usize,
+        values: impl Iterator<Item = &'p str> + Clone,
+    ) -> Option<&RouteEntry<T>> {
         let overlooked = self.index().overlooked(number);
         if overlooked.iter().any(|other| self.nodes[*other].shape.captures(text).is_some()) {
             return None;
         }
-        self.nodes[number].fitting(text, spans).find_map(|variant| variant.entry(method))
+        self.nodes[number].fitting(values).find_map(|variant| variant.entry(method))
     }
 
     /// Tries every shape that the path may have, in order.
@@ -179,12 +187,12 @@ impl<T> Router<T> {
         &self,
         method: &Method,
         text: &str,
-        number: usize,
+        numbers: &[usize],
     ) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
         let mut refusing: Vec<&Variant<T>> = Vec::new();
-        for node in self.index().rivals(number).iter().map(|other| &self.nodes[*other]) {
+        for node in numbers.iter().map(|number| &self.nodes[*number]) {
             let Some(spans) = node.shape.captures(text) else { continue };
-            for variant in node.fitting(text, &spans) {
+            for variant in node.fitting(spans.values(text)) {
                 if let Some(entry) = variant.entry(method) {
                     return Ok((entry, spans.clone()));
                 }

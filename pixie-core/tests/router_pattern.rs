@@ -3,6 +3,9 @@
 use http::Method;
 use pixie_core::{Found, Pattern, Place, Router};
 
+/// A path, its parameters, and what comes of them.
+type UrlCase = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).expect("a legal path")
 }
@@ -70,7 +73,7 @@ fn unusual_text_is_legal() {
 
 #[test]
 fn a_url_leads_back_to_its_route_with_the_same_values() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[UrlCase] = &[
         ("/", &[], "/"),
         ("/café/{x}", &[], "/caf%C3%A9/%7Bx%7D"),
         ("/a%2Fb/%25", &[], "/a%2Fb/%25"),
@@ -101,7 +104,7 @@ fn a_url_leads_back_to_its_route_with_the_same_values() {
 
 #[test]
 fn a_url_is_refused_with_the_name_of_the_parameter() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[UrlCase] = &[
         ("/u/<id>", &[], "no URL for `/u/<id>`: `id` got no value"),
         ("/u/<id>", &[("id", "1"), ("page", "2")], "no URL for `/u/<id>`: it has no wildcard `page`"),
         ("/u/<id:int>", &[("id", "x")], "no URL for `/u/<id:int>`: `id` is \"x\", which is not a whole number"),

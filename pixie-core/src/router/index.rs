@@ -5,7 +5,7 @@
 //! knows the few that the tree may overlook in its favour. Must stay true: the answer does not depend on the order of
 //! insertion.
 
-use crate::router::{params::Spans, shape::Shape};
+use crate::router::shape::Shape;
 
 /// A search tree over shapes, which bear their numbers.
 pub(crate) struct Index {
@@ -36,12 +36,10 @@ impl Index {
         Index { tree: builder.build(), rivals: rivals.collect() }
     }
 
-    /// Returns the number of a shape that has this path, and its wildcards' values.
-    pub(crate) fn search(&self, text: &str) -> Option<(usize, Spans)> {
-        let hit = self.tree.search(text)?;
-        let mut spans = Spans::default();
-        hit.parameters().iter().for_each(|(_, value)| spans.push(value, text));
-        Some((*hit.data(), spans))
+    /// Returns the number of a shape that has this path, with its wildcards' values.
+    #[inline]
+    pub(crate) fn search<'p>(&self, text: &'p str) -> Option<wayfind::Match<'_, 'p, usize>> {
+        self.tree.search(text)
     }
 
     /// Returns the numbers of all shapes that may have a path of this shape, in the order of trial.
@@ -50,6 +48,7 @@ impl Index {
     }
 
     /// Returns the numbers of the shapes that go before the one that the tree found, if they have the path too.
+    #[inline]
     pub(crate) fn overlooked(&self, number: usize) -> &[usize] {
         &self.rivals[number].overlooked
     }
