@@ -1,5 +1,5 @@
 //! `Media`: which form of an error a client reads, by its `Accept` header (RFC 9110, section 12.5.1).
-use http::{HeaderMap, header};
+use http::HeaderValue;
 
 /// A form of answer that every failure has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub enum Media {
 }
 
 impl Media {
-    /// Chooses the form that `Accept` likes best; a client that says nothing is a program.
-    pub fn preferred(headers: &HeaderMap) -> Media {
-        let texts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    /// Chooses the form that the `Accept` headers like best; a client that says nothing is a program.
+    pub fn preferred<'v>(accept: impl IntoIterator<Item = &'v HeaderValue>) -> Media {
+        let texts = accept.into_iter().filter_map(|value| value.to_str().ok());
         let ranges = texts.flat_map(|text| text.split(',')).filter_map(rated);
         // The first of the best wins: `max_by` would give the last.
         let best = ranges.fold(None, |best: Option<(Media, f32)>, next| match best {

@@ -148,21 +148,6 @@ impl<T> Router<T> {
         self.nodes.iter().flat_map(|node| &node.variants).flat_map(|variant| &variant.entries)
     }
 
-    /// Returns the URL of the route with this handler; of several routes with one handler, the first that these
-    /// parameters fit.
-    pub fn url_for(&self, handler: &str, params: &[(&str, &str)]) -> Result<String, UrlError> {
-        let mut named = self.routes().filter(|entry| entry.place.name == handler);
-        let Some(first) = named.next() else {
-            return Err(UrlError::NoRoute { handler: handler.to_owned() });
-        };
-        let others: Vec<&RouteEntry<T>> = named.collect();
-        if let Some(other) = others.iter().find(|other| other.place.file != first.place.file) {
-            return Err(UrlError::Ambiguous { first: first.place, second: other.place });
-        }
-        let url = first.pattern.url(params);
-        url.or_else(|error| others.iter().find_map(|other| other.pattern.url(params).ok()).ok_or(error))
-    }
-
     fn index(&self) -> &Index {
         self.index.get_or_init(|| Index::new(&self.nodes.iter().map(|node| &node.shape).collect::<Vec<_>>()))
     }

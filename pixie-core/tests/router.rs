@@ -264,6 +264,23 @@ fn more_wildcards_than_fit_inline_are_found() {
 }
 
 #[test]
+fn a_look_up_allocates_nothing_up_to_four_wildcards() {
+    let router =
+        router(&["GET /a", "POST /a", "GET /<b>", "GET /n/<id:int>", "GET /<a>/<b>/<c>/<d>", "GET /f/<rest:path>"]);
+    let look_up = |path: &str| {
+        let found = allocation_counter::measure(|| match router.find(&Method::GET, path) {
+            Found::Route { params, .. } => assert!(params.iter(path).all(|(_, value)| !value.is_empty())),
+            _ => assert_eq!(path, "/none/of/them"),
+        });
+        found.count_total
+    };
+    look_up("/a");
+    for path in ["/a", "/b", "/n/7", "/1/2/3/4", "/f/a/b/c", "/none/of/them"] {
+        assert_eq!(look_up(path), 0, "{path}");
+    }
+}
+
+#[test]
 fn params_answer_only_for_names_that_are_there() {
     let router = router(&["GET /<a>/<b>", "GET /"]);
     let Found::Route { params, .. } = router.find(&Method::GET, "/1/2") else { panic!("no route") };

@@ -131,23 +131,3 @@ fn a_url_is_refused_with_the_name_of_the_parameter() {
         assert!(said.starts_with(expected), "{said}");
     }
 }
-
-#[test]
-fn a_url_is_made_from_the_name_of_a_handler() {
-    let mut router = Router::new();
-    let add = |router: &mut Router<()>, path, name, file| {
-        let place = Place { name, file, line: 1 };
-        router.insert(&pattern(path), &[Method::GET], (), place).expect("no conflict");
-    };
-    add(&mut router, "/posts", "posts", "src/posts.rs");
-    add(&mut router, "/posts/page/<page:int>", "posts", "src/posts.rs");
-    add(&mut router, "/a", "index", "src/a.rs");
-    add(&mut router, "/b", "index", "src/b.rs");
-    assert_eq!(router.url_for("posts", &[]).as_deref(), Ok("/posts"));
-    assert_eq!(router.url_for("posts", &[("page", "2")]).as_deref(), Ok("/posts/page/2"));
-    let said = |name, params: &[(&str, &str)]| router.url_for(name, params).expect_err(name).to_string();
-    assert_eq!(said("posts", &[("p", "2")]), "no URL for `/posts`: it has no wildcard `p`");
-    assert_eq!(said("nobody", &[]), "no URL for `nobody`: no route has a handler of that name");
-    let both = "no URL for `index`: both `index` (src/a.rs:1) and `index` (src/b.rs:1) bear that name; rename one";
-    assert_eq!(said("index", &[]), both);
-}

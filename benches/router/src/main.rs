@@ -3,39 +3,13 @@
 //! Prints nanoseconds (the median of interleaved rounds), the ratio to matchit, and heap allocations per look-up.
 //! The results and what was concluded from them are in README.md. Run with `cargo run --release`.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    hint::black_box,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
-};
+use std::{hint::black_box, time::Instant};
 
 use http::Method;
 use pixie_core::{Found, Pattern, Place, Router};
 
 const ROUNDS: usize = 101;
 const REPEATS: usize = 50;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: both calls are passed on to the system's allocator as they are.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 type LookUp<'t> = (&'static str, Box<dyn Fn(&str) -> usize + 't>);
 
@@ -104,23 +78,23 @@ fn cases(routes: &[String]) -> [(&'static str, Vec<String>); 7] {
 /// Returns the median time and the allocations of one look-up for each router.
 fn measure<const N: usize>(look_ups: &[LookUp<'_>; N], paths: &[String]) -> [(f64, f64); N] {
     let per_round = (REPEATS * paths.len()) as f64;
+    let round = |look_up: &LookUp<'_>| {
+        for path in (0..REPEATS).flat_map(|_| paths) {
+            black_box(look_up.1(black_box(path)));
+        }
+    };
+    let allocations = look_ups.each_ref().map(|look_up| allocation_counter::measure(|| round(look_up)).count_total);
     let mut times = [const { Vec::new() }; N];
-    let mut allocations = [0; N];
     for _ in 0..ROUNDS {
-        for (at, (_, look_up)) in look_ups.iter().enumerate() {
-            let (before, start) = (ALLOCATIONS.load(Ordering::Relaxed), Instant::now());
-            for path in (0..REPEATS).flat_map(|_| paths) {
-                black_box(look_up(black_box(path)));
-            }
-            let time = start.elapsed().as_nanos() as f64 / per_round;
-            allocations[at] = ALLOCATIONS.load(Ordering::Relaxed) - before;
-            times[at].push(time);
+        for (times, look_up) in times.iter_mut().zip(look_ups) {
+            let start = Instant::now();
+            round(look_up);
+            times.push(start.elapsed().as_nanos() as f64 / per_round);
         }
     }
-    let mut at = 0;
+    let mut allocations = allocations.into_iter();
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        at += 1;
-        (times[ROUNDS / 2], allocations[at - 1] as f64 / per_round)
+        (times[ROUNDS / 2], allocations.next().unwrap_or_default() as f64 / per_round)
     })
 }

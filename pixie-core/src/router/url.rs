@@ -6,7 +6,6 @@ use std::{error::Error, fmt};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    Place,
     pattern::{Part, Pattern},
     router::{filter::Filter, normal::normalise, params::Params, shape::Shape},
 };
@@ -119,18 +118,6 @@ fn value_of<'p>(name: &str, params: &[(&str, &'p str)]) -> Option<&'p str> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// No route has a handler of this name.
-    NoRoute {
-        /// The name that was asked for.
-        handler: String,
-    },
-    /// Two files have a handler of this name.
-    Ambiguous {
-        /// The one route.
-        first: Place,
-        /// The other route.
-        second: Place,
-    },
     /// The path has a wildcard that got no value.
     Missing {
         /// The route's path.
@@ -161,10 +148,6 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::NoRoute { handler } => write!(f, "no URL for `{handler}`: no route has a handler of that name"),
-            UrlError::Ambiguous { first, second } => {
-                write!(f, "no URL for `{}`: both {first} and {second} bear that name; rename one", first.name)
-            }
             UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` got no value"),
             UrlError::Unknown { pattern, name } => write!(f, "no URL for `{pattern}`: it has no wildcard `{name}`"),
             UrlError::Unfit { pattern, name, value, wanted } => {
