@@ -1,9 +1,9 @@
 //! Which route answers a request, by method and path.
 //!
 //! The index finds the best shape of path; filters, methods, percent-encoding and the answers to HEAD and OPTIONS are added
-//! here. Where the best shape's filters or methods refuse, the shapes that overlap it are tried one by one, in order.
-//! Must stay true: a request that its best shape answers costs the same however many routes there are, and allocates
-//! nothing up to four wildcards in a path without percent-encoding.
+//! here. Where the best shape's filters or methods refuse, the shapes that fit are tried one by one, in order.
+//! Must stay true: a request's cost does not grow with the number of routes (but for a logarithm where the best shape
+//! refuses), and a look-up allocates nothing up to four wildcards in a path without percent-encoding.
 
 mod conflict;
 pub(crate) mod filter;
@@ -14,6 +14,7 @@ pub(crate) mod normal;
 mod params;
 mod shape;
 mod url;
+mod walk;
 
 use std::sync::OnceLock;
 
@@ -25,6 +26,7 @@ use node::{Node, Variant};
 use normal::normalise;
 use params::Spans;
 use shape::Shape;
+use walk::walk;
 
 pub use conflict::RouteConflict;
 pub use methods::Allowed;
@@ -130,10 +132,12 @@ impl<T> Router<T> {
         let text = normal.as_deref().unwrap_or(path);
         let index = self.index();
         let Some(hit) = index.search(text) else { return Found::NotFound };
+        let node = &self.nodes[*hit.data()];
         let values = hit.parameters().iter().map(|(_, value)| *value);
-        let found = match self.best(method, text, *hit.data(), values.clone()) {
+        let best = node.fitting(values.clone()).find_map(|variant| variant.entry(method));
+        let found = match best.filter(|_| index.is_certain(*hit.data())) {
             Some(entry) => Ok((entry, Spans::of(values, text))),
-            None => self.find_one_by_one(method, text, index.rivals(*hit.data())),
+            None => self.find_one_by_one(method, text),
         };
         match found {
             Ok((entry, spans)) => {
@@ -152,37 +156,21 @@ impl<T> Router<T> {
         self.index.get_or_init(|| Index::new(&self.nodes.iter().map(|node| &node.shape).collect::<Vec<_>>()))
     }
 
-    /// Returns the route of the shape that the index found, unless another shape goes first or must be asked as well.
-    fn best<'p>(
-        &self,
-        method: &Method,
-        text: &str,
-        number: usize,
-        values: impl Iterator<Item = &'p str> + Clone,
-    ) -> Option<&RouteEntry<T>> {
-        let overlooked = self.index().overlooked(number);
-        if overlooked.iter().any(|other| self.nodes[*other].shape.captures(text).is_some()) {
-            return None;
-        }
-        self.nodes[number].fitting(values).find_map(|variant| variant.entry(method))
-    }
-
-    /// Tries every shape that the path may have, in order.
-    fn find_one_by_one(
-        &self,
-        method: &Method,
-        text: &str,
-        numbers: &[usize],
-    ) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
+    /// Tries every shape that the path may have, for the request that the index cannot decide.
+    fn find_one_by_one(&self, method: &Method, text: &str) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
         let mut refusing: Vec<&Variant<T>> = Vec::new();
-        for node in numbers.iter().map(|number| &self.nodes[*number]) {
-            let Some(spans) = node.shape.captures(text) else { continue };
+        let found = walk(&self.nodes, text, &mut |node| {
+            let spans = node.shape.captures(text)?;
             for variant in node.fitting(spans.values(text)) {
                 if let Some(entry) = variant.entry(method) {
-                    return Ok((entry, spans.clone()));
+                    return Some((entry, spans.clone()));
                 }
                 refusing.push(variant);
             }
+            None
+        });
+        if let Some(found) = found {
+            return Ok(found);
         }
         let allow = match refusing.as_slice() {
             [] => return Err(Found::NotFound),

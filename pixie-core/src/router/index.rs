@@ -1,23 +1,16 @@
-//! Finds the best shape for a path: the tree of the `wayfind` crate, and what it leaves open.
+//! Finds the best shape for a path with the tree of the `wayfind` crate, and knows when not to trust it.
 //!
 //! The tree tries literal text before wildcards, but among the wildcards of one place it may prefer a bare one to one with
-//! text around it (`<id>` in `/<id>/files` to `<name>.png` in `/<name>.png/<x>`), and `<a>.gz` to `<a>.tar.gz`. So each shape
-//! knows the few that the tree may overlook in its favour. Must stay true: the answer does not depend on the order of
-//! insertion.
+//! text around it (`<id>` in `/<id>/files` to `<name>.png` in `/<name>.png/<x>`), and `<a>.gz` to `<a>.tar.gz`.
+//! Must stay true: what [`Index::search`] calls certain is the first shape in the order of trial.
 
-use crate::router::shape::Shape;
+use crate::router::shape::{Segment, Shape};
 
 /// A search tree over shapes, which bear their numbers.
 pub(crate) struct Index {
     tree: wayfind::Router<usize>,
-    rivals: Vec<Rivals>,
-}
-
-/// The shapes that match some path of this shape, itself among them, in the order of trial.
-struct Rivals {
-    all: Vec<usize>,
-    /// Those of them that go first, although the tree may find this shape.
-    overlooked: Vec<usize>,
+    /// For each shape whether the tree may have passed over a better one.
+    is_doubtful: Vec<bool>,
 }
 
 impl Index {
@@ -28,28 +21,35 @@ impl Index {
             let inserted = builder.insert(&shape.template(), number);
             inserted.expect("shapes differ, and a parsed pattern is legal in the tree");
         }
-        let rivals = shapes.iter().map(|shape| {
-            let all: Vec<usize> = (0..shapes.len()).filter(|other| shapes[*other].overlaps(shape)).collect();
-            let overlooked = all.iter().copied().filter(|other| shapes[*other].may_be_overlooked_for(shape)).collect();
-            Rivals { all, overlooked }
-        });
-        Index { tree: builder.build(), rivals: rivals.collect() }
+        let mut is_doubtful = Vec::with_capacity(shapes.len());
+        find_doubtful(shapes, 0, false, &mut is_doubtful);
+        Index { tree: builder.build(), is_doubtful }
     }
 
-    /// Returns the number of a shape that has this path, with its wildcards' values.
+    /// Returns a shape that has this path, with its wildcards' values; `None` if none has it.
     #[inline]
     pub(crate) fn search<'p>(&self, text: &'p str) -> Option<wayfind::Match<'_, 'p, usize>> {
         self.tree.search(text)
     }
 
-    /// Returns the numbers of all shapes that may have a path of this shape, in the order of trial.
-    pub(crate) fn rivals(&self, number: usize) -> &[usize] {
-        &self.rivals[number].all
-    }
-
-    /// Returns the numbers of the shapes that go before the one that the tree found, if they have the path too.
+    /// Tells whether no other shape goes before the one that was found.
     #[inline]
-    pub(crate) fn overlooked(&self, number: usize) -> &[usize] {
-        &self.rivals[number].overlooked
+    pub(crate) fn is_certain(&self, number: usize) -> bool {
+        !self.is_doubtful[number]
+    }
+}
+
+/// Writes down for each shape whether it has a wildcard segment after a sibling with text around its wildcard. The
+/// shapes share their first `depth` segments.
+fn find_doubtful(shapes: &[&Shape], depth: usize, is_doubtful: bool, found: &mut Vec<bool>) {
+    let mut after_partial = false;
+    for group in shapes.chunk_by(|one, next| one.segment(depth) == next.segment(depth)) {
+        let Some(segment) = group[0].segment(depth) else {
+            found.push(is_doubtful);
+            continue;
+        };
+        let is_contested = after_partial && matches!(segment, Segment::Partial(_) | Segment::Whole);
+        find_doubtful(group, depth + 1, is_doubtful || is_contested, found);
+        after_partial |= matches!(segment, Segment::Partial(_));
     }
 }

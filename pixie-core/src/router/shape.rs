@@ -13,7 +13,7 @@ use crate::router::{filter::Filter, params::Spans};
 pub(crate) struct Shape(Vec<Segment>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
+pub(crate) enum Segment {
     Literal(String),
     Partial(Partial),
     Whole,
@@ -22,7 +22,7 @@ enum Segment {
 
 /// A segment of text and wildcards in turn: `texts[0] <> texts[1] <> … texts[n]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Partial {
+pub(crate) struct Partial {
     /// The longer prefix goes first, then more text altogether.
     rank: Reverse<(usize, usize)>,
     texts: Vec<String>,
@@ -55,6 +55,11 @@ impl Shape {
         Shape(segments)
     }
 
+    /// Returns a segment, counted from zero.
+    pub(crate) fn segment(&self, at: usize) -> Option<&Segment> {
+        self.0.get(at)
+    }
+
     /// Returns the template that stands for this shape in the index, in which a wildcard is named by its place.
     pub(crate) fn template(&self) -> String {
         let mut template = String::new();
@@ -73,26 +78,6 @@ impl Shape {
             }
         }
         template
-    }
-
-    /// Tells whether some path may have both shapes; never says no when there is one.
-    pub(crate) fn overlaps(&self, other: &Shape) -> bool {
-        for (mine, theirs) in self.0.iter().zip(&other.0) {
-            if matches!((mine, theirs), (Segment::Rest, _) | (_, Segment::Rest)) {
-                return true;
-            }
-            if !mine.overlaps(theirs) {
-                return false;
-            }
-        }
-        self.0.len() == other.0.len()
-    }
-
-    /// Tells whether the index may find `other` for a path for which this shape is to go first.
-    pub(crate) fn may_be_overlooked_for(&self, other: &Shape) -> bool {
-        let first_difference = self.0.iter().zip(&other.0).find(|(mine, theirs)| mine != theirs);
-        let open = matches!(first_difference, Some((Segment::Partial(_), Segment::Partial(_) | Segment::Whole)));
-        open && self < other
     }
 
     /// Returns where the wildcards' values lie, if the path has this shape. The first of several wildcards in one
@@ -127,16 +112,12 @@ impl Shape {
 }
 
 impl Segment {
-    fn overlaps(&self, other: &Segment) -> bool {
-        match (self, other) {
-            (Segment::Literal(mine), Segment::Literal(theirs)) => mine == theirs,
-            (Segment::Literal(text), Segment::Partial(partial))
-            | (Segment::Partial(partial), Segment::Literal(text)) => {
-                partial.captures(text, text, &mut Spans::default()).is_some()
-            }
-            (Segment::Partial(mine), Segment::Partial(theirs)) => mine.overlaps(theirs),
-            (Segment::Literal(text), _) | (_, Segment::Literal(text)) => !text.is_empty(),
-            _ => true,
+    /// Tells whether the segment of a path may stand for this one, which is not the rest of a path.
+    pub(crate) fn accepts(&self, text: &str) -> bool {
+        match self {
+            Segment::Literal(literal) => literal == text,
+            Segment::Partial(partial) => partial.captures(text, text, &mut Spans::default()).is_some(),
+            Segment::Whole | Segment::Rest => !text.is_empty(),
         }
     }
 
@@ -153,33 +134,23 @@ impl Segment {
 }
 
 impl Partial {
-    fn overlaps(&self, other: &Partial) -> bool {
-        let ((my_prefix, my_suffix), (prefix, suffix)) = (self.ends(), other.ends());
-        let prefixes = my_prefix.starts_with(prefix) || prefix.starts_with(my_prefix);
-        prefixes && (my_suffix.ends_with(suffix) || suffix.ends_with(my_suffix))
-    }
-
-    fn ends(&self) -> (&str, &str) {
-        (&self.texts[0], &self.texts[self.texts.len() - 1])
-    }
-
     /// Cuts from the right, each text at its last place, which leaves the most to the first wildcard in linear time.
     fn captures(&self, segment: &str, path: &str, spans: &mut Spans) -> Option<()> {
         let (prefix, texts) = self.texts.split_first()?;
         let (suffix, inner) = texts.split_last()?;
         let mut rest = segment.strip_prefix(prefix.as_str())?.strip_suffix(suffix.as_str())?;
-        let mut values = Vec::with_capacity(texts.len());
+        let mut values = Vec::new();
         for text in inner.iter().rev() {
             // The value behind the text is one character at least.
             let last = rest.char_indices().next_back()?.0;
             let end = rest[..last].rfind(text.as_str())?;
-            values.push(rest.get(end + text.len()..)?);
+            values.push(&rest[end + text.len()..]);
             rest = &rest[..end];
         }
-        values.push(rest);
-        if values.iter().any(|value| value.is_empty()) {
+        if rest.is_empty() {
             return None;
         }
+        spans.push(rest, path);
         values.iter().rev().for_each(|value| spans.push(value, path));
         Some(())
     }
