@@ -1,10 +1,10 @@
 //! The code of a route: the function as it was written, and next to it a `Route` value in the registry.
 //!
-//! Everything is in the body of one constant, so that the compiler reports a type that does not fit once, at the type. Must
+//! All of it is the value of one static, so that the compiler reports a type that does not fit once, at the type. Must
 //! stay true: absolute paths only, no name that a user's code could see, and each type stands where the user wrote it.
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Result, Type, parse2};
+use syn::{Result, Type, parse2, spanned::Spanned as _};
 
 use crate::{
     check::{Argument, CheckedRoute, Output, Source, check},
@@ -48,13 +48,14 @@ fn registration(route: &CheckedRoute) -> TokenStream {
     code! {
         #(#cfgs)*
         const _: () = {
-            const __PIXIE_ROUTE: fn() -> ::pixie_web::__macro::Route = {
-                #body_checks
-                let route: fn() -> ::pixie_web::__macro::Route = || #value;
-                route
-            };
             ::pixie_web::__macro::inventory::submit! {
-                ::pixie_web::__macro::Registered { package: ::core::env!("CARGO_PKG_NAME"), route: __PIXIE_ROUTE }
+                ::pixie_web::__macro::Registered {
+                    package: ::core::env!("CARGO_PKG_NAME"),
+                    route: {
+                        #body_checks
+                        || #value
+                    },
+                }
             }
         };
     }
@@ -78,8 +79,7 @@ fn body_check(first: &Argument, second: &Argument) -> TokenStream {
         "`{}` and `{}` both read the request's body: keep one of them, or take a `Request` and read it there",
         first.label, second.label
     );
-    let span = syn::spanned::Spanned::span(other);
-    let refusal = quote_spanned!(span.resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
+    let refusal = quote_spanned!(other.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
     code! {
         if !::pixie_web::__macro::BodyUse::is_compatible(
             <#one as ::pixie_web::__macro::FromRequest>::BODY,
@@ -255,12 +255,17 @@ fn stream(output: &Output, call: &TokenStream) -> TokenStream {
     }
 }
 
-/// Writes the conversion of a value by a trait, with the value's type in the place where the user wrote it.
+/// Writes the conversion of a value by a trait, so that a type without the trait is reported where the user wrote the type.
 fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &TokenStream) -> TokenStream {
-    match ty.filter(|ty| !is_nameless(quote!(#ty))) {
-        Some(ty) => code!(<#ty as #of>::#method(#value)),
-        None => code!(#of::#method(#value)),
+    let Some(ty) = ty else { return code!(#of::#method(#value)) };
+    if !is_nameless(quote!(#ty)) {
+        return code!(<#ty as #of>::#method(#value));
     }
+    let answer = Ident::new("answer", ty.span().resolved_at(Span::mixed_site()));
+    code! {{
+        let #answer = #value;
+        #of::#method(#answer)
+    }}
 }
 
 /// Says whether there is an `impl Trait` in the type, which can be written in a signature only.
