@@ -134,7 +134,10 @@ impl<'t> Parser<'t> {
         }
         let Ok(normal) = normalise(literal) else {
             let percent = self.at + literal.find('%').unwrap_or(0);
-            return self.refuse(percent, "this percent-encoding is not valid UTF-8 text: write `%25` for a percent sign".into());
+            return self.refuse(
+                percent,
+                "this percent-encoding is not valid UTF-8 text: write `%25` for a percent sign".into(),
+            );
         };
         self.parts.push(Part::Literal(normal.unwrap_or_else(|| literal.to_owned())));
         self.at += literal.len();
@@ -146,17 +149,22 @@ impl<'t> Parser<'t> {
         let inner = &self.rest()[1..];
         let end = inner.find(['<', '>', '/']).filter(|end| inner[*end..].starts_with('>'));
         let Some(inner) = end.map(|end| &inner[..end]) else {
-            return self.refuse(start, "`<` is not closed within its segment: write `<name>`, or `%3C` for the character itself".into());
+            return self.refuse(
+                start,
+                "`<` is not closed within its segment: write `<name>`, or `%3C` for the character itself".into(),
+            );
         };
         let (name, filter) = inner.split_once(':').unwrap_or((inner, ""));
         self.name(start, name)?;
         let filter = self.filter(start, name, filter, inner.contains(':'))?;
         if matches!(self.parts.last(), Some(Part::Wildcard(_))) {
-            return self.refuse(start, format!("`<{inner}>` touches the wildcard before it: put text or `/` between them"));
+            return self
+                .refuse(start, format!("`<{inner}>` touches the wildcard before it: put text or `/` between them"));
         }
         self.at += inner.len() + 2;
         if filter == Filter::Path && !self.stands_alone_at_the_end() {
-            return self.refuse(start, format!("`<{inner}>` takes the rest of the path: make it the whole last segment"));
+            return self
+                .refuse(start, format!("`<{inner}>` takes the rest of the path: make it the whole last segment"));
         }
         self.parts.push(Part::Wildcard(filter));
         Ok(())
@@ -167,7 +175,10 @@ impl<'t> Parser<'t> {
             return self.refuse(start, "the wildcard has no name: write `<name>` or `<name:int>`".into());
         }
         if !is_identifier(name) {
-            return self.refuse(start, format!("`{name}` cannot name an argument: use letters, digits and `_`, no digit first"));
+            return self.refuse(
+                start,
+                format!("`{name}` cannot name an argument: use letters, digits and `_`, no digit first"),
+            );
         }
         if self.names.iter().any(|known| **known == *name) {
             return self.refuse(start, format!("`{name}` is there twice: give each wildcard its own name"));
@@ -180,9 +191,10 @@ impl<'t> Parser<'t> {
         match (given, Filter::named(filter)) {
             (false, _) => Ok(Filter::Text),
             (true, Some(filter)) => Ok(filter),
-            (true, None) => {
-                self.refuse(start, format!("there is no filter `{filter}`: use `int`, `float`, `uuid` or `path`, or just `<{name}>`"))
-            }
+            (true, None) => self.refuse(
+                start,
+                format!("there is no filter `{filter}`: use `int`, `float`, `uuid` or `path`, or just `<{name}>`"),
+            ),
         }
     }
 

@@ -101,6 +101,11 @@ impl Request {
         self.body.as_bytes().unwrap_or_default()
     }
 
+    /// Says whether the body is here whole, not a stream that is still read.
+    pub fn has_whole_body(&self) -> bool {
+        self.body.as_bytes().is_some()
+    }
+
     /// Returns the fields of an urlencoded form, decoded; empty where the body is something else.
     pub fn form(&self) -> Pairs {
         match payload::is_form(self.headers()) {

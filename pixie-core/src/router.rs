@@ -104,7 +104,13 @@ impl<T> Router<T> {
     }
 
     /// Adds a route; without methods it is one for GET.
-    pub fn insert(&mut self, pattern: &Pattern, methods: &[Method], value: T, place: Place) -> Result<(), RouteConflict> {
+    pub fn insert(
+        &mut self,
+        pattern: &Pattern,
+        methods: &[Method],
+        value: T,
+        place: Place,
+    ) -> Result<(), RouteConflict> {
         let methods = if methods.is_empty() { &[Method::GET] } else { methods };
         let entry = RouteEntry { pattern: pattern.clone(), methods: methods.to_vec(), value, place };
         let shape = Shape::of(pattern);
@@ -183,7 +189,9 @@ impl<T> Router<T> {
         let allow = match refusing.as_slice() {
             [] => return Err(Found::NotFound),
             [variant] => Allowed::known(&variant.allow),
-            variants => Allowed::by(variants.iter().flat_map(|variant| &variant.entries).flat_map(|entry| &entry.methods)),
+            variants => {
+                Allowed::by(variants.iter().flat_map(|variant| &variant.entries).flat_map(|entry| &entry.methods))
+            }
         };
         if *method == Method::OPTIONS { Err(Found::Options { allow }) } else { Err(Found::MethodNotAllowed { allow }) }
     }

@@ -1,1 +1,63 @@
-//! Being built.
+//! Serves any [`tower_service::Service`] over HTTP/1.1, with every limit and time-out switched on.
+//!
+//! It owns sockets, HTTP framing, limits, slow clients and the orderly stop. It knows no routes, no handlers and no
+//! worker processes: those are the service's. What must stay true: a client can be slow, silent, huge or gone, and none
+//! of that reaches another client or stops the accept loop.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use pixie_server::{Config, Listener, RequestBody, Server, Shutdown};
+//! # #[derive(Clone)]
+//! # struct Hello;
+//! # impl tower_service::Service<Request<RequestBody>> for Hello {
+//! #     type Response = Response<Full<&'static [u8]>>;
+//! #     type Error = Infallible;
+//! #     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+//! #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+//! #         std::task::Poll::Ready(Ok(()))
+//! #     }
+//! #     fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
+//! #         std::future::ready(Ok(Response::new(Full::new(b"hello".as_slice()))))
+//! #     }
+//! # }
+//!
+//! # async fn program() -> Result<(), pixie_server::Error> {
+//! let shutdown = Shutdown::new();
+//! shutdown.on_signals()?;
+//! let listener = Listener::bind("localhost", 8000)?;
+//! Server::new(Config::default()).until(&shutdown).serve(listener, |_connection| Hello).await?;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod acceptor;
+mod config;
+mod connection;
+mod error;
+mod exchange;
+mod http_service;
+mod listener;
+mod port_owner;
+mod race;
+mod registry;
+mod request_body;
+mod response_body;
+mod server;
+mod shutdown;
+mod signals;
+mod socket;
+mod watch;
+
+pub use config::Config;
+pub use connection::Connection;
+pub use error::Error;
+pub use http_service::HttpService;
+pub use listener::Listener;
+pub use port_owner::PortOwner;
+pub use request_body::{BodyError, RequestBody};
+pub use response_body::ResponseBody;
+pub use server::{Server, Stopped};
+pub use shutdown::Shutdown;

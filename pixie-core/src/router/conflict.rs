@@ -30,7 +30,10 @@ impl RouteConflict {
 impl fmt::Display for RouteConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RouteConflict { method, first: (first, here), second: (second, there) } = self;
-        write!(f, "two routes answer the same requests: {method} {first} of {here} and {method} {second} of {there}; ")?;
+        write!(
+            f,
+            "two routes answer the same requests: {method} {first} of {here} and {method} {second} of {there}; "
+        )?;
         f.write_str("give one of them another path or method")
     }
 }

@@ -28,7 +28,9 @@ impl Filter {
             Filter::Uuid => "a UUID",
             Filter::Int => "a whole number",
             Filter::Float => "a decimal number",
-            Filter::Text | Filter::Path => "some text that no client resolves away (not empty, `.`, `..` or with a NUL)",
+            Filter::Text | Filter::Path => {
+                "some text that no client resolves away (not empty, `.`, `..` or with a NUL)"
+            }
         }
     }
 

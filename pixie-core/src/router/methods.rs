@@ -28,7 +28,6 @@ impl Allowed<'_> {
     }
 }
 
-
 /// Returns the `Allow` header of routes for these methods.
 pub(crate) fn allow<'m>(methods: impl Iterator<Item = &'m Method>) -> HeaderValue {
     let mut names: Vec<&str> = methods.map(Method::as_str).collect();

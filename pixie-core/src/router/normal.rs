@@ -10,7 +10,8 @@ pub(crate) struct BadPath;
 /// Returns the normal form, or `None` where the path is its own normal form.
 pub(crate) fn normalise(path: &str) -> Result<Option<String>, BadPath> {
     // One pass without an early exit, which the compiler turns into vector code.
-    let (percent, nul) = path.bytes().fold((false, false), |(percent, nul), byte| (percent | (byte == b'%'), nul | (byte == 0)));
+    let (percent, nul) =
+        path.bytes().fold((false, false), |(percent, nul), byte| (percent | (byte == b'%'), nul | (byte == 0)));
     // Spans are 32 bits wide (see `params.rs`); no server reads a head of that size.
     if nul || u32::try_from(path.len()).is_err() {
         return Err(BadPath);

@@ -13,14 +13,40 @@ use crate::{
 
 /// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-').remove(b'.').remove(b'_').remove(b'~')
-    .remove(b'!').remove(b'$').remove(b'&').remove(b'(').remove(b')').remove(b'*')
-    .remove(b'+').remove(b',').remove(b';').remove(b'=').remove(b':').remove(b'@');
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// Literal text is in normal form, so its `%` begins an escape and its `/` divides segments.
 const LITERAL: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^')
-    .add(b'`').add(b'{').add(b'|').add(b'}').add(b'[').add(b']').add(b'\'');
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'[')
+    .add(b']')
+    .add(b'\'');
 
 impl Pattern {
     /// Returns the path with these values in place of the wildcards, percent-encoded.

@@ -1,0 +1,44 @@
+//! The same routes on actix-web; `/block` hops to a thread by `web::block`.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use actix_web::{
+    App, HttpServer,
+    web::{self, Json, Path, ServiceConfig},
+};
+use versus::peer::{self, EXTRA_ROUTES, HELLO, Message};
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    peer::leave_with_driver();
+    HttpServer::new(|| App::new().configure(routes)).workers(2).bind(peer::address()?)?.run().await
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/", web::get().to(index))
+        .route("/json", web::get().to(json))
+        .route("/users/{id}", web::get().to(user))
+        .route("/block", web::get().to(block));
+    // Its router tries one route after the other: behind the measured routes, the others cost it nothing.
+    for number in 0..EXTRA_ROUTES {
+        config.route(&peer::extra_path(number), web::get().to(index));
+    }
+}
+
+async fn index() -> &'static str {
+    HELLO
+}
+
+async fn json() -> Json<Message> {
+    Json(Message { message: HELLO })
+}
+
+async fn user(id: Path<String>) -> String {
+    id.into_inner()
+}
+
+async fn block() -> actix_web::Result<&'static str> {
+    Ok(web::block(|| HELLO).await?)
+}

@@ -1,0 +1,77 @@
+//! The baseline: bare hyper with its header time-out on, or with `HEADER_TIMER=off` without any timer.
+#![forbid(unsafe_code)]
+
+use std::{convert::Infallible, env, io, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use versus::peer::{self, HELLO, Message};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> io::Result<()> {
+    peer::leave_with_driver();
+    let http = http1_builder();
+    let listener = TcpListener::bind(peer::address()?).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
+        tokio::spawn(connection);
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    if env::var("HEADER_TIMER").is_ok_and(|timer| timer == "off") {
+        http.header_read_timeout(None);
+    } else {
+        http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    }
+    http
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(match request.uri().path() {
+        "/" => text(Bytes::from_static(HELLO.as_bytes())),
+        "/json" => json(&Message { message: HELLO }),
+        "/extra/0" | "/extra/1" | "/extra/2" | "/extra/3" | "/extra/4" | "/extra/5" | "/extra/6" | "/extra/7"
+        | "/extra/8" | "/extra/9" | "/extra/10" | "/extra/11" | "/extra/12" | "/extra/13" | "/extra/14"
+        | "/extra/15" | "/extra/16" | "/extra/17" | "/extra/18" | "/extra/19" => {
+            text(Bytes::from_static(HELLO.as_bytes()))
+        }
+        path => match path.strip_prefix("/users/") {
+            Some(id) => text(Bytes::from(id.to_owned())),
+            None => status(StatusCode::NOT_FOUND),
+        },
+    })
+}
+
+fn text(body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn json(message: &Message) -> Response<Full<Bytes>> {
+    let Ok(body) = serde_json::to_vec(message) else {
+        return status(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,103 @@
+//! One server under test: starts it, waits until it answers, checks its answers, ends it.
+//!
+//! A server ends with its `Server` value, and with the driver if that is killed before it can drop anything.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::{self, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    case::{Case, Peer},
+    peer::{self, EXTRA_ROUTES, HELLO},
+    probe::{self, Expected},
+    process::{Killed, PAUSE},
+};
+
+/// How long a server may take until it answers: a pool starts its workers first.
+const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// The threads of each server's runtime, for servers that do not say so themselves.
+const RUNTIME_THREADS: &str = "2";
+
+/// A running server.
+pub struct Server {
+    /// The server's entry in the table.
+    pub peer: &'static Peer,
+    /// The address that it serves.
+    pub address: SocketAddr,
+    child: Killed,
+}
+
+impl Server {
+    /// Starts the program of `peer` that lies in `programs` and returns once it answers.
+    pub fn start(peer: &'static Peer, programs: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let port = address.port().to_string();
+        let child = Command::new(programs.join(peer.program))
+            // What the caller's shell says must not change what is measured: no workers, for one, means threads.
+            .env_remove("PIXIE_WORKERS")
+            .env_remove("PIXIE_DEV")
+            .env_remove("HEADER_TIMER")
+            .env("PORT", &port)
+            .env("PIXIE_PORT", &port)
+            .env("PIXIE_HOST", address.ip().to_string())
+            .env("TOKIO_WORKER_THREADS", RUNTIME_THREADS)
+            .env(peer::DRIVER, process::id().to_string())
+            .envs(peer.environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("start {}: {error}", peer.name))?;
+        let mut server = Self { peer, address, child: Killed(child) };
+        server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    /// Returns the URL of `path` on this server.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Checks that the answer to `case` is the right one, so that only equal work is compared.
+    pub fn check(&self, case: &Case) -> Result<()> {
+        self.check_path(case.path, Expected { content_type: case.content_type, body: case.body })
+    }
+
+    /// Checks that the routes which only fill the router are there.
+    pub fn check_extra_routes(&self) -> Result<()> {
+        let expected = Expected { content_type: "text/plain", body: HELLO };
+        (0..EXTRA_ROUTES).try_for_each(|number| self.check_path(&peer::extra_path(number), expected))
+    }
+
+    fn check_path(&self, path: &str, expected: Expected) -> Result<()> {
+        let answer = probe::get(self.address, path).and_then(|answer| answer.check(expected));
+        answer.map_err(|error| format!("check {path} of {}: {error}", self.peer.name).into())
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let Err(error) = probe::get(self.address, "/") else {
+                return Ok(());
+            };
+            if let Some(status) = self.child.0.try_wait()? {
+                return Err(format!("start {}: it ended with {status}", self.peer.name).into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("wait for {} to answer: {error}", self.peer.name).into());
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Returns an address that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?)
+}

@@ -1,0 +1,21 @@
+//! `pixie-server` alone: limits, time-outs and an orderly stop around any tower service.
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use http_body_util::Full;
+use pixie_server::{Config, Listener, RequestBody, Server, Shutdown};
+
+async fn answer(request: Request<RequestBody>) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
+    Ok(Response::new(Full::from(format!("{} {}\n", request.method(), request.uri().path()))))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let listener = Listener::bind("localhost", port.parse()?)?;
+    println!("listening on http://localhost:{}", listener.local_addrs()[0].port());
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    Server::new(Config::default()).until(&shutdown).serve_service(listener, tower::service_fn(answer)).await?;
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `pixie-core` on plain hyper: its routes, requests and error pages, served by a loop of one's own.
+use std::{convert::Infallible, sync::Arc};
+
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use pixie_core::{
+    Body, ErrorView, Found, Handler, Media, Pattern, Place, Request, Response, Route, Router, abort, header,
+};
+
+fn routes() -> Result<Router<Route>, Box<dyn std::error::Error>> {
+    let mut router = Router::new();
+    let greet =
+        |request: &mut Request| Ok::<_, pixie_core::Error>(format!("Hello {}", request.param::<String>("name")?));
+    for route in [Route::get("/").sync(|_| "Hello"), Route::get("/hello/<name>").sync(greet)] {
+        let (pattern, methods, place) = (Pattern::parse(route.path())?, route.methods().to_vec(), route.place());
+        router.insert(&pattern, &methods, route, Place { name: "core_on_hyper", ..place })?;
+    }
+    Ok(router)
+}
+
+fn answer(router: &Router<Route>, mut request: Request) -> Response {
+    let mut response = match router.find(request.method(), request.path()) {
+        Found::Route { value: route, params } => {
+            request.set_params(params);
+            match route.handler() {
+                Handler::Sync(handler) => handler(&mut request),
+                _ => abort(501).into(),
+            }
+        }
+        _ => abort(404).into(),
+    };
+    let Some(error) = response.take_error() else { return response };
+    let accept = request.headers().get_all(header::ACCEPT);
+    let (method, path) = (request.method(), request.path());
+    error.render(&ErrorView { media: Media::preferred(accept), method, path, headers: None, development: false })
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let router = Arc::new(routes()?);
+    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let listener = tokio::net::TcpListener::bind(format!("localhost:{port}")).await?;
+    println!("listening on http://localhost:{}", listener.local_addr()?.port());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let router = router.clone();
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let response = answer(&router, Request::from_http(request.map(Body::new)));
+            async move { Ok::<_, Infallible>(response.into_http()) }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}

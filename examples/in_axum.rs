@@ -1,0 +1,22 @@
+//! A pixie app mounted in an axum app: its pool routes keep their worker processes.
+//!
+//! `into_service` comes first in `main`, before any runtime: in a worker process it does not return.
+use axum::{Router, routing::get};
+use pixie_web::{App, Route, proc_env};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let pixie = App::new()
+        .route(Route::get("/pixie/pool").pool(|_| format!("process type {}", proc_env().process_type)))
+        .route(Route::get("/pixie/die").pool(|_| -> String { std::process::abort() }))
+        .into_service()
+        .map_err(|error| error.to_string())?;
+    let app = Router::new().route("/", get(|| async { "this is axum" })).fallback_service(pixie);
+
+    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind(format!("localhost:{port}")).await?;
+        println!("listening on http://localhost:{}", listener.local_addr()?.port());
+        axum::serve(listener, app).await?;
+        Ok(())
+    })
+}

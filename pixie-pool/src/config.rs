@@ -1,0 +1,103 @@
+//! Every number a pool depends on, with the reason for its default.
+//!
+//! Owns the settings a program may change and the fixed sizes of the protocol.
+//! Rule: no queue, buffer, wait or retry in this crate has a limit that is not named here.
+
+use std::{ffi::OsString, path::PathBuf, thread::available_parallelism, time::Duration};
+
+/// Bytes of body in one frame: large enough that the header and the wake-up vanish, small enough that CREDIT and CANCEL pass quickly.
+pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one direction of one job that may be on the way unread: four frames keep both sides busy, and bound what a slow reader costs.
+pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
+/// Bytes of a job's or a reply's head: above every HTTP head that servers accept.
+pub(crate) const HEAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a failure's message on the wire: enough for an error chain.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a failure's place on the wire: a path, a line and a column.
+pub(crate) const LOCATION_BYTES_MAX: usize = 512;
+/// Bytes of stderr kept for the report of a death: a panic message with a short backtrace.
+pub(crate) const STDERR_TAIL_BYTES: usize = 8 * 1024;
+/// Bytes of one line of output before it is cut: a log line is not a dump.
+pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of output per second and worker that reach the log; the rest is read, counted and dropped.
+pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
+/// How long a dead worker's pipes may stay open (a process that it left behind may hold them) before its report goes out without the rest.
+pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
+/// Bytes of a pool's name: it travels in an environment variable and stands in every log line.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a socket's path: the shortest limit of the systems we know is 104 with the closing zero.
+pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// Deaths before READY in a row after which a pool without any worker refuses at once instead of queueing.
+pub(crate) const BREAKER_DEATHS: u32 = 5;
+/// First pause between two starts after a worker that never served anything, doubled each time.
+pub(crate) const RESTART_PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// Longest pause between two starts: a repaired deployment is noticed within this time.
+pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
+/// Reads of one worker's socket in a row before other tasks get their turn.
+pub(crate) const READS_PER_TURN: usize = 16;
+
+/// How a pool is sized, timed and started.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name in logs, snapshots and the worker's identity: 1 to 64 letters, digits, `-`, `_` or `.`.
+    pub name: String,
+    /// Worker processes that run jobs at the same time; 0 runs the handler on threads of this process.
+    /// Default: one per core, because a job that waits for nothing fills a core.
+    pub size: usize,
+    /// Threads used when `size` is 0. Default: one per core.
+    pub threads: usize,
+    /// Time from dispatch to the head of the answer, after which the worker is killed; `None` never kills.
+    /// Default 15 s: half of what the usual proxies wait.
+    pub deadline: Option<Duration>,
+    /// Jobs that may wait. Default 1024: waiting is bounded by `queue_timeout`, this bounds the memory of a burst.
+    pub queue: usize,
+    /// Time that a job may wait for a worker. Default 5 s: whoever waited longer has usually left.
+    pub queue_timeout: Duration,
+    /// Time from spawn to READY. Default 10 s: a worker that loads a model needs seconds, a stuck one has to be noticed.
+    pub boot_timeout: Duration,
+    /// Time that a cancelled job gets to end by itself before its worker is killed. Default 100 ms.
+    pub cancel_grace: Duration,
+    /// Time without a byte from a worker that is streaming to a reader who waits. Default 30 s: streams of events send a comment more often.
+    pub stream_idle_timeout: Duration,
+    /// Workers that are ready but not counted in `size`: they take the place of a killed one at once. Default 1.
+    pub spares: usize,
+    /// Names of environment variables that workers get besides `PATH HOME LANG LC_* TZ RUST_BACKTRACE RUST_LOG PIXIE_*`; a closing `*` stands for any ending.
+    pub pass_env: Vec<String>,
+    /// Environment variables set for the workers only.
+    pub env: Vec<(OsString, OsString)>,
+    /// Arguments of the worker's command line; `None` repeats those of this process.
+    pub args: Option<Vec<OsString>>,
+    /// Fingerprint of what the handler knows; a worker that answers with another one is another program and is refused.
+    pub table_hash: u64,
+    /// Bytes of private memory that a worker may have (`RLIMIT_DATA`); beyond it its allocations fail and it aborts. Default: no limit.
+    pub memory: Option<u64>,
+    /// Bytes of the stack that handlers run on. Default 8 MiB, as a main thread has; pages are taken only when touched.
+    pub stack: usize,
+    /// Directory for the sockets; `None` tries `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` and the directory for temporary files.
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, |n| n.get());
+        Config {
+            name: "pool".to_owned(),
+            size: cores,
+            threads: cores,
+            deadline: Some(Duration::from_secs(15)),
+            queue: 1024,
+            queue_timeout: Duration::from_secs(5),
+            boot_timeout: Duration::from_secs(10),
+            cancel_grace: Duration::from_millis(100),
+            stream_idle_timeout: Duration::from_secs(30),
+            spares: 1,
+            pass_env: Vec::new(),
+            env: Vec::new(),
+            args: None,
+            table_hash: 0,
+            memory: None,
+            stack: 8 * 1024 * 1024,
+            runtime_dir: None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Everything that can go wrong with a job, as seen by whoever submitted it.
+//!
+//! Owns the errors of the parent side and the failure that a handler reports. Leaves their translation
+//! into answers to the caller. Rule: a message names what was being done and, if there is one, the remedy.
+
+use std::{fmt, io, time::Duration};
+
+/// Why a job was not answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The queue is full; nothing was started.
+    QueueFull {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// No worker became free within the queue time-out; nothing was started.
+    QueueTimeout {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The job missed its deadline and its worker was killed.
+    Deadline,
+    /// The worker died while it ran the job.
+    Died(Exit),
+    /// The handler panicked; the worker lives.
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// Where it happened, as `file:line:column`.
+        location: Option<String>,
+    },
+    /// The handler reported an error, or left the job unanswered.
+    Failed {
+        /// What it said.
+        message: String,
+    },
+    /// The worker sent something that the protocol forbids and was killed.
+    Protocol,
+    /// The submitted body could not be read.
+    Body(io::Error),
+    /// The pool is shutting down; nothing was started.
+    Stopping,
+    /// Workers die before they are ready, so the pool refuses for a while; nothing was started.
+    Unavailable {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The pool could not be started.
+    Start(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::QueueFull { .. } => f.write_str("the pool's queue is full"),
+            Error::QueueTimeout { .. } => f.write_str("no worker became free in time"),
+            Error::Deadline => f.write_str("the job missed its deadline and its worker was killed"),
+            Error::Died(exit) => write!(f, "the worker died while running the job: {exit}"),
+            Error::Panicked {
+                message,
+                location: Some(place),
+            } => write!(f, "the handler panicked at {place}: {message}"),
+            Error::Panicked {
+                message,
+                location: None,
+            } => write!(f, "the handler panicked: {message}"),
+            Error::Failed { message } => write!(f, "the handler failed: {message}"),
+            Error::Protocol => f.write_str("the worker broke the protocol and was killed"),
+            Error::Body(error) => write!(f, "reading the submitted body failed: {error}"),
+            Error::Stopping => f.write_str("the pool is shutting down"),
+            Error::Unavailable { .. } => {
+                f.write_str("the pool's workers die before they are ready")
+            }
+            Error::Start(message) => write!(f, "starting the pool failed: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Body(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code, if it left by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The last lines that it wrote to stderr, as it wrote them.
+    pub stderr: String,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.signal, self.code) {
+            (Some(signal), _) => write!(f, "signal {signal}"),
+            (None, Some(code)) => write!(f, "exit code {code}"),
+            (None, None) => f.write_str("unknown cause"),
+        }
+    }
+}
+
+/// What a handler reports instead of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether it panicked or gave up.
+    pub kind: FailureKind,
+    /// What happened, in words.
+    pub message: String,
+    /// Where, as `file:line:column`.
+    pub location: Option<String>,
+}
+
+/// The two ways in which a handler fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It panicked.
+    Panic,
+    /// It reported an error.
+    Error,
+}
+
+impl Failure {
+    /// Returns a failure that is no panic.
+    pub fn error(message: impl Into<String>) -> Self {
+        Failure {
+            kind: FailureKind::Error,
+            message: message.into(),
+            location: None,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.kind {
+            FailureKind::Panic => Error::Panicked {
+                message: failure.message,
+                location: failure.location,
+            },
+            FailureKind::Error => Error::Failed {
+                message: failure.message,
+            },
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which process this is: the main one or a worker.
+//!
+//! Owns the invitation that a parent leaves in the environment and the answer to "who am I".
+//! Rule: the environment carries the pool's name, the worker's number and the socket's path, never a secret.
+
+use std::{path::PathBuf, process, sync::OnceLock};
+
+/// The variable that makes a process a worker: `number|pool|path`.
+pub(crate) const VARIABLE: &str = "PIXIE_POOL_WORKER";
+
+static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
+
+/// What a process is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Main or worker.
+    pub process: ProcessKind,
+    /// The pool that a worker belongs to.
+    pub pool: Option<String>,
+    /// The worker's number in its pool, from 1; 0 in the main process.
+    pub number: usize,
+    /// The process id.
+    pub pid: u32,
+}
+
+/// The two kinds of process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessKind {
+    /// The process that the user started.
+    Main,
+    /// A process that a pool started.
+    Worker,
+}
+
+/// Where a worker has to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invitation {
+    pub(crate) number: usize,
+    pub(crate) pool: String,
+    pub(crate) path: PathBuf,
+}
+
+/// Returns what this process is; on the threads of a pool of size 0 that is the main process.
+pub fn identity() -> Identity {
+    let pid = process::id();
+    match invitation() {
+        Some(i) => Identity {
+            process: ProcessKind::Worker,
+            pool: Some(i.pool.clone()),
+            number: i.number,
+            pid,
+        },
+        None => Identity {
+            process: ProcessKind::Main,
+            pool: None,
+            number: 0,
+            pid,
+        },
+    }
+}
+
+/// Tells whether a pool started this process.
+pub fn is_worker() -> bool {
+    invitation().is_some()
+}
+
+/// The invitation of this process, read once, so that it stays true after the variable was removed.
+pub(crate) fn invitation() -> Option<&'static Invitation> {
+    INVITATION
+        .get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?))
+        .as_ref()
+}
+
+impl Invitation {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '|');
+        let number = parts.next()?.parse().ok()?;
+        let pool = parts.next()?.to_owned();
+        let path = PathBuf::from(parts.next()?);
+        Some(Invitation { number, pool, path })
+    }
+
+    pub(crate) fn encode(&self) -> String {
+        format!("{}|{}|{}", self.number, self.pool, self.path.display())
+    }
+}

@@ -1,0 +1,221 @@
+//! A job as its handler sees it: head, body, time left, and the ways to answer.
+//!
+//! Owns the handler's view in a worker process and on the threads of a pool of size 0, which are the same.
+//! Rule: every job ends exactly once; one that is dropped reports that by itself.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    config::CHUNK_BYTES_MAX,
+    error::Failure,
+    protocol::frame::Start,
+    worker::{line::Line, panics},
+};
+
+/// What a worker runs for each job.
+pub type Handler = Arc<dyn Fn(Job) + Send + Sync>;
+
+/// One job to be answered.
+#[derive(Debug)]
+pub struct Job {
+    head: Bytes,
+    number: u64,
+    deadline: Option<Instant>,
+    body: JobBody,
+}
+
+impl Job {
+    pub(crate) fn new(line: Arc<Line>, stream: u32, start: Start) -> Self {
+        let left = (start.deadline_ms > 0).then(|| Duration::from_millis(start.deadline_ms.into()));
+        Job {
+            head: start.head,
+            number: start.number,
+            deadline: left.map(|left| Instant::now() + left),
+            body: JobBody {
+                ticket: Ticket {
+                    line,
+                    stream,
+                    is_open: true,
+                },
+            },
+        }
+    }
+
+    /// Returns the head, as it was submitted.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Returns the job's number, which no other job of this pool has.
+    pub fn id(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the body, which arrives as it is read; it may be left unread.
+    pub fn body(&mut self) -> &mut JobBody {
+        &mut self.body
+    }
+
+    /// Returns the time until the deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Returns what tells whether anybody still waits for the answer.
+    pub fn cancellation(&self) -> Cancellation {
+        self.body.ticket.cancellation()
+    }
+
+    /// Answers with a head of at most 256 KiB and a body of any size.
+    pub fn reply(self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut ticket = self.body.ticket;
+        ticket.line.reply(ticket.stream, head, body)?;
+        ticket.is_open = false;
+        Ok(())
+    }
+
+    /// Sends a head of at most 256 KiB and returns the writer for the body.
+    pub fn start(self, head: &[u8]) -> io::Result<JobWriter> {
+        let body = self.body;
+        body.ticket.line.start(body.ticket.stream, head)?;
+        Ok(JobWriter {
+            body,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Reports that there is no answer.
+    pub fn fail(self, failure: Failure) {
+        self.body.ticket.close(&failure);
+    }
+}
+
+/// The body of a job; [`Read`] returns 0 once it is complete, and an error if the job was cancelled.
+pub struct JobBody {
+    ticket: Ticket,
+}
+
+impl Read for JobBody {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        self.ticket.line.read(self.ticket.stream, target)
+    }
+}
+
+impl fmt::Debug for JobBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobBody").finish_non_exhaustive()
+    }
+}
+
+/// Writes an answer piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` once it has gone.
+///
+/// A writer that is dropped before [`JobWriter::finish`] breaks the answer off, which its reader sees.
+#[derive(Debug)]
+pub struct JobWriter {
+    body: JobBody,
+    buffer: Vec<u8>,
+}
+
+impl JobWriter {
+    /// Returns the job's body, for a handler that reads while it answers.
+    pub fn body(&mut self) -> &mut JobBody {
+        &mut self.body
+    }
+
+    /// Returns what tells whether anybody still reads.
+    pub fn cancellation(&self) -> Cancellation {
+        self.body.ticket.cancellation()
+    }
+
+    /// Sends the rest and ends the answer.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        let mut ticket = self.body.ticket;
+        ticket.line.end(ticket.stream)?;
+        ticket.is_open = false;
+        Ok(())
+    }
+}
+
+impl Write for JobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > CHUNK_BYTES_MAX {
+            self.flush()?;
+        }
+        if bytes.len() >= CHUNK_BYTES_MAX {
+            self.body.ticket.line.data(self.body.ticket.stream, bytes)?;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let sent = self
+            .body
+            .ticket
+            .line
+            .data(self.body.ticket.stream, &self.buffer);
+        self.buffer.clear();
+        sent
+    }
+}
+
+/// Tells whether anybody still waits for a job.
+#[derive(Clone, Debug)]
+pub struct Cancellation {
+    line: Arc<Line>,
+    stream: u32,
+}
+
+impl Cancellation {
+    /// Returns true once the client has gone, the pool wants the job to stop, or the job is over.
+    pub fn is_cancelled(&self) -> bool {
+        self.line.is_cancelled(self.stream)
+    }
+}
+
+/// The duty to end one job.
+#[derive(Debug)]
+struct Ticket {
+    line: Arc<Line>,
+    stream: u32,
+    is_open: bool,
+}
+
+impl Ticket {
+    fn cancellation(&self) -> Cancellation {
+        Cancellation {
+            line: Arc::clone(&self.line),
+            stream: self.stream,
+        }
+    }
+
+    fn close(mut self, failure: &Failure) {
+        self.is_open = false;
+        // If the parent is gone, so is whoever would have read this.
+        let _ = self.line.fail(self.stream, failure);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let failure = match thread::panicking() {
+            true => panics::take(),
+            false => Failure::error("the handler dropped its job before it was answered"),
+        };
+        let _ = self.line.fail(self.stream, &failure);
+    }
+}

@@ -1,0 +1,95 @@
+//! Linux: pidfds, close_range, getrandom.
+//!
+//! Owns what only Linux has; everything else is in `unix`. Rule: a process is signalled through its pidfd,
+//! so that a reused pid is never hit.
+
+use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path};
+
+use interprocess::{
+    local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Sees and ends one process.
+#[derive(Debug)]
+pub(crate) struct ProcessWatch {
+    pid: u32,
+    pidfd: Option<AsyncFd<OwnedFd>>,
+}
+
+impl ProcessWatch {
+    /// Watches a process that this one started and has not waited for yet.
+    pub(crate) fn new(pid: u32) -> Self {
+        let pidfd = Pid::from_raw(pid as i32)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok())
+            .and_then(register);
+        ProcessWatch { pid, pidfd }
+    }
+
+    /// Ends the process and whatever it started in its group; the process must not have been waited for.
+    pub(crate) fn kill(&self) {
+        if let Some(pidfd) = &self.pidfd {
+            // An error says that the process is gone, which is what was wanted.
+            let _ = pidfd_send_signal(pidfd.get_ref(), Signal::KILL);
+        }
+        super::kill_group(self.pid);
+    }
+
+    /// Waits until the process has ended, without reaping it; for ever on kernels without pidfds, where the closed socket tells.
+    pub(crate) async fn exited(&self) {
+        match &self.pidfd {
+            Some(pidfd) => {
+                let _ = pidfd.readable().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn register(pidfd: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open, stays the same and is closed only when the `AsyncFd` that owns it is dropped.
+    unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.ok()
+}
+
+/// The file to run for another copy of this program: the running image, even after a deployment replaced the file.
+pub(crate) fn own_executable() -> io::Result<OsString> {
+    let image = Path::new("/proc/self/exe");
+    match fs::symlink_metadata(image) {
+        Ok(_) => Ok(image.into()),
+        Err(_) => Ok(std::env::current_exe()?.into()),
+    }
+}
+
+/// Closes every descriptor above stderr, if this process still has one thread: a runtime that runs already needs its own.
+pub(crate) fn close_inherited() {
+    let threads = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    if threads == 1 {
+        // SAFETY: no other thread exists and this is the first thing that the program does, so nothing owns these descriptors.
+        // A kernel without the call reports an error; then the descriptors stay open, as they would have without us.
+        let _ = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+    }
+}
+
+/// Fills `target` with bytes that nobody can guess.
+pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < target.len() {
+        filled +=
+            rustix::rand::getrandom(&mut target[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// Shows the pool and the number in process lists.
+pub(crate) fn set_process_name(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        // Only for the eye of an operator: nothing depends on it.
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
+/// Makes the socket's file unreadable for others from its first moment.
+pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    options.mode(0o600)
+}

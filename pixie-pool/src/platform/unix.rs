@@ -1,0 +1,270 @@
+//! Every Unix: signals, process groups, limits, and what the portable socket type lacks.
+//!
+//! Owns the calls that all Unix systems share, and stand-ins for what only Linux has.
+//! Rule: one operation per `unsafe` block, each with the reason why it is sound.
+
+use std::{
+    ffi::{OsStr, c_int},
+    fs::{self, DirBuilder, File},
+    io::{self, Read as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{
+            fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+            process::ExitStatusExt as _,
+        },
+    },
+    path::Path,
+    process::ExitStatus,
+    task::{Context, Poll, ready},
+};
+
+use interprocess::local_socket as ls;
+use rustix::{
+    fs::{FlockOperation, flock},
+    net::RecvFlags,
+    process::{Pid, Resource, Rlimit, Signal},
+};
+use tokio::{
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    process::Command,
+};
+
+pub(crate) type ReadHalf = OwnedReadHalf;
+pub(crate) type WriteHalf = OwnedWriteHalf;
+
+/// Splits a connection, so that the reader may tell tokio that it has read everything: that saves one system call per frame.
+pub(crate) fn split(stream: ls::tokio::Stream) -> (ReadHalf, WriteHalf) {
+    let ls::tokio::Stream::UdSocket(stream) = stream;
+    tokio::net::UnixStream::from(stream).into_split()
+}
+
+/// Writes what the socket takes now; wakes the task when it takes more, if that is nothing.
+pub(crate) fn poll_write(
+    writer: &WriteHalf,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    let stream: &tokio::net::UnixStream = writer.as_ref();
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return Poll::Ready(other),
+        }
+    }
+}
+
+/// Writes all of it.
+pub(crate) async fn write_all(writer: &WriteHalf, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = std::future::poll_fn(|cx| poll_write(writer, cx, bytes)).await?;
+        bytes = &bytes[count..];
+    }
+    Ok(())
+}
+
+/// Ends both directions for both sides, whoever still holds the socket.
+pub(crate) fn hang_up(writer: &WriteHalf) {
+    let stream: &tokio::net::UnixStream = writer.as_ref();
+    // An error says that the other side did it first.
+    let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
+}
+
+/// Shows the worker under the name of this program, although it is run from another path.
+pub(crate) fn name_command(command: &mut Command, name: &OsStr) {
+    command.arg0(name);
+}
+
+/// Gives the worker a group of its own, so that the terminal's signals do not reach it and that all it starts can be ended with it.
+pub(crate) fn own_group(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Tells whether a file is a socket.
+pub(crate) fn is_socket(kind: fs::FileType) -> bool {
+    kind.is_socket()
+}
+
+/// Reads what has arrived without waiting; `None` if nothing has.
+pub(crate) fn read_arrived(stream: &ls::Stream, target: &mut [u8]) -> io::Result<Option<usize>> {
+    let ls::Stream::UdSocket(stream) = stream;
+    match rustix::net::recv(stream.as_fd(), target, RecvFlags::DONTWAIT) {
+        Ok((count, _)) => Ok(Some(count)),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Ends every process of the group that `leader` leads.
+pub(crate) fn kill_group(leader: u32) {
+    if let Some(pid) = Pid::from_raw(leader as i32) {
+        // An error says that the group is gone, which is what was wanted.
+        let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    }
+}
+
+/// Ends this process and, if it leads a group of its own, everything it started, without running anything else.
+pub(crate) fn exit_now() -> ! {
+    if rustix::process::getpgrp() == rustix::process::getpid() {
+        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+    }
+    // SAFETY: `_exit` takes any number, runs no code of ours and does not return.
+    unsafe { libc::_exit(0) }
+}
+
+extern "C" fn ignore(_: c_int) {}
+
+/// Leaves ending this process to its parent: terminals and service managers signal everybody, and the parent decides.
+///
+/// A handler that does nothing, not `SIG_IGN`, because programs that a job starts would inherit that.
+pub(crate) fn calm_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: all-zero bytes are a valid `sigaction` with an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = ignore as extern "C" fn(c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: `action` is initialised and lives through the call; `ignore` touches nothing.
+        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    }
+    // SAFETY: `SIG_IGN` is a valid disposition for SIGPIPE; std resets it for programs that a job starts.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Keeps files that a job creates to the owner, and removes the variable so that programs it starts are not workers.
+pub(crate) fn isolate(variable: &str) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let threads = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    if threads == 1 {
+        // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(variable) };
+    }
+}
+
+/// A crash is reported by its signal; a core file of every crash would fill the disk.
+pub(crate) fn no_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Lowering a limit cannot fail for a known resource; if it does, cores are written as configured.
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+}
+
+/// Limits the private memory of this process.
+pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
+    Ok(rustix::process::setrlimit(Resource::Data, limit)?)
+}
+
+/// The read end of the pipe that the parent holds: it ends when the parent does.
+#[derive(Debug)]
+pub(crate) struct Lifeline(File);
+
+impl Lifeline {
+    /// Reads what the parent has written for this worker alone.
+    pub(crate) fn read_token(&mut self, token: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact(token)
+    }
+
+    /// Returns once the parent is gone.
+    pub(crate) fn wait(mut self) {
+        let mut byte = [0];
+        while !matches!(self.0.read(&mut byte), Ok(0)) {}
+    }
+}
+
+/// Moves the lifeline away from stdin, where programs that a job starts would inherit it.
+pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
+    let copy: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
+    let null = File::open("/dev/null")?;
+    // SAFETY: both descriptors are open, and stdin is replaced in one step, so it is never closed.
+    let done = unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), libc::STDIN_FILENO) };
+    match done {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(Lifeline(File::from(copy))),
+    }
+}
+
+/// Creates a directory that only this user can enter.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// A lock on a directory that ends with the process that holds it, however that ends.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl DirectoryLock {
+    /// Locks a directory of this user; `None` if somebody else holds it, it is not ours, or it is not there any more.
+    pub(crate) fn try_lock(path: &Path) -> Option<Self> {
+        let before = fs::symlink_metadata(path).ok()?;
+        if !before.is_dir() || before.uid() != rustix::process::geteuid().as_raw() {
+            return None;
+        }
+        let directory = File::open(path).ok()?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+        // Whoever cleans up may have removed it between the two calls.
+        let after = fs::symlink_metadata(path).ok()?;
+        let held = directory.metadata().ok()?;
+        (after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory))
+    }
+}
+
+/// Splits an exit status into code and signal.
+pub(crate) fn exit_of(status: ExitStatus) -> (Option<i32>, Option<i32>) {
+    (status.code(), status.signal())
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::{ffi::OsString, fs::File, io, io::Read as _};
+
+    use interprocess::local_socket::ListenerOptions;
+
+    /// Sees and ends one process, by its pid.
+    #[derive(Debug)]
+    pub(crate) struct ProcessWatch(u32);
+
+    impl ProcessWatch {
+        pub(crate) fn new(pid: u32) -> Self {
+            ProcessWatch(pid)
+        }
+
+        /// Ends the process and its group; a pid stays taken until it was waited for.
+        pub(crate) fn kill(&self) {
+            super::kill_group(self.0);
+        }
+
+        /// Never returns: the closed socket tells.
+        pub(crate) async fn exited(&self) {
+            std::future::pending().await
+        }
+    }
+
+    pub(crate) fn own_executable() -> io::Result<OsString> {
+        Ok(std::env::current_exe()?.into())
+    }
+
+    /// Nothing: std opens everything with close-on-exec, and there is no portable call for the rest.
+    pub(crate) fn close_inherited() {}
+
+    pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
+        File::open("/dev/urandom")?.read_exact(target)
+    }
+
+    /// Nothing: there is no portable call.
+    pub(crate) fn set_process_name(_: &str) {}
+
+    /// Nothing: the mode of a socket cannot be set everywhere, so the directory protects it.
+    pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+        options
+    }
+}
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{
+    ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options,
+};

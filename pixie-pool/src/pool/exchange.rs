@@ -1,0 +1,292 @@
+//! One job between its submitter and its worker.
+//!
+//! Owns what has arrived of the answer, who waits for it and where the job is. Leaves bytes on sockets to `link`.
+//! Rule: its lock is never held while another one is taken.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    config::WINDOW_BYTES,
+    error::Error,
+    pool::link::Link,
+    protocol::{
+        frame::{Answer, Start},
+        parent::Event,
+    },
+};
+
+/// The state that a submitter shares with the pool.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) label: Arc<str>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) is_replayable: bool,
+    pub(crate) has_upload: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    request: Option<Start>,
+    place: Place,
+    tries: u32,
+    first_sent: Option<Instant>,
+    is_abandoned: bool,
+    is_headed: bool,
+    answer: Option<Result<Taken, Error>>,
+    chunks: VecDeque<Bytes>,
+    /// Bytes that the submitter has taken and for which the worker got no credit yet.
+    taken: usize,
+    end: Option<Result<(), Error>>,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Waiting,
+    Running(Arc<Link>, u32),
+    Over,
+}
+
+/// The beginning of an answer and who gave it.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) answer: Answer,
+    pub(crate) worker: usize,
+    pub(crate) pid: u32,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        label: Arc<str>,
+        deadline: Option<Duration>,
+        request: Start,
+        is_replayable: bool,
+    ) -> Self {
+        let has_upload = !request.complete;
+        let state = State {
+            request: Some(request),
+            place: Place::Waiting,
+            tries: 0,
+            first_sent: None,
+            is_abandoned: false,
+            is_headed: false,
+            answer: None,
+            chunks: VecDeque::new(),
+            taken: 0,
+            end: None,
+            waker: None,
+        };
+        Exchange {
+            label,
+            deadline,
+            is_replayable: is_replayable && !has_upload,
+            has_upload,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the size of the head while the job is not sent.
+    pub(crate) fn head_bytes(&self) -> Option<usize> {
+        self.state().request.as_ref().map(|r| r.head.len())
+    }
+
+    /// What to send to a worker, and until when it may take; `None` if nobody waits any more.
+    pub(crate) fn dispatch(&self, now: Instant) -> Option<(Start, Option<Instant>)> {
+        let mut state = self.state();
+        if state.is_abandoned {
+            return None;
+        }
+        let first_sent = *state.first_sent.get_or_insert(now);
+        let deadline = self.deadline.map(|d| first_sent + d);
+        let mut start = if self.is_replayable {
+            state.request.clone()
+        } else {
+            state.request.take()
+        }?;
+        if let Some(at) = deadline {
+            start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis())
+                .unwrap_or(u32::MAX)
+                .max(1);
+        }
+        Some((start, deadline))
+    }
+
+    /// Gives back what [`Exchange::dispatch`] took, for a worker that never saw it.
+    pub(crate) fn undispatch(&self, start: Start) {
+        self.state().request = Some(start);
+    }
+
+    /// Notes where the job runs; true if nobody waits any more.
+    pub(crate) fn set_running(&self, link: &Arc<Link>, stream: u32) -> bool {
+        let mut state = self.state();
+        // The answer may be here already.
+        if matches!(state.place, Place::Waiting) {
+            state.tries += 1;
+            state.place = Place::Running(Arc::clone(link), stream);
+        }
+        if self.has_upload
+            && let Some(waker) = state.waker.take()
+        {
+            drop(state);
+            waker.wake();
+            return false;
+        }
+        state.is_abandoned
+    }
+
+    /// Returns where the job runs, or has `waker` woken when it does.
+    pub(crate) fn running(&self, waker: &Waker) -> Option<(Arc<Link>, u32)> {
+        let mut state = self.state();
+        state.waker = Some(waker.clone());
+        match &state.place {
+            Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
+            Place::Waiting | Place::Over => None,
+        }
+    }
+
+    /// Notes that nobody waits any more; returns where the job runs, if it does.
+    pub(crate) fn abandon(&self) -> Option<(Arc<Link>, u32)> {
+        let mut state = self.state();
+        state.is_abandoned = true;
+        state.waker = None;
+        state.chunks.clear();
+        match &state.place {
+            Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
+            Place::Waiting | Place::Over => None,
+        }
+    }
+
+    /// Takes the job back from a worker that crashed, if it may be sent once more.
+    pub(crate) fn take_back(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        let is_early = match (self.deadline, state.first_sent) {
+            (Some(deadline), Some(first)) => now.saturating_duration_since(first) < deadline / 2,
+            _ => true,
+        };
+        let may = self.is_replayable
+            && is_early
+            && state.tries < 2
+            && !state.is_headed
+            && !state.is_abandoned;
+        if may {
+            state.place = Place::Waiting;
+        }
+        may
+    }
+
+    /// Takes in what the worker has said.
+    pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
+        let mut state = self.state();
+        if event.is_last() {
+            state.place = Place::Over;
+        }
+        match event {
+            Event::Reply(mut answer) => {
+                state.is_headed = true;
+                if !answer.complete && !answer.body.is_empty() {
+                    state.chunks.push_back(std::mem::take(&mut answer.body));
+                }
+                state.answer = Some(Ok(Taken {
+                    answer,
+                    worker,
+                    pid,
+                }));
+            }
+            Event::Data(chunk) => {
+                if !state.is_abandoned && !chunk.is_empty() {
+                    state.chunks.push_back(chunk);
+                }
+            }
+            Event::End => state.end = Some(Ok(())),
+            Event::Failed(failure) => state.fail(failure.into()),
+            Event::Room | Event::Gone | Event::Greeted | Event::Ready => {}
+        }
+        wake(state);
+    }
+
+    /// Ends the job with an error, before or after the head.
+    pub(crate) fn fail(&self, error: Error) {
+        let mut state = self.state();
+        state.place = Place::Over;
+        state.fail(error);
+        wake(state);
+    }
+
+    /// Tells whether something of the answer waits for its reader.
+    pub(crate) fn is_reader_behind(&self) -> bool {
+        let state = self.state();
+        state.answer.is_some() || !state.chunks.is_empty()
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        self.state().waker = Some(waker.clone());
+    }
+
+    /// Takes the beginning of the answer.
+    pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Result<Taken, Error>> {
+        let mut state = self.state();
+        match state.answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Takes the next piece of the answer, and lets the worker send more.
+    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let mut state = self.state();
+        let Some(chunk) = state.chunks.pop_front() else {
+            if let Some(end) = state.end.take() {
+                return Poll::Ready(end.err().map(Err));
+            }
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        state.taken += chunk.len();
+        let mut grant = None;
+        if state.taken >= WINDOW_BYTES / 2
+            && let Place::Running(link, stream) = &state.place
+        {
+            grant = Some((Arc::clone(link), *stream, state.taken));
+            state.taken = 0;
+        }
+        drop(state);
+        if let Some((link, stream, bytes)) = grant {
+            link.credit(stream, bytes);
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+impl State {
+    fn fail(&mut self, error: Error) {
+        if self.is_headed {
+            self.end.get_or_insert(Err(error));
+        } else {
+            self.answer.get_or_insert(Err(error));
+        }
+    }
+}
+
+/// Wakes the submitter after the lock is free again, because it takes that lock first.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

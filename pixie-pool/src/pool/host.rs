@@ -1,0 +1,332 @@
+//! What a worker lives in: a process of its own, or a thread of this one.
+//!
+//! Owns starting it, the handshake, and its end. Leaves jobs to `link` and `slot`.
+//! Rule: the command stays on the posix_spawn path (no closure before exec, no other user), because a fork of a large server takes milliseconds.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io,
+    path::Path,
+    process::Stdio,
+    sync::Arc,
+};
+
+use bytes::BytesMut;
+use interprocess::local_socket::{
+    self as ls, traits::StreamCommon as _, traits::tokio::Listener as _,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, ChildStdin, Command},
+    sync::oneshot,
+    time::timeout,
+};
+
+use crate::{
+    config::Config,
+    error::Exit,
+    identity::{Invitation, VARIABLE},
+    job::Handler,
+    platform::{self, ProcessWatch, ReadHalf},
+    pool::{
+        Shared,
+        link::{Closed, Link},
+        output::{Output, Source},
+        rendezvous,
+    },
+    protocol::{
+        frame::{Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
+        parent::{Event, Parent},
+    },
+    worker,
+};
+
+/// Always passed on, so that a worker finds its files, speaks its language and logs as it was told.
+const PASSED: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_*",
+    "TZ",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "PIXIE_*",
+];
+
+/// A worker that is ready.
+pub(crate) struct Booted {
+    pub(crate) host: Host,
+    pub(crate) link: Arc<Link>,
+    pub(crate) reader: ReadHalf,
+    pub(crate) input: BytesMut,
+}
+
+pub(crate) enum Host {
+    Process(Process),
+    /// Cannot be ended: what it runs, it finishes.
+    Thread(oneshot::Receiver<()>),
+}
+
+pub(crate) struct Process {
+    child: Child,
+    watch: Arc<ProcessWatch>,
+    output: Output,
+    /// Its end tells the worker that this process is gone.
+    _lifeline: Option<ChildStdin>,
+}
+
+/// Starts a worker and waits until it takes jobs.
+pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, String> {
+    let path = shared.socket(number);
+    let listener = rendezvous::listen(&path)
+        .map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let mut token = [0; TOKEN_BYTES];
+    platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
+    let (host, pid) = match shared.is_threaded() {
+        true => (start_thread(shared, &path, token)?, std::process::id()),
+        false => start_process(shared, number, &path, &token).await?,
+    };
+    let greeting = greet(shared, number, pid, &listener, token);
+    let mut ending = shared.ending.subscribe();
+    let booted = tokio::select! {
+        booted = timeout(shared.config.boot_timeout, host.or_exit(greeting)) => match booted {
+            Ok(booted) => booted,
+            Err(_) => Err(format!("it was not ready within {:?}", shared.config.boot_timeout)),
+        },
+        _ = ending.wait_for(|e| *e) => Err("the pool is shutting down".to_owned()),
+    };
+    // A thread that still waits to be let in must see that nobody will.
+    drop(listener);
+    match booted {
+        Ok((link, reader, input)) => Ok(Booted {
+            host,
+            link,
+            reader,
+            input,
+        }),
+        Err(why) => Err(match host.bury().await {
+            Some(exit) => format!("{why} ({exit}){}", quote(&exit.stderr)),
+            None => why,
+        }),
+    }
+}
+
+fn quote(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => String::new(),
+        text => format!("; it wrote:\n{text}"),
+    }
+}
+
+fn start_thread(shared: &Shared, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Host, String> {
+    let (path, handler) = (path.to_owned(), Handler::clone(&shared.handler));
+    let hello = Hello {
+        version: VERSION,
+        token,
+        table_hash: shared.config.table_hash,
+    };
+    let (ended, has_ended) = oneshot::channel();
+    let run = move || {
+        if let Err(error) = worker::serve_here(&path, &hello, &handler) {
+            tracing::debug!("a handler's thread ended: {error}");
+        }
+        let _ = ended.send(());
+    };
+    let builder = std::thread::Builder::new().name(format!("{}-handler", shared.config.name));
+    builder
+        .stack_size(shared.config.stack)
+        .spawn(run)
+        .map_err(|e| format!("starting a thread failed: {e}"))?;
+    Ok(Host::Thread(has_ended))
+}
+
+async fn start_process(
+    shared: &Shared,
+    number: usize,
+    path: &Path,
+    token: &[u8],
+) -> Result<(Host, u32), String> {
+    let invitation = Invitation {
+        number,
+        pool: shared.config.name.clone(),
+        path: path.to_owned(),
+    };
+    let mut child = command(&shared.config, &invitation)
+        .and_then(|mut command| command.spawn())
+        .map_err(|e| format!("running this program again failed: {e}"))?;
+    let pid = child.id().unwrap_or(0);
+    let source = Source {
+        pool: Arc::clone(&shared.name),
+        worker: number,
+        pid,
+    };
+    let output = Output::read(source, child.stdout.take(), child.stderr.take());
+    let mut lifeline = child.stdin.take();
+    if let Some(pipe) = &mut lifeline {
+        // A worker that died already is reported with its exit status.
+        let _ = pipe.write_all(token).await;
+    }
+    Ok((
+        Host::Process(Process {
+            child,
+            watch: Arc::new(ProcessWatch::new(pid)),
+            output,
+            _lifeline: lifeline,
+        }),
+        pid,
+    ))
+}
+
+fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
+    let mut command = Command::new(platform::own_executable()?);
+    let mut own = env::args_os();
+    let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
+    platform::name_command(&mut command, &name);
+    match &config.args {
+        Some(args) => command.args(args),
+        None => command.args(own),
+    };
+    command
+        .env_clear()
+        .envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
+    command
+        .envs(config.env.iter().map(|(name, value)| (name, value)))
+        .env(VARIABLE, invitation.encode());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    platform::own_group(&mut command);
+    Ok(command)
+}
+
+fn is_passed(config: &Config, name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let matches = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    };
+    PASSED
+        .iter()
+        .copied()
+        .chain(config.pass_env.iter().map(String::as_str))
+        .any(matches)
+}
+
+type Greeted = (Arc<Link>, ReadHalf, BytesMut);
+
+/// Lets in the one that knows the token, and only from the process that was started.
+async fn greet(
+    shared: &Shared,
+    number: usize,
+    pid: u32,
+    listener: &ls::tokio::Listener,
+    token: [u8; TOKEN_BYTES],
+) -> Result<Greeted, String> {
+    let stream = loop {
+        let stream = listener
+            .accept()
+            .await
+            .map_err(|e| format!("accepting its connection failed: {e}"))?;
+        let peer = stream.peer_creds().ok().and_then(|c| c.pid());
+        if peer.is_none_or(|p| p as u32 == pid) {
+            break stream;
+        }
+        tracing::warn!(pool = %shared.name, worker = number, ?peer, "a stranger at a worker's socket was turned away");
+    };
+    let (mut reader, writer) = platform::split(stream);
+    let mut protocol = Parent::new(token, shared.config.table_hash);
+    let mut input = BytesMut::new();
+    expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
+    let welcome = Welcome {
+        memory: shared.config.memory.unwrap_or(0),
+        stack: shared.config.stack as u64,
+    };
+    let mut output = BytesMut::new();
+    protocol.welcome(welcome, &mut output);
+    platform::write_all(&writer, &output)
+        .await
+        .map_err(|e| format!("welcoming it failed: {e}"))?;
+    expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
+    Ok((Link::new(number, pid, writer, protocol), reader, input))
+}
+
+async fn expect(
+    protocol: &mut Parent,
+    event: Event,
+    reader: &mut ReadHalf,
+    input: &mut BytesMut,
+) -> Result<(), String> {
+    loop {
+        match protocol.receive(input) {
+            Ok(Some((_, said))) if said == event => return Ok(()),
+            Ok(Some(_)) => return Err("it answered out of turn".to_owned()),
+            Ok(None) => {}
+            Err(Violation(why)) => return Err(why),
+        }
+        match reader.read_buf(input).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Err(
+                "it hung up before it was ready; does its main call pixie_pool::worker() first?"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl Host {
+    /// Runs `work` unless the process ends first.
+    async fn or_exit<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        match self {
+            Host::Thread(_) => work.await,
+            Host::Process(process) => tokio::select! {
+                biased;
+                done = work => done,
+                () = process.watch.exited() => Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned()),
+            },
+        }
+    }
+
+    /// Has the connection closed when the process ends, also if something that it started holds the socket open.
+    pub(crate) fn watch(&self, link: &Arc<Link>) -> Option<tokio::task::JoinHandle<()>> {
+        let Host::Process(process) = self else {
+            return None;
+        };
+        let (watch, link) = (Arc::clone(&process.watch), Arc::clone(link));
+        Some(tokio::spawn(async move {
+            watch.exited().await;
+            link.close(Closed::Exited);
+        }))
+    }
+
+    /// Ends the process, if it is one, without waiting.
+    pub(crate) fn kill(&self) {
+        if let Host::Process(process) = self {
+            process.watch.kill();
+        }
+    }
+
+    /// Ends it and waits for its end; a thread says nothing about how it ended.
+    pub(crate) async fn bury(self) -> Option<Exit> {
+        self.kill();
+        match self {
+            Host::Thread(has_ended) => {
+                let _ = has_ended.await;
+                None
+            }
+            Host::Process(Process {
+                mut child, output, ..
+            }) => {
+                let status = child.wait().await;
+                let (code, signal) = status.map_or((None, None), platform::exit_of);
+                Some(Exit {
+                    code,
+                    signal,
+                    stderr: output.finish().await,
+                })
+            }
+        }
+    }
+}

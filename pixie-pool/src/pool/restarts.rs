@@ -1,0 +1,114 @@
+//! When a dead worker may be started again.
+//!
+//! Owns the back-off and the breaker as plain values; clocks are the caller's. Rule: a worker that has served
+//! something is replaced at once, so a bad request never slows the pool down for the good ones.
+
+use std::time::Duration;
+
+use crate::config::{BREAKER_DEATHS, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST};
+
+/// What a worker had reached when it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// It never said READY.
+    Nothing,
+    /// It was ready but answered no job.
+    Ready,
+    /// It answered at least one job, or was ended by us.
+    Service,
+}
+
+/// The deaths of one pool.
+#[derive(Debug, Default)]
+pub(crate) struct Restarts {
+    /// Deaths before READY since the last READY.
+    unborn: u32,
+    /// Deaths before the first answer since the last answer.
+    useless: u32,
+}
+
+impl Restarts {
+    /// Notes that a worker is ready.
+    pub(crate) fn ready(&mut self) {
+        self.unborn = 0;
+    }
+
+    /// Notes a death and returns how long to wait before the next start.
+    pub(crate) fn died(&mut self, reached: Reached) -> Duration {
+        match reached {
+            Reached::Service => {
+                self.useless = 0;
+                Duration::ZERO
+            }
+            Reached::Nothing => {
+                self.unborn = self.unborn.saturating_add(1);
+                pause(self.unborn)
+            }
+            // Crashes of requests, until proven otherwise: many of them in a row are needed before they cost a pause.
+            Reached::Ready => {
+                self.useless = self.useless.saturating_add(1);
+                self.useless
+                    .checked_sub(8 * BREAKER_DEATHS)
+                    .map_or(Duration::ZERO, |n| pause(n / 8).min(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    /// Tells whether so many starts have failed that a pool without workers should refuse.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.unborn >= BREAKER_DEATHS
+    }
+
+    /// Returns the pause that the next failed start will cost.
+    pub(crate) fn pause(&self) -> Duration {
+        pause(self.unborn)
+    }
+}
+
+/// Nothing for the first death, then doubling.
+fn pause(deaths: u32) -> Duration {
+    match deaths {
+        0 | 1 => Duration::ZERO,
+        n => RESTART_PAUSE_FIRST
+            .saturating_mul(1 << (n - 2).min(16))
+            .min(RESTART_PAUSE_LAST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_served_is_replaced_at_once() {
+        let mut restarts = Restarts::default();
+        for _ in 0..1000 {
+            assert_eq!(restarts.died(Reached::Service), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn failed_starts_wait_longer_each_time_up_to_a_limit() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<u64> = (0..12)
+            .map(|_| restarts.died(Reached::Nothing).as_millis() as u64)
+            .collect();
+        assert_eq!(
+            pauses,
+            [
+                0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000
+            ]
+        );
+        assert!(restarts.is_broken());
+        restarts.ready();
+        assert!(!restarts.is_broken());
+    }
+
+    #[test]
+    fn crashes_on_the_first_job_cost_a_pause_only_after_many() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<Duration> = (0..1000).map(|_| restarts.died(Reached::Ready)).collect();
+        assert!(pauses[..40].iter().all(Duration::is_zero));
+        assert_eq!(pauses[999], Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,95 @@
+//! The part of a job's body that did not fit beside its head.
+//!
+//! Owns the rest of the body and moves it to the worker as credit allows, on the submitter's own task.
+//! Rule: nothing is asked of the source while the worker has no room.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    config::CHUNK_BYTES_MAX,
+    pool::exchange::Exchange,
+    submission::{Body, BodyStream},
+};
+
+pub(crate) struct Upload {
+    unsent: Bytes,
+    source: Option<Pin<Box<dyn BodyStream + Send>>>,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").finish_non_exhaustive()
+    }
+}
+
+impl Upload {
+    /// Splits a body into what travels with the head and what follows.
+    pub(crate) fn split(body: Body) -> (Bytes, Option<Self>) {
+        match body {
+            Body::Empty => (Bytes::new(), None),
+            Body::Full(all) if all.len() <= CHUNK_BYTES_MAX => (all, None),
+            Body::Full(mut all) => {
+                let first = all.split_to(CHUNK_BYTES_MAX);
+                (
+                    first,
+                    Some(Upload {
+                        unsent: all,
+                        source: None,
+                    }),
+                )
+            }
+            Body::Stream(source) => (
+                Bytes::new(),
+                Some(Upload {
+                    unsent: Bytes::new(),
+                    source: Some(source),
+                }),
+            ),
+        }
+    }
+
+    /// Sends what may be sent now; ready once the worker has all of it or wants no more.
+    pub(crate) fn pump(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Exchange,
+    ) -> Poll<io::Result<()>> {
+        let Some((link, stream)) = exchange.running(cx.waker()) else {
+            return Poll::Pending;
+        };
+        loop {
+            let room = match link.send_room(stream) {
+                None => return Poll::Ready(Ok(())),
+                Some(0) => return Poll::Pending,
+                Some(room) => room,
+            };
+            if self.unsent.is_empty() {
+                match self.next(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(chunk)) => self.unsent = chunk?,
+                    Poll::Ready(None) => {
+                        link.end(stream);
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            let chunk = self.unsent.split_to(room.min(self.unsent.len()));
+            if !chunk.is_empty() {
+                link.data(stream, &chunk);
+            }
+        }
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match &mut self.source {
+            Some(source) => source.as_mut().poll_next(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}

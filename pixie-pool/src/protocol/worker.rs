@@ -1,0 +1,195 @@
+//! The worker's side of its connection: which job it runs and how much it may send.
+//!
+//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and writing to `worker`.
+//! Rule: frames for a job that is over are dropped; the parent is trusted in everything but the shape of its frames.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
+    error::Failure,
+    protocol::frame::{self, Frame, Hello, Start, Violation, Welcome, violation},
+};
+
+/// The worker's state of its connection.
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    welcome: Option<Welcome>,
+    waiting: VecDeque<(u32, Start)>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stream: u32,
+    body: VecDeque<Bytes>,
+    /// Bytes read by the handler for which no credit was sent yet.
+    read: usize,
+    is_complete: bool,
+    is_cancelled: bool,
+    /// Bytes of the answer that may still be sent.
+    send_room: usize,
+}
+
+/// What the front of the running job's body is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// There are bytes.
+    Some,
+    /// None have arrived yet.
+    Pending,
+    /// There is nothing more to come.
+    End,
+    /// The job was cancelled or is over.
+    Cancelled,
+}
+
+impl Worker {
+    pub(crate) fn hello(&self, hello: &Hello, out: &mut BytesMut) {
+        frame::put_hello(out, hello);
+    }
+
+    pub(crate) fn ready(&self, out: &mut BytesMut) {
+        frame::put_ready(out);
+    }
+
+    /// Takes what the parent has welcomed this worker with, once it has.
+    pub(crate) fn take_welcome(&mut self) -> Option<Welcome> {
+        self.welcome.take()
+    }
+
+    /// Takes every whole frame off `input`.
+    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
+        while let Some((stream, frame)) = frame::take(input)? {
+            match frame {
+                Frame::Welcome(welcome) => self.welcome = Some(welcome),
+                Frame::Job(start) => self.waiting.push_back((stream, start)),
+                Frame::Data(chunk) => self.with(stream, |r| r.body.push_back(chunk)),
+                Frame::End => self.with(stream, |r| r.is_complete = true),
+                Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
+                Frame::Cancel => self.cancel(stream),
+                other => return violation(format!("unexpected {other:?} from the parent")),
+            }
+        }
+        Ok(())
+    }
+
+    fn with(&mut self, stream: u32, change: impl FnOnce(&mut Running)) {
+        if let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) {
+            change(running);
+        }
+    }
+
+    fn cancel(&mut self, stream: u32) {
+        self.with(stream, |r| {
+            r.is_cancelled = true;
+            r.body.clear();
+        });
+    }
+
+    /// Makes the next waiting job the running one.
+    pub(crate) fn next_job(&mut self) -> Option<(u32, Start)> {
+        let (stream, mut start) = self.waiting.pop_front()?;
+        let body = std::mem::take(&mut start.body);
+        self.running = Some(Running {
+            stream,
+            body: (!body.is_empty()).then_some(body).into_iter().collect(),
+            read: 0,
+            is_complete: start.complete,
+            is_cancelled: false,
+            send_room: WINDOW_BYTES,
+        });
+        Some((stream, start))
+    }
+
+    pub(crate) fn is_running(&self, stream: u32) -> bool {
+        self.running.as_ref().is_some_and(|r| r.stream == stream)
+    }
+
+    /// Tells whether nobody waits for this job any more.
+    pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
+        self.running
+            .as_ref()
+            .is_none_or(|r| r.stream != stream || r.is_cancelled)
+    }
+
+    /// Tells what a read of the body would find.
+    pub(crate) fn unread(&self, stream: u32) -> Unread {
+        match self
+            .running
+            .as_ref()
+            .filter(|r| r.stream == stream && !r.is_cancelled)
+        {
+            None => Unread::Cancelled,
+            Some(r) if !r.body.is_empty() => Unread::Some,
+            Some(r) if r.is_complete => Unread::End,
+            Some(_) => Unread::Pending,
+        }
+    }
+
+    /// Copies bytes of the body into `target`; grants the parent credit once half a window was read.
+    pub(crate) fn read(&mut self, stream: u32, target: &mut [u8], out: &mut BytesMut) -> usize {
+        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) else {
+            return 0;
+        };
+        let Some(chunk) = running.body.front_mut() else {
+            return 0;
+        };
+        let count = chunk.len().min(target.len());
+        chunk.copy_to_slice(&mut target[..count]);
+        if chunk.is_empty() {
+            running.body.pop_front();
+        }
+        running.read += count;
+        if running.read >= WINDOW_BYTES / 2 && !running.is_complete {
+            frame::put_credit(out, stream, running.read as u32);
+            running.read = 0;
+        }
+        count
+    }
+
+    /// Returns how many bytes may be sent in one frame now; `None` if the job is cancelled or over.
+    pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
+        let running = self
+            .running
+            .as_ref()
+            .filter(|r| r.stream == stream && !r.is_cancelled)?;
+        Some(running.send_room.min(CHUNK_BYTES_MAX))
+    }
+
+    /// Sends the head of the answer with the first bytes of its body, which fit into one frame.
+    pub(crate) fn reply(
+        &mut self,
+        stream: u32,
+        head: &[u8],
+        body: &[u8],
+        complete: bool,
+        out: &mut BytesMut,
+    ) {
+        self.with(stream, |r| r.send_room -= body.len());
+        frame::put_reply(out, stream, head, body, complete);
+        if complete {
+            self.running = None;
+        }
+    }
+
+    /// Sends a piece that fits into [`Worker::send_room`].
+    pub(crate) fn data(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
+        self.with(stream, |r| r.send_room -= chunk.len());
+        frame::put_data(out, stream, chunk);
+    }
+
+    /// Ends the answer and the job.
+    pub(crate) fn end(&mut self, stream: u32, out: &mut BytesMut) {
+        frame::put_end(out, stream);
+        self.running = None;
+    }
+
+    /// Ends the job without an answer, or in the middle of it.
+    pub(crate) fn fail(&mut self, stream: u32, failure: &Failure, out: &mut BytesMut) {
+        frame::put_fail(out, stream, failure);
+        self.running = None;
+    }
+}

@@ -1,0 +1,202 @@
+//! What comes out of a pool: a head, and a body at once or in pieces.
+//!
+//! Owns the answer's reading side and the future of a submission. Leaves the state that both ends share to `pool::exchange`.
+//! Rule: dropping either before its end cancels the job.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    error::Error,
+    pool::{
+        Shared,
+        exchange::{Exchange, Taken},
+        upload::Upload,
+    },
+};
+
+/// The answer to a job.
+#[derive(Debug)]
+pub struct Reply {
+    /// The head, as the handler sent it.
+    pub head: Bytes,
+    /// The body.
+    pub body: ReplyBody,
+    /// The number of the worker that answered.
+    pub worker: usize,
+    /// The process id of that worker.
+    pub pid: u32,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum ReplyBody {
+    /// All of it.
+    Full(Bytes),
+    /// Pieces as they come; the worker is held back while nobody reads.
+    Stream(ReplyStream),
+}
+
+impl ReplyBody {
+    /// Returns the next piece, `None` at the end.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        match self {
+            ReplyBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyBody::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            ReplyBody::Stream(stream) => stream.poll_next(cx),
+        }
+    }
+
+    /// Reads all of it into memory.
+    pub async fn collect(mut self) -> Result<Bytes, Error> {
+        if let ReplyBody::Full(bytes) = self {
+            return Ok(bytes);
+        }
+        let mut all = BytesMut::new();
+        while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
+            all.extend_from_slice(&piece?);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// An answer that is still arriving.
+pub struct ReplyStream {
+    waiting: Waiting,
+}
+
+impl ReplyStream {
+    /// Returns the next piece, `None` at the end.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if self.waiting.is_over {
+            return Poll::Ready(None);
+        }
+        if let Err(error) = self.waiting.pump(cx) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let next = self.waiting.exchange.poll_chunk(cx);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.waiting.is_over = true;
+        }
+        next
+    }
+}
+
+impl fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyStream").finish_non_exhaustive()
+    }
+}
+
+/// One job as its submitter holds it.
+struct Waiting {
+    shared: Arc<Shared>,
+    exchange: Arc<Exchange>,
+    upload: Option<Upload>,
+    is_over: bool,
+}
+
+impl Waiting {
+    fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if let Some(upload) = &mut self.upload {
+            match upload.pump(cx, &self.exchange) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.upload = None,
+                Poll::Ready(Err(error)) => {
+                    self.upload = None;
+                    return Err(Error::Body(error));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.shared.abandon(&self.exchange);
+        }
+    }
+}
+
+/// The future of a submission.
+pub(crate) struct Pending {
+    waiting: Option<Waiting>,
+    is_entered: bool,
+}
+
+impl Pending {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        exchange: Arc<Exchange>,
+        upload: Option<Upload>,
+    ) -> Self {
+        // Until it has entered the pool there is nothing to cancel.
+        Pending {
+            waiting: Some(Waiting {
+                shared,
+                exchange,
+                upload,
+                is_over: true,
+            }),
+            is_entered: false,
+        }
+    }
+
+    /// Hands the job to the pool; true if it needs to be looked at again at once.
+    fn enter(waiting: &mut Waiting, cx: &Context<'_>) -> Result<(), Error> {
+        waiting.exchange.set_waker(cx.waker());
+        waiting.shared.enter(&waiting.exchange)?;
+        waiting.is_over = false;
+        Ok(())
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Reply, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let is_entered = std::mem::replace(&mut self.is_entered, true);
+        let waiting = self
+            .waiting
+            .as_mut()
+            .expect("a future is not polled after its end");
+        if !is_entered {
+            Pending::enter(waiting, cx)?;
+            if waiting.upload.is_none() {
+                // The waker was set before the job was sent, so the answer cannot be missed.
+                return Poll::Pending;
+            }
+        }
+        waiting.pump(cx)?;
+        let Poll::Ready(taken) = waiting.exchange.poll_answer(cx) else {
+            return Poll::Pending;
+        };
+        let Taken {
+            answer,
+            worker,
+            pid,
+        } = taken.inspect_err(|_| waiting.is_over = true)?;
+        let body = if answer.complete {
+            waiting.is_over = true;
+            ReplyBody::Full(answer.body)
+        } else {
+            let waiting = self.waiting.take().expect("it was there a moment ago");
+            ReplyBody::Stream(ReplyStream { waiting })
+        };
+        Poll::Ready(Ok(Reply {
+            head: answer.head,
+            body,
+            worker,
+            pid,
+        }))
+    }
+}

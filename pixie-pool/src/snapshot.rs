@@ -1,0 +1,86 @@
+//! What a pool looks like at one moment.
+//!
+//! Owns plain values for status pages and metrics. Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// One pool at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The pool's name.
+    pub name: String,
+    /// Jobs that may run at the same time.
+    pub size: usize,
+    /// Jobs running.
+    pub busy: usize,
+    /// Jobs waiting.
+    pub queued: usize,
+    /// How long the first of them has been waiting.
+    pub oldest_wait: Option<Duration>,
+    /// Whether starts fail so often that jobs are refused.
+    pub is_broken: bool,
+    /// Every worker, by number.
+    pub workers: Vec<WorkerSnapshot>,
+    /// What has happened since the start.
+    pub counts: Counts,
+}
+
+/// One worker at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerSnapshot {
+    /// Its number in the pool, from 1.
+    pub number: usize,
+    /// What it does.
+    pub state: WorkerState,
+    /// Its process id, if it runs.
+    pub pid: Option<u32>,
+    /// Jobs that this process has answered.
+    pub jobs: u64,
+    /// What it runs.
+    pub label: Option<Arc<str>>,
+    /// How long it has been running that.
+    pub running_for: Option<Duration>,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It is being started, or waits to be.
+    Starting,
+    /// It waits for a job.
+    Idle,
+    /// It runs a job.
+    Busy,
+}
+
+/// What has happened in a pool since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Jobs that workers have ended, whatever the answer.
+    pub jobs: u64,
+    /// Workers killed for a missed deadline.
+    pub kills_deadline: u64,
+    /// Workers killed because a cancelled job did not end.
+    pub kills_cancel: u64,
+    /// Workers killed because their answer stood still.
+    pub kills_idle: u64,
+    /// Workers killed for breaking the protocol.
+    pub kills_protocol: u64,
+    /// Workers that were not ready in time or failed to start.
+    pub boot_failures: u64,
+    /// Workers that died by themselves, by `signal N` or `exit code N`.
+    pub deaths: BTreeMap<String, u64>,
+    /// Workers started after the first ones.
+    pub restarts: u64,
+    /// Jobs sent again after a crash.
+    pub retries: u64,
+    /// Jobs refused because the queue was full.
+    pub refused_full: u64,
+    /// Jobs refused because they had waited too long.
+    pub refused_late: u64,
+    /// Jobs refused because workers could not be started.
+    pub refused_broken: u64,
+}

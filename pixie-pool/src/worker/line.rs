@@ -1,0 +1,318 @@
+//! The worker's end of the socket: blocking, behind one lock.
+//!
+//! Owns reading, writing and waiting for credit. Leaves what the bytes mean to `protocol::worker`.
+//! Rule: whoever holds the lock may block on the socket, so everything else only tries to take it.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
+
+use crate::{
+    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    error::Failure,
+    platform,
+    protocol::{
+        frame::{Hello, Start, Welcome},
+        worker::{Unread, Worker},
+    },
+};
+
+/// Bytes asked of the socket at once: a whole chunk with its header, so that a large body needs one read per frame.
+const READ_BYTES: usize = CHUNK_BYTES_MAX + 1024;
+/// How often a handler that asks whether it was cancelled makes a system call for it.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// One connection to the parent.
+#[derive(Debug)]
+pub(crate) struct Line {
+    wire: Mutex<Wire>,
+    /// A job that was handed to another thread has ended.
+    done: Condvar,
+}
+
+#[derive(Debug)]
+struct Wire {
+    stream: ls::Stream,
+    protocol: Worker,
+    /// Where reads land; only what arrived is copied on, so no read has to clear a large buffer first.
+    scratch: Box<[u8]>,
+    input: BytesMut,
+    output: BytesMut,
+    looked: Option<Instant>,
+    is_closed: bool,
+}
+
+impl Line {
+    pub(crate) fn connect(path: &Path) -> io::Result<Arc<Self>> {
+        let stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
+        let wire = Wire {
+            stream,
+            protocol: Worker::default(),
+            scratch: vec![0; READ_BYTES].into_boxed_slice(),
+            input: BytesMut::with_capacity(1024),
+            output: BytesMut::with_capacity(1024),
+            looked: None,
+            is_closed: false,
+        };
+        Ok(Arc::new(Line {
+            wire: Mutex::new(wire),
+            done: Condvar::new(),
+        }))
+    }
+
+    fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the token and waits to be let in.
+    pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
+        let mut wire = self.wire();
+        let Wire {
+            protocol, output, ..
+        } = &mut *wire;
+        protocol.hello(hello, output);
+        wire.send()?;
+        loop {
+            if let Some(welcome) = wire.protocol.take_welcome() {
+                return Ok(welcome);
+            }
+            if !wire.receive()? {
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the pool hung up, its log says why",
+                ));
+            }
+        }
+    }
+
+    pub(crate) fn ready(&self) -> io::Result<()> {
+        let mut wire = self.wire();
+        let Wire {
+            protocol, output, ..
+        } = &mut *wire;
+        protocol.ready(output);
+        wire.send()
+    }
+
+    /// Waits for the next job; `None` once the parent has hung up.
+    pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
+        let mut wire = self.wire();
+        loop {
+            if let Some(job) = wire.protocol.next_job() {
+                return Ok(Some(job));
+            }
+            if wire.is_closed || !wire.receive()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for a job that its handler has handed to another thread.
+    pub(crate) fn wait_until_done(&self, stream: u32) {
+        let mut wire = self.wire();
+        while wire.protocol.is_running(stream) {
+            wire = self.done.wait(wire).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Tells whether nobody waits for this job any more; looks at the socket if nobody else does.
+    pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
+        let Ok(mut wire) = self.wire.try_lock() else {
+            return false;
+        };
+        let is_due = wire.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        if is_due && !wire.protocol.is_cancelled(stream) {
+            wire.looked = Some(Instant::now());
+            if wire.look().is_err() {
+                wire.is_closed = true;
+            }
+        }
+        wire.is_closed || wire.protocol.is_cancelled(stream)
+    }
+
+    /// Reads the job's body, waiting for it if need be.
+    pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.wire();
+        while !target.is_empty() {
+            match wire.protocol.unread(stream) {
+                Unread::Some => {
+                    let Wire {
+                        protocol, output, ..
+                    } = &mut *wire;
+                    let count = protocol.read(stream, target, output);
+                    wire.send()?;
+                    return Ok(count);
+                }
+                Unread::End => return Ok(0),
+                Unread::Cancelled => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::ConnectionAborted,
+                        "the job was cancelled",
+                    ));
+                }
+                Unread::Pending => wire.receive_more()?,
+            }
+        }
+        Ok(0)
+    }
+
+    /// Sends a whole answer.
+    pub(crate) fn reply(&self, stream: u32, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let fits = body.len() <= CHUNK_BYTES_MAX;
+        self.head(stream, head, if fits { body } else { &[] }, fits)?;
+        if fits {
+            return Ok(());
+        }
+        self.data(stream, body)?;
+        self.end(stream)
+    }
+
+    /// Sends the head of an answer whose body follows.
+    pub(crate) fn start(&self, stream: u32, head: &[u8]) -> io::Result<()> {
+        self.head(stream, head, &[], false)
+    }
+
+    fn head(&self, stream: u32, head: &[u8], body: &[u8], complete: bool) -> io::Result<()> {
+        if head.len() > HEAD_BYTES_MAX {
+            let message = format!(
+                "the answer's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed",
+                head.len()
+            );
+            self.fail(stream, &Failure::error(message.clone()))?;
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let mut wire = self.wire();
+        if !wire.protocol.is_running(stream) {
+            return Err(gone());
+        }
+        let Wire {
+            protocol, output, ..
+        } = &mut *wire;
+        protocol.reply(stream, head, body, complete, output);
+        self.done.notify_all();
+        wire.send()
+    }
+
+    /// Sends pieces of an answer as credit allows, waiting for it if need be.
+    pub(crate) fn data(&self, stream: u32, mut bytes: &[u8]) -> io::Result<()> {
+        let mut wire = self.wire();
+        while !bytes.is_empty() {
+            wire.look()?;
+            match wire.protocol.send_room(stream) {
+                None => return Err(gone()),
+                Some(0) => wire.receive_more()?,
+                Some(room) => {
+                    let (chunk, rest) = bytes.split_at(room.min(bytes.len()));
+                    let Wire {
+                        protocol, output, ..
+                    } = &mut *wire;
+                    protocol.data(stream, chunk, output);
+                    wire.send()?;
+                    bytes = rest;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an answer.
+    pub(crate) fn end(&self, stream: u32) -> io::Result<()> {
+        let mut wire = self.wire();
+        if !wire.protocol.is_running(stream) {
+            return Err(gone());
+        }
+        let Wire {
+            protocol, output, ..
+        } = &mut *wire;
+        protocol.end(stream, output);
+        self.done.notify_all();
+        wire.send()
+    }
+
+    /// Ends a job without an answer, or in the middle of it.
+    pub(crate) fn fail(&self, stream: u32, failure: &Failure) -> io::Result<()> {
+        let mut wire = self.wire();
+        if !wire.protocol.is_running(stream) {
+            return Ok(());
+        }
+        let Wire {
+            protocol, output, ..
+        } = &mut *wire;
+        protocol.fail(stream, failure, output);
+        self.done.notify_all();
+        wire.send()
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "nobody waits for this answer any more",
+    )
+}
+
+impl Wire {
+    fn send(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let sent = (&self.stream).write_all(&self.output);
+        self.output.clear();
+        sent.inspect_err(|_| self.is_closed = true)
+    }
+
+    /// Waits for bytes; false at the end of the connection.
+    fn receive(&mut self) -> io::Result<bool> {
+        loop {
+            match (&self.stream).read(&mut self.scratch) {
+                Ok(count) => return self.arrived(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A parent that was killed with bytes of ours unread resets the connection.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return self.arrived(0);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn receive_more(&mut self) -> io::Result<()> {
+        match self.receive()? {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the parent is gone",
+            )),
+        }
+    }
+
+    /// Takes what has arrived, without waiting.
+    fn look(&mut self) -> io::Result<()> {
+        if let Some(count) = platform::read_arrived(&self.stream, &mut self.scratch)? {
+            self.arrived(count)?;
+        }
+        Ok(())
+    }
+
+    fn arrived(&mut self, count: usize) -> io::Result<bool> {
+        if count == 0 {
+            self.is_closed = true;
+            return Ok(false);
+        }
+        self.input.extend_from_slice(&self.scratch[..count]);
+        let violation = |v| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the parent broke the protocol: {v}"),
+            )
+        };
+        self.protocol.receive(&mut self.input).map_err(violation)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,127 @@
+//! A process that runs a pool's jobs: how it finds out, connects, and serves until its parent ends it.
+//!
+//! Owns the worker's life: lifeline, handshake, limits, the loop over jobs. Leaves jobs to `job` and the socket to `line`.
+//! Rule: the main thread only watches the lifeline, so that the process ends with its parent while a handler spins.
+
+pub(crate) mod line;
+pub(crate) mod panics;
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+    thread,
+};
+
+use crate::{
+    identity::{self, Identity, Invitation},
+    job::{Handler, Job},
+    platform,
+    protocol::frame::{Hello, TOKEN_BYTES, VERSION},
+    worker::line::Line,
+};
+
+/// A process that a pool has started and that waits for [`Worker::serve`].
+#[derive(Debug)]
+pub struct Worker {
+    identity: Identity,
+    invitation: Invitation,
+    token: [u8; TOKEN_BYTES],
+    lifeline: platform::Lifeline,
+}
+
+/// Returns the worker if a pool started this process. Call it first in `main`: it closes every inherited descriptor
+/// and takes stdin.
+pub fn worker() -> Option<Worker> {
+    let invitation = identity::invitation()?.clone();
+    platform::close_inherited();
+    platform::calm_signals();
+    platform::isolate(identity::VARIABLE);
+    platform::no_core_dumps();
+    platform::set_process_name(&format!("{}-{}", invitation.pool, invitation.number));
+    match Worker::enter(invitation) {
+        Ok(worker) => Some(worker),
+        Err(error) => give_up(&format!("taking the token from stdin failed: {error}")),
+    }
+}
+
+impl Worker {
+    fn enter(invitation: Invitation) -> io::Result<Self> {
+        let mut lifeline = platform::take_lifeline()?;
+        let mut token = [0; TOKEN_BYTES];
+        lifeline.read_token(&mut token)?;
+        Ok(Worker {
+            identity: identity::identity(),
+            invitation,
+            token,
+            lifeline,
+        })
+    }
+
+    /// Returns which worker this is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Runs jobs until the parent ends this process. `table_hash` has to be the one in the parent's configuration.
+    pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
+        panics::remember();
+        let hello = Hello {
+            version: VERSION,
+            token: self.token,
+            table_hash,
+        };
+        let (line, stack) = match connect(&self.invitation.path, &hello) {
+            Ok(connected) => connected,
+            Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
+        };
+        let started = thread::Builder::new()
+            .name("handler".to_owned())
+            .stack_size(stack)
+            .spawn(move || {
+                if let Err(error) = run(&line, &handler) {
+                    eprintln!("worker: {error}");
+                }
+                platform::exit_now()
+            });
+        if let Err(error) = started {
+            give_up(&format!("starting the handler's thread failed: {error}"));
+        }
+        self.lifeline.wait();
+        platform::exit_now()
+    }
+}
+
+fn give_up(why: &str) -> ! {
+    eprintln!("worker: {why}");
+    std::process::exit(1)
+}
+
+fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, usize)> {
+    let line = Line::connect(path)?;
+    let welcome = line.greet(hello)?;
+    if welcome.memory > 0 {
+        platform::limit_memory(welcome.memory)?;
+    }
+    Ok((line, welcome.stack as usize))
+}
+
+/// Runs the jobs of a pool of size 0 on the calling thread, until the pool hangs up.
+pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::Result<()> {
+    panics::remember();
+    let line = Line::connect(path)?;
+    line.greet(hello)?;
+    run(&line, handler)
+}
+
+fn run(line: &Arc<Line>, handler: &Handler) -> io::Result<()> {
+    line.ready()?;
+    while let Some((stream, start)) = line.next_job()? {
+        let job = Job::new(Arc::clone(line), stream, start);
+        // The job was moved into the handler: when that unwinds, its drop reports the panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| handler(job)));
+        line.wait_until_done(stream);
+    }
+    Ok(())
+}

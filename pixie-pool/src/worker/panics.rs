@@ -1,0 +1,61 @@
+//! What the last panic of a thread said, and where.
+//!
+//! Owns the hook that notes it, in front of whatever hook was there. Rule: the earlier hook still runs.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    panic::{self, PanicHookInfo},
+    sync::Once,
+};
+
+use crate::error::{Failure, FailureKind};
+
+static HOOK: Once = Once::new();
+
+thread_local! {
+    static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// Starts noting panics.
+pub(crate) fn remember() {
+    HOOK.call_once(|| {
+        let earlier = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            LAST.with(|last| *last.borrow_mut() = Some(note(info)));
+            earlier(info);
+        }));
+    });
+}
+
+/// Takes what the last panic on this thread was.
+pub(crate) fn take() -> Failure {
+    let unknown = || Failure {
+        kind: FailureKind::Panic,
+        message: "a panic without a message".to_owned(),
+        location: None,
+    };
+    LAST.with(|last| last.borrow_mut().take())
+        .unwrap_or_else(unknown)
+}
+
+fn note(info: &PanicHookInfo<'_>) -> Failure {
+    let location = info
+        .location()
+        .map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+    Failure {
+        kind: FailureKind::Panic,
+        message: message(info.payload()),
+        location,
+    }
+}
+
+fn message(payload: &dyn Any) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        return (*text).to_owned();
+    }
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -1,0 +1,58 @@
+//! The service's response body, with a note to the `Watch` when it is done.
+//!
+//! It passes every call on. hyper drops a body when it has taken its last byte, and that drop is the end of the
+//! request as the sweeper sees it.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::watch::{Phase, Watch};
+
+pin_project! {
+    /// A response body on its way to the client.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        body: B,
+        _done: Done,
+    }
+}
+
+/// Marks the connection idle when the response is done with.
+#[derive(Debug)]
+struct Done(Arc<Watch>);
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn new(body: B, watch: Arc<Watch>) -> ResponseBody<B> {
+        ResponseBody { body, _done: Done(watch) }
+    }
+}
+
+impl<B: Body> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Idle);
+    }
+}

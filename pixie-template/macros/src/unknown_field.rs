@@ -1,0 +1,152 @@
+//! Finds variables of a template that its struct has no field for, and where they stand.
+//!
+//! askama leaves them to the compiler, which can point at the struct but at no place in another file. So the generated code is
+//! searched for `self.name`, the template files for the name, and the result becomes a second error with file and line. It
+//! must not refuse valid code: a struct may pass the read on to another by `Deref`, which `expand` lets the compiler check.
+
+use std::{env, fs};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::{Data, DeriveInput, Fields};
+
+/// Returns a message, place first, for each variable that the generated code reads but the struct does not have; none for an enum.
+pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<String> {
+    let Data::Struct(data) = &item.data else { return Vec::new() };
+    let fields: Vec<String> = match &data.fields {
+        Fields::Named(named) => {
+            named.named.iter().filter_map(|field| field.ident.as_ref().map(ToString::to_string)).collect()
+        }
+        Fields::Unnamed(_) | Fields::Unit => Vec::new(),
+    };
+    let mut read = Reads::default();
+    read.visit(generated.clone());
+    read.fields.retain(|name| !fields.contains(name));
+    read.fields
+        .iter()
+        .filter_map(|name| {
+            // A name that stands in no template comes from askama's own code.
+            let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name))?;
+            Some(format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields)))
+        })
+        .collect()
+}
+
+fn listing(fields: &[String]) -> String {
+    match fields {
+        [] => "it has none".to_owned(),
+        _ => format!("it has `{}`", fields.join("`, `")),
+    }
+}
+
+/// What the generated code reads from `self`, and the files that it was made from.
+#[derive(Default)]
+struct Reads {
+    fields: Vec<String>,
+    files: Vec<String>,
+}
+
+impl Reads {
+    fn visit(&mut self, tokens: TokenStream) {
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        for (at, tree) in trees.iter().enumerate() {
+            match tree {
+                TokenTree::Group(group) => self.visit(group.stream()),
+                TokenTree::Ident(name) if name == "self" => self.field(&trees[at + 1..]),
+                TokenTree::Ident(name) if name == "include_bytes" => self.file(&trees[at + 1..]),
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes `.name`, unless it is a method or one of the names that askama makes up.
+    fn field(&mut self, rest: &[TokenTree]) {
+        let [TokenTree::Punct(dot), TokenTree::Ident(name), rest @ ..] = rest else { return };
+        let is_method =
+            matches!(rest.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+        let name = name.to_string();
+        if dot.as_char() == '.' && !is_method && !name.starts_with("__") && !self.fields.contains(&name) {
+            self.fields.push(name);
+        }
+    }
+
+    /// Notes the file of `!("path")`; askama includes each template so that an edit triggers a rebuild.
+    fn file(&mut self, rest: &[TokenTree]) {
+        if let [_, TokenTree::Group(group), ..] = rest
+            && let Ok(path) = syn::parse2::<syn::LitStr>(group.stream())
+        {
+            self.files.push(path.value());
+        }
+    }
+}
+
+/// Looks a variable up in the template files, whose paths are relative to the file that the attribute stands in.
+fn place_in_files(files: &[String], name: &str) -> Option<String> {
+    let mut folder = proc_macro::Span::call_site().local_file().unwrap_or_default();
+    folder.pop();
+    files.iter().find_map(|file| {
+        let path = folder.join(file).canonicalize().ok()?;
+        let text = fs::read_to_string(&path).ok()?;
+        let (line, column) = place_of(name, &text)?;
+        // Both in canonical form, which on Windows has a prefix.
+        let here = env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+        let shown = path.strip_prefix(here).unwrap_or(&path);
+        Some(format!("{}:{line}:{column}", shown.display()))
+    })
+}
+
+fn place_in_source(text: &str, name: &str) -> Option<String> {
+    place_of(name, text).map(|(line, column)| format!("line {line}, column {column} of the inline template"))
+}
+
+/// Returns line and column, both from 1, of the first use of a variable in a template.
+fn place_of(name: &str, text: &str) -> Option<(usize, usize)> {
+    let mut from = 0;
+    while let Some((start, end)) = next_tag(text, from) {
+        if let Some(offset) = variable_in(&text[start..end], name) {
+            let before = &text[..start + offset];
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            return Some((before.matches('\n').count() + 1, column));
+        }
+        from = end;
+    }
+    None
+}
+
+/// Returns where the next `{{ … }}` or `{% … %}` starts and ends, passing over comments.
+fn next_tag(text: &str, from: usize) -> Option<(usize, usize)> {
+    let mut from = from;
+    loop {
+        let start = from
+            + text[from..]
+                .find("{{")
+                .into_iter()
+                .chain(text[from..].find("{%"))
+                .chain(text[from..].find("{#"))
+                .min()?;
+        let close = match &text[start..start + 2] {
+            "{{" => "}}",
+            "{%" => "%}",
+            _ => "#}",
+        };
+        let end = text[start..].find(close).map_or(text.len(), |length| start + length + 2);
+        if close != "#}" {
+            return Some((start, end));
+        }
+        from = end;
+    }
+}
+
+/// Returns where a variable stands in a tag: no part of a longer word, no method or field of another value, no text.
+fn variable_in(tag: &str, name: &str) -> Option<usize> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    tag.match_indices(name).map(|(at, _)| at).find(|&at| {
+        let (before, after) = (&tag[..at], &tag[at + name.len()..]);
+        let follows = before.trim_end().chars().next_back();
+        let is_own = !matches!(follows, Some('.' | '|')) || before.ends_with("self.");
+        let is_whole = !before.ends_with(is_word) && !after.starts_with(is_word);
+        is_own && is_whole && before.matches('"').count().is_multiple_of(2)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! `Error`: a template that could not be rendered.
+//!
+//! Mistakes in a template are compile errors; what is left for run time is a filter or a `Display` that fails.
+
+use std::{error, fmt};
+
+/// Rendering failed.
+#[derive(Debug)]
+pub struct Error {
+    template: &'static str,
+    source: askama::Error,
+}
+
+impl Error {
+    pub(crate) fn new(template: &'static str, source: askama::Error) -> Error {
+        Error { template, source }
+    }
+
+    /// Returns the template's path below `templates/`, or the type's name if the template is inline.
+    pub fn template(&self) -> &'static str {
+        self.template
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot render template `{}`", self.template)
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,45 @@
+//! Filters that askama lacks, for every template without an import.
+//!
+//! askama's own come first: `{{ n|pluralize }}`, `{{ text|truncate(20) }}`, `{{ size|filesizeformat }}` and so on. A filter of
+//! your own is a function in a module `filters` where the struct stands:
+//!
+//! ```
+//! mod filters {
+//!     use pixie_template::askama;
+//!
+//!     #[askama::filter_fn]
+//!     pub fn shout(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+//!         let text = text.to_string();
+//!         Ok(text.to_uppercase() + "!")
+//!     }
+//! }
+//!
+//! #[pixie_template::template(source = "{{ name|shout }}")]
+//! struct Hello {
+//!     name: &'static str,
+//! }
+//!
+//! assert_eq!(Hello { name: "<b>" }.to_string(), "&#60;B&#62;!");
+//! ```
+//!
+//! The names below always mean these filters. One of your own with the same name is reached by a path,
+//! `{{ day|self::filters::date }}`.
+
+#[cfg(feature = "markdown")]
+mod commonmark;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "date")]
+mod moment;
+
+/// Renders Markdown as HTML, with all HTML inside it escaped: `{{ post.body|markdown }}`.
+#[cfg(feature = "markdown")]
+pub use commonmark::markdown;
+/// Writes a value as JSON that is safe in a script element: `<script>const post = {{ post|json_script }};</script>`.
+#[cfg(feature = "json")]
+pub use json::json_script;
+#[cfg(feature = "date")]
+pub use moment::Moment;
+/// Formats a moment with a `strftime` pattern, `%Y-%m-%d` if there is none: `{{ post.written|date("%d %B %Y") }}`.
+#[cfg(feature = "date")]
+pub use moment::date;

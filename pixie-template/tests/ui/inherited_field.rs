@@ -1,0 +1,6 @@
+use pixie_template::template;
+
+#[template("child.html")]
+struct Page;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use pixie_template::template;
+
+#[template("include.html")]
+struct Page;
+
+fn main() {}

@@ -1,0 +1,5 @@
+struct Page;
+
+fn main() {
+    let _ = pixie_template::render(&Page);
+}

@@ -1,0 +1,187 @@
+//! `App`: the builder of an application. It gathers routes, state, layers and settings; `compose.rs` judges whether they
+//! fit together, `run.rs` serves them.
+use std::{any::TypeId, collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use http::StatusCode;
+use pixie_core::{BoxError, Error, ErrorView, Response, Result, Route, StateMap};
+use pixie_server::Shutdown;
+use tower::{Layer, Service};
+
+use crate::{
+    compose, registry,
+    service::{self, AppService, HttpRequest, Layered},
+    settings::Settings,
+    worker,
+};
+
+/// Puts one value into a worker's map; it runs once in each worker.
+pub(crate) type WorkerState = (TypeId, Box<dyn Fn(&mut StateMap) + Send + Sync>);
+/// Makes the answer of a failure in place of the built-in page.
+pub(crate) type ErrorPage = Box<dyn Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync>;
+pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
+
+/// An application: its routes, its state, and how it is served.
+///
+/// ```no_run
+/// use pixie_web::{App, Route};
+/// fn main() -> pixie_web::Result<()> {
+///     App::new().route(Route::get("/").sync(|_| "Hello")).port(8080).run()
+/// }
+/// ```
+#[derive(Default)]
+pub struct App {
+    pub(crate) routes: Vec<(&'static str, Route)>,
+    pub(crate) packages: BTreeSet<&'static str>,
+    pub(crate) state: StateMap,
+    pub(crate) worker_state: Vec<WorkerState>,
+    pub(crate) error_pages: Vec<(Option<StatusCode>, ErrorPage)>,
+    pub(crate) layers: Vec<LayerFn>,
+    pub(crate) settings: Settings,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl App {
+    /// Returns an app without routes.
+    pub fn new() -> App {
+        App::default()
+    }
+
+    /// Returns an app with every route that an attribute in this program wrote.
+    ///
+    /// Where the routes come from more than one package, each must be named with [`App::include`]: a dependency does not
+    /// add pages to your site behind your back.
+    pub fn collect() -> App {
+        let routes = registry::registered().map(|found| (found.package, (found.route)())).collect();
+        App { routes, ..App::default() }
+    }
+
+    /// Accepts the routes that the attributes of a package wrote.
+    pub fn include(mut self, package: &'static str) -> App {
+        self.packages.insert(package);
+        self
+    }
+
+    /// Adds a route written by hand.
+    pub fn route(mut self, route: Route) -> App {
+        self.routes.push((compose::BY_HAND, route));
+        self
+    }
+
+    /// Puts in a value that sync, thread and async routes read as `State<T>`. It lives in the main process only.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> App {
+        self.state.insert(value);
+        self
+    }
+
+    /// Makes a value in each worker, when it starts, that pool and stream routes read as `State<T>`.
+    ///
+    /// Every worker has its own: what one changes, the others do not see.
+    pub fn worker_state<T: Send + Sync + 'static>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> App {
+        self.worker_state.push((TypeId::of::<T>(), Box::new(move |map| map.insert(make()))));
+        self
+    }
+
+    /// Wraps the whole app in a tower layer; the last one added is the outermost.
+    ///
+    /// Any tower-http layer fits that answers with a body whose data are `Bytes`.
+    pub fn layer<L, S, B>(mut self, layer: L) -> App
+    where
+        L: Layer<Layered, Service = S> + Send + Sync + 'static,
+        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.layers.push(Box::new(move |inner| service::boxed(layer.layer(inner))));
+        self
+    }
+
+    /// Replaces the page of one error status.
+    pub fn error_page<F>(mut self, code: u16, page: F) -> App
+    where
+        F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
+    {
+        // A number that is no status answers no request, so it replaces nothing: `compose` refuses it by name.
+        self.error_pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self
+    }
+
+    /// Listens on this host name or address, unless `PIXIE_HOST` says otherwise. Default: `localhost`.
+    pub fn host(mut self, host: impl Into<String>) -> App {
+        self.settings.host = host.into();
+        self
+    }
+
+    /// Listens on this port, unless `PIXIE_PORT` says otherwise. Default: 8000; 0 lets the system choose.
+    pub fn port(mut self, port: u16) -> App {
+        self.settings.port = port;
+        self
+    }
+
+    /// Sets the number of worker processes of each pool, unless `PIXIE_WORKERS` says otherwise. Default: one per CPU.
+    ///
+    /// With 0 there are none: pool and stream routes run on threads of the main process, where nothing can be killed.
+    pub fn workers(mut self, workers: usize) -> App {
+        self.settings.workers = Some(workers);
+        self
+    }
+
+    /// Limits the private memory of each worker, in bytes: beyond it an allocation fails and the worker aborts. Default: none.
+    pub fn worker_memory(mut self, bytes: u64) -> App {
+        self.settings.worker_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Sets the deadline of pool and stream routes that have none of their own. Default: 15 s.
+    pub fn deadline(mut self, deadline: Duration) -> App {
+        self.settings.deadline = deadline;
+        self
+    }
+
+    /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
+    pub fn body_limit(mut self, bytes: usize) -> App {
+        self.settings.body_bytes_max = bytes;
+        self
+    }
+
+    /// Sets how many blocking threads run at once. Default: 256.
+    pub fn threads(mut self, threads: usize) -> App {
+        self.settings.threads = threads;
+        self
+    }
+
+    /// Sets how long a request waits for a blocking thread or a worker before it is answered with 503. Default: 10 s.
+    pub fn queue_timeout(mut self, timeout: Duration) -> App {
+        self.settings.queue_timeout = timeout;
+        self
+    }
+
+    /// Says whether error pages show causes and places, unless `PIXIE_DEV` does. Default: in debug builds only.
+    pub fn development(mut self, development: bool) -> App {
+        self.settings.development = development;
+        self
+    }
+
+    /// Says whether address, routes and pools are printed at the start. Default: yes.
+    pub fn banner(mut self, banner: bool) -> App {
+        self.settings.banner = banner;
+        self
+    }
+
+    /// Returns the handle that stops the app; handlers of the main process have it as `State<Shutdown>`.
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Returns the app as a `tower::Service`, to mount in axum, hyper or any other server.
+    ///
+    /// Its pools start with the first request that needs one. In a worker process this call does not return, so call it
+    /// early in `main`.
+    pub fn into_service(self) -> Result<AppService> {
+        let (app, layers) = compose::compose(self)?;
+        if let Some(worker) = pixie_pool::worker() {
+            worker::serve(worker, &app);
+        }
+        Ok(AppService::layered(app, layers))
+    }
+}

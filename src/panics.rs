@@ -1,0 +1,61 @@
+//! Panics of handlers: caught, turned into errors that know where it happened, and kept out of everybody else's way.
+//!
+//! The place of a panic is known only inside the panic hook, so the hook notes it for the thread that panics. The hook is
+//! put in once and passes on to the one before it whenever the panic is not a handler's.
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    sync::Once,
+    task::Poll,
+};
+
+use http::StatusCode;
+use pixie_core::Error;
+
+thread_local! {
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs a handler; a panic becomes a 500 with the panic's message and place.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
+    note_places();
+    let was_guarded = IS_GUARDED.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    IS_GUARDED.set(was_guarded);
+    outcome.map_err(|payload| error(message(payload.as_ref()), PLACE.take()))
+}
+
+/// Makes and runs an async handler's future; a panic in either becomes a 500, as in [`caught`].
+pub(crate) async fn caught_async<T, F: Future<Output = T> + Unpin>(make: impl FnOnce() -> F) -> Result<T, Error> {
+    let mut future = caught(make)?;
+    poll_fn(|cx| match caught(|| Pin::new(&mut future).poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(error) => Poll::Ready(Err(error)),
+    })
+    .await
+}
+
+/// Makes the error of a panic that was caught here or in a worker.
+pub(crate) fn error(message: String, place: Option<String>) -> Error {
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![format!("panicked: {message}")]).with_place(place)
+}
+
+fn note_places() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| match IS_GUARDED.get() {
+            true => PLACE.set(info.location().map(ToString::to_string)),
+            false => previous(info),
+        }));
+    });
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "of unknown type".into())
+}

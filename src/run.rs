@@ -1,0 +1,64 @@
+//! `run()`: from `main` to a server, and from a server to its end.
+//!
+//! The order is the point: a worker turns into one before any thread, socket or runtime exists; the port is taken before
+//! workers are started, so that two servers never fight; the workers go last, when no request is left.
+use std::io::Write;
+
+use pixie_core::{Error, Result};
+use pixie_server::{Config, Listener, Server};
+
+use crate::{app::App, banner, compose, log, service::AppService, worker};
+
+/// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
+pub fn run() -> Result<()> {
+    App::collect().run()
+}
+
+impl App {
+    /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle ends it.
+    ///
+    /// It owns the async runtime, so call it from a plain `main`. Where this process was started as a worker, it becomes
+    /// that worker instead and does not return: what stands before this call runs in every worker too.
+    pub fn run(self) -> Result<()> {
+        let (app, layers) = compose::compose(self)?;
+        if let Some(worker) = pixie_pool::worker() {
+            worker::serve(worker, &app);
+        }
+        log::start();
+        let listener = match Listener::adopted().map_err(refused)? {
+            Some(passed_on) => passed_on,
+            None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let served = runtime.block_on(serve(AppService::layered(app, layers), listener));
+        // A blocking thread whose handler never ends must not keep the process alive.
+        runtime.shutdown_background();
+        served
+    }
+}
+
+async fn serve(service: AppService, listener: Listener) -> Result<()> {
+    let app = service.app().clone();
+    app.shutdown.on_signals().map_err(refused)?;
+    for pool in app.pools.values() {
+        pool.started(&app).await?;
+    }
+    if app.settings.banner {
+        // A closed standard output is no reason to stop.
+        let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
+    }
+    let server = Server::new(Config::default()).until(&app.shutdown);
+    let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
+    if stopped.cut > 0 {
+        tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");
+    }
+    for pool in app.pools.values().filter_map(|slot| slot.running()) {
+        pool.stop(app.settings.shutdown_grace).await;
+    }
+    Ok(())
+}
+
+/// A reason not to start, in the words of the crate that found it.
+fn refused(error: impl std::fmt::Display) -> Error {
+    Error::internal(error.to_string())
+}

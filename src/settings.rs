@@ -1,0 +1,82 @@
+//! `Settings`: where an app listens and how much it takes on, with the environment's word over the program's.
+use std::{env, ffi::OsString, str::FromStr, time::Duration};
+
+use pixie_core::{Error, Result};
+
+/// The numbers of an app.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// `localhost`, as the original: nobody outside this machine reaches an app that was just started.
+    pub(crate) host: String,
+    /// 8000, as the original; 0 lets the system choose.
+    pub(crate) port: u16,
+    /// Worker processes of the default pool; nothing means one per CPU, 0 runs pool routes on threads.
+    pub(crate) workers: Option<usize>,
+    /// Private memory of a worker. No limit by default: what a handler needs is not known here.
+    pub(crate) worker_bytes_max: Option<u64>,
+    /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
+    pub(crate) deadline: Duration,
+    /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
+    pub(crate) body_bytes_max: usize,
+    /// Blocking threads at once. Each costs a stack; more than this is a queue that nobody sees.
+    pub(crate) threads: usize,
+    /// How long a request waits for a blocking thread or a worker. A client has given up by then.
+    pub(crate) queue_timeout: Duration,
+    /// How long running jobs may take to end after the last connection has: nobody waits for them any more.
+    pub(crate) shutdown_grace: Duration,
+    /// Whether error pages show causes and places.
+    pub(crate) development: bool,
+    /// Whether the start is announced.
+    pub(crate) banner: bool,
+    /// The worker's command line, where it is not that of this process: under a test harness.
+    pub(crate) worker_args: Option<Vec<OsString>>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            host: "localhost".into(),
+            port: 8000,
+            workers: None,
+            worker_bytes_max: None,
+            deadline: Duration::from_secs(15),
+            body_bytes_max: 2 * 1024 * 1024,
+            threads: 256,
+            queue_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(1),
+            development: cfg!(debug_assertions),
+            banner: true,
+            worker_args: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Lets `PIXIE_HOST`, `PIXIE_PORT`, `PIXIE_WORKERS` and `PIXIE_DEV` override what the program says.
+    pub(crate) fn override_by_environment(&mut self) -> Result<()> {
+        self.override_by(|name| env::var(name).ok())
+    }
+
+    /// The same for any source of variables.
+    pub(crate) fn override_by(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+        if let Some(host) = variable("PIXIE_HOST") {
+            self.host = host;
+        }
+        if let Some(port) = number(&variable, "PIXIE_PORT", "a port from 0 to 65535")? {
+            self.port = port;
+        }
+        if let Some(workers) = number(&variable, "PIXIE_WORKERS", "how many worker processes, 0 for threads instead")? {
+            self.workers = Some(workers);
+        }
+        if let Some(development) = variable("PIXIE_DEV") {
+            self.development = development != "0";
+        }
+        Ok(())
+    }
+}
+
+fn number<T: FromStr>(variable: impl Fn(&str) -> Option<String>, name: &str, wanted: &str) -> Result<Option<T>> {
+    let Some(text) = variable(name) else { return Ok(None) };
+    let wrong = |_| Error::internal(format!("{name} is `{text}`, but should be {wanted}"));
+    text.trim().parse().map(Some).map_err(wrong)
+}

@@ -1,0 +1,192 @@
+//! The wire: how a request's parts travel to a worker and an answer's head travels back, as bytes.
+//!
+//! Only what the handler's extractors read is written. What comes back is read as hostile input: a worker may have been
+//! taken over, so a malformed head is an error, and headers that frame a message or a connection are dropped.
+use std::net::SocketAddr;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use pixie_core::{Body, Error, Needs, Request, Response};
+
+/// Says that bytes from the other side are no head.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Headers of one hop (RFC 9110, section 7.6.1), and the length, which the server computes: a worker's are dropped.
+const OF_ONE_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Writes the parts of a request that the handler reads.
+pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
+    let mut out = BytesMut::with_capacity(128);
+    put(&mut out, request.verb().as_bytes());
+    put(&mut out, request.path().as_bytes());
+    put_option(&mut out, request.query().filter(|_| needs.query).map(str::as_bytes));
+    let peer = request.peer().filter(|_| needs.peer).map(|peer| peer.to_string());
+    put_option(&mut out, peer.as_deref().map(str::as_bytes));
+    match needs.header_names() {
+        Some([]) => out.put_u16_le(0),
+        Some(names) => {
+            let wanted = |(name, _): &(&HeaderName, &HeaderValue)| names.contains(name);
+            put_headers(&mut out, request.headers().iter().filter(wanted));
+        }
+        None => put_headers(&mut out, request.headers().iter()),
+    }
+    out.freeze()
+}
+
+/// Reads the parts of a request.
+pub(crate) fn decode_request(head: &[u8]) -> Result<Request, Malformed> {
+    let mut input = Input(head);
+    let method = Method::from_bytes(input.take()?).map_err(|_| Malformed)?;
+    let mut target = input.take()?.to_vec();
+    if let Some(query) = input.take_option()? {
+        target.push(b'?');
+        target.extend_from_slice(query);
+    }
+    let peer = input.take_option()?.map(parse_peer).transpose()?;
+    let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
+    *request.headers_mut() = input.headers()?;
+    request.set_peer(peer);
+    Ok(request)
+}
+
+/// Writes an answer's head: its status, headers and, if it stands for one, its failure.
+pub(crate) fn encode_response(response: &Response) -> Bytes {
+    let mut out = BytesMut::with_capacity(128);
+    out.put_u16_le(response.status().as_u16());
+    put_headers(&mut out, response.headers().iter());
+    match response.error() {
+        None => out.put_u8(0),
+        Some(error) => {
+            out.put_u8(1);
+            put_option(&mut out, error.detail().map(str::as_bytes));
+            put_option(&mut out, error.place().map(str::as_bytes));
+            let chain = error.chain();
+            out.put_u16_le(u16::try_from(chain.len()).unwrap_or(u16::MAX));
+            chain.iter().take(usize::from(u16::MAX)).for_each(|cause| put(&mut out, cause.as_bytes()));
+        }
+    }
+    out.freeze()
+}
+
+/// Reads an answer's head.
+pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
+    let mut input = Input(head);
+    let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
+    // 1xx is no final answer: hyper could not send it as one.
+    if status.is_informational() {
+        return Err(Malformed);
+    }
+    let mut headers = input.headers()?;
+    OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    let mut response = match input.u8()? {
+        0 => Response::new(Body::empty()),
+        1 => input.error(status)?.into(),
+        _ => return Err(Malformed),
+    };
+    response = response.with_status(status);
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn put(out: &mut BytesMut, bytes: &[u8]) {
+    // Longer than 4 GiB does not come: hyper limits heads, and bodies do not pass here.
+    out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put_slice(bytes);
+}
+
+fn put_option(out: &mut BytesMut, bytes: Option<&[u8]>) {
+    match bytes {
+        None => out.put_u8(0),
+        Some(bytes) => {
+            out.put_u8(1);
+            put(out, bytes);
+        }
+    }
+}
+
+fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) {
+    let count_at = out.len();
+    out.put_u16_le(0);
+    let mut count = 0u16;
+    for (name, value) in headers.take(usize::from(u16::MAX)) {
+        put(out, name.as_str().as_bytes());
+        put(out, value.as_bytes());
+        count += 1;
+    }
+    out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
+}
+
+fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)
+}
+
+/// Bytes that are read from the front, each read checked against what is left.
+struct Input<'b>(&'b [u8]);
+
+impl<'b> Input<'b> {
+    fn split(&mut self, length: usize) -> Result<&'b [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, Malformed> {
+        self.split(1).map(|bytes| bytes[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        self.split(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn take(&mut self) -> Result<&'b [u8], Malformed> {
+        let length = self.split(4)?;
+        let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+        self.split(length as usize)
+    }
+
+    fn take_option(&mut self) -> Result<Option<&'b [u8]>, Malformed> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.take().map(Some),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn text_option(&mut self) -> Result<Option<String>, Malformed> {
+        Ok(self.take_option()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    fn headers(&mut self) -> Result<HeaderMap, Malformed> {
+        let count = self.u16()?;
+        let mut headers = HeaderMap::new();
+        for _ in 0..count {
+            let name = HeaderName::from_bytes(self.take()?).map_err(|_| Malformed)?;
+            let value = HeaderValue::from_bytes(self.take()?).map_err(|_| Malformed)?;
+            // `HeaderMap` holds 32 768 names and panics beyond: `try_append` refuses.
+            headers.try_append(name, value).map_err(|_| Malformed)?;
+        }
+        Ok(headers)
+    }
+
+    fn error(&mut self, status: StatusCode) -> Result<Error, Malformed> {
+        let detail = self.text_option()?;
+        let place = self.text_option()?;
+        let count = self.u16()?;
+        let causes = (0..count).map(|_| self.take().map(|cause| String::from_utf8_lossy(cause).into_owned()));
+        let chain = causes.collect::<Result<Vec<_>, _>>()?;
+        let error = Error::new(status).with_place(place).with_chain(chain);
+        Ok(match detail {
+            Some(detail) => error.with_detail(detail),
+            None => error,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The worker's side: a job becomes a request again, the handler runs, and its answer goes back as bytes.
+//!
+//! This runs in a worker process, and with `workers(0)` on a thread of the main process; nothing here can tell the
+//! difference. Nothing is async: a body that is a stream is read to its end by blocking on it.
+use std::{
+    io::{self, Read, Write},
+    sync::{Arc, OnceLock},
+};
+
+use pixie_core::{Body, BodyUse, Error, Found, Handler, PieceSink, Request, Response, StateMap, Writer, abort};
+use pixie_pool::{Job, JobWriter};
+
+use crate::{
+    compose::{Composed, Endpoint},
+    panics, wire,
+};
+
+/// Turns this process into the worker that it was started as.
+pub(crate) fn serve(worker: pixie_pool::Worker, app: &Arc<Composed>) -> ! {
+    // The state is made before the worker says that it is ready, so no request waits for it.
+    let state = OnceLock::from(Arc::new(app.make_worker_state()));
+    worker.serve(app.table_hash, handler_with(app, state))
+}
+
+/// Makes the function that runs a job on a thread of this process; the worker's state is made by the first.
+pub(crate) fn handler(app: &Arc<Composed>) -> pixie_pool::Handler {
+    handler_with(app, OnceLock::new())
+}
+
+fn handler_with(app: &Arc<Composed>, state: OnceLock<Arc<StateMap>>) -> pixie_pool::Handler {
+    // A pool's slot holds this and the app holds the slot, so it must not hold the app.
+    let app = Arc::downgrade(app);
+    Arc::new(move |job| {
+        if let Some(app) = app.upgrade() {
+            let state = state.get_or_init(|| Arc::new(app.make_worker_state()));
+            work(&app, state, job);
+        }
+    })
+}
+
+fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
+    let outcome = match wire::decode_request(job.head()) {
+        Ok(request) => find(app, request),
+        Err(wire::Malformed) => Err(Error::internal("the request's head is malformed")),
+    };
+    let (endpoint, mut request) = match outcome {
+        Ok(found) => found,
+        Err(error) => return reply(job, error.into()),
+    };
+    request.set_state(state.clone());
+    if endpoint.route.reads().body != BodyUse::Unused {
+        let mut body = Vec::new();
+        // A body that breaks off ends the job: there is nobody left to answer.
+        if job.body().read_to_end(&mut body).is_err() {
+            return;
+        }
+        request.set_body(Body::from(body));
+    }
+    match endpoint.route.handler() {
+        Handler::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
+        Handler::Pool(handler) => {
+            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            reply(job, response);
+        }
+        _ => reply(job, Error::internal("a route of the main process was sent to a worker").into()),
+    }
+}
+
+/// Finds the route again: the tables are the same, which the pool has checked when the worker started.
+fn find(app: &Composed, mut request: Request) -> Result<(&Endpoint, Request), Error> {
+    match app.router.find(request.method(), request.path()) {
+        Found::Route { value, params } => {
+            request.set_params(params);
+            Ok((value, request))
+        }
+        _ => Err(abort(404)),
+    }
+}
+
+/// Sends a whole answer. That it cannot be sent means that nobody waits for it.
+fn reply(job: Job, mut response: Response) {
+    let body = response.take_body().into_bytes();
+    let head = wire::encode_response(&response);
+    let _ = match body {
+        Ok(bytes) => job.reply(&head, &bytes),
+        Err(stream) => job.start(&head).and_then(|writer| drain(stream, writer)),
+    };
+}
+
+/// Sends a body that is a stream, frame by frame.
+fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = block_on(|cx| http_body::Body::poll_frame(body.as_mut(), cx)) {
+        if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
+            writer.write_all(&data)?;
+            writer.flush()?;
+        }
+    }
+    writer.finish()
+}
+
+/// Runs a stream route: a failure before the head is an answer, one after it cuts the stream.
+fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>) {
+    let mut sink = JobSink { job: Some(job), writer: None };
+    let outcome = panics::caught(|| {
+        let mut writer = Writer::new(&mut sink);
+        handler(request, &mut writer)?;
+        Ok(writer.start()?)
+    });
+    let error = match outcome {
+        Ok(Ok(())) => return sink.finish(),
+        Ok(Err(error)) | Err(error) => error,
+    };
+    match sink.job.take() {
+        Some(job) => reply(job, error.into()),
+        // Dropping the writer unfinished breaks the stream off. That a client left is no error.
+        None if sink.is_closed() => {}
+        None => tracing::error!(place = error.place(), "the stream of {} broke off: {error}", request.path()),
+    }
+}
+
+/// The connection to the main process as the place where a stream's pieces go.
+struct JobSink {
+    job: Option<Job>,
+    writer: Option<JobWriter>,
+}
+
+impl JobSink {
+    fn finish(self) {
+        if let Some(writer) = self.writer {
+            // It fails only if the client has gone, and then nobody is left to tell.
+            let _ = writer.finish();
+        }
+    }
+}
+
+impl PieceSink for JobSink {
+    fn start(&mut self, head: &Response) -> io::Result<()> {
+        let job = self.job.take().ok_or_else(|| io::Error::other("the head was sent before"))?;
+        self.writer = Some(job.start(&wire::encode_response(head))?);
+        Ok(())
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        let writer = self.writer.as_mut().ok_or_else(|| io::Error::other("the head was not sent"))?;
+        writer.write_all(piece)?;
+        writer.flush()
+    }
+
+    fn is_closed(&self) -> bool {
+        let of_job = self.job.as_ref().map(Job::cancellation);
+        let cancellation = of_job.or_else(|| self.writer.as_ref().map(JobWriter::cancellation));
+        cancellation.is_some_and(|cancellation| cancellation.is_cancelled())
+    }
+}
+
+/// Waits for one poll to be ready, parked between wake-ups.
+fn block_on<T>(mut poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    loop {
+        match poll(&mut cx) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Every example is a program that runs: each is started on a free port and asked as a user would.
+mod support;
+
+use support::Program;
+
+#[test]
+fn hello_says_where_each_route_ran() {
+    let hello = Program::start("hello");
+    assert_eq!(hello.get("/").body, "Hello world from process type main");
+    assert_eq!(hello.get("/async").body, "Hello world (async) from process type main");
+    assert_eq!(hello.get("/cpu").body, "Hello world (CPU-bound) from process type pool");
+}
+
+#[test]
+fn route_kinds_run_in_the_process_that_they_name() {
+    let kinds = Program::start_with("route_kinds", &[("PIXIE_WORKERS", "1")]);
+    let server = format!("pid {}", kinds.pid());
+    for path in ["/sync", "/thread", "/async"] {
+        let body = kinds.get(path).body;
+        assert!(body.contains("process type main") && body.contains(&server), "{path}: {body}");
+    }
+    for path in ["/pool", "/stream", "/written"] {
+        let body = kinds.get(path).body;
+        assert!(body.contains("process type pool") && !body.contains(&server), "{path}: {body}");
+    }
+    assert_eq!(kinds.get("/stream").body.matches("stream: process").count(), 10);
+}
+
+#[test]
+fn without_workers_pool_routes_run_in_the_main_process() {
+    let kinds = Program::start_with("route_kinds", &[("PIXIE_WORKERS", "0")]);
+    let server = format!("pid {}", kinds.pid());
+    for path in ["/pool", "/stream", "/written"] {
+        assert!(kinds.get(path).body.contains(&server), "{path}");
+    }
+    assert!(kinds.workers().is_empty());
+}
+
+#[test]
+fn routes_without_macros_answer_alike() {
+    let plain = Program::start("without_macros");
+    assert_eq!(plain.get("/").status, 303);
+    let hello = plain.get("/hello/J%C3%BCrgen");
+    assert_eq!(hello.body, "Hello Jürgen from process type pool");
+    assert!(hello.head.contains("set-cookie: name=j%c3%bcrgen; httponly; samesite=lax; path=/"), "{}", hello.head);
+    assert_eq!(plain.get("/async").body, "you asked for /async");
+    assert!(plain.get("/count").body.contains('3'));
+}
+
+#[test]
+fn an_app_in_axum_keeps_its_worker_processes() {
+    let axum = Program::start("in_axum");
+    assert_eq!(axum.get("/").body, "this is axum");
+    assert_eq!(axum.get("/pixie/pool").body, "process type pool");
+    assert_eq!(axum.get("/pixie/die").status, 502);
+    assert_eq!(axum.get("/").body, "this is axum");
+}
+
+#[test]
+fn a_layer_of_tower_http_wraps_an_app() {
+    let layers = Program::start("layers");
+    let index = layers.get("/");
+    assert_eq!(index.body, "wrapped in layers");
+    assert!(index.head.contains("server: pixie"), "{}", index.head);
+    assert_eq!(layers.get("/slow").status, 408);
+}
+
+#[test]
+fn the_server_alone_serves_a_bare_tower_service() {
+    let server = Program::start("bare_server");
+    assert_eq!(server.get("/any/path").body, "GET /any/path\n");
+}
+
+#[test]
+fn the_core_alone_runs_under_plain_hyper() {
+    let core = Program::start("core_on_hyper");
+    assert_eq!(core.get("/hello/you").body, "Hello you");
+    let missing = core.get("/missing");
+    assert_eq!(missing.status, 404);
+    assert!(missing.head.contains("application/problem+json"));
+}

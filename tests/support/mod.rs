@@ -1,0 +1,164 @@
+//! What the tests of whole programs share: starting an example on a free port, asking it, and counting what it leaves.
+//!
+//! Every wait is bounded, and waits for something that happens, never for time to pass.
+#![allow(dead_code, reason = "each test program uses a part of this file")]
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Longer than anything takes on a loaded machine, shorter than a test run's patience.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running example, ended with the value.
+pub struct Program {
+    process: Child,
+    pub port: u16,
+}
+
+impl Program {
+    /// Starts an example on a port that the system chooses and waits until it listens.
+    pub fn start(name: &str) -> Program {
+        Program::start_with(name, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Program {
+        let mut process = Command::new(example(name))
+            .env("PIXIE_PORT", "0")
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("the example {name} does not start ({error}): `cargo build --examples` first")
+            });
+        let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+        let is_address = |line: &String| line.contains("listening on http://");
+        let line = lines.by_ref().map_while(Result::ok).find(is_address).expect("the program says where it listens");
+        let port =
+            line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("the address ends in a port");
+        // What else it prints is read away, so that it never blocks on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Program { process, port }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks with GET on a connection of its own.
+    pub fn get(&self, target: &str) -> Answer {
+        self.ask(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Sends these bytes and reads the one answer.
+    pub fn ask(&self, request: &str) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("the request can be sent");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("the answer can be read");
+        Answer::parse(&bytes)
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the program accepts connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    /// Waits for the program's end and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        until("the program ends", || self.process.try_wait().expect("it can be waited for")).code()
+    }
+
+    /// Returns the pids of its living children: the workers.
+    pub fn workers(&self) -> Vec<u32> {
+        children(self.pid())
+    }
+
+    /// Returns how many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its descriptors can be listed").count()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An answer, split into its parts.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Answer {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Answer { status: status.unwrap_or_default(), head: head.to_lowercase(), body: body.to_owned() }
+    }
+}
+
+/// Returns the path of an example's program, which cargo builds before it runs tests.
+pub fn example(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("the test's own path");
+    let folder = this.parent().and_then(|deps| deps.parent()).expect("the tests lie in target/<profile>/deps");
+    folder.join("examples").join(name)
+}
+
+/// Returns the living children of a process; a zombie is a child too, and named as such by its negative.
+pub fn children(parent: u32) -> Vec<u32> {
+    processes().filter(|process| process.parent == parent).map(|process| process.pid).collect()
+}
+
+/// Returns the states of these processes, such as `S` or `Z`, without those that are gone.
+pub fn states(pids: &[u32]) -> Vec<char> {
+    processes().filter(|process| pids.contains(&process.pid)).map(|process| process.state).collect()
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    state: char,
+}
+
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = std::fs::read_dir("/proc").expect("processes can be listed").flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name in parentheses may hold anything: what follows the last one is regular.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
+    })
+}
+
+/// Looks again and again until there is a value, and fails the test when patience ends.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
