@@ -98,10 +98,6 @@ fn name_of(handler: &Ident) -> LitStr {
 }
 
 fn check_signature(signature: &Signature) -> Result<()> {
-    if let Some(receiver) = signature.receiver() {
-        let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
-        return Err(Error::new(receiver.self_token.span, message));
-    }
     if let Safety::Unsafe(token) = &signature.safety {
         return Err(Error::new(token.span, "a handler is called with whatever a client sends: it cannot be `unsafe`"));
     }
@@ -112,8 +108,12 @@ fn check_signature(signature: &Signature) -> Result<()> {
 }
 
 fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
-    let FnArg::Typed(PatType { pat, ty, .. }) = input else {
-        return Err(Error::new_spanned(input, "a handler has no `self`"));
+    let (pat, ty) = match input {
+        FnArg::Typed(PatType { pat, ty, .. }) => (pat, ty),
+        FnArg::Receiver(receiver) => {
+            let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
+            return Err(Error::new(receiver.self_token.span, message));
+        }
     };
     if let Type::ImplTrait(generic) = &**ty {
         return Err(Error::new(generic.impl_token.span, "a handler cannot be generic: write the type out"));

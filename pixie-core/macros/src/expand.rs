@@ -140,7 +140,7 @@ fn handler(route: &CheckedRoute) -> TokenStream {
             let kind = Ident::new(route.kind.as_str(), Span::call_site());
             let refuse = code!(::pixie_web::__macro::IntoResponse::into_response(rejection));
             let extraction = extraction(route, &names, &refuse);
-            let answer = response(&route.output, &call);
+            let answer = answer(&route.output, &call);
             code! {
                 .#kind(|request: &mut ::pixie_web::__macro::Request| -> ::pixie_web::__macro::Response {
                     #extraction
@@ -152,7 +152,7 @@ fn handler(route: &CheckedRoute) -> TokenStream {
         Kind::Stream => {
             let refuse = code!(::core::result::Result::Err(::core::convert::From::from(rejection)));
             let extraction = extraction(route, &names, &refuse);
-            let answer = stream(&route.output, &call);
+            let answer = answer(&route.output, &call);
             code! {
                 .stream_to(|
                     request: &mut ::pixie_web::__macro::Request,
@@ -173,7 +173,7 @@ fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> To
         ::std::boxed::Box::pin(::core::future::ready(response))
     }};
     let extraction = extraction(route, names, &refuse);
-    let answer = response(&route.output, &code!(#call.await));
+    let answer = answer(&route.output, &code!(#call.await));
     // A future that cannot move between threads is reported here, that is at the handler's name.
     let at_handler = route.handler.span().resolved_at(Span::mixed_site());
     let future = quote_spanned!(at_handler=> ::std::boxed::Box::pin(async move { #answer }));
@@ -226,29 +226,29 @@ fn call(route: &CheckedRoute, names: &[Ident], lent: &TokenStream) -> TokenStrea
     code!(#handler(#(#arguments),*))
 }
 
-fn response(output: &Output, call: &TokenStream) -> TokenStream {
-    match output {
-        Output::Response(ty) => {
-            converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)
-        }
-        _ => call.clone(),
-    }
-}
-
-fn stream(output: &Output, call: &TokenStream) -> TokenStream {
+/// Writes what becomes of the handler's answer.
+fn answer(output: &Output, call: &TokenStream) -> TokenStream {
     let pieces = |ty: &Option<Type>, value: &TokenStream| {
         let pieces = converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoPieces), &code!(into_pieces), value);
         code!(::pixie_web::__macro::Pieces::write_to(#pieces, writer))
     };
-    let or_error = code!(::core::result::Result::Err(error) => return ::core::result::Result::Err(::core::convert::Into::into(error)));
+    let into_error = code!(::core::convert::Into::into);
     match output {
+        Output::Response(ty) => {
+            converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)
+        }
         Output::Pieces(ty) => pieces(ty, call),
         Output::FalliblePieces(ty) => {
             let written = pieces(ty, &code!(value));
-            code!(match #call { ::core::result::Result::Ok(value) => #written, #or_error })
+            code! {
+                match #call {
+                    ::core::result::Result::Ok(value) => #written,
+                    ::core::result::Result::Err(error) => ::core::result::Result::Err(#into_error(error)),
+                }
+            }
         }
-        Output::FalliblyWritten => code!(::core::result::Result::map_err(#call, ::core::convert::Into::into)),
-        _ => code! {{
+        Output::FalliblyWritten => code!(::core::result::Result::map_err(#call, #into_error)),
+        Output::Written => code! {{
             #call;
             ::core::result::Result::Ok(())
         }},
