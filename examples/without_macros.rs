@@ -1,15 +1,13 @@
 //! The same program without attributes: routes as plain values.
-use pixie_web::{App, Cookie, Redirect, Response, Route, proc_env};
+use pixie_web::{App, Cookie, Redirect, Response, Result, Route, proc_env};
 
-fn main() -> pixie_web::Result<()> {
+fn main() -> Result<()> {
     App::new()
         .route(Route::get("/").sync(|_| Redirect::to("/hello/world")))
-        .route(Route::get("/hello/<name>").name("hello").pool(|request| {
+        .route(Route::get("/hello/<name>").name("hello").pool(|request| -> Result<Response> {
             let name: String = request.param("name")?;
             let text = format!("Hello {name} from process type {}", proc_env().process_type);
-            pixie_web::Result::Ok(
-                Response::new(text).content_type("text/plain; charset=utf-8").cookie(Cookie::new("name", name)),
-            )
+            Ok(Response::new(text).content_type("text/plain; charset=utf-8").cookie(Cookie::new("name", name)))
         }))
         .route(Route::get("/async").asynchronous(|request| async move { format!("you asked for {}", request.path()) }))
         .route(Route::get("/count").stream(|_| (1..=3).map(|number| format!("{number}\n"))))

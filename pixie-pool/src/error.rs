@@ -57,21 +57,15 @@ impl fmt::Display for Error {
             Error::QueueTimeout { .. } => f.write_str("no worker became free in time"),
             Error::Deadline => f.write_str("the job missed its deadline and its worker was killed"),
             Error::Died(exit) => write!(f, "the worker died while running the job: {exit}"),
-            Error::Panicked {
-                message,
-                location: Some(place),
-            } => write!(f, "the handler panicked at {place}: {message}"),
-            Error::Panicked {
-                message,
-                location: None,
-            } => write!(f, "the handler panicked: {message}"),
+            Error::Panicked { message, location: Some(place) } => {
+                write!(f, "the handler panicked at {place}: {message}")
+            }
+            Error::Panicked { message, location: None } => write!(f, "the handler panicked: {message}"),
             Error::Failed { message } => write!(f, "the handler failed: {message}"),
             Error::Protocol => f.write_str("the worker broke the protocol and was killed"),
             Error::Body(error) => write!(f, "reading the submitted body failed: {error}"),
             Error::Stopping => f.write_str("the pool is shutting down"),
-            Error::Unavailable { .. } => {
-                f.write_str("the pool's workers die before they are ready")
-            }
+            Error::Unavailable { .. } => f.write_str("the pool's workers die before they are ready"),
             Error::Start(message) => write!(f, "starting the pool failed: {message}"),
         }
     }
@@ -130,24 +124,15 @@ pub enum FailureKind {
 impl Failure {
     /// Returns a failure that is no panic.
     pub fn error(message: impl Into<String>) -> Self {
-        Failure {
-            kind: FailureKind::Error,
-            message: message.into(),
-            location: None,
-        }
+        Failure { kind: FailureKind::Error, message: message.into(), location: None }
     }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure.kind {
-            FailureKind::Panic => Error::Panicked {
-                message: failure.message,
-                location: failure.location,
-            },
-            FailureKind::Error => Error::Failed {
-                message: failure.message,
-            },
+            FailureKind::Panic => Error::Panicked { message: failure.message, location: failure.location },
+            FailureKind::Error => Error::Failed { message: failure.message },
         }
     }
 }

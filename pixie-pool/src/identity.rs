@@ -44,18 +44,8 @@ pub(crate) struct Invitation {
 pub fn identity() -> Identity {
     let pid = process::id();
     match invitation() {
-        Some(i) => Identity {
-            process: ProcessKind::Worker,
-            pool: Some(i.pool.clone()),
-            number: i.number,
-            pid,
-        },
-        None => Identity {
-            process: ProcessKind::Main,
-            pool: None,
-            number: 0,
-            pid,
-        },
+        Some(i) => Identity { process: ProcessKind::Worker, pool: Some(i.pool.clone()), number: i.number, pid },
+        None => Identity { process: ProcessKind::Main, pool: None, number: 0, pid },
     }
 }
 
@@ -66,9 +56,7 @@ pub fn is_worker() -> bool {
 
 /// The invitation of this process, read once, so that it stays true after the variable was removed.
 pub(crate) fn invitation() -> Option<&'static Invitation> {
-    INVITATION
-        .get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?))
-        .as_ref()
+    INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
 }
 
 impl Invitation {

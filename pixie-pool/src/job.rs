@@ -39,13 +39,7 @@ impl Job {
             head: start.head,
             number: start.number,
             deadline: left.map(|left| Instant::now() + left),
-            body: JobBody {
-                ticket: Ticket {
-                    line,
-                    stream,
-                    is_open: true,
-                },
-            },
+            body: JobBody { ticket: Ticket { line, stream, is_open: true } },
         }
     }
 
@@ -66,8 +60,7 @@ impl Job {
 
     /// Returns the time until the deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Returns what tells whether anybody still waits for the answer.
@@ -87,10 +80,7 @@ impl Job {
     pub fn start(self, head: &[u8]) -> io::Result<JobWriter> {
         let body = self.body;
         body.ticket.line.start(body.ticket.stream, head)?;
-        Ok(JobWriter {
-            body,
-            buffer: Vec::new(),
-        })
+        Ok(JobWriter { body, buffer: Vec::new() })
     }
 
     /// Reports that there is no answer.
@@ -160,11 +150,7 @@ impl Write for JobWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let sent = self
-            .body
-            .ticket
-            .line
-            .data(self.body.ticket.stream, &self.buffer);
+        let sent = self.body.ticket.line.data(self.body.ticket.stream, &self.buffer);
         self.buffer.clear();
         sent
     }
@@ -194,10 +180,7 @@ struct Ticket {
 
 impl Ticket {
     fn cancellation(&self) -> Cancellation {
-        Cancellation {
-            line: Arc::clone(&self.line),
-            stream: self.stream,
-        }
+        Cancellation { line: Arc::clone(&self.line), stream: self.stream }
     }
 
     fn close(mut self, failure: &Failure) {

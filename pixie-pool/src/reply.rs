@@ -134,21 +134,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        exchange: Arc<Exchange>,
-        upload: Option<Upload>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, exchange: Arc<Exchange>, upload: Option<Upload>) -> Self {
         // Until it has entered the pool there is nothing to cancel.
-        Pending {
-            waiting: Some(Waiting {
-                shared,
-                exchange,
-                upload,
-                is_over: true,
-            }),
-            is_entered: false,
-        }
+        Pending { waiting: Some(Waiting { shared, exchange, upload, is_over: true }), is_entered: false }
     }
 
     /// Hands the job to the pool; true if it needs to be looked at again at once.
@@ -165,10 +153,7 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let is_entered = std::mem::replace(&mut self.is_entered, true);
-        let waiting = self
-            .waiting
-            .as_mut()
-            .expect("a future is not polled after its end");
+        let waiting = self.waiting.as_mut().expect("a future is not polled after its end");
         if !is_entered {
             Pending::enter(waiting, cx)?;
             if waiting.upload.is_none() {
@@ -180,11 +165,7 @@ impl Future for Pending {
         let Poll::Ready(taken) = waiting.exchange.poll_answer(cx) else {
             return Poll::Pending;
         };
-        let Taken {
-            answer,
-            worker,
-            pid,
-        } = taken.inspect_err(|_| waiting.is_over = true)?;
+        let Taken { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
         let body = if answer.complete {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)
@@ -192,11 +173,6 @@ impl Future for Pending {
             let waiting = self.waiting.take().expect("it was there a moment ago");
             ReplyBody::Stream(ReplyStream { waiting })
         };
-        Poll::Ready(Ok(Reply {
-            head: answer.head,
-            body,
-            worker,
-            pid,
-        }))
+        Poll::Ready(Ok(Reply { head: answer.head, body, worker, pid }))
     }
 }

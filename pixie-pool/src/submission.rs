@@ -31,10 +31,7 @@ pub struct Submission {
 impl Submission {
     /// Returns a job with this head, no body and the pool's own deadline.
     pub fn new(head: impl Into<Bytes>) -> Self {
-        Submission {
-            head: head.into(),
-            ..Submission::default()
-        }
+        Submission { head: head.into(), ..Submission::default() }
     }
 }
 

@@ -74,6 +74,7 @@ impl Server {
             First::Left(()) => {}
             First::Right(never) => match never {},
         }
+        connections.registry.order(Stage::Closing);
         connections.accept_waiting(&mut acceptor, &mut make).await;
         drop(acceptor);
         Ok(connections.end(&self.config, &self.shutdown).await)
@@ -156,10 +157,9 @@ impl Connections {
         tokio::spawn(drive(self.http.clone(), socket, service, watch));
     }
 
-    /// Answers for a moment with `Connection: close`, then waits for what runs, then cuts.
+    /// Lets the clients learn for a moment that it is over, then waits for what runs, then cuts.
     async fn end(&self, config: &Config, shutdown: &Shutdown) -> Stopped {
         let at_once = || shutdown.wait_at_once();
-        self.registry.order(Stage::Closing);
         race(at_once(), race(self.empty(), sleep(config.linger))).await;
         self.registry.order(Stage::Draining);
         race(at_once(), race(self.empty(), sleep(config.shutdown_grace))).await;

@@ -13,7 +13,10 @@ const EXIT_CODE_INTERRUPTED: i32 = 130;
 
 pub(crate) fn listen(shutdown: Shutdown) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::new() })?;
+    // Only entered, not blocked on: the caller may be inside a runtime of its own.
+    let entered = runtime.enter();
+    let signals = Signals::new()?;
+    drop(entered);
     let run = move || obey(&runtime, signals, &shutdown);
     thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
 }

@@ -1,7 +1,7 @@
 //! What the tests of whole programs share: starting an example on a free port, asking it, and counting what it leaves.
 //!
 //! Every wait is bounded, and waits for something that happens, never for time to pass.
-#![allow(dead_code, reason = "each test program uses a part of this file")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,

@@ -5,9 +5,7 @@
 
 use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path};
 
-use interprocess::{
-    local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _,
-};
+use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -21,9 +19,8 @@ pub(crate) struct ProcessWatch {
 impl ProcessWatch {
     /// Watches a process that this one started and has not waited for yet.
     pub(crate) fn new(pid: u32) -> Self {
-        let pidfd = Pid::from_raw(pid as i32)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok())
-            .and_then(register);
+        let pidfd =
+            Pid::from_raw(pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok()).and_then(register);
         ProcessWatch { pid, pidfd }
     }
 
@@ -75,8 +72,7 @@ pub(crate) fn close_inherited() {
 pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while filled < target.len() {
-        filled +=
-            rustix::rand::getrandom(&mut target[filled..], rustix::rand::GetRandomFlags::empty())?;
+        filled += rustix::rand::getrandom(&mut target[filled..], rustix::rand::GetRandomFlags::empty())?;
     }
     Ok(())
 }

@@ -40,11 +40,7 @@ pub(crate) fn split(stream: ls::tokio::Stream) -> (ReadHalf, WriteHalf) {
 }
 
 /// Writes what the socket takes now; wakes the task when it takes more, if that is nothing.
-pub(crate) fn poll_write(
-    writer: &WriteHalf,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     let stream: &tokio::net::UnixStream = writer.as_ref();
     loop {
         ready!(stream.poll_write_ready(cx))?;
@@ -143,20 +139,14 @@ pub(crate) fn isolate(variable: &str) {
 
 /// A crash is reported by its signal; a core file of every crash would fill the disk.
 pub(crate) fn no_core_dumps() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Lowering a limit cannot fail for a known resource; if it does, cores are written as configured.
     let _ = rustix::process::setrlimit(Resource::Core, none);
 }
 
 /// Limits the private memory of this process.
 pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
-    let limit = Rlimit {
-        current: Some(bytes),
-        maximum: Some(bytes),
-    };
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     Ok(rustix::process::setrlimit(Resource::Data, limit)?)
 }
 
@@ -265,6 +255,4 @@ mod elsewhere {
     }
 }
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{
-    ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options,
-};
+pub(crate) use elsewhere::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};

@@ -22,17 +22,12 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Clock {
-            epoch: Instant::now(),
-            due: AtomicU64::new(NEVER),
-            earlier: Notify::new(),
-        }
+        Clock { epoch: Instant::now(), due: AtomicU64::new(NEVER), earlier: Notify::new() }
     }
 
     /// Makes sure that somebody looks at that time.
     pub(crate) fn arm(&self, at: Instant) {
-        let at =
-            u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
+        let at = u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
         // Most jobs share a deadline, so theirs is later than the one that is armed: then nothing is written.
         if at < self.due.load(Ordering::SeqCst) && at < self.due.fetch_min(at, Ordering::SeqCst) {
             self.earlier.notify_one();

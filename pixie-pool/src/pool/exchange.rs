@@ -64,12 +64,7 @@ pub(crate) struct Taken {
 }
 
 impl Exchange {
-    pub(crate) fn new(
-        label: Arc<str>,
-        deadline: Option<Duration>,
-        request: Start,
-        is_replayable: bool,
-    ) -> Self {
+    pub(crate) fn new(label: Arc<str>, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
         let has_upload = !request.complete;
         let state = State {
             request: Some(request),
@@ -84,13 +79,7 @@ impl Exchange {
             end: None,
             waker: None,
         };
-        Exchange {
-            label,
-            deadline,
-            is_replayable: is_replayable && !has_upload,
-            has_upload,
-            state: Mutex::new(state),
-        }
+        Exchange { label, deadline, is_replayable: is_replayable && !has_upload, has_upload, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,15 +99,9 @@ impl Exchange {
         }
         let first_sent = *state.first_sent.get_or_insert(now);
         let deadline = self.deadline.map(|d| first_sent + d);
-        let mut start = if self.is_replayable {
-            state.request.clone()
-        } else {
-            state.request.take()
-        }?;
+        let mut start = if self.is_replayable { state.request.clone() } else { state.request.take() }?;
         if let Some(at) = deadline {
-            start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis())
-                .unwrap_or(u32::MAX)
-                .max(1);
+            start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis()).unwrap_or(u32::MAX).max(1);
         }
         Some((start, deadline))
     }
@@ -175,11 +158,7 @@ impl Exchange {
             (Some(deadline), Some(first)) => now.saturating_duration_since(first) < deadline / 2,
             _ => true,
         };
-        let may = self.is_replayable
-            && is_early
-            && state.tries < 2
-            && !state.is_headed
-            && !state.is_abandoned;
+        let may = self.is_replayable && is_early && state.tries < 2 && !state.is_headed && !state.is_abandoned;
         if may {
             state.place = Place::Waiting;
         }
@@ -198,11 +177,7 @@ impl Exchange {
                 if !answer.complete && !answer.body.is_empty() {
                     state.chunks.push_back(std::mem::take(&mut answer.body));
                 }
-                state.answer = Some(Ok(Taken {
-                    answer,
-                    worker,
-                    pid,
-                }));
+                state.answer = Some(Ok(Taken { answer, worker, pid }));
             }
             Event::Data(chunk) => {
                 if !state.is_abandoned && !chunk.is_empty() {

@@ -109,12 +109,7 @@ impl Link {
             jobs: 0,
             service: Duration::ZERO,
         };
-        Arc::new(Link {
-            number,
-            pid,
-            writer,
-            line: Mutex::new(line),
-        })
+        Arc::new(Link { number, pid, writer, line: Mutex::new(line) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -122,12 +117,7 @@ impl Link {
     }
 
     /// Sends a job from whichever task has leased this worker.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        exchange: &Arc<Exchange>,
-        now: Instant,
-        cancel_grace: Duration,
-    ) -> Begun {
+    pub(crate) fn begin(self: &Arc<Self>, exchange: &Arc<Exchange>, now: Instant, cancel_grace: Duration) -> Begun {
         let Some((start, deadline)) = exchange.dispatch(now) else {
             return Begun::Abandoned;
         };
@@ -137,9 +127,7 @@ impl Link {
             exchange.undispatch(start);
             return Begun::Closed;
         }
-        let Line {
-            protocol, output, ..
-        } = &mut *line;
+        let Line { protocol, output, .. } = &mut *line;
         let stream = protocol.begin(&start, output);
         let is_refused = self.write(&mut line).is_err();
         line.flights.push_back(Flight {
@@ -187,9 +175,7 @@ impl Link {
         if line.closed.is_some() {
             return;
         }
-        let Line {
-            protocol, output, ..
-        } = &mut *line;
+        let Line { protocol, output, .. } = &mut *line;
         encode(protocol, output);
         // A refused write is seen by the reading task.
         let _ = self.write(&mut line);
@@ -228,12 +214,7 @@ impl Link {
         if line.closed.is_some() {
             return None;
         }
-        let Line {
-            protocol,
-            output,
-            flights,
-            ..
-        } = &mut *line;
+        let Line { protocol, output, flights, .. } = &mut *line;
         let flight = flights.iter_mut().find(|f| f.stream == stream)?;
         if !protocol.cancel(stream, output) {
             return None;
@@ -263,11 +244,7 @@ impl Link {
     }
 
     /// Ends this connection if a clock has run out, and returns why with the jobs; else when to look again.
-    pub(crate) fn expire(
-        &self,
-        now: Instant,
-        idle: Duration,
-    ) -> Result<Option<Instant>, (Kill, VecDeque<Flight>)> {
+    pub(crate) fn expire(&self, now: Instant, idle: Duration) -> Result<Option<Instant>, (Kill, VecDeque<Flight>)> {
         let mut line = self.line();
         if line.closed.is_some() {
             return Ok(None);
@@ -354,10 +331,7 @@ impl Link {
 
     /// Returns what runs here and since when.
     pub(crate) fn running(&self) -> Option<(Arc<str>, Instant)> {
-        self.line()
-            .flights
-            .front()
-            .map(|f| (Arc::clone(&f.exchange.label), f.started))
+        self.line().flights.front().map(|f| (Arc::clone(&f.exchange.label), f.started))
     }
 }
 

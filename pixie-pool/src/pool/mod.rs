@@ -68,27 +68,17 @@ impl Pool {
     /// Starts the workers and returns when the first one is ready. Needs a running tokio runtime with time and I/O.
     pub async fn start(config: Config, handler: Handler) -> Result<Pool, Error> {
         check(&config)?;
-        let rendezvous = Rendezvous::open(config.runtime_dir.as_deref()).map_err(|e| {
-            Error::Start(format!("creating a directory for the sockets failed: {e}"))
-        })?;
+        let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
+            .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
         let mut tasks = vec![tokio::spawn(look_at_clock(Arc::clone(&shared)))];
         for number in 1..=shared.slots() {
             tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), number)));
         }
         let mut boot = shared.boot.subscribe();
-        let life = Life {
-            shared: Arc::clone(&shared),
-            tasks: tokio::sync::Mutex::new(tasks),
-        };
-        let pool = Pool {
-            shared,
-            life: Arc::new(life),
-        };
-        let outcome = boot
-            .wait_for(|b| b.is_decided(pool.shared.slots()))
-            .await
-            .map(|b| b.clone());
+        let life = Life { shared: Arc::clone(&shared), tasks: tokio::sync::Mutex::new(tasks) };
+        let pool = Pool { shared, life: Arc::new(life) };
+        let outcome = boot.wait_for(|b| b.is_decided(pool.shared.slots())).await.map(|b| b.clone());
         match outcome {
             Ok(Boot { is_ready: true, .. }) => Ok(pool),
             Ok(Boot { failure, .. }) => {
@@ -100,32 +90,12 @@ impl Pool {
     }
 
     /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
-    pub fn submit(
-        &self,
-        submission: Submission,
-    ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
-        let Submission {
-            head,
-            body,
-            deadline,
-            replayable,
-            label,
-        } = submission;
+    pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
+        let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.jobs.fetch_add(1, Ordering::Relaxed);
-        let start = Start {
-            number,
-            deadline_ms: 0,
-            head,
-            body,
-            complete: upload.is_none(),
-        };
-        let exchange = Exchange::new(
-            label,
-            deadline.or(self.shared.config.deadline),
-            start,
-            replayable,
-        );
+        let start = Start { number, deadline_ms: 0, head, body, complete: upload.is_none() };
+        let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
 
@@ -160,9 +130,7 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("name", &self.shared.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Pool").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -174,21 +142,13 @@ impl Drop for Life {
 
 fn check(config: &Config) -> Result<(), Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if config.name.is_empty()
-        || config.name.len() > NAME_BYTES_MAX
-        || !config.name.chars().all(is_plain)
-    {
+    if config.name.is_empty() || config.name.len() > NAME_BYTES_MAX || !config.name.chars().all(is_plain) {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
-        return Err(Error::Start(format!(
-            "the pool's name {:?} has to be {limits}",
-            config.name
-        )));
+        return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
     }
     if identity::is_worker() {
         let remedy = "call pixie_pool::worker() first in main and serve if it returns a worker";
-        return Err(Error::Start(format!(
-            "this process is a worker of another pool: {remedy}"
-        )));
+        return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
     Ok(())
 }
@@ -242,11 +202,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
-        let size = if config.size == 0 {
-            config.threads.max(1)
-        } else {
-            config.size
-        };
+        let size = if config.size == 0 { config.threads.max(1) } else { config.size };
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
@@ -269,11 +225,7 @@ impl Shared {
     }
 
     fn slots(&self) -> usize {
-        if self.is_threaded() {
-            self.config.threads.max(1)
-        } else {
-            self.config.size + self.config.spares
-        }
+        if self.is_threaded() { self.config.threads.max(1) } else { self.config.size + self.config.spares }
     }
 
     pub(crate) fn socket(&self, number: usize) -> PathBuf {
@@ -294,14 +246,9 @@ impl Shared {
 
     /// Takes in a new job: sends it, queues it, or refuses it.
     pub(crate) fn enter(self: &Arc<Self>, exchange: &Arc<Exchange>) -> Result<(), Error> {
-        if let Some(bytes) = exchange
-            .head_bytes()
-            .filter(|bytes| *bytes > HEAD_BYTES_MAX)
-        {
+        if let Some(bytes) = exchange.head_bytes().filter(|bytes| *bytes > HEAD_BYTES_MAX) {
             return Err(Error::Failed {
-                message: format!(
-                    "the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"
-                ),
+                message: format!("the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"),
             });
         }
         let now = Instant::now();
@@ -315,16 +262,12 @@ impl Shared {
             Entered::Queued if !has_workers && self.restarts().is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
-                return Err(Error::Unavailable {
-                    retry_after: self.restarts().pause(),
-                });
+                return Err(Error::Unavailable { retry_after: self.restarts().pause() });
             }
             Entered::Queued => self.clock.arm(until),
             Entered::Full => {
                 self.count(|c| c.refused_full += 1);
-                return Err(Error::QueueFull {
-                    retry_after: self.retry_after(),
-                });
+                return Err(Error::QueueFull { retry_after: self.retry_after() });
             }
             Entered::Stopping => return Err(Error::Stopping),
         }
@@ -395,8 +338,7 @@ impl Shared {
     pub(crate) fn abandon(&self, exchange: &Arc<Exchange>) {
         match exchange.abandon() {
             Some((link, stream)) => {
-                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace)
-                {
+                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace) {
                     self.clock.arm(until);
                 }
             }
@@ -411,8 +353,7 @@ impl Shared {
         if *self.ending.borrow() {
             link.close(Closed::Killed(Kill::Stop));
         }
-        self.boot
-            .send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
+        self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
         tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
         self.pair();
     }
@@ -456,9 +397,7 @@ impl Shared {
             let waiting = schedule.clear();
             drop(schedule);
             self.count(|c| c.refused_broken += waiting.len() as u64);
-            waiting
-                .iter()
-                .for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
+            waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
         }
         pause
     }
@@ -472,16 +411,13 @@ impl Shared {
             match link.expire(now, idle) {
                 Ok(due) => next = [next, due].into_iter().flatten().min(),
                 // The answer goes out before the worker is killed.
-                Err((kill, flights)) => flights
-                    .iter()
-                    .for_each(|f| f.exchange.fail(slot::error_of(kill))),
+                Err((kill, flights)) => flights.iter().for_each(|f| f.exchange.fail(slot::error_of(kill))),
             }
         }
         let (late, due) = self.schedule().expire(now);
         self.count(|c| c.refused_late += late.len() as u64);
         let retry_after = self.retry_after();
-        late.iter()
-            .for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
         if let Some(at) = [next, due].into_iter().flatten().min() {
             self.clock.arm(at);
         }
@@ -507,12 +443,8 @@ impl Shared {
             schedule.stop();
             (schedule.links.clone(), schedule.clear())
         };
-        waiting
-            .iter()
-            .for_each(|exchange| exchange.fail(Error::Stopping));
-        links
-            .iter()
-            .for_each(|link| link.close(Closed::Killed(Kill::Stop)));
+        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Stop)));
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -540,25 +472,14 @@ impl Shared {
 }
 
 fn starting(number: usize) -> WorkerSnapshot {
-    WorkerSnapshot {
-        number,
-        state: WorkerState::Starting,
-        pid: None,
-        jobs: 0,
-        label: None,
-        running_for: None,
-    }
+    WorkerSnapshot { number, state: WorkerState::Starting, pid: None, jobs: 0, label: None, running_for: None }
 }
 
 fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
     let running = link.running();
     WorkerSnapshot {
         number: link.number,
-        state: if is_idle {
-            WorkerState::Idle
-        } else {
-            WorkerState::Busy
-        },
+        state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(link.pid),
         jobs: link.jobs(),
         running_for: running.as_ref().map(|(_, since)| since.elapsed()),

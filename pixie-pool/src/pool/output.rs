@@ -41,18 +41,10 @@ impl Output {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let mut readers = Vec::new();
         if let Some(pipe) = stdout {
-            readers.push(tokio::spawn(drain(
-                pipe,
-                Lines::new(source.clone(), "stdout"),
-                None,
-            )));
+            readers.push(tokio::spawn(drain(pipe, Lines::new(source.clone(), "stdout"), None)));
         }
         if let Some(pipe) = stderr {
-            readers.push(tokio::spawn(drain(
-                pipe,
-                Lines::new(source, "stderr"),
-                Some(Arc::clone(&tail)),
-            )));
+            readers.push(tokio::spawn(drain(pipe, Lines::new(source, "stderr"), Some(Arc::clone(&tail)))));
         }
         Output { tail, readers }
     }
@@ -75,11 +67,7 @@ impl Drop for Output {
     }
 }
 
-async fn drain(
-    mut pipe: impl AsyncRead + Unpin,
-    mut lines: Lines,
-    tail: Option<Arc<Mutex<VecDeque<u8>>>>,
-) {
+async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<Arc<Mutex<VecDeque<u8>>>>) {
     let mut buffer = vec![0; 8 * 1024];
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
         if let Some(tail) = &tail {
@@ -105,14 +93,7 @@ struct Lines {
 
 impl Lines {
     fn new(source: Source, pipe: &'static str) -> Self {
-        Lines {
-            source,
-            pipe,
-            line: Vec::new(),
-            second: Instant::now(),
-            logged: 0,
-            dropped: 0,
-        }
+        Lines { source, pipe, line: Vec::new(), second: Instant::now(), logged: 0, dropped: 0 }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -163,16 +144,9 @@ impl Lines {
 fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let clean = |c: char| {
-        if c.is_control() && c != '\t' {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
+        if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }
     };
-    text.trim_end_matches(['\n', '\r'])
-        .chars()
-        .map(clean)
-        .collect()
+    text.trim_end_matches(['\n', '\r']).chars().map(clean).collect()
 }
 
 #[cfg(test)]
@@ -181,23 +155,13 @@ mod tests {
 
     #[test]
     fn a_line_cannot_steer_the_terminal() {
-        assert_eq!(
-            printable(b"\x1b[2Jcleared\xff\tok\r\n"),
-            "\u{fffd}[2Jcleared\u{fffd}\tok"
-        );
+        assert_eq!(printable(b"\x1b[2Jcleared\xff\tok\r\n"), "\u{fffd}[2Jcleared\u{fffd}\tok");
     }
 
     #[tokio::test]
     async fn the_tail_holds_the_last_of_stderr() {
-        let written = vec![b'a'; 20 * 1024]
-            .into_iter()
-            .chain(*b"the end\n")
-            .collect::<Vec<u8>>();
-        let source = Source {
-            pool: "p".into(),
-            worker: 1,
-            pid: 0,
-        };
+        let written = vec![b'a'; 20 * 1024].into_iter().chain(*b"the end\n").collect::<Vec<u8>>();
+        let source = Source { pool: "p".into(), worker: 1, pid: 0 };
         let output = Output::read(source, None::<&[u8]>, Some(std::io::Cursor::new(written)));
         let tail = output.finish().await;
         assert_eq!(tail.len(), STDERR_TAIL_BYTES);

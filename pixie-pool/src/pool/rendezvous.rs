@@ -35,11 +35,7 @@ impl Rendezvous {
         loop {
             let mut random = [0; 8];
             platform::random(&mut random)?;
-            let path = base.join(format!(
-                "{PREFIX}{}-{:016x}",
-                process::id(),
-                u64::from_ne_bytes(random)
-            ));
+            let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
             platform::create_private_directory(&path)?;
             // Another pool that is starting may have taken the new directory for a stale one: then there is a next try.
             if let Some(lock) = DirectoryLock::try_lock(&path) {
@@ -70,22 +66,10 @@ pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
 fn base(wanted: Option<&Path>) -> PathBuf {
     let runtime = env::var_os("RUNTIME_DIRECTORY").and_then(|list| env::split_paths(&list).next());
     let session = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let candidates = [
-        wanted.map(Path::to_owned),
-        runtime,
-        session,
-        Some(env::temp_dir()),
-    ];
-    let is_short = |path: &Path| {
-        path.to_str()
-            .is_some_and(|text| text.len() + OWN_BYTES <= SOCKET_PATH_BYTES_MAX)
-    };
+    let candidates = [wanted.map(Path::to_owned), runtime, session, Some(env::temp_dir())];
+    let is_short = |path: &Path| path.to_str().is_some_and(|text| text.len() + OWN_BYTES <= SOCKET_PATH_BYTES_MAX);
     let fits = |path: &PathBuf| path.is_absolute() && path.is_dir() && is_short(path);
-    candidates
-        .into_iter()
-        .flatten()
-        .find(fits)
-        .unwrap_or_else(|| PathBuf::from("/tmp"))
+    candidates.into_iter().flatten().find(fits).unwrap_or_else(|| PathBuf::from("/tmp"))
 }
 
 fn remove_stale(base: &Path) {
@@ -94,10 +78,7 @@ fn remove_stale(base: &Path) {
     };
     for entry in entries.flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        if let Some(_lock) = is_ours
-            .then(|| DirectoryLock::try_lock(&entry.path()))
-            .flatten()
-        {
+        if let Some(_lock) = is_ours.then(|| DirectoryLock::try_lock(&entry.path())).flatten() {
             remove(&entry.path());
         }
     }

@@ -69,9 +69,7 @@ impl Restarts {
 fn pause(deaths: u32) -> Duration {
     match deaths {
         0 | 1 => Duration::ZERO,
-        n => RESTART_PAUSE_FIRST
-            .saturating_mul(1 << (n - 2).min(16))
-            .min(RESTART_PAUSE_LAST),
+        n => RESTART_PAUSE_FIRST.saturating_mul(1 << (n - 2).min(16)).min(RESTART_PAUSE_LAST),
     }
 }
 
@@ -90,15 +88,8 @@ mod tests {
     #[test]
     fn failed_starts_wait_longer_each_time_up_to_a_limit() {
         let mut restarts = Restarts::default();
-        let pauses: Vec<u64> = (0..12)
-            .map(|_| restarts.died(Reached::Nothing).as_millis() as u64)
-            .collect();
-        assert_eq!(
-            pauses,
-            [
-                0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000
-            ]
-        );
+        let pauses: Vec<u64> = (0..12).map(|_| restarts.died(Reached::Nothing).as_millis() as u64).collect();
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
         assert!(restarts.is_broken());
         restarts.ready();
         assert!(!restarts.is_broken());

@@ -84,12 +84,7 @@ impl Schedule {
     }
 
     /// Leases a worker for a new job, or lets it wait.
-    pub(crate) fn enter(
-        &mut self,
-        exchange: &Arc<Exchange>,
-        since: Instant,
-        until: Instant,
-    ) -> Entered {
+    pub(crate) fn enter(&mut self, exchange: &Arc<Exchange>, since: Instant, until: Instant) -> Entered {
         if self.is_stopping {
             return Entered::Stopping;
         }
@@ -101,21 +96,13 @@ impl Schedule {
         if self.queue.len() >= self.queue_max {
             return Entered::Full;
         }
-        self.queue.push_back(Queued {
-            exchange: Arc::clone(exchange),
-            since,
-            until,
-        });
+        self.queue.push_back(Queued { exchange: Arc::clone(exchange), since, until });
         Entered::Queued
     }
 
     /// Puts a job that no worker has started before all others.
     pub(crate) fn put_back(&mut self, exchange: Arc<Exchange>, since: Instant, until: Instant) {
-        self.queue.push_front(Queued {
-            exchange,
-            since,
-            until,
-        });
+        self.queue.push_front(Queued { exchange, since, until });
     }
 
     fn lease(&mut self) -> Option<Arc<Link>> {
@@ -170,13 +157,9 @@ impl Schedule {
     /// Takes the jobs that have waited too long, and returns when to look again.
     pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Arc<Exchange>>, Option<Instant>) {
         // A job that was put back has a later end than those behind it, so all are looked at.
-        let (late, waiting): (VecDeque<_>, VecDeque<_>) =
-            self.queue.drain(..).partition(|q| q.until <= now);
+        let (late, waiting): (VecDeque<_>, VecDeque<_>) = self.queue.drain(..).partition(|q| q.until <= now);
         self.queue = waiting;
-        (
-            late.into_iter().map(|q| q.exchange).collect(),
-            self.queue.iter().map(|q| q.until).min(),
-        )
+        (late.into_iter().map(|q| q.exchange).collect(), self.queue.iter().map(|q| q.until).min())
     }
 
     /// Takes every waiting job.

@@ -56,21 +56,10 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize) {
 
 /// Runs one worker to its end; returns how long to wait before the next.
 async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) -> Duration {
-    let Booted {
-        host,
-        link,
-        reader,
-        input,
-    } = booted;
+    let Booted { host, link, reader, input } = booted;
     let watcher = host.watch(&link);
     shared.add(&link);
-    let mut reading = Reading {
-        shared,
-        link: &link,
-        reader,
-        input,
-        deliveries: Vec::new(),
-    };
+    let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     drop(reading);
     host.kill();
@@ -133,9 +122,7 @@ impl Reading<'_> {
         match received {
             Ok(streaming_since) => {
                 if let Some(since) = streaming_since {
-                    self.shared
-                        .clock
-                        .arm(since + self.shared.config.stream_idle_timeout);
+                    self.shared.clock.arm(since + self.shared.config.stream_idle_timeout);
                 }
                 if is_over {
                     self.shared.free(self.link);
@@ -151,16 +138,9 @@ impl Reading<'_> {
 }
 
 /// Waits for the end of a worker and answers the jobs it leaves.
-async fn bury(
-    shared: Arc<Shared>,
-    link: Arc<Link>,
-    host: Host,
-    closed: Closed,
-    left: VecDeque<Flight>,
-) {
+async fn bury(shared: Arc<Shared>, link: Arc<Link>, host: Host, closed: Closed, left: VecDeque<Flight>) {
     if let Closed::Killed(kill) = closed {
-        left.iter()
-            .for_each(|flight| flight.exchange.fail(error_of(kill)));
+        left.iter().for_each(|flight| flight.exchange.fail(error_of(kill)));
         host.bury().await;
         tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed");
         return;
@@ -182,16 +162,11 @@ async fn bury(
     let label = lost.first().map(|e| &*e.label).unwrap_or_default();
     tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
     shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
-    lost.iter()
-        .for_each(|exchange| exchange.fail(Error::Died(exit.clone())));
+    lost.iter().for_each(|exchange| exchange.fail(Error::Died(exit.clone())));
 }
 
 fn last_line(exit: &Exit) -> &str {
-    exit.stderr
-        .trim_end()
-        .lines()
-        .next_back()
-        .unwrap_or_default()
+    exit.stderr.trim_end().lines().next_back().unwrap_or_default()
 }
 
 /// What the jobs of a killed worker are told.

@@ -36,30 +36,14 @@ impl Upload {
             Body::Full(all) if all.len() <= CHUNK_BYTES_MAX => (all, None),
             Body::Full(mut all) => {
                 let first = all.split_to(CHUNK_BYTES_MAX);
-                (
-                    first,
-                    Some(Upload {
-                        unsent: all,
-                        source: None,
-                    }),
-                )
+                (first, Some(Upload { unsent: all, source: None }))
             }
-            Body::Stream(source) => (
-                Bytes::new(),
-                Some(Upload {
-                    unsent: Bytes::new(),
-                    source: Some(source),
-                }),
-            ),
+            Body::Stream(source) => (Bytes::new(), Some(Upload { unsent: Bytes::new(), source: Some(source) })),
         }
     }
 
     /// Sends what may be sent now; ready once the worker has all of it or wants no more.
-    pub(crate) fn pump(
-        &mut self,
-        cx: &mut Context<'_>,
-        exchange: &Exchange,
-    ) -> Poll<io::Result<()>> {
+    pub(crate) fn pump(&mut self, cx: &mut Context<'_>, exchange: &Exchange) -> Poll<io::Result<()>> {
         let Some((link, stream)) = exchange.running(cx.waker()) else {
             return Poll::Pending;
         };

@@ -161,12 +161,7 @@ pub(crate) fn put_ready(out: &mut BytesMut) {
 
 /// Writes the start of a job; the caller has checked the sizes of head and body.
 pub(crate) fn put_job(out: &mut BytesMut, stream: u32, start: &Start) {
-    put_header(
-        out,
-        Kind::Job,
-        stream,
-        JOB_BYTES + start.head.len() + start.body.len(),
-    );
+    put_header(out, Kind::Job, stream, JOB_BYTES + start.head.len() + start.body.len());
     out.put_u8(if start.complete { FLAG_END } else { 0 });
     out.put_u32_le(start.deadline_ms);
     out.put_u64_le(start.number);
@@ -177,12 +172,7 @@ pub(crate) fn put_job(out: &mut BytesMut, stream: u32, start: &Start) {
 
 /// Writes the start of an answer; the caller has checked the sizes of head and body.
 pub(crate) fn put_reply(out: &mut BytesMut, stream: u32, head: &[u8], body: &[u8], complete: bool) {
-    put_header(
-        out,
-        Kind::Reply,
-        stream,
-        REPLY_BYTES + head.len() + body.len(),
-    );
+    put_header(out, Kind::Reply, stream, REPLY_BYTES + head.len() + body.len());
     out.put_u8(if complete { FLAG_END } else { 0 });
     out.put_u32_le(head.len() as u32);
     out.put_slice(head);
@@ -209,10 +199,7 @@ pub(crate) fn put_cancel(out: &mut BytesMut, stream: u32) {
 
 pub(crate) fn put_fail(out: &mut BytesMut, stream: u32, failure: &Failure) {
     let message = cut(&failure.message, MESSAGE_BYTES_MAX);
-    let location = failure
-        .location
-        .as_deref()
-        .map_or("", |l| cut(l, LOCATION_BYTES_MAX));
+    let location = failure.location.as_deref().map_or("", |l| cut(l, LOCATION_BYTES_MAX));
     put_header(out, Kind::Fail, stream, 5 + message.len() + location.len());
     out.put_u8(match failure.kind {
         FailureKind::Panic => 1,
@@ -270,10 +257,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Ready | Kind::Data | Kind::End | Kind::Cancel => 0,
     };
     if payload.len() < fixed {
-        return violation(format!(
-            "{kind:?} frame cut short at {} bytes",
-            payload.len()
-        ));
+        return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
     }
     Ok(match kind {
         Kind::Hello => parse_hello(payload)?,
@@ -284,22 +268,12 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
             let deadline_ms = payload.get_u32_le();
             let number = payload.get_u64_le();
             let (head, body) = split_head(payload)?;
-            Frame::Job(Start {
-                number,
-                deadline_ms,
-                head,
-                body,
-                complete,
-            })
+            Frame::Job(Start { number, deadline_ms, head, body, complete })
         }
         Kind::Reply => {
             let complete = payload.get_u8() & FLAG_END != 0;
             let (head, body) = split_head(payload)?;
-            Frame::Reply(Answer {
-                head,
-                body,
-                complete,
-            })
+            Frame::Reply(Answer { head, body, complete })
         }
         Kind::Data => Frame::Data(payload),
         Kind::End => Frame::End,
@@ -312,10 +286,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
 fn split_head(mut payload: Bytes) -> Result<(Bytes, Bytes), Violation> {
     let head_bytes = payload.get_u32_le() as usize;
     if head_bytes > HEAD_BYTES_MAX || head_bytes > payload.len() {
-        return violation(format!(
-            "head of {head_bytes} bytes in a payload of {}",
-            payload.len()
-        ));
+        return violation(format!("head of {head_bytes} bytes in a payload of {}", payload.len()));
     }
     let head = payload.split_to(head_bytes);
     if payload.len() > CHUNK_BYTES_MAX {
@@ -331,11 +302,7 @@ fn parse_hello(mut payload: Bytes) -> Result<Frame, Violation> {
     let version = payload.get_u16_le();
     let mut token = [0; TOKEN_BYTES];
     payload.copy_to_slice(&mut token);
-    Ok(Frame::Hello(Hello {
-        version,
-        token,
-        table_hash: payload.get_u64_le(),
-    }))
+    Ok(Frame::Hello(Hello { version, token, table_hash: payload.get_u64_le() }))
 }
 
 fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
@@ -343,10 +310,7 @@ fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
     if version != VERSION {
         return violation(format!("protocol version {version}, expected {VERSION}"));
     }
-    Ok(Frame::Welcome(Welcome {
-        memory: payload.get_u64_le(),
-        stack: payload.get_u64_le(),
-    }))
+    Ok(Frame::Welcome(Welcome { memory: payload.get_u64_le(), stack: payload.get_u64_le() }))
 }
 
 fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
@@ -357,16 +321,9 @@ fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
     };
     let message_bytes = payload.get_u32_le() as usize;
     if message_bytes > payload.len() {
-        return violation(format!(
-            "message of {message_bytes} bytes in a payload of {}",
-            payload.len()
-        ));
+        return violation(format!("message of {message_bytes} bytes in a payload of {}", payload.len()));
     }
     let message = payload.split_to(message_bytes);
     let location = (!payload.is_empty()).then(|| String::from_utf8_lossy(&payload).into_owned());
-    Ok(Frame::Fail(Failure {
-        kind,
-        message: String::from_utf8_lossy(&message).into_owned(),
-        location,
-    }))
+    Ok(Frame::Fail(Failure { kind, message: String::from_utf8_lossy(&message).into_owned(), location }))
 }

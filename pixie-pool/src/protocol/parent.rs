@@ -78,17 +78,8 @@ pub(crate) struct Parent {
 
 impl Parent {
     pub(crate) fn new(token: [u8; frame::TOKEN_BYTES], table_hash: u64) -> Self {
-        let expected = Hello {
-            version: VERSION,
-            token,
-            table_hash,
-        };
-        Parent {
-            expected,
-            phase: Phase::Hello,
-            last_stream: 0,
-            flights: VecDeque::new(),
-        }
+        let expected = Hello { version: VERSION, token, table_hash };
+        Parent { expected, phase: Phase::Hello, last_stream: 0, flights: VecDeque::new() }
     }
 
     /// Answers [`Event::Greeted`].
@@ -116,8 +107,7 @@ impl Parent {
     /// Returns how many bytes of body may be sent in one frame now; `None` once the worker wants no more.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let flight = self.flights.iter().find(|f| f.stream == stream)?;
-        (!flight.is_body_sent && !flight.is_cancelled)
-            .then_some(flight.send_room.min(CHUNK_BYTES_MAX))
+        (!flight.is_body_sent && !flight.is_cancelled).then_some(flight.send_room.min(CHUNK_BYTES_MAX))
     }
 
     /// Sends a piece of body that fits into [`Parent::send_room`].
@@ -162,10 +152,7 @@ impl Parent {
     }
 
     /// Takes the next thing that the worker has said off `input`.
-    pub(crate) fn receive(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Result<Option<(u32, Event)>, Violation> {
+    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
         while let Some((stream, frame)) = frame::take(input)? {
             let event = match self.phase {
                 Phase::Serving => self.serving(stream, frame)?,
@@ -189,25 +176,16 @@ impl Parent {
                 self.phase = Phase::Serving;
                 Ok(Event::Ready)
             }
-            (phase, _) => violation(format!(
-                "unexpected frame on stream {stream} while waiting for {phase:?}"
-            )),
+            (phase, _) => violation(format!("unexpected frame on stream {stream} while waiting for {phase:?}")),
         }
     }
 
     fn check(&self, hello: &Hello) -> Result<(), Violation> {
         if hello.version != self.expected.version {
-            return violation(format!(
-                "protocol version {}, expected {}",
-                hello.version, self.expected.version
-            ));
+            return violation(format!("protocol version {}, expected {}", hello.version, self.expected.version));
         }
         // All bytes are compared whatever the first ones are, so that the time tells nothing.
-        let difference = hello
-            .token
-            .iter()
-            .zip(&self.expected.token)
-            .fold(0, |d, (a, b)| d | (a ^ b));
+        let difference = hello.token.iter().zip(&self.expected.token).fold(0, |d, (a, b)| d | (a ^ b));
         if difference != 0 {
             return violation("the token is not the one that this worker was given");
         }
@@ -222,9 +200,7 @@ impl Parent {
 
     fn serving(&mut self, stream: u32, frame: Frame) -> Result<Option<Event>, Violation> {
         let Some(flight) = self.flights.front_mut().filter(|f| f.stream == stream) else {
-            return violation(format!(
-                "frame for stream {stream}, which is not the one being answered"
-            ));
+            return violation(format!("frame for stream {stream}, which is not the one being answered"));
         };
         let event = match frame {
             Frame::Reply(answer) if !flight.is_headed => {
@@ -255,10 +231,7 @@ impl Flight {
         match self.receive_room.checked_sub(bytes) {
             Some(room) => self.receive_room = room,
             None => {
-                return violation(format!(
-                    "{bytes} bytes sent with credit for {}",
-                    self.receive_room
-                ));
+                return violation(format!("{bytes} bytes sent with credit for {}", self.receive_room));
             }
         }
         Ok(())
@@ -267,10 +240,7 @@ impl Flight {
     fn grant(&mut self, bytes: usize) -> Result<Event, Violation> {
         self.send_room += bytes;
         if self.send_room > WINDOW_BYTES {
-            return violation(format!(
-                "credit for {} bytes, the window has {WINDOW_BYTES}",
-                self.send_room
-            ));
+            return violation(format!("credit for {} bytes, the window has {WINDOW_BYTES}", self.send_room));
         }
         Ok(Event::Room)
     }

@@ -110,18 +110,12 @@ impl Worker {
 
     /// Tells whether nobody waits for this job any more.
     pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
-        self.running
-            .as_ref()
-            .is_none_or(|r| r.stream != stream || r.is_cancelled)
+        self.running.as_ref().is_none_or(|r| r.stream != stream || r.is_cancelled)
     }
 
     /// Tells what a read of the body would find.
     pub(crate) fn unread(&self, stream: u32) -> Unread {
-        match self
-            .running
-            .as_ref()
-            .filter(|r| r.stream == stream && !r.is_cancelled)
-        {
+        match self.running.as_ref().filter(|r| r.stream == stream && !r.is_cancelled) {
             None => Unread::Cancelled,
             Some(r) if !r.body.is_empty() => Unread::Some,
             Some(r) if r.is_complete => Unread::End,
@@ -152,22 +146,12 @@ impl Worker {
 
     /// Returns how many bytes may be sent in one frame now; `None` if the job is cancelled or over.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
-        let running = self
-            .running
-            .as_ref()
-            .filter(|r| r.stream == stream && !r.is_cancelled)?;
+        let running = self.running.as_ref().filter(|r| r.stream == stream && !r.is_cancelled)?;
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
     /// Sends the head of the answer with the first bytes of its body, which fit into one frame.
-    pub(crate) fn reply(
-        &mut self,
-        stream: u32,
-        head: &[u8],
-        body: &[u8],
-        complete: bool,
-        out: &mut BytesMut,
-    ) {
+    pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], complete: bool, out: &mut BytesMut) {
         self.with(stream, |r| r.send_room -= body.len());
         frame::put_reply(out, stream, head, body, complete);
         if complete {

@@ -60,10 +60,7 @@ impl Line {
             looked: None,
             is_closed: false,
         };
-        Ok(Arc::new(Line {
-            wire: Mutex::new(wire),
-            done: Condvar::new(),
-        }))
+        Ok(Arc::new(Line { wire: Mutex::new(wire), done: Condvar::new() }))
     }
 
     fn wire(&self) -> MutexGuard<'_, Wire> {
@@ -73,9 +70,7 @@ impl Line {
     /// Shows the token and waits to be let in.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
         let mut wire = self.wire();
-        let Wire {
-            protocol, output, ..
-        } = &mut *wire;
+        let Wire { protocol, output, .. } = &mut *wire;
         protocol.hello(hello, output);
         wire.send()?;
         loop {
@@ -83,19 +78,14 @@ impl Line {
                 return Ok(welcome);
             }
             if !wire.receive()? {
-                return Err(io::Error::new(
-                    io::ErrorKind::ConnectionRefused,
-                    "the pool hung up, its log says why",
-                ));
+                return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the pool hung up, its log says why"));
             }
         }
     }
 
     pub(crate) fn ready(&self) -> io::Result<()> {
         let mut wire = self.wire();
-        let Wire {
-            protocol, output, ..
-        } = &mut *wire;
+        let Wire { protocol, output, .. } = &mut *wire;
         protocol.ready(output);
         wire.send()
     }
@@ -142,19 +132,14 @@ impl Line {
         while !target.is_empty() {
             match wire.protocol.unread(stream) {
                 Unread::Some => {
-                    let Wire {
-                        protocol, output, ..
-                    } = &mut *wire;
+                    let Wire { protocol, output, .. } = &mut *wire;
                     let count = protocol.read(stream, target, output);
                     wire.send()?;
                     return Ok(count);
                 }
                 Unread::End => return Ok(0),
                 Unread::Cancelled => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::ConnectionAborted,
-                        "the job was cancelled",
-                    ));
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was cancelled"));
                 }
                 Unread::Pending => wire.receive_more()?,
             }
@@ -180,10 +165,7 @@ impl Line {
 
     fn head(&self, stream: u32, head: &[u8], body: &[u8], complete: bool) -> io::Result<()> {
         if head.len() > HEAD_BYTES_MAX {
-            let message = format!(
-                "the answer's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed",
-                head.len()
-            );
+            let message = format!("the answer's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed", head.len());
             self.fail(stream, &Failure::error(message.clone()))?;
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -191,9 +173,7 @@ impl Line {
         if !wire.protocol.is_running(stream) {
             return Err(gone());
         }
-        let Wire {
-            protocol, output, ..
-        } = &mut *wire;
+        let Wire { protocol, output, .. } = &mut *wire;
         protocol.reply(stream, head, body, complete, output);
         self.done.notify_all();
         wire.send()
@@ -209,9 +189,7 @@ impl Line {
                 Some(0) => wire.receive_more()?,
                 Some(room) => {
                     let (chunk, rest) = bytes.split_at(room.min(bytes.len()));
-                    let Wire {
-                        protocol, output, ..
-                    } = &mut *wire;
+                    let Wire { protocol, output, .. } = &mut *wire;
                     protocol.data(stream, chunk, output);
                     wire.send()?;
                     bytes = rest;
@@ -227,9 +205,7 @@ impl Line {
         if !wire.protocol.is_running(stream) {
             return Err(gone());
         }
-        let Wire {
-            protocol, output, ..
-        } = &mut *wire;
+        let Wire { protocol, output, .. } = &mut *wire;
         protocol.end(stream, output);
         self.done.notify_all();
         wire.send()
@@ -241,9 +217,7 @@ impl Line {
         if !wire.protocol.is_running(stream) {
             return Ok(());
         }
-        let Wire {
-            protocol, output, ..
-        } = &mut *wire;
+        let Wire { protocol, output, .. } = &mut *wire;
         protocol.fail(stream, failure, output);
         self.done.notify_all();
         wire.send()
@@ -251,10 +225,7 @@ impl Line {
 }
 
 fn gone() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::BrokenPipe,
-        "nobody waits for this answer any more",
-    )
+    io::Error::new(io::ErrorKind::BrokenPipe, "nobody waits for this answer any more")
 }
 
 impl Wire {
@@ -285,10 +256,7 @@ impl Wire {
     fn receive_more(&mut self) -> io::Result<()> {
         match self.receive()? {
             true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the parent is gone",
-            )),
+            false => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the parent is gone")),
         }
     }
 
@@ -306,12 +274,7 @@ impl Wire {
             return Ok(false);
         }
         self.input.extend_from_slice(&self.scratch[..count]);
-        let violation = |v| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("the parent broke the protocol: {v}"),
-            )
-        };
+        let violation = |v| io::Error::new(io::ErrorKind::InvalidData, format!("the parent broke the protocol: {v}"));
         self.protocol.receive(&mut self.input).map_err(violation)?;
         Ok(true)
     }

@@ -51,12 +51,7 @@ impl Worker {
         let mut lifeline = platform::take_lifeline()?;
         let mut token = [0; TOKEN_BYTES];
         lifeline.read_token(&mut token)?;
-        Ok(Worker {
-            identity: identity::identity(),
-            invitation,
-            token,
-            lifeline,
-        })
+        Ok(Worker { identity: identity::identity(), invitation, token, lifeline })
     }
 
     /// Returns which worker this is.
@@ -67,24 +62,17 @@ impl Worker {
     /// Runs jobs until the parent ends this process. `table_hash` has to be the one in the parent's configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         panics::remember();
-        let hello = Hello {
-            version: VERSION,
-            token: self.token,
-            table_hash,
-        };
+        let hello = Hello { version: VERSION, token: self.token, table_hash };
         let (line, stack) = match connect(&self.invitation.path, &hello) {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
         };
-        let started = thread::Builder::new()
-            .name("handler".to_owned())
-            .stack_size(stack)
-            .spawn(move || {
-                if let Err(error) = run(&line, &handler) {
-                    eprintln!("worker: {error}");
-                }
-                platform::exit_now()
-            });
+        let started = thread::Builder::new().name("handler".to_owned()).stack_size(stack).spawn(move || {
+            if let Err(error) = run(&line, &handler) {
+                eprintln!("worker: {error}");
+            }
+            platform::exit_now()
+        });
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }

@@ -30,32 +30,19 @@ pub(crate) fn remember() {
 
 /// Takes what the last panic on this thread was.
 pub(crate) fn take() -> Failure {
-    let unknown = || Failure {
-        kind: FailureKind::Panic,
-        message: "a panic without a message".to_owned(),
-        location: None,
-    };
-    LAST.with(|last| last.borrow_mut().take())
-        .unwrap_or_else(unknown)
+    let unknown =
+        || Failure { kind: FailureKind::Panic, message: "a panic without a message".to_owned(), location: None };
+    LAST.with(|last| last.borrow_mut().take()).unwrap_or_else(unknown)
 }
 
 fn note(info: &PanicHookInfo<'_>) -> Failure {
-    let location = info
-        .location()
-        .map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
-    Failure {
-        kind: FailureKind::Panic,
-        message: message(info.payload()),
-        location,
-    }
+    let location = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+    Failure { kind: FailureKind::Panic, message: message(info.payload()), location }
 }
 
 fn message(payload: &dyn Any) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         return (*text).to_owned();
     }
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .unwrap_or_else(|| "a panic without a message".to_owned())
+    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -1,0 +1,245 @@
+//! A server on a port of its own and a client made of a plain socket.
+//!
+//! Every read of the client is bounded, so a test that waits for something that never comes fails instead of hanging.
+
+use std::{
+    error::Error,
+    future::Future,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use pixie_server::{BodyError, Config, Listener, RequestBody, Server, Shutdown, Stopped};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
+use tower_service::Service;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Body = BoxBody<Bytes, BodyError>;
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The service under test; its paths are what the tests need.
+#[derive(Clone)]
+pub(crate) struct App {
+    /// `/slow` waits for one permit of this.
+    pub(crate) gate: Arc<Semaphore>,
+    /// Gets a permit when `/slow` has begun.
+    pub(crate) begun: Arc<Semaphore>,
+}
+
+impl Service<Request<RequestBody>> for App {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        Box::pin(answer(self.clone(), request))
+    }
+}
+
+async fn answer(app: App, request: Request<RequestBody>) -> Result<Response<Body>, BoxError> {
+    match request.uri().path() {
+        "/body" => Ok(read_all(request.into_body()).await),
+        "/ends" => Ok(text(format!("{}", request.body().is_end_stream()))),
+        "/peer" => {
+            let connection = request.extensions().get::<pixie_server::Connection>();
+            Ok(text(format!("{}", connection.expect("it is inserted").peer)))
+        }
+        "/upgrade" => Ok(upgrade(request)),
+        "/panic" => panic!("asked for"),
+        "/error" => Err("asked for".into()),
+        "/endless" => Ok(Response::new(BodyExt::boxed(Endless))),
+        "/slow" => {
+            app.begun.add_permits(1);
+            app.gate.acquire().await?.forget();
+            Ok(text("slow".to_owned()))
+        }
+        path => Ok(text(format!("you asked for {path}"))),
+    }
+}
+
+async fn read_all(body: RequestBody) -> Response<Body> {
+    // The error is found by its type behind a box, as a framework would.
+    let read = body.map_err(BoxError::from).collect().await;
+    let (status, said) = match read.map_err(|error| error.downcast_ref::<BodyError>().copied()) {
+        Ok(all) => (StatusCode::OK, format!("{} bytes", all.to_bytes().len())),
+        Err(Some(BodyError::Timeout)) => (StatusCode::REQUEST_TIMEOUT, "too slow".to_owned()),
+        Err(other) => (StatusCode::BAD_REQUEST, format!("{other:?}")),
+    };
+    let mut response = text(said);
+    *response.status_mut() = status;
+    response
+}
+
+/// Leaves HTTP and sends back what it gets.
+fn upgrade(request: Request<RequestBody>) -> Response<Body> {
+    tokio::spawn(async {
+        let upgraded = hyper::upgrade::on(request).await.unwrap();
+        let mut io = hyper_util::rt::TokioIo::new(upgraded);
+        let mut piece = [0; 16];
+        while let Ok(count @ 1..) = io.read(&mut piece).await {
+            io.write_all(&piece[..count]).await.unwrap();
+        }
+    });
+    let mut response = text(String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("echo"));
+    response
+}
+
+fn text(text: String) -> Response<Body> {
+    Response::new(Full::from(text).map_err(|never| match never {}).boxed())
+}
+
+/// A response that never ends.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 65536])))))
+    }
+}
+
+/// A server in a thread of its own.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) app: App,
+    thread: JoinHandle<Stopped>,
+}
+
+impl Running {
+    pub(crate) fn start(config: Config) -> Running {
+        let listener = Listener::bind("127.0.0.1", 0).unwrap();
+        let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
+        let server = Server::new(config).until(&shutdown);
+        let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
+        let service = app.clone();
+        let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, service)).unwrap());
+        Running { address, shutdown, app, thread }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Waits until as many requests to `/slow` are being handled.
+    pub(crate) fn wait_for_slow(&self, count: u32) {
+        runtime().block_on(self.app.begun.acquire_many(count)).unwrap().forget();
+    }
+
+    pub(crate) fn stop(self) -> Stopped {
+        self.shutdown.trigger();
+        self.thread.join().unwrap()
+    }
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A client that writes bytes and reads answers.
+pub(crate) struct Client {
+    pub(crate) socket: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client { socket, read: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &str) -> &mut Client {
+        self.socket.write_all(bytes.as_bytes()).unwrap();
+        self
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).answer()
+    }
+
+    /// Reads one answer with a length, or with a head only.
+    pub(crate) fn answer(&mut self) -> Answer {
+        self.answer_with(|head| {
+            let length = head.split("content-length: ").nth(1)?;
+            length.split("\r\n").next()?.parse().ok()
+        })
+    }
+
+    pub(crate) fn answer_to_head(&mut self) -> Answer {
+        self.answer_with(|_| None)
+    }
+
+    fn answer_with(&mut self, length: impl Fn(&str) -> Option<usize>) -> Answer {
+        let end = loop {
+            if let Some(at) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.read_more() > 0, "closed before an answer: {:?}", self.read);
+        };
+        let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
+        let length = length(&head).unwrap_or(0);
+        while self.read.len() < length {
+            assert!(self.read_more() > 0, "closed within an answer");
+        }
+        let body = String::from_utf8(self.read.drain(..length).collect()).unwrap();
+        Answer { head, body }
+    }
+
+    /// Reads to the end of the connection and returns what came.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.read_more() > 0 {}
+        std::mem::take(&mut self.read)
+    }
+
+    /// Asserts that the server closes the connection without another word.
+    pub(crate) fn closes(&mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.rest()), "");
+    }
+
+    fn read_more(&mut self) -> usize {
+        let mut piece = [0; 65536];
+        let count = self.socket.read(&mut piece).expect("the server answers or closes in time");
+        self.read.extend_from_slice(&piece[..count]);
+        count
+    }
+}
+
+/// An answer as text.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap()
+    }
+
+    pub(crate) fn says_close(&self) -> bool {
+        self.head.contains("connection: close\r\n")
+    }
+}

@@ -1,0 +1,125 @@
+//! An orderly stop loses no request that was accepted.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use pixie_server::{Config, Connection, Listener, Server, Shutdown};
+
+use crate::harness::{Client, Running, runtime};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Comes back when the listening socket is closed, and so the shutdown has begun for every connection.
+fn refuses_connections(address: SocketAddr) {
+    while TcpStream::connect(address).is_ok() {}
+}
+
+#[test]
+fn a_running_request_is_finished_and_says_close() {
+    let server = Running::start(Config::default());
+    let mut client = server.client();
+    client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    server.wait_for_slow(1);
+    server.shutdown.trigger();
+    refuses_connections(server.address);
+    server.app.gate.add_permits(1);
+    let answer = client.answer();
+    assert_eq!(answer.body, "slow");
+    assert!(answer.says_close(), "{answer:?}");
+    client.closes();
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
+    let server = Running::start(Config { linger: LONG, ..Config::default() });
+    let mut client = server.client();
+    assert!(!client.get("/").says_close());
+    let mut running = server.client();
+    running.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    server.wait_for_slow(1);
+    server.shutdown.trigger();
+    refuses_connections(server.address);
+    server.app.gate.add_permits(1);
+    assert!(running.answer().says_close());
+    let answer = client.get("/last");
+    assert_eq!(answer.body, "you asked for /last");
+    assert!(answer.says_close(), "{answer:?}");
+    client.closes();
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn idle_connections_do_not_hold_a_shutdown_up() {
+    let server = Running::start(Config { shutdown_grace: LONG, ..Config::default() });
+    let (mut fresh, mut kept) = (server.client(), server.client());
+    assert_eq!(kept.get("/").status(), "200");
+    assert_eq!(server.stop().cut, 0);
+    fresh.closes();
+    kept.closes();
+}
+
+#[test]
+fn what_still_runs_after_the_grace_is_cut() {
+    let grace = Duration::from_millis(10);
+    let server = Running::start(Config { shutdown_grace: grace, linger: grace, ..Config::default() });
+    let mut client = server.client();
+    client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    server.wait_for_slow(1);
+    assert_eq!(server.stop().cut, 1);
+    client.closes();
+}
+
+#[test]
+fn asked_to_stop_at_once_a_server_does_not_wait() {
+    let server = Running::start(Config { shutdown_grace: LONG, linger: LONG, ..Config::default() });
+    let mut client = server.client();
+    client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    server.wait_for_slow(1);
+    server.shutdown.trigger();
+    server.shutdown.trigger_at_once();
+    assert_eq!(server.stop().cut, 1);
+    client.closes();
+}
+
+#[test]
+fn one_shutdown_stops_a_server_on_several_runtimes() {
+    let listener = Listener::bind("127.0.0.1", 0).unwrap();
+    let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
+    let other = Running::start(Config::default());
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let server = Server::new(Config::default()).until(&shutdown);
+            let (listener, app) = (listener.try_clone().unwrap(), other.app.clone());
+            let make = move |_: &Connection| app.clone();
+            thread::spawn(move || runtime().block_on(server.serve(listener, make)).unwrap())
+        })
+        .collect();
+    drop(listener);
+    for _ in 0..20 {
+        assert_eq!(Client::connect(address).get("/").status(), "200");
+    }
+    shutdown.trigger();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap().cut, 0);
+    }
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_shutdown_is_heard_by_those_who_wait_and_those_who_come_late() {
+    let shutdown = Shutdown::new();
+    assert!(!shutdown.is_triggered());
+    let waiting = shutdown.clone();
+    let waiter = thread::spawn(move || runtime().block_on(waiting.wait()));
+    shutdown.trigger();
+    waiter.join().unwrap();
+    runtime().block_on(shutdown.wait());
+    assert!(shutdown.is_triggered() && !shutdown.is_triggered_at_once());
+    shutdown.trigger_at_once();
+    shutdown.trigger();
+    assert!(shutdown.is_triggered_at_once());
+}

@@ -1,0 +1,96 @@
+//! Slow and silent clients. The tests wait for the socket, never for a length of time.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    time::Duration,
+};
+
+use pixie_server::Config;
+
+use crate::harness::Running;
+
+const SHORT: Duration = Duration::from_millis(80);
+
+#[test]
+fn a_head_that_does_not_end_gets_a_408() {
+    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
+    let mut client = server.client();
+    let answer = client.send("GET / HTTP/1.1\r\nhost:").answer();
+    assert_eq!(answer.status(), "408");
+    assert!(answer.says_close(), "{answer:?}");
+    client.closes();
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_gets_a_408() {
+    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
+    let mut client = server.client();
+    assert_eq!(client.get("/first").status(), "200");
+    client.socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    client.send("GET / HTTP/1.1\r\nx: ");
+    let mut answer = [0; 12];
+    loop {
+        // Each read waits five milliseconds for the answer; a write to the closed socket may fail.
+        let _ = client.socket.write(b"y");
+        match client.socket.read(&mut answer) {
+            Ok(count) => break assert_eq!(&answer[..count], b"HTTP/1.1 408"),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        }
+    }
+}
+
+#[test]
+fn a_body_that_stands_still_is_a_typed_error() {
+    let server = Running::start(Config { body_timeout: SHORT, ..Config::default() });
+    let mut client = server.client();
+    let answer = client.send("POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf").answer();
+    assert_eq!((answer.status(), &*answer.body), ("408", "too slow"));
+    assert!(answer.says_close(), "{answer:?}");
+    client.closes();
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let server = Running::start(Config { idle_timeout: SHORT, ..Config::default() });
+    let mut fresh = server.client();
+    let mut kept = server.client();
+    assert_eq!(kept.get("/").status(), "200");
+    fresh.closes();
+    kept.closes();
+}
+
+#[test]
+fn a_slow_handler_is_not_timed_out() {
+    let short = Config {
+        header_timeout: SHORT,
+        body_timeout: SHORT,
+        write_timeout: SHORT,
+        idle_timeout: SHORT,
+        ..Config::default()
+    };
+    let server = Running::start(short);
+    let mut slow = server.client();
+    slow.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    server.wait_for_slow(1);
+    // Two more connections are idled out one after the other, so the slow one has outlived every time-out.
+    server.client().closes();
+    server.client().closes();
+    server.app.gate.add_permits(1);
+    assert_eq!(slow.answer().body, "slow");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    let server = Running::start(Config { write_timeout: SHORT, ..Config::default() });
+    let mut client = server.client();
+    client.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n");
+    // The server stops once its sends are blocked; only then does it hang up, and this server ends with nobody cut.
+    let mut probe = [0];
+    client.socket.peek(&mut probe).unwrap();
+    let stopped = server.stop();
+    assert_eq!(stopped.cut, 0);
+    let mut sink = Vec::new();
+    // The stream ends within a chunk, or is reset: both are a cut.
+    let _ = client.socket.read_to_end(&mut sink);
+    assert!(!sink.ends_with(b"0\r\n\r\n"));
+}
