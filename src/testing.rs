@@ -132,9 +132,10 @@ impl TestClient {
         let texts = response.headers().get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
         for cookie in texts.filter_map(|text| Cookie::parse_encoded(text.to_owned()).ok()) {
             let is_over = cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative());
-            self.with_jar(
-                |jar| if is_over { jar.force_remove(cookie.name().to_owned()) } else { jar.add_original(cookie) },
-            );
+            self.with_jar(|jar| match is_over {
+                true => jar.force_remove(cookie.name()),
+                false => jar.add_original(cookie.clone()),
+            });
         }
     }
 }
