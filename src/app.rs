@@ -145,6 +145,12 @@ impl App {
         self
     }
 
+    /// Sets the server's time-outs and limits of connections and heads.
+    pub fn server(mut self, config: pixie_server::Config) -> App {
+        self.settings.server = config;
+        self
+    }
+
     /// Sets how many blocking threads run at once. Default: 256.
     pub fn threads(mut self, threads: usize) -> App {
         self.settings.threads = threads;
