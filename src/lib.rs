@@ -3,8 +3,12 @@
 
 mod app;
 mod banner;
+mod coding;
 mod compose;
+#[cfg(feature = "compression")]
+mod compress;
 mod dispatch;
+pub mod files;
 mod intake;
 mod jobs;
 mod log;
@@ -21,6 +25,7 @@ mod wire;
 mod worker;
 
 pub use app::App;
+pub use files::{Folder, cached_file, static_file};
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_server::{Config as ServerConfig, Shutdown};

@@ -28,6 +28,15 @@ pub enum Precondition {
     Failed,
 }
 
+impl Precondition {
+    /// Says whether a request has any condition but that of a range.
+    pub fn is_in(request: &HeaderMap) -> bool {
+        const NAMES: [HeaderName; 4] =
+            [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
+        NAMES.iter().any(|name| request.contains_key(name))
+    }
+}
+
 impl Validators {
     /// Reads the validators of a response's headers.
     pub fn of(headers: &HeaderMap) -> Validators {
@@ -143,7 +152,7 @@ impl Response {
     pub fn apply_conditions(&mut self, method: &Method, request: &HeaderMap) -> Result<(), Error> {
         let has_validator = [header::ETAG, header::LAST_MODIFIED].iter().any(|name| self.headers().contains_key(name));
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        if self.status() != StatusCode::OK || !has_validator || !is_read {
+        if self.status() != StatusCode::OK || !has_validator || !is_read || !Precondition::is_in(request) {
             return Ok(());
         }
         let validators = Validators::of(self.headers());
