@@ -63,7 +63,7 @@ pub(crate) struct Booted {
 }
 
 pub(crate) enum Host {
-    Process(Process),
+    Process(Box<Process>),
     /// Cannot be ended: what it runs, it finishes.
     Thread(oneshot::Receiver<()>),
 }
@@ -167,15 +167,14 @@ async fn start_process(
         // A worker that died already is reported with its exit status.
         let _ = pipe.write_all(token).await;
     }
-    Ok((
-        Host::Process(Process {
-            child,
-            watch: Arc::new(ProcessWatch::new(pid)),
-            output,
-            _lifeline: lifeline,
-        }),
-        pid,
-    ))
+    let watch = Arc::new(ProcessWatch::new(pid));
+    let process = Process {
+        child,
+        watch,
+        output,
+        _lifeline: lifeline,
+    };
+    Ok((Host::Process(Box::new(process)), pid))
 }
 
 fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
@@ -316,9 +315,10 @@ impl Host {
                 let _ = has_ended.await;
                 None
             }
-            Host::Process(Process {
-                mut child, output, ..
-            }) => {
+            Host::Process(process) => {
+                let Process {
+                    mut child, output, ..
+                } = *process;
                 let status = child.wait().await;
                 let (code, signal) = status.map_or((None, None), platform::exit_of);
                 Some(Exit {
