@@ -30,10 +30,10 @@ use crate::{
     job::Handler,
     platform::{self, ProcessWatch, ReadHalf},
     pool::{
-        Shared,
         link::{Closed, Link},
         output::{Output, Source},
         rendezvous,
+        shared::Shared,
     },
     protocol::{
         frame::{Hello, TOKEN_BYTES, VERSION, Violation, Welcome},

@@ -19,10 +19,10 @@ use crate::{
     error::{Error, Exit},
     platform::ReadHalf,
     pool::{
-        Shared,
         host::{self, Booted, Host},
         link::{Closed, Delivery, Flight, Kill, Link, READ_BYTES},
         restarts::Reached,
+        shared::Shared,
     },
 };
 

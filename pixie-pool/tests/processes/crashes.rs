@@ -9,7 +9,7 @@ use crate::{
     setup::{ask, children, config, job, open_descriptors, pool, text, until},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_crash_is_reported_with_its_signal_or_code", || {
         Box::pin(crash_is_reported())
     }),

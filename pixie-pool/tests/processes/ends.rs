@@ -18,7 +18,7 @@ use crate::{
     setup::{ask, children, config, job, open_descriptors, pool, until},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_stopped_pool_leaves_nothing", || {
         Box::pin(stop_leaves_nothing())
     }),
@@ -37,7 +37,7 @@ pub const TESTS: &[Test] = &[
     }),
 ];
 
-pub const DOOMED: &str = "--doomed-parent";
+pub(crate) const DOOMED: &str = "--doomed-parent";
 
 async fn stop_leaves_nothing() {
     let (descriptors, before) = (open_descriptors(), children());
@@ -112,7 +112,7 @@ async fn has_ended(pid: i32) -> bool {
 }
 
 /// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be killed.
-pub fn run_doomed_parent() -> ! {
+pub(crate) fn run_doomed_parent() -> ! {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -9,7 +9,7 @@ use std::{
 use pixie_pool::{Failure, Handler, Job};
 use rustix::process::{Signal, getpid, kill_process};
 
-pub fn handler() -> Handler {
+pub(crate) fn handler() -> Handler {
     Arc::new(|job: Job| {
         let head = String::from_utf8_lossy(job.head()).into_owned();
         let (command, argument) = head.split_once(' ').unwrap_or((&head, ""));
@@ -53,7 +53,9 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "noise" => noise(job),
         "until-cancelled" => until_cancelled(job, argument),
         "slow" => {
-            (0..5_000_000_u64).for_each(|i| drop(black_box(i)));
+            (0..5_000_000_u64).for_each(|i| {
+                black_box(i);
+            });
             answer(job, "slow");
         }
         "once" => once(job, argument),

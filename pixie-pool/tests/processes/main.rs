@@ -3,6 +3,8 @@
 //! Owns the list of tests and the roles this program plays: test runner, worker, hostile worker, parent to be killed.
 //! Rule: every test is bounded in time and waits for events, never for time to pass.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod crashes;
 mod ends;
 mod handler;

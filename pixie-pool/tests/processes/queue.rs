@@ -9,7 +9,7 @@ use crate::{
     setup::{ask, config, job, pool, until},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_full_queue_refuses", || Box::pin(full_queue())),
     ("a_job_that_waited_too_long_is_refused", || {
         Box::pin(queue_timeout())

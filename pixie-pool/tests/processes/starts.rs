@@ -13,7 +13,7 @@ use crate::{
     setup::{TABLE_HASH, ask, config, job, pool},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     (
         "a_worker_that_ends_at_once_fails_the_start_with_its_words",
         || Box::pin(ends_at_once()),
@@ -54,7 +54,7 @@ fn playing(role: &str) -> Config {
 }
 
 /// In a worker: behaves as badly as the test asks for, instead of serving.
-pub fn play_role() {
+pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "" => {}
         "exit" => {

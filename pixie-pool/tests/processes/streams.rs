@@ -20,7 +20,7 @@ use crate::{
     setup::{ask, config, job, job_with, pool, text, until},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("bodies_of_any_size_come_back_whole", || Box::pin(sizes())),
     ("a_streamed_body_arrives_whole", || Box::pin(upload())),
     ("a_body_is_not_asked_for_beyond_the_window", || {

@@ -9,7 +9,7 @@ use crate::{
     setup::{ask, children, config, job, job_with, open_descriptors, pool, text},
 };
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("size_0_answers_on_threads_of_this_process", || {
         Box::pin(answers())
     }),
