@@ -159,12 +159,23 @@ async fn stopped_process_is_killed() {
     let pid: i32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    while !is_stopped(pid) {
+        tokio::task::yield_now().await;
+    }
     assert!(matches!(
         ask(&pool, "say nothing").await,
         Err(Error::Deadline)
     ));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     pool.stop(Duration::ZERO).await;
+}
+
+fn is_stopped(pid: rustix::process::Pid) -> bool {
+    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
+    std::fs::read_dir(tasks).unwrap().flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        stat.rsplit(')').next().unwrap().starts_with(" T")
+    })
 }
 
 async fn noise_is_harmless() {
