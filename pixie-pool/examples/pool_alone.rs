@@ -18,14 +18,7 @@ fn work(job: Job) {
 }
 
 async fn program(handler: Handler) -> Result<(), Box<dyn Error>> {
-    let pool = Pool::start(
-        Config {
-            size: 2,
-            ..Config::default()
-        },
-        handler,
-    )
-    .await?;
+    let pool = Pool::start(Config { size: 2, ..Config::default() }, handler).await?;
     for name in ["world", "trouble", "world"] {
         match pool.submit(Submission::new(name)).await {
             Ok(reply) => println!("{}", String::from_utf8_lossy(&reply.body.collect().await?)),
@@ -42,8 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(0, handler);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(program(handler))
 }

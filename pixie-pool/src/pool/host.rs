@@ -13,9 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use interprocess::local_socket::{
-    self as ls, traits::StreamCommon as _, traits::tokio::Listener as _,
-};
+use interprocess::local_socket::{self as ls, traits::StreamCommon as _, traits::tokio::Listener as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStdin, Command},
@@ -43,16 +41,7 @@ use crate::{
 };
 
 /// Always passed on, so that a worker finds its files, speaks its language and logs as it was told.
-const PASSED: [&str; 8] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_*",
-    "TZ",
-    "RUST_BACKTRACE",
-    "RUST_LOG",
-    "PIXIE_*",
-];
+const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
 
 /// A worker that is ready.
 pub(crate) struct Booted {
@@ -79,8 +68,7 @@ pub(crate) struct Process {
 /// Starts a worker and waits until it takes jobs.
 pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, String> {
     let path = shared.socket(number);
-    let listener = rendezvous::listen(&path)
-        .map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
     platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
     let (host, pid) = match shared.is_threaded() {
@@ -99,12 +87,7 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     // A thread that still waits to be let in must see that nobody will.
     drop(listener);
     match booted {
-        Ok((link, reader, input)) => Ok(Booted {
-            host,
-            link,
-            reader,
-            input,
-        }),
+        Ok((link, reader, input)) => Ok(Booted { host, link, reader, input }),
         Err(why) => Err(match host.bury().await {
             Some(exit) => format!("{why} ({exit}){}", quote(&exit.stderr)),
             None => why,
@@ -121,11 +104,7 @@ fn quote(stderr: &str) -> String {
 
 fn start_thread(shared: &Shared, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Host, String> {
     let (path, handler) = (path.to_owned(), Handler::clone(&shared.handler));
-    let hello = Hello {
-        version: VERSION,
-        token,
-        table_hash: shared.config.table_hash,
-    };
+    let hello = Hello { version: VERSION, token, table_hash: shared.config.table_hash };
     let (ended, has_ended) = oneshot::channel();
     let run = move || {
         if let Err(error) = worker::serve_here(&path, &hello, &handler) {
@@ -134,33 +113,17 @@ fn start_thread(shared: &Shared, path: &Path, token: [u8; TOKEN_BYTES]) -> Resul
         let _ = ended.send(());
     };
     let builder = std::thread::Builder::new().name(format!("{}-handler", shared.config.name));
-    builder
-        .stack_size(shared.config.stack)
-        .spawn(run)
-        .map_err(|e| format!("starting a thread failed: {e}"))?;
+    builder.stack_size(shared.config.stack).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
     Ok(Host::Thread(has_ended))
 }
 
-async fn start_process(
-    shared: &Shared,
-    number: usize,
-    path: &Path,
-    token: &[u8],
-) -> Result<(Host, u32), String> {
-    let invitation = Invitation {
-        number,
-        pool: shared.config.name.clone(),
-        path: path.to_owned(),
-    };
+async fn start_process(shared: &Shared, number: usize, path: &Path, token: &[u8]) -> Result<(Host, u32), String> {
+    let invitation = Invitation { number, pool: shared.config.name.clone(), path: path.to_owned() };
     let mut child = command(&shared.config, &invitation)
         .and_then(|mut command| command.spawn())
         .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
-    let source = Source {
-        pool: Arc::clone(&shared.name),
-        worker: number,
-        pid,
-    };
+    let source = Source { pool: Arc::clone(&shared.name), worker: number, pid };
     let output = Output::read(source, child.stdout.take(), child.stderr.take());
     let mut lifeline = child.stdin.take();
     if let Some(pipe) = &mut lifeline {
@@ -168,12 +131,7 @@ async fn start_process(
         let _ = pipe.write_all(token).await;
     }
     let watch = Arc::new(ProcessWatch::new(pid));
-    let process = Process {
-        child,
-        watch,
-        output,
-        _lifeline: lifeline,
-    };
+    let process = Process { child, watch, output, _lifeline: lifeline };
     Ok((Host::Process(Box::new(process)), pid))
 }
 
@@ -186,17 +144,9 @@ fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
         Some(args) => command.args(args),
         None => command.args(own),
     };
-    command
-        .env_clear()
-        .envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
-    command
-        .envs(config.env.iter().map(|(name, value)| (name, value)))
-        .env(VARIABLE, invitation.encode());
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
+    command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     platform::own_group(&mut command);
     Ok(command)
 }
@@ -207,11 +157,7 @@ fn is_passed(config: &Config, name: &OsStr) -> bool {
         Some(start) => name.starts_with(start),
         None => name == pattern,
     };
-    PASSED
-        .iter()
-        .copied()
-        .chain(config.pass_env.iter().map(String::as_str))
-        .any(matches)
+    PASSED.iter().copied().chain(config.pass_env.iter().map(String::as_str)).any(matches)
 }
 
 type Greeted = (Arc<Link>, ReadHalf, BytesMut);
@@ -225,10 +171,7 @@ async fn greet(
     token: [u8; TOKEN_BYTES],
 ) -> Result<Greeted, String> {
     let stream = loop {
-        let stream = listener
-            .accept()
-            .await
-            .map_err(|e| format!("accepting its connection failed: {e}"))?;
+        let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
         let peer = stream.peer_creds().ok().and_then(|c| c.pid());
         if peer.is_none_or(|p| p as u32 == pid) {
             break stream;
@@ -239,15 +182,10 @@ async fn greet(
     let mut protocol = Parent::new(token, shared.config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
-    let welcome = Welcome {
-        memory: shared.config.memory.unwrap_or(0),
-        stack: shared.config.stack as u64,
-    };
+    let welcome = Welcome { memory: shared.config.memory.unwrap_or(0), stack: shared.config.stack as u64 };
     let mut output = BytesMut::new();
     protocol.welcome(welcome, &mut output);
-    platform::write_all(&writer, &output)
-        .await
-        .map_err(|e| format!("welcoming it failed: {e}"))?;
+    platform::write_all(&writer, &output).await.map_err(|e| format!("welcoming it failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
     Ok((Link::new(number, pid, writer, protocol), reader, input))
 }
@@ -267,10 +205,9 @@ async fn expect(
         }
         match reader.read_buf(input).await {
             Ok(1..) => {}
-            Ok(0) | Err(_) => return Err(
-                "it hung up before it was ready; does its main call pixie_pool::worker() first?"
-                    .to_owned(),
-            ),
+            Ok(0) | Err(_) => {
+                return Err("it hung up before it was ready; does its main call pixie_pool::worker() first?".to_owned());
+            }
         }
     }
 }
@@ -316,16 +253,10 @@ impl Host {
                 None
             }
             Host::Process(process) => {
-                let Process {
-                    mut child, output, ..
-                } = *process;
+                let Process { mut child, output, .. } = *process;
                 let status = child.wait().await;
                 let (code, signal) = status.map_or((None, None), platform::exit_of);
-                Some(Exit {
-                    code,
-                    signal,
-                    stderr: output.finish().await,
-                })
+                Some(Exit { code, signal, stderr: output.finish().await })
             }
         }
     }

@@ -54,22 +54,15 @@ impl Pool {
     /// Starts the workers and returns when the first one is ready. Needs a running tokio runtime with time and I/O.
     pub async fn start(config: Config, handler: Handler) -> Result<Pool, Error> {
         check(&config)?;
-        let rendezvous = Rendezvous::open(config.runtime_dir.as_deref()).map_err(|e| {
-            Error::Start(format!("creating a directory for the sockets failed: {e}"))
-        })?;
+        let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
+            .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
         let mut tasks = vec![tokio::spawn(look_at_clock(Arc::clone(&shared)))];
         for number in 1..=shared.slots() {
             tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), number)));
         }
-        let life = Life {
-            shared: Arc::clone(&shared),
-            tasks: Mutex::new(tasks),
-        };
-        let pool = Pool {
-            shared,
-            life: Arc::new(life),
-        };
+        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
+        let pool = Pool { shared, life: Arc::new(life) };
         match pool.shared.first_ready().await {
             Ok(()) => Ok(pool),
             Err(why) => {
@@ -80,32 +73,12 @@ impl Pool {
     }
 
     /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
-    pub fn submit(
-        &self,
-        submission: Submission,
-    ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
-        let Submission {
-            head,
-            body,
-            deadline,
-            replayable,
-            label,
-        } = submission;
+    pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
+        let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();
-        let start = Start {
-            number,
-            deadline_ms: 0,
-            head,
-            body,
-            complete: upload.is_none(),
-        };
-        let exchange = Exchange::new(
-            label,
-            deadline.or(self.shared.config.deadline),
-            start,
-            replayable,
-        );
+        let start = Start { number, deadline_ms: 0, head, body, complete: upload.is_none() };
+        let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
 
@@ -128,9 +101,7 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("name", &self.shared.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Pool").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -142,21 +113,13 @@ impl Drop for Life {
 
 fn check(config: &Config) -> Result<(), Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if config.name.is_empty()
-        || config.name.len() > NAME_BYTES_MAX
-        || !config.name.chars().all(is_plain)
-    {
+    if config.name.is_empty() || config.name.len() > NAME_BYTES_MAX || !config.name.chars().all(is_plain) {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
-        return Err(Error::Start(format!(
-            "the pool's name {:?} has to be {limits}",
-            config.name
-        )));
+        return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
     }
     if identity::is_worker() {
         let remedy = "call pixie_pool::worker() first in main and serve if it returns a worker";
-        return Err(Error::Start(format!(
-            "this process is a worker of another pool: {remedy}"
-        )));
+        return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
     Ok(())
 }

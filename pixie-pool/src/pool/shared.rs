@@ -65,11 +65,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
-        let size = if config.size == 0 {
-            config.threads.max(1)
-        } else {
-            config.size
-        };
+        let size = if config.size == 0 { config.threads.max(1) } else { config.size };
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
@@ -92,11 +88,7 @@ impl Shared {
     }
 
     pub(crate) fn slots(&self) -> usize {
-        if self.is_threaded() {
-            self.config.threads.max(1)
-        } else {
-            self.config.size + self.config.spares
-        }
+        if self.is_threaded() { self.config.threads.max(1) } else { self.config.size + self.config.spares }
     }
 
     pub(crate) fn socket(&self, number: usize) -> PathBuf {
@@ -125,14 +117,9 @@ impl Shared {
 
     /// Takes in a new job: sends it, queues it, or refuses it.
     pub(crate) fn enter(self: &Arc<Self>, exchange: &Arc<Exchange>) -> Result<(), Error> {
-        if let Some(bytes) = exchange
-            .head_bytes()
-            .filter(|bytes| *bytes > HEAD_BYTES_MAX)
-        {
+        if let Some(bytes) = exchange.head_bytes().filter(|bytes| *bytes > HEAD_BYTES_MAX) {
             return Err(Error::Failed {
-                message: format!(
-                    "the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"
-                ),
+                message: format!("the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"),
             });
         }
         let now = Instant::now();
@@ -146,16 +133,12 @@ impl Shared {
             Entered::Queued if !has_workers && self.restarts().is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
-                return Err(Error::Unavailable {
-                    retry_after: self.restarts().pause(),
-                });
+                return Err(Error::Unavailable { retry_after: self.restarts().pause() });
             }
             Entered::Queued => self.clock.arm(until),
             Entered::Full => {
                 self.count(|c| c.refused_full += 1);
-                return Err(Error::QueueFull {
-                    retry_after: self.retry_after(),
-                });
+                return Err(Error::QueueFull { retry_after: self.retry_after() });
             }
             Entered::Stopping => return Err(Error::Stopping),
         }
@@ -226,8 +209,7 @@ impl Shared {
     pub(crate) fn abandon(&self, exchange: &Arc<Exchange>) {
         match exchange.abandon() {
             Some((link, stream)) => {
-                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace)
-                {
+                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace) {
                     self.clock.arm(until);
                 }
             }
@@ -242,8 +224,7 @@ impl Shared {
         if *self.ending.borrow() {
             link.close(Closed::Killed(Kill::Stop));
         }
-        self.boot
-            .send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
+        self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
         tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
         self.pair();
     }
@@ -287,9 +268,7 @@ impl Shared {
             let waiting = schedule.clear();
             drop(schedule);
             self.count(|c| c.refused_broken += waiting.len() as u64);
-            waiting
-                .iter()
-                .for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
+            waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
         }
         pause
     }
@@ -303,16 +282,13 @@ impl Shared {
             match link.expire(now, idle) {
                 Ok(due) => next = [next, due].into_iter().flatten().min(),
                 // The answer goes out before the worker is killed.
-                Err((kill, flights)) => flights
-                    .iter()
-                    .for_each(|f| f.exchange.fail(slot::error_of(kill))),
+                Err((kill, flights)) => flights.iter().for_each(|f| f.exchange.fail(slot::error_of(kill))),
             }
         }
         let (late, due) = self.schedule().expire(now);
         self.count(|c| c.refused_late += late.len() as u64);
         let retry_after = self.retry_after();
-        late.iter()
-            .for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
         if let Some(at) = [next, due].into_iter().flatten().min() {
             self.clock.arm(at);
         }
@@ -371,11 +347,7 @@ impl Shared {
             schedule.stop();
             (schedule.links.clone(), schedule.clear())
         };
-        waiting
-            .iter()
-            .for_each(|exchange| exchange.fail(Error::Stopping));
-        links
-            .iter()
-            .for_each(|link| link.close(Closed::Killed(Kill::Stop)));
+        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Stop)));
     }
 }

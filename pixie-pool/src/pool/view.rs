@@ -33,25 +33,14 @@ impl Shared {
 }
 
 fn starting(number: usize) -> WorkerSnapshot {
-    WorkerSnapshot {
-        number,
-        state: WorkerState::Starting,
-        pid: None,
-        jobs: 0,
-        label: None,
-        running_for: None,
-    }
+    WorkerSnapshot { number, state: WorkerState::Starting, pid: None, jobs: 0, label: None, running_for: None }
 }
 
 fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
     let running = link.running();
     WorkerSnapshot {
         number: link.number,
-        state: if is_idle {
-            WorkerState::Idle
-        } else {
-            WorkerState::Busy
-        },
+        state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(link.pid),
         jobs: link.jobs(),
         running_for: running.as_ref().map(|(_, since)| since.elapsed()),

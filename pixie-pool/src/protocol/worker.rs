@@ -92,12 +92,7 @@ impl Worker {
 
     fn with(&mut self, stream: u32, change: impl FnOnce(&mut Running)) {
         let waiting = self.waiting.iter_mut().map(|(_, job)| job);
-        if let Some(job) = self
-            .running
-            .iter_mut()
-            .chain(waiting)
-            .find(|job| job.stream == stream)
-        {
+        if let Some(job) = self.running.iter_mut().chain(waiting).find(|job| job.stream == stream) {
             change(job);
         }
     }

@@ -19,22 +19,12 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_stopped_pool_leaves_nothing", || {
-        Box::pin(stop_leaves_nothing())
-    }),
-    ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || {
-        Box::pin(stop_waits())
-    }),
-    ("a_stop_ends_jobs_after_the_grace_period", || {
-        Box::pin(stop_kills())
-    }),
+    ("a_stopped_pool_leaves_nothing", || Box::pin(stop_leaves_nothing())),
+    ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
+    ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
-    ("no_worker_survives_its_killed_parent", || {
-        Box::pin(parent_killed())
-    }),
-    ("signals_for_everybody_leave_ending_to_the_parent", || {
-        Box::pin(signals_are_left())
-    }),
+    ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed())),
+    ("signals_for_everybody_leave_ending_to_the_parent", || Box::pin(signals_are_left())),
 ];
 
 pub(crate) const DOOMED: &str = "--doomed-parent";
@@ -42,11 +32,7 @@ pub(crate) const DOOMED: &str = "--doomed-parent";
 async fn stop_leaves_nothing() {
     let (descriptors, before) = (open_descriptors(), children());
     let directory = tempfile::tempdir().unwrap();
-    let pool = pool(Config {
-        runtime_dir: Some(directory.path().to_owned()),
-        ..config(3)
-    })
-    .await;
+    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(3) }).await;
     assert_eq!(ask(&pool, "say x").await.unwrap(), "x");
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
     pool.stop(Duration::from_secs(1)).await;
@@ -98,46 +84,21 @@ async fn has_ended(pid: i32) -> bool {
     };
     let wait = move || {
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 1,
-                tv_nsec: 0,
-            }),
-        )
-        .unwrap()
-            == 1
+        poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 })).unwrap() == 1
     };
     tokio::task::spawn_blocking(wait).await.unwrap()
 }
 
 /// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be killed.
 pub(crate) fn run_doomed_parent() -> ! {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let directory = std::env::var_os("DOOMED_DIRECTORY").unwrap();
-        let own = Config {
-            runtime_dir: Some(directory.into()),
-            args: Some(vec![]),
-            spares: 1,
-            ..config(2)
-        };
+        let own = Config { runtime_dir: Some(directory.into()), args: Some(vec![]), spares: 1, ..config(2) };
         let pool = pool(own).await;
         drop(tokio::spawn(pool.submit(job("spin"))));
-        until(&pool, |s| {
-            s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())
-        })
-        .await;
-        let pids: Vec<String> = pool
-            .snapshot()
-            .workers
-            .iter()
-            .filter_map(|w| w.pid)
-            .map(|p| p.to_string())
-            .collect();
+        until(&pool, |s| s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())).await;
+        let pids: Vec<String> = pool.snapshot().workers.iter().filter_map(|w| w.pid).map(|p| p.to_string()).collect();
         println!("{}", pids.join(" "));
         std::future::pending().await
     })
@@ -152,13 +113,8 @@ async fn parent_killed() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(parent.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let pids: Vec<i32> = line
-        .split_whitespace()
-        .map(|p| p.parse().unwrap())
-        .collect();
+    BufReader::new(parent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let pids: Vec<i32> = line.split_whitespace().map(|p| p.parse().unwrap()).collect();
     assert_eq!(pids.len(), 3);
     parent.kill().unwrap();
     parent.wait().unwrap();
@@ -167,11 +123,7 @@ async fn parent_killed() {
     }
     // What the dead parent has left, the next one removes.
     assert_eq!(directories(directory.path()), 1);
-    let pool = pool(Config {
-        runtime_dir: Some(directory.path().to_owned()),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(1) }).await;
     assert_eq!(directories(directory.path()), 1);
     pool.stop(Duration::ZERO).await;
     assert_eq!(directories(directory.path()), 0);

@@ -44,9 +44,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
             let body = vec![b'x'; argument.parse().unwrap_or(0)];
             let _ = job.reply(b"big", &body);
         }
-        "elsewhere" => drop(std::thread::spawn(move || {
-            answer(job, "from another thread")
-        })),
+        "elsewhere" => drop(std::thread::spawn(move || answer(job, "from another thread"))),
         "fail" => job.fail(Failure::error("it would not")),
         "drop" => drop(job),
         "panic" => panic!("this is {argument}"),
@@ -100,11 +98,7 @@ fn crash(command: &str, argument: &str) {
 
 fn descend(depth: u64) -> u64 {
     let room = black_box([depth; 1024]);
-    if black_box(depth) == u64::MAX {
-        0
-    } else {
-        descend(depth + 1) + room[5]
-    }
+    if black_box(depth) == u64::MAX { 0 } else { descend(depth + 1) + room[5] }
 }
 
 fn echo(mut job: Job) {
@@ -149,9 +143,7 @@ fn stand_still(job: Job) {
 }
 
 fn noise(job: Job) {
-    let junk: Vec<u8> = (0..1024 * 1024_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
+    let junk: Vec<u8> = (0..1024 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let _ = std::io::stdout().write_all(&junk);
     let _ = std::io::stderr().write_all(&junk);
     answer(job, "quiet again");

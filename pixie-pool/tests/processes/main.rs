@@ -18,14 +18,7 @@ use std::time::Duration;
 
 type Test = (&'static str, fn() -> setup::Outcome);
 
-const TESTS: &[&[Test]] = &[
-    crashes::TESTS,
-    ends::TESTS,
-    queue::TESTS,
-    starts::TESTS,
-    streams::TESTS,
-    threads::TESTS,
-];
+const TESTS: &[&[Test]] = &[crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -37,29 +30,16 @@ fn main() {
     if arguments.iter().any(|a| a == ends::DOOMED) {
         ends::run_doomed_parent();
     }
-    let filter = arguments
-        .iter()
-        .find(|a| !a.starts_with('-'))
-        .cloned()
-        .unwrap_or_default();
-    let chosen = TESTS
-        .iter()
-        .copied()
-        .flatten()
-        .filter(|(name, _)| name.contains(&filter));
+    let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+    let chosen = TESTS.iter().copied().flatten().filter(|(name, _)| name.contains(&filter));
     if arguments.iter().any(|a| a == "--list") {
         return chosen.for_each(|(name, _)| println!("{name}: test"));
     }
     for (name, test) in chosen {
         print!("test {name} ... ");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime can be built");
-        runtime
-            .block_on(async { tokio::time::timeout(TEST_TIME_MAX, test()).await })
-            .expect("the test ends in time");
+        runtime.block_on(async { tokio::time::timeout(TEST_TIME_MAX, test()).await }).expect("the test ends in time");
         println!("ok");
     }
 }

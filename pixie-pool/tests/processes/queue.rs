@@ -11,38 +11,21 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_full_queue_refuses", || Box::pin(full_queue())),
-    ("a_job_that_waited_too_long_is_refused", || {
-        Box::pin(queue_timeout())
-    }),
+    ("a_job_that_waited_too_long_is_refused", || Box::pin(queue_timeout())),
     ("waiting_jobs_are_served_in_order", || Box::pin(order())),
-    ("a_dropped_future_cancels_its_job", || {
-        Box::pin(cancel_is_seen())
-    }),
-    ("a_cancelled_job_that_does_not_end_is_killed", || {
-        Box::pin(cancel_kills())
-    }),
-    ("a_dropped_future_leaves_the_queue", || {
-        Box::pin(cancel_in_queue())
-    }),
-    ("a_job_waits_while_the_only_worker_is_replaced", || {
-        Box::pin(wait_for_respawn())
-    }),
+    ("a_dropped_future_cancels_its_job", || Box::pin(cancel_is_seen())),
+    ("a_cancelled_job_that_does_not_end_is_killed", || Box::pin(cancel_kills())),
+    ("a_dropped_future_leaves_the_queue", || Box::pin(cancel_in_queue())),
+    ("a_job_waits_while_the_only_worker_is_replaced", || Box::pin(wait_for_respawn())),
 ];
 
 fn spinning(pool: &pixie_pool::Pool) -> tokio::task::JoinHandle<Result<pixie_pool::Reply, Error>> {
-    let spin = Submission {
-        deadline: Some(Duration::from_millis(300)),
-        ..job("spin")
-    };
+    let spin = Submission { deadline: Some(Duration::from_millis(300)), ..job("spin") };
     tokio::spawn(pool.submit(spin))
 }
 
 async fn full_queue() {
-    let pool = pool(Config {
-        queue: 1,
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { queue: 1, ..config(1) }).await;
     let running = spinning(&pool);
     until(&pool, |s| s.busy == 1).await;
     let waiting = tokio::spawn(pool.submit(job("say waited")));
@@ -58,17 +41,10 @@ async fn full_queue() {
 }
 
 async fn queue_timeout() {
-    let pool = pool(Config {
-        queue_timeout: Duration::from_millis(50),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { queue_timeout: Duration::from_millis(50), ..config(1) }).await;
     let running = spinning(&pool);
     until(&pool, |s| s.busy == 1).await;
-    assert!(matches!(
-        ask(&pool, "say late").await,
-        Err(Error::QueueTimeout { .. })
-    ));
+    assert!(matches!(ask(&pool, "say late").await, Err(Error::QueueTimeout { .. })));
     assert!(!running.is_finished());
     assert_eq!(pool.snapshot().counts.refused_late, 1);
     pool.stop(Duration::ZERO).await;
@@ -96,11 +72,7 @@ async fn order() {
 }
 
 async fn cancel_is_seen() {
-    let pool = pool(Config {
-        cancel_grace: Duration::from_secs(20),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { cancel_grace: Duration::from_secs(20), ..config(1) }).await;
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark");
     let job = tokio::spawn(pool.submit(job(&format!("until-cancelled {}", mark.display()))));
@@ -114,11 +86,7 @@ async fn cancel_is_seen() {
 }
 
 async fn cancel_kills() {
-    let pool = pool(Config {
-        cancel_grace: Duration::from_millis(10),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { cancel_grace: Duration::from_millis(10), ..config(1) }).await;
     let job = tokio::spawn(pool.submit(job("spin")));
     until(&pool, |s| s.busy == 1).await;
     job.abort();
@@ -143,9 +111,7 @@ async fn wait_for_respawn() {
     let pool = pool(config(1)).await;
     let crash = tokio::spawn(pool.submit(job("abort")));
     until(&pool, |s| s.busy == 1 || s.counts.restarts == 1).await;
-    let answers: Vec<_> = (0..50)
-        .map(|_| tokio::spawn(pool.submit(job("say x"))))
-        .collect();
+    let answers: Vec<_> = (0..50).map(|_| tokio::spawn(pool.submit(job("say x")))).collect();
     for answer in answers {
         assert!(answer.await.unwrap().is_ok());
     }

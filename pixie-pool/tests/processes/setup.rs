@@ -11,19 +11,11 @@ pub(crate) const TABLE_HASH: u64 = 7;
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn config(size: usize) -> Config {
-    Config {
-        name: "test".to_owned(),
-        size,
-        spares: 0,
-        table_hash: TABLE_HASH,
-        ..Config::default()
-    }
+    Config { name: "test".to_owned(), size, spares: 0, table_hash: TABLE_HASH, ..Config::default() }
 }
 
 pub(crate) async fn pool(config: Config) -> Pool {
-    Pool::start(config, handler::handler())
-        .await
-        .expect("the pool starts")
+    Pool::start(config, handler::handler()).await.expect("the pool starts")
 }
 
 pub(crate) fn job(head: &str) -> Submission {
@@ -31,10 +23,7 @@ pub(crate) fn job(head: &str) -> Submission {
 }
 
 pub(crate) fn job_with(head: &str, body: impl Into<bytes::Bytes>) -> Submission {
-    Submission {
-        body: Body::Full(body.into()),
-        ..job(head)
-    }
+    Submission { body: Body::Full(body.into()), ..job(head) }
 }
 
 pub(crate) async fn ask(pool: &Pool, head: &str) -> Result<String, Error> {
@@ -55,23 +44,15 @@ pub(crate) async fn until(pool: &Pool, is_reached: impl Fn(&pixie_pool::Snapshot
 }
 
 pub(crate) fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd")
-        .expect("Linux lists descriptors")
-        .count()
+    std::fs::read_dir("/proc/self/fd").expect("Linux lists descriptors").count()
 }
 
 /// Pids of this process's children, dead ones that nobody has reaped included.
 pub(crate) fn children() -> Vec<u32> {
     let mut pids = Vec::new();
-    for task in std::fs::read_dir("/proc/self/task")
-        .expect("Linux lists threads")
-        .flatten()
-    {
+    for task in std::fs::read_dir("/proc/self/task").expect("Linux lists threads").flatten() {
         let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        pids.extend(
-            list.split_whitespace()
-                .filter_map(|p| p.parse::<u32>().ok()),
-        );
+        pids.extend(list.split_whitespace().filter_map(|p| p.parse::<u32>().ok()));
     }
     pids
 }

@@ -23,19 +23,11 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("bodies_of_any_size_come_back_whole", || Box::pin(sizes())),
     ("a_streamed_body_arrives_whole", || Box::pin(upload())),
-    ("a_body_is_not_asked_for_beyond_the_window", || {
-        Box::pin(upload_backpressure())
-    }),
+    ("a_body_is_not_asked_for_beyond_the_window", || Box::pin(upload_backpressure())),
     ("a_body_may_be_left_unread", || Box::pin(unread())),
-    ("a_body_that_fails_fails_its_job_only", || {
-        Box::pin(broken_upload())
-    }),
-    ("a_worker_is_held_back_while_nobody_reads", || {
-        Box::pin(download_backpressure())
-    }),
-    ("a_reader_that_leaves_frees_the_worker", || {
-        Box::pin(reader_leaves())
-    }),
+    ("a_body_that_fails_fails_its_job_only", || Box::pin(broken_upload())),
+    ("a_worker_is_held_back_while_nobody_reads", || Box::pin(download_backpressure())),
+    ("a_reader_that_leaves_frees_the_worker", || Box::pin(reader_leaves())),
     ("an_answer_that_is_broken_off_is_seen", || Box::pin(cut())),
     ("an_answer_that_stands_still_is_killed", || Box::pin(idle())),
 ];
@@ -61,22 +53,11 @@ impl BodyStream for Pieces {
 
 fn pieces(bytes: usize, left: usize) -> (Pieces, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
-    (
-        Pieces {
-            piece: vec![b'p'; bytes].into(),
-            left,
-            asked: Arc::clone(&asked),
-            end: None,
-        },
-        asked,
-    )
+    (Pieces { piece: vec![b'p'; bytes].into(), left, asked: Arc::clone(&asked), end: None }, asked)
 }
 
 fn streamed(head: &str, pieces: Pieces) -> Submission {
-    Submission {
-        body: Body::Stream(Box::pin(pieces)),
-        ..job(head)
-    }
+    Submission { body: Body::Stream(Box::pin(pieces)), ..job(head) }
 }
 
 async fn sizes() {
@@ -102,16 +83,9 @@ async fn upload() {
 }
 
 async fn upload_backpressure() {
-    let pool = pool(Config {
-        deadline: Some(Duration::from_millis(200)),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
     let (pieces, asked) = pieces(1024, 1_000_000);
-    assert!(matches!(
-        pool.submit(streamed("spin", pieces)).await,
-        Err(Error::Deadline)
-    ));
+    assert!(matches!(pool.submit(streamed("spin", pieces)).await, Err(Error::Deadline)));
     // A window of 256 KiB, and one piece in the hand.
     assert_eq!(asked.load(Ordering::SeqCst), 256);
     pool.stop(Duration::ZERO).await;
@@ -173,10 +147,7 @@ async fn reader_leaves() {
     let pool = pool(config(1)).await;
     for _ in 0..20 {
         let mut reply = pool.submit(job("stream 100000000")).await.unwrap();
-        poll_fn(|cx| reply.body.poll_next(cx))
-            .await
-            .unwrap()
-            .unwrap();
+        poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap();
         drop(reply);
     }
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
@@ -187,39 +158,17 @@ async fn reader_leaves() {
 async fn cut() {
     let pool = pool(config(1)).await;
     let mut reply = pool.submit(job("cut")).await.unwrap();
-    assert_eq!(
-        poll_fn(|cx| reply.body.poll_next(cx))
-            .await
-            .unwrap()
-            .unwrap(),
-        "the beginning"
-    );
-    assert!(matches!(
-        poll_fn(|cx| reply.body.poll_next(cx)).await,
-        Some(Err(Error::Failed { .. }))
-    ));
+    assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "the beginning");
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Failed { .. }))));
     assert!(poll_fn(|cx| reply.body.poll_next(cx)).await.is_none());
     pool.stop(Duration::ZERO).await;
 }
 
 async fn idle() {
-    let pool = pool(Config {
-        stream_idle_timeout: Duration::from_millis(50),
-        ..config(1)
-    })
-    .await;
+    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(50), ..config(1) }).await;
     let mut reply = pool.submit(job("stand-still")).await.unwrap();
-    assert_eq!(
-        poll_fn(|cx| reply.body.poll_next(cx))
-            .await
-            .unwrap()
-            .unwrap(),
-        "one piece"
-    );
-    assert!(matches!(
-        poll_fn(|cx| reply.body.poll_next(cx)).await,
-        Some(Err(Error::Deadline))
-    ));
+    assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
     until(&pool, |s| s.counts.kills_idle == 1).await;
     pool.stop(Duration::ZERO).await;
 }

@@ -10,36 +10,20 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("size_0_answers_on_threads_of_this_process", || {
-        Box::pin(answers())
-    }),
+    ("size_0_answers_on_threads_of_this_process", || Box::pin(answers())),
     ("size_0_reports_a_panic_and_goes_on", || Box::pin(panics())),
-    (
-        "size_0_answers_at_the_deadline_while_the_thread_runs_on",
-        || Box::pin(deadline()),
-    ),
+    ("size_0_answers_at_the_deadline_while_the_thread_runs_on", || Box::pin(deadline())),
 ];
 
 fn threads() -> Config {
-    Config {
-        threads: 2,
-        ..config(0)
-    }
+    Config { threads: 2, ..config(0) }
 }
 
 async fn answers() {
     let (descriptors, before) = (open_descriptors(), children());
     let pool = pool(threads()).await;
-    assert_eq!(
-        ask(&pool, "pid").await.unwrap(),
-        std::process::id().to_string()
-    );
-    assert!(
-        ask(&pool, "identity")
-            .await
-            .unwrap()
-            .contains("process: Main, pool: None")
-    );
+    assert_eq!(ask(&pool, "pid").await.unwrap(), std::process::id().to_string());
+    assert!(ask(&pool, "identity").await.unwrap().contains("process: Main, pool: None"));
     assert_eq!(children(), before);
     let body = "b".repeat(1_000_000);
     let reply = pool.submit(job_with("echo", body.clone())).await.unwrap();
@@ -69,10 +53,7 @@ async fn deadline() {
     let mark = directory.path().join("mark");
     let pool = pool(threads()).await;
     let head = format!("until-cancelled {}", mark.display());
-    let late = Submission {
-        deadline: Some(Duration::from_millis(30)),
-        ..job(&head)
-    };
+    let late = Submission { deadline: Some(Duration::from_millis(30)), ..job(&head) };
     assert!(matches!(pool.submit(late).await, Err(Error::Deadline)));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     // The thread sees that nobody waits any more, ends, and its place is filled again.
