@@ -194,3 +194,6 @@ impl<'b> Input<'b> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
