@@ -6,11 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod carried;
 mod cookies;
 mod error;
 mod error_page;
+mod event;
 mod extract;
+mod flash;
 mod handler;
+mod hooks;
 mod into_response;
 mod negotiate;
 mod pattern;
@@ -21,13 +25,18 @@ mod response;
 mod route;
 mod router;
 mod state;
+mod streamed;
 mod writer;
 
 pub use body::{Body, BoxError};
+pub use carried::{Carried, Extension};
 pub use cookies::Cookies;
 pub use error::{Error, ErrorView, OrAbort, Result, abort};
+pub use event::{Event, LastEventId, SseWriter};
 pub use extract::{BodyUse, FromParam, FromRequest, Headers, Needs, Peer, Query};
+pub use flash::Flash;
 pub use handler::{BoxFuture, Handler, RouteType};
+pub use hooks::{After, Before, EarlyAnswer, Hooks, LentFuture, RequestView};
 pub use into_response::{Html, IntoResponse, Redirect};
 pub use negotiate::Media;
 pub use pattern::{Pattern, PatternError};
@@ -38,6 +47,7 @@ pub use response::{HeaderPair, Response};
 pub use route::{Place, Route, RoutePath};
 pub use router::{Allowed, Found, Params, RouteConflict, RouteEntry, Router, UrlError};
 pub use state::{State, StateMap};
+pub use streamed::Streamed;
 pub use writer::{IntoPieces, PieceSink, Pieces, Writer};
 
 pub use bytes::Bytes;

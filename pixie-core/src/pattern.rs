@@ -49,6 +49,17 @@ impl Pattern {
         &self.text
     }
 
+    /// Says whether every request for this path lies under another, which is literal text such as `/admin`.
+    pub fn is_under(&self, prefix: &Pattern) -> bool {
+        match (prefix.parts.as_slice(), self.parts.first()) {
+            ([Part::Literal(prefix)], Some(Part::Literal(text))) => {
+                let rest = text.strip_prefix(prefix.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.starts_with('/') || rest.is_empty() && self.parts.len() == 1)
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the names of the wildcards, in the order of the path.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.names.iter().map(|name| &**name)
