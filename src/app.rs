@@ -9,7 +9,9 @@ use pixie_server::Shutdown;
 use tower::{Layer, Service};
 
 use crate::{
-    compose, registry,
+    compose,
+    hooks::Level,
+    registry,
     service::{self, AppService, HttpRequest, Layered},
     settings::Settings,
     worker,
@@ -35,7 +37,10 @@ pub struct App {
     pub(crate) packages: BTreeSet<&'static str>,
     pub(crate) state: StateMap,
     pub(crate) worker_state: Vec<WorkerState>,
-    pub(crate) error_pages: Vec<(Option<StatusCode>, ErrorPage)>,
+    /// The hooks and error pages of the whole app.
+    pub(crate) level: Level,
+    pub(crate) groups: Vec<(String, Level)>,
+    pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) settings: Settings,
     pub(crate) shutdown: Shutdown,
@@ -102,7 +107,7 @@ impl App {
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
     {
         // A number that is no status answers no request, so it replaces nothing: `compose` refuses it by name.
-        self.error_pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
         self
     }
 
@@ -159,6 +164,16 @@ impl App {
     /// Says whether error pages show causes and places, unless `PIXIE_DEV` does. Default: in debug builds only.
     pub fn development(mut self, development: bool) -> App {
         self.settings.development = development;
+        self
+    }
+
+    /// Says whether responses get the headers that make browsers careful. Default: yes.
+    ///
+    /// All get `X-Content-Type-Options: nosniff`. Pages of type `text/html` also get `X-Frame-Options: SAMEORIGIN`, so that no
+    /// other site shows them in a frame and steals clicks, and `Referrer-Policy: strict-origin-when-cross-origin`, so that
+    /// their addresses stay here. A response that sets one of them itself keeps its own, and an after hook may remove it.
+    pub fn security_headers(mut self, sent: bool) -> App {
+        self.settings.security_headers = sent;
         self
     }
 

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use crate::{
     compose::{Composed, Endpoint},
+    hooks::Answered,
     intake, jobs,
-    outcome::{self, Asker},
+    outcome::{self, Asked, Asker},
     panics,
     service::HttpResponse,
 };
@@ -29,29 +30,63 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
             request.set_params(params);
             value
         }
-        other => return Answer::Ready(outcome::finish(app, &request, not_found(other))),
+        other => {
+            let refused = not_found(other);
+            return without_route(app, request, refused);
+        }
     };
     if endpoint.reads_state {
         request.set_state(app.state.clone());
     }
+    let chain = &endpoint.chain;
+    let refusal = endpoint.is_guarded.then(|| app.trusted_origins.refusal(&request)).flatten();
+    let early = match refusal {
+        Some(refusal) => Some(Answered { response: refusal.into(), depth: 1 }),
+        None => chain.before(&mut request),
+    };
+    if let Some(early) = early {
+        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), early));
+    }
     // The fast path: a handler that neither waits nor reads a body is done before any future exists.
     if let Handler::Sync(handler) = endpoint.route.handler()
+        && !chain.waits()
         && (endpoint.route.reads().body == BodyUse::Unused || request.has_whole_body())
     {
         let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-        return Answer::Ready(outcome::finish(app, &request, response));
+        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)));
     }
     let (app, endpoint) = (app.clone(), endpoint.clone());
     Answer::Later(Box::pin(async move { later(app, endpoint, request).await.into_http() }))
 }
 
 async fn later(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
-    let asker = Asker::of(&app, &request);
+    let chain = &endpoint.chain;
+    if let Some(early) = chain.before_waiting(&mut request).await {
+        return outcome::finish(&app, chain, &Asked::Here(&request), early);
+    }
+    let asker = Asker::of(&app, chain, &request);
     let response = match intake::read_body(&mut request, &endpoint).await {
         Ok(()) => run(&app, &endpoint, request).await,
         Err(error) => error.into(),
     };
-    outcome::finish_for(&app, &asker, response)
+    outcome::finish(&app, chain, &Asked::Gone(&asker), chain.passed(response))
+}
+
+/// Answers a request that no route takes: it passes the hooks of the app and of its groups.
+fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -> Answer {
+    let chain = app.chain_at(request.path());
+    if chain.has_before() {
+        request.set_state(app.state.clone());
+    }
+    if !chain.waits() {
+        let answered = chain.before(&mut request).unwrap_or_else(|| chain.passed(refused));
+        return Answer::Ready(outcome::finish(app, &chain, &Asked::Here(&request), answered));
+    }
+    let app = app.clone();
+    Answer::Later(Box::pin(async move {
+        let answered = chain.before_waiting(&mut request).await.unwrap_or_else(|| chain.passed(refused));
+        outcome::finish(&app, &chain, &Asked::Here(&request), answered).into_http()
+    }))
 }
 
 /// Runs the handler where its kind says.

@@ -4,7 +4,10 @@
 mod app;
 mod banner;
 mod compose;
+mod csrf;
 mod dispatch;
+mod group;
+mod hooks;
 mod intake;
 mod jobs;
 mod log;
@@ -15,18 +18,21 @@ mod registry;
 mod run;
 mod service;
 mod settings;
+mod sse;
 mod testing;
 mod urls;
 mod wire;
 mod worker;
 
 pub use app::App;
+pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_server::Shutdown;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+pub use sse::Sse;
 pub use testing::{TestClient, TestRequest, TestResponse};
 pub use urls::Urls;
 

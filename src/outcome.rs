@@ -1,63 +1,116 @@
 //! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Media, Request, Response, abort};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use pixie_core::{Error, ErrorView, Media, Request, RequestView, Response, abort};
 
-use crate::compose::Composed;
+use crate::{
+    compose::Composed,
+    hooks::{Answered, Chain},
+    panics,
+};
 
-/// Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
-const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+/// What makes browsers careful, the first one for every answer, the others for pages.
+///
+/// Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a `Content-Security-Policy`,
+/// which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what ends TLS and binds a host
+/// for months; `X-XSS-Protection`, which no browser reads any more.
+static SECURE: [(HeaderName, HeaderValue); 3] = [
+    // Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+];
 
-/// What an error page needs to know of a request that has gone to its handler.
+/// Who reads the answer, and what of the request after hooks see.
+pub(crate) enum Asked<'r> {
+    /// The request is still here.
+    Here(&'r Request),
+    /// The request has gone to its handler.
+    Gone(&'r Asker),
+}
+
+/// What is noted of a request before it goes to its handler.
 pub(crate) struct Asker {
     method: Method,
     uri: Uri,
     accept: Vec<HeaderValue>,
-    /// Kept in development only, where the page shows them.
+    /// Kept for after hooks, and in development, where the page shows them.
     headers: Option<HeaderMap>,
+    extensions: Extensions,
+    peer: Option<SocketAddr>,
 }
 
 impl Asker {
-    /// Notes it; without an `Accept` header and outside development this allocates nothing.
-    pub(crate) fn of(app: &Composed, request: &Request) -> Asker {
+    /// Notes it; without an `Accept` header, after hooks and development this allocates nothing.
+    pub(crate) fn of(app: &Composed, chain: &Chain, request: &Request) -> Asker {
+        let is_seen = chain.has_after();
         Asker {
             method: request.method().clone(),
             uri: request.uri().clone(),
             accept: request.headers().get_all(header::ACCEPT).iter().cloned().collect(),
-            headers: app.settings.development.then(|| request.headers().clone()),
+            headers: (is_seen || app.settings.development).then(|| request.headers().clone()),
+            extensions: if is_seen { request.extensions().clone() } else { Extensions::new() },
+            peer: request.peer(),
         }
     }
 }
 
-/// Finishes the response of a request that is still here.
-pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
-        let view = ErrorView {
-            media: Media::preferred(request.headers().get_all(header::ACCEPT)),
-            method: request.method(),
-            path: request.path(),
-            headers: Some(request.headers()),
-            development: app.settings.development,
-        };
-        response = page(app, &error, &view);
+impl Asked<'_> {
+    fn error_view(&self, development: bool) -> ErrorView<'_> {
+        match self {
+            Asked::Here(request) => ErrorView {
+                media: Media::preferred(request.headers().get_all(header::ACCEPT)),
+                method: request.method(),
+                path: request.path(),
+                headers: Some(request.headers()),
+                development,
+            },
+            Asked::Gone(asker) => ErrorView {
+                media: Media::preferred(&asker.accept),
+                method: &asker.method,
+                path: asker.uri.path(),
+                headers: asker.headers.as_ref(),
+                development,
+            },
+        }
     }
-    guard(response)
+
+    /// Nothing where nobody needs it.
+    fn request_view(&self) -> Option<RequestView<'_>> {
+        match self {
+            Asked::Here(request) => Some(request.view()),
+            Asked::Gone(Asker { method, uri, headers, extensions, peer, .. }) => {
+                Some(RequestView { method, uri, headers: headers.as_ref()?, extensions, peer: *peer })
+            }
+        }
+    }
 }
 
-/// Finishes the response of a request that its handler has consumed.
-pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
-        let view = ErrorView {
-            media: Media::preferred(&asker.accept),
-            method: &asker.method,
-            path: asker.uri.path(),
-            headers: asker.headers.as_ref(),
-            development: app.settings.development,
-        };
-        response = page(app, &error, &view);
+/// Finishes a response: its page if it is a failure, its safe headers, then the after hooks, which see both.
+pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
+    let response = rendered(app, chain, asked, answered.response);
+    if !chain.has_after() {
+        return response;
     }
-    guard(response)
+    let Some(view) = asked.request_view() else { return response };
+    chain.after(answered.depth).fold(response, |mut response, hook| {
+        match panics::caught(|| hook.run(&view, &mut response)) {
+            Ok(()) if response.error().is_none() => response,
+            Ok(()) => rendered(app, chain, asked, response),
+            Err(panic) => rendered(app, chain, asked, panic.into()),
+        }
+    })
+}
+
+fn rendered(app: &Composed, chain: &Chain, asked: &Asked<'_>, mut response: Response) -> Response {
+    if let Some(error) = response.take_error() {
+        response = page(chain, &error, &asked.error_view(app.settings.development));
+    }
+    if app.settings.security_headers {
+        secure(response.headers_mut());
+    }
+    response
 }
 
 /// The error of an answer that did not come in time.
@@ -77,10 +130,9 @@ pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
     abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
-fn page(app: &Composed, error: &Error, view: &ErrorView<'_>) -> Response {
+fn page(chain: &Chain, error: &Error, view: &ErrorView<'_>) -> Response {
     log(error, view);
-    let own = app.error_pages.iter().find(|(status, _)| *status == error.status());
-    let Some((_, page)) = own else { return error.render(view) };
+    let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = page(error, view).with_status(error.status());
     // A page that fails itself is not asked again.
     if let Some(failed) = response.take_error() {
@@ -102,8 +154,11 @@ fn log(error: &Error, view: &ErrorView<'_>) {
     }
 }
 
-fn guard(mut response: Response) -> Response {
-    let (name, value) = NOSNIFF;
-    response.headers_mut().entry(name).or_insert(value);
-    response
+/// Only pages are shown in frames and followed from, so other answers are spared two headers.
+fn secure(headers: &mut HeaderMap) {
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    let sent = if is_page { &SECURE[..] } else { &SECURE[..1] };
+    for (name, value) in sent {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
+    /// Whether requests that another site made a browser send are refused.
+    pub(crate) csrf: bool,
+    /// Whether responses get the headers that make browsers careful.
+    pub(crate) security_headers: bool,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -45,6 +49,8 @@ impl Default for Settings {
             queue_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
+            csrf: true,
+            security_headers: true,
             banner: true,
             worker_args: None,
         }

@@ -38,9 +38,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let failed = |kind, detail: String| {
-            Rejection::new(kind, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR)
-        };
+        let failed =
+            |kind, detail: String| Rejection::new(kind, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR);
         let name = type_name::<T>();
         let json = request.carried(name).ok_or_else(|| {
             failed(RejectionKind::Missing, format!("no before hook carried a {name}: call `request.carry(&value)`"))

@@ -51,13 +51,23 @@ impl Pattern {
 
     /// Says whether every request for this path lies under another, which is literal text such as `/admin`.
     pub fn is_under(&self, prefix: &Pattern) -> bool {
-        match (prefix.parts.as_slice(), self.parts.first()) {
-            ([Part::Literal(prefix)], Some(Part::Literal(text))) => {
-                let rest = text.strip_prefix(prefix.trim_end_matches('/'));
-                rest.is_some_and(|rest| rest.starts_with('/') || rest.is_empty() && self.parts.len() == 1)
-            }
+        match self.parts.as_slice() {
+            [Part::Literal(text)] => prefix.is_above(text),
+            // What follows is a wildcard, so only a whole segment is certain: `/admin/<id>`, but not `/admin<id>`.
+            [Part::Literal(text), ..] => text.rfind('/').is_some_and(|end| prefix.is_above(&text[..=end])),
             _ => false,
         }
+    }
+
+    /// Says whether the path of a request's URI lies under this one, which is literal text such as `/admin`.
+    pub fn covers(&self, path: &str) -> bool {
+        normalise(path).is_ok_and(|normal| self.is_above(normal.as_deref().unwrap_or(path)))
+    }
+
+    fn is_above(&self, text: &str) -> bool {
+        let [Part::Literal(prefix)] = self.parts.as_slice() else { return false };
+        let rest = text.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns the names of the wildcards, in the order of the path.
