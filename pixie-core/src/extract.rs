@@ -14,7 +14,7 @@ use crate::{After, Body, Rejection, RejectionKind, Request};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
