@@ -137,7 +137,7 @@ impl App {
         self
     }
 
-    /// Sets the deadline of pool and stream routes that have none of their own. Default: 15 s.
+    /// Sets the deadline of pool and stream routes that have none of their own, and of async hooks. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self

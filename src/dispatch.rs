@@ -61,7 +61,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
 
 async fn later(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
     let chain = &endpoint.chain;
-    if let Some(early) = chain.before_waiting(&mut request).await {
+    if let Some(early) = chain.before_waiting(app.settings.deadline, &mut request).await {
         return outcome::finish(&app, chain, &Asked::Here(&request), early);
     }
     let asker = Asker::of(&app, chain, &request);
@@ -84,7 +84,8 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
     }
     let app = app.clone();
     Answer::Later(Box::pin(async move {
-        let answered = chain.before_waiting(&mut request).await.unwrap_or_else(|| chain.passed(refused));
+        let early = chain.before_waiting(app.settings.deadline, &mut request).await;
+        let answered = early.unwrap_or_else(|| chain.passed(refused));
         outcome::finish(&app, &chain, &Asked::Here(&request), answered).into_http()
     }))
 }

@@ -2,14 +2,15 @@
 //!
 //! Before hooks run inwards in the order of adding, after hooks outwards in the reverse, as the layers of an onion. Must stay
 //! true: a request that a hook answers goes no further in, and passes the after hooks of just those levels it had reached.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use pixie_core::{After, Before, EarlyAnswer, Hooks, LentFuture, Request, RequestView, Response};
+use tokio::time::timeout;
 
 use crate::{
     app::{App, ErrorPage},
-    panics,
+    outcome, panics,
 };
 
 type Immediate = Arc<dyn Fn(&mut Request) -> Option<Response> + Send + Sync>;
@@ -78,13 +79,16 @@ impl Chain {
         })
     }
 
-    /// Runs the before hooks of a chain that waits.
-    pub(crate) async fn before_waiting(&self, request: &mut Request) -> Option<Answered> {
+    /// Runs the before hooks of a chain that waits, each until the deadline at most.
+    pub(crate) async fn before_waiting(&self, deadline: Duration, request: &mut Request) -> Option<Answered> {
         let Befores::Waiting(hooks) = &self.before else { return None };
         for (depth, hook) in hooks {
             let answer = match hook {
                 Before::Sync(hook) => panics::caught(|| hook(request)),
-                Before::Async(hook) => panics::caught_async(|| hook(request)).await,
+                Before::Async(hook) => {
+                    let answer = timeout(deadline, panics::caught_async(|| hook(request))).await;
+                    answer.unwrap_or_else(|_| Err(outcome::too_slow(deadline)))
+                }
             };
             if let Some(response) = answer.unwrap_or_else(|panic| Some(panic.into())) {
                 return Some(Answered { response, depth: *depth });
@@ -163,7 +167,7 @@ impl App {
         self
     }
 
-    /// The same for a hook that waits.
+    /// The same for a hook that waits; if it waits longer than [`App::deadline`], the answer is 504.
     ///
     /// ```
     /// use pixie_web::{App, Request, Result, Route, abort};

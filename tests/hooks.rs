@@ -128,6 +128,18 @@ fn an_async_hook_may_answer_for_every_kind_and_for_missing_pages() {
     client.get("/missing").send().assert_status(404);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_async_hook_that_waits_longer_than_the_deadline_is_a_504() {
+    let app = App::new()
+        .route(Route::get("/").sync(|_| "never"))
+        .before_async(|_| Box::pin(std::future::pending::<Option<Response>>()))
+        .after(|_, response| drop(response.headers_mut().insert("x-after", HeaderValue::from_static("1"))));
+    let request = http::Request::new(pixie_web::Body::empty());
+    let Ok(answer) = tower::ServiceExt::oneshot(app.into_service().unwrap(), request).await;
+    assert_eq!(answer.status().as_u16(), 504);
+    assert!(answer.headers().contains_key("x-after"));
+}
+
 #[test]
 fn a_refused_request_never_reaches_a_worker_nor_has_its_body_read() {
     let app = App::new()
