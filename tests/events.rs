@@ -70,7 +70,7 @@ fn events_pool(last: Option<LastEventId>) -> Sse {
 
 #[test]
 fn every_way_of_sending_events_sends_the_same() {
-    let client = App::collect().test().unwrap();
+    let client = App::collect().test().expect("the app fits together");
     for way in ["async", "stream", "written", "pool"] {
         let whole = client.get(&format!("/sse/{way}")).send().assert_status(200);
         let whole = whole.assert_header("content-type", "text/event-stream").assert_header("cache-control", "no-store");
@@ -97,7 +97,7 @@ async fn silence_is_filled_with_comments_and_events_start_it_anew() {
     }
     assert_eq!(start.elapsed().as_secs(), 20);
     tokio::time::advance(Duration::from_secs(9)).await;
-    sender.send(Event::data("at last")).await.unwrap();
+    sender.send(Event::data("at last")).await.expect("the stream is open");
     assert_eq!(next(&mut body).await.as_deref(), Some("data: at last\n\n"));
     assert_eq!(next(&mut body).await.as_deref(), Some(": \n\n"));
     assert_eq!(start.elapsed().as_secs(), 39);
@@ -126,7 +126,7 @@ fn a_stream_is_a_body_and_its_error_cuts_it() {
         .route(Route::get("/cut").asynchronous(move |_| async move {
             Response::new(Body::from_stream(pieces(false))).content_type("text/csv")
         }));
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     let whole = client.get("/whole").send().assert_status(200).assert_text("one two");
     whole.assert_header("content-type", "application/octet-stream");
     let cut = client.get("/cut").send().assert_text("one ").assert_header("content-type", "text/csv");
@@ -155,11 +155,11 @@ async fn flash_again(_flash: Option<Flash>) -> Response {
 
 #[test]
 fn a_flash_message_is_read_once_whatever_the_kind_of_the_route() {
-    let client = App::collect().test().unwrap();
+    let client = App::collect().test().expect("the app fits together");
     for path in ["/flash/sync", "/flash/pool"] {
         assert_eq!(client.get(path).send().header("set-cookie"), None, "nothing was there to clear");
         let saved = client.post("/save").send().assert_status(303);
-        let cookie = saved.header("set-cookie").unwrap();
+        let cookie = saved.header("set-cookie").expect("a message is a cookie");
         assert!(cookie.contains("HttpOnly; SameSite=Lax; Path=/; Max-Age=60"), "{cookie}");
         client.get("/sse/async").send();
         client.get(path).send().assert_text("success | Saved: \"<b>\" & more; it's gr\u{fc}n");
@@ -174,7 +174,7 @@ fn a_flash_message_is_read_once_whatever_the_kind_of_the_route() {
 fn a_long_flash_message_is_cut_at_a_character_and_fits_a_cookie() {
     let response = Flash::new("a:kind".repeat(100), "\u{20ac}".repeat(4000)).with(());
     assert!(response.headers()["set-cookie"].len() < 4096);
-    let client = App::collect().test().unwrap();
+    let client = App::collect().test().expect("the app fits together");
     let forged = client.get("/flash/sync").header("cookie", &format!("flash=x:{}", "y".repeat(5000))).send();
     forged.assert_text("none");
 }

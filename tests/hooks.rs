@@ -12,11 +12,11 @@ struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     fn add(&self, note: &str) {
-        self.0.lock().unwrap().push(note.to_owned());
+        self.0.lock().expect("no test panics here").push(note.to_owned());
     }
 
     fn take(&self) -> String {
-        std::mem::take(&mut *self.0.lock().unwrap()).join(" ")
+        std::mem::take(&mut *self.0.lock().expect("no test panics here")).join(" ")
     }
 }
 
@@ -58,7 +58,7 @@ fn nested(notes: &Notes) -> App {
 #[test]
 fn hooks_run_inwards_and_then_outwards() {
     let notes = Notes::default();
-    let client = nested(&notes).test().unwrap();
+    let client = nested(&notes).test().expect("the app fits together");
     let cases = [
         ("/admin/users/page", "app> outer> inner> route> page <route:200 <inner:200 <outer:200 <app:200"),
         ("/admin", "app> outer> index <outer:200 <app:200"),
@@ -79,7 +79,7 @@ fn hooks_run_inwards_and_then_outwards() {
 #[test]
 fn an_early_answer_passes_the_after_hooks_of_the_levels_it_reached() {
     let notes = Notes::default();
-    let client = nested(&notes).test().unwrap();
+    let client = nested(&notes).test().expect("the app fits together");
     let cases = [
         ("app", "app> <app:418"),
         ("outer", "app> outer> <outer:418 <app:418"),
@@ -100,7 +100,7 @@ fn within_one_level_after_hooks_nest() {
         move |_: &pixie_web::RequestView<'_>, _: &mut Response| notes.add(name)
     };
     let app = App::new().route(Route::get("/").sync(|_| "")).after(add("first")).after(add("second"));
-    app.test().unwrap().get("/").send();
+    app.test().expect("the app fits together").get("/").send();
     assert_eq!(notes.take(), "second first");
 }
 
@@ -119,7 +119,7 @@ fn an_async_hook_may_answer_for_every_kind_and_for_missing_pages() {
                 (request.query() == Some("no")).then(|| Redirect::to("/login"))
             })
         });
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     for kind in ["sync", "async", "pool", "stream"] {
         client.get(&format!("/{kind}")).send().assert_status(200).assert_text(kind);
         client.get(&format!("/{kind}?no")).send().assert_header("location", "/login");
@@ -135,7 +135,7 @@ async fn an_async_hook_that_waits_longer_than_the_deadline_is_a_504() {
         .before_async(|_| Box::pin(std::future::pending::<Option<Response>>()))
         .after(|_, response| drop(response.headers_mut().insert("x-after", HeaderValue::from_static("1"))));
     let request = http::Request::new(pixie_web::Body::empty());
-    let Ok(answer) = tower::ServiceExt::oneshot(app.into_service().unwrap(), request).await;
+    let Ok(answer) = tower::ServiceExt::oneshot(app.into_service().expect("the app fits together"), request).await;
     assert_eq!(answer.status().as_u16(), 504);
     assert!(answer.headers().contains_key("x-after"));
 }
@@ -145,7 +145,7 @@ fn a_refused_request_never_reaches_a_worker_nor_has_its_body_read() {
     let app = App::new()
         .route(Route::post("/").pool(|_| -> String { panic!("it reached the worker") }).body_limit(1))
         .before(|request| request.header("x-user").or_abort(401).map(drop));
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     client.post("/").body("longer than the limit").send().assert_status(401);
     client.post("/").header("x-user", "me").body("longer than the limit").send().assert_status(413);
 }
@@ -162,7 +162,7 @@ fn a_hook_that_panics_is_a_500_and_the_server_lives() {
                 *response = abort(503).into();
             }
         });
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     client.get("/before").send().assert_status(500);
     client.get("/after").send().assert_status(500).assert_header("content-type", "application/problem+json");
     client.get("/answer").send().assert_status(503).assert_header("content-type", "application/problem+json");
@@ -182,7 +182,7 @@ fn the_innermost_error_page_counts_and_after_hooks_see_it() {
             let length = response.body().as_bytes().map_or(0, <[u8]>::len);
             response.headers_mut().insert("x-length", HeaderValue::from(length));
         });
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     client.get("/missing").send().assert_status(404).assert_text("app").assert_header("x-length", "3");
     client.get("/admin/missing").send().assert_status(404).assert_text("admin").assert_header("x-length", "5");
     client.get("/admin/gone").send().assert_status(404).assert_text("admin");
@@ -204,7 +204,7 @@ fn after_hooks_see_what_before_hooks_attached_whatever_the_kind() {
             response.headers_mut().insert("x-number", HeaderValue::from(number));
             response.headers_mut().insert("x-agent", agent);
         });
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     for path in ["/sync", "/async", "/pool"] {
         client
             .get(path)
@@ -255,7 +255,7 @@ fn a_carried_value_reaches_every_kind_of_route() {
         }
         None => Ok(()),
     });
-    let client = app.test().unwrap();
+    let client = app.test().expect("the app fits together");
     for kind in ["sync", "async", "pool", "stream"] {
         let path = format!("/carried/{kind}");
         client.get(&path).header("x-user", "Ada").send().assert_status(200).assert_text("Ada");
@@ -273,7 +273,7 @@ fn an_extension_is_for_routes_of_the_main_process_only() {
     let app = App::new().route(Route::get("/").thread(read).needs(needs())).before(|request| {
         request.extensions_mut().insert(7u32);
     });
-    app.test().unwrap().get("/").send().assert_text("7");
+    app.test().expect("the app fits together").get("/").send().assert_text("7");
     let refused = App::new().route(Route::get("/").pool(read).needs(needs())).test();
     let message = refused.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("`Extension<u32>`") && message.contains("request.carry"), "{message}");
