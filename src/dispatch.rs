@@ -39,12 +39,13 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
         request.set_state(app.state.clone());
     }
     let chain = &endpoint.chain;
-    let refusal = endpoint.is_guarded.then(|| app.trusted_origins.refusal(&request)).flatten();
-    let early = match refusal {
-        Some(refusal) => Some(Answered { response: refusal.into(), depth: 1 }),
-        None => chain.before(&mut request),
-    };
-    if let Some(early) = early {
+    if endpoint.is_guarded
+        && let Some(refusal) = app.trusted_origins.refusal(&request)
+    {
+        let refused = Answered { response: refusal.into(), depth: 1 };
+        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), refused));
+    }
+    if let Some(early) = chain.before(&mut request) {
         return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), early));
     }
     // The fast path: a handler that neither waits nor reads a body is done before any future exists.

@@ -18,18 +18,18 @@ use crate::{app::App, compose, hooks::Level};
 /// such as `/<page>`, is not under it, whatever is asked for: give such a route hooks of its own.
 ///
 /// ```
-/// use pixie_web::{App, Group, OrAbort, Redirect, Request, Result, Route};
+/// use pixie_web::{App, Group, OrAbort, Request, Response, Result, Route};
 /// fn sign_in(request: &mut Request) -> Result<()> {
 ///     request.cookies().get("session").or_abort(401).map(drop)
 /// }
 ///
 /// let admin = Group::new("/admin")
 ///     .before(sign_in)
-///     .error_page(401, |_, _| Redirect::to("/login").into())
+///     .error_page(401, |_, _| Response::new("sign in first"))
 ///     .route(Route::get("/").sync(|_| "the admin's page"));
 /// let client = App::new().route(Route::get("/login").sync(|_| "who are you?")).group(admin).test()?;
 /// client.get("/login").send().assert_status(200);
-/// client.get("/admin").send().assert_header("location", "/login");
+/// client.get("/admin").send().assert_status(401).assert_text("sign in first");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
 pub struct Group {

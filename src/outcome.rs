@@ -1,7 +1,7 @@
 //! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
 use std::{net::SocketAddr, time::Duration};
 
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::{Error, ErrorView, Media, Request, RequestView, Response, abort};
 
 use crate::{
@@ -10,17 +10,16 @@ use crate::{
     panics,
 };
 
-/// What makes browsers careful, the first one for every answer, the others for pages.
-///
-/// Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a `Content-Security-Policy`,
-/// which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what ends TLS and binds a host
-/// for months; `X-XSS-Protection`, which no browser reads any more.
-static SECURE: [(HeaderName, HeaderValue); 3] = [
-    // Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-];
+// What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
+// `Content-Security-Policy`, which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what
+// ends TLS and binds a host for months; `X-XSS-Protection`, which no browser reads any more.
+
+/// Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Other sites must not show a page in a frame, to steal clicks on it.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
+/// Other sites learn from which host a visitor came, not from which page.
+const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 
 /// Who reads the answer, and what of the request after hooks see.
 pub(crate) enum Asked<'r> {
@@ -89,28 +88,30 @@ impl Asked<'_> {
 
 /// Finishes a response: its page if it is a failure, its safe headers, then the after hooks, which see both.
 pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
-    let response = rendered(app, chain, asked, answered.response);
-    if !chain.has_after() {
-        return response;
-    }
-    let Some(view) = asked.request_view() else { return response };
-    chain.after(answered.depth).fold(response, |mut response, hook| {
-        match panics::caught(|| hook.run(&view, &mut response)) {
-            Ok(()) if response.error().is_none() => response,
-            Ok(()) => rendered(app, chain, asked, response),
-            Err(panic) => rendered(app, chain, asked, panic.into()),
+    let Answered { mut response, depth } = answered;
+    render(app, chain, asked, &mut response);
+    if chain.has_after()
+        && let Some(view) = asked.request_view()
+    {
+        for hook in chain.after(depth) {
+            if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
+                response = panic.into();
+            }
+            if response.error().is_some() {
+                render(app, chain, asked, &mut response);
+            }
         }
-    })
+    }
+    response
 }
 
-fn rendered(app: &Composed, chain: &Chain, asked: &Asked<'_>, mut response: Response) -> Response {
+fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        response = page(chain, &error, &asked.error_view(app.settings.development));
+        *response = page(chain, &error, &asked.error_view(app.settings.development));
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
     }
-    response
 }
 
 /// The error of an answer that did not come in time.
@@ -157,8 +158,9 @@ fn log(error: &Error, view: &ErrorView<'_>) {
 /// Only pages are shown in frames and followed from, so other answers are spared two headers.
 fn secure(headers: &mut HeaderMap) {
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
-    let sent = if is_page { &SECURE[..] } else { &SECURE[..1] };
-    for (name, value) in sent {
-        headers.entry(name).or_insert_with(|| value.clone());
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(NOSNIFF);
+    if is_page {
+        headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);
+        headers.entry(header::REFERRER_POLICY).or_insert(ORIGIN_ONLY);
     }
 }
