@@ -19,6 +19,7 @@ use crate::{
     group::{self, Mounted},
     hooks::{Chain, Level},
     jobs::PoolSlot,
+    pools::Pools,
     settings::Settings,
     urls::Urls,
 };
@@ -72,6 +73,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
+    let pools = Pools::default();
+    state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     check_extensions(&routes)?;
     check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
@@ -95,6 +98,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     for (_, route) in routes {
         composed.add(route)?;
     }
+    pools.set(composed.pools.values());
     Ok((Arc::new(composed), layers))
 }
 

@@ -4,8 +4,8 @@
 //! handler runs where its kind says. Every failure on the way becomes an error page in `outcome.rs`.
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
-use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, abort};
+use http::{StatusCode, header};
+use pixie_core::{BoxFuture, Found, Handler, Request, Response, abort};
 use tokio::time::timeout;
 
 use crate::{
@@ -48,29 +48,25 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
     if let Some(early) = chain.before(&mut request) {
         return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), early));
     }
-    // The fast path: a handler that neither waits nor reads a body is done before any future exists.
-    if let Handler::Sync(handler) = endpoint.route.handler()
-        && !chain.waits()
-        && (endpoint.route.reads().body == BodyUse::Unused || request.has_whole_body())
-    {
-        let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)));
+    // The fast path: a request for which nothing has to be waited for runs before any future exists.
+    if !chain.waits() && intake::is_ready(&request, endpoint) {
+        return run(app, endpoint, request);
     }
     let (app, endpoint) = (app.clone(), endpoint.clone());
-    Answer::Later(Box::pin(async move { later(app, endpoint, request).await.into_http() }))
-}
-
-async fn later(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
-    let chain = &endpoint.chain;
-    if let Some(early) = chain.before_waiting(app.settings.deadline, &mut request).await {
-        return outcome::finish(&app, chain, &Asked::Here(&request), early);
-    }
-    let asker = Asker::of(&app, chain, &request);
-    let response = match intake::read_body(&mut request, &endpoint).await {
-        Ok(()) => run(&app, &endpoint, request).await,
-        Err(error) => error.into(),
-    };
-    outcome::finish(&app, chain, &Asked::Gone(&asker), chain.passed(response))
+    Answer::Later(Box::pin(async move {
+        let chain = &endpoint.chain;
+        let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
+            Some(early) => Err(early),
+            None => intake::read_body(&mut request, &endpoint).await.map_err(|error| chain.passed(error.into())),
+        };
+        if let Err(early) = early {
+            return outcome::finish(&app, chain, &Asked::Here(&request), early).into_http();
+        }
+        match run(&app, &endpoint, request) {
+            Answer::Ready(response) => response.into_http(),
+            Answer::Later(future) => future.await,
+        }
+    }))
 }
 
 /// Answers a request that no route takes: it passes the hooks of the app and of its groups.
@@ -91,29 +87,56 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
     }))
 }
 
-/// Runs the handler where its kind says.
-async fn run(app: &Arc<Composed>, endpoint: &Endpoint, mut request: Request) -> Response {
-    let deadline = endpoint.route.deadline_of();
+/// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
+fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
+    let (chain, deadline) = (&endpoint.chain, endpoint.route.deadline_of());
     match endpoint.route.handler() {
-        Handler::Sync(handler) => panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from),
+        Handler::Sync(handler) => {
+            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)))
+        }
         Handler::Thread(handler) => {
-            let handler = handler.clone();
-            within(deadline, on_thread(app, move || handler(&mut request))).await
+            let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
+            let answer = on_thread(app.clone(), move || handler(&mut request));
+            later(app, endpoint, asker, within(deadline, answer))
         }
         Handler::Async(handler) => {
-            let future = panics::caught_async(|| handler(request));
-            within(deadline, async { future.await.unwrap_or_else(Response::from) }).await
+            let asker = Asker::of(app, chain, &request);
+            let answer = match panics::caught(|| handler(request)) {
+                Ok(future) => panics::caught_async(future, Response::from),
+                Err(error) => {
+                    let answered = chain.passed(error.into());
+                    return Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered));
+                }
+            };
+            match deadline {
+                None => later(app, endpoint, asker, answer),
+                Some(_) => later(app, endpoint, asker, within(deadline, answer)),
+            }
         }
         // The worker process tells the two apart (`worker.rs`); from here they are alike.
-        Handler::Pool(_) | Handler::Stream(_) => jobs::submit(app, endpoint, request).await,
+        Handler::Pool(_) | Handler::Stream(_) => {
+            let asker = Asker::of(app, chain, &request);
+            later(app, endpoint, asker, jobs::submit(app.clone(), endpoint.clone(), request))
+        }
     }
 }
 
+fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, answer: F) -> Answer
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let (app, endpoint) = (app.clone(), endpoint.clone());
+    Answer::Later(Box::pin(async move {
+        let answered = endpoint.chain.passed(answer.await);
+        outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), answered).into_http()
+    }))
+}
+
 /// Runs blocking code on a thread, once one is free. The permit stays with the thread, even if nobody waits for it any more.
-async fn on_thread(app: &Composed, run: impl FnOnce() -> Response + Send + 'static) -> Response {
+async fn on_thread(app: Arc<Composed>, run: impl FnOnce() -> Response + Send + 'static) -> Response {
     let Ok(permit) = timeout(app.settings.queue_timeout, app.threads.clone().acquire_owned()).await else {
-        let detail = "all threads are busy: try again later";
-        return abort(503).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from_static("1")).into();
+        return outcome::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
     };
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;

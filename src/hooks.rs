@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use pixie_core::{After, Before, EarlyAnswer, Hooks, LentFuture, Request, RequestView, Response};
+use pixie_core::{After, Before, EarlyAnswer, Error, Hooks, LentFuture, Request, RequestView, Response};
 use tokio::time::timeout;
 
 use crate::{
@@ -74,7 +74,7 @@ impl Chain {
     pub(crate) fn before(&self, request: &mut Request) -> Option<Answered> {
         let Befores::Immediate(hooks) = &self.before else { return None };
         hooks.iter().find_map(|(depth, hook)| {
-            let answer = panics::caught(|| hook(request)).unwrap_or_else(|panic| Some(panic.into()));
+            let answer = panics::caught(|| hook(request)).unwrap_or_else(failed);
             answer.map(|response| Answered { response, depth: *depth })
         })
     }
@@ -84,13 +84,13 @@ impl Chain {
         let Befores::Waiting(hooks) = &self.before else { return None };
         for (depth, hook) in hooks {
             let answer = match hook {
-                Before::Sync(hook) => panics::caught(|| hook(request)),
-                Before::Async(hook) => {
-                    let answer = timeout(deadline, panics::caught_async(|| hook(request))).await;
-                    answer.unwrap_or_else(|_| Err(outcome::too_slow(deadline)))
-                }
+                Before::Sync(hook) => panics::caught(|| hook(request)).unwrap_or_else(failed),
+                Before::Async(hook) => match panics::caught(|| hook(request)) {
+                    Ok(future) => waited(deadline, panics::caught_async(future, failed)).await,
+                    Err(panic) => failed(panic),
+                },
             };
-            if let Some(response) = answer.unwrap_or_else(|panic| Some(panic.into())) {
+            if let Some(response) = answer {
                 return Some(Answered { response, depth: *depth });
             }
         }
@@ -112,6 +112,15 @@ impl Chain {
         let mut pages = self.levels.iter().rev().flat_map(|level| &level.pages);
         pages.find(|(known, _)| *known == Some(status)).map(|(_, page)| page)
     }
+}
+
+/// A hook that fails refuses the request.
+fn failed(error: Error) -> Option<Response> {
+    Some(error.into())
+}
+
+async fn waited(deadline: Duration, answer: impl Future<Output = Option<Response>>) -> Option<Response> {
+    timeout(deadline, answer).await.unwrap_or_else(|_| failed(outcome::too_slow(deadline)))
 }
 
 impl Befores {

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) csrf: bool,
     /// Whether responses get the headers that make browsers careful.
     pub(crate) security_headers: bool,
+    /// Time-outs and limits of connections, each with its reason in `pixie-server`.
+    pub(crate) server: pixie_server::Config,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -51,6 +53,7 @@ impl Default for Settings {
             development: cfg!(debug_assertions),
             csrf: true,
             security_headers: true,
+            server: pixie_server::Config::default(),
             banner: true,
             worker_args: None,
         }
@@ -86,3 +89,6 @@ fn number<T: FromStr>(variable: impl Fn(&str) -> Option<String>, name: &str, wan
     let wrong = |_| Error::internal(format!("{name} is `{text}`, but should be {wanted}"));
     text.trim().parse().map(Some).map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
-use tower::ServiceExt;
+use tower_service::Service;
 
 use crate::{App, AppService, Urls, compose, worker};
 
@@ -190,9 +190,9 @@ impl TestRequest<'_> {
         if let Some(cookies) = self.client.cookie_header() {
             self.request.headers_mut().entry(header::COOKIE).or_insert(cookies);
         }
-        let service = self.client.service.clone();
+        let mut service = self.client.service.clone();
         let answer = async move {
-            let Ok(response) = service.oneshot(self.request).await;
+            let Ok(response) = service.call(self.request).await;
             self.client.keep_cookies(&response);
             let (head, mut body) = response.into_parts();
             let mut bytes = Vec::new();

@@ -204,3 +204,6 @@ impl<'b> Input<'b> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
