@@ -9,8 +9,11 @@ mod coding;
 mod compose;
 #[cfg(feature = "compression")]
 mod compress;
+mod csrf;
 mod dispatch;
 pub mod files;
+mod group;
+mod hooks;
 mod intake;
 mod jobs;
 mod log;
@@ -22,6 +25,7 @@ mod registry;
 mod run;
 mod service;
 mod settings;
+mod sse;
 mod testing;
 mod urls;
 mod wire;
@@ -29,6 +33,7 @@ mod worker;
 
 pub use app::App;
 pub use files::{Folder, cached_file, static_file};
+pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};
@@ -37,6 +42,7 @@ pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+pub use sse::Sse;
 pub use testing::{TestClient, TestRequest, TestResponse};
 pub use urls::Urls;
 

@@ -27,6 +27,10 @@ pub(crate) struct Settings {
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
+    /// Whether requests that another site made a browser send are refused.
+    pub(crate) csrf: bool,
+    /// Whether responses get the headers that make browsers careful.
+    pub(crate) security_headers: bool,
     /// Time-outs and limits of connections, each with its reason in `pixie-server`.
     pub(crate) server: pixie_server::Config,
     /// Whether answers without a tag get one of their bytes.
@@ -52,6 +56,8 @@ impl Default for Settings {
             queue_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
+            csrf: true,
+            security_headers: true,
             server: pixie_server::Config::default(),
             etags: false,
             compress: None,

@@ -31,6 +31,7 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     put_option(&mut out, request.query().filter(|_| needs.query).map(str::as_bytes));
     let peer = request.peer().filter(|_| needs.peer).map(|peer| peer.to_string());
     put_option(&mut out, peer.as_deref().map(str::as_bytes));
+    put_carried(&mut out, request, needs);
     match needs.header_names() {
         Some([]) => out.put_u16_le(0),
         Some(names) => {
@@ -53,6 +54,10 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<Request, Malformed> {
     }
     let peer = input.take_option()?.map(parse_peer).transpose()?;
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
+    for _ in 0..input.u16()? {
+        let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
+        request.set_carried(name.into(), input.take()?.to_vec());
+    }
     *request.headers_mut() = input.headers()?;
     request.set_peer(peer);
     Ok(request)
@@ -127,6 +132,15 @@ fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h Header
         count += 1;
     }
     out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
+}
+
+fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
+    let read = || request.carried_values().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
+    out.put_u16_le(read().count() as u16);
+    for (name, json) in read() {
+        put(out, name.as_bytes());
+        put(out, json);
+    }
 }
 
 fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {
