@@ -6,13 +6,20 @@
 #![forbid(unsafe_code)]
 
 mod body;
+#[cfg(feature = "garde")]
+mod checked;
 mod cookies;
 mod error;
 mod error_page;
 mod extract;
+mod file_name;
+mod form;
+mod form_reader;
 mod handler;
 mod into_response;
+mod multipart;
 mod negotiate;
+mod part_head;
 mod pattern;
 mod payload;
 mod rejection;
@@ -20,24 +27,36 @@ mod request;
 mod response;
 mod route;
 mod router;
+#[cfg(feature = "sealed-cookies")]
+mod sealed_cookies;
 mod state;
+mod upload;
 mod writer;
 
 pub use body::{Body, BoxError};
+#[cfg(feature = "garde")]
+pub use checked::Checked;
 pub use cookies::Cookies;
 pub use error::{Error, ErrorView, OrAbort, Result, abort};
-pub use extract::{BodyUse, FromParam, FromRequest, Headers, Needs, Peer, Query};
+pub use extract::{BodyUse, FromParam, FromRequest, Headers, NeededState, Needs, Peer, Query};
+pub use form::{Form, FormView};
+pub use form_reader::{FormLimits, FormReader, FormStep, Parts};
 pub use handler::{BoxFuture, Handler, RouteType};
 pub use into_response::{Html, IntoResponse, Redirect};
+pub use multipart::{Multipart, MultipartEvent};
 pub use negotiate::Media;
+pub use part_head::PartHead;
 pub use pattern::{Pattern, PatternError};
-pub use payload::{Form, Json};
+pub use payload::Json;
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{Pairs, Request};
 pub use response::{HeaderPair, Response};
 pub use route::{Place, Route, RoutePath};
 pub use router::{Allowed, Found, Params, RouteConflict, RouteEntry, Router, UrlError};
+#[cfg(feature = "sealed-cookies")]
+pub use sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
 pub use state::{State, StateMap};
+pub use upload::{SpooledFile, Upload, UploadReader, Uploads};
 pub use writer::{IntoPieces, PieceSink, Pieces, Writer};
 
 pub use bytes::Bytes;
