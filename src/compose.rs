@@ -10,14 +10,16 @@ use std::{
 };
 
 use http::StatusCode;
-use pixie_core::{Error, Place, Result, Route, Router, StateMap};
+use pixie_core::{Error, NeededState, Place, Result, Route, Router, StateMap};
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::{
     app::{App, ErrorPage, LayerFn, WorkerState},
     jobs::PoolSlot,
+    keys,
     settings::Settings,
+    spool::Spool,
     urls::Urls,
 };
 
@@ -36,6 +38,8 @@ pub(crate) struct Composed {
     pub(crate) urls: Urls,
     pub(crate) error_pages: Vec<(StatusCode, ErrorPage)>,
     pub(crate) threads: Arc<Semaphore>,
+    /// Where large uploads are while they are handled.
+    pub(crate) spool: Spool,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
     pub(crate) shutdown: Shutdown,
@@ -55,12 +59,14 @@ pub(crate) struct Endpoint {
 
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
-    let App { routes, packages, mut state, worker_state, error_pages, layers, mut settings, shutdown } = app;
+    let App { routes, packages, mut state, mut worker_state, secrets, error_pages, layers, mut settings, shutdown } =
+        app;
     settings.override_by_environment()?;
     check_packages(&routes, &packages)?;
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
+    keys::provide(secrets, &mut state, &mut worker_state)?;
     check_states(&routes, &state, &worker_state)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -72,6 +78,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         urls,
         error_pages: checked_pages(error_pages)?,
         threads: Arc::new(Semaphore::new(settings.threads)),
+        spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
         shutdown,
         settings,
@@ -147,7 +154,14 @@ fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[Wo
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some((id, state)) = route.reads().states().find(|(id, _)| !has(*id)) else { continue };
+        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+            continue;
+        };
+        if let Some(remedy) = remedy {
+            return Err(Error::internal(format!(
+                "route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"
+            )));
+        }
         let hint = match (pooled, main.contains(id), in_workers(id)) {
             (true, true, _) => {
                 "`App::state` belongs to the main process, this route runs in a worker: make one there with `App::worker_state`"

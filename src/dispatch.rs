@@ -36,7 +36,11 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
     }
     // The fast path: a handler that neither waits nor reads a body is done before any future exists.
     if let Handler::Sync(handler) = endpoint.route.handler()
-        && (endpoint.route.reads().body == BodyUse::Unused || request.has_whole_body())
+        && match endpoint.route.reads().body {
+            BodyUse::Unused => true,
+            BodyUse::Form => false,
+            BodyUse::Whole | BodyUse::Stream => request.has_whole_body(),
+        }
     {
         let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
         return Answer::Ready(outcome::finish(app, &request, response));
@@ -47,7 +51,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
 
 async fn later(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
     let asker = Asker::of(&app, &request);
-    let response = match intake::read_body(&mut request, &endpoint).await {
+    let response = match intake::read_body(&app, &mut request, &endpoint).await {
         Ok(()) => run(&app, &endpoint, request).await,
         Err(error) => error.into(),
     };

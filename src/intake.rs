@@ -1,26 +1,79 @@
 //! Intake: reading a request's body before its handler runs, up to the route's limit.
+//!
+//! A multipart form is read into its parts as it arrives; its large files go to the spool. Whatever ends the reading, a
+//! limit, a client that leaves or is too slow, drops what was written.
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, Handler, Request, abort};
+use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Handler, Parts, Request, abort};
 use pixie_server::BodyError;
 
-use crate::compose::Endpoint;
+use crate::{
+    compose::{Composed, Endpoint},
+    spool::SpoolWriter,
+};
 
 /// Reads the body as far as the route wants it: whole, or not at all where an async handler takes the stream.
-pub(crate) async fn read_body(request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
+pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
     let streams = matches!(endpoint.route.handler(), Handler::Async(_));
     match endpoint.route.reads().body {
         BodyUse::Unused => Ok(()),
         BodyUse::Stream if streams => Ok(()),
-        BodyUse::Stream | BodyUse::Whole if request.has_whole_body() => Ok(()),
-        BodyUse::Stream | BodyUse::Whole => {
-            let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            let body = collect(request.take_body(), announced, endpoint.body_bytes_max).await?;
-            request.set_body(Body::from(body));
+        BodyUse::Stream | BodyUse::Whole => read_whole(request, endpoint.body_bytes_max).await,
+        BodyUse::Form if request.is_multipart() => {
+            let parts = read_form(app, request, endpoint.body_bytes_max).await?;
+            request.set_parts(parts);
             Ok(())
         }
+        BodyUse::Form => {
+            read_whole(request, endpoint.body_bytes_max).await?;
+            match request.is_urlencoded() {
+                true => Ok(app.settings.form_limits.check_urlencoded(request.body())?),
+                false => Ok(()),
+            }
+        }
     }
+}
+
+async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
+    if !request.has_whole_body() {
+        let announced = announced(request);
+        let body = collect(request.take_body(), announced, bytes_max).await?;
+        request.set_body(Body::from(body));
+    }
+    Ok(())
+}
+
+async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> Result<Parts, Error> {
+    if announced(request).is_some_and(|length| length > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let mut reader = FormReader::new(request.headers(), app.settings.form_limits.clone())?;
+    let mut body = request.take_body();
+    let mut bytes = 0;
+    let mut file = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        bytes += data.len();
+        if bytes > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        reader.push(data);
+        while let Some(step) = reader.step()? {
+            match (step, file.take()) {
+                (FormStep::Write(bytes), Some(open)) => file = Some(SpoolWriter::write(open, bytes).await?),
+                (FormStep::Write(bytes), None) => file = Some(app.spool.writer()?.write(bytes).await?),
+                (FormStep::Close, Some(open)) => reader.spooled(open.close().await?),
+                (FormStep::Close, None) => {}
+            }
+        }
+    }
+    Ok(reader.finish()?)
+}
+
+/// Returns the length that the client announced.
+fn announced(request: &Request) -> Option<usize> {
+    request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok())
 }
 
 async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> Result<Bytes, Error> {

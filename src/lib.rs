@@ -7,6 +7,11 @@ mod compose;
 mod dispatch;
 mod intake;
 mod jobs;
+#[cfg(feature = "sealed-cookies")]
+mod keys;
+#[cfg(not(feature = "sealed-cookies"))]
+#[path = "keys/absent.rs"]
+mod keys;
 mod log;
 mod outcome;
 mod panics;
@@ -15,6 +20,7 @@ mod registry;
 mod run;
 mod service;
 mod settings;
+mod spool;
 mod testing;
 mod urls;
 mod wire;

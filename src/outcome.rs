@@ -42,7 +42,7 @@ pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Respo
         };
         response = page(app, &error, &view);
     }
-    guard(response)
+    guard(app, response)
 }
 
 /// Finishes the response of a request that its handler has consumed.
@@ -57,7 +57,7 @@ pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) 
         };
         response = page(app, &error, &view);
     }
-    guard(response)
+    guard(app, response)
 }
 
 /// The error of an answer that did not come in time.
@@ -102,8 +102,24 @@ fn log(error: &Error, view: &ErrorView<'_>) {
     }
 }
 
-fn guard(mut response: Response) -> Response {
+fn guard(app: &Composed, mut response: Response) -> Response {
     let (name, value) = NOSNIFF;
     response.headers_mut().entry(name).or_insert(value);
+    if app.settings.https {
+        secure_cookies(response.headers_mut());
+    }
     response
+}
+
+/// Keeps cookies that were set over HTTPS from being sent in the clear.
+fn secure_cookies(headers: &mut HeaderMap) {
+    let cookies = headers.iter_mut().filter(|(name, _)| *name == header::SET_COOKIE);
+    for (_, cookie) in cookies {
+        let is_secure = |attribute: &[u8]| attribute.trim_ascii().eq_ignore_ascii_case(b"secure");
+        if !cookie.as_bytes().split(|byte| *byte == b';').skip(1).any(is_secure)
+            && let Ok(secure) = HeaderValue::from_bytes(&[cookie.as_bytes(), b"; Secure"].concat())
+        {
+            *cookie = secure;
+        }
+    }
 }

@@ -97,6 +97,6 @@ fn short_or_no_secrets_are_refused_with_the_remedy_and_no_key_is_shown() {
     let keys = CookieKeys::new([NEW, OLD]).expect("they are long enough");
     assert_eq!(format!("{keys:?}"), "CookieKeys(2 keys)");
     let mut bare = Request::new(Method::GET, "/".parse().expect("it is a path"));
-    let refused = SignedCookies::from_request(&mut bare).err().expect("there are no keys");
+    let refused = SignedCookies::from_request(&mut bare).expect_err("there are no keys");
     assert_eq!(refused.status().as_u16(), 500);
 }
