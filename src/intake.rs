@@ -13,26 +13,32 @@ use crate::{
     spool::SpoolWriter,
 };
 
-/// Reads the body as far as the route wants it: whole, or not at all where an async handler takes the stream.
-pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
-    let streams = matches!(endpoint.route.handler(), Handler::Async(_));
+/// Says whether the handler may run now: nobody reads the body, it is here, or an async handler takes it as a stream.
+pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
     match endpoint.route.reads().body {
-        BodyUse::Unused => Ok(()),
-        BodyUse::Stream if streams => Ok(()),
-        BodyUse::Stream | BodyUse::Whole => read_whole(request, endpoint.body_bytes_max).await,
-        BodyUse::Form if request.is_multipart() => {
-            let parts = read_form(app, request, endpoint.body_bytes_max).await?;
-            request.set_parts(parts);
-            Ok(())
-        }
-        BodyUse::Form => {
-            read_whole(request, endpoint.body_bytes_max).await?;
-            match request.is_urlencoded() {
-                true => Ok(app.settings.form_limits.check_urlencoded(request.body())?),
-                false => Ok(()),
-            }
-        }
+        BodyUse::Unused => true,
+        BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
+        BodyUse::Stream | BodyUse::Whole => request.has_whole_body(),
+        // Nothing is left to be read into parts, or to be measured.
+        BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
     }
+}
+
+/// Reads the body: whole, or a multipart form into its parts.
+pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
+    let bytes_max = endpoint.body_bytes_max;
+    let is_form = endpoint.route.reads().body == BodyUse::Form;
+    if is_form && request.is_multipart() {
+        // Boxed, so that other bodies do not pay for the size of its future.
+        let parts = Box::pin(read_form(app, request, bytes_max)).await?;
+        request.set_parts(parts);
+        return Ok(());
+    }
+    read_whole(request, bytes_max).await?;
+    if is_form && request.is_urlencoded() {
+        app.settings.form_limits.check_urlencoded(request.body())?;
+    }
+    Ok(())
 }
 
 async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
