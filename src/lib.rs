@@ -1,4 +1,6 @@
-//! Pixie: a web framework in which a route says where it runs.
+//! Pixie, composed: the app, its dispatch, its worker pools and its server. The guide is the README.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod app;

@@ -269,3 +269,6 @@ impl<'b> Input<'b> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
