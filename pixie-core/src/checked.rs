@@ -61,6 +61,8 @@ impl<T> Checked<T> {
     }
 }
 
+// A compiler message that lists extractors is the same with and without the feature.
+#[diagnostic::do_not_recommend]
 impl<T> FromRequest for Checked<T>
 where
     T: DeserializeOwned + Validate<Context: Default>,

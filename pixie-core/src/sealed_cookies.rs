@@ -81,6 +81,8 @@ impl SignedCookies {
     }
 }
 
+// A compiler message that lists extractors is the same with and without the feature.
+#[diagnostic::do_not_recommend]
 impl FromRequest for SignedCookies {
     fn needs(needs: &mut Needs) {
         CookieKeys::needed(needs);
@@ -111,6 +113,8 @@ impl PrivateCookies {
     }
 }
 
+// A compiler message that lists extractors is the same with and without the feature.
+#[diagnostic::do_not_recommend]
 impl FromRequest for PrivateCookies {
     fn needs(needs: &mut Needs) {
         CookieKeys::needed(needs);
