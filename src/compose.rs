@@ -18,6 +18,7 @@ use crate::{
     app::{App, ErrorPage, LayerFn, WorkerState},
     jobs::PoolSlot,
     keys,
+    pools::Pools,
     settings::Settings,
     spool::Spool,
     urls::Urls,
@@ -67,6 +68,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     state.insert(urls.clone());
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
+    let pools = Pools::default();
+    state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -86,6 +89,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     for (_, route) in routes {
         composed.add(route)?;
     }
+    pools.set(composed.pools.values());
     Ok((Arc::new(composed), layers))
 }
 

@@ -85,7 +85,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Returns a client's name for something, cut to what a message can show.
-pub(crate) fn shown(name: &str) -> &str {
-    &name[..name.floor_char_boundary(64)]
+/// Returns a client's name for something as a message can show it: short, on one line, without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    name[..name.floor_char_boundary(64)].escape_debug().to_string()
 }

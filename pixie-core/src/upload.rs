@@ -20,7 +20,8 @@ use crate::{
 ///
 /// As an argument of a route's handler it is the file of the field that has the argument's name:
 /// `fn keep(photo: Upload)` takes what `<input type="file" name="photo">` sends. `Option<Upload>` may be left out,
-/// `Vec<Upload>` takes all files of the field, [`Uploads`] those of the whole form.
+/// `Vec<Upload>` takes all files of the field, [`Uploads`] those of the whole form. The route's limit of the body holds for
+/// the whole form: raise it for files (`body_limit = "20MB"`).
 #[derive(Clone, Debug)]
 pub struct Upload {
     head: PartHead,

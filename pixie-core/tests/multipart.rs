@@ -257,6 +257,14 @@ fn a_name_inside_of_a_file_name_is_not_the_fields_name() {
 }
 
 #[test]
+fn a_name_with_line_breaks_writes_no_line_into_a_message() {
+    let body = form(&[("name=\"a%0D%0Ab\"", "123456")]);
+    let limits = FormLimits { field_bytes_max: 5, ..FormLimits::default() };
+    let refused = read_with(TYPE, &[body.as_bytes()], limits).expect_err("the field is too long");
+    assert_eq!((refused.field(), refused.to_string().lines().count()), (Some("a\r\nb"), 1));
+}
+
+#[test]
 fn a_type_without_a_usable_boundary_is_refused() {
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     for media in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"a", &long] {
