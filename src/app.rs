@@ -1,10 +1,10 @@
 //! `App`: the builder of an application. It gathers routes, state, layers and settings; `compose.rs` judges whether they
 //! fit together, `run.rs` serves them.
-use std::{any::TypeId, collections::BTreeSet, time::Duration};
+use std::{any::TypeId, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-use pixie_core::{BoxError, Error, ErrorView, Response, Result, Route, StateMap};
+use pixie_core::{BoxError, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
 use pixie_server::Shutdown;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -38,6 +38,8 @@ pub struct App {
     pub(crate) packages: BTreeSet<&'static str>,
     pub(crate) state: StateMap,
     pub(crate) worker_state: Vec<WorkerState>,
+    /// What keys of cookies are derived from.
+    pub(crate) secrets: Vec<Vec<u8>>,
     /// The hooks and error pages of the whole app.
     pub(crate) level: Level,
     pub(crate) groups: Vec<(String, Level)>,
@@ -153,6 +155,26 @@ impl App {
     /// Sets the server's time-outs and limits of connections and heads.
     pub fn server(mut self, config: pixie_server::Config) -> App {
         self.settings.server = config;
+        self
+    }
+
+    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory.
+    pub fn form_limits(mut self, limits: FormLimits) -> App {
+        self.settings.form_limits = limits;
+        self
+    }
+
+    /// Keeps large uploads in a folder within this one while they are handled. Default: the system's for temporary files.
+    pub fn upload_dir(mut self, folder: impl Into<PathBuf>) -> App {
+        self.settings.upload_dir = Some(folder.into());
+        self
+    }
+
+    /// Says that clients reach the app over HTTPS, through a proxy for example: then every cookie it sets is `Secure`.
+    ///
+    /// What a proxy's headers say is not believed: anybody can send them.
+    pub fn https(mut self, https: bool) -> App {
+        self.settings.https = https;
         self
     }
 

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
 
@@ -19,8 +19,10 @@ use crate::{
     group::{self, Mounted},
     hooks::{Chain, Level},
     jobs::PoolSlot,
+    keys,
     pools::Pools,
     settings::Settings,
+    spool::Spool,
     urls::Urls,
 };
 
@@ -43,6 +45,8 @@ pub(crate) struct Composed {
     groups: Vec<Mounted>,
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) threads: Arc<Semaphore>,
+    /// Where large uploads are while they are handled.
+    pub(crate) spool: Spool,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
     pub(crate) shutdown: Shutdown,
@@ -66,13 +70,14 @@ pub(crate) struct Endpoint {
 
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
-    let App { routes, packages, mut state, worker_state, layers, mut settings, shutdown, .. } = app;
+    let App { routes, packages, mut state, mut worker_state, secrets, layers, mut settings, shutdown, .. } = app;
     let (level, groups) = (Arc::new(app.level), group::mounted(app.groups)?);
     settings.override_by_environment()?;
     check_packages(&routes, &packages)?;
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
+    keys::provide(secrets, &mut state, &mut worker_state)?;
     let pools = Pools::default();
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
@@ -91,6 +96,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         groups,
         trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
         threads: Arc::new(Semaphore::new(settings.threads)),
+        spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
         shutdown,
         settings,
@@ -189,7 +195,14 @@ fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[Wo
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some((id, state)) = route.reads().states().find(|(id, _)| !has(*id)) else { continue };
+        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+            continue;
+        };
+        if let Some(remedy) = remedy {
+            return Err(Error::internal(format!(
+                "route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"
+            )));
+        }
         let hint = match (pooled, main.contains(id), in_workers(id)) {
             (true, true, _) => {
                 "`App::state` belongs to the main process, this route runs in a worker: make one there with `App::worker_state`"

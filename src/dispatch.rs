@@ -57,7 +57,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
         let chain = &endpoint.chain;
         let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
             Some(early) => Err(early),
-            None => intake::read_body(&mut request, &endpoint).await.map_err(|error| chain.passed(error.into())),
+            None => intake::read_body(&app, &mut request, &endpoint).await.map_err(|error| chain.passed(error.into())),
         };
         if let Err(early) = early {
             return outcome::finish(&app, chain, &Asked::Here(&request), early).into_http();

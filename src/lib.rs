@@ -16,6 +16,11 @@ mod group;
 mod hooks;
 mod intake;
 mod jobs;
+#[cfg(feature = "sealed-cookies")]
+mod keys;
+#[cfg(not(feature = "sealed-cookies"))]
+#[path = "keys/absent.rs"]
+mod keys;
 mod log;
 mod outcome;
 mod panics;
@@ -25,6 +30,7 @@ mod registry;
 mod run;
 mod service;
 mod settings;
+mod spool;
 mod sse;
 mod testing;
 mod urls;

@@ -117,6 +117,9 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
     if app.settings.security_headers {
         secure(response.headers_mut());
     }
+    if app.settings.https {
+        secure_cookies(response.headers_mut());
+    }
 }
 
 /// Tags, encodes and judges an answer as the app and the request want it.
@@ -190,5 +193,18 @@ fn secure(headers: &mut HeaderMap) {
     if is_page {
         headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);
         headers.entry(header::REFERRER_POLICY).or_insert(ORIGIN_ONLY);
+    }
+}
+
+/// Keeps cookies that were set over HTTPS from being sent in the clear.
+fn secure_cookies(headers: &mut HeaderMap) {
+    let cookies = headers.iter_mut().filter(|(name, _)| *name == header::SET_COOKIE);
+    for (_, cookie) in cookies {
+        let is_secure = |attribute: &[u8]| attribute.trim_ascii().eq_ignore_ascii_case(b"secure");
+        if !cookie.as_bytes().split(|byte| *byte == b';').skip(1).any(is_secure)
+            && let Ok(secure) = HeaderValue::from_bytes(&[cookie.as_bytes(), b"; Secure"].concat())
+        {
+            *cookie = secure;
+        }
     }
 }

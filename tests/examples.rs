@@ -68,6 +68,20 @@ fn a_layer_of_tower_http_wraps_an_app() {
 }
 
 #[test]
+fn a_form_with_a_file_reaches_a_worker() {
+    let uploads = Program::start("uploads");
+    let part =
+        |head: &str, content: &str| format!("--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n");
+    let large = "a".repeat(1024 * 1024);
+    let form =
+        part("name=caption", "Me") + &part("name=tags", "one") + &part("name=picture; filename=\"../me.png\"", &large);
+    let head = "POST /pictures HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Type: multipart/form-data; boundary=x\r\nContent-Length:";
+    let answer = uploads.ask(&format!("{head} {}\r\n\r\n{form}--x--\r\n", form.len() + 7));
+    assert_eq!(answer.body, "Me [\"one\"]: me.png of 1048576 bytes is no PNG");
+}
+
+#[test]
 fn the_server_alone_serves_a_bare_tower_service() {
     let server = Program::start("bare_server");
     assert_eq!(server.get("/any/path").body, "GET /any/path\n");

@@ -202,8 +202,8 @@ fn extraction(route: &CheckedRoute, names: &[Ident], refuse: &TokenStream) -> To
     });
     let extractors = arguments().filter_map(|(argument, name)| match &argument.source {
         Source::Extractor => {
-            let ty = &argument.ty;
-            Some((name, code!(<#ty as ::pixie_web::__macro::FromRequest>::from_request(request))))
+            let Argument { ty, label, .. } = argument;
+            Some((name, code!(<#ty as ::pixie_web::__macro::FromRequest>::from_argument(request, #label))))
         }
         _ => None,
     });
