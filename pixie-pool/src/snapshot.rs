@@ -77,6 +77,8 @@ pub struct Counts {
     pub restarts: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
+    /// Jobs that left a worker before it had started them, because another job there was slow or the worker ended.
+    pub moves: u64,
     /// Jobs refused because the queue was full.
     pub refused_full: u64,
     /// Jobs refused because they had waited too long.

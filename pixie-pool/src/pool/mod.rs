@@ -5,10 +5,12 @@
 
 mod clock;
 pub(crate) mod exchange;
+mod flight;
 mod host;
+mod kill;
 pub(crate) mod link;
 mod output;
-mod rendezvous;
+pub(crate) mod rendezvous;
 mod restarts;
 mod schedule;
 pub(crate) mod shared;

@@ -149,8 +149,9 @@ fn noise(job: Job) {
     answer(job, "quiet again");
 }
 
-/// Spins until the job is cancelled, then leaves a mark in a file.
+/// Leaves a mark in a file, spins until the job is cancelled, then changes the mark.
 fn until_cancelled(job: Job, mark: &str) {
+    let _ = std::fs::write(mark, "started");
     let cancellation = job.cancellation();
     while !cancellation.is_cancelled() {
         black_box(0);
