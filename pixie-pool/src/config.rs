@@ -43,6 +43,8 @@ pub(crate) const AHEAD_SERVICE_MAX: Duration = Duration::from_micros(100);
 pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
 /// Bytes of a head that may be sent ahead: a batch of them has to fit into a socket.
 pub(crate) const AHEAD_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Time that a worker gets to say what it has not started: all it takes is one thread that may run, so whoever needs longer stands still.
+pub(crate) const RECALL_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Moves of one job after which it is never sent ahead again, and after which a worker that says it did not start it is not believed.
 pub(crate) const MOVES_MAX: u32 = 8;
 /// Time that a worker keeps ready answers for one write while it has more to do.

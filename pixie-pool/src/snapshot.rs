@@ -69,6 +69,8 @@ pub struct Counts {
     pub kills_idle: u64,
     /// Workers killed for breaking the protocol.
     pub kills_protocol: u64,
+    /// Workers killed because they stood still with jobs that others could do.
+    pub kills_stuck: u64,
     /// Workers that were not ready in time or failed to start.
     pub boot_failures: u64,
     /// Workers that died by themselves, by `signal N` or `exit code N`.

@@ -11,6 +11,8 @@ pub(crate) enum Kill {
     Cancel,
     Idle,
     Protocol,
+    /// It did not say in time what it had not started.
+    Stuck,
     Stop,
 }
 
@@ -26,7 +28,7 @@ impl Kill {
     /// Returns what the job is told for which the worker was ended.
     pub(crate) fn error(self) -> Error {
         match self {
-            Kill::Deadline | Kill::Idle | Kill::Cancel => Error::Deadline,
+            Kill::Deadline | Kill::Idle | Kill::Cancel | Kill::Stuck => Error::Deadline,
             Kill::Protocol => Error::Protocol,
             Kill::Stop => Error::Stopping,
         }

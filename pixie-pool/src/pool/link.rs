@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 
 use crate::{
-    config::{AHEAD_JOBS_MAX, AHEAD_PATIENCE, AHEAD_SERVICE_MAX, CHUNK_BYTES_MAX, Config},
+    config::{AHEAD_JOBS_MAX, AHEAD_PATIENCE, AHEAD_SERVICE_MAX, CHUNK_BYTES_MAX, Config, RECALL_ANSWER_MAX},
     platform::{self, Leash, WriteHalf},
     pool::{
         exchange::Exchange,
@@ -49,8 +49,12 @@ struct Line {
     service: Duration,
     /// Since when the first of the jobs on the way is the first.
     since: Instant,
+    /// When what was sent ahead was called back last.
+    recalled: Instant,
     /// What makes a worker look at its socket while its handler runs; a thread has none, and nothing is sent ahead to it.
     leash: Option<Leash>,
+    /// It has to be pulled, because something for which the handler must not be waited for is on its way.
+    must_pull: bool,
 }
 
 /// What became of an attempt to start jobs here.
@@ -86,7 +90,9 @@ impl Link {
             jobs: 0,
             service: Duration::ZERO,
             since: Instant::now(),
+            recalled: Instant::now(),
             leash,
+            must_pull: false,
         };
         Arc::new(Link { number, pid, writer, line: Mutex::new(line) })
     }
@@ -143,10 +149,9 @@ impl Link {
                 return Err(error);
             }
         }
-        if !line.output.is_empty()
-            && let Some(task) = &line.task
-        {
-            task.wake_by_ref();
+        line.pull();
+        if !line.output.is_empty() {
+            line.wake();
         }
         Ok(())
     }
@@ -257,12 +262,17 @@ impl Link {
             expired.late.extend(line.flights.iter().find(|f| f.stream == stream).map(|f| Arc::clone(&f.exchange)));
         }
         match line.recall_due() {
+            Some(at) if at <= now && line.protocol.is_recalled() => {
+                line.closed = Some(Closed::Killed(Kill::Stuck));
+                line.wake();
+                return expired;
+            }
             Some(at) if at <= now => {
                 let Line { protocol, output, .. } = &mut *line;
                 protocol.recall(output);
-                if let Some(leash) = &line.leash {
-                    leash.pull();
-                }
+                line.recalled = now;
+                line.must_pull = true;
+                expired.due = earlier(expired.due, line.recall_due());
             }
             due => expired.due = earlier(expired.due, due),
         }
@@ -284,6 +294,7 @@ impl Link {
                 Poll::Pending => break,
             }
         }
+        line.pull();
         line.closed
     }
 
@@ -342,6 +353,17 @@ impl Line {
         }
     }
 
+    /// Makes the worker look once everything is written; also before, because it may be its looking that makes room.
+    fn pull(&mut self) {
+        if !self.must_pull {
+            return;
+        }
+        if let Some(leash) = &self.leash {
+            leash.pull();
+        }
+        self.must_pull = !self.output.is_empty();
+    }
+
     /// How many jobs may be sent now: more than one only where jobs are known to be short.
     fn room(&self) -> usize {
         let limit = if self.jobs == 0
@@ -368,9 +390,13 @@ impl Line {
         }
     }
 
-    /// Returns when the first job has kept those behind it waiting for too long.
+    /// Returns when the first job has kept those behind it waiting for too long, or, after that, the worker its answer.
     fn recall_due(&self) -> Option<Instant> {
-        (self.flights.len() > 1 && !self.protocol.is_recalled()).then(|| self.since + AHEAD_PATIENCE + self.service)
+        let at = match self.protocol.is_recalled() {
+            false => self.since + AHEAD_PATIENCE + self.service,
+            true => self.recalled + RECALL_ANSWER_MAX,
+        };
+        (self.flights.len() > 1).then_some(at)
     }
 
     /// The jobs that were sent ahead and have to be answered at a certain time.

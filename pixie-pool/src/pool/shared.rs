@@ -240,6 +240,7 @@ impl Shared {
                 Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
                 Closed::Killed(Kill::Idle) => c.kills_idle += 1,
                 Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
+                Closed::Killed(Kill::Stuck) => c.kills_stuck += 1,
                 Closed::Killed(Kill::Stop) | Closed::Exited => {}
             }
         });

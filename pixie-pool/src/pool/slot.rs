@@ -191,7 +191,12 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
             tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed")
         }
     }
-    lost.iter().for_each(|exchange| exchange.fail(Error::Died(exit.clone())));
+    for exchange in lost {
+        exchange.fail(match closed {
+            Closed::Killed(kill) => kill.error(),
+            Closed::Exited => Error::Died(exit.clone()),
+        });
+    }
 }
 
 /// Puts the jobs that a dead worker leaves back into the queue, and returns those that cannot be.
