@@ -1,24 +1,25 @@
 //! The parent's end of one worker's connection.
 //!
-//! Owns the protocol state, the jobs on the way and the bytes that the socket did not take yet. Written to by submitters,
-//! read by the worker's own task in `slot`. Rule: once it is closed nothing is written or believed any more.
+//! Owns the socket's writing side and the lock before its state, which is `line`. Written to by submitters, read by the
+//! worker's own task in `slot`. Rule: once it is closed nothing is written or believed any more.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::{Buf as _, BytesMut};
 
 use crate::{
-    config::{AHEAD_JOBS_MAX, AHEAD_PATIENCE, AHEAD_SERVICE_MAX, CHUNK_BYTES_MAX, Config, RECALL_ANSWER_MAX},
+    config::{CHUNK_BYTES_MAX, Config},
     platform::{self, Leash, WriteHalf},
     pool::{
         exchange::Exchange,
         flight::{Clock, Flight},
         kill::{Closed, Kill},
+        line::{Line, earlier},
     },
     protocol::{
         frame::Violation,
@@ -33,28 +34,6 @@ pub(crate) struct Link {
     pub(crate) pid: u32,
     writer: WriteHalf,
     line: Mutex<Line>,
-}
-
-#[derive(Debug)]
-struct Line {
-    protocol: Parent,
-    /// What is being encoded, and after a full socket what has not been written yet.
-    output: BytesMut,
-    flights: VecDeque<Flight>,
-    /// The task that reads, to be woken when there is something to write or to end.
-    task: Option<Waker>,
-    closed: Option<Closed>,
-    jobs: u64,
-    /// Smoothed time that a job takes here.
-    service: Duration,
-    /// Since when the first of the jobs on the way is the first.
-    since: Instant,
-    /// When what was sent ahead was called back last.
-    recalled: Instant,
-    /// What makes a worker look at its socket while its handler runs; a thread has none, and nothing is sent ahead to it.
-    leash: Option<Leash>,
-    /// It has to be pulled, because something for which the handler must not be waited for is on its way.
-    must_pull: bool,
 }
 
 /// What became of an attempt to start jobs here.
@@ -81,20 +60,7 @@ pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
     pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
-        let line = Line {
-            protocol,
-            output: BytesMut::new(),
-            flights: VecDeque::new(),
-            task: None,
-            closed: None,
-            jobs: 0,
-            service: Duration::ZERO,
-            since: Instant::now(),
-            recalled: Instant::now(),
-            leash,
-            must_pull: false,
-        };
-        Arc::new(Link { number, pid, writer, line: Mutex::new(line) })
+        Arc::new(Link { number, pid, writer, line: Mutex::new(Line::new(protocol, leash)) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -102,9 +68,9 @@ impl Link {
     }
 
     /// Returns how many jobs are on the way, and how many more may be sent now.
-    pub(crate) fn load(&self) -> (usize, usize) {
+    pub(crate) fn load(&self, now: Instant) -> (usize, usize) {
         let line = self.line();
-        (line.flights.len(), line.room())
+        (line.flights.len(), line.room(now))
     }
 
     /// Sends jobs in one write, from whichever task has leased this worker or reads it; those that nobody waits for are dropped.
@@ -113,10 +79,10 @@ impl Link {
         if line.closed.is_some() {
             return Begun::Closed;
         }
-        let Line { protocol, output, flights, since, .. } = &mut *line;
+        let Line { protocol, output, flights, pace, .. } = &mut *line;
         let before = flights.len();
         if before == 0 {
-            *since = now;
+            pace.begin(now);
         }
         let mut due = None;
         for exchange in batch.drain(..) {
@@ -211,8 +177,7 @@ impl Link {
     /// Ends this connection: nothing is written or read any more, and the reading task ends the process.
     pub(crate) fn close(&self, closed: Closed) {
         let mut line = self.line();
-        line.closed.get_or_insert(closed);
-        line.wake();
+        line.close(closed);
     }
 
     /// Ends the connection for the worker, too.
@@ -233,7 +198,7 @@ impl Link {
         if line.closed.is_some() {
             return expired;
         }
-        let since = line.since;
+        let since = line.pace.since();
         let Some((kill, due)) = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout))
         else {
             return self.expire_ahead(line, now, config, expired);
@@ -242,9 +207,8 @@ impl Link {
             expired.due = Some(due);
             return self.expire_ahead(line, now, config, expired);
         }
-        line.closed = Some(Closed::Killed(kill));
+        line.close(Closed::Killed(kill));
         expired.kill = line.flights.pop_front().map(|flight| (kill, flight));
-        line.wake();
         expired
     }
 
@@ -261,21 +225,11 @@ impl Link {
             line.cancel(stream, now, config.cancel_grace);
             expired.late.extend(line.flights.iter().find(|f| f.stream == stream).map(|f| Arc::clone(&f.exchange)));
         }
-        match line.recall_due() {
-            Some(at) if at <= now && line.protocol.is_recalled() => {
-                line.closed = Some(Closed::Killed(Kill::Stuck));
-                line.wake();
-                return expired;
-            }
-            Some(at) if at <= now => {
-                let Line { protocol, output, .. } = &mut *line;
-                protocol.recall(output);
-                line.recalled = now;
-                line.must_pull = true;
-                expired.due = earlier(expired.due, line.recall_due());
-            }
-            due => expired.due = earlier(expired.due, due),
+        if line.recall(now).is_err() {
+            line.close(Closed::Killed(Kill::Stuck));
+            return expired;
         }
+        expired.due = earlier(expired.due, line.recall_due());
         expired.due = earlier(expired.due, line.ahead().map(|(_, at)| at).min());
         let _ = self.write(&mut line);
         expired
@@ -318,7 +272,7 @@ impl Link {
                 let Some(flight) = line.flights.pop_front() else {
                     continue;
                 };
-                line.note_service(&event, now);
+                line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {
                 if matches!(event, Event::Reply(_) | Event::Data(_)) {
@@ -332,106 +286,18 @@ impl Link {
     }
 
     pub(crate) fn jobs(&self) -> u64 {
-        self.line().jobs
+        self.line().pace.jobs()
     }
 
     pub(crate) fn service(&self) -> Duration {
-        self.line().service
+        self.line().pace.service()
     }
 
     /// Returns what runs here and since when.
     pub(crate) fn running(&self) -> Option<(Arc<str>, Instant)> {
         let line = self.line();
-        line.flights.front().map(|f| (Arc::clone(&f.exchange.label), line.since))
+        line.flights.front().map(|f| (Arc::clone(&f.exchange.label), line.pace.since()))
     }
-}
-
-impl Line {
-    fn wake(&self) {
-        if let Some(task) = &self.task {
-            task.wake_by_ref();
-        }
-    }
-
-    /// Makes the worker look once everything is written; also before, because it may be its looking that makes room.
-    fn pull(&mut self) {
-        if !self.must_pull {
-            return;
-        }
-        if let Some(leash) = &self.leash {
-            leash.pull();
-        }
-        self.must_pull = !self.output.is_empty();
-    }
-
-    /// How many jobs may be sent now: more than one only where jobs are known to be short.
-    fn room(&self) -> usize {
-        let limit = if self.jobs == 0
-            || self.service > AHEAD_SERVICE_MAX
-            || self.leash.is_none()
-            || self.protocol.is_recalled()
-        {
-            1
-        } else {
-            let fitting = AHEAD_PATIENCE.as_nanos() / self.service.as_nanos().max(1);
-            usize::try_from(fitting).map_or(AHEAD_JOBS_MAX, |n| n.clamp(1, AHEAD_JOBS_MAX))
-        };
-        match self.flights.front() {
-            None => limit,
-            // Half of them have to be answered before more are sent, or there would soon be one write for each again.
-            Some(first)
-                if first.exchange.may_share()
-                    && matches!(first.clock, Clock::Head(_))
-                    && self.flights.len() <= limit / 2 =>
-            {
-                limit - self.flights.len()
-            }
-            Some(_) => 0,
-        }
-    }
-
-    /// Returns when the first job has kept those behind it waiting for too long, or, after that, the worker its answer.
-    fn recall_due(&self) -> Option<Instant> {
-        let at = match self.protocol.is_recalled() {
-            false => self.since + AHEAD_PATIENCE + self.service,
-            true => self.recalled + RECALL_ANSWER_MAX,
-        };
-        (self.flights.len() > 1).then_some(at)
-    }
-
-    /// The jobs that were sent ahead and have to be answered at a certain time.
-    fn ahead(&self) -> impl Iterator<Item = (u32, Instant)> {
-        self.flights.iter().skip(1).filter_map(|f| f.due_ahead().map(|at| (f.stream, at)))
-    }
-
-    /// Tells the worker that nobody waits for a job; false if it is over or was cancelled before.
-    fn cancel(&mut self, stream: u32, now: Instant, grace: Duration) -> bool {
-        let Some(flight) = self.flights.iter_mut().find(|f| f.stream == stream) else {
-            return false;
-        };
-        let is_told = self.protocol.cancel(stream, &mut self.output);
-        if is_told {
-            flight.clock = Clock::Cancelled(now, grace);
-        }
-        is_told
-    }
-
-    fn note_service(&mut self, event: &Event, now: Instant) {
-        // How long it took here includes how long it waited for a core and for the answers that were written with it, so the
-        // worker is asked. One that lies gets jobs sent ahead that are called back: that harms nobody but its own pool.
-        let took = match event {
-            Event::Reply(answer) => Duration::from_micros(answer.took_us.into()),
-            _ => now.saturating_duration_since(self.since),
-        };
-        self.since = now;
-        self.jobs += 1;
-        // An average in which the last eight jobs weigh most.
-        self.service = if self.jobs == 1 { took } else { self.service - self.service / 8 + took / 8 };
-    }
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    [one, other].into_iter().flatten().min()
 }
 
 /// Bytes to have room for before a read: one whole chunk, so that large answers come in few reads.

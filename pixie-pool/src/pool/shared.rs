@@ -161,7 +161,8 @@ impl Shared {
 
     /// Gives a worker that has ended a job the next ones.
     pub(crate) fn free(self: &Arc<Self>, link: &Arc<Link>) {
-        let (in_flight, room) = link.load();
+        let now = Instant::now();
+        let (in_flight, room) = link.load(now);
         if room == 0 {
             return;
         }
@@ -174,7 +175,7 @@ impl Shared {
             self.drained.notify_waiters();
         }
         if !batch.is_empty() {
-            self.begin(link, batch, Instant::now());
+            self.begin(link, batch, now);
         }
     }
 
