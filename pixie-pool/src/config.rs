@@ -67,7 +67,8 @@ pub struct Config {
     /// Threads used when `size` is 0. Default: one per core.
     pub threads: usize,
     /// Time from dispatch to the head of the answer, after which the worker is killed; `None` never kills.
-    /// Default 15 s: half of what the usual proxies wait.
+    /// Default 15 s: half of what the usual proxies wait. A job that was sent ahead to a busy worker and moved on before
+    /// it was started begins anew.
     pub deadline: Option<Duration>,
     /// Jobs that may wait. Default 1024: waiting is bounded by `queue_timeout`, this bounds the memory of a burst.
     pub queue: usize,
