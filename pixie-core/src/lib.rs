@@ -30,7 +30,7 @@ mod state;
 mod writer;
 
 pub use body::{Body, BoxError};
-pub use byteranges::{PartialBody, Piece};
+pub use byteranges::{PartialBody, RangePiece};
 pub use conditional::{Precondition, Validators};
 pub use cookies::Cookies;
 pub use disposition::Disposition;
