@@ -45,7 +45,7 @@ mod upload;
 mod writer;
 
 pub use body::{Body, BoxError};
-pub use byteranges::{PartialBody, Piece};
+pub use byteranges::{PartialBody, RangePiece};
 pub use carried::{Carried, Extension};
 #[cfg(feature = "garde")]
 pub use checked::Checked;
