@@ -1,0 +1,25 @@
+//! The `pixie` command: parses the command line and ends the program with the command's exit code.
+//!
+//! Data goes to stdout; whatever is meant for a person goes to stderr. Exit codes are listed in `error`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod completions;
+mod error;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli.color.write_global();
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}
