@@ -2,15 +2,19 @@
 //!
 //! The arguments of a subcommand are declared beside its code, in its own module.
 
+use std::{env, path::PathBuf, process::ExitCode};
+
 use clap::{Parser, Subcommand};
 
-use crate::{completions, error::Error};
+use crate::{completions, error::Error, interrupt, new, output};
 
 /// What `pixie` was asked to do.
 #[derive(Debug, Parser)]
 #[command(name = "pixie", version, about = "New projects, a development server and checks for pixie apps.")]
 #[command(propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 success, 1 failure or problems found, 2 wrong usage, 101 cargo failed, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 success, 1 failure or problems found, 2 wrong usage, 101 cargo failed, 130 interrupted."
+)]
 pub(crate) struct Cli {
     /// The subcommand.
     #[command(subcommand)]
@@ -19,23 +23,53 @@ pub(crate) struct Cli {
     /// When to colour the output; NO_COLOR and CLICOLOR_FORCE are obeyed.
     #[command(flatten)]
     pub(crate) color: colorchoice_clap::Color,
+
+    /// Run as if started in this folder
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+
+    /// Show only failures and what was asked for
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Makes a new project from a template
+    New(new::NewArgs),
+    /// Makes a project in an existing folder
+    Init(new::InitArgs),
     /// Writes the completion script of a shell to stdout
     Completions(completions::CompletionsArgs),
     /// Writes the manual pages, to stdout or into a folder
     Man(completions::ManArgs),
+    /// The other process of `new`
+    #[command(name = "__generate", hide = true)]
+    Generate(new::GenerateCommand),
+}
+
+impl Cli {
+    /// Does what the options for all subcommands ask for.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        if self.quiet {
+            output::be_quiet();
+        }
+        let Some(folder) = &self.project else { return Ok(()) };
+        env::set_current_dir(folder).map_err(|error| Error::io("enter the folder", folder, &error))
+    }
 }
 
 impl Command {
-    /// Runs the subcommand.
-    pub(crate) fn run(self) -> Result<(), Error> {
+    /// Runs the subcommand and returns the exit code of the program.
+    pub(crate) fn run(self) -> Result<ExitCode, Error> {
         match self {
-            Self::Completions(args) => completions::completions(args),
-            Self::Man(args) => completions::man(args),
+            Self::New(args) => interrupt::watch().and_then(|()| new::new(args))?,
+            Self::Init(args) => interrupt::watch().and_then(|()| new::init(args))?,
+            Self::Completions(args) => completions::completions(args)?,
+            Self::Man(args) => completions::man(args)?,
+            Self::Generate(args) => return Ok(new::generate_in_this_process(args)),
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -30,6 +30,11 @@ impl Error {
         Self { code: 101, ..Self::new(message) }
     }
 
+    /// Returns wrong usage that clap cannot see.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { code: 2, ..Self::new(message) }
+    }
+
     /// Returns the end by Ctrl-C or a signal: nothing is shown.
     pub(crate) fn interrupted() -> Self {
         Self { code: 130, ..Self::new("") }

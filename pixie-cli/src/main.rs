@@ -6,6 +6,8 @@
 mod cli;
 mod completions;
 mod error;
+mod interrupt;
+mod new;
 mod output;
 
 use std::process::ExitCode;
@@ -15,8 +17,9 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli.color.write_global();
-    match cli.command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = cli.prepare().and_then(|()| cli.command.run());
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             output::error(&error);
             ExitCode::from(error.code())

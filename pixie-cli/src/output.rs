@@ -2,6 +2,8 @@
 //!
 //! Colours go away by themselves in a pipe and under NO_COLOR: everything is printed through `anstream`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anstyle::{AnsiColor, Style};
 
 use crate::error::Error;
@@ -11,8 +13,19 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
+/// Whether steps and hints are left out.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out steps and hints from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Shows a step that is done or under way: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
 }
 
