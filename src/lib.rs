@@ -23,7 +23,9 @@ mod worker;
 pub use app::App;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_server::Shutdown;
+pub use pixie_server::{Config as ServerConfig, Shutdown};
+#[cfg(feature = "template")]
+pub use pixie_template::{self as template, web::template};
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};

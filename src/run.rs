@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use pixie_core::{Error, Result};
-use pixie_server::{Config, Listener, Server};
+use pixie_server::{Listener, Server};
 
 use crate::{app::App, banner, compose, log, service::AppService, worker};
 
@@ -47,7 +47,7 @@ async fn serve(service: AppService, listener: Listener) -> Result<()> {
         // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
     }
-    let server = Server::new(Config::default()).until(&app.shutdown);
+    let server = Server::new(app.settings.server.clone()).until(&app.shutdown);
     let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");
