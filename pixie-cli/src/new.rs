@@ -36,7 +36,7 @@ use crate::{error::Error, interrupt::Section, output};
 pub(crate) struct NewArgs {
     /// The folder to create; its last part is the project's name
     #[arg(value_name = "PATH")]
-    path: Option<PathBuf>,
+    target: Option<PathBuf>,
     /// The project's name, if it is not the folder's
     #[arg(long)]
     name: Option<String>,
@@ -49,7 +49,7 @@ pub(crate) struct NewArgs {
 pub(crate) struct InitArgs {
     /// The existing folder
     #[arg(value_name = "PATH", default_value = ".")]
-    path: PathBuf,
+    target: PathBuf,
     /// The project's name, if it is not the folder's
     #[arg(long)]
     name: Option<String>,
@@ -100,7 +100,7 @@ struct Options {
 /// Makes a project in a new folder.
 pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
     let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
-    let path = match args.path {
+    let path = match args.target {
         Some(path) => path,
         None if may_ask => questions::name()?.into(),
         None => return Err(Error::usage("the project has no name").help("give one: `pixie new my-app`")),
@@ -117,13 +117,13 @@ pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
 /// Makes a project in an existing folder, beside what is there.
 pub(crate) fn init(args: InitArgs) -> Result<(), Error> {
     let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
-    if !args.path.is_dir() {
-        let error = Error::new(format_args!("there is no folder `{}`", args.path.display()));
-        return Err(error.help(format_args!("make one: `pixie new {}`", args.path.display())));
+    if !args.target.is_dir() {
+        let error = Error::new(format_args!("there is no folder `{}`", args.target.display()));
+        return Err(error.help(format_args!("make one: `pixie new {}`", args.target.display())));
     }
-    let name = args.name.map_or_else(|| place::name_of(&args.path), Ok)?;
+    let name = args.name.map_or_else(|| place::name_of(&args.target), Ok)?;
     let existing = if args.options.force { Existing::Replace } else { Existing::RefuseSame };
-    let command = Command { verb: "pixie init --name", path: args.path, existing, may_ask };
+    let command = Command { verb: "pixie init --name", path: args.target, existing, may_ask };
     command.make(&name, &args.options)
 }
 

@@ -102,15 +102,21 @@ impl Manifest {
     }
 }
 
+/// Puts the path in place of the version, whichever of TOML's forms the entry has.
 fn by_path(item: &mut Item, path: &Path) {
     let path = Value::from(path.display().to_string());
-    if let Some(table) = item.as_table_like_mut() {
+    if let Some(table) = item.as_table_mut() {
         table.remove("version");
         table.insert("path", Item::Value(path));
         return;
     }
     let mut table = InlineTable::new();
     table.insert("path", path);
+    let options = item.as_inline_table().into_iter().flat_map(InlineTable::iter);
+    table.extend(
+        options.filter(|(key, _)| *key != "version").map(|(key, value)| (key, value.clone().decorated(" ", ""))),
+    );
+    table.fmt();
     *item = Item::Value(Value::InlineTable(table));
 }
 
