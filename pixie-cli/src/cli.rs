@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, error::Error, interrupt, new, output};
+use crate::{cargo, check, completions, error::Error, interrupt, new, output};
 
 /// What `pixie` was asked to do.
 #[derive(Debug, Parser)]
@@ -40,6 +40,12 @@ pub(crate) enum Command {
     New(new::NewArgs),
     /// Makes a project in an existing folder
     Init(new::InitArgs),
+    /// Builds the app with optimisation and runs it
+    Run(cargo::RunArgs),
+    /// Builds the app with optimisation and says what came out
+    Build(cargo::BuildArgs),
+    /// Checks this machine: each line with what it means and the fix
+    Check(check::CheckArgs),
     /// Writes the completion script of a shell to stdout
     Completions(completions::CompletionsArgs),
     /// Writes the manual pages, to stdout or into a folder
@@ -66,6 +72,9 @@ impl Command {
         match self {
             Self::New(args) => interrupt::watch().and_then(|()| new::new(args))?,
             Self::Init(args) => interrupt::watch().and_then(|()| new::init(args))?,
+            Self::Run(args) => return cargo::run(args),
+            Self::Build(args) => cargo::build(args)?,
+            Self::Check(args) => return check::check(args),
             Self::Completions(args) => completions::completions(args)?,
             Self::Man(args) => completions::man(args)?,
             Self::Generate(args) => return Ok(new::generate_in_this_process(args)),

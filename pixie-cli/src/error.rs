@@ -40,11 +40,6 @@ impl Error {
         Self { code: 130, ..Self::new("") }
     }
 
-    /// Returns problems which the command has already shown itself.
-    pub(crate) fn shown() -> Self {
-        Self::new("")
-    }
-
     /// Adds where it happened: a path, a line, an address.
     #[must_use]
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {

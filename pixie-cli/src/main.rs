@@ -3,6 +3,8 @@
 //! Data goes to stdout; whatever is meant for a person goes to stderr. Exit codes are listed in `error`.
 #![forbid(unsafe_code)]
 
+mod cargo;
+mod check;
 mod cli;
 mod completions;
 mod error;
