@@ -50,9 +50,6 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
     /// Writes the manual pages, to stdout or into a folder
     Man(completions::ManArgs),
-    /// The other process of `new`
-    #[command(name = "__generate", hide = true)]
-    Generate(new::GenerateCommand),
 }
 
 impl Cli {
@@ -77,7 +74,6 @@ impl Command {
             Self::Check(args) => return check::check(args),
             Self::Completions(args) => completions::completions(args)?,
             Self::Man(args) => completions::man(args)?,
-            Self::Generate(args) => return Ok(new::generate_in_this_process(args)),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -40,6 +40,15 @@ impl Error {
         Self { code: 130, ..Self::new("") }
     }
 
+    /// Puts what was being done before the reason.
+    #[must_use]
+    pub(crate) fn because(mut self, doing: impl fmt::Display) -> Self {
+        if !self.message.is_empty() {
+            self.message = format!("{doing}: {}", self.message);
+        }
+        self
+    }
+
     /// Adds where it happened: a path, a line, an address.
     #[must_use]
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {

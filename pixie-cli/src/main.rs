@@ -17,6 +17,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if let Some(code) = new::generate_if_asked() {
+        return code;
+    }
     let cli = cli::Cli::parse();
     cli.color.write_global();
     let ended = cli.prepare().and_then(|()| cli.command.run());

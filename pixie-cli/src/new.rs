@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use generate::Answers;
-pub(crate) use generate::{GenerateCommand, run as generate_in_this_process};
+pub(crate) use generate::generate_if_asked;
 use manifest::{Manifest, Workspace};
 use name::Name;
 use place::{Destination, Existing, Staging};
@@ -149,7 +149,7 @@ impl Command {
         let mut staging = destination.stage()?;
         self.fill(&section, &source, &template, &staging, &name, options)?;
         let mut workspace = Workspace::around(&section, destination.outside(), destination.project())?;
-        finish_manifest(staging.path(), &name, options.checkout().as_deref(), workspace.is_some())?;
+        let checkout = finish_manifest(staging.path(), &name, options.checkout(), workspace.is_some())?;
 
         let files = staging.list()?.to_vec();
         let replaced = staging.conflicts(&destination);
@@ -163,6 +163,7 @@ impl Command {
             replaced,
             git: repository == Repository::Init,
             workspace: workspace.as_ref().map(|workspace| workspace.path().to_owned()),
+            checkout,
             dry_run: options.dry_run,
             next: next(&self.path),
         };
@@ -194,7 +195,8 @@ impl Command {
             output::warning("this template runs scripts of its own: use it only if you trust its author");
         }
         let answers = if self.may_ask && !is_ours { Answers::Asked } else { Answers::Given };
-        generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers)
+        let filled = generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers);
+        filled.map_err(|error| error.because(format_args!("the template {source} could not be filled in")))
     }
 }
 
@@ -231,16 +233,21 @@ fn check_defines(pairs: &[String]) -> Result<(), Error> {
     }
 }
 
-fn finish_manifest(project: &Path, name: &Name, checkout: Option<&Path>, is_member: bool) -> Result<(), Error> {
+/// Returns the checkout if the project uses it.
+fn finish_manifest(
+    project: &Path,
+    name: &Name,
+    checkout: Option<PathBuf>,
+    is_member: bool,
+) -> Result<Option<PathBuf>, Error> {
     let mut manifest = Manifest::read(project)?;
     manifest.check_name(name.as_str())?;
-    if let Some(checkout) = checkout {
-        manifest.use_checkout(checkout);
-    }
+    let used = checkout.filter(|checkout| manifest.use_checkout(checkout));
     if is_member {
         manifest.drop_profiles();
     }
-    manifest.write()
+    manifest.write()?;
+    Ok(used)
 }
 
 fn refuse_conflicts(conflicts: &[PathBuf], existing: Existing) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
-use clap::Args;
+use clap::Parser;
 use tempfile::TempDir;
 
 use crate::{
@@ -22,9 +22,12 @@ use crate::{
 /// The variables in which cargo-generate looks for the author, besides git's configuration.
 const NAMES: [&str; 6] = ["CARGO_NAME", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "USER", "USERNAME", "NAME"];
 
-/// Arguments of the hidden `pixie __generate`.
-#[derive(Debug, Args)]
-pub(crate) struct GenerateCommand {
+/// The first argument of the other process. It is no subcommand: completions and manual pages would show it.
+const ASKED: &str = "__generate";
+
+/// Arguments of the other process.
+#[derive(Debug, Parser)]
+struct GenerateCommand {
     #[arg(long)]
     template: PathBuf,
     #[arg(long)]
@@ -63,7 +66,7 @@ pub(crate) fn fill(
     fs::write(&config, "").map_err(|error| Error::io("write a file", &config, &error))?;
 
     let mut command = interrupt::quiet(program);
-    command.arg("__generate").arg("--template").arg(template).arg("--destination").arg(destination);
+    command.arg(ASKED).arg("--template").arg(template).arg("--destination").arg(destination);
     command.arg("--config").arg(&config).arg("--name").arg(name);
     command.args(define.iter().flat_map(|pair| ["--define", pair]));
     if answers == Answers::Asked {
@@ -81,7 +84,7 @@ pub(crate) fn fill(
         "" => output.stderr,
         reason => reason.to_owned(),
     };
-    Err(explain(&plain(&reason)).at(template.display()))
+    Err(explain(&plain(&reason)))
 }
 
 /// Takes away what would steer cargo-generate unasked, and adds the author it insists on.
@@ -103,21 +106,27 @@ fn clean_environment(section: &Section, command: &mut Command) -> Result<(), Err
     Ok(())
 }
 
-/// The failure with the remedy for the ones that a person can do something about.
+/// The failure in our words, with the remedy, for the ones that a person can do something about.
 fn explain(reason: &str) -> Error {
-    let error = Error::new(format_args!("the template could not be filled in: {reason}"));
+    let quoted = reason.split('`').nth(1).unwrap_or_default();
     if reason.contains("missing default value") {
-        return error.help("answer the template's question with `--define NAME=VALUE`");
+        let error = Error::new(format_args!("its question `{quoted}` has no default"));
+        return error.help(format_args!("answer it with `--define {quoted}=VALUE`"));
     }
-    if reason.contains("is not a valid value for") || reason.contains("Sorry") {
-        return error.help("see the template's cargo-generate.toml for the values that it takes");
+    if reason.contains("was not `true` or `false`") {
+        return Error::new("an answer is neither `true` nor `false`")
+            .help("write `--define NAME=true` or `NAME=false`");
     }
-    if reason.contains("Substitution skipped") || reason.contains("invalid syntax") {
-        return error.help(
-            "in the template's cargo-generate.toml, list the files to fill in: [template] include = [\"Cargo.toml\"]",
-        );
+    if reason.contains("is not a valid value for") {
+        return Error::new(reason).help("see the template's cargo-generate.toml for the values that it takes");
     }
-    error
+    if let Some((what, _)) = reason.split_once(" Consider adding these files") {
+        let files = what.rsplit_once(" syntax in ").map_or(what, |(_, files)| files);
+        let error = Error::new(format_args!("there are braces that are no placeholders in {files}"));
+        return error
+            .help("list the files with placeholders in cargo-generate.toml: [template] include = [\"Cargo.toml\"]");
+    }
+    Error::new(reason)
 }
 
 /// One line of plain text: without emoji and escape sequences, and without the final stop.
@@ -133,8 +142,18 @@ fn plain(text: &str) -> String {
     words.join(" ").trim_start_matches("Error: ").trim_start_matches("Sorry, ").trim_end_matches('.').to_owned()
 }
 
-/// Runs as the other process: fills the template and writes to stdout why it could not.
-pub(crate) fn run(args: GenerateCommand) -> ExitCode {
+/// If this is the other process: fills the template, writes to stdout why it could not, and returns the exit code.
+pub(crate) fn generate_if_asked() -> Option<ExitCode> {
+    let mut arguments = env::args_os().skip(1).peekable();
+    if arguments.peek().is_none_or(|first| first != ASKED) {
+        return None;
+    }
+    let Err(error) = generate(GenerateCommand::parse_from(arguments)) else { return Some(ExitCode::SUCCESS) };
+    println!("{error}");
+    Some(ExitCode::FAILURE)
+}
+
+fn generate(args: GenerateCommand) -> Result<PathBuf, String> {
     let path = args.template.to_string_lossy().into_owned();
     let generated = cargo_generate::generate(GenerateArgs {
         template_path: TemplatePath { path: Some(path), ..TemplatePath::default() },
@@ -152,11 +171,5 @@ pub(crate) fn run(args: GenerateCommand) -> ExitCode {
         bin: true,
         ..GenerateArgs::default()
     });
-    match generated {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    generated.map_err(|error| format!("{error:#}"))
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml_edit::{DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use crate::{
     error::Error,
@@ -78,16 +78,19 @@ impl Manifest {
         self.document.get(name)?.as_table()
     }
 
-    /// Lets our crates be taken from a checkout instead of the registry.
-    pub(crate) fn use_checkout(&mut self, root: &Path) {
+    /// Lets our crates be taken from a checkout instead of the registry, and says whether there were any.
+    pub(crate) fn use_checkout(&mut self, root: &Path) -> bool {
+        let mut has_ours = false;
         for name in TABLES {
             let Some(table) = self.document.get_mut(name).and_then(Item::as_table_mut) else { continue };
             for (krate, folder) in CRATES {
                 let Some(item) = table.get_mut(krate) else { continue };
                 let path = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
                 by_path(item, &path);
+                has_ours = true;
             }
         }
+        has_ours
     }
 
     /// Leaves the profiles to the workspace: cargo warns about those of a member.
@@ -150,7 +153,7 @@ impl Workspace {
     /// Adds the project to the members, unless a pattern there covers it already.
     pub(crate) fn add(&mut self) -> Result<(), Error> {
         let Some(member) = self.member.take() else { return Ok(()) };
-        let members = self.document["workspace"]["members"].or_insert(Item::Value(Value::Array(Default::default())));
+        let members = self.document["workspace"]["members"].or_insert(Item::Value(Value::Array(Array::new())));
         let Some(members) = members.as_array_mut() else {
             return Err(Error::new("`workspace.members` is no list").at(self.path.display()));
         };
@@ -160,14 +163,21 @@ impl Workspace {
     }
 }
 
-/// A list with one entry a line keeps that form.
-fn push_like_the_others(members: &mut toml_edit::Array, member: &str) {
+/// A list with one entry a line keeps that form, and a comment stays behind the entry that it is about.
+fn push_like_the_others(members: &mut Array, member: &str) {
     let before = members.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str());
-    let before = before.filter(|prefix| prefix.contains('\n')).map(str::to_owned);
+    let Some((_, indent)) = before.and_then(|prefix| prefix.rsplit_once('\n')) else {
+        members.push(member);
+        return;
+    };
+    let after = members.trailing().as_str().unwrap_or_default().trim_end_matches([' ', '\t', '\n']);
+    let prefix = format!("{after}\n{indent}");
     members.push(member);
-    if let (Some(before), Some(last)) = (before, members.iter_mut().last()) {
-        last.decor_mut().set_prefix(before);
+    if let Some(last) = members.iter_mut().last() {
+        last.decor_mut().set_prefix(prefix);
     }
+    members.set_trailing("\n");
+    members.set_trailing_comma(true);
 }
 
 /// Says whether a list of the workspace names the member, by itself, by a folder above it or by a pattern.

@@ -77,9 +77,10 @@ fn shown(letter: char) -> String {
 
 /// The nearest name that passes: kebab-case, and `-app` after what is taken.
 fn suggestion(name: &str) -> String {
-    let mut kebab = String::new();
+    let (mut kebab, mut last) = (String::new(), ' ');
     for letter in name.chars() {
-        let boundary = letter.is_ascii_uppercase() && kebab.ends_with(|last: char| last.is_ascii_lowercase());
+        let boundary = letter.is_ascii_uppercase() && last.is_ascii_lowercase();
+        last = letter;
         if boundary || !letter.is_ascii_alphanumeric() && letter != '_' && letter.is_ascii() {
             kebab.push('-');
         }

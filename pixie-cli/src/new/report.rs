@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) replaced: Vec<PathBuf>,
     pub(crate) git: bool,
     pub(crate) workspace: Option<PathBuf>,
+    /// Where pixie's crates come from, if not from the registry.
+    pub(crate) checkout: Option<PathBuf>,
     pub(crate) dry_run: bool,
     /// What to type next.
     pub(crate) next: Vec<String>,
@@ -35,15 +37,21 @@ impl Report {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
         let verb = if self.dry_run { "Would create" } else { "Created" };
-        output::status(verb, format_args!("{} ({} template, {files})", self.name, self.template));
+        output::status(verb, format_args!("{} from the template {} ({files})", self.name, self.template));
         for replaced in &self.replaced {
             output::status(if self.dry_run { "Would replace" } else { "Replaced" }, replaced.display());
         }
         if self.git {
-            output::status("Initialised", "a git repository");
+            output::status(if self.dry_run { "Would start" } else { "Started" }, "a git repository");
         }
         if let Some(workspace) = &self.workspace {
-            output::status("Joined", format_args!("the workspace {}", workspace.display()));
+            output::status(
+                if self.dry_run { "Would join" } else { "Joined" },
+                format_args!("the workspace {}", workspace.display()),
+            );
+        }
+        if let Some(checkout) = &self.checkout {
+            output::status("Using", format_args!("pixie from {}", checkout.display()));
         }
         anstream::println!("{}", tree(shown, &self.files).trim_end());
         if !self.dry_run {

@@ -1,5 +1,7 @@
 //! A folder of its own for each test, and the real `pixie` run in it: what it wrote becomes one text to compare.
 
+#![allow(dead_code, reason = "each file of tests uses a part of this")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
