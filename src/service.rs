@@ -69,8 +69,8 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> AppFuture {
-        let mut request = request.map(Body::new);
         if let Some(layers) = &self.layers {
+            let mut request = request.map(Body::new);
             // The layers pass on a request of the http crate's type, so the address travels as an extension.
             if let Some(peer) = self.peer {
                 request.extensions_mut().insert(Peer(peer));
@@ -78,7 +78,8 @@ where
             return AppFuture(Progress::Later((layers.0)(request)));
         }
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
-        let mut request = Request::from_http(request);
+        let (head, body) = request.into_parts();
+        let mut request = Request::from_parts(head, Body::new(body));
         request.set_peer(peer);
         AppFuture(match dispatch::answer(&self.app, request) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),

@@ -83,3 +83,6 @@ fn number<T: FromStr>(variable: impl Fn(&str) -> Option<String>, name: &str, wan
     let wrong = |_| Error::internal(format!("{name} is `{text}`, but should be {wanted}"));
     text.trim().parse().map(Some).map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests;

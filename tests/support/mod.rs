@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Program {
     process: Child,
     pub port: u16,
-    lines: std::sync::mpsc::Receiver<String>,
+    lines: std::sync::Mutex<std::sync::mpsc::Receiver<String>>,
 }
 
 impl Program {
@@ -47,14 +47,15 @@ impl Program {
             line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("the address ends in a port");
         // What else it prints is read away, so that it never blocks on a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        Program { process, port, lines: kept }
+        Program { process, port, lines: kept.into() }
     }
 
     /// Returns what it printed from its start to the last line that names a pool.
     pub fn banner(&self) -> String {
+        let lines = self.lines.lock().expect("nobody panicked with it");
         let mut text = String::new();
         while !text.contains("pool default") {
-            text += &self.lines.recv_timeout(PATIENCE).expect("the banner names its pools");
+            text += &lines.recv_timeout(PATIENCE).expect("the banner names its pools");
             text.push('\n');
         }
         text
