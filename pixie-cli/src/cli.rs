@@ -21,15 +21,15 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// When to colour the output; NO_COLOR and CLICOLOR_FORCE are obeyed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Everywhere")]
     pub(crate) color: colorchoice_clap::Color,
 
     /// Run as if started in this folder
-    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     project: Option<PathBuf>,
 
     /// Show only failures and what was asked for
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
     quiet: bool,
 }
 

@@ -172,7 +172,11 @@ impl Command {
             report.git = made_repository(repository, &section, destination.project());
             join(workspace.as_mut());
         }
-        if options.json { report.print_json() } else { Ok(report.print(&destination.shown)) }
+        if options.json {
+            return report.print_json();
+        }
+        report.print(&destination.shown);
+        Ok(())
     }
 
     fn fill(

@@ -1,4 +1,5 @@
 //! The other commands: what they print, and how they end.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod support;
 
@@ -36,8 +37,10 @@ fn every_shell_gets_completions() {
 fn each_command_has_a_manual_page() {
     let world = World::new();
     assert!(world.run(&["man"]).contains(".TH pixie 1"));
-    assert_snapshot!(world.run(&["man", "pages"]));
-    assert_snapshot!(world.list().join("\n"));
+    assert_eq!(world.run(&["man", "pages"]), "code 0\n--- stdout\n--- stderr\n");
+    for page in ["pixie", "pixie-new", "pixie-init", "pixie-run", "pixie-build", "pixie-check"] {
+        assert!(world.root.join("pages").join(format!("{page}.1")).is_file(), "no page {page}");
+    }
 }
 
 #[test]

@@ -62,10 +62,10 @@ impl Manifest {
     /// Refuses a project that has the name of one of its dependencies: Rust could not tell them apart.
     pub(crate) fn check_name(&self, name: &str) -> Result<(), Error> {
         let folded = name.replace('-', "_");
-        let has = |table: &&str| {
+        let has = |table: &str| {
             self.table(table).is_some_and(|table| table.iter().any(|(key, _)| key.replace('-', "_") == folded))
         };
-        match TABLES.iter().any(|table| has(&table)) {
+        match TABLES.iter().any(|table| has(table)) {
             false => Ok(()),
             true => Err(Error::new(format_args!(
                 "`{name}` cannot be the name of a project: it depends on a crate of that name"

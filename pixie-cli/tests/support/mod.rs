@@ -1,7 +1,5 @@
 //! A folder of its own for each test, and the real `pixie` run in it: what it wrote becomes one text to compare.
 
-#![allow(dead_code, reason = "each file of tests uses a part of this")]
-
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -63,41 +61,9 @@ impl World {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-
-    pub(crate) fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.root.join(path)).unwrap().replace(&checkout().display().to_string(), "[PIXIE]")
-    }
-
-    pub(crate) fn exists(&self, path: &str) -> bool {
-        self.root.join(path).symlink_metadata().is_ok()
-    }
-
-    /// Every file and folder here, hidden ones too, but for git's own and the folder of temporary files itself.
-    pub(crate) fn list(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        walk(&self.root, &self.root, &mut found);
-        found.sort();
-        found
-    }
 }
 
 /// The folder of the workspace.
 pub(crate) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().display().to_string();
-        if name.ends_with(".git") {
-            continue;
-        }
-        if name != ".tmp" {
-            found.push(name);
-        }
-        if path.is_dir() {
-            walk(root, &path, found);
-        }
-    }
 }
