@@ -169,6 +169,13 @@ impl App {
         self
     }
 
+    /// Says whether a GET answer whose body is whole gets an `ETag` of its bytes, so that it is not sent again to a client
+    /// that has it. Default: no, since every body is hashed then; see also `Response::etag` and `Response::with_etag`.
+    pub fn etags(mut self, etags: bool) -> App {
+        self.settings.etags = etags;
+        self
+    }
+
     /// Says whether address, routes and pools are printed at the start. Default: yes.
     pub fn banner(mut self, banner: bool) -> App {
         self.settings.banner = banner;

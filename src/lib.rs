@@ -5,8 +5,12 @@
 
 mod app;
 mod banner;
+mod coding;
 mod compose;
+#[cfg(feature = "compression")]
+mod compress;
 mod dispatch;
+pub mod files;
 mod intake;
 mod jobs;
 mod log;
@@ -24,6 +28,7 @@ mod wire;
 mod worker;
 
 pub use app::App;
+pub use files::{Folder, cached_file, static_file};
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};

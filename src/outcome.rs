@@ -2,7 +2,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Media, Request, Response, abort};
+use pixie_core::{Error, ErrorView, Media, Precondition, Request, Response, abort};
 
 use crate::compose::Composed;
 
@@ -15,25 +15,27 @@ pub(crate) struct Asker {
     method: Method,
     uri: Uri,
     accept: Vec<HeaderValue>,
-    /// Kept in development only, where the page shows them.
+    /// Kept in development, where the page shows them, and where the answer depends on them.
     headers: Option<HeaderMap>,
 }
 
 impl Asker {
-    /// Notes it; without an `Accept` header and outside development this allocates nothing.
+    /// Notes it; without an `Accept` header, without conditions and outside development this allocates nothing.
     pub(crate) fn of(app: &Composed, request: &Request) -> Asker {
+        let settings = &app.settings;
+        let is_read = settings.development || settings.compress.is_some() || Precondition::is_in(request.headers());
         Asker {
             method: request.method().clone(),
             uri: request.uri().clone(),
             accept: request.headers().get_all(header::ACCEPT).iter().cloned().collect(),
-            headers: app.settings.development.then(|| request.headers().clone()),
+            headers: is_read.then(|| request.headers().clone()),
         }
     }
 }
 
 /// Finishes the response of a request that is still here.
 pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
+    if let Err(error) = settle(app, request.method(), Some(request.headers()), &mut response) {
         let view = ErrorView {
             media: Media::preferred(request.headers().get_all(header::ACCEPT)),
             method: request.method(),
@@ -48,7 +50,7 @@ pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Respo
 
 /// Finishes the response of a request that its handler has consumed.
 pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
+    if let Err(error) = settle(app, &asker.method, asker.headers.as_ref(), &mut response) {
         let view = ErrorView {
             media: Media::preferred(&asker.accept),
             method: &asker.method,
@@ -59,6 +61,23 @@ pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) 
         response = page(app, &error, &view);
     }
     guard(response)
+}
+
+/// Tags, encodes and judges an answer as the app and the request want it; a failure is given back, to get its page.
+fn settle(app: &Composed, method: &Method, request: Option<&HeaderMap>, response: &mut Response) -> Result<(), Error> {
+    if let Some(error) = response.take_error() {
+        return Err(error);
+    }
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if app.settings.etags && is_read && response.status() == StatusCode::OK {
+        response.tag();
+    }
+    let Some(request) = request else { return Ok(()) };
+    // The coding comes first: it changes the tag, which the conditions are about.
+    if let Some(compress) = app.settings.compress {
+        compress(request, response);
+    }
+    response.apply_conditions(method, request)
 }
 
 /// The error of an answer that did not come in time.

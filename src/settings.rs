@@ -1,7 +1,8 @@
 //! `Settings`: where an app listens and how much it takes on, with the environment's word over the program's.
 use std::{env, ffi::OsString, str::FromStr, time::Duration};
 
-use pixie_core::{Error, Result};
+use http::HeaderMap;
+use pixie_core::{Error, Response, Result};
 
 /// The numbers of an app.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) development: bool,
     /// Time-outs and limits of connections, each with its reason in `pixie-server`.
     pub(crate) server: pixie_server::Config,
+    /// Whether answers without a tag get one of their bytes.
+    pub(crate) etags: bool,
+    /// Puts an answer into the coding that the client likes best.
+    pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -48,6 +53,8 @@ impl Default for Settings {
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
             server: pixie_server::Config::default(),
+            etags: false,
+            compress: None,
             banner: true,
             worker_args: None,
         }

@@ -89,7 +89,11 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
     OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
     let mut response = match input.u8()? {
         0 => Response::new(Body::empty()),
-        1 => input.error(status)?.into(),
+        // The page that is made of the failure has its headers from there.
+        1 => headers
+            .iter()
+            .fold(input.error(status)?, |error, (name, value)| error.with_header(name.clone(), value.clone()))
+            .into(),
         _ => return Err(Malformed),
     };
     response = response.with_status(status);

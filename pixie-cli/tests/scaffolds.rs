@@ -38,7 +38,7 @@ fn the_app_scaffold_works() {
     project.is_sound();
     let app = project.start();
     assert!(app.get("/").contains("There are no notes yet."));
-    assert!(app.get("/style.css").contains("content-type: text/css"));
+    assert!(app.get("/static/style.css").contains("content-type: text/css"));
     assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
     assert!(app.get("/nowhere").contains("There is nothing here"));
 }

@@ -6,15 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod byteranges;
+mod conditional;
 mod cookies;
+mod disposition;
 mod error;
 mod error_page;
+mod etag;
 mod extract;
 mod handler;
 mod into_response;
 mod negotiate;
 mod pattern;
 mod payload;
+mod quality;
+mod range;
 mod rejection;
 mod request;
 mod response;
@@ -24,14 +30,19 @@ mod state;
 mod writer;
 
 pub use body::{Body, BoxError};
+pub use byteranges::{PartialBody, Piece};
+pub use conditional::{Precondition, Validators};
 pub use cookies::Cookies;
+pub use disposition::Disposition;
 pub use error::{Error, ErrorView, OrAbort, Result, abort};
+pub use etag::ETag;
 pub use extract::{BodyUse, FromParam, FromRequest, Headers, Needs, Peer, Query};
 pub use handler::{BoxFuture, Handler, RouteType};
 pub use into_response::{Html, IntoResponse, Redirect};
-pub use negotiate::Media;
+pub use negotiate::{Media, preferred_encoding, preferred_language, preferred_media};
 pub use pattern::{Pattern, PatternError};
 pub use payload::{Form, Json};
+pub use range::Extent;
 pub use rejection::{Rejection, RejectionKind};
 pub use request::{Pairs, Request};
 pub use response::{HeaderPair, Response};

@@ -1,6 +1,6 @@
 //! Heads survive the way there and back, and hostile bytes are an error, never a panic.
 use http::{HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, Cookies, Error, FromRequest, Headers, Needs, Query, Request, Response};
+use pixie_core::{Body, Cookies, Error, Headers, Needs, Query, Request, Response};
 
 use super::{Malformed, decode_request, decode_response, encode_request, encode_response};
 

@@ -4,22 +4,25 @@ mod errors;
 mod notes;
 mod primes;
 
-use pixie_web::{App, IntoResponse, Response, Result, get};
+use std::time::Duration;
 
-/// The style sheet, compiled into the program.
-#[get("/style.css", sync)]
-fn style() -> Response {
-    include_str!("../static/style.css")
-        .into_response()
-        .content_type("text/css; charset=utf-8")
-}
+use pixie_web::{App, Folder, Result};
 
-/// Every route that an attribute wrote, the notebook that they share, and the pages of errors.
+/// Every route that an attribute wrote, the notebook that they share, files, and the pages of errors.
 fn app() -> App {
-    let app = App::collect().state(notes::Notebook::default());
+    let app = App::collect()
+        .state(notes::Notebook::default())
+        .folder("/static", files());
     errors::CODES
         .into_iter()
         .fold(app, |app, code| app.error_page(code, errors::page))
+}
+
+/// Browsers keep a file, but ask each time whether it has changed: its address says nothing of its version.
+fn files() -> Folder {
+    Folder::new("static")
+        .max_age(Duration::ZERO)
+        .without_index()
 }
 
 fn main() -> Result<()> {

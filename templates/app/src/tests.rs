@@ -59,7 +59,10 @@ fn a_program_gets_a_problem_document() {
 }
 
 #[test]
-fn the_style_sheet_is_one() {
-    let sheet = client().get("/style.css").send().assert_status(200);
-    sheet.assert_header("content-type", "text/css; charset=utf-8");
+fn a_file_that_has_not_changed_is_not_sent_again() {
+    let client = client();
+    let sheet = client.get("/static/style.css").send().assert_status(200);
+    let tag = sheet.header("etag").expect("files have a tag");
+    let again = client.get("/static/style.css");
+    again.header("if-none-match", tag).send().assert_status(304);
 }
