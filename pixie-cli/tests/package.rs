@@ -1,6 +1,6 @@
 //! What is published is whole: the templates are inside the package, and a `pixie` built from it makes projects that
 //! take pixie from the registry.
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::{
     collections::BTreeSet,

@@ -2,8 +2,9 @@
 //!
 //! Slow, for each is compiled. They share one target folder below the workspace's, so what they depend on is compiled
 //! once, and cargo is never asked for the network: the workspace's own lock file says which versions are here.
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "cli/support.rs"]
 mod support;
 
 use std::{
