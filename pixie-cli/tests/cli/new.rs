@@ -188,6 +188,56 @@ fn an_answer_that_does_not_fit_is_refused() {
     assert_eq!(list(&world), [""; 0]);
 }
 
+#[cfg(unix)]
+#[test]
+fn files_that_a_template_does_not_list_are_copied_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.write("template/Cargo.toml.liquid", "[package]\nname = \"{{project-name}}\"\n");
+    world.write("template/cargo-generate.toml", "[template]\ninclude = [\"Cargo.toml\"]\n");
+    let source = "fn main( ) {println!(\"{{}}, {{project-name}}\");}\n";
+    world.write("template/src/main.rs", source);
+    fs::write(world.root.join("template/logo.bin"), [0, 159, 146, 150]).unwrap();
+    fs::set_permissions(world.root.join("template/logo.bin"), fs::Permissions::from_mode(0o755)).unwrap();
+    world.run(&["new", "blog", "--path", "template"]);
+    assert_eq!(read(&world, "blog/Cargo.toml"), "[package]\nname = \"blog\"\n");
+    assert_eq!(read(&world, "blog/src/main.rs"), source, "neither filled in nor formatted");
+    assert_eq!(fs::read(world.root.join("blog/logo.bin")).unwrap(), [0, 159, 146, 150]);
+    let mode = fs::metadata(world.root.join("blog/logo.bin")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "it can no longer be executed");
+}
+
+#[test]
+fn a_script_of_a_template_may_not_start_programs_unasked() {
+    let world = World::new();
+    world.write("template/Cargo.toml", "[package]\nname = \"{{project-name}}\"\n");
+    world.write("template/cargo-generate.toml", "[hooks]\npre = [\"first.rhai\"]\n");
+    world.write("template/first.rhai", "system::command(\"touch\", [\"touched\"]);");
+    let shown = world.run(&["new", "blog", "--path", "template"]);
+    assert!(shown.starts_with("code 1\n"), "{shown}");
+    assert!(!exists(&world, "blog") && !list(&world).iter().any(|name| name.contains("touched")), "{shown}");
+}
+
+#[test]
+fn a_move_that_fails_half_way_is_undone() {
+    let world = World::new();
+    world.write("blog/README.md", "old");
+    world.write("blog/src", "a file where a folder has to be");
+    assert_snapshot!(world.run(&["new", "blog", "--force"]));
+    assert_eq!(list(&world), ["blog", "blog/README.md", "blog/src"]);
+    assert_eq!(read(&world, "blog/README.md"), "old");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_folder_has_ordinary_permissions() {
+    let world = World::new();
+    fs::create_dir(world.root.join("ordinary")).unwrap();
+    world.run(&["new", "blog"]);
+    let permissions = |name: &str| fs::metadata(world.root.join(name)).unwrap().permissions();
+    assert_eq!(permissions("blog"), permissions("ordinary"));
+}
+
 #[test]
 fn a_template_must_be_a_cargo_project() {
     let world = World::new();
