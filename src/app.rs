@@ -1,16 +1,18 @@
 //! `App`: the builder of an application. It gathers routes, state, layers and settings; `compose.rs` judges whether they
 //! fit together, `run.rs` serves them.
-use std::{any::TypeId, collections::BTreeSet, time::Duration};
+use std::{any::TypeId, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-use pixie_core::{BoxError, Error, ErrorView, Response, Result, Route, StateMap};
+use pixie_core::{BoxError, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
 use pixie_server::Shutdown;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    compose, registry,
+    compose,
+    hooks::Level,
+    registry,
     service::{AppService, HttpRequest, Layered},
     settings::Settings,
     worker,
@@ -36,7 +38,12 @@ pub struct App {
     pub(crate) packages: BTreeSet<&'static str>,
     pub(crate) state: StateMap,
     pub(crate) worker_state: Vec<WorkerState>,
-    pub(crate) error_pages: Vec<(Option<StatusCode>, ErrorPage)>,
+    /// What keys of cookies are derived from.
+    pub(crate) secrets: Vec<Vec<u8>>,
+    /// The hooks and error pages of the whole app.
+    pub(crate) level: Level,
+    pub(crate) groups: Vec<(String, Level)>,
+    pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) settings: Settings,
     pub(crate) shutdown: Shutdown,
@@ -103,7 +110,7 @@ impl App {
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
     {
         // A number that is no status answers no request, so it replaces nothing: `compose` refuses it by name.
-        self.error_pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
         self
     }
 
@@ -133,7 +140,7 @@ impl App {
         self
     }
 
-    /// Sets the deadline of pool and stream routes that have none of their own. Default: 15 s.
+    /// Sets the deadline of pool and stream routes that have none of their own, and of async hooks. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self
@@ -148,6 +155,26 @@ impl App {
     /// Sets the server's time-outs and limits of connections and heads.
     pub fn server(mut self, config: pixie_server::Config) -> App {
         self.settings.server = config;
+        self
+    }
+
+    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory.
+    pub fn form_limits(mut self, limits: FormLimits) -> App {
+        self.settings.form_limits = limits;
+        self
+    }
+
+    /// Keeps large uploads in a folder within this one while they are handled. Default: the system's for temporary files.
+    pub fn upload_dir(mut self, folder: impl Into<PathBuf>) -> App {
+        self.settings.upload_dir = Some(folder.into());
+        self
+    }
+
+    /// Says that clients reach the app over HTTPS, through a proxy for example: then every cookie it sets is `Secure`.
+    ///
+    /// What a proxy's headers say is not believed: anybody can send them.
+    pub fn https(mut self, https: bool) -> App {
+        self.settings.https = https;
         self
     }
 
@@ -173,6 +200,16 @@ impl App {
     /// that has it. Default: no, since every body is hashed then; see also `Response::etag` and `Response::with_etag`.
     pub fn etags(mut self, etags: bool) -> App {
         self.settings.etags = etags;
+        self
+    }
+
+    /// Says whether responses get the headers that make browsers careful. Default: yes.
+    ///
+    /// All get `X-Content-Type-Options: nosniff`. Pages of type `text/html` also get `X-Frame-Options: SAMEORIGIN`, so that no
+    /// other site shows them in a frame and steals clicks, and `Referrer-Policy: strict-origin-when-cross-origin`, so that
+    /// their addresses stay here. A response that sets one of them itself keeps its own, and an after hook may remove it.
+    pub fn security_headers(mut self, sent: bool) -> App {
+        self.settings.security_headers = sent;
         self
     }
 

@@ -1,11 +1,17 @@
 //! Intake: reading a request's body before its handler runs, up to the route's limit.
+//!
+//! A multipart form is read into its parts as it arrives; its large files go to the spool. Whatever ends the reading, a
+//! limit, a client that leaves or is too slow, drops what was written.
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, Handler, Request, abort};
+use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Handler, Parts, Request, abort};
 use pixie_server::BodyError;
 
-use crate::compose::Endpoint;
+use crate::{
+    compose::{Composed, Endpoint},
+    spool::SpoolWriter,
+};
 
 /// Says whether the handler may run now: nobody reads the body, it is here, or an async handler takes it as a stream.
 pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
@@ -13,15 +19,67 @@ pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
         BodyUse::Unused => true,
         BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
         BodyUse::Stream | BodyUse::Whole => request.has_whole_body(),
+        // Nothing is left to be read into parts, or to be measured.
+        BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
     }
 }
 
-/// Reads the whole body.
-pub(crate) async fn read_body(request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
-    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let body = collect(request.take_body(), announced, endpoint.body_bytes_max).await?;
-    request.set_body(Body::from(body));
+/// Reads the body: whole, or a multipart form into its parts.
+pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
+    let bytes_max = endpoint.body_bytes_max;
+    let is_form = endpoint.route.reads().body == BodyUse::Form;
+    if is_form && request.is_multipart() {
+        // Boxed, so that other bodies do not pay for the size of its future.
+        let parts = Box::pin(read_form(app, request, bytes_max)).await?;
+        request.set_parts(parts);
+        return Ok(());
+    }
+    read_whole(request, bytes_max).await?;
+    if is_form && request.is_urlencoded() {
+        app.settings.form_limits.check_urlencoded(request.body())?;
+    }
     Ok(())
+}
+
+async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
+    if !request.has_whole_body() {
+        let announced = announced(request);
+        let body = collect(request.take_body(), announced, bytes_max).await?;
+        request.set_body(Body::from(body));
+    }
+    Ok(())
+}
+
+async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> Result<Parts, Error> {
+    if announced(request).is_some_and(|length| length > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let mut reader = FormReader::new(request.headers(), app.settings.form_limits.clone())?;
+    let mut body = request.take_body();
+    let mut bytes = 0;
+    let mut file = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        bytes += data.len();
+        if bytes > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        reader.push(data);
+        while let Some(step) = reader.step()? {
+            match (step, file.take()) {
+                (FormStep::Write(bytes), Some(open)) => file = Some(SpoolWriter::write(open, bytes).await?),
+                (FormStep::Write(bytes), None) => file = Some(app.spool.writer()?.write(bytes).await?),
+                (FormStep::Close, Some(open)) => reader.spooled(open.close().await?),
+                (FormStep::Close, None) => {}
+            }
+        }
+    }
+    Ok(reader.finish()?)
+}
+
+/// Returns the length that the client announced.
+fn announced(request: &Request) -> Option<usize> {
+    request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok())
 }
 
 async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> Result<Bytes, Error> {

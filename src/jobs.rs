@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::Frame;
-use pixie_core::{Body, BodyUse, BoxError, Error, Request, Response, Result, abort, header};
+use pixie_core::{Body, BodyUse, BoxError, Error, Parts, Request, Response, Result, abort, header};
 use pixie_pool::{Pool, ReplyBody, Submission};
 use tokio::sync::OnceCell;
 
@@ -76,42 +76,50 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
             Err(error) => return error.into(),
         },
     };
+    let head = wire::encode_request(&request, endpoint.route.reads());
+    // The files of a form stay here until the job is over: the worker gets the paths of the large ones.
+    let parts = request.take_parts();
     let submission = Submission {
-        head: wire::encode_request(&request, endpoint.route.reads()),
+        head,
         replayable: endpoint.route.is_retried(request.method()),
-        body: match endpoint.route.reads().body {
-            BodyUse::Unused => pixie_pool::Body::Empty,
-            BodyUse::Whole | BodyUse::Stream => pixie_pool::Body::Full(request.take_bytes()),
+        body: match (endpoint.route.reads().body, &parts) {
+            (BodyUse::Unused, _) => pixie_pool::Body::Empty,
+            (_, Some(parts)) => pixie_pool::Body::Full(wire::encode_parts(parts)),
+            (BodyUse::Whole | BodyUse::Form | BodyUse::Stream, None) => pixie_pool::Body::Full(request.take_bytes()),
         },
         deadline: endpoint.route.deadline_of(),
         label: endpoint.label.clone(),
     };
     match pool.submit(submission).await {
-        Ok(reply) => response(reply),
+        Ok(reply) => response(reply, parts),
         Err(error) => failed(error, &endpoint.label).into(),
     }
 }
 
-fn response(reply: pixie_pool::Reply) -> Response {
+fn response(reply: pixie_pool::Reply, parts: Option<Parts>) -> Response {
     let Ok(mut response) = wire::decode_response(&reply.head) else {
         return abort(502).with_place(None).with_chain(vec!["the worker's answer has a malformed head".into()]).into();
     };
     response.set_body(match reply.body {
         ReplyBody::Full(bytes) => Body::from(bytes),
-        ReplyBody::Stream(stream) => Body::new(Streamed(stream)),
+        ReplyBody::Stream(stream) => Body::new(Streamed { stream, _parts: parts }),
     });
     response
 }
 
 /// The pieces that a worker sends, as the body of a response.
-struct Streamed(pixie_pool::ReplyStream);
+struct Streamed {
+    stream: pixie_pool::ReplyStream,
+    /// The worker may still read the files of a form.
+    _parts: Option<Parts>,
+}
 
 impl http_body::Body for Streamed {
     type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.poll_next(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
+        self.stream.poll_next(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
     }
 }
 

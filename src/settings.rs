@@ -1,8 +1,8 @@
 //! `Settings`: where an app listens and how much it takes on, with the environment's word over the program's.
-use std::{env, ffi::OsString, str::FromStr, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use http::HeaderMap;
-use pixie_core::{Error, Response, Result};
+use pixie_core::{Error, FormLimits, Response, Result};
 
 /// The numbers of an app.
 #[derive(Clone, Debug)]
@@ -19,6 +19,12 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
     pub(crate) body_bytes_max: usize,
+    /// What a form may hold, each with its reason in `pixie-core`.
+    pub(crate) form_limits: FormLimits,
+    /// Where the folder for large uploads is made; nothing means the system's folder for temporary files.
+    pub(crate) upload_dir: Option<PathBuf>,
+    /// Whether clients reach the app over HTTPS, so that its cookies are `Secure`.
+    pub(crate) https: bool,
     /// Blocking threads at once. Each costs a stack; more than this is a queue that nobody sees.
     pub(crate) threads: usize,
     /// How long a request waits for a blocking thread or a worker. A client has given up by then.
@@ -27,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
+    /// Whether requests that another site made a browser send are refused.
+    pub(crate) csrf: bool,
+    /// Whether responses get the headers that make browsers careful.
+    pub(crate) security_headers: bool,
     /// Time-outs and limits of connections, each with its reason in `pixie-server`.
     pub(crate) server: pixie_server::Config,
     /// Whether answers without a tag get one of their bytes.
@@ -48,10 +58,15 @@ impl Default for Settings {
             worker_bytes_max: None,
             deadline: Duration::from_secs(15),
             body_bytes_max: 2 * 1024 * 1024,
+            form_limits: FormLimits::default(),
+            upload_dir: None,
+            https: false,
             threads: 256,
             queue_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
+            csrf: true,
+            security_headers: true,
             server: pixie_server::Config::default(),
             etags: false,
             compress: None,

@@ -18,6 +18,8 @@ use tower_service::Service;
 
 use crate::{App, AppService, Urls, compose, worker};
 
+/// Between the parts of a form; no test's content has it.
+const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
 /// The worker's command line under a test harness: run only the test that `test_worker!` wrote.
 const WORKER_ARGS: [&str; 3] = ["pixie_worker", "--nocapture", "--test-threads=1"];
 
@@ -170,6 +172,27 @@ impl TestRequest<'_> {
     pub fn form(self, form: &impl Serialize) -> Self {
         let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("no form: {error}"));
         self.header("content-type", "application/x-www-form-urlencoded").body(form)
+    }
+
+    /// Adds a field to a multipart form.
+    pub fn field(self, name: &str, value: &str) -> Self {
+        self.part(&format!("name=\"{name}\""), value.as_bytes())
+    }
+
+    /// Adds a file to a multipart form.
+    pub fn file(self, field: &str, file_name: &str, content: impl AsRef<[u8]>) -> Self {
+        let names = format!("name=\"{field}\"; filename=\"{file_name}\"\r\nContent-Type: application/octet-stream");
+        self.part(&names, content.as_ref())
+    }
+
+    fn part(mut self, names: &str, content: &[u8]) -> Self {
+        let end = format!("--{BOUNDARY}--\r\n");
+        let before =
+            self.request.body().as_bytes().and_then(|body| body.strip_suffix(end.as_bytes())).unwrap_or_default();
+        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; {names}\r\n\r\n");
+        let form = [before, head.as_bytes(), content, b"\r\n", end.as_bytes()].concat();
+        *self.request.body_mut() = Body::from(form);
+        self.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))
     }
 
     /// Sends JSON.

@@ -2,15 +2,20 @@
 //!
 //! Only what the handler's extractors read is written. What comes back is read as hostile input: a worker may have been
 //! taken over, so a malformed head is an error, and headers that frame a message or a connection are dropped.
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Error, Needs, Request, Response};
+use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, Response, SpooledFile, Upload};
 
 /// Says that bytes from the other side are no head.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
+
+/// What begins a part of a form.
+const FIELD: u8 = 0;
+const FILE: u8 = 1;
+const SPOOLED: u8 = 2;
 
 /// Headers of one hop (RFC 9110, section 7.6.1), and the length, which the server computes: a worker's are dropped.
 const OF_ONE_HOP: [HeaderName; 7] = [
@@ -23,6 +28,15 @@ const OF_ONE_HOP: [HeaderName; 7] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// What the body of a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobBody {
+    /// The request's, as it was sent.
+    Bytes,
+    /// The parts of a form, as [`encode_parts`] writes them.
+    Parts,
+}
+
 /// Writes the parts of a request that the handler reads.
 pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
@@ -31,6 +45,7 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     put_option(&mut out, request.query().filter(|_| needs.query).map(str::as_bytes));
     let peer = request.peer().filter(|_| needs.peer).map(|peer| peer.to_string());
     put_option(&mut out, peer.as_deref().map(str::as_bytes));
+    put_carried(&mut out, request, needs);
     match needs.header_names() {
         Some([]) => out.put_u16_le(0),
         Some(names) => {
@@ -39,11 +54,12 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
         }
         None => put_headers(&mut out, request.headers().iter()),
     }
+    out.put_u8(u8::from(request.has_parts()));
     out.freeze()
 }
 
 /// Reads the parts of a request.
-pub(crate) fn decode_request(head: &[u8]) -> Result<Request, Malformed> {
+pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malformed> {
     let mut input = Input(head);
     let method = Method::from_bytes(input.take()?).map_err(|_| Malformed)?;
     let mut target = input.take()?.to_vec();
@@ -53,9 +69,68 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<Request, Malformed> {
     }
     let peer = input.take_option()?.map(parse_peer).transpose()?;
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
+    for _ in 0..input.u16()? {
+        let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
+        request.set_carried(name.into(), input.take()?.to_vec());
+    }
     *request.headers_mut() = input.headers()?;
     request.set_peer(peer);
-    Ok(request)
+    let body = match input.u8()? {
+        0 => JobBody::Bytes,
+        1 => JobBody::Parts,
+        _ => return Err(Malformed),
+    };
+    Ok((request, body))
+}
+
+/// Writes the parts of a form: fields and small files as they are, of a large file the path.
+pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
+    let mut out = BytesMut::new();
+    for (name, value) in parts.fields.iter() {
+        out.put_u8(FIELD);
+        put(&mut out, name.as_bytes());
+        put(&mut out, value.as_bytes());
+    }
+    for file in &parts.files {
+        let path = file.path().and_then(Path::to_str);
+        out.put_u8(if path.is_some() { SPOOLED } else { FILE });
+        put(&mut out, file.field().as_bytes());
+        put(&mut out, file.raw_file_name().as_bytes());
+        put_option(&mut out, file.content_type().map(str::as_bytes));
+        match path {
+            Some(path) => {
+                out.put_u64_le(file.len());
+                put(&mut out, path.as_bytes());
+            }
+            // It is in memory, so reading cannot fail.
+            None => put(&mut out, &file.bytes().unwrap_or_default()),
+        }
+    }
+    out.freeze()
+}
+
+/// Reads the parts of a form; the content of small files stays where it is in these bytes.
+pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
+    let mut input = Input(body);
+    let (mut fields, mut files) = (Vec::new(), Vec::new());
+    while !input.0.is_empty() {
+        match input.u8()? {
+            FIELD => fields.push((input.text()?, input.text()?)),
+            kind @ (FILE | SPOOLED) => {
+                let (name, file_name) = (input.text()?, Some(input.text()?));
+                let head = PartHead { name, file_name, content_type: input.text_option()? };
+                files.push(match kind {
+                    FILE => Upload::in_memory(head, body.slice_ref(input.take()?)),
+                    _ => {
+                        let len = input.u64()?;
+                        Upload::in_file(head, SpooledFile::lent(input.text()?.into()), len)
+                    }
+                });
+            }
+            _ => return Err(Malformed),
+        }
+    }
+    Ok(Parts { fields: fields.into_iter().collect(), files })
 }
 
 /// Writes an answer's head: its status, headers and, if it stands for one, its failure.
@@ -129,6 +204,15 @@ fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h Header
     out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
 }
 
+fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
+    let read = || request.carried_values().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
+    out.put_u16_le(read().count() as u16);
+    for (name, json) in read() {
+        put(out, name.as_bytes());
+        put(out, json);
+    }
+}
+
 fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)
 }
@@ -163,6 +247,15 @@ impl<'b> Input<'b> {
             1 => self.take().map(Some),
             _ => Err(Malformed),
         }
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        let bytes = self.split(8)?.try_into().map_err(|_| Malformed)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn text(&mut self) -> Result<String, Malformed> {
+        self.take().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     fn text_option(&mut self) -> Result<Option<String>, Malformed> {

@@ -12,7 +12,8 @@ use pixie_pool::{Job, JobWriter};
 
 use crate::{
     compose::{Composed, Endpoint},
-    panics, wire,
+    panics,
+    wire::{self, JobBody},
 };
 
 /// Turns this process into the worker that it was started as.
@@ -40,10 +41,10 @@ fn handler_with(app: &Arc<Composed>, state: OnceLock<Arc<StateMap>>) -> pixie_po
 
 fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     let outcome = match wire::decode_request(job.head()) {
-        Ok(request) => find(app, request),
+        Ok((request, body)) => find(app, request).map(|(endpoint, request)| (endpoint, request, body)),
         Err(wire::Malformed) => Err(Error::internal("the request's head is malformed")),
     };
-    let (endpoint, mut request) = match outcome {
+    let (endpoint, mut request, form) = match outcome {
         Ok(found) => found,
         Err(error) => return reply(job, error.into()),
     };
@@ -54,7 +55,13 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
         if job.body().read_to_end(&mut body).is_err() {
             return;
         }
-        request.set_body(Body::from(body));
+        match form {
+            JobBody::Bytes => request.set_body(Body::from(body)),
+            JobBody::Parts => match wire::decode_parts(&body.into()) {
+                Ok(parts) => request.set_parts(parts),
+                Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
+            },
+        }
     }
     match endpoint.route.handler() {
         Handler::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),

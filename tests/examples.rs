@@ -1,6 +1,8 @@
 //! Every example is a program that runs: each is started on a free port and asked as a user would.
 mod support;
 
+use std::io::{Read, Write};
+
 use support::Program;
 
 #[test]
@@ -66,6 +68,20 @@ fn a_layer_of_tower_http_wraps_an_app() {
 }
 
 #[test]
+fn a_form_with_a_file_reaches_a_worker() {
+    let uploads = Program::start("uploads");
+    let part =
+        |head: &str, content: &str| format!("--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n");
+    let large = "a".repeat(1024 * 1024);
+    let form =
+        part("name=caption", "Me") + &part("name=tags", "one") + &part("name=picture; filename=\"../me.png\"", &large);
+    let head = "POST /pictures HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Type: multipart/form-data; boundary=x\r\nContent-Length:";
+    let answer = uploads.ask(&format!("{head} {}\r\n\r\n{form}--x--\r\n", form.len() + 7));
+    assert_eq!(answer.body, "Me [\"one\"]: me.png of 1048576 bytes is no PNG");
+}
+
+#[test]
 fn the_server_alone_serves_a_bare_tower_service() {
     let server = Program::start("bare_server");
     assert_eq!(server.get("/any/path").body, "GET /any/path\n");
@@ -78,4 +94,25 @@ fn the_core_alone_runs_under_plain_hyper() {
     let missing = core.get("/missing");
     assert_eq!(missing.status, 404);
     assert!(missing.head.contains("application/problem+json"));
+}
+
+#[test]
+fn events_come_from_a_worker_one_by_one_and_free_it_when_the_client_leaves() {
+    let events = Program::start_with("events", &[("PIXIE_WORKERS", "1")]);
+    let count = events.get("/count");
+    assert!(count.head.contains("content-type: text/event-stream"), "{}", count.head);
+    assert!(count.body.contains("data: 0\nid: 0\n\n") && count.body.contains("data: 2\nid: 2\n\n"), "{}", count.body);
+    let rest = events.ask("GET /count HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 6\r\nConnection: close\r\n\r\n");
+    assert!(rest.body.contains("data: 7\nid: 7\n\n"), "{}", rest.body);
+    let mut stream = events.connect();
+    stream.write_all(b"GET /ticks HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request can be sent");
+    let mut read = String::new();
+    while read.matches("data: tick\n\n").count() < 2 {
+        let mut piece = [0; 256];
+        let length = stream.read(&mut piece).expect("the stream goes on");
+        assert!(length > 0, "the stream ended: {read}");
+        read.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    drop(stream);
+    assert_eq!(events.get("/count").status, 200, "the one worker is free again");
 }

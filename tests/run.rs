@@ -58,6 +58,31 @@ fn a_body_that_stands_still_is_answered_with_408() {
 }
 
 #[test]
+fn a_multipart_form_that_stands_still_or_never_ends_is_answered_and_leaves_no_file() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let server = ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let running = start(form_app().server(server).body_limit(1024 * 1024).upload_dir(folder.path()));
+    let head = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n";
+    let part = "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n";
+    // Long enough to be in a file when it stops.
+    let begun = format!("{head}Content-Length: 900000\r\n\r\n{part}{}", "a".repeat(600_000));
+    let answer = running.ask(&begun);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let chunk = format!("{:x}\r\n{}\r\n", 300_000, "a".repeat(300_000));
+    let endless = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{part}\r\n{}", part.len(), chunk.repeat(4));
+    let answer = running.ask(&endless);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    until("no file is left but the lock", || {
+        let folders = std::fs::read_dir(folder.path()).expect("it can be listed").flatten();
+        let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().count();
+        (files == 1).then_some(())
+    });
+    running.shutdown.trigger();
+    assert_eq!(running.ended.join().expect("it does not panic"), Ok(()));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it can be listed").count(), 0);
+}
+
+#[test]
 fn a_head_that_does_not_end_is_answered_with_408() {
     let app = form_app().server(ServerConfig { header_timeout: Duration::from_millis(100), ..ServerConfig::default() });
     let answer = start(app).ask("GET / HTTP/1.1\r\nHost: x\r\n");

@@ -65,6 +65,14 @@ impl Body {
         }
     }
 
+    /// Returns the bytes without a copy; a stream has none yet.
+    pub(crate) fn shared_bytes(&self) -> Bytes {
+        match &self.0 {
+            Repr::Full(bytes) => bytes.clone(),
+            Repr::Empty | Repr::Stream(_) => Bytes::new(),
+        }
+    }
+
     /// Says whether the body is whole and has no bytes.
     pub fn is_empty(&self) -> bool {
         matches!(self.as_bytes(), Some([]))

@@ -8,13 +8,13 @@ use std::{any::TypeId, net::SocketAddr, ops::Deref, str::FromStr};
 use http::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Rejection, RejectionKind, Request};
+use crate::{After, Body, Rejection, RejectionKind, Request, form};
 
 /// Makes a handler's argument from a request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -28,6 +28,12 @@ pub trait FromRequest: Sized {
 
     /// Makes the value, or says why the request has none.
     fn from_request(request: &mut Request) -> Result<Self, Rejection>;
+
+    /// Makes the value for the argument of this name, which matters only to extractors of one field, such as
+    /// [`Upload`](crate::Upload).
+    fn from_argument(request: &mut Request, _name: &str) -> Result<Self, Rejection> {
+        Self::from_request(request)
+    }
 }
 
 /// What an extractor does with the request's body.
@@ -38,14 +44,17 @@ pub enum BodyUse {
     Unused,
     /// Reads it whole: it is buffered, up to the route's limit, before the handler runs.
     Whole,
+    /// Reads it as a form: an urlencoded one whole, a multipart one into its parts, whose large files go to disk.
+    Form,
     /// Takes it as a stream: while it still arrives in an async route, buffered before in the other kinds.
     Stream,
 }
 
 impl BodyUse {
-    /// Says whether two arguments may stand side by side: only one of them may use the body.
+    /// Says whether two arguments may stand side by side: only one of them may use the body, but fields and files of a
+    /// form are read beside each other.
     pub const fn is_compatible(self, other: BodyUse) -> bool {
-        matches!(self, BodyUse::Unused) || matches!(other, BodyUse::Unused)
+        matches!((self, other), (BodyUse::Unused, _) | (_, BodyUse::Unused) | (BodyUse::Form, BodyUse::Form))
     }
 
     /// Returns the use of a handler that has both arguments.
@@ -67,7 +76,21 @@ pub struct Needs {
     /// Whether the client's address is read.
     pub peer: bool,
     headers: HeaderNeeds,
-    states: Vec<(TypeId, &'static str)>,
+    states: Vec<NeededState>,
+    carried: Vec<&'static str>,
+    extensions: Vec<&'static str>,
+    after: Vec<After>,
+}
+
+/// A value of the process that an extractor reads.
+#[derive(Clone, Copy, Debug)]
+pub struct NeededState {
+    /// The value's type.
+    pub id: TypeId,
+    /// The name of the type, or of what it is.
+    pub name: &'static str,
+    /// How to provide it, where it is not put in like any other value.
+    pub remedy: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,7 +131,42 @@ impl Needs {
 
     /// Notes that a [`State`](crate::State) of this type is read.
     pub fn state(&mut self, id: TypeId, name: &'static str) {
-        self.states.push((id, name));
+        self.states.push(NeededState { id, name, remedy: None });
+    }
+
+    /// Notes that a value is read which the app provides in a way of its own, and how.
+    pub fn provided(&mut self, id: TypeId, name: &'static str, remedy: &'static str) {
+        self.states.push(NeededState { id, name, remedy: Some(remedy) });
+    }
+
+    /// Notes that a [`Carried`](crate::Carried) value of the type with this name is read.
+    pub fn carried(&mut self, name: &'static str) {
+        self.carried.push(name);
+    }
+
+    /// Notes that an [`Extension`](crate::Extension) of the type with this name is read.
+    pub fn extension(&mut self, name: &'static str) {
+        self.extensions.push(name);
+    }
+
+    /// Adds a hook that sees the route's responses, in the main process: for an extractor that leaves a mark on them.
+    pub fn after(&mut self, hook: After) {
+        self.after.push(hook);
+    }
+
+    /// Says whether a carried value of the type with this name is read.
+    pub fn reads_carried(&self, name: &str) -> bool {
+        self.carried.contains(&name) || matches!(self.headers, HeaderNeeds::All)
+    }
+
+    /// Returns the names of the types of extensions that are read.
+    pub fn extensions(&self) -> &[&'static str] {
+        &self.extensions
+    }
+
+    /// Returns the hooks that extractors have added.
+    pub fn after_hooks(&self) -> &[After] {
+        &self.after
     }
 
     /// Returns the headers that are read, or nothing where all are.
@@ -119,8 +177,8 @@ impl Needs {
         }
     }
 
-    /// Goes through the types of state that are read, with their names.
-    pub fn states(&self) -> impl Iterator<Item = (TypeId, &'static str)> {
+    /// Goes through the values of the process that are read.
+    pub fn states(&self) -> impl Iterator<Item = NeededState> {
         self.states.iter().copied()
     }
 }
@@ -143,7 +201,7 @@ impl<T: FromStr> FromParam for T {
     }
 }
 
-/// The query string, read into a type of yours.
+/// The query string, read into a type of yours; a name that comes more than once is read into a `Vec`.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -162,10 +220,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         let query = request.query().unwrap_or_default();
-        serde_urlencoded::from_str(query).map(Query).map_err(|error| {
-            let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
-            Rejection::new(kind, format!("the query string does not fit: {error}"))
-        })
+        form::read_pairs(query.as_bytes()).map(Query).map_err(|unfit| unfit.of_query(query))
     }
 }
 
@@ -228,11 +283,11 @@ impl<T: FromRequest> FromRequest for Option<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        match T::from_request(request) {
-            Ok(value) => Ok(Some(value)),
-            Err(rejection) if rejection.kind() == RejectionKind::Missing => Ok(None),
-            Err(rejection) => Err(rejection),
-        }
+        unless_missing(T::from_request(request))
+    }
+
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+        unless_missing(T::from_argument(request, name))
     }
 }
 
@@ -245,5 +300,17 @@ impl<T: FromRequest> FromRequest for Result<T, Rejection> {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         Ok(T::from_request(request))
+    }
+
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+        Ok(T::from_argument(request, name))
+    }
+}
+
+fn unless_missing<T>(extracted: Result<T, Rejection>) -> Result<Option<T>, Rejection> {
+    match extracted {
+        Ok(value) => Ok(Some(value)),
+        Err(rejection) if rejection.kind() == RejectionKind::Missing => Ok(None),
+        Err(rejection) => Err(rejection),
     }
 }

@@ -1,4 +1,4 @@
-//! `Form`, `Json` and the plain extractors that read the whole body, and the media types that they accept.
+//! `Json` and the plain extractors that read the whole body, and the media types that bodies are accepted in.
 //!
 //! The body's length was limited before it was buffered; here only its type and its contents are judged.
 use std::ops::Deref;
@@ -8,32 +8,6 @@ use http::{HeaderMap, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Body, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response};
-
-/// The fields of an urlencoded form, read into a type of yours.
-#[derive(Clone, Copy, Debug)]
-pub struct Form<T>(pub T);
-
-impl<T> Deref for Form<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: DeserializeOwned> FromRequest for Form<T> {
-    const BODY: BodyUse = BodyUse::Whole;
-
-    fn needs(needs: &mut Needs) {
-        needs.header(header::CONTENT_TYPE);
-    }
-
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        expect_media(request, "application/x-www-form-urlencoded", is_form)?;
-        let invalid = |error| unprocessable(format!("the form does not fit: {error}"));
-        serde_urlencoded::from_bytes(request.body()).map(Form).map_err(invalid)
-    }
-}
 
 /// JSON: as an argument the request's body read into a type of yours, as a return value the response's body.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +72,7 @@ fn media_type(headers: &HeaderMap) -> Option<&str> {
     value.split(';').next().map(str::trim)
 }
 
-fn expect_media(request: &Request, wanted: &str, fits: fn(&HeaderMap) -> bool) -> Result<(), Rejection> {
+pub(crate) fn expect_media(request: &Request, wanted: &str, fits: fn(&HeaderMap) -> bool) -> Result<(), Rejection> {
     if fits(request.headers()) {
         return Ok(());
     }
@@ -111,6 +85,6 @@ fn expect_media(request: &Request, wanted: &str, fits: fn(&HeaderMap) -> bool) -
     Err(Rejection::new(RejectionKind::MediaType, detail))
 }
 
-fn unprocessable(detail: String) -> Rejection {
+pub(crate) fn unprocessable(detail: String) -> Rejection {
     Rejection::new(RejectionKind::Invalid, detail).with_status(http::StatusCode::UNPROCESSABLE_ENTITY)
 }

@@ -16,7 +16,7 @@ pub enum RejectionKind {
     Invalid,
     /// The body has another media type than the extractor reads. Answers 415.
     MediaType,
-    /// The body is longer than the route allows. Answers 413.
+    /// The body, or a field of it, is longer than the route allows. Answers 413.
     TooLarge,
     /// A wildcard's text does not fit its type. Answers 404: there is no such page.
     Param,
@@ -30,6 +30,7 @@ pub struct Rejection {
     kind: RejectionKind,
     status: StatusCode,
     detail: String,
+    field: Option<String>,
 }
 
 impl Rejection {
@@ -42,12 +43,18 @@ impl Rejection {
             RejectionKind::Param => StatusCode::NOT_FOUND,
             RejectionKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Rejection { kind, status, detail: detail.into() }
+        Rejection { kind, status, detail: detail.into(), field: None }
     }
 
     /// Replaces the status that this rejection answers with.
     pub fn with_status(mut self, status: StatusCode) -> Rejection {
         self.status = status;
+        self
+    }
+
+    /// Names the field of a form or a query string that was refused.
+    pub fn with_field(mut self, field: impl Into<String>) -> Rejection {
+        self.field = Some(field.into());
         self
     }
 
@@ -61,6 +68,11 @@ impl Rejection {
         self.status
     }
 
+    /// Returns the field of a form or a query string that was refused, where it is one.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// Returns the message for the client.
     pub fn detail(&self) -> &str {
         &self.detail
@@ -71,4 +83,9 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
     }
+}
+
+/// Returns a client's name for something as a message can show it: short, on one line, without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    name[..name.floor_char_boundary(64)].escape_debug().to_string()
 }

@@ -8,16 +8,22 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header::AsHeaderName, request::Parts};
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Cookies, FromParam, FromRequest, Json, Params, Rejection, RejectionKind, StateMap, payload};
+use crate::{
+    Body, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection, RejectionKind,
+    RequestView, StateMap, multipart, payload,
+};
 
 /// A request, from its head to its body.
 #[derive(Debug)]
 pub struct Request {
     head: Parts,
     body: Body,
+    parts: Option<Box<FormParts>>,
     params: Params,
     peer: Option<SocketAddr>,
     state: Option<Arc<StateMap>>,
+    /// What hooks carried: the name of each value's type, and the value as JSON.
+    carried: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 impl Request {
@@ -29,7 +35,7 @@ impl Request {
 
     /// Puts a request together from its head and its body.
     pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request { head, body, params: Params::default(), peer: None, state: None }
+        Request { head, body, parts: None, params: Params::default(), peer: None, state: None, carried: Vec::new() }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -111,12 +117,54 @@ impl Request {
         self.body.as_bytes().is_some()
     }
 
-    /// Returns the fields of an urlencoded form, decoded; empty where the body is something else.
+    /// Returns the fields of a form, decoded; empty where the body is something else.
     pub fn form(&self) -> Pairs {
-        match payload::is_form(self.headers()) {
-            true => Pairs::parse(self.body()),
-            false => Pairs::default(),
+        match &self.parts {
+            Some(parts) => parts.fields.clone(),
+            None => self.read_parts().map(|parts| parts.fields).unwrap_or_default(),
         }
+    }
+
+    /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory.
+    pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
+        let parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => Box::new(self.read_parts()?),
+        };
+        Ok(self.parts.insert(parts))
+    }
+
+    fn read_parts(&self) -> Result<FormParts, Rejection> {
+        if multipart::is_multipart(self.headers()) {
+            return FormParts::read(self.headers(), self.body.shared_bytes(), &FormLimits::default());
+        }
+        payload::expect_media(self, "application/x-www-form-urlencoded or multipart/form-data", payload::is_form)?;
+        Ok(FormParts { fields: Pairs::parse(self.body()), files: Vec::new() })
+    }
+
+    /// Says whether the body is here as the parts of a form.
+    pub fn has_parts(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    /// Takes the parts of a form out, if that is what the body is here as.
+    pub fn take_parts(&mut self) -> Option<FormParts> {
+        self.parts.take().map(|parts| *parts)
+    }
+
+    /// Puts in the parts that the body was read into.
+    pub fn set_parts(&mut self, parts: FormParts) {
+        self.parts = Some(Box::new(parts));
+    }
+
+    /// Says whether the body is a multipart form.
+    pub fn is_multipart(&self) -> bool {
+        multipart::is_multipart(self.headers())
+    }
+
+    /// Says whether the body is an urlencoded form.
+    pub fn is_urlencoded(&self) -> bool {
+        payload::is_form(self.headers())
     }
 
     /// Reads the body as JSON, as the [`Json`] extractor does.
@@ -176,6 +224,27 @@ impl Request {
         self.state.as_deref()
     }
 
+    /// Returns the head and the client's address, as after hooks see them.
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView::of(&self.head, self.peer)
+    }
+
+    /// Returns the JSON of a carried value, by the name of its type.
+    pub(crate) fn carried(&self, name: &str) -> Option<&[u8]> {
+        self.carried.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_slice())
+    }
+
+    /// Goes through all carried values: the name of the type, and the value as JSON.
+    pub fn carried_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.carried.iter().map(|(name, json)| (&**name, json.as_slice()))
+    }
+
+    /// Puts in a carried value, as it came from another process.
+    pub fn set_carried(&mut self, name: Cow<'static, str>, json: Vec<u8>) {
+        self.carried.retain(|(known, _)| *known != name);
+        self.carried.push((name, json));
+    }
+
     /// Takes the body out, whole or as a stream.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
@@ -211,9 +280,11 @@ impl Request {
         Request {
             head: self.head.clone(),
             body: self.take_body(),
+            parts: self.parts.take(),
             params: self.params.clone(),
             peer: self.peer,
             state: self.state.clone(),
+            carried: self.carried.clone(),
         }
     }
 }
@@ -226,6 +297,11 @@ impl Pairs {
     /// Reads `application/x-www-form-urlencoded` text by the rules of the URL standard; it never fails.
     pub fn parse(text: &[u8]) -> Pairs {
         Pairs(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// Writes them as `application/x-www-form-urlencoded` text.
+    pub fn encoded(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.iter()).finish()
     }
 
     /// Returns the first value of this name.
@@ -246,5 +322,11 @@ impl Pairs {
     /// Goes through all names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Pairs {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Pairs {
+        Pairs(pairs.into_iter().collect())
     }
 }

@@ -4,7 +4,7 @@
 //! when it is known what the client reads and whether this is development.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Body, Cookie, Error, IntoResponse, Rejection};
+use crate::{Body, Cookie, Error, IntoResponse, Rejection, cookies};
 
 /// A response: status, headers and body.
 ///
@@ -86,23 +86,42 @@ impl Response {
     }
 
     /// Adds a `Set-Cookie` header. Unless the cookie says otherwise it is `HttpOnly`, `SameSite=Lax` and for the whole site.
+    ///
+    /// Over HTTPS an app makes it `Secure` besides. A name or an attribute that cannot be sent makes this a 500, and so does
+    /// a name that begins with `__Host-` where path or domain are not what that prefix promises.
+    #[track_caller]
     pub fn cookie(mut self, cookie: Cookie<'_>) -> Response {
-        let mut cookie = cookie;
-        cookie.set_http_only(cookie.http_only().unwrap_or(true));
-        cookie.set_same_site(cookie.same_site().unwrap_or(cookie::SameSite::Lax));
-        if cookie.path().is_none() {
-            cookie.set_path("/");
-        }
-        match HeaderValue::try_from(cookie.encoded().to_string()) {
-            Ok(value) => {
+        let name = cookie.name().to_owned();
+        match cookies::set_cookie(cookie) {
+            Some(value) => {
                 self.headers_mut().append(header::SET_COOKIE, value);
                 self
             }
-            Err(_) => {
-                Error::internal(format!("the cookie `{}` has a name or attribute that cannot be sent", cookie.name()))
-                    .into()
+            None => {
+                Error::internal(format!("the cookie `{name}` has a name or an attribute that cannot be sent")).into()
             }
         }
+    }
+
+    /// Adds a `Set-Cookie` header for each name and value.
+    ///
+    /// ```
+    /// # use pixie_core::Response;
+    /// let response = Response::new("saved").cookies([("theme", "dark"), ("size", "large")]);
+    /// assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    /// ```
+    #[track_caller]
+    pub fn cookies<N, V>(self, cookies: impl IntoIterator<Item = (N, V)>) -> Response
+    where
+        (N, V): Into<Cookie<'static>>,
+    {
+        cookies.into_iter().fold(self, |response, pair| response.cookie(pair.into()))
+    }
+
+    /// Lets the browser forget a cookie: `remove_cookie("theme")`. One with a path or a domain needs them here too.
+    #[track_caller]
+    pub fn remove_cookie<'c>(self, cookie: impl Into<Cookie<'c>>) -> Response {
+        self.cookie(cookies::removal(cookie.into()))
     }
 
     /// Returns the status.

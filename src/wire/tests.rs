@@ -1,8 +1,12 @@
 //! Heads survive the way there and back, and hostile bytes are an error, never a panic.
 use http::{HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, Cookies, Error, Headers, Needs, Query, Request, Response};
+use pixie_core::{
+    Body, Bytes, Cookies, Error, Headers, Needs, PartHead, Parts, Query, Request, Response, SpooledFile, Upload,
+};
 
-use super::{Malformed, decode_request, decode_response, encode_request, encode_response};
+use super::{
+    JobBody, Malformed, decode_parts, decode_request, decode_response, encode_parts, encode_request, encode_response,
+};
 
 fn request() -> Request {
     let mut request = Request::new(Method::POST, "/a%20b?q=1".parse().expect("a target"));
@@ -13,7 +17,9 @@ fn request() -> Request {
 }
 
 fn travelled(needs: &Needs) -> Request {
-    decode_request(&encode_request(&request(), needs)).expect("our own head can be read")
+    let (request, body) = decode_request(&encode_request(&request(), needs)).expect("our own head can be read");
+    assert_eq!(body, JobBody::Bytes);
+    request
 }
 
 #[test]
@@ -26,6 +32,51 @@ fn only_what_the_handler_reads_travels() {
     let all = travelled(&Needs::default().extractor::<Headers>());
     assert_eq!(all.headers(), request().headers());
     assert_eq!(all.peer(), request().peer());
+}
+
+fn parts() -> Parts {
+    let head = |name: &str| PartHead { name: name.into(), file_name: Some("../f".into()), content_type: None };
+    let spooled = SpooledFile::lent("/nowhere/spooled".into());
+    Parts {
+        fields: [("a", "1"), ("a", "ü")].map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
+        files: vec![
+            Upload::in_memory(
+                PartHead { content_type: Some("text/plain".into()), ..head("small") },
+                Bytes::from("abc"),
+            ),
+            Upload::in_file(head("large"), spooled, 1 << 40),
+        ],
+    }
+}
+
+#[test]
+fn the_parts_of_a_form_travel_a_large_file_as_its_path() {
+    let mut request = request();
+    request.set_parts(parts());
+    let (_, body) = decode_request(&encode_request(&request, &Needs::default())).expect("our own head can be read");
+    assert_eq!(body, JobBody::Parts);
+    let read = decode_parts(&encode_parts(&parts())).expect("our own parts can be read");
+    assert_eq!(read.fields, parts().fields);
+    let seen = |file: &Upload| {
+        (file.field().to_owned(), file.raw_file_name().to_owned(), file.content_type().map(str::to_owned), file.len())
+    };
+    assert_eq!(read.files.iter().map(seen).collect::<Vec<_>>(), parts().files.iter().map(seen).collect::<Vec<_>>());
+    assert_eq!(read.files[0].bytes().expect("it is in memory"), "abc");
+    assert_eq!(read.files[1].path(), parts().files[1].path());
+}
+
+#[test]
+fn cut_and_changed_parts_never_panic() {
+    let body = encode_parts(&parts());
+    for length in 0..body.len() {
+        let _ = decode_parts(&body.slice(..length));
+    }
+    for (at, bit) in (0..body.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut changed = body.to_vec();
+        changed[at] ^= 1 << bit;
+        let _ = decode_parts(&changed.into());
+    }
+    assert_eq!(decode_parts(&Bytes::from_static(&[9])).map(drop), Err(Malformed));
 }
 
 #[test]

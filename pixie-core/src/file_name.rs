@@ -1,0 +1,53 @@
+//! Cleaning the name that a client gives to its file, so that it can be joined to a folder's path on any system.
+//!
+//! What remains is one path component that is visible, has no meaning to a shell, a browser or Windows, and is not hidden.
+//! It is still the client's choice: two files may have the same one.
+
+/// Leaves room for a number or a date in front of it: file systems take 255 bytes.
+const NAME_BYTES_MAX: usize = 200;
+/// An ending that is longer is part of the name.
+const ENDING_BYTES_MAX: usize = 16;
+/// The name of a file that has none left.
+const NAMELESS: &str = "unnamed";
+
+/// Returns a name that is safe as the last part of a path.
+pub(crate) fn cleaned(sent: &str) -> String {
+    let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
+    let visible = last.chars().filter(|char| !char.is_control() && !is_hidden_mark(*char));
+    let name: String = visible.map(|char| if r#"<>:"|?*"#.contains(char) { '_' } else { char }).collect();
+    // Windows drops what is trimmed at the end, and a leading dot hides a file or configures a server.
+    let name = name.trim_start_matches(|char: char| char == '.' || char.is_whitespace());
+    let name = shortened(name);
+    let name = name.trim_end_matches(|char: char| char == '.' || char.is_whitespace());
+    match name {
+        "" => NAMELESS.to_owned(),
+        name if is_device(name) => format!("_{name}"),
+        name => name.to_owned(),
+    }
+}
+
+/// Marks without a shape of their own, which can make `gpj.exe` look like `exe.jpg`.
+fn is_hidden_mark(char: char) -> bool {
+    matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Cuts the name, not its ending.
+fn shortened(name: &str) -> String {
+    if name.len() <= NAME_BYTES_MAX {
+        return name.to_owned();
+    }
+    let ending = name.rfind('.').map_or("", |dot| &name[dot..]);
+    let ending = if ending.len() <= ENDING_BYTES_MAX { ending } else { "" };
+    let end = name.floor_char_boundary(NAME_BYTES_MAX - ending.len());
+    format!("{}{ending}", &name[..end])
+}
+
+/// Says whether Windows opens a device by this name, whatever its ending.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let numbered = |device| {
+        let mut number = stem.strip_prefix(device).unwrap_or_default().chars();
+        matches!((number.next(), number.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+    };
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || numbered("COM") || numbered("LPT")
+}
