@@ -10,6 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
+    termios::{OptionalActions, tcgetattr, tcsetattr},
 };
 
 use crate::support::World;
@@ -61,6 +62,10 @@ impl Terminal {
         grantpt(&side).unwrap();
         unlockpt(&side).unwrap();
         let peer: OwnedFd = ioctl_tiocgptpeer(&side, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        // A question reads raw keys, but a key may come before it does: Ctrl-C would then go to a foreground that is none.
+        let mut modes = tcgetattr(&peer).unwrap();
+        modes.make_raw();
+        tcsetattr(&peer, OptionalActions::Now, &modes).unwrap();
         let [input, output] = [peer.try_clone().unwrap(), peer].map(Stdio::from);
         let child = command.env("TERM", "xterm").stdin(input).stdout(Stdio::null()).stderr(output).spawn().unwrap();
         // The command would keep the program's side open, and so hide its end.
