@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     compose::{Composed, Endpoint},
-    outcome, panics,
+    dev, outcome, panics,
     settings::Settings,
     wire, worker,
 };
@@ -87,7 +87,10 @@ pub(crate) async fn submit(app: &Arc<Composed>, endpoint: &Endpoint, mut request
         label: endpoint.label.clone(),
     };
     match pool.submit(submission).await {
-        Ok(reply) => response(reply),
+        Ok(reply) => {
+            dev::ran_in_worker(reply.worker);
+            response(reply)
+        }
         Err(error) => failed(error, &endpoint.label).into(),
     }
 }

@@ -4,10 +4,14 @@
 mod app;
 mod banner;
 mod compose;
+mod dev;
 mod dispatch;
+mod dump;
+mod excerpt;
 mod intake;
 mod jobs;
 mod log;
+mod notify;
 mod outcome;
 mod panics;
 mod proc_env;

@@ -8,8 +8,9 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 pub(crate) fn start() {
     let wanted = env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // `pixie dev` reads the log along, and says by this variable that it shows it on a terminal.
+    let has_colors = std::io::stderr().is_terminal() || env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(has_colors);
     // It fails if the program has set up its own, which is then the log.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }

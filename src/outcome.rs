@@ -2,9 +2,9 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Media, Request, Response, abort};
+use pixie_core::{Error, ErrorView, Excerpt, Media, Request, Response, abort};
 
-use crate::compose::Composed;
+use crate::{compose::Composed, excerpt};
 
 /// Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
 const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -39,6 +39,7 @@ pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Respo
             path: request.path(),
             headers: Some(request.headers()),
             development: app.settings.development,
+            excerpt: excerpt(app, &error),
         };
         response = page(app, &error, &view);
     }
@@ -54,6 +55,7 @@ pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) 
             path: asker.uri.path(),
             headers: asker.headers.as_ref(),
             development: app.settings.development,
+            excerpt: excerpt(app, &error),
         };
         response = page(app, &error, &view);
     }
@@ -75,6 +77,11 @@ pub(crate) fn stopping() -> Error {
 pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
     let seconds = retry_after.as_secs().max(1);
     abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+/// Reads the code around the place of a failure, in development.
+fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
+    app.settings.development.then(|| excerpt::around(error.place())).flatten()
 }
 
 fn page(app: &Composed, error: &Error, view: &ErrorView<'_>) -> Response {

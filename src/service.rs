@@ -131,6 +131,13 @@ where
 /// Its words are for the log: who the client is and what it reads is not known out here.
 fn layer_failed(error: &BoxError) -> HttpResponse {
     tracing::error!("a layer failed: {error}");
-    let view = ErrorView { media: Media::Json, method: &Method::GET, path: "", headers: None, development: false };
+    let view = ErrorView {
+        media: Media::Json,
+        method: &Method::GET,
+        path: "",
+        headers: None,
+        development: false,
+        excerpt: None,
+    };
     abort(500).render(&view).into_http()
 }

@@ -10,7 +10,9 @@ use crate::{completions, error::Error};
 #[derive(Debug, Parser)]
 #[command(name = "pixie", version, about = "New projects, a development server and checks for pixie apps.")]
 #[command(propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 success, 1 failure or problems found, 2 wrong usage, 101 cargo failed, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 success, 1 failure or problems found, 2 wrong usage, 101 cargo failed, 130 interrupted."
+)]
 pub(crate) struct Cli {
     /// The subcommand.
     #[command(subcommand)]

@@ -25,7 +25,7 @@ mod writer;
 
 pub use body::{Body, BoxError};
 pub use cookies::Cookies;
-pub use error::{Error, ErrorView, OrAbort, Result, abort};
+pub use error::{Error, ErrorView, Excerpt, OrAbort, Result, abort};
 pub use extract::{BodyUse, FromParam, FromRequest, Headers, Needs, Peer, Query};
 pub use handler::{BoxFuture, Handler, RouteType};
 pub use into_response::{Html, IntoResponse, Redirect};
