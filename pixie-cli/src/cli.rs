@@ -4,7 +4,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, error::Error};
+#[cfg(unix)]
+use crate::dev;
+use crate::{completions, error::Error, routes};
 
 /// What `pixie` was asked to do.
 #[derive(Debug, Parser)]
@@ -26,6 +28,11 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Builds and runs the app, and reloads it as you save
+    #[cfg(unix)]
+    Dev(dev::DevArgs),
+    /// Shows the app's routes
+    Routes(routes::RoutesArgs),
     /// Writes the completion script of a shell to stdout
     Completions(completions::CompletionsArgs),
     /// Writes the manual pages, to stdout or into a folder
@@ -36,6 +43,9 @@ impl Command {
     /// Runs the subcommand.
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
+            #[cfg(unix)]
+            Self::Dev(args) => dev::dev(args),
+            Self::Routes(args) => routes::routes(args),
             Self::Completions(args) => completions::completions(args),
             Self::Man(args) => completions::man(args),
         }

@@ -5,8 +5,12 @@
 
 mod cli;
 mod completions;
+#[cfg(unix)]
+mod dev;
 mod error;
 mod output;
+mod project;
+mod routes;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,9 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
+/// The first line of a table or a banner.
+pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
+
 /// Shows a step that is done or under way: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
