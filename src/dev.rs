@@ -9,7 +9,7 @@ mod link;
 mod pages;
 mod request_log;
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, sync::Arc};
 
 use pixie_core::{Error, Result};
 use pixie_server::Shutdown;
@@ -17,12 +17,6 @@ use pixie_server::Shutdown;
 use crate::{app::LayerFn, compose::Composed};
 
 pub(crate) use request_log::ran_in_worker;
-
-/// How long pages are told after the stop has begun: by then the server has closed its idle connections
-/// ([`LINGER`]), so that a page that comes back meets the next program.
-const FAREWELL: Duration = Duration::from_millis(40);
-/// Kept connections are closed sooner than in production; measurements lost no request from 20 ms on.
-pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
 /// The app's side of `pixie dev`.
 pub(crate) struct Dev {
@@ -67,7 +61,6 @@ impl Dev {
     /// Ends the pages' event streams once the app stops, so that they come back to the next program.
     pub(crate) async fn say_farewell(self: Arc<Dev>, shutdown: Shutdown) {
         shutdown.wait().await;
-        tokio::time::sleep(FAREWELL).await;
         self.events.end();
     }
 }

@@ -7,14 +7,7 @@ use std::{io::Write, sync::Arc};
 use pixie_core::{Error, Result};
 use pixie_server::{Config, Listener, Server, Shutdown};
 
-use crate::{
-    app::App,
-    banner, compose,
-    dev::{self, Dev},
-    dump, log, notify,
-    service::AppService,
-    worker,
-};
+use crate::{app::App, banner, compose, dev::Dev, dump, log, notify, service::AppService, worker};
 
 /// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
 pub fn run() -> Result<()> {
@@ -62,14 +55,12 @@ async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -
         // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
     }
-    let mut config = Config::default();
     if let Some(dev) = &dev {
-        config.linger = dev::LINGER;
         tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
     }
     notify::tell(dev.as_deref(), "READY=1");
     tokio::spawn(say_stopping(app.shutdown.clone(), dev));
-    let server = Server::new(config).until(&app.shutdown);
+    let server = Server::new(Config::default()).until(&app.shutdown);
     let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");

@@ -70,7 +70,7 @@ fn obey(line: &str, app: &Weak<Composed>, events: &Events) {
 fn tidy(socket: &Path) {
     let folder = socket
         .parent()
-        .filter(|folder| folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pixie-dev-")));
+        .filter(|folder| folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pixiedev-")));
     if let Some(folder) = folder {
         // Another program of the same `pixie dev` may have been quicker.
         let _ = fs::remove_file(socket).and_then(|()| fs::remove_dir(folder));

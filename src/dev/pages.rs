@@ -2,9 +2,9 @@
 //!
 //! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a `Host` that cannot be
 //! a stranger's name for this machine (DNS rebinding), and the token that only pages of this app hold.
-use std::{collections::HashMap, convert::Infallible, net::IpAddr, sync::Arc, time::Instant};
+use std::{collections::HashMap, convert::Infallible, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::{Body, BoxFuture};
 use tower::{ServiceExt, service_fn};
 
@@ -25,12 +25,29 @@ pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
                 "/__pixie/dev.js" => script,
                 "/__pixie/events" => events,
                 "/__pixie/open" => open,
+                _ if app.shutdown.is_triggered() && loads_page(&request) => {
+                    return Box::pin(ready(Ok(to_next_program(request.uri()))));
+                }
                 _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
             };
             let answer = guarded(&dev, &request).map_or_else(|refusal| refusal, |query| page(&dev, &query));
-            Box::pin(std::future::ready(Ok(answer)))
+            Box::pin(ready(Ok(answer)))
         }))
     })
+}
+
+fn loads_page(request: &HttpRequest) -> bool {
+    let is_page = request.headers().get("sec-fetch-dest").is_some_and(|what| what == "document");
+    is_page && request.method() == Method::GET
+}
+
+/// A page that reloads over a connection to a stopping program would see the old one: it is sent to the same address
+/// over a new connection, since this answer closes the old.
+fn to_next_program(address: &Uri) -> HttpResponse {
+    let mut response = answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", Body::empty());
+    let target = address.path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
+    response.headers_mut().insert(header::LOCATION, target.unwrap_or(HeaderValue::from_static("/")));
+    response
 }
 
 /// Runs the app's own answer, prints its line, and lets the script through its policy.

@@ -3,8 +3,12 @@
 //! Its end tells a program that `pixie dev` has gone, however that happened, and the program ends too.
 
 use std::{
+    fs::Permissions,
     io::{self, BufRead, BufReader},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     sync::mpsc::Sender,
     thread,
@@ -27,7 +31,9 @@ pub(crate) struct Meeting {
 impl Meeting {
     /// Starts to listen.
     pub(crate) fn open(events: Sender<Event>) -> io::Result<Meeting> {
-        let folder = tempfile::Builder::new().prefix("pixie-dev-").tempdir()?;
+        // Not `pixie-`: folders with that name belong to pools, which remove those that nobody seems to use.
+        let private = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("pixiedev-").permissions(private).tempdir()?;
         let path = folder.path().join("app");
         let socket = UnixListener::bind(&path)?;
         thread::spawn(move || {

@@ -46,6 +46,8 @@ pub(crate) struct Change {
 pub(crate) struct Watch {
     watcher: Box<dyn Watcher + Send>,
     watched: HashSet<PathBuf>,
+    /// Those of them that are watched with everything in them.
+    deep: Vec<PathBuf>,
     sources: Arc<Mutex<Sources>>,
 }
 
@@ -69,12 +71,15 @@ impl Watch {
             None => RecommendedWatcher::new(handler, Config::default()).map(|watcher| Box::new(watcher) as _),
         };
         let sources = Arc::new(Mutex::new(sources));
-        let mut watch = Watch { watcher: watcher.map_err(refused)?, watched: HashSet::new(), sources: sources.clone() };
+        let mut watch = Watch {
+            watcher: watcher.map_err(refused)?,
+            watched: HashSet::new(),
+            deep: Vec::new(),
+            sources: sources.clone(),
+        };
         watch.extend()?;
         let mut seen = Seen::default();
-        for folder in watch.lock().deep().into_iter().chain(watch.lock().flat()) {
-            seen.update(&watch.lock(), &folder, 1);
-        }
+        seen.look_around(&watch.lock());
         thread::spawn(move || gather(&burst, &sources, seen, &events));
         Ok(watch)
     }
@@ -90,30 +95,30 @@ impl Watch {
 
     /// Watches folders that have come since.
     fn extend(&mut self) -> Result<(), Error> {
-        let (deep, flat) = (self.lock().deep(), self.lock().flat());
+        let (deep, flat) = {
+            let sources = self.lock();
+            (sources.deep(), sources.flat())
+        };
         deep.iter().try_for_each(|folder| self.add(folder, RecursiveMode::Recursive))?;
         flat.iter().try_for_each(|folder| self.add(folder, RecursiveMode::NonRecursive))
     }
 
     fn add(&mut self, folder: &Path, mode: RecursiveMode) -> Result<(), Error> {
-        let is_known =
-            folder.ancestors().any(|above| self.watched.contains(above) && is_deep(above, folder, &self.lock()));
-        if is_known || !folder.is_dir() {
+        let is_inside = |deep: &PathBuf| folder.starts_with(deep);
+        if self.watched.contains(folder) || self.deep.iter().any(is_inside) || !folder.is_dir() {
             return Ok(());
         }
         self.watcher.watch(folder, mode).map_err(refused)?;
         self.watched.insert(folder.to_path_buf());
+        if mode == RecursiveMode::Recursive {
+            self.deep.push(folder.to_path_buf());
+        }
         Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Says whether a watched folder covers another: it is the same, or watched with everything in it.
-fn is_deep(watched: &Path, folder: &Path, sources: &Sources) -> bool {
-    watched == folder || sources.deep().iter().any(|deep| deep == watched)
 }
 
 /// Opening and reading a file is no change.
@@ -154,6 +159,13 @@ fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Se
 struct Seen(HashMap<PathBuf, u64>);
 
 impl Seen {
+    /// Takes everything for known that is there at the start.
+    fn look_around(&mut self, sources: &Sources) {
+        for (folders, depth) in [(sources.deep(), DEPTH_MAX), (sources.flat(), 1)] {
+            folders.iter().for_each(|folder| drop(self.update(sources, folder, depth)));
+        }
+    }
+
     /// Looks at a file, or at all in a folder, and returns what has changed.
     fn update(&mut self, sources: &Sources, path: &Path, depth: usize) -> Vec<Change> {
         if path.is_dir() {
