@@ -51,15 +51,21 @@ pub(crate) enum Action {
     Build,
 }
 
+/// A package's folder, with what git ignores in it.
+#[derive(Debug)]
+struct Root {
+    folder: PathBuf,
+    ignored: Vec<Gitignore>,
+}
+
 /// The project's files.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
     workspace: PathBuf,
     target: PathBuf,
     /// Files and folders that the user named.
     extra: Vec<PathBuf>,
-    ignored: Vec<Gitignore>,
     /// Files that the last build read, wherever they are.
     inputs: HashSet<PathBuf>,
 }
@@ -68,22 +74,20 @@ impl Sources {
     /// Finds the rules of a project.
     pub(crate) fn new(project: &Project, extra: Vec<PathBuf>) -> Sources {
         let extra: Vec<_> = extra.iter().filter_map(|path| std::fs::canonicalize(path).ok()).collect();
-        let mut sources = Sources {
-            roots: project.local.clone(),
+        let root = |folder: &PathBuf| Root { folder: folder.clone(), ignored: git_rules(folder) };
+        Sources {
+            roots: project.local.iter().map(root).collect(),
             workspace: project.workspace.clone(),
             target: project.target.clone(),
             extra,
-            ignored: Vec::new(),
             inputs: HashSet::new(),
-        };
-        sources.ignored = sources.roots.iter().flat_map(|root| git_rules(root)).collect();
-        sources
+        }
     }
 
     /// Notes which files the last build read, as cargo wrote it beside the program; returns the folders they are in.
     pub(crate) fn note_inputs(&mut self, program: &Path) -> Vec<PathBuf> {
         let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return Vec::new() };
-        let inputs = dep_info(&text).into_iter().filter(|path| self.is_local(path) && !self.is_ignored(path));
+        let inputs = dep_info(&text).into_iter().filter(|path| self.root(path).is_some() && !self.is_ignored(path));
         self.inputs = inputs.collect();
         let folders: HashSet<_> = self.inputs.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).collect();
         folders.into_iter().collect()
@@ -91,7 +95,7 @@ impl Sources {
 
     /// Returns the folders to watch with everything in them.
     pub(crate) fn deep(&self) -> Vec<PathBuf> {
-        let of_root = |root: &PathBuf| FOLDERS.map(|name| root.join(name));
+        let of_root = |root: &Root| FOLDERS.map(|name| root.folder.join(name));
         let folders = self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned());
         folders.filter(|path| path.is_dir()).collect()
     }
@@ -99,7 +103,8 @@ impl Sources {
     /// Returns the folders to watch without those in them: editors replace files, so files themselves are not watched.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
         let parents = self.extra.iter().filter(|path| path.is_file()).filter_map(|path| path.parent());
-        let folders = self.roots.iter().chain([&self.workspace]).map(PathBuf::as_path).chain(parents);
+        let roots = self.roots.iter().map(|root| root.folder.as_path());
+        let folders = roots.chain([self.workspace.as_path()]).chain(parents);
         folders.collect::<HashSet<_>>().into_iter().map(Path::to_path_buf).collect()
     }
 
@@ -111,8 +116,7 @@ impl Sources {
         if self.inputs.contains(path) || self.extra.iter().any(|extra| path.starts_with(extra)) {
             return Some(Action::Build);
         }
-        let root = self.roots.iter().filter(|root| path.starts_with(root)).max_by_key(|root| root.as_os_str().len());
-        let root = root.map_or(self.workspace.as_path(), PathBuf::as_path);
+        let root = self.root(path).map_or(self.workspace.as_path(), |root| root.folder.as_path());
         let inside = path.strip_prefix(root).ok()?;
         let name = inside.file_name()?.to_str()?;
         let first = inside.iter().next()?.to_str()?;
@@ -126,8 +130,10 @@ impl Sources {
         }
     }
 
-    fn is_local(&self, path: &Path) -> bool {
-        self.roots.iter().chain([&self.workspace]).any(|root| path.starts_with(root))
+    /// The package that a file belongs to: packages lie in one another.
+    fn root(&self, path: &Path) -> Option<&Root> {
+        let above = self.roots.iter().filter(|root| path.starts_with(&root.folder));
+        above.max_by_key(|root| root.folder.as_os_str().len())
     }
 
     fn is_ignored(&self, path: &Path) -> bool {
@@ -135,19 +141,23 @@ impl Sources {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         // `4913` is what vim writes to see whether it can.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";
-        let is_hidden = || {
-            let root = self.roots.iter().find(|root| path.starts_with(root)).unwrap_or(&self.workspace);
-            let inside = path.strip_prefix(root).unwrap_or(path);
-            !name.starts_with(".env") && inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))
-        };
-        let by_git = || {
-            let rules = self.ignored.iter().filter(|rules| path.starts_with(rules.path()));
-            let verdict =
-                rules.map(|rules| rules.matched_path_or_any_parents(path, false)).find(|verdict| !verdict.is_none());
-            verdict.is_some_and(|verdict| verdict.is_ignore())
-        };
-        // A project's secrets are ignored by git and matter nevertheless.
-        path.starts_with(&self.target) || is_scratch || is_hidden() || (!name.starts_with(".env") && by_git())
+        // A project's secrets are hidden, ignored by git, and matter nevertheless.
+        let is_secret = name.starts_with(".env");
+        path.starts_with(&self.target)
+            || is_scratch
+            || (!is_secret && (self.is_hidden(path) || self.is_ignored_by_git(path)))
+    }
+
+    fn is_hidden(&self, path: &Path) -> bool {
+        let root = self.root(path).map_or(self.workspace.as_path(), |root| root.folder.as_path());
+        let inside = path.strip_prefix(root).unwrap_or(path);
+        inside.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))
+    }
+
+    fn is_ignored_by_git(&self, path: &Path) -> bool {
+        let rules = self.root(path).into_iter().flat_map(|root| &root.ignored);
+        let mut verdicts = rules.map(|rules| rules.matched_path_or_any_parents(path, false));
+        verdicts.find(|verdict| !verdict.is_none()).is_some_and(|verdict| verdict.is_ignore())
     }
 }
 

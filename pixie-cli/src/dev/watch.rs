@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{Config, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{
+    Config, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 
 use crate::{
     dev::{
@@ -123,7 +126,7 @@ impl Watch {
 
 /// Opening and reading a file is no change.
 fn matters(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(_)))
+    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 
 fn refused(error: notify::Error) -> Error {

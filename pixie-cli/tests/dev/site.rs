@@ -14,7 +14,7 @@ use std::{
 use crate::events::Events;
 
 /// Longer than the first build of everything takes on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The source of an app whose page and pool route say a word.
 pub(crate) fn page(word: &str) -> String {

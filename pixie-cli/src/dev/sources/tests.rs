@@ -2,21 +2,27 @@
 
 use std::{collections::HashSet, path::Path};
 
-use ignore::gitignore::GitignoreBuilder;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::{Action, Sources, dep_info};
+use super::{Action, Root, Sources, dep_info};
 
 fn sources() -> Sources {
     let mut git = GitignoreBuilder::new("/w");
-    for line in ["/app/static/built.css", "/app/src/generated/", ".env"] {
+    for line in ["/app/static/built.css", "/app/src/generated/", ".env", "/lib/inner"] {
         git.add_line(None, line).expect("a rule");
     }
+    let git = git.build().expect("rules");
+    let root = |folder: &str, ignored: &[Gitignore]| Root { folder: folder.into(), ignored: ignored.to_vec() };
     Sources {
-        roots: vec!["/w/app".into(), "/w/lib".into()],
+        roots: vec![
+            root("/w/app", std::slice::from_ref(&git)),
+            root("/w/lib", std::slice::from_ref(&git)),
+            // Ignored as a whole by the repository around it, which says nothing about what is inside.
+            root("/w/lib/inner", &[]),
+        ],
         workspace: "/w".into(),
         target: "/w/target".into(),
         extra: vec!["/w/data".into()],
-        ignored: vec![git.build().expect("rules")],
         inputs: HashSet::from(["/w/app/static/included.css".into(), "/w/app/pages/a.html".into()]),
     }
 }
@@ -28,6 +34,7 @@ fn each_file_asks_for_as_little_as_it_needs() {
         ("/w/app/src/main.rs", Some(Build)),
         ("/w/app/src/deep/er/a.txt", Some(Build)),
         ("/w/lib/src/lib.rs", Some(Build)),
+        ("/w/lib/inner/src/lib.rs", Some(Build)),
         ("/w/app/templates/a.html", Some(Build)),
         ("/w/app/Cargo.toml", Some(Build)),
         ("/w/Cargo.lock", Some(Build)),
