@@ -6,11 +6,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use pixie_core::{BoxError, Error, ErrorView, Response, Result, Route, StateMap};
 use pixie_server::Shutdown;
-use tower::{Layer, Service};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::{
     compose, registry,
-    service::{self, AppService, HttpRequest, Layered},
+    service::{AppService, HttpRequest, Layered},
     settings::Settings,
     worker,
 };
@@ -92,7 +93,7 @@ impl App {
         S: Clone + Send + Sync + 'static,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        self.layers.push(Box::new(move |inner| service::boxed(layer.layer(inner))));
+        self.layers.push(Box::new(move |inner| Layered::around(layer.layer(inner))));
         self
     }
 
@@ -141,6 +142,12 @@ impl App {
     /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
     pub fn body_limit(mut self, bytes: usize) -> App {
         self.settings.body_bytes_max = bytes;
+        self
+    }
+
+    /// Sets the server's time-outs and limits of connections and heads.
+    pub fn server(mut self, config: pixie_server::Config) -> App {
+        self.settings.server = config;
         self
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::{
     app::{App, ErrorPage, LayerFn, WorkerState},
     jobs::PoolSlot,
+    pools::Pools,
     settings::Settings,
     urls::Urls,
 };
@@ -61,6 +62,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
+    let pools = Pools::default();
+    state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -79,6 +82,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     for (_, route) in routes {
         composed.add(route)?;
     }
+    pools.set(composed.pools.values());
     Ok((Arc::new(composed), layers))
 }
 

@@ -4,8 +4,8 @@
 //! handler runs where its kind says. Every failure on the way becomes an error page in `outcome.rs`.
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
-use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, abort};
+use http::{StatusCode, header};
+use pixie_core::{BoxFuture, Found, Handler, Request, Response, abort};
 use tokio::time::timeout;
 
 use crate::{
@@ -34,49 +34,62 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
     if endpoint.reads_state {
         request.set_state(app.state.clone());
     }
-    // The fast path: a handler that neither waits nor reads a body is done before any future exists.
-    if let Handler::Sync(handler) = endpoint.route.handler()
-        && (endpoint.route.reads().body == BodyUse::Unused || request.has_whole_body())
-    {
-        let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-        return Answer::Ready(outcome::finish(app, &request, response));
+    if intake::is_ready(&request, endpoint) {
+        return run(app, endpoint, request);
     }
     let (app, endpoint) = (app.clone(), endpoint.clone());
-    Answer::Later(Box::pin(async move { later(app, endpoint, request).await.into_http() }))
+    Answer::Later(Box::pin(async move {
+        if let Err(error) = intake::read_body(&mut request, &endpoint).await {
+            return outcome::finish(&app, &request, error.into()).into_http();
+        }
+        match run(&app, &endpoint, request) {
+            Answer::Ready(response) => response.into_http(),
+            Answer::Later(future) => future.await,
+        }
+    }))
 }
 
-async fn later(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
-    let asker = Asker::of(&app, &request);
-    let response = match intake::read_body(&mut request, &endpoint).await {
-        Ok(()) => run(&app, &endpoint, request).await,
-        Err(error) => error.into(),
-    };
-    outcome::finish_for(&app, &asker, response)
-}
-
-/// Runs the handler where its kind says.
-async fn run(app: &Arc<Composed>, endpoint: &Endpoint, mut request: Request) -> Response {
+/// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
+fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
     let deadline = endpoint.route.deadline_of();
     match endpoint.route.handler() {
-        Handler::Sync(handler) => panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from),
+        Handler::Sync(handler) => {
+            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            Answer::Ready(outcome::finish(app, &request, response))
+        }
         Handler::Thread(handler) => {
-            let handler = handler.clone();
-            within(deadline, on_thread(app, move || handler(&mut request))).await
+            let (asker, handler) = (Asker::of(app, &request), handler.clone());
+            let answer = on_thread(app.clone(), move || handler(&mut request));
+            later(app, asker, within(deadline, answer))
         }
         Handler::Async(handler) => {
-            let future = panics::caught_async(|| handler(request));
-            within(deadline, async { future.await.unwrap_or_else(Response::from) }).await
+            let asker = Asker::of(app, &request);
+            let answer = match panics::caught(|| handler(request)) {
+                Ok(future) => panics::caught_async(future),
+                Err(error) => return Answer::Ready(outcome::finish_for(app, &asker, error.into())),
+            };
+            match deadline {
+                None => later(app, asker, answer),
+                Some(_) => later(app, asker, within(deadline, answer)),
+            }
         }
         // The worker process tells the two apart (`worker.rs`); from here they are alike.
-        Handler::Pool(_) | Handler::Stream(_) => jobs::submit(app, endpoint, request).await,
+        Handler::Pool(_) | Handler::Stream(_) => {
+            let asker = Asker::of(app, &request);
+            later(app, asker, jobs::submit(app.clone(), endpoint.clone(), request))
+        }
     }
+}
+
+fn later(app: &Arc<Composed>, asker: Asker, answer: impl Future<Output = Response> + Send + 'static) -> Answer {
+    let app = app.clone();
+    Answer::Later(Box::pin(async move { outcome::finish_for(&app, &asker, answer.await).into_http() }))
 }
 
 /// Runs blocking code on a thread, once one is free. The permit stays with the thread, even if nobody waits for it any more.
-async fn on_thread(app: &Composed, run: impl FnOnce() -> Response + Send + 'static) -> Response {
+async fn on_thread(app: Arc<Composed>, run: impl FnOnce() -> Response + Send + 'static) -> Response {
     let Ok(permit) = timeout(app.settings.queue_timeout, app.threads.clone().acquire_owned()).await else {
-        let detail = "all threads are busy: try again later";
-        return abort(503).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from_static("1")).into();
+        return outcome::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
     };
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;

@@ -7,20 +7,21 @@ use pixie_server::BodyError;
 
 use crate::compose::Endpoint;
 
-/// Reads the body as far as the route wants it: whole, or not at all where an async handler takes the stream.
-pub(crate) async fn read_body(request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
-    let streams = matches!(endpoint.route.handler(), Handler::Async(_));
+/// Says whether the handler may run now: nobody reads the body, it is here, or an async handler takes it as a stream.
+pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
     match endpoint.route.reads().body {
-        BodyUse::Unused => Ok(()),
-        BodyUse::Stream if streams => Ok(()),
-        BodyUse::Stream | BodyUse::Whole if request.has_whole_body() => Ok(()),
-        BodyUse::Stream | BodyUse::Whole => {
-            let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            let body = collect(request.take_body(), announced, endpoint.body_bytes_max).await?;
-            request.set_body(Body::from(body));
-            Ok(())
-        }
+        BodyUse::Unused => true,
+        BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
+        BodyUse::Stream | BodyUse::Whole => request.has_whole_body(),
     }
+}
+
+/// Reads the whole body.
+pub(crate) async fn read_body(request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let body = collect(request.take_body(), announced, endpoint.body_bytes_max).await?;
+    request.set_body(Body::from(body));
+    Ok(())
 }
 
 async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> Result<Bytes, Error> {

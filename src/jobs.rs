@@ -67,11 +67,11 @@ impl PoolSlot {
 }
 
 /// Runs a request in the endpoint's pool.
-pub(crate) async fn submit(app: &Arc<Composed>, endpoint: &Endpoint, mut request: Request) -> Response {
+pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> Response {
     let slot = endpoint.pool.as_ref().expect("a pool route got its pool when the app was composed");
     let pool = match slot.running() {
         Some(pool) => pool,
-        None => match slot.started(app).await {
+        None => match slot.started(&app).await {
             Ok(pool) => pool,
             Err(error) => return error.into(),
         },

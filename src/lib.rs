@@ -1,4 +1,6 @@
-//! Pixie: a web framework in which a route says where it runs.
+//! Pixie, composed: the app, its dispatch, its worker pools and its server. The guide is the README.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod app;
@@ -14,6 +16,7 @@ mod log;
 mod notify;
 mod outcome;
 mod panics;
+mod pools;
 mod proc_env;
 mod registry;
 mod run;
@@ -27,12 +30,17 @@ mod worker;
 pub use app::App;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_server::Shutdown;
+pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};
+pub use pixie_server::{Config as ServerConfig, Shutdown};
+pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
 pub use testing::{TestClient, TestRequest, TestResponse};
 pub use urls::Urls;
+
+#[cfg(feature = "template")]
+pub use pixie_template::{self as template, web::template};
 
 /// What the attributes' code refers to; not for use by hand.
 #[doc(hidden)]

@@ -1,16 +1,108 @@
 //! The log: events of this program and its workers as lines on standard error, unless the program has a log of its own.
-use std::{env, io::IsTerminal};
+//!
+//! A subscriber of a few lines instead of `tracing-subscriber`: a program that wants spans, formats or filters by target
+//! brings its own, and one that does not should not compile five crates for it.
+use std::{
+    env,
+    fmt::{self, Write as _},
+    io::{IsTerminal, Write as _},
+    time::SystemTime,
+};
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span,
+};
 
-/// Starts the log. `RUST_LOG` chooses what it shows, such as `debug` or `warn,pixie_pool=debug`; default: `info`.
+/// Starts the log. `RUST_LOG` chooses its level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
 pub(crate) fn start() {
-    let wanted = env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let level = env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
     // `pixie dev` reads the log along, and says by this variable that it shows it on a terminal.
-    let has_colors = std::io::stderr().is_terminal() || env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(has_colors);
+    let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
+    let is_coloured = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
     // It fails if the program has set up its own, which is then the log.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing::subscriber::set_global_default(Lines { level, is_coloured });
+}
+
+/// Writes each event as one line: time, level, message, fields.
+struct Lines {
+    level: LevelFilter,
+    is_coloured: bool,
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let time = httpdate::fmt_http_date(SystemTime::now());
+        let level = self.level_name(*event.metadata().level());
+        // The log is the last place where a failure could be told, so its own is not.
+        let _ = writeln!(std::io::stderr().lock(), "{time} {level} {}{}", line.message, line.fields);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+impl Lines {
+    fn level_name(&self, level: Level) -> String {
+        let colour = match level {
+            Level::ERROR => 31,
+            Level::WARN => 33,
+            Level::INFO => 32,
+            _ => 2,
+        };
+        match self.is_coloured {
+            true => format!("\x1b[{colour}m{level:>5}\x1b[0m"),
+            false => format!("{level:>5}"),
+        }
+    }
+}
+
+/// The message and the fields of one event. Control characters are escaped, so that no event can forge another line.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        let text = text.chars().flat_map(|character| match character.is_control() {
+            true => character.escape_default().collect::<Vec<_>>(),
+            false => vec![character],
+        });
+        match field.name() {
+            "message" => self.message.extend(text),
+            name => {
+                // Writing to a string cannot fail.
+                let _ = write!(self.fields, " {name}=");
+                self.fields.extend(text);
+            }
+        }
+    }
 }

@@ -6,7 +6,8 @@ use pixie_core::{Error, ErrorView, Excerpt, Media, Request, Response, abort};
 
 use crate::{compose::Composed, excerpt};
 
-/// Browsers must not guess another type than the one that was declared (the Fetch standard's `nosniff`).
+/// Browsers must not guess another type than the one that was declared. The Fetch standard knows no other value, so nothing
+/// of the handler's is lost.
 const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
 /// What an error page needs to know of a request that has gone to its handler.
@@ -111,6 +112,6 @@ fn log(error: &Error, view: &ErrorView<'_>) {
 
 fn guard(mut response: Response) -> Response {
     let (name, value) = NOSNIFF;
-    response.headers_mut().entry(name).or_insert(value);
+    response.headers_mut().insert(name, value);
     response
 }

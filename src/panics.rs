@@ -7,13 +7,12 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     panic::{self, AssertUnwindSafe},
-    pin::Pin,
     sync::Once,
     task::Poll,
 };
 
 use http::StatusCode;
-use pixie_core::Error;
+use pixie_core::{BoxFuture, Error, Response};
 
 thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -29,14 +28,12 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
     outcome.map_err(|payload| error(message(payload.as_ref()), PLACE.take()))
 }
 
-/// Makes and runs an async handler's future; a panic in either becomes a 500, as in [`caught`].
-pub(crate) async fn caught_async<T, F: Future<Output = T> + Unpin>(make: impl FnOnce() -> F) -> Result<T, Error> {
-    let mut future = caught(make)?;
-    poll_fn(|cx| match caught(|| Pin::new(&mut future).poll(cx)) {
-        Ok(poll) => poll.map(Ok),
-        Err(error) => Poll::Ready(Err(error)),
+/// Runs the future of an async handler; a panic becomes a 500, as in [`caught`].
+pub(crate) fn caught_async(mut future: BoxFuture<Response>) -> impl Future<Output = Response> + Send {
+    poll_fn(move |cx| match caught(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll,
+        Err(error) => Poll::Ready(error.into()),
     })
-    .await
 }
 
 /// Makes the error of a panic that was caught here or in a worker.

@@ -5,7 +5,7 @@
 use std::{io::Write, sync::Arc};
 
 use pixie_core::{Error, Result};
-use pixie_server::{Config, Listener, Server, Shutdown};
+use pixie_server::{Listener, Server, Shutdown};
 
 use crate::{app::App, banner, compose, dev::Dev, dump, log, notify, service::AppService, worker};
 
@@ -60,7 +60,7 @@ async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -
     }
     notify::tell(dev.as_deref(), "READY=1");
     tokio::spawn(say_stopping(app.shutdown.clone(), dev));
-    let server = Server::new(Config::default()).until(&app.shutdown);
+    let server = Server::new(app.settings.server.clone()).until(&app.shutdown);
     let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");

@@ -4,6 +4,7 @@
 //! at once costs no allocation here.
 use std::{
     convert::Infallible,
+    future::poll_fn,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -13,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::Method;
 use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abort};
-use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tower_service::Service;
 
 use crate::{
     app::LayerFn,
@@ -25,9 +26,6 @@ use crate::{
 pub type HttpRequest = http::Request<Body>;
 /// A response as layers see it.
 pub type HttpResponse = http::Response<Body>;
-/// An app wrapped in layers.
-pub type Layered = BoxCloneSyncService<HttpRequest, HttpResponse, Infallible>;
-
 /// An app as a `tower::Service`: cheap to clone, ready at any time, without errors of its own.
 #[derive(Clone)]
 pub struct AppService {
@@ -43,7 +41,7 @@ impl AppService {
         if layers.is_empty() {
             return bare;
         }
-        let innermost = BoxCloneSyncService::new(bare.clone());
+        let innermost = Layered::around(bare.clone());
         let outermost = layers.into_iter().fold(innermost, |inner, layer| layer(inner));
         AppService { layers: Some(outermost), ..bare }
     }
@@ -71,16 +69,17 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> AppFuture {
-        let mut request = request.map(Body::new);
         if let Some(layers) = &self.layers {
+            let mut request = request.map(Body::new);
             // The layers pass on a request of the http crate's type, so the address travels as an extension.
             if let Some(peer) = self.peer {
                 request.extensions_mut().insert(Peer(peer));
             }
-            return AppFuture(Progress::Layered(Box::pin(layers.clone().oneshot(request))));
+            return AppFuture(Progress::Later((layers.0)(request)));
         }
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
-        let mut request = Request::from_http(request);
+        let (head, body) = request.into_parts();
+        let mut request = Request::from_parts(head, Body::new(body));
         request.set_peer(peer);
         AppFuture(match dispatch::answer(&self.app, request) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
@@ -95,7 +94,6 @@ pub struct AppFuture(Progress);
 enum Progress {
     Ready(Option<HttpResponse>),
     Later(BoxFuture<HttpResponse>),
-    Layered(BoxFuture<Result<HttpResponse, Infallible>>),
 }
 
 impl Future for AppFuture {
@@ -105,27 +103,59 @@ impl Future for AppFuture {
         match &mut self.0 {
             Progress::Ready(response) => Poll::Ready(Ok(response.take().expect("polled once more after it was ready"))),
             Progress::Later(future) => future.as_mut().poll(cx).map(Ok),
-            Progress::Layered(future) => future.as_mut().poll(cx),
         }
     }
 }
 
-/// Gives a layer's service the one type that all have; a layer's own error is answered with 500.
-pub(crate) fn boxed<S, B>(service: S) -> Layered
-where
-    S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
-    S: Clone + Send + Sync + 'static,
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    BoxCloneSyncService::new(service_fn(move |request| {
-        let answer = service.clone().oneshot(request);
-        async move {
-            Ok(match answer.await {
-                Ok(response) => response.map(Body::new),
-                Err(error) => layer_failed(&error.into()),
+/// An app inside its layers, or inside some of them: what a layer wraps.
+#[derive(Clone)]
+pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
+
+impl Layered {
+    /// Makes one of a function.
+    pub(crate) fn new(answer: impl Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync + 'static) -> Layered {
+        Layered(Arc::new(answer))
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
+        (self.0)(request)
+    }
+
+    /// Gives any service the one type that all layers see; an error of its own is answered with 500.
+    pub(crate) fn around<S, B>(service: S) -> Layered
+    where
+        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Layered(Arc::new(move |request| {
+            let mut service = service.clone();
+            Box::pin(async move {
+                if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
+                    return layer_failed(&error.into());
+                }
+                match service.call(request).await {
+                    Ok(response) => response.map(Body::new),
+                    Err(error) => layer_failed(&error.into()),
+                }
             })
-        }
-    }))
+        }))
+    }
+}
+
+impl Service<HttpRequest> for Layered {
+    type Response = HttpResponse;
+    type Error = Infallible;
+    type Future = AppFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequest) -> AppFuture {
+        AppFuture(Progress::Later((self.0)(request)))
+    }
 }
 
 /// Its words are for the log: who the client is and what it reads is not known out here.

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
+    /// Time-outs and limits of connections, each with its reason in `pixie-server`.
+    pub(crate) server: pixie_server::Config,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -45,6 +47,7 @@ impl Default for Settings {
             queue_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
+            server: pixie_server::Config::default(),
             banner: true,
             worker_args: None,
         }
@@ -80,3 +83,6 @@ fn number<T: FromStr>(variable: impl Fn(&str) -> Option<String>, name: &str, wan
     let wrong = |_| Error::internal(format!("{name} is `{text}`, but should be {wanted}"));
     text.trim().parse().map(Some).map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
-use tower::ServiceExt;
+use tower_service::Service;
 
 use crate::{App, AppService, Urls, compose, worker};
 
@@ -132,9 +132,10 @@ impl TestClient {
         let texts = response.headers().get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
         for cookie in texts.filter_map(|text| Cookie::parse_encoded(text.to_owned()).ok()) {
             let is_over = cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative());
-            self.with_jar(
-                |jar| if is_over { jar.force_remove(cookie.name().to_owned()) } else { jar.add_original(cookie) },
-            );
+            self.with_jar(|jar| match is_over {
+                true => jar.force_remove(cookie.name()),
+                false => jar.add_original(cookie.clone()),
+            });
         }
     }
 }
@@ -189,9 +190,9 @@ impl TestRequest<'_> {
         if let Some(cookies) = self.client.cookie_header() {
             self.request.headers_mut().entry(header::COOKIE).or_insert(cookies);
         }
-        let service = self.client.service.clone();
+        let mut service = self.client.service.clone();
         let answer = async move {
-            let Ok(response) = service.oneshot(self.request).await;
+            let Ok(response) = service.call(self.request).await;
             self.client.keep_cookies(&response);
             let (head, mut body) = response.into_parts();
             let mut bytes = Vec::new();

@@ -190,3 +190,6 @@ impl<'b> Input<'b> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

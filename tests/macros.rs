@@ -15,7 +15,8 @@ use std::{
 
 use pixie_web::{
     __macro::{Registered, inventory},
-    Body, BodyUse, Bytes, Found, Handler, Method, PieceSink, Request, Response, Route, RouteType, Router, Writer,
+    Body, BodyUse, Bytes, Found, Handler, HeaderValue, Method, PieceSink, Request, Response, Route, RouteType, Router,
+    Writer,
 };
 
 mod handlers {
@@ -299,7 +300,7 @@ fn what_cannot_be_extracted_is_answered_by_the_rejection() {
 #[test]
 fn a_lent_request_shows_the_body_beside_an_extractor_that_reads_it() {
     let mut request = request("GET", "/read");
-    request.headers_mut().insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    request.headers_mut().insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
     request.set_body(Body::from("a=1&b=2"));
     assert_eq!(text_of(answer(request)), "2 of 7");
 }
@@ -332,12 +333,12 @@ fn named(name: &str) -> Route {
 }
 
 fn request(method: &str, target: &str) -> Request {
-    Request::new(method.parse().unwrap(), target.parse().unwrap())
+    Request::new(method.parse().expect("a method"), target.parse().expect("a target"))
 }
 
 fn json(method: &str, target: &str) -> Request {
     let mut request = request(method, target);
-    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     request.set_body(Body::from(Bytes::from_static(b"[1,2]")));
     request
 }
@@ -346,9 +347,9 @@ fn json(method: &str, target: &str) -> Request {
 fn answer(mut request: Request) -> Response {
     let mut router = Router::new();
     for route in routes() {
-        let pattern = route.pattern().unwrap().clone();
+        let pattern = route.pattern().expect("a checked path").clone();
         let (methods, place) = (route.methods().to_vec(), route.place());
-        router.insert(&pattern, &methods, route, place).unwrap();
+        router.insert(&pattern, &methods, route, place).expect("no two routes are alike");
     }
     let path = request.path().to_owned();
     let Found::Route { value: route, params } = router.find(&request.method().clone(), &path) else {
@@ -397,5 +398,5 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 fn text_of(mut response: Response) -> String {
     let body = response.take_body();
-    String::from_utf8(body.as_bytes().unwrap_or_default().to_vec()).unwrap()
+    String::from_utf8(body.as_bytes().unwrap_or_default().to_vec()).expect("text")
 }

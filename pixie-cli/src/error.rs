@@ -30,14 +30,23 @@ impl Error {
         Self { code: 101, ..Self::new(message) }
     }
 
+    /// Returns wrong usage that clap cannot see.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { code: 2, ..Self::new(message) }
+    }
+
     /// Returns the end by Ctrl-C or a signal: nothing is shown.
     pub(crate) fn interrupted() -> Self {
         Self { code: 130, ..Self::new("") }
     }
 
-    /// Returns problems which the command has already shown itself.
-    pub(crate) fn shown() -> Self {
-        Self::new("")
+    /// Puts what was being done before the reason.
+    #[must_use]
+    pub(crate) fn because(mut self, doing: impl fmt::Display) -> Self {
+        if !self.message.is_empty() {
+            self.message = format!("{doing}: {}", self.message);
+        }
+        self
     }
 
     /// Adds where it happened: a path, a line, an address.

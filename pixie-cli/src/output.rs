@@ -2,6 +2,8 @@
 //!
 //! Colours go away by themselves in a pipe and under NO_COLOR: everything is printed through `anstream`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anstyle::{AnsiColor, Style};
 
 use crate::error::Error;
@@ -14,8 +16,19 @@ const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 /// The first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
 
+/// Whether steps and hints are left out.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out steps and hints from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
 /// Shows a step that is done or under way: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
 }
 

@@ -16,9 +16,6 @@ use crate::error::Error;
 /// Which program of which project.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
-    /// The project's folder
-    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
-    project: PathBuf,
     /// The package, where the workspace has several
     #[arg(short, long)]
     package: Option<String>,
@@ -93,7 +90,7 @@ struct Node {
 impl Project {
     /// Finds the program that is meant.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
-        let metadata = metadata(&which.project)?;
+        let metadata = metadata(Path::new("."))?;
         let package = choose_package(&metadata, &which)?;
         let program = choose_program(package, &which)?;
         let root = folder(package);
@@ -143,7 +140,7 @@ fn metadata(folder: &Path) -> Result<Metadata, Error> {
 }
 
 fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {
-    let here = std::fs::canonicalize(&which.project).unwrap_or_else(|_| which.project.clone());
+    let here = std::env::current_dir().unwrap_or_default();
     let wanted = |package: &&Package| match &which.package {
         Some(name) => package.source.is_none() && package.name == *name,
         None => folder(package) == here,

@@ -136,6 +136,7 @@ pub trait FromParam: Sized {
     fn from_param(text: &str) -> Option<Self>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromStr> FromParam for T {
     fn from_param(text: &str) -> Option<T> {
         text.parse().ok()

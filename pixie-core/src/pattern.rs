@@ -50,12 +50,12 @@ impl Pattern {
     }
 
     /// Returns the names of the wildcards, in the order of the path.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.names.iter().map(|name| &**name)
     }
 
     /// Returns the filters of the wildcards, in the order of the path.
-    pub(crate) fn filters(&self) -> impl Iterator<Item = Filter> {
+    pub(crate) fn filters(&self) -> impl Iterator<Item = Filter> + Clone {
         self.parts.iter().filter_map(|part| match part {
             Part::Wildcard(filter) => Some(*filter),
             Part::Literal(_) => None,
@@ -113,7 +113,21 @@ impl<'t> Parser<'t> {
                 self.literal()?;
             }
         }
-        Ok(())
+        self.no_segment_of_dots()
+    }
+
+    /// A client resolves `.` and `..` before it asks, so such a route would never be reached.
+    fn no_segment_of_dots(&self) -> Result<(), PatternError> {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Literal(text) => text,
+            Part::Wildcard(_) => "<>",
+        });
+        let path: String = parts.collect();
+        match path.split('/').find(|segment| matches!(*segment, "." | "..")) {
+            Some(dots) => self
+                .refuse(0, format!("clients resolve the segment `{dots}` before they ask: write the path without it")),
+            None => Ok(()),
+        }
     }
 
     fn rest(&self) -> &'t str {

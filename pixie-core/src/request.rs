@@ -24,6 +24,11 @@ impl Request {
     /// Takes a request from the http crate's type.
     pub fn from_http(request: http::Request<Body>) -> Request {
         let (head, body) = request.into_parts();
+        Request::from_parts(head, body)
+    }
+
+    /// Puts a request together from its head and its body.
+    pub fn from_parts(head: Parts, body: Body) -> Request {
         Request { head, body, params: Params::default(), peer: None, state: None }
     }
 

@@ -133,6 +133,7 @@ pub trait IntoPieces {
     fn into_pieces(self) -> Pieces;
 }
 
+#[diagnostic::do_not_recommend]
 impl<I> IntoPieces for I
 where
     I: Iterator<Item: Into<Bytes>> + 'static,

@@ -23,6 +23,8 @@ pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
 /// How long a dead worker's pipes may stay open (a process that it left behind may hold them) before its report goes out without the rest.
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
+/// How long a stop waits for the threads of a pool of size 0: an idle one ends at once, and one that spins cannot be ended.
+pub(crate) const THREADS_END: Duration = Duration::from_millis(200);
 /// Bytes of a pool's name: it travels in an environment variable and stands in every log line.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a socket's path: the shortest limit of the systems we know is 104 with the closing zero.

@@ -16,8 +16,8 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        Shared,
         exchange::{Exchange, Taken},
+        shared::Shared,
         upload::Upload,
     },
 };

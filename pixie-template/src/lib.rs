@@ -1,3 +1,5 @@
+//! Askama templates as values: rendering, filters, fragments, snapshots. The guide is the README.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 

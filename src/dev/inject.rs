@@ -12,12 +12,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use pixie_core::{Body, BoxError};
-use tower::{ServiceExt, service_fn};
 
 use crate::{
     app::LayerFn,
     dev::Dev,
-    service::{self, HttpRequest, HttpResponse},
+    service::{HttpRequest, HttpResponse, Layered},
 };
 
 /// Whether the client wants a whole page.
@@ -36,16 +35,16 @@ pub(super) fn innermost(dev: Arc<Dev>) -> LayerFn {
         format!("<script src=\"/__pixie/dev.js?build={build}&token={token}\" nonce=\"{token}\" defer></script>\n");
     let tag = Bytes::from(tag);
     Box::new(move |inner| {
-        service::boxed(service_fn(move |mut request: HttpRequest| {
+        Layered::new(move |mut request| {
             let wanted = wanted(&request);
             if wanted != Wanted::Other {
                 // A page that the browser kept from before has no script, or an old one.
                 request.headers_mut().remove(header::IF_NONE_MATCH);
                 request.headers_mut().remove(header::IF_MODIFIED_SINCE);
             }
-            let (answer, tag) = (inner.clone().oneshot(request), tag.clone());
-            async move { answer.await.map(|response| injected(response, wanted, tag)) }
-        }))
+            let (answer, tag) = (inner.answer(request), tag.clone());
+            Box::pin(async move { injected(answer.await, wanted, tag) })
+        })
     })
 }
 

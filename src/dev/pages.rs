@@ -2,17 +2,16 @@
 //!
 //! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a `Host` that cannot be
 //! a stranger's name for this machine (DNS rebinding), and the token that only pages of this app hold.
-use std::{collections::HashMap, convert::Infallible, future::ready, net::IpAddr, sync::Arc, time::Instant};
+use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, BoxFuture};
-use tower::{ServiceExt, service_fn};
+use pixie_core::Body;
 
 use crate::{
     app::LayerFn,
     compose::Composed,
     dev::{Dev, csp, request_log},
-    service::{self, HttpRequest, HttpResponse, Layered},
+    service::{HttpRequest, HttpResponse, Layered},
 };
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -20,19 +19,19 @@ const SCRIPT: &str = include_str!("dev.js");
 /// Returns the layer.
 pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
     Box::new(move |inner| {
-        service::boxed(service_fn(move |request: HttpRequest| -> BoxFuture<Result<HttpResponse, Infallible>> {
+        Layered::new(move |request| {
             let page = match request.uri().path() {
                 "/__pixie/dev.js" => script,
                 "/__pixie/events" => events,
                 "/__pixie/open" => open,
                 _ if app.shutdown.is_triggered() && loads_page(&request) => {
-                    return Box::pin(ready(Ok(to_next_program(request.uri()))));
+                    return Box::pin(ready(to_next_program(request.uri())));
                 }
                 _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
             };
             let answer = guarded(&dev, &request).map_or_else(|refusal| refusal, |query| page(&dev, &query));
-            Box::pin(ready(Ok(answer)))
-        }))
+            Box::pin(ready(answer))
+        })
     })
 }
 
@@ -51,18 +50,12 @@ fn to_next_program(address: &Uri) -> HttpResponse {
 }
 
 /// Runs the app's own answer, prints its line, and lets the script through its policy.
-async fn logged(
-    dev: Arc<Dev>,
-    app: Arc<Composed>,
-    inner: Layered,
-    request: HttpRequest,
-) -> Result<HttpResponse, Infallible> {
+async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
-    let (answer, worker) = request_log::noting_worker(inner.oneshot(request)).await;
-    let mut response = answer?;
+    let (mut response, worker) = request_log::noting_worker(inner.answer(request)).await;
     request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
     csp::admit(response.headers_mut(), &dev.token);
-    Ok(response)
+    response
 }
 
 type Query = HashMap<String, String>;

@@ -17,6 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Program {
     process: Child,
     pub port: u16,
+    lines: std::sync::Mutex<std::sync::mpsc::Receiver<String>>,
 }
 
 impl Program {
@@ -38,12 +39,26 @@ impl Program {
             });
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
         let is_address = |line: &String| line.contains("listening on http://");
-        let line = lines.by_ref().map_while(Result::ok).find(is_address).expect("the program says where it listens");
+        let (sender, kept) = std::sync::mpsc::channel();
+        let mut keep = |line: &String| drop(sender.send(line.clone()));
+        let line = lines.by_ref().map_while(Result::ok).inspect(&mut keep).find(is_address);
+        let line = line.expect("the program says where it listens");
         let port =
             line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("the address ends in a port");
         // What else it prints is read away, so that it never blocks on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Program { process, port }
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        Program { process, port, lines: kept.into() }
+    }
+
+    /// Returns what it printed from its start to the last line that names a pool.
+    pub fn banner(&self) -> String {
+        let lines = self.lines.lock().expect("nobody panicked with it");
+        let mut text = String::new();
+        while !text.contains("pool default") {
+            text += &lines.recv_timeout(PATIENCE).expect("the banner names its pools");
+            text.push('\n');
+        }
+        text
     }
 
     pub fn pid(&self) -> u32 {

@@ -140,7 +140,7 @@ fn answer(page: &Page, is_head: bool) -> String {
          cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
         body.len()
     );
-    if is_head { head } else { head + &body }
+    if is_head { head } else { format!("{head}{body}") }
 }
 
 fn escaped(text: &str) -> String {

@@ -2,10 +2,11 @@
 //!
 //! What needs types (is it an extractor, does it read the body, is it a response) is left to the compiler and to the code
 //! that `expand.rs` writes. Must stay true: each refusal points at one token and names the remedy.
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
+use quote::ToTokens;
 use syn::{
     Attribute, Error, FnArg, GenericArgument, LitStr, Pat, PatType, PathArguments, Result, ReturnType, Safety,
-    Signature, Type, TypePath, ext::IdentExt, spanned::Spanned as _,
+    Signature, Type, TypePath, ext::IdentExt,
 };
 
 use crate::{
@@ -97,22 +98,22 @@ fn name_of(handler: &Ident) -> LitStr {
 }
 
 fn check_signature(signature: &Signature) -> Result<()> {
-    if let Some(receiver) = signature.receiver() {
-        let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
-        return Err(Error::new(receiver.self_token.span, message));
-    }
     if let Safety::Unsafe(token) = &signature.safety {
         return Err(Error::new(token.span, "a handler is called with whatever a client sends: it cannot be `unsafe`"));
     }
     match signature.generics.params.first() {
-        Some(parameter) => Err(Error::new(parameter.span(), "a handler cannot be generic: write the types out")),
+        Some(parameter) => Err(Error::new_spanned(parameter, "a handler cannot be generic: write the types out")),
         None => Ok(()),
     }
 }
 
 fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
-    let FnArg::Typed(PatType { pat, ty, .. }) = input else {
-        return Err(Error::new(input.span(), "a handler has no `self`"));
+    let (pat, ty) = match input {
+        FnArg::Typed(PatType { pat, ty, .. }) => (pat, ty),
+        FnArg::Receiver(receiver) => {
+            let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
+            return Err(Error::new(receiver.self_token.span, message));
+        }
     };
     if let Type::ImplTrait(generic) = &**ty {
         return Err(Error::new(generic.impl_token.span, "a handler cannot be generic: write the type out"));
@@ -133,7 +134,7 @@ fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
 fn source(ty: &Type) -> Result<Source> {
     let Type::Reference(reference) = ty else {
         return match last_segment(ty) {
-            Some(name) if name == "Writer" => Err(Error::new(ty.span(), "the writer is lent: write `&mut Writer`")),
+            Some(name) if name == "Writer" => Err(Error::new_spanned(ty, "the writer is lent: write `&mut Writer`")),
             _ => Ok(Source::Extractor),
         };
     };
@@ -141,9 +142,9 @@ fn source(ty: &Type) -> Result<Source> {
         (Some(name), None) if name == "Request" => Ok(Source::Lent),
         (Some(name), Some(_)) if name == "Writer" => Ok(Source::Writer),
         (Some(name), Some(_)) if name == "Request" => {
-            Err(Error::new(ty.span(), "the request is lent as `&Request`, or taken as `Request`"))
+            Err(Error::new_spanned(ty, "the request is lent as `&Request`, or taken as `Request`"))
         }
-        (Some(name), None) if name == "Writer" => Err(Error::new(ty.span(), "a writer changes: write `&mut Writer`")),
+        (Some(name), None) if name == "Writer" => Err(Error::new_spanned(ty, "a writer changes: write `&mut Writer`")),
         _ => Ok(Source::Extractor),
     }
 }
@@ -237,9 +238,9 @@ fn check_writer(arguments: &[Argument], signature: &Signature, kind: Kind, is_ki
                 (None, true) => format!("write `stream` instead of `{}`", kind.as_str()),
                 (Some(_), _) => "make it a plain `fn` of kind `stream`".to_owned(),
             };
-            Err(Error::new(writer.ty.span(), format!("only a `stream` route has a writer: {change}")))
+            Err(Error::new_spanned(&writer.ty, format!("only a `stream` route has a writer: {change}")))
         }
-        (Some(_), Some(second)) => Err(Error::new(second.ty.span(), "there is one writer: remove one of the two")),
+        (Some(_), Some(second)) => Err(Error::new_spanned(&second.ty, "there is one writer: remove one of the two")),
         _ => Ok(()),
     }
 }
@@ -258,21 +259,24 @@ fn output(signature: &Signature, kind: Kind, has_writer: bool) -> Result<Output>
     match (has_writer, is_unit, is_result) {
         (true, true, _) => Ok(Output::Written),
         (true, _, true) => Ok(Output::FalliblyWritten),
-        (true, ..) => Err(Error::new(
+        (true, ..) => Err(Error::new_spanned(
             place_of(ty, signature),
             "what a `Writer` writes is the body: return `Result<()>` or nothing",
         )),
         (false, true, _) => {
             let message = "a `stream` route returns an iterator of pieces or `Pieces`, or takes a `&mut Writer`";
-            Err(Error::new(place_of(ty, signature), message))
+            Err(Error::new_spanned(place_of(ty, signature), message))
         }
         (false, _, true) => Ok(Output::FalliblePieces(ty.and_then(first_argument).cloned())),
         (false, ..) => Ok(Output::Pieces(ty.cloned())),
     }
 }
 
-fn place_of(ty: Option<&Type>, signature: &Signature) -> Span {
-    ty.map_or_else(|| signature.ident.span(), |ty| ty.span())
+fn place_of<'s>(ty: Option<&'s Type>, signature: &'s Signature) -> &'s dyn ToTokens {
+    match ty {
+        Some(ty) => ty,
+        None => &signature.ident,
+    }
 }
 
 /// Returns the `T` of `Result<T>`.

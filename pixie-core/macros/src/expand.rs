@@ -1,10 +1,10 @@
 //! The code of a route: the function as it was written, and next to it a `Route` value in the registry.
 //!
-//! Everything is in the body of one constant, so that the compiler reports a type that does not fit once, at the type. Must
+//! All of it is the value of one static, so that the compiler reports a type that does not fit once, at the type. Must
 //! stay true: absolute paths only, no name that a user's code could see, and each type stands where the user wrote it.
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Result, Type, parse2};
+use syn::{Result, Type, parse2, spanned::Spanned as _};
 
 use crate::{
     check::{Argument, CheckedRoute, Output, Source, check},
@@ -48,13 +48,14 @@ fn registration(route: &CheckedRoute) -> TokenStream {
     code! {
         #(#cfgs)*
         const _: () = {
-            const __PIXIE_ROUTE: fn() -> ::pixie_web::__macro::Route = {
-                #body_checks
-                let route: fn() -> ::pixie_web::__macro::Route = || #value;
-                route
-            };
             ::pixie_web::__macro::inventory::submit! {
-                ::pixie_web::__macro::Registered { package: ::core::env!("CARGO_PKG_NAME"), route: __PIXIE_ROUTE }
+                ::pixie_web::__macro::Registered {
+                    package: ::core::env!("CARGO_PKG_NAME"),
+                    route: {
+                        #body_checks
+                        || #value
+                    },
+                }
             }
         };
     }
@@ -78,8 +79,7 @@ fn body_check(first: &Argument, second: &Argument) -> TokenStream {
         "`{}` and `{}` both read the request's body: keep one of them, or take a `Request` and read it there",
         first.label, second.label
     );
-    let span = syn::spanned::Spanned::span(other);
-    let refusal = quote_spanned!(span.resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
+    let refusal = quote_spanned!(other.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
     code! {
         if !::pixie_web::__macro::BodyUse::is_compatible(
             <#one as ::pixie_web::__macro::FromRequest>::BODY,
@@ -140,7 +140,7 @@ fn handler(route: &CheckedRoute) -> TokenStream {
             let kind = Ident::new(route.kind.as_str(), Span::call_site());
             let refuse = code!(::pixie_web::__macro::IntoResponse::into_response(rejection));
             let extraction = extraction(route, &names, &refuse);
-            let answer = response(&route.output, &call);
+            let answer = answer(&route.output, &call);
             code! {
                 .#kind(|request: &mut ::pixie_web::__macro::Request| -> ::pixie_web::__macro::Response {
                     #extraction
@@ -152,7 +152,7 @@ fn handler(route: &CheckedRoute) -> TokenStream {
         Kind::Stream => {
             let refuse = code!(::core::result::Result::Err(::core::convert::From::from(rejection)));
             let extraction = extraction(route, &names, &refuse);
-            let answer = stream(&route.output, &call);
+            let answer = answer(&route.output, &call);
             code! {
                 .stream_to(|
                     request: &mut ::pixie_web::__macro::Request,
@@ -173,7 +173,7 @@ fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> To
         ::std::boxed::Box::pin(::core::future::ready(response))
     }};
     let extraction = extraction(route, names, &refuse);
-    let answer = response(&route.output, &code!(#call.await));
+    let answer = answer(&route.output, &code!(#call.await));
     // A future that cannot move between threads is reported here, that is at the handler's name.
     let at_handler = route.handler.span().resolved_at(Span::mixed_site());
     let future = quote_spanned!(at_handler=> ::std::boxed::Box::pin(async move { #answer }));
@@ -226,41 +226,46 @@ fn call(route: &CheckedRoute, names: &[Ident], lent: &TokenStream) -> TokenStrea
     code!(#handler(#(#arguments),*))
 }
 
-fn response(output: &Output, call: &TokenStream) -> TokenStream {
-    match output {
-        Output::Response(ty) => {
-            converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)
-        }
-        _ => call.clone(),
-    }
-}
-
-fn stream(output: &Output, call: &TokenStream) -> TokenStream {
+/// Writes what becomes of the handler's answer.
+fn answer(output: &Output, call: &TokenStream) -> TokenStream {
     let pieces = |ty: &Option<Type>, value: &TokenStream| {
         let pieces = converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoPieces), &code!(into_pieces), value);
         code!(::pixie_web::__macro::Pieces::write_to(#pieces, writer))
     };
-    let or_error = code!(::core::result::Result::Err(error) => return ::core::result::Result::Err(::core::convert::Into::into(error)));
+    let into_error = code!(::core::convert::Into::into);
     match output {
+        Output::Response(ty) => {
+            converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)
+        }
         Output::Pieces(ty) => pieces(ty, call),
         Output::FalliblePieces(ty) => {
             let written = pieces(ty, &code!(value));
-            code!(match #call { ::core::result::Result::Ok(value) => #written, #or_error })
+            code! {
+                match #call {
+                    ::core::result::Result::Ok(value) => #written,
+                    ::core::result::Result::Err(error) => ::core::result::Result::Err(#into_error(error)),
+                }
+            }
         }
-        Output::FalliblyWritten => code!(::core::result::Result::map_err(#call, ::core::convert::Into::into)),
-        _ => code! {{
+        Output::FalliblyWritten => code!(::core::result::Result::map_err(#call, #into_error)),
+        Output::Written => code! {{
             #call;
             ::core::result::Result::Ok(())
         }},
     }
 }
 
-/// Writes the conversion of a value by a trait, with the value's type in the place where the user wrote it.
+/// Writes the conversion of a value by a trait, so that a type without the trait is reported where the user wrote the type.
 fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &TokenStream) -> TokenStream {
-    match ty.filter(|ty| !is_nameless(quote!(#ty))) {
-        Some(ty) => code!(<#ty as #of>::#method(#value)),
-        None => code!(#of::#method(#value)),
+    let Some(ty) = ty else { return code!(#of::#method(#value)) };
+    if !is_nameless(quote!(#ty)) {
+        return code!(<#ty as #of>::#method(#value));
     }
+    let answer = Ident::new("answer", ty.span().resolved_at(Span::mixed_site()));
+    code! {{
+        let #answer = #value;
+        #of::#method(#answer)
+    }}
 }
 
 /// Says whether there is an `impl Trait` in the type, which can be written in a signature only.

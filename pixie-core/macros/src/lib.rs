@@ -36,19 +36,12 @@ use proc_macro::TokenStream;
 /// | `name = "thumb"` | the route's name, for addresses made from it; without it, the function's name |
 ///
 /// **Arguments.** One with the name of a wildcard is its value, of any type with `FromStr`; a value that does not fit is
-/// answered with 404. `&Request` is the request, lent once the other arguments are made. `&mut Writer` writes the body of a
-/// `stream` route. Every other type is an extractor, of which at most one may read the request's body. Wildcards are read
-/// first, so that an address that does not exist is 404 whatever else is wrong.
+/// answered with 404. `&Request` is the request, lent once the other arguments are made: it shows what they left of the body.
+/// `&mut Writer` writes the body of a `stream` route. Every other type is an extractor, of which at most one may read the
+/// request's body. Wildcards are read first, so that an address that does not exist is 404 whatever else is wrong.
 ///
 /// **Return value.** Whatever is a response: text, `Html`, `Json`, a status, a `Result` of one of them and so on. A `stream`
 /// handler returns an iterator of pieces, `Pieces`, or a `Result` of one of them; with a `Writer`, `Result<()>` or nothing.
-///
-/// ```ignore
-/// #[route("/thumb/<width:int>", pool, GET, POST, deadline = "2s", body_limit = "10MB")]
-/// fn thumb(width: u32, image: Bytes) -> Result<Vec<u8>> {
-///     shrink(&image, width)
-/// }
-/// ```
 #[proc_macro_attribute]
 pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(None, arguments.into(), item.into()).into()

@@ -97,7 +97,7 @@ impl Parse for RouteArguments {
 
 fn path(input: ParseStream<'_>) -> Result<LitStr> {
     if input.is_empty() {
-        return Err(input.error("a route begins with its path: write `(\"/\")`"));
+        return Err(Error::new(input.span(), "a route begins with its path: write `(\"/\")`"));
     }
     input
         .parse()

@@ -125,3 +125,6 @@ fn is_encoded_text(literal: &str) -> bool {
     }
     !decoded.contains(&0) && String::from_utf8(decoded).is_ok()
 }
+
+#[cfg(test)]
+mod tests;

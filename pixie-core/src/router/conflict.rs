@@ -16,20 +16,20 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConflict {
     method: Method,
-    first: (String, Place),
-    second: (String, Place),
+    routes: Box<[(String, Place); 2]>,
 }
 
 impl RouteConflict {
     pub(crate) fn new<T>(method: Method, first: &RouteEntry<T>, second: &RouteEntry<T>) -> RouteConflict {
         let named = |entry: &RouteEntry<T>| (entry.pattern.to_string(), entry.place);
-        RouteConflict { method, first: named(first), second: named(second) }
+        RouteConflict { method, routes: Box::new([named(first), named(second)]) }
     }
 }
 
 impl fmt::Display for RouteConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RouteConflict { method, first: (first, here), second: (second, there) } = self;
+        let method = &self.method;
+        let [(first, here), (second, there)] = &*self.routes;
         write!(
             f,
             "two routes answer the same requests: {method} {first} of {here} and {method} {second} of {there}; "

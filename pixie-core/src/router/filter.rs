@@ -28,9 +28,7 @@ impl Filter {
             Filter::Uuid => "a UUID",
             Filter::Int => "a whole number",
             Filter::Float => "a decimal number",
-            Filter::Text | Filter::Path => {
-                "some text that no client resolves away (not empty, `.`, `..` or with a NUL)"
-            }
+            Filter::Text | Filter::Path => "text that leads back to this route (not empty, no NUL, no `.` or `..`)",
         }
     }
 

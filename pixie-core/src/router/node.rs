@@ -3,7 +3,7 @@
 
 use http::{HeaderValue, Method};
 
-use crate::router::{RouteConflict, RouteEntry, filter::Filter, methods::allow, params::Spans, shape::Shape};
+use crate::router::{RouteConflict, RouteEntry, filter::Filter, methods::allow, shape::Shape};
 
 /// The routes of one shape.
 pub(crate) struct Node<T> {
@@ -34,8 +34,11 @@ impl<T> Node<T> {
     }
 
     /// Returns the variants whose filters let these values through.
-    pub(crate) fn fitting(&self, path: &str, spans: &Spans) -> impl Iterator<Item = &Variant<T>> {
-        self.variants.iter().filter(move |variant| variant.accepts(path, spans))
+    pub(crate) fn fitting<'p>(
+        &self,
+        values: impl Iterator<Item = &'p str> + Clone,
+    ) -> impl Iterator<Item = &Variant<T>> {
+        self.variants.iter().filter(move |variant| variant.accepts(values.clone()))
     }
 }
 
@@ -56,8 +59,8 @@ impl<T> Variant<T> {
         Ok(())
     }
 
-    fn accepts(&self, path: &str, spans: &Spans) -> bool {
-        self.is_plain || self.filters.iter().zip(spans.values(path)).all(|(filter, value)| filter.accepts(value))
+    fn accepts<'p>(&self, values: impl Iterator<Item = &'p str>) -> bool {
+        self.is_plain || self.filters.iter().zip(values).all(|(filter, value)| filter.accepts(value))
     }
 
     /// Returns the route for this method; a HEAD without a route of its own is answered by the route for GET.

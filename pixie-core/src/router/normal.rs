@@ -8,6 +8,7 @@
 pub(crate) struct BadPath;
 
 /// Returns the normal form, or `None` where the path is its own normal form.
+#[inline]
 pub(crate) fn normalise(path: &str) -> Result<Option<String>, BadPath> {
     // One pass without an early exit, which the compiler turns into vector code.
     let (percent, nul) =

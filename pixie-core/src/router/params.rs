@@ -15,6 +15,7 @@ pub struct Params {
 }
 
 impl Params {
+    #[inline]
     pub(crate) fn new(names: &Arc<[Box<str>]>, spans: Spans, normal: Option<String>) -> Params {
         if names.is_empty() {
             return Params::default();
@@ -67,6 +68,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// `value` must be a slice of `path`, which is shorter than 4 GiB (`normal.rs` sees to it).
+    #[inline]
     fn of(value: &str, path: &str) -> Span {
         let start = value.as_ptr().addr() - path.as_ptr().addr();
         Span { start: start as u32, end: (start + value.len()) as u32 }
@@ -82,17 +84,18 @@ const FEW: usize = 4;
 /// A list of spans that allocates from the fifth on.
 #[derive(Clone, Debug)]
 pub(crate) enum Spans {
-    Few(u8, [Span; FEW]),
+    Few(u32, [Span; FEW]),
     Many(Vec<Span>),
 }
 
 impl Spans {
     /// Appends the place of a value, which must be a slice of `path`.
+    #[inline]
     pub(crate) fn push(&mut self, value: &str, path: &str) {
         let span = Span::of(value, path);
         match self {
-            Spans::Few(len, spans) if usize::from(*len) < FEW => {
-                spans[usize::from(*len)] = span;
+            Spans::Few(len, spans) if (*len as usize) < FEW => {
+                spans[*len as usize] = span;
                 *len += 1;
             }
             Spans::Few(_, spans) => *self = Spans::Many([spans.as_slice(), &[span]].concat()),
@@ -100,14 +103,22 @@ impl Spans {
         }
     }
 
+    /// Returns the places of values, which must be slices of `path`.
+    #[inline]
+    pub(crate) fn of<'p>(values: impl Iterator<Item = &'p str>, path: &str) -> Spans {
+        let mut spans = Spans::default();
+        values.for_each(|value| spans.push(value, path));
+        spans
+    }
+
     /// Returns the text of each span.
-    pub(crate) fn values<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> {
+    pub(crate) fn values<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> + Clone {
         self.as_slice().iter().map(move |span| &path[span.range()])
     }
 
     fn as_slice(&self) -> &[Span] {
         match self {
-            Spans::Few(len, spans) => &spans[..usize::from(*len)],
+            Spans::Few(len, spans) => &spans[..*len as usize],
             Spans::Many(spans) => spans,
         }
     }

@@ -13,7 +13,7 @@ use crate::router::{filter::Filter, params::Spans};
 pub(crate) struct Shape(Vec<Segment>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
+pub(crate) enum Segment {
     Literal(String),
     Partial(Partial),
     Whole,
@@ -22,7 +22,7 @@ enum Segment {
 
 /// A segment of text and wildcards in turn: `texts[0] <> texts[1] <> … texts[n]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Partial {
+pub(crate) struct Partial {
     /// The longer prefix goes first, then more text altogether.
     rank: Reverse<(usize, usize)>,
     texts: Vec<String>,
@@ -55,27 +55,24 @@ impl Shape {
         Shape(segments)
     }
 
-    /// Returns the template that stands for this shape in the index.
-    ///
-    /// The index tries the wildcards of one place in the order of their texts' length and then of their names, and
-    /// takes wildcards of one name together. So whole segments share a name, and each kind of partial segment has
-    /// its own: else `<a>.gz` would win over `<a>.tar.gz`.
-    pub(crate) fn template<'s>(&'s self, partials: &mut Vec<&'s [String]>) -> String {
+    /// Returns a segment, counted from zero.
+    pub(crate) fn segment(&self, at: usize) -> Option<&Segment> {
+        self.0.get(at)
+    }
+
+    /// Returns the template that stands for this shape in the index, in which a wildcard is named by its place.
+    pub(crate) fn template(&self) -> String {
         let mut template = String::new();
         for (at, segment) in self.0.iter().enumerate() {
             template.push('/');
             match segment {
                 Segment::Literal(text) => template.push_str(text),
-                Segment::Whole => template.push_str(&format!("<{at}w>")),
+                Segment::Whole => template.push_str(&format!("<{at}.0>")),
                 Segment::Rest => template.push_str("<*rest>"),
                 Segment::Partial(Partial { texts, .. }) => {
-                    let kind = partials.iter().position(|known| known == texts).unwrap_or_else(|| {
-                        partials.push(texts);
-                        partials.len() - 1
-                    });
                     template.push_str(&texts[0]);
                     for (nth, text) in texts[1..].iter().enumerate() {
-                        template.push_str(&format!("<{at}p{kind}.{nth}>{text}"));
+                        template.push_str(&format!("<{at}.{nth}>{text}"));
                     }
                 }
             }
@@ -115,6 +112,15 @@ impl Shape {
 }
 
 impl Segment {
+    /// Tells whether the segment of a path may stand for this one, which is not the rest of a path.
+    pub(crate) fn accepts(&self, text: &str) -> bool {
+        match self {
+            Segment::Literal(literal) => literal == text,
+            Segment::Partial(partial) => partial.captures(text, text, &mut Spans::default()).is_some(),
+            Segment::Whole | Segment::Rest => !text.is_empty(),
+        }
+    }
+
     fn of(mut texts: Vec<String>) -> Segment {
         match texts.as_slice() {
             [_] => Segment::Literal(texts.swap_remove(0)),
@@ -133,18 +139,18 @@ impl Partial {
         let (prefix, texts) = self.texts.split_first()?;
         let (suffix, inner) = texts.split_last()?;
         let mut rest = segment.strip_prefix(prefix.as_str())?.strip_suffix(suffix.as_str())?;
-        let mut values = Vec::with_capacity(texts.len());
+        let mut values = Vec::new();
         for text in inner.iter().rev() {
             // The value behind the text is one character at least.
             let last = rest.char_indices().next_back()?.0;
             let end = rest[..last].rfind(text.as_str())?;
-            values.push(rest.get(end + text.len()..)?);
+            values.push(&rest[end + text.len()..]);
             rest = &rest[..end];
         }
-        values.push(rest);
-        if values.iter().any(|value| value.is_empty()) {
+        if rest.is_empty() {
             return None;
         }
+        spans.push(rest, path);
         values.iter().rev().for_each(|value| spans.push(value, path));
         Some(())
     }

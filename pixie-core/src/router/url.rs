@@ -6,9 +6,8 @@ use std::{error::Error, fmt};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    Place,
     pattern::{Part, Pattern},
-    router::filter::Filter,
+    router::{filter::Filter, normal::normalise, params::Params, shape::Shape},
 };
 
 /// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.
@@ -62,18 +61,15 @@ impl Pattern {
                 Part::Wildcard(filter) => self.fill(&mut url, *filter, names.next().unwrap_or_default(), params)?,
             }
         }
-        Ok(url)
+        let Some((name, filter)) = self.misfit(&url, params) else { return Ok(url) };
+        let (pattern, value) = (self.to_string(), value_of(name, params).unwrap_or_default().to_owned());
+        Err(UrlError::Unfit { pattern, name: name.to_owned(), value, wanted: filter.wanted() })
     }
 
     fn fill(&self, url: &mut String, filter: Filter, name: &str, params: &[(&str, &str)]) -> Result<(), UrlError> {
-        let Some((_, value)) = params.iter().find(|(given, _)| *given == name) else {
+        let Some(value) = value_of(name, params) else {
             return Err(UrlError::Missing { pattern: self.to_string(), name: name.to_owned() });
         };
-        let whole = url.ends_with('/');
-        if !fits(filter, value, whole) {
-            let (name, value, wanted) = (name.to_owned(), (*value).to_owned(), filter.wanted());
-            return Err(UrlError::Unfit { pattern: self.to_string(), name, value, wanted });
-        }
         if filter != Filter::Path {
             url.extend(utf8_percent_encode(value, VALUE));
             return Ok(());
@@ -89,34 +85,39 @@ impl Pattern {
         }
         Ok(())
     }
+
+    /// Returns the first wildcard whose value does not come back when the URL is searched for.
+    fn misfit(&self, url: &str, params: &[(&str, &str)]) -> Option<(&str, Filter)> {
+        let is_resolved = url.split('/').any(|segment| matches!(segment, "." | ".."));
+        let is_dots = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte == b'.');
+        let is_bad = |filter: Filter, value: &str| {
+            let bad = value.is_empty() || value.contains('\0') || !filter.accepts(value);
+            bad || is_resolved && value.split('/').any(is_dots)
+        };
+        let found = self.search(url);
+        let returns =
+            |name: &str, value: &str| found.as_ref().and_then(|found| found.get(name, url)) == Some(value.into());
+        let mut named = self.names().zip(self.filters());
+        let value = |name: &str| value_of(name, params).unwrap_or_default();
+        let bad = named.clone().find(|(name, filter)| is_bad(*filter, value(name)));
+        bad.or_else(|| named.find(|(name, _)| !returns(name, value(name))))
+    }
+
+    fn search(&self, url: &str) -> Option<Params> {
+        let normal = normalise(url).ok()?;
+        let spans = Shape::of(self).captures(normal.as_deref().unwrap_or(url))?;
+        Some(Params::new(&self.names, spans, normal))
+    }
 }
 
-/// Tells whether a value leads back to the same route.
-fn fits(filter: Filter, value: &str, whole: bool) -> bool {
-    let is_resolved = |segment: &str| matches!(segment, "." | "..");
-    let resolved = match filter {
-        Filter::Path => value.split('/').any(is_resolved),
-        _ => whole && is_resolved(value),
-    };
-    !value.is_empty() && !value.contains('\0') && !resolved && filter.accepts(value)
+fn value_of<'p>(name: &str, params: &[(&str, &'p str)]) -> Option<&'p str> {
+    params.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
 }
 
 /// A URL that cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// No route has a handler of this name.
-    NoRoute {
-        /// The name that was asked for.
-        handler: String,
-    },
-    /// Two files have a handler of this name.
-    Ambiguous {
-        /// The one route.
-        first: Place,
-        /// The other route.
-        second: Place,
-    },
     /// The path has a wildcard that got no value.
     Missing {
         /// The route's path.
@@ -147,10 +148,6 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::NoRoute { handler } => write!(f, "no URL for `{handler}`: no route has a handler of that name"),
-            UrlError::Ambiguous { first, second } => {
-                write!(f, "no URL for `{}`: both {first} and {second} bear that name; rename one", first.name)
-            }
             UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` got no value"),
             UrlError::Unknown { pattern, name } => write!(f, "no URL for `{pattern}`: it has no wildcard `{name}`"),
             UrlError::Unfit { pattern, name, value, wanted } => {

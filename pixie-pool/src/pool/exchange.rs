@@ -108,25 +108,21 @@ impl Exchange {
 
     /// Gives back what [`Exchange::dispatch`] took, for a worker that never saw it.
     pub(crate) fn undispatch(&self, start: Start) {
-        self.state().request = Some(start);
+        let mut state = self.state();
+        state.request = Some(start);
+        state.place = Place::Waiting;
     }
 
-    /// Notes where the job runs; true if nobody waits any more.
+    /// Notes where the job runs, before it is sent, so that nothing of the answer can be here earlier; true if nobody waits any more.
     pub(crate) fn set_running(&self, link: &Arc<Link>, stream: u32) -> bool {
         let mut state = self.state();
-        // The answer may be here already.
-        if matches!(state.place, Place::Waiting) {
-            state.tries += 1;
-            state.place = Place::Running(Arc::clone(link), stream);
+        state.tries += 1;
+        state.place = Place::Running(Arc::clone(link), stream);
+        let is_abandoned = state.is_abandoned;
+        if self.has_upload {
+            wake(state);
         }
-        if self.has_upload
-            && let Some(waker) = state.waker.take()
-        {
-            drop(state);
-            waker.wake();
-            return false;
-        }
-        state.is_abandoned
+        is_abandoned
     }
 
     /// Returns where the job runs, or has `waker` woken when it does.

@@ -28,10 +28,10 @@ use crate::{
     job::Handler,
     platform::{self, ProcessWatch, ReadHalf},
     pool::{
-        Shared,
         link::{Closed, Link},
         output::{Output, Source},
         rendezvous,
+        shared::Shared,
     },
     protocol::{
         frame::{Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
@@ -52,7 +52,7 @@ pub(crate) struct Booted {
 }
 
 pub(crate) enum Host {
-    Process(Process),
+    Process(Box<Process>),
     /// Cannot be ended: what it runs, it finishes.
     Thread(oneshot::Receiver<()>),
 }
@@ -130,7 +130,9 @@ async fn start_process(shared: &Shared, number: usize, path: &Path, token: &[u8]
         // A worker that died already is reported with its exit status.
         let _ = pipe.write_all(token).await;
     }
-    Ok((Host::Process(Process { child, watch: Arc::new(ProcessWatch::new(pid)), output, _lifeline: lifeline }), pid))
+    let watch = Arc::new(ProcessWatch::new(pid));
+    let process = Process { child, watch, output, _lifeline: lifeline };
+    Ok((Host::Process(Box::new(process)), pid))
 }
 
 fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
@@ -250,7 +252,8 @@ impl Host {
                 let _ = has_ended.await;
                 None
             }
-            Host::Process(Process { mut child, output, .. }) => {
+            Host::Process(process) => {
+                let Process { mut child, output, .. } = *process;
                 let status = child.wait().await;
                 let (code, signal) = status.map_or((None, None), platform::exit_of);
                 Some(Exit { code, signal, stderr: output.finish().await })

@@ -129,6 +129,7 @@ impl Link {
         }
         let Line { protocol, output, .. } = &mut *line;
         let stream = protocol.begin(&start, output);
+        let is_abandoned = exchange.set_running(self, stream);
         let is_refused = self.write(&mut line).is_err();
         line.flights.push_back(Flight {
             exchange: Arc::clone(exchange),
@@ -138,7 +139,6 @@ impl Link {
             clock: Clock::Head(deadline),
         });
         drop(line);
-        let is_abandoned = exchange.set_running(self, stream);
         if is_abandoned {
             return Begun::Running(self.cancel(stream, now + cancel_grace).or(deadline));
         }

@@ -1,7 +1,7 @@
-//! The parent's side: a pool of workers, its queue and its end.
+//! The parent's side: what a program holds of a pool.
 //!
-//! Owns what a program holds (`Pool`) and what all tasks of a pool share. Leaves scheduling to `schedule`, workers to `slot`.
-//! Rule: the lock on the schedule is held for moments, never while anything is sent, woken or awaited.
+//! Owns starting, submitting and stopping. Leaves a job's way to `shared`, who is next to `schedule`, workers to `slot`.
+//! Rule: a pool ends with its last owner, and nothing of it is left.
 
 mod clock;
 pub(crate) mod exchange;
@@ -11,43 +11,29 @@ mod output;
 mod rendezvous;
 mod restarts;
 mod schedule;
+pub(crate) mod shared;
 mod slot;
 pub(crate) mod upload;
+mod view;
 
 use std::{
     fmt,
     future::Future,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, NAME_BYTES_MAX},
+    config::{Config, NAME_BYTES_MAX},
     error::Error,
     identity,
     job::Handler,
-    pool::{
-        clock::Clock,
-        exchange::Exchange,
-        link::{Begun, Closed, Kill, Link},
-        rendezvous::Rendezvous,
-        restarts::Restarts,
-        schedule::{Entered, Schedule},
-        upload::Upload,
-    },
+    pool::{exchange::Exchange, rendezvous::Rendezvous, shared::Shared, upload::Upload},
     protocol::frame::Start,
     reply::{Pending, Reply},
-    snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
+    snapshot::Snapshot,
     submission::Submission,
 };
 
@@ -61,7 +47,7 @@ pub struct Pool {
 /// Ends the pool with its last owner.
 struct Life {
     shared: Arc<Shared>,
-    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Pool {
@@ -75,17 +61,14 @@ impl Pool {
         for number in 1..=shared.slots() {
             tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), number)));
         }
-        let mut boot = shared.boot.subscribe();
-        let life = Life { shared: Arc::clone(&shared), tasks: tokio::sync::Mutex::new(tasks) };
+        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
         let pool = Pool { shared, life: Arc::new(life) };
-        let outcome = boot.wait_for(|b| b.is_decided(pool.shared.slots())).await.map(|b| b.clone());
-        match outcome {
-            Ok(Boot { is_ready: true, .. }) => Ok(pool),
-            Ok(Boot { failure, .. }) => {
+        match pool.shared.first_ready().await {
+            Ok(()) => Ok(pool),
+            Err(why) => {
                 pool.stop(Duration::ZERO).await;
-                Err(Error::Start(failure.unwrap_or_default()))
+                Err(Error::Start(why))
             }
-            Err(_) => Err(Error::Start("the runtime is shutting down".to_owned())),
         }
     }
 
@@ -93,7 +76,7 @@ impl Pool {
     pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
         let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
-        let number = self.shared.jobs.fetch_add(1, Ordering::Relaxed);
+        let number = self.shared.next_number();
         let start = Start { number, deadline_ms: 0, head, body, complete: upload.is_none() };
         let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
@@ -106,25 +89,13 @@ impl Pool {
 
     /// Refuses new jobs, gives those accepted `grace` to end, then kills and reaps every worker and removes the sockets.
     pub async fn stop(&self, grace: Duration) {
-        self.shared.schedule().stop();
-        let drained = async {
-            loop {
-                let next = self.shared.drained.notified();
-                if self.shared.schedule().is_drained() {
-                    break;
-                }
-                next.await;
-            }
-        };
-        if !grace.is_zero() && timeout(grace, drained).await.is_err() {
-            tracing::warn!(pool = %self.shared.name, "jobs were still running after the grace period");
-        }
+        self.shared.drain(grace).await;
         self.shared.end();
         for task in self.life.tasks.lock().await.drain(..) {
             // A task that panicked has nothing left to wait for.
             let _ = task.await;
         }
-        drop(lock(&self.shared.rendezvous).take());
+        self.shared.close_rendezvous();
     }
 }
 
@@ -161,328 +132,5 @@ async fn look_at_clock(shared: Arc<Shared>) {
             () = shared.clock.wait() => shared.expire(Instant::now()),
             _ = ending.wait_for(|e| *e) => return,
         }
-    }
-}
-
-/// How far the first start has come.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Boot {
-    is_ready: bool,
-    failures: usize,
-    failure: Option<String>,
-}
-
-impl Boot {
-    fn is_decided(&self, slots: usize) -> bool {
-        self.is_ready || self.failures >= slots
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that is done under a lock here leaves a value half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What all tasks of a pool share.
-pub(crate) struct Shared {
-    pub(crate) name: Arc<str>,
-    pub(crate) config: Config,
-    pub(crate) handler: Handler,
-    pub(crate) clock: Clock,
-    pub(crate) ending: watch::Sender<bool>,
-    boot: watch::Sender<Boot>,
-    drained: Notify,
-    schedule: Mutex<Schedule>,
-    restarts: Mutex<Restarts>,
-    counts: Mutex<Counts>,
-    rendezvous: Mutex<Option<Rendezvous>>,
-    directory: PathBuf,
-    jobs: AtomicU64,
-}
-
-impl Shared {
-    fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
-        let size = if config.size == 0 { config.threads.max(1) } else { config.size };
-        Shared {
-            name: config.name.as_str().into(),
-            clock: Clock::new(),
-            ending: watch::Sender::new(false),
-            boot: watch::Sender::new(Boot::default()),
-            drained: Notify::new(),
-            schedule: Mutex::new(Schedule::new(size, config.queue)),
-            restarts: Mutex::default(),
-            counts: Mutex::default(),
-            directory: rendezvous.path().to_owned(),
-            rendezvous: Mutex::new(Some(rendezvous)),
-            jobs: AtomicU64::new(1),
-            config,
-            handler,
-        }
-    }
-
-    pub(crate) fn is_threaded(&self) -> bool {
-        self.config.size == 0
-    }
-
-    fn slots(&self) -> usize {
-        if self.is_threaded() { self.config.threads.max(1) } else { self.config.size + self.config.spares }
-    }
-
-    pub(crate) fn socket(&self, number: usize) -> PathBuf {
-        self.directory.join(number.to_string())
-    }
-
-    fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        lock(&self.schedule)
-    }
-
-    pub(crate) fn restarts(&self) -> MutexGuard<'_, Restarts> {
-        lock(&self.restarts)
-    }
-
-    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut lock(&self.counts));
-    }
-
-    /// Takes in a new job: sends it, queues it, or refuses it.
-    pub(crate) fn enter(self: &Arc<Self>, exchange: &Arc<Exchange>) -> Result<(), Error> {
-        if let Some(bytes) = exchange.head_bytes().filter(|bytes| *bytes > HEAD_BYTES_MAX) {
-            return Err(Error::Failed {
-                message: format!("the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"),
-            });
-        }
-        let now = Instant::now();
-        let until = now + self.config.queue_timeout;
-        let mut schedule = self.schedule();
-        let entered = schedule.enter(exchange, now, until);
-        let has_workers = !schedule.links.is_empty();
-        drop(schedule);
-        match entered {
-            Entered::Leased(link) => self.begin(&link, exchange, now),
-            Entered::Queued if !has_workers && self.restarts().is_broken() => {
-                self.schedule().forget(exchange);
-                self.count(|c| c.refused_broken += 1);
-                return Err(Error::Unavailable { retry_after: self.restarts().pause() });
-            }
-            Entered::Queued => self.clock.arm(until),
-            Entered::Full => {
-                self.count(|c| c.refused_full += 1);
-                return Err(Error::QueueFull { retry_after: self.retry_after() });
-            }
-            Entered::Stopping => return Err(Error::Stopping),
-        }
-        Ok(())
-    }
-
-    /// Sends a job to a worker that is leased for it.
-    fn begin(self: &Arc<Self>, link: &Arc<Link>, exchange: &Arc<Exchange>, now: Instant) {
-        match link.begin(exchange, now, self.config.cancel_grace) {
-            Begun::Running(due) => {
-                if let Some(due) = due {
-                    self.clock.arm(due);
-                }
-            }
-            Begun::Abandoned => self.free(link),
-            Begun::Closed => self.put_back(Arc::clone(exchange)),
-        }
-    }
-
-    /// Gives a worker that has ended its job the next one.
-    pub(crate) fn free(self: &Arc<Self>, link: &Arc<Link>) {
-        let now = Instant::now();
-        loop {
-            let mut schedule = self.schedule();
-            let next = schedule.next(link);
-            let is_drained = next.is_none() && schedule.is_drained();
-            drop(schedule);
-            if is_drained {
-                self.drained.notify_waiters();
-            }
-            let Some(exchange) = next else { return };
-            match link.begin(&exchange, now, self.config.cancel_grace) {
-                Begun::Running(due) => {
-                    if let Some(due) = due {
-                        self.clock.arm(due);
-                    }
-                    return;
-                }
-                Begun::Abandoned => {}
-                Begun::Closed => return self.put_back(exchange),
-            }
-        }
-    }
-
-    /// Puts a job that no worker runs before all others.
-    pub(crate) fn put_back(self: &Arc<Self>, exchange: Arc<Exchange>) {
-        if *self.ending.borrow() {
-            return exchange.fail(Error::Stopping);
-        }
-        let now = Instant::now();
-        let until = now + self.config.queue_timeout;
-        self.schedule().put_back(exchange, now, until);
-        self.clock.arm(until);
-        self.pair();
-    }
-
-    /// Gives waiting jobs to idle workers.
-    fn pair(self: &Arc<Self>) {
-        loop {
-            let Some((link, exchange)) = self.schedule().pair() else {
-                return;
-            };
-            self.begin(&link, &exchange, Instant::now());
-        }
-    }
-
-    /// Takes a job back that nobody waits for: out of the queue, or by telling its worker.
-    pub(crate) fn abandon(&self, exchange: &Arc<Exchange>) {
-        match exchange.abandon() {
-            Some((link, stream)) => {
-                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace) {
-                    self.clock.arm(until);
-                }
-            }
-            None => self.schedule().forget(exchange),
-        }
-    }
-
-    /// Adds a worker that is ready.
-    pub(crate) fn add(self: &Arc<Self>, link: &Arc<Link>) {
-        self.restarts().ready();
-        self.schedule().add(link);
-        if *self.ending.borrow() {
-            link.close(Closed::Killed(Kill::Stop));
-        }
-        self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
-        tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
-        self.pair();
-    }
-
-    /// Removes a worker that has ended.
-    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
-        let mut schedule = self.schedule();
-        schedule.remove(link);
-        let is_drained = schedule.is_drained();
-        drop(schedule);
-        if is_drained {
-            self.drained.notify_waiters();
-        }
-        self.count(|c| {
-            c.jobs += link.jobs();
-            match closed {
-                Closed::Killed(Kill::Deadline) => c.kills_deadline += 1,
-                Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
-                Closed::Killed(Kill::Idle) => c.kills_idle += 1,
-                Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
-                Closed::Killed(Kill::Stop) | Closed::Exited => {}
-            }
-        });
-        self.pair();
-    }
-
-    /// Notes a start that failed; returns how long to wait before the next.
-    pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
-        tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
-        self.count(|c| c.boot_failures += 1);
-        let mut restarts = self.restarts();
-        let pause = restarts.died(restarts::Reached::Nothing);
-        let is_broken = restarts.is_broken();
-        drop(restarts);
-        self.boot.send_modify(|boot| {
-            boot.failures += 1;
-            boot.failure = Some(format!("worker {number}: {why}"));
-        });
-        let mut schedule = self.schedule();
-        if is_broken && schedule.links.is_empty() {
-            let waiting = schedule.clear();
-            drop(schedule);
-            self.count(|c| c.refused_broken += waiting.len() as u64);
-            waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
-        }
-        pause
-    }
-
-    /// Ends whatever has run out of time.
-    fn expire(self: &Arc<Self>, now: Instant) {
-        let links = self.schedule().links.clone();
-        let idle = self.config.stream_idle_timeout;
-        let mut next = None;
-        for link in links {
-            match link.expire(now, idle) {
-                Ok(due) => next = [next, due].into_iter().flatten().min(),
-                // The answer goes out before the worker is killed.
-                Err((kill, flights)) => flights.iter().for_each(|f| f.exchange.fail(slot::error_of(kill))),
-            }
-        }
-        let (late, due) = self.schedule().expire(now);
-        self.count(|c| c.refused_late += late.len() as u64);
-        let retry_after = self.retry_after();
-        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
-        if let Some(at) = [next, due].into_iter().flatten().min() {
-            self.clock.arm(at);
-        }
-    }
-
-    /// Estimates when the queue will have been worked off.
-    fn retry_after(&self) -> Duration {
-        let (links, queued) = {
-            let schedule = self.schedule();
-            (schedule.links.clone(), schedule.queued() as u32)
-        };
-        let workers = (links.len() as u32).max(1);
-        let service = links.iter().map(|l| l.service()).sum::<Duration>() / workers;
-        let seconds = (service * queued / workers).as_secs_f64().ceil();
-        Duration::from_secs_f64(seconds.clamp(1.0, 30.0))
-    }
-
-    /// Ends every worker and refuses everything that waits.
-    fn end(&self) {
-        self.ending.send_replace(true);
-        let (links, waiting) = {
-            let mut schedule = self.schedule();
-            schedule.stop();
-            (schedule.links.clone(), schedule.clear())
-        };
-        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
-        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Stop)));
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let mut counts = lock(&self.counts).clone();
-        let is_broken = self.restarts().is_broken();
-        let schedule = self.schedule();
-        let mut workers: Vec<WorkerSnapshot> = (1..=self.slots()).map(starting).collect();
-        for link in &schedule.links {
-            counts.jobs += link.jobs();
-            if let Some(worker) = workers.get_mut(link.number - 1) {
-                *worker = look_at(link, schedule.is_idle(link));
-            }
-        }
-        Snapshot {
-            name: self.config.name.clone(),
-            size: schedule.size(),
-            busy: schedule.busy(),
-            queued: schedule.queued(),
-            oldest_wait: schedule.oldest().map(|since| since.elapsed()),
-            is_broken,
-            workers,
-            counts,
-        }
-    }
-}
-
-fn starting(number: usize) -> WorkerSnapshot {
-    WorkerSnapshot { number, state: WorkerState::Starting, pid: None, jobs: 0, label: None, running_for: None }
-}
-
-fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
-    let running = link.running();
-    WorkerSnapshot {
-        number: link.number,
-        state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
-        pid: Some(link.pid),
-        jobs: link.jobs(),
-        running_for: running.as_ref().map(|(_, since)| since.elapsed()),
-        label: running.map(|(label, _)| label),
     }
 }

@@ -125,12 +125,20 @@ impl Schedule {
 
     /// Takes the next job for a worker that has just become free, or makes it idle.
     pub(crate) fn next(&mut self, link: &Arc<Link>) -> Option<Arc<Exchange>> {
+        if !self.is_listed(link) {
+            // It has ended meanwhile, and its lease with it.
+            return None;
+        }
         if let Some(queued) = self.queue.pop_front() {
             return Some(queued.exchange);
         }
         self.busy -= 1;
         self.idle.push(Arc::clone(link));
         None
+    }
+
+    fn is_listed(&self, link: &Arc<Link>) -> bool {
+        self.links.iter().any(|l| Arc::ptr_eq(l, link))
     }
 
     /// Adds a worker that is ready.

@@ -12,17 +12,21 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{io::AsyncReadExt as _, task::JoinSet, time::sleep};
+use tokio::{
+    io::AsyncReadExt as _,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
-    config::READS_PER_TURN,
+    config::{READS_PER_TURN, THREADS_END},
     error::{Error, Exit},
     platform::ReadHalf,
     pool::{
-        Shared,
         host::{self, Booted, Host},
         link::{Closed, Delivery, Flight, Kill, Link, READ_BYTES},
         restarts::Reached,
+        shared::Shared,
     },
 };
 
@@ -48,10 +52,12 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize) {
         shared.count(|c| c.restarts += 1);
         while graves.try_join_next().is_some() {}
     }
-    if shared.is_threaded() {
-        graves.abort_all();
+    let buried = async { while graves.join_next().await.is_some() {} };
+    match shared.is_threaded() {
+        // Running out of time is no error: what is left ends with its job.
+        true => drop(timeout(THREADS_END, buried).await),
+        false => buried.await,
     }
-    while graves.join_next().await.is_some() {}
 }
 
 /// Runs one worker to its end; returns how long to wait before the next.

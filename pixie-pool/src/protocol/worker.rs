@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     welcome: Option<Welcome>,
-    waiting: VecDeque<(u32, Start)>,
+    /// Jobs that have arrived, perhaps with some of their bodies, and are not started.
+    waiting: VecDeque<(Start, Running)>,
     running: Option<Running>,
 }
 
@@ -65,7 +66,7 @@ impl Worker {
         while let Some((stream, frame)) = frame::take(input)? {
             match frame {
                 Frame::Welcome(welcome) => self.welcome = Some(welcome),
-                Frame::Job(start) => self.waiting.push_back((stream, start)),
+                Frame::Job(start) => self.arrive(stream, start),
                 Frame::Data(chunk) => self.with(stream, |r| r.body.push_back(chunk)),
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
@@ -76,9 +77,23 @@ impl Worker {
         Ok(())
     }
 
+    fn arrive(&mut self, stream: u32, mut start: Start) {
+        let body = std::mem::take(&mut start.body);
+        let running = Running {
+            stream,
+            body: (!body.is_empty()).then_some(body).into_iter().collect(),
+            read: 0,
+            is_complete: start.complete,
+            is_cancelled: false,
+            send_room: WINDOW_BYTES,
+        };
+        self.waiting.push_back((start, running));
+    }
+
     fn with(&mut self, stream: u32, change: impl FnOnce(&mut Running)) {
-        if let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) {
-            change(running);
+        let waiting = self.waiting.iter_mut().map(|(_, job)| job);
+        if let Some(job) = self.running.iter_mut().chain(waiting).find(|job| job.stream == stream) {
+            change(job);
         }
     }
 
@@ -91,16 +106,9 @@ impl Worker {
 
     /// Makes the next waiting job the running one.
     pub(crate) fn next_job(&mut self) -> Option<(u32, Start)> {
-        let (stream, mut start) = self.waiting.pop_front()?;
-        let body = std::mem::take(&mut start.body);
-        self.running = Some(Running {
-            stream,
-            body: (!body.is_empty()).then_some(body).into_iter().collect(),
-            read: 0,
-            is_complete: start.complete,
-            is_cancelled: false,
-            send_room: WINDOW_BYTES,
-        });
+        let (start, job) = self.waiting.pop_front()?;
+        let stream = job.stream;
+        self.running = Some(job);
         Some((stream, start))
     }
 

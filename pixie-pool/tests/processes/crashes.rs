@@ -1,0 +1,208 @@
+//! What a handler may do to its worker without the pool noticing more than one failed job.
+
+use std::time::{Duration, Instant};
+
+use pixie_pool::{Config, Error, Submission};
+
+use crate::{
+    Test,
+    setup::{ask, children, config, job, open_descriptors, pool, text, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_crash_is_reported_with_its_signal_or_code", || Box::pin(crash_is_reported())),
+    ("a_worker_out_of_memory_fails_one_job", || Box::pin(out_of_memory())),
+    ("a_panic_is_reported_with_its_place_and_the_worker_lives", || Box::pin(panic_is_reported())),
+    ("a_handler_that_gives_up_is_reported", || Box::pin(giving_up_is_reported())),
+    ("an_endless_loop_ends_at_the_deadline", || Box::pin(deadline_kills())),
+    ("a_stopped_process_ends_at_the_deadline", || Box::pin(stopped_process_is_killed())),
+    ("noise_on_both_pipes_harms_nobody", || Box::pin(noise_is_harmless())),
+    ("a_replayable_job_survives_one_crash", || Box::pin(replay_after_crash())),
+    ("an_idle_worker_that_dies_is_replaced", || Box::pin(idle_death())),
+    ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs())),
+];
+
+async fn crash_is_reported() {
+    let pool = pool(config(1)).await;
+    for (command, signal, code, said) in [
+        ("segv", Some(11), None, ""),
+        ("abort", Some(6), None, ""),
+        ("kill", Some(9), None, ""),
+        ("overflow", Some(6), None, "overflowed its stack"),
+        ("exit 3", None, Some(3), "leaving with 3"),
+        ("exit 0", None, Some(0), "leaving with 0"),
+    ] {
+        match ask(&pool, command).await {
+            Err(Error::Died(exit)) => {
+                assert_eq!((exit.signal, exit.code), (signal, code), "{command}");
+                assert!(exit.stderr.contains(said), "{command}: {}", exit.stderr);
+            }
+            other => panic!("{command}: {other:?}"),
+        }
+        assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive", "after {command}");
+    }
+    let counts = pool.snapshot().counts;
+    assert_eq!(counts.deaths.values().sum::<u64>(), 6, "{counts:?}");
+    assert_eq!(counts.deaths["signal 6"], 2);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn out_of_memory() {
+    let pool = pool(Config { memory: Some(64 * 1024 * 1024), ..config(1) }).await;
+    match ask(&pool, "oom").await {
+        Err(Error::Died(exit)) => {
+            assert_eq!(exit.signal, Some(6));
+            assert!(exit.stderr.contains("memory allocation of"), "{}", exit.stderr);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn panic_is_reported() {
+    let pool = pool(config(1)).await;
+    let before = ask(&pool, "pid").await.unwrap();
+    match ask(&pool, "panic terrible").await {
+        Err(Error::Panicked { message, location: Some(place) }) => {
+            assert_eq!(message, "this is terrible");
+            let mut parts = place.rsplitn(3, ':');
+            assert!(parts.next().unwrap().parse::<u32>().is_ok() && parts.next().unwrap().parse::<u32>().is_ok());
+            assert!(parts.next().unwrap().ends_with("handler.rs"), "{place}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ask(&pool, "pid").await.unwrap(), before);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn giving_up_is_reported() {
+    let pool = pool(config(1)).await;
+    for (command, said) in [("fail", "it would not"), ("drop", "dropped its job before it was answered")] {
+        match ask(&pool, command).await {
+            Err(Error::Failed { message }) => assert!(message.contains(said), "{message}"),
+            other => panic!("{command}: {other:?}"),
+        }
+    }
+    assert_eq!(ask(&pool, "elsewhere").await.unwrap(), "from another thread");
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn deadline_kills() {
+    let pool = pool(config(1)).await;
+    let spin = Submission { deadline: Some(Duration::from_millis(50)), ..job("spin") };
+    let begun = Instant::now();
+    assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
+    assert!(begun.elapsed() >= Duration::from_millis(50));
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.kills_deadline, 1);
+    let left: u64 = ask(&pool, "remaining").await.unwrap().parse().unwrap();
+    assert!((10_000..=15_000).contains(&left), "{left}");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn stopped_process_is_killed() {
+    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    let pid: i32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    while !is_stopped(pid) {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(ask(&pool, "say nothing").await, Err(Error::Deadline)));
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+fn is_stopped(pid: rustix::process::Pid) -> bool {
+    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
+    std::fs::read_dir(tasks).unwrap().flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        stat.rsplit(')').next().unwrap().starts_with(" T")
+    })
+}
+
+async fn noise_is_harmless() {
+    let pool = pool(config(1)).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&pool, "noise").await.unwrap(), "quiet again");
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn replay_after_crash() {
+    let pool = pool(config(1)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mark = |name: &str| format!("once {}", directory.path().join(name).display());
+    let replayable = Submission { replayable: true, ..job(&mark("a")) };
+    assert_eq!(text(pool.submit(replayable).await.unwrap()).await.unwrap(), "the second time");
+    assert!(matches!(ask(&pool, &mark("b")).await, Err(Error::Died(_))));
+    let hopeless = Submission { replayable: true, ..job("abort") };
+    assert!(matches!(pool.submit(hopeless).await, Err(Error::Died(_))));
+    assert_eq!(pool.snapshot().counts.retries, 2);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn idle_death() {
+    let pool = pool(config(1)).await;
+    let pid: u32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
+    let target = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(target, rustix::process::Signal::KILL).unwrap();
+    until(&pool, |s| s.workers[0].pid.is_some_and(|p| p != pid)).await;
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn mixed_jobs() {
+    let (descriptors, before) = (open_descriptors(), children());
+    let pool = pool(Config { queue_timeout: Duration::from_secs(30), spares: 1, ..config(2) }).await;
+    let tasks: Vec<_> = (0..64_usize)
+        .map(|task| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for round in 0..50_usize {
+                    one_of_many(&pool, task, round).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::from_secs(5)).await;
+    assert_eq!(children(), before, "a process is left");
+    drop(pool);
+    assert_eq!(open_descriptors(), descriptors, "a descriptor is left");
+}
+
+async fn one_of_many(pool: &pixie_pool::Pool, task: usize, round: usize) {
+    let own = format!("{task}-{round}");
+    match (task * 31 + round * 17) % 100 {
+        0 => {
+            assert!(matches!(ask(pool, "segv").await, Err(Error::Died(e)) if e.signal == Some(11)))
+        }
+        1 => assert!(matches!(ask(pool, "exit 9").await, Err(Error::Died(e)) if e.code == Some(9))),
+        2 => {
+            let spin = Submission { deadline: Some(Duration::from_millis(20)), ..job("spin") };
+            assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
+        }
+        3..8 => match ask(pool, &format!("panic {own}")).await {
+            Err(Error::Panicked { message, .. }) => assert_eq!(message, format!("this is {own}")),
+            other => panic!("{other:?}"),
+        },
+        8 => drop(tokio::time::timeout(Duration::from_millis(1), ask(pool, "spin")).await),
+        9..12 => {
+            let reply = pool.submit(job("stream 300000")).await.unwrap();
+            assert_eq!(text(reply).await.unwrap().len(), 300_000);
+        }
+        12 => drop(pool.submit(job("stream 3000000")).await.unwrap()),
+        13..20 => {
+            let body = own.repeat(20_000);
+            let reply = pool.submit(crate::setup::job_with("echo", body.clone())).await.unwrap();
+            assert!(text(reply).await.unwrap() == body, "{own}");
+        }
+        _ => assert_eq!(ask(pool, &format!("say {own}")).await.unwrap(), own),
+    }
+}

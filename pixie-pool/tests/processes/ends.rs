@@ -1,0 +1,144 @@
+//! Stopping, dropping and killing: nothing is left, whoever ends first.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use pixie_pool::{Config, Error};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
+
+use crate::{
+    Test,
+    setup::{ask, children, config, job, open_descriptors, pool, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_stopped_pool_leaves_nothing", || Box::pin(stop_leaves_nothing())),
+    ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
+    ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
+    ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
+    ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed())),
+    ("signals_for_everybody_leave_ending_to_the_parent", || Box::pin(signals_are_left())),
+];
+
+pub(crate) const DOOMED: &str = "--doomed-parent";
+
+async fn stop_leaves_nothing() {
+    let (descriptors, before) = (open_descriptors(), children());
+    let directory = tempfile::tempdir().unwrap();
+    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(3) }).await;
+    assert_eq!(ask(&pool, "say x").await.unwrap(), "x");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+    pool.stop(Duration::from_secs(1)).await;
+    assert!(matches!(ask(&pool, "say x").await, Err(Error::Stopping)));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    assert_eq!(children(), before);
+    drop(pool);
+    assert_eq!(open_descriptors(), descriptors);
+}
+
+async fn stop_waits() {
+    let pool = pool(config(1)).await;
+    let running = tokio::spawn(pool.submit(job("slow")));
+    until(&pool, |s| s.busy == 1).await;
+    let waiting = tokio::spawn(pool.submit(job("say waited")));
+    until(&pool, |s| s.queued == 1).await;
+    let stopping = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.stop(Duration::from_secs(30)).await }
+    });
+    while !matches!(ask(&pool, "say refused").await, Err(Error::Stopping)) {}
+    assert!(running.await.unwrap().is_ok());
+    assert!(waiting.await.unwrap().is_ok());
+    stopping.await.unwrap();
+}
+
+async fn stop_kills() {
+    let pool = pool(config(1)).await;
+    let running = tokio::spawn(pool.submit(job("spin")));
+    until(&pool, |s| s.busy == 1).await;
+    let waiting = tokio::spawn(pool.submit(job("say x")));
+    until(&pool, |s| s.queued == 1).await;
+    pool.stop(Duration::from_millis(20)).await;
+    assert!(matches!(running.await.unwrap(), Err(Error::Stopping)));
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Stopping)));
+}
+
+async fn drop_ends() {
+    let pool = pool(config(2)).await;
+    let pid = ask(&pool, "pid").await.unwrap().parse().unwrap();
+    drop(pool);
+    assert!(has_ended(pid).await);
+}
+
+/// Waits for the end of a process for at most a second.
+async fn has_ended(pid: i32) -> bool {
+    let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
+        return true;
+    };
+    let wait = move || {
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 })).unwrap() == 1
+    };
+    tokio::task::spawn_blocking(wait).await.unwrap()
+}
+
+/// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be killed.
+pub(crate) fn run_doomed_parent() -> ! {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = std::env::var_os("DOOMED_DIRECTORY").unwrap();
+        let own = Config { runtime_dir: Some(directory.into()), args: Some(vec![]), spares: 1, ..config(2) };
+        let pool = pool(own).await;
+        drop(tokio::spawn(pool.submit(job("spin"))));
+        until(&pool, |s| s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())).await;
+        let pids: Vec<String> = pool.snapshot().workers.iter().filter_map(|w| w.pid).map(|p| p.to_string()).collect();
+        println!("{}", pids.join(" "));
+        std::future::pending().await
+    })
+}
+
+async fn parent_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .arg(DOOMED)
+        .env("DOOMED_DIRECTORY", directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let pids: Vec<i32> = line.split_whitespace().map(|p| p.parse().unwrap()).collect();
+    assert_eq!(pids.len(), 3);
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    for pid in pids {
+        assert!(has_ended(pid).await, "{pid} lives on");
+    }
+    // What the dead parent has left, the next one removes.
+    assert_eq!(directories(directory.path()), 1);
+    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(1) }).await;
+    assert_eq!(directories(directory.path()), 1);
+    pool.stop(Duration::ZERO).await;
+    assert_eq!(directories(directory.path()), 0);
+}
+
+fn directories(path: &Path) -> usize {
+    std::fs::read_dir(path).unwrap().count()
+}
+
+async fn signals_are_left() {
+    let pool = pool(config(1)).await;
+    let pid = ask(&pool, "pid").await.unwrap();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::PIPE] {
+        kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), signal).unwrap();
+    }
+    assert_eq!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
+}

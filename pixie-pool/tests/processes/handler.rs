@@ -1,0 +1,169 @@
+//! What the workers of these tests run: the job's head is a command.
+
+use std::{
+    hint::black_box,
+    io::{Read as _, Write as _},
+    sync::Arc,
+};
+
+use pixie_pool::{Failure, Handler, Job};
+use rustix::process::{Signal, getpid, kill_process};
+
+pub(crate) fn handler() -> Handler {
+    Arc::new(|job: Job| {
+        let head = String::from_utf8_lossy(job.head()).into_owned();
+        let (command, argument) = head.split_once(' ').unwrap_or((&head, ""));
+        run(job, command, argument);
+    })
+}
+
+fn run(mut job: Job, command: &str, argument: &str) {
+    match command {
+        "say" => answer(job, argument),
+        "pid" => answer(job, &std::process::id().to_string()),
+        "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
+        "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),
+        "remaining" => {
+            let left = job.remaining().map_or(0, |r| r.as_millis());
+            answer(job, &left.to_string());
+        }
+        "count" => {
+            let count = std::io::copy(job.body(), &mut std::io::sink()).unwrap_or(0);
+            answer(job, &count.to_string());
+        }
+        "read-some" => {
+            let mut some = [0; 100];
+            let read = job.body().read_exact(&mut some).is_ok();
+            answer(job, &read.to_string());
+        }
+        "echo" => echo(job),
+        "stream" => stream(job, argument.parse().unwrap_or(0)),
+        "cut" => cut(job),
+        "stand-still" => stand_still(job),
+        "big" => {
+            let body = vec![b'x'; argument.parse().unwrap_or(0)];
+            let _ = job.reply(b"big", &body);
+        }
+        "elsewhere" => drop(std::thread::spawn(move || answer(job, "from another thread"))),
+        "fail" => job.fail(Failure::error("it would not")),
+        "drop" => drop(job),
+        "panic" => panic!("this is {argument}"),
+        "noise" => noise(job),
+        "until-cancelled" => until_cancelled(job, argument),
+        "slow" => {
+            (0..5_000_000_u64).for_each(|i| {
+                black_box(i);
+            });
+            answer(job, "slow");
+        }
+        "once" => once(job, argument),
+        _ => crash(command, argument),
+    }
+}
+
+fn answer(job: Job, text: &str) {
+    let _ = job.reply(b"ok", text.as_bytes());
+}
+
+/// Ends the process in the way that is asked for, or never returns.
+fn crash(command: &str, argument: &str) {
+    match command {
+        // The first one meets the handler that looks for overflown stacks, which then lets go.
+        "segv" => loop {
+            let _ = kill_process(getpid(), Signal::SEGV);
+        },
+        "kill" => loop {
+            let _ = kill_process(getpid(), Signal::KILL);
+        },
+        "abort" => std::process::abort(),
+        "exit" => {
+            eprintln!("leaving with {argument}");
+            std::process::exit(argument.parse().unwrap_or(0))
+        }
+        "overflow" => {
+            black_box(descend(0));
+        }
+        "spin" => loop {
+            black_box(0);
+        },
+        "oom" => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(black_box(vec![1_u8; 1024 * 1024]));
+            }
+        }
+        other => panic!("unknown command {other}"),
+    }
+}
+
+fn descend(depth: u64) -> u64 {
+    let room = black_box([depth; 1024]);
+    if black_box(depth) == u64::MAX { 0 } else { descend(depth + 1) + room[5] }
+}
+
+fn echo(mut job: Job) {
+    let head = job.head().to_vec();
+    let mut body = Vec::new();
+    if job.body().read_to_end(&mut body).is_ok() {
+        let _ = job.reply(&head, &body);
+    }
+}
+
+fn stream(job: Job, bytes: usize) {
+    let Ok(mut writer) = job.start(b"streaming") else {
+        return;
+    };
+    let piece = vec![b's'; 10_000];
+    let mut left = bytes;
+    while left > 0 {
+        let count = left.min(piece.len());
+        if let Err(error) = writer.write_all(&piece[..count]) {
+            return eprintln!("broken off: {:?}", error.kind());
+        }
+        left -= count;
+    }
+    let _ = writer.finish();
+}
+
+fn cut(job: Job) {
+    let Ok(mut writer) = job.start(b"cut") else {
+        return;
+    };
+    let _ = writer.write_all(b"the beginning");
+    let _ = writer.flush();
+}
+
+fn stand_still(job: Job) {
+    let Ok(mut writer) = job.start(b"still") else {
+        return;
+    };
+    let _ = writer.write_all(b"one piece");
+    let _ = writer.flush();
+    crash("spin", "");
+}
+
+fn noise(job: Job) {
+    let junk: Vec<u8> = (0..1024 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let _ = std::io::stdout().write_all(&junk);
+    let _ = std::io::stderr().write_all(&junk);
+    answer(job, "quiet again");
+}
+
+/// Spins until the job is cancelled, then leaves a mark in a file.
+fn until_cancelled(job: Job, mark: &str) {
+    let cancellation = job.cancellation();
+    while !cancellation.is_cancelled() {
+        black_box(0);
+    }
+    let _ = std::fs::write(mark, "cancelled");
+    drop(job);
+}
+
+/// Crashes unless the mark is there already.
+fn once(job: Job, mark: &str) {
+    if std::path::Path::new(mark).exists() {
+        return answer(job, "the second time");
+    }
+    let _ = std::fs::write(mark, "");
+    std::process::abort()
+}

@@ -1,0 +1,45 @@
+//! Pools of real processes, tested by a program that is its own worker.
+//!
+//! Owns the list of tests and the roles this program plays: test runner, worker, hostile worker, parent to be killed.
+//! Rule: every test is bounded in time and waits for events, never for time to pass.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod crashes;
+mod ends;
+mod handler;
+mod queue;
+mod setup;
+mod starts;
+mod streams;
+mod threads;
+
+use std::time::Duration;
+
+type Test = (&'static str, fn() -> setup::Outcome);
+
+const TESTS: &[&[Test]] = &[crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
+const TEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+fn main() {
+    starts::play_role();
+    if let Some(worker) = pixie_pool::worker() {
+        worker.serve(setup::TABLE_HASH, handler::handler());
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|a| a == ends::DOOMED) {
+        ends::run_doomed_parent();
+    }
+    let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+    let chosen = TESTS.iter().copied().flatten().filter(|(name, _)| name.contains(&filter));
+    if arguments.iter().any(|a| a == "--list") {
+        return chosen.for_each(|(name, _)| println!("{name}: test"));
+    }
+    for (name, test) in chosen {
+        print!("test {name} ... ");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime can be built");
+        runtime.block_on(async { tokio::time::timeout(TEST_TIME_MAX, test()).await }).expect("the test ends in time");
+        println!("ok");
+    }
+}

@@ -1,0 +1,120 @@
+//! Waiting, refusing, cancelling.
+
+use std::time::Duration;
+
+use pixie_pool::{Config, Error, Submission};
+
+use crate::{
+    Test,
+    setup::{ask, config, job, pool, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_full_queue_refuses", || Box::pin(full_queue())),
+    ("a_job_that_waited_too_long_is_refused", || Box::pin(queue_timeout())),
+    ("waiting_jobs_are_served_in_order", || Box::pin(order())),
+    ("a_dropped_future_cancels_its_job", || Box::pin(cancel_is_seen())),
+    ("a_cancelled_job_that_does_not_end_is_killed", || Box::pin(cancel_kills())),
+    ("a_dropped_future_leaves_the_queue", || Box::pin(cancel_in_queue())),
+    ("a_job_waits_while_the_only_worker_is_replaced", || Box::pin(wait_for_respawn())),
+];
+
+fn spinning(pool: &pixie_pool::Pool) -> tokio::task::JoinHandle<Result<pixie_pool::Reply, Error>> {
+    let spin = Submission { deadline: Some(Duration::from_millis(300)), ..job("spin") };
+    tokio::spawn(pool.submit(spin))
+}
+
+async fn full_queue() {
+    let pool = pool(Config { queue: 1, ..config(1) }).await;
+    let running = spinning(&pool);
+    until(&pool, |s| s.busy == 1).await;
+    let waiting = tokio::spawn(pool.submit(job("say waited")));
+    until(&pool, |s| s.queued == 1).await;
+    match ask(&pool, "say refused").await {
+        Err(Error::QueueFull { retry_after }) => assert!(retry_after >= Duration::from_secs(1)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(running.await.unwrap(), Err(Error::Deadline)));
+    assert!(waiting.await.unwrap().is_ok());
+    assert_eq!(pool.snapshot().counts.refused_full, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn queue_timeout() {
+    let pool = pool(Config { queue_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let running = spinning(&pool);
+    until(&pool, |s| s.busy == 1).await;
+    assert!(matches!(ask(&pool, "say late").await, Err(Error::QueueTimeout { .. })));
+    assert!(!running.is_finished());
+    assert_eq!(pool.snapshot().counts.refused_late, 1);
+    pool.stop(Duration::ZERO).await;
+    assert!(matches!(running.await.unwrap(), Err(Error::Stopping)));
+}
+
+async fn order() {
+    let pool = pool(config(1)).await;
+    let running = spinning(&pool);
+    until(&pool, |s| s.busy == 1).await;
+    let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for number in 0..20 {
+        let (answer, done) = (pool.submit(job("say x")), done.clone());
+        tokio::spawn(async move {
+            answer.await.unwrap();
+            done.send(number).unwrap();
+        });
+        until(&pool, |s| s.queued == number + 1).await;
+    }
+    assert!(running.await.unwrap().is_err());
+    for number in 0..20 {
+        assert_eq!(order.recv().await, Some(number));
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cancel_is_seen() {
+    let pool = pool(Config { cancel_grace: Duration::from_secs(20), ..config(1) }).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("mark");
+    let job = tokio::spawn(pool.submit(job(&format!("until-cancelled {}", mark.display()))));
+    until(&pool, |s| s.busy == 1).await;
+    job.abort();
+    until(&pool, |s| s.busy == 0).await;
+    assert_eq!(std::fs::read_to_string(mark).unwrap(), "cancelled");
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cancel_kills() {
+    let pool = pool(Config { cancel_grace: Duration::from_millis(10), ..config(1) }).await;
+    let job = tokio::spawn(pool.submit(job("spin")));
+    until(&pool, |s| s.busy == 1).await;
+    job.abort();
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.kills_cancel, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cancel_in_queue() {
+    let pool = pool(config(1)).await;
+    let running = spinning(&pool);
+    until(&pool, |s| s.busy == 1).await;
+    let waiting = tokio::spawn(pool.submit(job("say never")));
+    until(&pool, |s| s.queued == 1).await;
+    waiting.abort();
+    until(&pool, |s| s.queued == 0).await;
+    assert!(!running.is_finished());
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn wait_for_respawn() {
+    let pool = pool(config(1)).await;
+    let crash = tokio::spawn(pool.submit(job("abort")));
+    until(&pool, |s| s.busy == 1 || s.counts.restarts == 1).await;
+    let answers: Vec<_> = (0..50).map(|_| tokio::spawn(pool.submit(job("say x")))).collect();
+    for answer in answers {
+        assert!(answer.await.unwrap().is_ok());
+    }
+    assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+    pool.stop(Duration::ZERO).await;
+}

@@ -1,0 +1,58 @@
+//! What every test needs: a pool of this program, a way to ask it, and a look at processes and descriptors.
+
+use std::{pin::Pin, time::Duration};
+
+use pixie_pool::{Body, Config, Error, Pool, Reply, Submission};
+
+use crate::handler;
+
+pub(crate) const TABLE_HASH: u64 = 7;
+
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = ()>>>;
+
+pub(crate) fn config(size: usize) -> Config {
+    Config { name: "test".to_owned(), size, spares: 0, table_hash: TABLE_HASH, ..Config::default() }
+}
+
+pub(crate) async fn pool(config: Config) -> Pool {
+    Pool::start(config, handler::handler()).await.expect("the pool starts")
+}
+
+pub(crate) fn job(head: &str) -> Submission {
+    Submission::new(head.to_owned())
+}
+
+pub(crate) fn job_with(head: &str, body: impl Into<bytes::Bytes>) -> Submission {
+    Submission { body: Body::Full(body.into()), ..job(head) }
+}
+
+pub(crate) async fn ask(pool: &Pool, head: &str) -> Result<String, Error> {
+    text(pool.submit(job(head)).await?).await
+}
+
+pub(crate) async fn text(reply: Reply) -> Result<String, Error> {
+    let body = reply.body.collect().await?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// Asks until the pool looks as wanted; each look is a round trip through the runtime, not a wait of its own length.
+pub(crate) async fn until(pool: &Pool, is_reached: impl Fn(&pixie_pool::Snapshot) -> bool) {
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    while !is_reached(&pool.snapshot()) {
+        tick.tick().await;
+    }
+}
+
+pub(crate) fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("Linux lists descriptors").count()
+}
+
+/// Pids of this process's children, dead ones that nobody has reaped included.
+pub(crate) fn children() -> Vec<u32> {
+    let mut pids = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").expect("Linux lists threads").flatten() {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        pids.extend(list.split_whitespace().filter_map(|p| p.parse::<u32>().ok()));
+    }
+    pids
+}

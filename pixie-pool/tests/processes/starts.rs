@@ -1,0 +1,164 @@
+//! Starting: who is let in, what a worker gets to see, and what happens when workers do not start.
+
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
+
+use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
+use pixie_pool::{Config, Error, Pool};
+
+use crate::{
+    Test, handler,
+    setup::{TABLE_HASH, ask, config, job, pool},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_worker_that_ends_at_once_fails_the_start_with_its_words", || Box::pin(ends_at_once())),
+    ("a_worker_with_another_table_is_refused", || Box::pin(other_table())),
+    ("a_worker_with_a_wrong_token_is_refused", || Box::pin(wrong_token())),
+    ("a_worker_that_is_never_ready_is_given_up", || Box::pin(never_ready())),
+    ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
+    ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
+    ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
+    ("a_pool_name_is_checked", || Box::pin(names())),
+    ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
+];
+
+const ROLE: &str = "TEST_ROLE";
+
+fn playing(role: &str) -> Config {
+    Config { env: vec![(ROLE.into(), role.into())], ..config(1) }
+}
+
+/// In a worker: behaves as badly as the test asks for, instead of serving.
+pub(crate) fn play_role() {
+    match std::env::var(ROLE).unwrap_or_default().as_str() {
+        "" => {}
+        "exit" => {
+            eprintln!("no configuration found");
+            std::process::exit(7);
+        }
+        "other-table" => {
+            let worker = pixie_pool::worker().expect("this is a worker");
+            worker.serve(TABLE_HASH + 1, handler::handler());
+        }
+        "wrong-token" => drop(greet([0; 32])),
+        "never-ready" => drop(std::io::stdin().read(&mut [0; 64]).and_then(|_| std::io::stdin().read(&mut [0]))),
+        "garbage" => misbehave(&[0xff; 100]),
+        // A whole answer, on a stream that was never opened.
+        "wrong-stream" => misbehave(b"\x05\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00"),
+        flag => {
+            if std::path::Path::new(flag).exists() {
+                std::process::exit(8);
+            }
+            return;
+        }
+    }
+    if std::env::var_os(ROLE).is_some_and(|role| !role.is_empty()) {
+        std::process::exit(0);
+    }
+}
+
+/// Speaks the protocol by hand, as a stranger would.
+fn greet(token: [u8; 32]) -> ls::Stream {
+    let invitation = std::env::var("PIXIE_POOL_WORKER").expect("this is a worker");
+    let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
+    let mut stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap();
+    let payload = [&b"pixiepl\x01\x01\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
+    stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
+    // Until the pool hangs up or welcomes us.
+    let _ = stream.read(&mut [0; 26]);
+    stream
+}
+
+fn misbehave(answer: &[u8]) {
+    let mut token = [0; 32];
+    std::io::stdin().read_exact(&mut token).unwrap();
+    let mut stream = greet(token);
+    stream.write_all(&[0, 0, 0, 3, 0, 0, 0, 0]).unwrap();
+    let _ = stream.read(&mut [0; 100]);
+    stream.write_all(answer).unwrap();
+    let _ = stream.read(&mut [0; 100]);
+}
+
+async fn refusal(config: Config) -> String {
+    match Pool::start(config, handler::handler()).await {
+        Err(Error::Start(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn ends_at_once() {
+    let message = refusal(playing("exit")).await;
+    assert!(message.contains("exit code 7") && message.contains("no configuration found"), "{message}");
+}
+
+async fn other_table() {
+    let message = refusal(playing("other-table")).await;
+    assert!(message.contains("the worker's table is 0000000000000008, this process has 0000000000000007"), "{message}");
+}
+
+async fn wrong_token() {
+    let message = refusal(playing("wrong-token")).await;
+    assert!(message.contains("the token is not the one"), "{message}");
+}
+
+async fn never_ready() {
+    let message = refusal(Config { boot_timeout: Duration::from_millis(100), ..playing("never-ready") }).await;
+    assert!(message.contains("not ready within 100ms"), "{message}");
+}
+
+async fn garbage() {
+    let pool = pool(playing("garbage")).await;
+    assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
+    assert_eq!(pool.snapshot().counts.kills_protocol, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn wrong_stream() {
+    let pool = pool(playing("wrong-stream")).await;
+    assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn environment() {
+    let own = Config {
+        pass_env: vec!["CARGO_PKG_N*".to_owned()],
+        env: vec![("ONLY_HERE".into(), "yes".into())],
+        ..config(1)
+    };
+    let pool = pool(own).await;
+    assert_eq!(ask(&pool, "variable CARGO_PKG_NAME").await.unwrap(), "pixie-pool");
+    assert_eq!(ask(&pool, "variable CARGO_MANIFEST_DIR").await.unwrap(), "unset");
+    assert_eq!(ask(&pool, "variable PATH").await.unwrap(), std::env::var("PATH").unwrap());
+    assert_eq!(ask(&pool, "variable ONLY_HERE").await.unwrap(), "yes");
+    assert_eq!(ask(&pool, "variable PIXIE_POOL_WORKER").await.unwrap(), "unset");
+    let identity = ask(&pool, "identity").await.unwrap();
+    assert!(identity.contains("process: Worker, pool: Some(\"test\"), number: 1"), "{identity}");
+    assert!(!pixie_pool::is_worker());
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn names() {
+    for name in ["", "a|b", "with space", "../up", &"x".repeat(65)] {
+        let message = refusal(Config { name: name.to_owned(), ..config(1) }).await;
+        assert!(message.contains("letters, digits"), "{message}");
+    }
+}
+
+async fn breaker() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = directory.path().join("flag");
+    let pool = pool(playing(flag.to_str().unwrap())).await;
+    assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    std::fs::write(&flag, "").unwrap();
+    assert!(matches!(ask(&pool, "exit 1").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
+    assert!(pool.snapshot().is_broken);
+    assert!(matches!(ask(&pool, "say refused at once").await, Err(Error::Unavailable { .. })));
+    std::fs::remove_file(&flag).unwrap();
+    crate::setup::until(&pool, |s| !s.is_broken).await;
+    assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    pool.stop(Duration::ZERO).await;
+}

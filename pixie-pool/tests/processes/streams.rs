@@ -1,0 +1,174 @@
+//! Bodies in pieces, both ways, and what happens when one side stops.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use pixie_pool::{Body, BodyStream, Config, Error, Reply, Submission};
+
+use crate::{
+    Test,
+    setup::{ask, config, job, job_with, pool, text, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("bodies_of_any_size_come_back_whole", || Box::pin(sizes())),
+    ("a_streamed_body_arrives_whole", || Box::pin(upload())),
+    ("a_body_is_not_asked_for_beyond_the_window", || Box::pin(upload_backpressure())),
+    ("a_body_may_be_left_unread", || Box::pin(unread())),
+    ("a_body_that_fails_fails_its_job_only", || Box::pin(broken_upload())),
+    ("a_worker_is_held_back_while_nobody_reads", || Box::pin(download_backpressure())),
+    ("a_reader_that_leaves_frees_the_worker", || Box::pin(reader_leaves())),
+    ("an_answer_that_is_broken_off_is_seen", || Box::pin(cut())),
+    ("an_answer_that_stands_still_is_killed", || Box::pin(idle())),
+];
+
+/// Pieces that count how often they were asked for.
+struct Pieces {
+    piece: Bytes,
+    left: usize,
+    asked: Arc<AtomicUsize>,
+    end: Option<io::Error>,
+}
+
+impl BodyStream for Pieces {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.left == 0 {
+            return Poll::Ready(self.end.take().map(Err));
+        }
+        self.left -= 1;
+        Poll::Ready(Some(Ok(self.piece.clone())))
+    }
+}
+
+fn pieces(bytes: usize, left: usize) -> (Pieces, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    (Pieces { piece: vec![b'p'; bytes].into(), left, asked: Arc::clone(&asked), end: None }, asked)
+}
+
+fn streamed(head: &str, pieces: Pieces) -> Submission {
+    Submission { body: Body::Stream(Box::pin(pieces)), ..job(head) }
+}
+
+async fn sizes() {
+    let pool = pool(config(1)).await;
+    for size in [0, 1, 4095, 4096, 65_535, 65_536, 65_537, 262_144, 1_000_003] {
+        let body: Bytes = (0..size).map(|i| (i % 251) as u8).collect();
+        let reply: Reply = pool.submit(job_with("echo", body.clone())).await.unwrap();
+        assert_eq!(reply.head, "echo");
+        assert!(reply.body.collect().await.unwrap() == body, "{size}");
+    }
+    assert_eq!(ask(&pool, "big 5000000").await.unwrap().len(), 5_000_000);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn upload() {
+    let pool = pool(config(1)).await;
+    for (bytes, count) in [(1, 1000), (100_000, 30), (0, 5), (300_000, 4)] {
+        let (pieces, _) = pieces(bytes, count);
+        let reply = pool.submit(streamed("count", pieces)).await.unwrap();
+        assert_eq!(text(reply).await.unwrap(), (bytes * count).to_string());
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn upload_backpressure() {
+    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    let (pieces, asked) = pieces(1024, 1_000_000);
+    assert!(matches!(pool.submit(streamed("spin", pieces)).await, Err(Error::Deadline)));
+    // A window of 256 KiB, and one piece in the hand.
+    assert_eq!(asked.load(Ordering::SeqCst), 256);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn unread() {
+    let pool = pool(config(1)).await;
+    for head in ["say fine", "read-some"] {
+        let (pieces, _) = pieces(50_000, 1000);
+        let reply = pool.submit(streamed(head, pieces)).await.unwrap();
+        assert!(["fine", "true"].contains(&&*text(reply).await.unwrap()));
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn broken_upload() {
+    let pool = pool(config(1)).await;
+    let (mut pieces, _) = pieces(1000, 10);
+    pieces.end = Some(io::Error::other("the client left"));
+    match pool.submit(streamed("count", pieces)).await {
+        Err(Error::Body(error)) => assert_eq!(error.to_string(), "the client left"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn download_backpressure() {
+    let pool = pool(config(1)).await;
+    let mut reply = pool.submit(job("stream 50000000")).await.unwrap();
+    let (mut read, mut largest) = (0, 0);
+    while let Some(piece) = poll_fn(|cx| reply.body.poll_next(cx)).await {
+        let piece = piece.unwrap();
+        read += piece.len();
+        largest = largest.max(piece.len());
+    }
+    assert_eq!((read, largest <= 64 * 1024), (50_000_000, true));
+    let mut unread = pool.submit(job("stream 50000000")).await.unwrap();
+    // While nobody reads, nothing more than one window is ever sent: afterwards exactly that much is there at once.
+    let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
+    assert!(held.is_err(), "the only worker is held back");
+    let mut at_once = 0;
+    while at_once < 128 * 1024 {
+        match poll_fn(|cx| Poll::Ready(unread.body.poll_next(cx))).await {
+            Poll::Ready(Some(piece)) => at_once += piece.unwrap().len(),
+            other => panic!("{at_once} bytes, then {other:?}"),
+        }
+    }
+    drop(unread);
+    assert_eq!(ask(&pool, "say next").await.unwrap(), "next");
+    assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn reader_leaves() {
+    let pool = pool(config(1)).await;
+    for _ in 0..20 {
+        let mut reply = pool.submit(job("stream 100000000")).await.unwrap();
+        poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap();
+        drop(reply);
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cut() {
+    let pool = pool(config(1)).await;
+    let mut reply = pool.submit(job("cut")).await.unwrap();
+    assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "the beginning");
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Failed { .. }))));
+    assert!(poll_fn(|cx| reply.body.poll_next(cx)).await.is_none());
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn idle() {
+    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let mut reply = pool.submit(job("stand-still")).await.unwrap();
+    assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
+    until(&pool, |s| s.counts.kills_idle == 1).await;
+    pool.stop(Duration::ZERO).await;
+}

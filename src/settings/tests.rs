@@ -1,0 +1,27 @@
+//! The environment has the last word, and a wrong word is named.
+use super::Settings;
+
+fn overridden(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    let look = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
+    settings.override_by(look).map(|()| settings).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_environment_overrides_the_program() {
+    let all = [("PIXIE_HOST", "::1"), ("PIXIE_PORT", " 80 "), ("PIXIE_WORKERS", "0"), ("PIXIE_DEV", "0")];
+    let settings = overridden(&all).expect("all are right");
+    assert_eq!(
+        (settings.host.as_str(), settings.port, settings.workers, settings.development),
+        ("::1", 80, Some(0), false)
+    );
+    assert_eq!(overridden(&[]).expect("nothing is right too").port, 8000);
+}
+
+#[test]
+fn a_wrong_number_is_named_with_what_it_should_be() {
+    for (name, value) in [("PIXIE_PORT", "70000"), ("PIXIE_PORT", "http"), ("PIXIE_WORKERS", "-1")] {
+        let message = overridden(&[(name, value)]).expect_err("it is no such number");
+        assert!(message.contains(name) && message.contains(value) && message.contains("should be"), "{message}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Heads survive the way there and back, and hostile bytes are an error, never a panic.
+use http::{HeaderValue, Method, StatusCode, header};
+use pixie_core::{Body, Cookies, Error, FromRequest, Headers, Needs, Query, Request, Response};
+
+use super::{Malformed, decode_request, decode_response, encode_request, encode_response};
+
+fn request() -> Request {
+    let mut request = Request::new(Method::POST, "/a%20b?q=1".parse().expect("a target"));
+    request.headers_mut().insert(header::COOKIE, HeaderValue::from_static("a=1"));
+    request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("secret"));
+    request.set_peer(Some("[::1]:80".parse().expect("an address")));
+    request
+}
+
+fn travelled(needs: &Needs) -> Request {
+    decode_request(&encode_request(&request(), needs)).expect("our own head can be read")
+}
+
+#[test]
+fn only_what_the_handler_reads_travels() {
+    let bare = travelled(&Needs::default());
+    assert_eq!((bare.verb(), bare.path(), bare.query(), bare.peer()), ("POST", "/a%20b", None, None));
+    assert!(bare.headers().is_empty());
+    let some = travelled(&Needs::default().extractor::<Cookies>().extractor::<Query<()>>());
+    assert_eq!((some.query(), some.header("cookie"), some.header("authorization")), (Some("q=1"), Some("a=1"), None));
+    let all = travelled(&Needs::default().extractor::<Headers>());
+    assert_eq!(all.headers(), request().headers());
+    assert_eq!(all.peer(), request().peer());
+}
+
+#[test]
+fn an_answer_keeps_its_status_headers_and_failure() {
+    let response = Response::new(Body::empty()).code(201).header("x-one", "1").header("set-cookie", "a=1");
+    let read = decode_response(&encode_response(&response)).expect("our own head can be read");
+    assert_eq!((read.status(), read.headers()), (response.status(), response.headers()));
+    let error = Error::new(StatusCode::CONFLICT).with_detail("taken").with_chain(vec!["one".into(), "two".into()]);
+    let read = decode_response(&encode_response(&error.into())).expect("our own head can be read");
+    let error = read.error().expect("it stands for a failure");
+    assert_eq!((error.status(), error.detail(), error.chain().len()), (StatusCode::CONFLICT, Some("taken"), 2));
+    assert!(error.place().is_some_and(|place| place.contains("tests.rs")));
+}
+
+#[test]
+fn headers_that_frame_the_message_do_not_come_from_a_worker() {
+    let hostile =
+        Response::new(Body::empty()).header("content-length", "5").header("connection", "x-one").header("te", "a");
+    let read = decode_response(&encode_response(&hostile)).expect("it is well-formed");
+    assert!(read.headers().is_empty(), "{:?}", read.headers());
+}
+
+#[test]
+fn cut_and_changed_heads_never_panic() {
+    let heads = [
+        encode_request(&request(), &Needs::default().extractor::<Headers>()),
+        encode_response(&Error::internal("x").into()),
+    ];
+    for head in &heads {
+        for length in 0..head.len() {
+            let _ = decode_request(&head[..length]);
+            let _ = decode_response(&head[..length]);
+        }
+        for at in 0..head.len() {
+            for bit in 0..8 {
+                let mut changed = head.to_vec();
+                changed[at] ^= 1 << bit;
+                let _ = decode_request(&changed);
+                let _ = decode_response(&changed);
+            }
+        }
+    }
+    assert_eq!(decode_response(&[]).map(drop), Err(Malformed));
+    assert_eq!(decode_response(&[100, 0, 0, 0, 0]).map(drop), Err(Malformed), "1xx is no final answer");
+}

@@ -1,0 +1,127 @@
+//! A running app from outside, where in-process asking does not reach: time-outs, the stop handle, a taken port.
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use pixie_web::{App, Form, Route, ServerConfig, Shutdown, State};
+use support::{PATIENCE, Program, example, until};
+
+/// An app on a thread of this test, on a port that was free a moment ago.
+struct Running {
+    port: u16,
+    shutdown: Shutdown,
+    ended: JoinHandle<Result<(), String>>,
+}
+
+fn start(app: App) -> Running {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = probe.local_addr().expect("its number").port();
+    drop(probe);
+    let app = app.host("127.0.0.1").port(port).workers(0).banner(false);
+    let shutdown = app.shutdown();
+    let ended = thread::spawn(|| app.run().map_err(|error| error.to_string()));
+    until("the app listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+    Running { port, shutdown, ended }
+}
+
+impl Running {
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.write_all(request.as_bytes()).expect("the request can be sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the answer can be read");
+        answer
+    }
+}
+
+fn form_app() -> App {
+    let read = |_: &mut pixie_web::Request| "read";
+    App::new().route(
+        Route::post("/form").sync(read).needs(pixie_web::Needs::default().extractor::<Form<Vec<(String, String)>>>()),
+    )
+}
+
+#[test]
+fn a_body_that_stands_still_is_answered_with_408() {
+    let app = form_app().server(ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() });
+    let running = start(app);
+    let answer = running.ask("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\na=1");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn a_head_that_does_not_end_is_answered_with_408() {
+    let app = form_app().server(ServerConfig { header_timeout: Duration::from_millis(100), ..ServerConfig::default() });
+    let answer = start(app).ask("GET / HTTP/1.1\r\nHost: x\r\n");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[test]
+fn a_chunked_body_over_the_limit_is_answered_with_413() {
+    let running = start(form_app().body_limit(8));
+    let head = "POST /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = running.ask(&format!("{head}6\r\na=1234\r\n6\r\n567890\r\n0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[test]
+fn the_handle_in_a_route_stops_the_app() {
+    let stop = |request: &mut pixie_web::Request| -> pixie_web::Result<&'static str> {
+        let shutdown: State<Shutdown> = pixie_web::FromRequest::from_request(request)?;
+        shutdown.trigger();
+        Ok("bye")
+    };
+    let running = start(App::new().route(Route::post("/shutdown").sync(stop)));
+    let answer = running.ask("POST /shutdown HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(answer.ends_with("bye"), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(running.ended.join().expect("it did not panic"), Ok(()));
+}
+
+#[test]
+fn the_handle_outside_stops_the_app() {
+    let running = start(App::new().route(Route::get("/").sync(|_| "x")));
+    running.shutdown.trigger();
+    assert_eq!(running.ended.join().expect("it did not panic"), Ok(()));
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_owner_and_the_fix() {
+    let first = Program::start("hello");
+    let second = Command::new(example("hello"))
+        .env("PIXIE_PORT", first.port.to_string())
+        .stdout(Stdio::null())
+        .output()
+        .expect("it can be started");
+    assert_eq!(second.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&second.stderr).into_owned();
+    for part in [&format!("port {} is used by", first.port), &format!("pid {}", first.pid()), "PIXIE_PORT="] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_number_is_named() {
+    let output = Command::new(example("hello")).env("PIXIE_WORKERS", "many").output().expect("it can be started");
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("PIXIE_WORKERS is `many`, but should be how many worker processes"), "{message}");
+}
+
+#[test]
+fn the_banner_names_address_routes_and_pools() {
+    let output = Program::start_with("route_kinds", &[("PIXIE_WORKERS", "2")]).banner();
+    for part in
+        ["listening on http://localhost:", "GET  /pool     pool    in_worker", "pool default: 2 worker processes"]
+    {
+        assert!(output.contains(part), "`{part}` is not in:\n{output}");
+    }
+}

@@ -1,0 +1,6 @@
+use pixie_web::get;
+
+#[get("/", async)]
+fn handler() {}
+
+fn main() {}

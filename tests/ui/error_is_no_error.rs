@@ -1,0 +1,8 @@
+use pixie_web::get;
+
+#[get("/", sync)]
+fn handler() -> Result<String, String> {
+    Ok(String::new())
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use pixie_web::get;
+
+#[get("/", POST)]
+fn handler() {}
+
+fn main() {}

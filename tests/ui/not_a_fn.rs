@@ -1,0 +1,6 @@
+use pixie_web::get;
+
+#[get("/")]
+struct Site;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use pixie_web::get;
+
+#[get("")]
+fn handler() {}
+
+fn main() {}

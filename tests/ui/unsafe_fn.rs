@@ -1,0 +1,6 @@
+use pixie_web::get;
+
+#[get("/", sync)]
+unsafe fn handler() {}
+
+fn main() {}

@@ -1,0 +1,42 @@
+//! The test client with real worker processes: this program is its own worker.
+use pixie_web::{App, ProcessType, Route, proc_env};
+
+fn app() -> App {
+    App::new()
+        .route(Route::get("/where").pool(|_| format!("{} {}", proc_env().process_type, proc_env().pid)))
+        .route(Route::get("/die").pool(|_| -> String { std::process::abort() }))
+        .route(Route::get("/pieces").stream(|_| (0..3).map(|number| number.to_string())))
+        .route(Route::get("/wait").pool(|_| std::thread::park_timeout(std::time::Duration::from_secs(2))))
+        .route(Route::post("/echo").pool(|request| request.body().to_vec()))
+}
+
+pixie_web::test_worker!(app);
+
+#[test]
+fn pool_routes_run_in_another_process_and_may_die_there() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let answer = client.get("/where").send().assert_status(200).text();
+    let (process, pid) = answer.split_once(' ').expect("two words");
+    assert_eq!(process, ProcessType::Pool.to_string());
+    assert_ne!(pid, std::process::id().to_string());
+    client.get("/die").send().assert_status(502);
+    client.get("/pieces").send().assert_status(200).assert_text("012");
+    let large = "0123456789".repeat(100_000);
+    client.post("/echo").body(large.clone()).send().assert_status(200).assert_text(&large);
+}
+
+#[test]
+fn a_request_that_waits_too_long_for_a_worker_is_told_when_to_come_again() {
+    let client =
+        app().queue_timeout(std::time::Duration::from_millis(50)).test_with_workers(1).expect("it fits together");
+    client.get("/where").send().assert_status(200);
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..3).map(|_| scope.spawn(|| client.get("/wait").send())).collect();
+        let answers: Vec<_> = asked.into_iter().map(|asked| asked.join().expect("it did not panic")).collect();
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status() == 503).collect();
+        assert_eq!(refused.len(), 2, "{answers:?}");
+        assert!(
+            refused.iter().all(|answer| answer.header("retry-after").is_some_and(|after| after.parse::<u32>().is_ok()))
+        );
+    });
+}
