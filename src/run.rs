@@ -17,6 +17,10 @@ pub fn run() -> Result<()> {
 impl App {
     /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle ends it.
     ///
+    /// A service manager may hand it the listening sockets (`LISTEN_FDS`, systemd's socket activation) and is told when it
+    /// is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` it prints its table
+    /// of routes as JSON and returns. It reloads itself and its pages under `pixie dev`.
+    ///
     /// It owns the async runtime, so call it from a plain `main`. Where this process was started as a worker, it becomes
     /// that worker instead and does not return: what stands before this call runs in every worker too.
     pub fn run(self) -> Result<()> {
