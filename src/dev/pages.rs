@@ -29,8 +29,10 @@ pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
                 }
                 _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
             };
-            let answer = guarded(&dev, &request).map_or_else(|refusal| refusal, |query| page(&dev, &query));
-            Box::pin(ready(answer))
+            Box::pin(ready(match guarded(&dev, &request) {
+                Ok(query) => page(&dev, &query),
+                Err(refusal) => answer(StatusCode::FORBIDDEN, "text/plain", refusal),
+            }))
         })
     })
 }
@@ -60,17 +62,17 @@ async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: Http
 
 type Query = HashMap<String, String>;
 
-fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, HttpResponse> {
+/// Returns the question of a request that may ask, or why it may not.
+fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = header.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or("");
     if !is_ours(host, &dev.hosts) {
-        let text = "this host name is not known here: start `pixie dev` with --allowed-host NAME\n";
-        return Err(answer(StatusCode::FORBIDDEN, "text/plain", text));
+        return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
     let query: Query = serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
         Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
-        _ => Err(answer(StatusCode::FORBIDDEN, "text/plain", "the token is missing or of an earlier `pixie dev`\n")),
+        _ => Err("the token is missing or of an earlier `pixie dev`\n"),
     }
 }
 
