@@ -6,7 +6,9 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{cargo, check, completions, error::Error, interrupt, new, output};
+#[cfg(unix)]
+use crate::dev;
+use crate::{cargo, check, completions, error::Error, interrupt, new, output, routes};
 
 /// What `pixie` was asked to do.
 #[derive(Debug, Parser)]
@@ -40,6 +42,11 @@ pub(crate) enum Command {
     New(new::NewArgs),
     /// Makes a project in an existing folder
     Init(new::InitArgs),
+    /// Builds and runs the app, and reloads it as you save
+    #[cfg(unix)]
+    Dev(dev::DevArgs),
+    /// Shows the app's routes
+    Routes(routes::RoutesArgs),
     /// Builds the app with optimisation and runs it
     Run(cargo::RunArgs),
     /// Builds the app with optimisation and says what came out
@@ -69,6 +76,9 @@ impl Command {
         match self {
             Self::New(args) => interrupt::watch().and_then(|()| new::new(args))?,
             Self::Init(args) => interrupt::watch().and_then(|()| new::init(args))?,
+            #[cfg(unix)]
+            Self::Dev(args) => dev::dev(args)?,
+            Self::Routes(args) => routes::routes(args)?,
             Self::Run(args) => return cargo::run(args),
             Self::Build(args) => cargo::build(args)?,
             Self::Check(args) => return check::check(args),

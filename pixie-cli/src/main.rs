@@ -7,10 +7,14 @@ mod cargo;
 mod check;
 mod cli;
 mod completions;
+#[cfg(unix)]
+mod dev;
 mod error;
 mod interrupt;
 mod new;
 mod output;
+mod project;
+mod routes;
 
 use std::process::ExitCode;
 

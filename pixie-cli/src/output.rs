@@ -13,6 +13,9 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
+/// The first line of a table or a banner.
+pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
+
 /// Whether steps and hints are left out.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
