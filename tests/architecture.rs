@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("pixie-pool", &[]),
     ("pixie-template", &["pixie-core", "pixie-template-macros"]),
     ("pixie-template-macros", &[]),
-    ("pixie-cli", &[]),
+    ("pixie-cli", &["pixie-server"]),
 ];
 
 /// What `pixie-core` must not reach: it takes values and returns values.

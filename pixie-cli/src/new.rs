@@ -281,5 +281,5 @@ fn next(path: &Path) -> Vec<String> {
     let shown = path.display().to_string();
     let quoted = if shown.contains(' ') { format!("'{shown}'") } else { shown };
     let enter = (path != Path::new(".")).then(|| format!("cd {quoted}"));
-    enter.into_iter().chain(["cargo run".to_owned()]).collect()
+    enter.into_iter().chain(["pixie dev".to_owned()]).collect()
 }

@@ -28,7 +28,8 @@ impl http_body::Body for Pieces {
 }
 
 fn stream(pieces: &[&'static str]) -> Body {
-    Body::new(Pieces(pieces.to_vec().into_iter()))
+    let owned = pieces.to_vec();
+    Body::new(Pieces(owned.into_iter()))
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> HttpResponse {
@@ -89,7 +90,8 @@ fn what_is_no_page_stays_as_it_is() {
 
 #[test]
 fn only_requests_for_a_whole_page_are_meant() {
-    let cases: [(&str, &[(&str, &str)], Wanted); 6] = [
+    type Headers<'h> = &'h [(&'h str, &'h str)];
+    let cases: [(&str, Headers<'_>, Wanted); 6] = [
         ("GET", &[("sec-fetch-dest", "document")], Wanted::Page),
         ("POST", &[("sec-fetch-dest", "iframe")], Wanted::Page),
         ("GET", &[], Wanted::Unsaid),
