@@ -10,7 +10,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    compose, registry,
+    compose,
+    hooks::Level,
+    registry,
     service::{AppService, HttpRequest, Layered},
     settings::Settings,
     worker,
@@ -38,7 +40,10 @@ pub struct App {
     pub(crate) worker_state: Vec<WorkerState>,
     /// What keys of cookies are derived from.
     pub(crate) secrets: Vec<Vec<u8>>,
-    pub(crate) error_pages: Vec<(Option<StatusCode>, ErrorPage)>,
+    /// The hooks and error pages of the whole app.
+    pub(crate) level: Level,
+    pub(crate) groups: Vec<(String, Level)>,
+    pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) settings: Settings,
     pub(crate) shutdown: Shutdown,
@@ -105,7 +110,7 @@ impl App {
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
     {
         // A number that is no status answers no request, so it replaces nothing: `compose` refuses it by name.
-        self.error_pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
         self
     }
 
@@ -135,7 +140,7 @@ impl App {
         self
     }
 
-    /// Sets the deadline of pool and stream routes that have none of their own. Default: 15 s.
+    /// Sets the deadline of pool and stream routes that have none of their own, and of async hooks. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self
@@ -188,6 +193,23 @@ impl App {
     /// Says whether error pages show causes and places, unless `PIXIE_DEV` does. Default: in debug builds only.
     pub fn development(mut self, development: bool) -> App {
         self.settings.development = development;
+        self
+    }
+
+    /// Says whether a GET answer whose body is whole gets an `ETag` of its bytes, so that it is not sent again to a client
+    /// that has it. Default: no, since every body is hashed then; see also `Response::etag` and `Response::with_etag`.
+    pub fn etags(mut self, etags: bool) -> App {
+        self.settings.etags = etags;
+        self
+    }
+
+    /// Says whether responses get the headers that make browsers careful. Default: yes.
+    ///
+    /// All get `X-Content-Type-Options: nosniff`. Pages of type `text/html` also get `X-Frame-Options: SAMEORIGIN`, so that no
+    /// other site shows them in a frame and steals clicks, and `Referrer-Policy: strict-origin-when-cross-origin`, so that
+    /// their addresses stay here. A response that sets one of them itself keeps its own, and an after hook may remove it.
+    pub fn security_headers(mut self, sent: bool) -> App {
+        self.settings.security_headers = sent;
         self
     }
 

@@ -9,13 +9,15 @@ use std::{
     sync::Arc,
 };
 
-use http::StatusCode;
-use pixie_core::{Error, NeededState, Place, Result, Route, Router, StateMap};
+use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{App, ErrorPage, LayerFn, WorkerState},
+    app::{App, LayerFn, WorkerState},
+    csrf::{self, TrustedOrigins},
+    group::{self, Mounted},
+    hooks::{Chain, Level},
     jobs::PoolSlot,
     keys,
     pools::Pools,
@@ -37,7 +39,11 @@ pub(crate) struct Composed {
     pub(crate) state: Arc<StateMap>,
     pub(crate) worker_state: Vec<WorkerState>,
     pub(crate) urls: Urls,
-    pub(crate) error_pages: Vec<(StatusCode, ErrorPage)>,
+    /// What requests outside of all groups pass.
+    pub(crate) chain: Arc<Chain>,
+    level: Arc<Level>,
+    groups: Vec<Mounted>,
+    pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) threads: Arc<Semaphore>,
     /// Where large uploads are while they are handled.
     pub(crate) spool: Spool,
@@ -52,6 +58,10 @@ pub(crate) struct Endpoint {
     pub(crate) route: Route,
     pub(crate) body_bytes_max: usize,
     pub(crate) reads_state: bool,
+    /// Whether cross-site requests are refused.
+    pub(crate) is_guarded: bool,
+    /// The hooks and error pages from the app to the route.
+    pub(crate) chain: Chain,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
     /// Set for pool and stream routes.
@@ -60,8 +70,8 @@ pub(crate) struct Endpoint {
 
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
-    let App { routes, packages, mut state, mut worker_state, secrets, error_pages, layers, mut settings, shutdown } =
-        app;
+    let App { routes, packages, mut state, mut worker_state, secrets, layers, mut settings, shutdown, .. } = app;
+    let (level, groups) = (Arc::new(app.level), group::mounted(app.groups)?);
     settings.override_by_environment()?;
     check_packages(&routes, &packages)?;
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
@@ -71,6 +81,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     let pools = Pools::default();
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
+    check_extensions(&routes)?;
+    check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
         router: Router::new(),
@@ -79,7 +91,10 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         state: Arc::new(state),
         worker_state,
         urls,
-        error_pages: checked_pages(error_pages)?,
+        chain: Arc::new(Chain::new(vec![level.clone()])),
+        level,
+        groups,
+        trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
         threads: Arc::new(Semaphore::new(settings.threads)),
         spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
@@ -104,9 +119,18 @@ impl Composed {
             let slot = || Arc::new(PoolSlot::new(name, &self.settings, self.table_hash));
             self.pools.entry(name).or_insert_with(slot).clone()
         });
+        let own = route.hooks().clone();
+        let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
+        let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
+        let chain = self.chain_where(Some(own), |prefix| pattern.is_under(prefix));
         let endpoint = Arc::new(Endpoint {
+            is_guarded: route.csrf_of().unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
             body_bytes_max: route.body_bytes_max().unwrap_or(self.settings.body_bytes_max),
-            reads_state: route.reads().states().next().is_some() || route.reads().header_names().is_none(),
+            // Hooks may read the app's values whatever the handler does.
+            reads_state: route.reads().states().next().is_some()
+                || route.reads().header_names().is_none()
+                || chain.has_before(),
+            chain,
             label: Arc::from(name),
             pool,
             route,
@@ -115,6 +139,19 @@ impl Composed {
         self.router
             .insert(&pattern, &methods, endpoint, place)
             .map_err(|conflict| Error::internal(conflict.to_string()))
+    }
+
+    /// Returns the hooks and error pages of a path that no route takes.
+    pub(crate) fn chain_at(&self, path: &str) -> Arc<Chain> {
+        match self.groups.is_empty() {
+            true => self.chain.clone(),
+            false => Arc::new(self.chain_where(None, |prefix| prefix.covers(path))),
+        }
+    }
+
+    fn chain_where(&self, own: Option<Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
+        let groups = self.groups.iter().filter(|group| is_in(&group.prefix)).map(|group| group.level.clone());
+        Chain::new([self.level.clone()].into_iter().chain(groups).chain(own.map(Arc::new)).collect())
     }
 
     /// Makes the state of a worker, in the worker.
@@ -184,13 +221,27 @@ fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[Wo
     Ok(())
 }
 
-fn checked_pages(pages: Vec<(Option<StatusCode>, ErrorPage)>) -> Result<Vec<(StatusCode, ErrorPage)>> {
-    let is_error = |status: &StatusCode| status.is_client_error() || status.is_server_error();
-    let refused = || Error::internal("`App::error_page` takes an error status, from 400 to 599");
-    pages
-        .into_iter()
-        .map(|(status, page)| status.filter(is_error).map(|status| (status, page)).ok_or_else(refused))
-        .collect()
+/// Refuses routes of workers that ask for what only the main process has.
+fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
+    let pooled = routes.iter().map(|(_, route)| route).filter(|route| route.kind().is_pooled());
+    let Some((route, name)) =
+        pooled.flat_map(|route| route.reads().extensions().iter().map(move |name| (route, name))).next()
+    else {
+        return Ok(());
+    };
+    let (kind, Place { name: route, file, line }) = (route.kind(), route.place());
+    Err(Error::internal(format!(
+        "the {kind} route `{route}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
+         hook call `request.carry(&value)`, and read `Carried<{name}>`"
+    )))
+}
+
+fn check_pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Result<()> {
+    let is_error = |status: http::StatusCode| status.is_client_error() || status.is_server_error();
+    match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
+        true => Ok(()),
+        false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
+    }
 }
 
 /// A number that a worker and its server agree on only if they were built from the same routes.

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use crate::{
     compose::{Composed, Endpoint},
+    hooks::Answered,
     intake, jobs,
-    outcome::{self, Asker},
+    outcome::{self, Asked, Asker},
     panics,
     service::HttpResponse,
 };
@@ -29,18 +30,37 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
             request.set_params(params);
             value
         }
-        other => return Answer::Ready(outcome::finish(app, &request, not_found(other))),
+        other => {
+            let refused = not_found(other);
+            return without_route(app, request, refused);
+        }
     };
     if endpoint.reads_state {
         request.set_state(app.state.clone());
     }
-    if intake::is_ready(&request, endpoint) {
+    let chain = &endpoint.chain;
+    if endpoint.is_guarded
+        && let Some(refusal) = app.trusted_origins.refusal(&request)
+    {
+        let refused = Answered { response: refusal.into(), depth: 1 };
+        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), refused));
+    }
+    if let Some(early) = chain.before(&mut request) {
+        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), early));
+    }
+    // The fast path: a request for which nothing has to be waited for runs before any future exists.
+    if !chain.waits() && intake::is_ready(&request, endpoint) {
         return run(app, endpoint, request);
     }
     let (app, endpoint) = (app.clone(), endpoint.clone());
     Answer::Later(Box::pin(async move {
-        if let Err(error) = intake::read_body(&app, &mut request, &endpoint).await {
-            return outcome::finish(&app, &request, error.into()).into_http();
+        let chain = &endpoint.chain;
+        let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
+            Some(early) => Err(early),
+            None => intake::read_body(&app, &mut request, &endpoint).await.map_err(|error| chain.passed(error.into())),
+        };
+        if let Err(early) = early {
+            return outcome::finish(&app, chain, &Asked::Here(&request), early).into_http();
         }
         match run(&app, &endpoint, request) {
             Answer::Ready(response) => response.into_http(),
@@ -49,41 +69,68 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
     }))
 }
 
+/// Answers a request that no route takes: it passes the hooks of the app and of its groups.
+fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -> Answer {
+    let chain = app.chain_at(request.path());
+    if chain.has_before() {
+        request.set_state(app.state.clone());
+    }
+    if !chain.waits() {
+        let answered = chain.before(&mut request).unwrap_or_else(|| chain.passed(refused));
+        return Answer::Ready(outcome::finish(app, &chain, &Asked::Here(&request), answered));
+    }
+    let app = app.clone();
+    Answer::Later(Box::pin(async move {
+        let early = chain.before_waiting(app.settings.deadline, &mut request).await;
+        let answered = early.unwrap_or_else(|| chain.passed(refused));
+        outcome::finish(&app, &chain, &Asked::Here(&request), answered).into_http()
+    }))
+}
+
 /// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
-    let deadline = endpoint.route.deadline_of();
+    let (chain, deadline) = (&endpoint.chain, endpoint.route.deadline_of());
     match endpoint.route.handler() {
         Handler::Sync(handler) => {
             let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-            Answer::Ready(outcome::finish(app, &request, response))
+            Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)))
         }
         Handler::Thread(handler) => {
-            let (asker, handler) = (Asker::of(app, &request), handler.clone());
+            let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
             let answer = on_thread(app.clone(), move || handler(&mut request));
-            later(app, asker, within(deadline, answer))
+            later(app, endpoint, asker, within(deadline, answer))
         }
         Handler::Async(handler) => {
-            let asker = Asker::of(app, &request);
+            let asker = Asker::of(app, chain, &request);
             let answer = match panics::caught(|| handler(request)) {
-                Ok(future) => panics::caught_async(future),
-                Err(error) => return Answer::Ready(outcome::finish_for(app, &asker, error.into())),
+                Ok(future) => panics::caught_async(future, Response::from),
+                Err(error) => {
+                    let answered = chain.passed(error.into());
+                    return Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered));
+                }
             };
             match deadline {
-                None => later(app, asker, answer),
-                Some(_) => later(app, asker, within(deadline, answer)),
+                None => later(app, endpoint, asker, answer),
+                Some(_) => later(app, endpoint, asker, within(deadline, answer)),
             }
         }
         // The worker process tells the two apart (`worker.rs`); from here they are alike.
         Handler::Pool(_) | Handler::Stream(_) => {
-            let asker = Asker::of(app, &request);
-            later(app, asker, jobs::submit(app.clone(), endpoint.clone(), request))
+            let asker = Asker::of(app, chain, &request);
+            later(app, endpoint, asker, jobs::submit(app.clone(), endpoint.clone(), request))
         }
     }
 }
 
-fn later(app: &Arc<Composed>, asker: Asker, answer: impl Future<Output = Response> + Send + 'static) -> Answer {
-    let app = app.clone();
-    Answer::Later(Box::pin(async move { outcome::finish_for(&app, &asker, answer.await).into_http() }))
+fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, answer: F) -> Answer
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let (app, endpoint) = (app.clone(), endpoint.clone());
+    Answer::Later(Box::pin(async move {
+        let answered = endpoint.chain.passed(answer.await);
+        outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), answered).into_http()
+    }))
 }
 
 /// Runs blocking code on a thread, once one is free. The permit stays with the thread, even if nobody waits for it any more.

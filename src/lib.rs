@@ -5,8 +5,15 @@
 
 mod app;
 mod banner;
+mod coding;
 mod compose;
+#[cfg(feature = "compression")]
+mod compress;
+mod csrf;
 mod dispatch;
+pub mod files;
+mod group;
+mod hooks;
 mod intake;
 mod jobs;
 #[cfg(feature = "sealed-cookies")]
@@ -24,12 +31,15 @@ mod run;
 mod service;
 mod settings;
 mod spool;
+mod sse;
 mod testing;
 mod urls;
 mod wire;
 mod worker;
 
 pub use app::App;
+pub use files::{Folder, cached_file, static_file};
+pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};
@@ -38,6 +48,7 @@ pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
 pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+pub use sse::Sse;
 pub use testing::{TestClient, TestRequest, TestResponse};
 pub use urls::Urls;
 

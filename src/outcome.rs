@@ -1,64 +1,148 @@
 //! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Media, Request, Response, abort};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use pixie_core::{Error, ErrorView, Media, Precondition, Request, RequestView, Response, abort};
 
-use crate::compose::Composed;
+use crate::{
+    compose::Composed,
+    hooks::{Answered, Chain},
+    panics,
+};
+
+// What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
+// `Content-Security-Policy`, which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what
+// ends TLS and binds a host for months; `X-XSS-Protection`, which no browser reads any more.
 
 /// Browsers must not guess another type than the one that was declared. The Fetch standard knows no other value, so nothing
 /// of the handler's is lost.
-const NOSNIFF: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Other sites must not show a page in a frame, to steal clicks on it.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
+/// Other sites learn from which host a visitor came, not from which page.
+const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 
-/// What an error page needs to know of a request that has gone to its handler.
+/// Who reads the answer, and what of the request after hooks see.
+pub(crate) enum Asked<'r> {
+    /// The request is still here.
+    Here(&'r Request),
+    /// The request has gone to its handler.
+    Gone(&'r Asker),
+}
+
+/// What is noted of a request before it goes to its handler.
 pub(crate) struct Asker {
     method: Method,
     uri: Uri,
     accept: Vec<HeaderValue>,
-    /// Kept in development only, where the page shows them.
+    /// Kept for after hooks, in development, where the page shows them, and where the answer depends on them.
     headers: Option<HeaderMap>,
+    extensions: Extensions,
+    peer: Option<SocketAddr>,
 }
 
 impl Asker {
-    /// Notes it; without an `Accept` header and outside development this allocates nothing.
-    pub(crate) fn of(app: &Composed, request: &Request) -> Asker {
+    /// Notes it; without an `Accept` header, conditions, after hooks and development this allocates nothing.
+    pub(crate) fn of(app: &Composed, chain: &Chain, request: &Request) -> Asker {
+        let is_seen = chain.has_after();
+        let settings = &app.settings;
+        let is_read = is_seen || settings.development || settings.compress.is_some();
+        let is_read = is_read || Precondition::is_in(request.headers());
         Asker {
             method: request.method().clone(),
             uri: request.uri().clone(),
             accept: request.headers().get_all(header::ACCEPT).iter().cloned().collect(),
-            headers: app.settings.development.then(|| request.headers().clone()),
+            headers: is_read.then(|| request.headers().clone()),
+            extensions: if is_seen { request.extensions().clone() } else { Extensions::new() },
+            peer: request.peer(),
         }
     }
 }
 
-/// Finishes the response of a request that is still here.
-pub(crate) fn finish(app: &Arc<Composed>, request: &Request, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
-        let view = ErrorView {
-            media: Media::preferred(request.headers().get_all(header::ACCEPT)),
-            method: request.method(),
-            path: request.path(),
-            headers: Some(request.headers()),
-            development: app.settings.development,
-        };
-        response = page(app, &error, &view);
+impl Asked<'_> {
+    fn error_view(&self, development: bool) -> ErrorView<'_> {
+        match self {
+            Asked::Here(request) => ErrorView {
+                media: Media::preferred(request.headers().get_all(header::ACCEPT)),
+                method: request.method(),
+                path: request.path(),
+                headers: Some(request.headers()),
+                development,
+            },
+            Asked::Gone(asker) => ErrorView {
+                media: Media::preferred(&asker.accept),
+                method: &asker.method,
+                path: asker.uri.path(),
+                headers: asker.headers.as_ref(),
+                development,
+            },
+        }
     }
-    guard(app, response)
+
+    /// Nothing where nobody needs it.
+    fn request_view(&self) -> Option<RequestView<'_>> {
+        match self {
+            Asked::Here(request) => Some(request.view()),
+            Asked::Gone(Asker { method, uri, headers, extensions, peer, .. }) => {
+                Some(RequestView { method, uri, headers: headers.as_ref()?, extensions, peer: *peer })
+            }
+        }
+    }
 }
 
-/// Finishes the response of a request that its handler has consumed.
-pub(crate) fn finish_for(app: &Composed, asker: &Asker, mut response: Response) -> Response {
-    if let Some(error) = response.take_error() {
-        let view = ErrorView {
-            media: Media::preferred(&asker.accept),
-            method: &asker.method,
-            path: asker.uri.path(),
-            headers: asker.headers.as_ref(),
-            development: app.settings.development,
-        };
-        response = page(app, &error, &view);
+/// Finishes a response: its page if it is a failure, its safe headers, then the after hooks, which see both.
+pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
+    let Answered { mut response, depth } = answered;
+    settle(app, asked, &mut response);
+    render(app, chain, asked, &mut response);
+    if chain.has_after()
+        && let Some(view) = asked.request_view()
+    {
+        for hook in chain.after(depth) {
+            if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
+                response = panic.into();
+            }
+            if response.error().is_some() {
+                render(app, chain, asked, &mut response);
+            }
+        }
     }
-    guard(app, response)
+    if app.settings.https {
+        secure_cookies(response.headers_mut());
+    }
+    response
+}
+
+fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
+    if let Some(error) = response.take_error() {
+        *response = page(chain, &error, &asked.error_view(app.settings.development));
+    }
+    if app.settings.security_headers {
+        secure(response.headers_mut());
+    }
+}
+
+/// Tags, encodes and judges an answer as the app and the request want it.
+fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
+    if response.error().is_some() {
+        return;
+    }
+    let (method, headers) = match asked {
+        Asked::Here(request) => (request.method(), Some(request.headers())),
+        Asked::Gone(asker) => (&asker.method, asker.headers.as_ref()),
+    };
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if app.settings.etags && is_read && response.status() == StatusCode::OK {
+        response.tag();
+    }
+    let Some(headers) = headers else { return };
+    // The coding comes first: it changes the tag, which the conditions are about.
+    if let Some(compress) = app.settings.compress {
+        compress(headers, response);
+    }
+    if let Err(error) = response.apply_conditions(method, headers) {
+        *response = error.into();
+    }
 }
 
 /// The error of an answer that did not come in time.
@@ -78,10 +162,9 @@ pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
     abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
-fn page(app: &Composed, error: &Error, view: &ErrorView<'_>) -> Response {
+fn page(chain: &Chain, error: &Error, view: &ErrorView<'_>) -> Response {
     log(error, view);
-    let own = app.error_pages.iter().find(|(status, _)| *status == error.status());
-    let Some((_, page)) = own else { return error.render(view) };
+    let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = page(error, view).with_status(error.status());
     // A page that fails itself is not asked again.
     if let Some(failed) = response.take_error() {
@@ -103,13 +186,14 @@ fn log(error: &Error, view: &ErrorView<'_>) {
     }
 }
 
-fn guard(app: &Composed, mut response: Response) -> Response {
-    let (name, value) = NOSNIFF;
-    response.headers_mut().insert(name, value);
-    if app.settings.https {
-        secure_cookies(response.headers_mut());
+/// Only pages are shown in frames and followed from, so other answers are spared two headers.
+fn secure(headers: &mut HeaderMap) {
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if is_page {
+        headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);
+        headers.entry(header::REFERRER_POLICY).or_insert(ORIGIN_ONLY);
     }
-    response
 }
 
 /// Keeps cookies that were set over HTTPS from being sent in the clear.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::StatusCode;
-use pixie_core::{BoxFuture, Error, Response};
+use pixie_core::{Error, LentFuture};
 
 thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -28,11 +28,11 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
     outcome.map_err(|payload| error(message(payload.as_ref()), PLACE.take()))
 }
 
-/// Runs the future of an async handler; a panic becomes a 500, as in [`caught`].
-pub(crate) fn caught_async(mut future: BoxFuture<Response>) -> impl Future<Output = Response> + Send {
+/// Runs the future of an async handler or hook; a panic becomes a 500, as in [`caught`], in the shape that `failed` gives it.
+pub(crate) fn caught_async<T>(mut future: LentFuture<'_, T>, failed: fn(Error) -> T) -> impl Future<Output = T> {
     poll_fn(move |cx| match caught(|| future.as_mut().poll(cx)) {
         Ok(poll) => poll,
-        Err(error) => Poll::Ready(error.into()),
+        Err(error) => Poll::Ready(failed(error)),
     })
 }
 

@@ -1,7 +1,8 @@
 //! `Settings`: where an app listens and how much it takes on, with the environment's word over the program's.
 use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use pixie_core::{Error, FormLimits, Result};
+use http::HeaderMap;
+use pixie_core::{Error, FormLimits, Response, Result};
 
 /// The numbers of an app.
 #[derive(Clone, Debug)]
@@ -32,8 +33,16 @@ pub(crate) struct Settings {
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
+    /// Whether requests that another site made a browser send are refused.
+    pub(crate) csrf: bool,
+    /// Whether responses get the headers that make browsers careful.
+    pub(crate) security_headers: bool,
     /// Time-outs and limits of connections, each with its reason in `pixie-server`.
     pub(crate) server: pixie_server::Config,
+    /// Whether answers without a tag get one of their bytes.
+    pub(crate) etags: bool,
+    /// Puts an answer into the coding that the client likes best.
+    pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -56,7 +65,11 @@ impl Default for Settings {
             queue_timeout: Duration::from_secs(10),
             shutdown_grace: Duration::from_secs(1),
             development: cfg!(debug_assertions),
+            csrf: true,
+            security_headers: true,
             server: pixie_server::Config::default(),
+            etags: false,
+            compress: None,
             banner: true,
             worker_args: None,
         }

@@ -45,6 +45,7 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     put_option(&mut out, request.query().filter(|_| needs.query).map(str::as_bytes));
     let peer = request.peer().filter(|_| needs.peer).map(|peer| peer.to_string());
     put_option(&mut out, peer.as_deref().map(str::as_bytes));
+    put_carried(&mut out, request, needs);
     match needs.header_names() {
         Some([]) => out.put_u16_le(0),
         Some(names) => {
@@ -68,6 +69,10 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     }
     let peer = input.take_option()?.map(parse_peer).transpose()?;
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
+    for _ in 0..input.u16()? {
+        let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
+        request.set_carried(name.into(), input.take()?.to_vec());
+    }
     *request.headers_mut() = input.headers()?;
     request.set_peer(peer);
     let body = match input.u8()? {
@@ -159,7 +164,11 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
     OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
     let mut response = match input.u8()? {
         0 => Response::new(Body::empty()),
-        1 => input.error(status)?.into(),
+        // The page that is made of the failure has its headers from there.
+        1 => headers
+            .iter()
+            .fold(input.error(status)?, |error, (name, value)| error.with_header(name.clone(), value.clone()))
+            .into(),
         _ => return Err(Malformed),
     };
     response = response.with_status(status);
@@ -193,6 +202,15 @@ fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h Header
         count += 1;
     }
     out[count_at..count_at + 2].copy_from_slice(&count.to_le_bytes());
+}
+
+fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
+    let read = || request.carried_values().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
+    out.put_u16_le(read().count() as u16);
+    for (name, json) in read() {
+        put(out, name.as_bytes());
+        put(out, json);
+    }
 }
 
 fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {

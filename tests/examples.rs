@@ -1,6 +1,8 @@
 //! Every example is a program that runs: each is started on a free port and asked as a user would.
 mod support;
 
+use std::io::{Read, Write};
+
 use support::Program;
 
 #[test]
@@ -92,4 +94,25 @@ fn the_core_alone_runs_under_plain_hyper() {
     let missing = core.get("/missing");
     assert_eq!(missing.status, 404);
     assert!(missing.head.contains("application/problem+json"));
+}
+
+#[test]
+fn events_come_from_a_worker_one_by_one_and_free_it_when_the_client_leaves() {
+    let events = Program::start_with("events", &[("PIXIE_WORKERS", "1")]);
+    let count = events.get("/count");
+    assert!(count.head.contains("content-type: text/event-stream"), "{}", count.head);
+    assert!(count.body.contains("data: 0\nid: 0\n\n") && count.body.contains("data: 2\nid: 2\n\n"), "{}", count.body);
+    let rest = events.ask("GET /count HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 6\r\nConnection: close\r\n\r\n");
+    assert!(rest.body.contains("data: 7\nid: 7\n\n"), "{}", rest.body);
+    let mut stream = events.connect();
+    stream.write_all(b"GET /ticks HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request can be sent");
+    let mut read = String::new();
+    while read.matches("data: tick\n\n").count() < 2 {
+        let mut piece = [0; 256];
+        let length = stream.read(&mut piece).expect("the stream goes on");
+        assert!(length > 0, "the stream ended: {read}");
+        read.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    drop(stream);
+    assert_eq!(events.get("/count").status, 200, "the one worker is free again");
 }

@@ -8,13 +8,13 @@ use std::{any::TypeId, net::SocketAddr, ops::Deref, str::FromStr};
 use http::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Rejection, RejectionKind, Request, form};
+use crate::{After, Body, Rejection, RejectionKind, Request, form};
 
 /// Makes a handler's argument from a request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -77,6 +77,9 @@ pub struct Needs {
     pub peer: bool,
     headers: HeaderNeeds,
     states: Vec<NeededState>,
+    carried: Vec<&'static str>,
+    extensions: Vec<&'static str>,
+    after: Vec<After>,
 }
 
 /// A value of the process that an extractor reads.
@@ -134,6 +137,36 @@ impl Needs {
     /// Notes that a value is read which the app provides in a way of its own, and how.
     pub fn provided(&mut self, id: TypeId, name: &'static str, remedy: &'static str) {
         self.states.push(NeededState { id, name, remedy: Some(remedy) });
+    }
+
+    /// Notes that a [`Carried`](crate::Carried) value of the type with this name is read.
+    pub fn carried(&mut self, name: &'static str) {
+        self.carried.push(name);
+    }
+
+    /// Notes that an [`Extension`](crate::Extension) of the type with this name is read.
+    pub fn extension(&mut self, name: &'static str) {
+        self.extensions.push(name);
+    }
+
+    /// Adds a hook that sees the route's responses, in the main process: for an extractor that leaves a mark on them.
+    pub fn after(&mut self, hook: After) {
+        self.after.push(hook);
+    }
+
+    /// Says whether a carried value of the type with this name is read.
+    pub fn reads_carried(&self, name: &str) -> bool {
+        self.carried.contains(&name) || matches!(self.headers, HeaderNeeds::All)
+    }
+
+    /// Returns the names of the types of extensions that are read.
+    pub fn extensions(&self) -> &[&'static str] {
+        &self.extensions
+    }
+
+    /// Returns the hooks that extractors have added.
+    pub fn after_hooks(&self) -> &[After] {
+        &self.after
     }
 
     /// Returns the headers that are read, or nothing where all are.

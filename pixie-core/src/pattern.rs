@@ -49,6 +49,27 @@ impl Pattern {
         &self.text
     }
 
+    /// Says whether every request for this path lies under another, which is literal text such as `/admin`.
+    pub fn is_under(&self, prefix: &Pattern) -> bool {
+        match self.parts.as_slice() {
+            [Part::Literal(text)] => prefix.is_above(text),
+            // What follows is a wildcard, so only a whole segment is certain: `/admin/<id>`, but not `/admin<id>`.
+            [Part::Literal(text), ..] => text.rfind('/').is_some_and(|end| prefix.is_above(&text[..=end])),
+            _ => false,
+        }
+    }
+
+    /// Says whether the path of a request's URI lies under this one, which is literal text such as `/admin`.
+    pub fn covers(&self, path: &str) -> bool {
+        normalise(path).is_ok_and(|normal| self.is_above(normal.as_deref().unwrap_or(path)))
+    }
+
+    fn is_above(&self, text: &str) -> bool {
+        let [Part::Literal(prefix)] = self.parts.as_slice() else { return false };
+        let rest = text.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Returns the names of the wildcards, in the order of the path.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.names.iter().map(|name| &**name)

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Body, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection, RejectionKind,
-    StateMap, multipart, payload,
+    RequestView, StateMap, multipart, payload,
 };
 
 /// A request, from its head to its body.
@@ -22,6 +22,8 @@ pub struct Request {
     params: Params,
     peer: Option<SocketAddr>,
     state: Option<Arc<StateMap>>,
+    /// What hooks carried: the name of each value's type, and the value as JSON.
+    carried: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 impl Request {
@@ -33,7 +35,7 @@ impl Request {
 
     /// Puts a request together from its head and its body.
     pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request { head, body, parts: None, params: Params::default(), peer: None, state: None }
+        Request { head, body, parts: None, params: Params::default(), peer: None, state: None, carried: Vec::new() }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -222,6 +224,27 @@ impl Request {
         self.state.as_deref()
     }
 
+    /// Returns the head and the client's address, as after hooks see them.
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView::of(&self.head, self.peer)
+    }
+
+    /// Returns the JSON of a carried value, by the name of its type.
+    pub(crate) fn carried(&self, name: &str) -> Option<&[u8]> {
+        self.carried.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_slice())
+    }
+
+    /// Goes through all carried values: the name of the type, and the value as JSON.
+    pub fn carried_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.carried.iter().map(|(name, json)| (&**name, json.as_slice()))
+    }
+
+    /// Puts in a carried value, as it came from another process.
+    pub fn set_carried(&mut self, name: Cow<'static, str>, json: Vec<u8>) {
+        self.carried.retain(|(known, _)| *known != name);
+        self.carried.push((name, json));
+    }
+
     /// Takes the body out, whole or as a stream.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
@@ -261,6 +284,7 @@ impl Request {
             params: self.params.clone(),
             peer: self.peer,
             state: self.state.clone(),
+            carried: self.carried.clone(),
         }
     }
 }

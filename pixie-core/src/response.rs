@@ -134,6 +134,11 @@ impl Response {
         self.inner.headers()
     }
 
+    /// Replaces the status, in place.
+    pub fn set_status(&mut self, status: StatusCode) {
+        *self.inner.status_mut() = status;
+    }
+
     /// Returns the headers, to change them.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         self.inner.headers_mut()

@@ -2,13 +2,13 @@
 //!
 //! The attribute macro writes exactly these values; they can be written by hand as well. Whether a set of routes fits
 //! together is judged when the app starts.
-use std::{future::Future, panic::Location, time::Duration};
+use std::{borrow::Cow, future::Future, panic::Location, time::Duration};
 
 use http::Method;
 
 use crate::{
-    BoxFuture, Error, Handler, IntoPieces, IntoResponse, Needs, Pattern, PatternError, Request, Response, RouteType,
-    Writer,
+    After, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, LentFuture, Needs, Pattern,
+    PatternError, Request, RequestView, Response, RouteType, Writer,
 };
 
 /// Where a route is written: its handler's name and the line of code.
@@ -32,12 +32,14 @@ pub struct Route {
     deadline: Option<Duration>,
     body_bytes_max: Option<usize>,
     retry: Option<bool>,
+    csrf: Option<bool>,
+    hooks: Hooks,
 }
 
 /// A path and its methods, before it has a handler.
 #[derive(Clone, Debug)]
 pub struct RoutePath {
-    text: &'static str,
+    text: Cow<'static, str>,
     pattern: Result<Pattern, PatternError>,
     methods: Vec<Method>,
     place: Place,
@@ -104,6 +106,52 @@ impl Route {
         self
     }
 
+    /// Says whether requests that another site made a browser send are refused; `false` is for webhooks.
+    pub fn csrf(mut self, refused: bool) -> Route {
+        self.csrf = Some(refused);
+        self
+    }
+
+    /// Runs this before the handler, in the main process; it may answer in the handler's place.
+    pub fn before<F, R>(mut self, hook: F) -> Route
+    where
+        F: Fn(&mut Request) -> R + Send + Sync + 'static,
+        R: EarlyAnswer,
+    {
+        self.hooks.before.push(Before::new(hook));
+        self
+    }
+
+    /// The same for a hook that waits: `|request| Box::pin(async move { … })`.
+    pub fn before_async<F, R>(mut self, hook: F) -> Route
+    where
+        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
+        R: EarlyAnswer + 'static,
+    {
+        self.hooks.before.push(Before::asynchronous(hook));
+        self
+    }
+
+    /// Shows this the finished response, in the main process; it may change it.
+    pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> Route {
+        self.hooks.after.push(After::new(hook));
+        self
+    }
+
+    /// Moves the route under a prefix such as `/admin`; `/` becomes the prefix itself. Its name stays.
+    pub fn under(mut self, prefix: &str) -> Route {
+        // A path that is wrong stays as it was written, and so does the message about it.
+        if self.path.pattern.is_ok() {
+            let path = match &*self.path.text {
+                "/" if !prefix.is_empty() => prefix.to_owned(),
+                path => format!("{prefix}{path}"),
+            };
+            self.path.pattern = Pattern::parse(&path);
+            self.path.text = path.into();
+        }
+        self
+    }
+
     /// Returns the kind: where the route runs.
     pub fn kind(&self) -> RouteType {
         self.handler.kind()
@@ -119,9 +167,9 @@ impl Route {
         &self.path.methods
     }
 
-    /// Returns the path as it was written.
-    pub fn path(&self) -> &'static str {
-        self.path.text
+    /// Returns the path as it was written, under its group's prefix.
+    pub fn path(&self) -> &str {
+        &self.path.text
     }
 
     /// Returns the parsed path, or what is wrong with it.
@@ -154,6 +202,16 @@ impl Route {
         self.body_bytes_max
     }
 
+    /// Says whether forged cross-site requests are refused, if the route says so itself.
+    pub fn csrf_of(&self) -> Option<bool> {
+        self.csrf
+    }
+
+    /// Returns the route's own hooks.
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
     /// Says whether a request of this method may run a second time after a crash.
     pub fn is_retried(&self, method: &Method) -> bool {
         self.retry.unwrap_or_else(|| method.is_idempotent())
@@ -166,7 +224,7 @@ impl RoutePath {
     pub fn new(path: &'static str, method: Method) -> RoutePath {
         let at = Location::caller();
         let place = Place { name: path, file: at.file(), line: at.line() };
-        RoutePath { text: path, pattern: Pattern::parse(path), methods: vec![method], place }
+        RoutePath { text: path.into(), pattern: Pattern::parse(path), methods: vec![method], place }
     }
 
     /// Adds a method.
@@ -249,6 +307,16 @@ impl RoutePath {
     /// Makes the route of a handler that is one of the five kinds already.
     pub fn handler(self, handler: Handler) -> Route {
         let needs = Needs::default().extractor::<Request>();
-        Route { path: self, handler, needs, pool: None, deadline: None, body_bytes_max: None, retry: None }
+        Route {
+            path: self,
+            handler,
+            needs,
+            pool: None,
+            deadline: None,
+            body_bytes_max: None,
+            retry: None,
+            csrf: None,
+            hooks: Hooks::default(),
+        }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct CheckedRoute {
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) body_bytes_max: Option<u64>,
     pub(crate) retry: Option<bool>,
+    pub(crate) csrf: Option<bool>,
     /// The route's name: the option, or the handler's name.
     pub(crate) name: LitStr,
     pub(crate) handler: Ident,
@@ -90,6 +91,7 @@ pub(crate) fn check(route: RouteArguments, function: HandlerFn) -> Result<Checke
         deadline_ms: route.deadline_ms.map(|deadline| deadline.value),
         body_bytes_max: route.body_bytes_max.map(|limit| limit.value),
         retry: route.retry.map(|retry| retry.value),
+        csrf: route.csrf.map(|csrf| csrf.value),
     })
 }
 

@@ -113,6 +113,7 @@ fn options(route: &CheckedRoute) -> TokenStream {
     let deadline = route.deadline_ms.iter();
     let body_limit = route.body_bytes_max.map(proc_macro2::Literal::u64_unsuffixed).into_iter();
     let retry = route.retry.iter();
+    let csrf = route.csrf.iter();
     let extractors =
         route.arguments.iter().filter(|argument| argument.source == Source::Extractor).map(|argument| &argument.ty);
     // The lent request comes last: what it sees of the body is what the extractors left of it.
@@ -123,6 +124,7 @@ fn options(route: &CheckedRoute) -> TokenStream {
         #(.deadline(::core::time::Duration::from_millis(#deadline)))*
         #(.body_limit(#body_limit))*
         #(.retry(#retry))*
+        #(.csrf(#csrf))*
         .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(.extractor::<#extractors>())* #lent)
     }
 }

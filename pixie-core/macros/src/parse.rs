@@ -12,7 +12,7 @@ use syn::{
 use crate::{nearest::nearest, quantity};
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
-const OPTIONS: [&str; 5] = ["pool", "deadline", "body_limit", "retry", "name"];
+const OPTIONS: [&str; 6] = ["pool", "deadline", "body_limit", "retry", "name", "csrf"];
 
 /// The kinds of route, as the attribute's words.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +39,7 @@ pub(crate) struct RouteArguments {
     pub(crate) deadline_ms: Option<Spanned<u64>>,
     pub(crate) body_bytes_max: Option<Spanned<u64>>,
     pub(crate) retry: Option<Spanned<bool>>,
+    pub(crate) csrf: Option<Spanned<bool>>,
     pub(crate) name: Option<Spanned<LitStr>>,
 }
 
@@ -78,6 +79,7 @@ impl Parse for RouteArguments {
             deadline_ms: None,
             body_bytes_max: None,
             retry: None,
+            csrf: None,
             name: None,
         };
         while !input.is_empty() {
@@ -141,7 +143,9 @@ impl RouteArguments {
         if !OPTIONS.contains(&text.as_str()) {
             let message = match nearest(&text, &OPTIONS) {
                 Some(meant) => format!("there is no option `{text}`: did you mean `{meant}`?"),
-                None => format!("there is no option `{text}`: use `pool`, `deadline`, `body_limit`, `retry` or `name`"),
+                None => format!(
+                    "there is no option `{text}`: use `pool`, `deadline`, `body_limit`, `retry`, `name` or `csrf`"
+                ),
             };
             return Err(Error::new(name.span(), message));
         }
@@ -152,6 +156,7 @@ impl RouteArguments {
             "name" => put(&mut self.name, named(&text, input)?, name, &what),
             "deadline" => put(&mut self.deadline_ms, quantity_of(&text, input, quantity::milliseconds)?, name, &what),
             "retry" => put(&mut self.retry, value::<LitBool>(&text, input)?.value, name, &what),
+            "csrf" => put(&mut self.csrf, value::<LitBool>(&text, input)?.value, name, &what),
             _ if input.peek(LitInt) => put(&mut self.body_bytes_max, plain_bytes(input)?, name, &what),
             _ => put(&mut self.body_bytes_max, quantity_of(&text, input, quantity::bytes)?, name, &what),
         }
@@ -204,6 +209,7 @@ fn example(option: &str) -> &'static str {
         "deadline" => "\"2s\"",
         "body_limit" => "\"10MB\"",
         "retry" => "true",
+        "csrf" => "false",
         _ => "\"thumb\"",
     }
 }

@@ -1,0 +1,41 @@
+//! Server-sent events: from a worker process, where the code may block, and from the async runtime.
+use std::{thread::sleep, time::Duration};
+
+use pixie_web::{Event, Html, LastEventId, Pieces, Result, SseWriter, Writer, get, run};
+
+/// A page that shows both streams.
+#[get("/", sync)]
+fn index() -> Html<&'static str> {
+    Html(
+        "<!doctype html><title>Events</title><ul></ul><script>
+        for (const path of ['/count', '/ticks']) {
+            new EventSource(path).onmessage = event => {
+                document.querySelector('ul').append(path + ': ' + event.data, document.createElement('br'));
+            };
+        }
+        </script>",
+    )
+}
+
+/// Three events from an iterator, going on after the last one that the client got.
+#[get("/count", stream)]
+fn count(last: Option<LastEventId>) -> Pieces {
+    let first = last.and_then(|LastEventId(id)| id.parse().ok()).map_or(0, |id: u32| id.saturating_add(1));
+    Pieces::events(
+        (first..first.saturating_add(3)).map(|number| Event::data(number.to_string()).id(number.to_string())),
+    )
+}
+
+/// Events until the client leaves: then `send` fails, and the worker is free again.
+#[get("/ticks", stream)]
+fn ticks(writer: &mut Writer) -> Result<()> {
+    let mut events = SseWriter::new(writer)?;
+    loop {
+        events.send(Event::data("tick"))?;
+        sleep(Duration::from_millis(20));
+    }
+}
+
+fn main() -> Result<()> {
+    run()
+}

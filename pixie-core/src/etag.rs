@@ -1,0 +1,123 @@
+//! `ETag`: the name of one version of a representation, and how two of them are compared (RFC 9110, section 8.8.3).
+//!
+//! Must stay true: the value is always well-formed, `"…"` or `W/"…"`, so that it can be sent as it is.
+use std::hash::{DefaultHasher, Hasher};
+
+use http::HeaderValue;
+
+/// An entity tag. A weak one says that two versions are as good as each other, a strong one that they are the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ETag(HeaderValue);
+
+impl ETag {
+    /// Makes a strong tag of text without quotes, spaces and control characters; of other text there is none.
+    pub fn strong(text: &str) -> Option<ETag> {
+        ETag::quoted("", text)
+    }
+
+    /// Makes a weak tag of text without quotes, spaces and control characters; of other text there is none.
+    pub fn weak(text: &str) -> Option<ETag> {
+        ETag::quoted("W/", text)
+    }
+
+    /// Makes a strong tag of the bytes themselves. It may differ from one version of this crate to the next.
+    pub fn of(bytes: &[u8]) -> ETag {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        let text = format!("\"{:x}-{:016x}\"", bytes.len(), hasher.finish());
+        ETag(HeaderValue::try_from(text).expect("hexadecimal digits may stand in a header"))
+    }
+
+    /// Reads the value of an `ETag` header; one that is malformed is nothing.
+    pub fn parse(value: &HeaderValue) -> Option<ETag> {
+        let (_, rest) = take(value.as_bytes())?;
+        rest.is_empty().then(|| ETag(value.clone()))
+    }
+
+    /// Says whether this is a weak tag.
+    pub fn is_weak(&self) -> bool {
+        self.tag().is_weak
+    }
+
+    /// Returns the same tag as a weak one.
+    pub fn weakened(&self) -> ETag {
+        if self.is_weak() {
+            return self.clone();
+        }
+        let value = [b"W/", self.0.as_bytes()].concat();
+        ETag(HeaderValue::from_bytes(&value).expect("a tag may stand in a header"))
+    }
+
+    /// Returns the tag as the value of a header.
+    pub fn header_value(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    /// Says whether a list of tags has this one by strong comparison, in which a weak tag equals nothing.
+    pub(crate) fn is_strongly_in(&self, list: &[u8]) -> bool {
+        let own = self.tag();
+        !own.is_weak && tags(list).any(|tag| tag == own)
+    }
+
+    /// Says whether a list of tags has this one by weak comparison, in which only the text counts.
+    pub(crate) fn is_weakly_in(&self, list: &[u8]) -> bool {
+        let own = self.tag();
+        tags(list).any(|tag| tag.text == own.text)
+    }
+
+    fn quoted(prefix: &str, text: &str) -> Option<ETag> {
+        let is_legal = text.bytes().all(is_tag_byte);
+        is_legal.then(|| HeaderValue::try_from(format!("{prefix}\"{text}\"")).ok()).flatten().map(ETag)
+    }
+
+    fn tag(&self) -> Tag<'_> {
+        take(self.0.as_bytes()).expect("an entity tag is well-formed").0
+    }
+}
+
+impl From<ETag> for HeaderValue {
+    fn from(tag: ETag) -> HeaderValue {
+        tag.0
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Tag<'h> {
+    is_weak: bool,
+    /// Without the quotes.
+    text: &'h [u8],
+}
+
+/// Goes through a list of tags. What is no tag is passed over up to the next comma.
+fn tags(list: &[u8]) -> impl Iterator<Item = Tag<'_>> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','))?;
+            rest = &rest[start..];
+            if let Some((tag, after)) = take(rest) {
+                rest = after;
+                return Some(tag);
+            }
+            let comma = rest.iter().position(|byte| *byte == b',')?;
+            rest = &rest[comma..];
+        }
+    })
+}
+
+/// Takes a tag from the front.
+fn take(text: &[u8]) -> Option<(Tag<'_>, &[u8])> {
+    let (is_weak, quoted) = match text.strip_prefix(b"W/") {
+        Some(quoted) => (true, quoted),
+        None => (false, text),
+    };
+    let inner = quoted.strip_prefix(b"\"")?;
+    let end = inner.iter().position(|byte| !is_tag_byte(*byte))?;
+    let rest = inner[end..].strip_prefix(b"\"")?;
+    Some((Tag { is_weak, text: &inner[..end] }, rest))
+}
+
+/// `etagc` of the grammar.
+fn is_tag_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
+}

@@ -1,0 +1,34 @@
+//! `openat2` with `RESOLVE_BENEATH` (Linux 5.6): the check and the opening are one step, so nothing can change in between.
+use std::{fs::File, io, path::Path};
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, open as open_path, openat2},
+    io::Errno,
+};
+
+use super::portable;
+
+/// The kernel gives up where links are renamed at the same time; after this many tries so do we.
+const TRIES: usize = 8;
+
+/// Opens a file or folder; nothing where there is none that may be read, an error where the disk or the root fails.
+pub(crate) fn open(root: &Path, path: &str) -> io::Result<Option<File>> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open_path(root, folder, Mode::empty())?;
+    // Without `NONBLOCK` the opening of a named pipe waits for somebody to write to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let path = if path.is_empty() { "." } else { path };
+    for _ in 0..TRIES {
+        match openat2(&folder, path, flags, Mode::empty(), resolve) {
+            Ok(file) => return Ok(Some(File::from(file))),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // Older kernels do not know the call, and some sandboxes forbid what they do not know.
+            Err(Errno::NOSYS | Errno::PERM) => return portable::open(root, path),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP | Errno::XDEV) => return Ok(None),
+            Err(Errno::NAMETOOLONG | Errno::INVAL | Errno::NXIO) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Errno::AGAIN.into())
+}

@@ -1,0 +1,144 @@
+//! `Representation`: a file as HTTP sees it, and the answers that are made of it.
+//!
+//! What the conditions and ranges of a request come to is decided in `pixie-core`; here the decision becomes an answer.
+use std::{
+    fs::File,
+    hash::{BuildHasher, RandomState},
+    io,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pixie_core::{Body, ETag, Extent, PartialBody, Piece, Request, Response, Result, Validators};
+
+use super::{
+    body::{self, FileBody},
+    open::OpenFile,
+    stamp::Stamp,
+};
+use crate::coding::{self, Coding};
+
+/// What describes a file's bytes: all of an answer but them.
+pub(super) struct Representation {
+    pub(super) coding: Option<Coding>,
+    length: u64,
+    media: HeaderValue,
+    validators: Validators,
+    last_modified: Option<HeaderValue>,
+}
+
+/// A file's bytes.
+pub(super) enum Content {
+    Memory(Bytes),
+    Disk(File),
+}
+
+impl Representation {
+    /// Describes an open file, and reads it if it is not longer than this.
+    pub(super) fn read(opened: OpenFile, media: HeaderValue, bytes_max: u64) -> io::Result<(Representation, Content)> {
+        let OpenFile { mut file, stamp, coding } = opened;
+        let content = match stamp.length <= bytes_max {
+            true => Content::Memory(body::read(&mut file, 0..stamp.length)?),
+            false => Content::Disk(file),
+        };
+        let validators = validators(&stamp, coding, &content, SystemTime::now());
+        let last_modified = validators.last_modified_value();
+        Ok((Representation { coding, length: stamp.length, media, validators, last_modified }, content))
+    }
+
+    /// Answers a request: with the whole, with parts, or that the client has it already.
+    pub(super) fn answer(&self, request: &Request, content: Content, cache_control: HeaderValue) -> Result<Response> {
+        let mut response = self.head(cache_control);
+        response.apply_conditions(request.method(), request.headers())?;
+        if response.status() != StatusCode::OK {
+            return Ok(response);
+        }
+        if *request.method() == Method::HEAD {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(self.length));
+            return Ok(response);
+        }
+        match Extent::of(request.method(), request.headers(), &self.validators, self.length) {
+            Extent::Whole => response.set_body(content.whole(self.length)),
+            // The framing of several parts is not in the coding that the head would claim.
+            Extent::Parts(parts) if parts.len() > 1 && self.coding.is_some() => {
+                response.set_body(content.whole(self.length));
+            }
+            Extent::Parts(parts) => {
+                let plan = PartialBody::new(&parts, self.length, Some(&self.media), &boundary());
+                plan.write_head(&mut response);
+                response.set_body(content.parts(&plan));
+            }
+            Extent::Unsatisfiable => return Err(Extent::unsatisfiable(self.length)),
+        }
+        Ok(response)
+    }
+
+    fn head(&self, cache_control: HeaderValue) -> Response {
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.reserve(8);
+        headers.insert(header::CONTENT_TYPE, self.media.clone());
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::CACHE_CONTROL, cache_control);
+        if let Some(etag) = &self.validators.etag {
+            headers.insert(header::ETAG, etag.header_value().clone());
+        }
+        if let Some(date) = &self.last_modified {
+            headers.insert(header::LAST_MODIFIED, date.clone());
+        }
+        if let Some(coding) = self.coding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        }
+        // The answer without a coding says so too: another client may get the compressed file.
+        if coding::is_compressible(&self.media) {
+            coding::vary(headers);
+        }
+        response
+    }
+}
+
+impl Content {
+    fn whole(self, length: u64) -> Body {
+        match self {
+            Content::Memory(bytes) => Body::from(bytes),
+            Content::Disk(file) => Body::new(FileBody::new(file, [Piece::Content(0..length)], length)),
+        }
+    }
+
+    fn parts(self, plan: &PartialBody) -> Body {
+        match self {
+            Content::Memory(bytes) => Body::from(plan.collect(&bytes)),
+            Content::Disk(file) => Body::new(FileBody::new(file, plan.pieces().iter().cloned(), plan.length())),
+        }
+    }
+}
+
+/// Returns the type of a file by its extension; text is taken to be UTF-8.
+pub(super) fn media_type(path: &str) -> HeaderValue {
+    let media = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
+    let with_charset = media.starts_with("text/").then(|| HeaderValue::try_from(format!("{media}; charset=utf-8")));
+    with_charset.and_then(Result::ok).unwrap_or(HeaderValue::from_static(media))
+}
+
+fn validators(stamp: &Stamp, coding: Option<Coding>, content: &Content, now: SystemTime) -> Validators {
+    let etag = match (stamp.modified, content) {
+        (Some(modified), _) => {
+            let nanos = modified.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+            let suffix = coding.map_or("", Coding::as_str);
+            let text = format!("{nanos:x}-{:x}{suffix}", stamp.length);
+            // RFC 9110, section 8.8.1: a time is no strong validator while a second change may go unseen.
+            if stamp.is_settled(now) { ETag::strong(&text) } else { ETag::weak(&text) }
+        }
+        (None, Content::Memory(bytes)) => Some(ETag::of(bytes)),
+        (None, Content::Disk(_)) => None,
+    };
+    // Section 8.8.2.1: never later than now.
+    Validators { etag, last_modified: stamp.modified.map(|modified| modified.min(now)) }
+}
+
+/// Two hashes with the keys that the standard library draws for each process: nobody can put it into a file beforehand.
+fn boundary() -> String {
+    let (one, two) = (RandomState::new(), RandomState::new());
+    format!("pixie-{:016x}{:016x}", one.hash_one(0), two.hash_one(1))
+}

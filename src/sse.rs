@@ -1,0 +1,95 @@
+//! `Sse`: a stream of events as an async route's response, with comments that fill its silence.
+//!
+//! What an event looks like is the core's business; a stream route in a worker writes events with `SseWriter` or
+//! `Pieces::events`. Must stay true: the stream is dropped with the response, so a client that leaves ends it.
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::Frame;
+use pixie_core::{Body, BoxError, Event, IntoResponse, Response};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep, sleep},
+};
+
+/// Proxies and load balancers close a connection after 30 s to 60 s of silence; half of the shortest is on the safe side.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A stream of events, sent as they come: what an async route returns.
+///
+/// ```
+/// use futures_core::Stream;
+/// use pixie_web::{Event, LastEventId, Sse, get};
+/// # fn prices(_after: Option<LastEventId>) -> impl Stream<Item = Event> { tests() }
+/// # struct Nothing;
+/// # impl Stream for Nothing {
+/// #     type Item = Event;
+/// #     fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Event>> {
+/// #         std::task::Poll::Ready(None)
+/// #     }
+/// # }
+/// # fn tests() -> Nothing { Nothing }
+/// #[get("/prices")]
+/// async fn live(last: Option<LastEventId>) -> Sse {
+///     Sse::new(prices(last))
+/// }
+/// ```
+pub struct Sse {
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    keep_alive: Duration,
+}
+
+impl Sse {
+    /// Makes a response of a stream; it ends with the stream, or when the client leaves.
+    pub fn new(events: impl Stream<Item = Event> + Send + 'static) -> Sse {
+        Sse { events: Box::pin(events), keep_alive: KEEP_ALIVE }
+    }
+
+    /// Sends an empty comment after so long a silence; zero sends none. Default: 15 s.
+    pub fn keep_alive(mut self, silence: Duration) -> Sse {
+        self.keep_alive = silence;
+        self
+    }
+}
+
+impl IntoResponse for Sse {
+    fn into_response(self) -> Response {
+        // A worker has no runtime, and so no clock that could wake the stream.
+        let is_kept_alive = !self.keep_alive.is_zero() && Handle::try_current().is_ok();
+        let silence = is_kept_alive.then(|| Box::pin(sleep(self.keep_alive)));
+        Response::events(Body::new(EventBody { events: self.events, silence, keep_alive: self.keep_alive }))
+    }
+}
+
+struct EventBody {
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    silence: Option<Pin<Box<Sleep>>>,
+    keep_alive: Duration,
+}
+
+impl http_body::Body for EventBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let event = match self.events.as_mut().poll_next(cx) {
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(event)) => event,
+            Poll::Pending => match self.silence.as_mut().map(|silence| silence.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => Event::comment(""),
+                _ => return Poll::Pending,
+            },
+        };
+        let next = Instant::now() + self.keep_alive;
+        if let Some(silence) = &mut self.silence {
+            // The clock is polled again when this frame is out, since the sender polls until nothing comes.
+            silence.as_mut().reset(next);
+        }
+        Poll::Ready(Some(Ok(Frame::data(event.into()))))
+    }
+}
