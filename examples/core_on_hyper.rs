@@ -32,7 +32,14 @@ fn answer(router: &Router<Route>, mut request: Request) -> Response {
     let Some(error) = response.take_error() else { return response };
     let accept = request.headers().get_all(header::ACCEPT);
     let (method, path) = (request.method(), request.path());
-    error.render(&ErrorView { media: Media::preferred(accept), method, path, headers: None, development: false })
+    error.render(&ErrorView {
+        media: Media::preferred(accept),
+        method,
+        path,
+        headers: None,
+        development: false,
+        excerpt: None,
+    })
 }
 
 #[tokio::main]

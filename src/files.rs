@@ -31,8 +31,9 @@
 //! **What is refused**, with 404: names that begin with a dot, `..` in any form, backslashes, control characters, on Windows
 //! also its drives, devices and streams, and symbolic links that lead out of the folder.
 //!
-//! **Where it runs.** All three may be called from handlers of any kind. What is opened is opened at once, up to 64 KiB is
-//! read at once; the rest of a file is read piece by piece while it is sent, never on a thread of the runtime.
+//! **Where it runs.** All three may be called from handlers of any kind. The file is opened at once, and a short one is read
+//! at once: up to 64 KiB, or what the cache keeps. A longer one is read piece by piece while it is sent, never on a thread of
+//! the runtime, so only as much of it is in memory as is on its way.
 
 mod beneath;
 mod body;

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     compose::{Composed, Endpoint},
-    outcome, panics,
+    dev, outcome, panics,
     settings::Settings,
     wire, worker,
 };
@@ -91,7 +91,10 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
         label: endpoint.label.clone(),
     };
     match pool.submit(submission).await {
-        Ok(reply) => response(reply, parts),
+        Ok(reply) => {
+            dev::ran_in_worker(reply.worker);
+            response(reply, parts)
+        }
         Err(error) => failed(error, &endpoint.label).into(),
     }
 }

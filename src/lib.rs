@@ -10,7 +10,10 @@ mod compose;
 #[cfg(feature = "compression")]
 mod compress;
 mod csrf;
+mod dev;
 mod dispatch;
+mod dump;
+mod excerpt;
 pub mod files;
 mod group;
 mod hooks;
@@ -22,6 +25,7 @@ mod keys;
 #[path = "keys/absent.rs"]
 mod keys;
 mod log;
+mod notify;
 mod outcome;
 mod panics;
 mod pools;

@@ -19,7 +19,9 @@ use tracing::{
 /// Starts the log. `RUST_LOG` chooses its level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
 pub(crate) fn start() {
     let level = env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let is_coloured = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    // `pixie dev` reads the log along, and says by this variable that it shows it on a terminal.
+    let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
+    let is_coloured = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
     // It fails if the program has set up its own, which is then the log.
     let _ = tracing::subscriber::set_global_default(Lines { level, is_coloured });
 }

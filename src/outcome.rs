@@ -2,10 +2,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Media, Precondition, Request, RequestView, Response, abort};
+use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestView, Response, abort};
 
 use crate::{
     compose::Composed,
+    excerpt,
     hooks::{Answered, Chain},
     panics,
 };
@@ -60,7 +61,7 @@ impl Asker {
 }
 
 impl Asked<'_> {
-    fn error_view(&self, development: bool) -> ErrorView<'_> {
+    fn error_view(&self, development: bool, excerpt: Option<Excerpt>) -> ErrorView<'_> {
         match self {
             Asked::Here(request) => ErrorView {
                 media: Media::preferred(request.headers().get_all(header::ACCEPT)),
@@ -68,6 +69,7 @@ impl Asked<'_> {
                 path: request.path(),
                 headers: Some(request.headers()),
                 development,
+                excerpt,
             },
             Asked::Gone(asker) => ErrorView {
                 media: Media::preferred(&asker.accept),
@@ -75,6 +77,7 @@ impl Asked<'_> {
                 path: asker.uri.path(),
                 headers: asker.headers.as_ref(),
                 development,
+                excerpt,
             },
         }
     }
@@ -107,6 +110,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
             }
         }
     }
+    // After the hooks, which may set cookies too.
     if app.settings.https {
         secure_cookies(response.headers_mut());
     }
@@ -115,7 +119,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        *response = page(chain, &error, &asked.error_view(app.settings.development));
+        *response = page(chain, &error, &asked.error_view(app.settings.development, excerpt(app, &error)));
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
@@ -160,6 +164,11 @@ pub(crate) fn stopping() -> Error {
 pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
     let seconds = retry_after.as_secs().max(1);
     abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+/// Reads the code around the place of a failure, in development.
+fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
+    app.settings.development.then(|| excerpt::around(error.place())).flatten()
 }
 
 fn page(chain: &Chain, error: &Error, view: &ErrorView<'_>) -> Response {

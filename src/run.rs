@@ -2,12 +2,12 @@
 //!
 //! The order is the point: a worker turns into one before any thread, socket or runtime exists; the port is taken before
 //! workers are started, so that two servers never fight; the workers go last, when no request is left.
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use pixie_core::{Error, Result};
-use pixie_server::{Listener, Server};
+use pixie_server::{Listener, Server, Shutdown};
 
-use crate::{app::App, banner, compose, log, service::AppService, worker};
+use crate::{app::App, banner, compose, dev::Dev, dump, log, notify, service::AppService, worker};
 
 /// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
 pub fn run() -> Result<()> {
@@ -17,36 +17,53 @@ pub fn run() -> Result<()> {
 impl App {
     /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle ends it.
     ///
+    /// A service manager may hand it the listening sockets (`LISTEN_FDS`, systemd's socket activation) and is told when it
+    /// is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` it prints its table
+    /// of routes as JSON and returns. It reloads itself and its pages under `pixie dev`.
+    ///
     /// It owns the async runtime, so call it from a plain `main`. Where this process was started as a worker, it becomes
     /// that worker instead and does not return: what stands before this call runs in every worker too.
     pub fn run(self) -> Result<()> {
-        let (app, layers) = compose::compose(self)?;
+        let (app, mut layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
             worker::serve(worker, &app);
         }
+        if let Some(answer) = dump::asked(&app)? {
+            return Ok(writeln!(std::io::stdout(), "{answer}")?);
+        }
         log::start();
+        let dev = Dev::from_environment(&app)?;
+        if let Some(dev) = &dev {
+            dev.wrap(&app, &mut layers);
+        }
         let listener = match Listener::adopted().map_err(refused)? {
             Some(passed_on) => passed_on,
             None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let served = runtime.block_on(serve(AppService::layered(app, layers), listener));
+        let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
         served
     }
 }
 
-async fn serve(service: AppService, listener: Listener) -> Result<()> {
+async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -> Result<()> {
     let app = service.app().clone();
     app.shutdown.on_signals().map_err(refused)?;
     for pool in app.pools.values() {
         pool.started(&app).await?;
     }
-    if app.settings.banner {
+    // `pixie dev` has a banner of its own.
+    if app.settings.banner && dev.is_none() {
         // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
     }
+    if let Some(dev) = &dev {
+        tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
+    }
+    notify::tell(dev.as_deref(), "READY=1");
+    tokio::spawn(say_stopping(app.shutdown.clone(), dev));
     let server = Server::new(app.settings.server.clone()).until(&app.shutdown);
     let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
@@ -58,6 +75,11 @@ async fn serve(service: AppService, listener: Listener) -> Result<()> {
     // A handler that never ends may hold the app for ever, but not the files of those who uploaded.
     app.spool.remove();
     Ok(())
+}
+
+async fn say_stopping(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
+    shutdown.wait().await;
+    notify::tell(dev.as_deref(), "STOPPING=1");
 }
 
 /// A reason not to start, in the words of the crate that found it.

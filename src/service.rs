@@ -112,6 +112,16 @@ impl Future for AppFuture {
 pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
 
 impl Layered {
+    /// Makes one of a function.
+    pub(crate) fn new(answer: impl Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync + 'static) -> Layered {
+        Layered(Arc::new(answer))
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
+        (self.0)(request)
+    }
+
     /// Gives any service the one type that all layers see; an error of its own is answered with 500.
     pub(crate) fn around<S, B>(service: S) -> Layered
     where
@@ -151,6 +161,13 @@ impl Service<HttpRequest> for Layered {
 /// Its words are for the log: who the client is and what it reads is not known out here.
 fn layer_failed(error: &BoxError) -> HttpResponse {
     tracing::error!("a layer failed: {error}");
-    let view = ErrorView { media: Media::Json, method: &Method::GET, path: "", headers: None, development: false };
+    let view = ErrorView {
+        media: Media::Json,
+        method: &Method::GET,
+        path: "",
+        headers: None,
+        development: false,
+        excerpt: None,
+    };
     abort(500).render(&view).into_http()
 }

@@ -3,6 +3,7 @@
 //! A whole body costs no allocation beyond its bytes; only a stream is boxed. Nothing here waits: a stream is polled by
 //! whoever sends or collects it.
 use std::{
+    any::Any,
     pin::Pin,
     sync::Mutex,
     task::{Context, Poll},
@@ -41,9 +42,12 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        if body.is_end_stream() {
-            return Body::empty();
+        let mut body = Some(body);
+        // Layers pass bodies on as whatever they are: ours stays as it is, instead of a box around it that hides a whole one.
+        if let Some(ours) = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
+            return ours.take().unwrap_or_default();
         }
+        let Some(body) = body.filter(|body| !body.is_end_stream()) else { return Body::empty() };
         Body(Repr::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
     }
 

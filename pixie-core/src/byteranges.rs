@@ -12,13 +12,13 @@ use crate::Response;
 /// The plan of a partial body.
 #[derive(Clone, Debug)]
 pub struct PartialBody {
-    pieces: Vec<Piece>,
+    pieces: Vec<RangePiece>,
     kind: Kind,
 }
 
 /// A piece of a partial body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum RangePiece {
     /// Framing, to be sent as it is.
     Frame(Bytes),
     /// These bytes of the content.
@@ -38,29 +38,29 @@ impl PartialBody {
     pub fn new(parts: &[Range<u64>], length: u64, media: Option<&HeaderValue>, boundary: &str) -> PartialBody {
         if let [part] = parts {
             let kind = Kind::Single(content_range(part, length));
-            return PartialBody { pieces: vec![Piece::Content(part.clone())], kind };
+            return PartialBody { pieces: vec![RangePiece::Content(part.clone())], kind };
         }
         let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
         for part in parts {
-            pieces.push(Piece::Frame(part_head(part, length, media, boundary)));
-            pieces.push(Piece::Content(part.clone()));
+            pieces.push(RangePiece::Frame(part_head(part, length, media, boundary)));
+            pieces.push(RangePiece::Content(part.clone()));
         }
-        pieces.push(Piece::Frame(format!("\r\n--{boundary}--\r\n").into()));
+        pieces.push(RangePiece::Frame(format!("\r\n--{boundary}--\r\n").into()));
         let content_type = format!("multipart/byteranges; boundary={boundary}");
         let content_type = HeaderValue::try_from(content_type).expect("a boundary may stand in a header");
         PartialBody { pieces, kind: Kind::Several { content_type } }
     }
 
     /// Returns the pieces in the order in which they are sent.
-    pub fn pieces(&self) -> &[Piece] {
+    pub fn pieces(&self) -> &[RangePiece] {
         &self.pieces
     }
 
     /// Returns the length of all pieces.
     pub fn length(&self) -> u64 {
         let lengths = self.pieces.iter().map(|piece| match piece {
-            Piece::Frame(frame) => frame.len() as u64,
-            Piece::Content(range) => range.end - range.start,
+            RangePiece::Frame(frame) => frame.len() as u64,
+            RangePiece::Content(range) => range.end - range.start,
         });
         lengths.sum()
     }
@@ -68,14 +68,14 @@ impl PartialBody {
     /// Puts the pieces of a content that is in memory together.
     pub fn collect(&self, content: &Bytes) -> Bytes {
         let slice = |range: &Range<u64>| content.slice(range.start as usize..range.end as usize);
-        if let [Piece::Content(range)] = self.pieces.as_slice() {
+        if let [RangePiece::Content(range)] = self.pieces.as_slice() {
             return slice(range);
         }
         let mut body = Vec::with_capacity(self.length() as usize);
         for piece in &self.pieces {
             match piece {
-                Piece::Frame(frame) => body.extend_from_slice(frame),
-                Piece::Content(range) => body.extend_from_slice(&slice(range)),
+                RangePiece::Frame(frame) => body.extend_from_slice(frame),
+                RangePiece::Content(range) => body.extend_from_slice(&slice(range)),
             }
         }
         body.into()

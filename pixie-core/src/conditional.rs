@@ -98,6 +98,18 @@ impl Validators {
         is_strong && self.changed().is_some() && self.changed() == date(request, header::IF_RANGE)
     }
 
+    /// Returns the 412 of a condition that failed, with the validators of the version that is there.
+    pub fn failed(&self) -> Error {
+        let mut error = abort(412).with_place(None).with_detail("this has changed since: read it again");
+        if let Some(etag) = &self.etag {
+            error = error.with_header(header::ETAG, etag.header_value().clone());
+        }
+        if let Some(date) = self.last_modified_value() {
+            error = error.with_header(header::LAST_MODIFIED, date);
+        }
+        error
+    }
+
     fn is_listed(&self, request: &HeaderMap, name: HeaderName, is_in: fn(&ETag, &[u8]) -> bool) -> bool {
         request.get_all(name).iter().any(|list| {
             let is_any = list.as_bytes().trim_ascii() == b"*";
@@ -190,20 +202,6 @@ impl Response {
             ))
             .into(),
         }
-    }
-}
-
-impl Validators {
-    /// Returns the 412 of a condition that failed, with the validators of the version that is there.
-    pub fn failed(&self) -> Error {
-        let mut error = abort(412).with_place(None).with_detail("this has changed since: read it again");
-        if let Some(etag) = &self.etag {
-            error = error.with_header(header::ETAG, etag.header_value().clone());
-        }
-        if let Some(date) = self.last_modified_value() {
-            error = error.with_header(header::LAST_MODIFIED, date);
-        }
-        error
     }
 }
 

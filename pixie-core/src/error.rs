@@ -153,6 +153,19 @@ pub struct ErrorView<'r> {
     pub headers: Option<&'r HeaderMap>,
     /// Whether causes and places may be shown: only to developers.
     pub development: bool,
+    /// The code around the error's place, shown in development.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// Some lines of source code.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    /// The number of the first line.
+    pub first: usize,
+    /// The number of the line that is meant.
+    pub marked: usize,
+    /// The lines.
+    pub lines: Vec<String>,
 }
 
 /// Turns what is missing or failed into an [`Error`] with a status of your choice.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::{Error, ErrorView};
+use crate::{Error, ErrorView, Excerpt};
 
 const STYLE: &str = include_str!("error_page.css");
 
@@ -76,7 +76,10 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
         page.push_str("</ol>");
     }
     if let Some(place) = error.place() {
-        let _ = write!(page, "<h2>Where</h2><p><code>{}</code>", Escaped(place));
+        let _ = write!(page, "<h2>Where</h2><p><code data-pixie-place=\"{0}\">{0}</code>", Escaped(place));
+    }
+    if let Some(excerpt) = &view.excerpt {
+        code(page, excerpt);
     }
     let _ = write!(page, "<h2>Request</h2><p><code>{} {}</code>", Escaped(view.method.as_str()), Escaped(view.path));
     if let Some(headers) = view.headers {
@@ -88,6 +91,16 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
         page.push_str("</table>");
     }
     page.push_str("<p class=note>You see this because the app runs in development.");
+}
+
+/// The lines of code with their numbers, the one that is meant marked.
+fn code(page: &mut String, excerpt: &Excerpt) {
+    page.push_str("<pre class=code>");
+    for (number, line) in (excerpt.first..).zip(&excerpt.lines) {
+        let (open, close) = if number == excerpt.marked { ("<mark>", "</mark>") } else { ("", "") };
+        let _ = writeln!(page, "{open}<b>{number:>5}</b>  {}{close}", Escaped(line));
+    }
+    page.push_str("</pre>");
 }
 
 fn title(status: StatusCode) -> &'static str {

@@ -45,14 +45,14 @@ mod upload;
 mod writer;
 
 pub use body::{Body, BoxError};
-pub use byteranges::{PartialBody, Piece};
+pub use byteranges::{PartialBody, RangePiece};
 pub use carried::{Carried, Extension};
 #[cfg(feature = "garde")]
 pub use checked::Checked;
 pub use conditional::{Precondition, Validators};
 pub use cookies::Cookies;
 pub use disposition::Disposition;
-pub use error::{Error, ErrorView, OrAbort, Result, abort};
+pub use error::{Error, ErrorView, Excerpt, OrAbort, Result, abort};
 pub use etag::ETag;
 pub use event::{Event, LastEventId, SseWriter};
 pub use extract::{BodyUse, FromParam, FromRequest, Headers, NeededState, Needs, Peer, Query};

@@ -35,6 +35,24 @@ pub(crate) const BREAKER_DEATHS: u32 = 5;
 pub(crate) const RESTART_PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause between two starts: a repaired deployment is noticed within this time.
 pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
+/// Jobs that one worker may have at a time, those sent ahead included: enough that system calls and wake-ups vanish beside them.
+pub(crate) const AHEAD_JOBS_MAX: usize = 32;
+/// Longest smoothed time of a job up to which others are sent ahead behind it: above, a wake-up costs little beside the job itself.
+pub(crate) const AHEAD_SERVICE_MAX: Duration = Duration::from_micros(100);
+/// Time that everything sent to one worker may take together, and for which an unfinished job may keep those behind it waiting.
+pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
+/// Bytes of a head that may be sent ahead: a batch of them has to fit into a socket.
+pub(crate) const AHEAD_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Time that a worker gets to say what it has not started: all it takes is one thread that may run, so whoever needs longer stands still.
+pub(crate) const RECALL_ANSWER_MAX: Duration = Duration::from_secs(1);
+/// Moves of one job after which it is never sent ahead again, and after which a worker that says it did not start it is not believed.
+pub(crate) const MOVES_MAX: u32 = 8;
+/// Time that a worker keeps ready answers for one write while it has more to do.
+pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);
+/// Bytes of ready answers that a worker keeps for one write.
+pub(crate) const ANSWER_HOLD_BYTES: usize = 32 * 1024;
+/// Time that idle workers get to leave by themselves when their pool stops.
+pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
 /// Reads of one worker's socket in a row before other tasks get their turn.
 pub(crate) const READS_PER_TURN: usize = 16;
 
@@ -49,7 +67,8 @@ pub struct Config {
     /// Threads used when `size` is 0. Default: one per core.
     pub threads: usize,
     /// Time from dispatch to the head of the answer, after which the worker is killed; `None` never kills.
-    /// Default 15 s: half of what the usual proxies wait.
+    /// Default 15 s: half of what the usual proxies wait. A job that was sent ahead to a busy worker and moved on before
+    /// it was started begins anew.
     pub deadline: Option<Duration>,
     /// Jobs that may wait. Default 1024: waiting is bounded by `queue_timeout`, this bounds the memory of a burst.
     pub queue: usize,

@@ -69,6 +69,8 @@ pub struct Counts {
     pub kills_idle: u64,
     /// Workers killed for breaking the protocol.
     pub kills_protocol: u64,
+    /// Workers killed because they stood still with jobs that others could do.
+    pub kills_stuck: u64,
     /// Workers that were not ready in time or failed to start.
     pub boot_failures: u64,
     /// Workers that died by themselves, by `signal N` or `exit code N`.
@@ -77,6 +79,8 @@ pub struct Counts {
     pub restarts: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
+    /// Jobs that left a worker before it had started them, because another job there was slow or the worker ended.
+    pub moves: u64,
     /// Jobs refused because the queue was full.
     pub refused_full: u64,
     /// Jobs refused because they had waited too long.

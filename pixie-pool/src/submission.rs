@@ -21,7 +21,9 @@ pub struct Submission {
     pub body: Body,
     /// A deadline of its own; `None` takes the pool's.
     pub deadline: Option<Duration>,
-    /// Whether running it twice does no harm: such a job is sent once more if its worker crashes, and may be sent to a busy worker in advance.
+    /// Whether running it twice does no harm: such a job is sent once more if its worker crashes, and without a body it may be
+    /// sent to a busy worker in advance, which makes short jobs several times cheaper. Its answer may then wait for the next one's
+    /// for a moment, and it is run again if the worker crashes in that moment.
     /// Ignored for a streamed body.
     pub replayable: bool,
     /// What the logs and the snapshot call it.

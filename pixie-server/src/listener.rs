@@ -71,7 +71,8 @@ impl Listener {
         Ok(Listener { sockets: sockets.map_err(|source| Error::Adopt { source })? })
     }
 
-    pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
+    /// Gives up the sockets, to pass them on to another process; they do not block.
+    pub fn into_sockets(self) -> Vec<TcpListener> {
         self.sockets
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pixie_core::Piece;
+use pixie_core::RangePiece;
 use tokio::{
     runtime::Handle,
     task::{JoinHandle, spawn_blocking},
@@ -25,7 +25,7 @@ const CHUNK: u64 = 64 * 1024;
 /// A file, or parts of it, as the body of a response.
 pub(super) struct FileBody {
     reader: Reader,
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<RangePiece>,
     remaining: u64,
 }
 
@@ -37,7 +37,7 @@ enum Reader {
 
 impl FileBody {
     /// Makes a body of these pieces, `length` bytes in all.
-    pub(super) fn new(file: File, pieces: impl IntoIterator<Item = Piece>, length: u64) -> FileBody {
+    pub(super) fn new(file: File, pieces: impl IntoIterator<Item = RangePiece>, length: u64) -> FileBody {
         FileBody { reader: Reader::Idle(file), pieces: pieces.into_iter().collect(), remaining: length }
     }
 
@@ -50,12 +50,12 @@ impl FileBody {
     }
 
     /// Takes the next chunk's range off the pieces, or the framing that comes before it.
-    fn next(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<RangePiece> {
         match self.pieces.front_mut()? {
-            Piece::Content(range) if range.end - range.start > CHUNK => {
+            RangePiece::Content(range) if range.end - range.start > CHUNK => {
                 let chunk = range.start..range.start + CHUNK;
                 range.start += CHUNK;
-                Some(Piece::Content(chunk))
+                Some(RangePiece::Content(chunk))
             }
             _ => self.pieces.pop_front(),
         }
@@ -82,8 +82,8 @@ impl Body for FileBody {
         };
         let range = match self.next() {
             None => return Poll::Ready(None),
-            Some(Piece::Frame(frame)) => return self.send(file, Ok(frame)),
-            Some(Piece::Content(range)) => range,
+            Some(RangePiece::Frame(frame)) => return self.send(file, Ok(frame)),
+            Some(RangePiece::Content(range)) => range,
         };
         if Handle::try_current().is_err() {
             let chunk = read(&mut file, range);

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, ETag, Extent, PartialBody, Piece, Request, Response, Result, Validators};
+use pixie_core::{Body, ETag, Extent, PartialBody, RangePiece, Request, Response, Result, Validators};
 
 use super::{
     body::{self, FileBody},
@@ -102,7 +102,7 @@ impl Content {
     fn whole(self, length: u64) -> Body {
         match self {
             Content::Memory(bytes) => Body::from(bytes),
-            Content::Disk(file) => Body::new(FileBody::new(file, [Piece::Content(0..length)], length)),
+            Content::Disk(file) => Body::new(FileBody::new(file, [RangePiece::Content(0..length)], length)),
         }
     }
 

@@ -12,9 +12,9 @@ mod unix;
 pub(crate) use linux::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
 #[cfg(unix)]
 pub(crate) use unix::{
-    DirectoryLock, Lifeline, ReadHalf, WriteHalf, calm_signals, create_private_directory, exit_now, exit_of, hang_up,
-    is_socket, isolate, kill_group, limit_memory, name_command, no_core_dumps, own_group, poll_write, read_arrived,
-    split, take_lifeline, write_all,
+    DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
+    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_memory, name_command, no_core_dumps, own_group,
+    poll_write, read_arrived, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};

@@ -6,22 +6,24 @@
 use std::{
     ffi::{OsStr, c_int},
     fs::{self, DirBuilder, File},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::{
-            fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+            fs::{DirBuilderExt as _, FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
             process::ExitStatusExt as _,
         },
     },
     path::Path,
     process::ExitStatus,
+    sync::atomic::{AtomicU32, Ordering},
     task::{Context, Poll, ready},
 };
 
 use interprocess::local_socket as ls;
 use rustix::{
     fs::{FlockOperation, flock},
+    mm::{MapFlags, ProtFlags},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal},
 };
@@ -160,10 +162,77 @@ impl Lifeline {
         self.0.read_exact(token)
     }
 
-    /// Returns once the parent is gone.
-    pub(crate) fn wait(mut self) {
+    /// Returns once the parent is gone; runs `pulled` whenever it asks for attention.
+    pub(crate) fn wait(mut self, pulled: impl Fn()) {
         let mut byte = [0];
-        while !matches!(self.0.read(&mut byte), Ok(0)) {}
+        loop {
+            match self.0.read(&mut byte) {
+                Ok(0) => return,
+                Ok(_) => pulled(),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// The parent's end of that pipe; dropping it ends the worker.
+#[derive(Debug)]
+pub(crate) struct Leash(File);
+
+impl Leash {
+    pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
+        Ok(Leash(pipe.into_owned_fd()?.into()))
+    }
+
+    /// Asks for attention; never blocks, because the pipe has room for more than the one byte that is on its way.
+    pub(crate) fn pull(&self) {
+        // A worker that is gone is seen by others.
+        let _ = (&self.0).write(&[1]);
+    }
+}
+
+/// Says which job a worker has started last, also when it is dead.
+///
+/// A file and not a mapping, because a worker may cut a file short, and touching a mapping of it would end this process.
+#[derive(Debug)]
+pub(crate) struct MarkReader(File);
+
+impl MarkReader {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        // One that was left by an earlier start of this worker.
+        let _ = fs::remove_file(path);
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        file.set_len(MARK_BYTES)?;
+        Ok(MarkReader(file))
+    }
+
+    /// Returns 0 if no job was started.
+    pub(crate) fn read(&self) -> Option<u32> {
+        let mut bytes = [0; MARK_BYTES as usize];
+        self.0.read_exact_at(&mut bytes, 0).ok()?;
+        Some(u32::from_ne_bytes(bytes))
+    }
+}
+
+const MARK_BYTES: u64 = 4;
+
+/// The worker's side of it: one store in memory for each job.
+#[derive(Debug)]
+pub(crate) struct Mark(&'static AtomicU32);
+
+impl Mark {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let (access, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: the kernel chooses a place where nothing is, and the mapping is never removed.
+        let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), MARK_BYTES as usize, access, sharing, &file, 0) }?;
+        // SAFETY: the page is aligned, zeroed by the parent, never unmapped, and no one in this process touches it but through this.
+        Ok(Mark(unsafe { AtomicU32::from_ptr(page.cast()) }))
+    }
+
+    /// Notes that a job is about to be started.
+    pub(crate) fn set(&self, stream: u32) {
+        self.0.store(stream, Ordering::SeqCst);
     }
 }
 

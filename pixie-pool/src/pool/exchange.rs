@@ -5,7 +5,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -13,7 +16,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    config::WINDOW_BYTES,
+    config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
     pool::link::Link,
     protocol::{
@@ -27,8 +30,11 @@ use crate::{
 pub(crate) struct Exchange {
     pub(crate) label: Arc<str>,
     pub(crate) deadline: Option<Duration>,
-    pub(crate) is_replayable: bool,
-    pub(crate) has_upload: bool,
+    pub(crate) head_bytes: usize,
+    is_replayable: bool,
+    has_upload: bool,
+    /// Whether it may share a worker with others: one that a crash has met must not be met by the crash of another.
+    may_share: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -37,6 +43,8 @@ struct State {
     request: Option<Start>,
     place: Place,
     tries: u32,
+    /// How often it has left a worker that had not started it.
+    moves: u32,
     first_sent: Option<Instant>,
     is_abandoned: bool,
     is_headed: bool,
@@ -66,10 +74,14 @@ pub(crate) struct Taken {
 impl Exchange {
     pub(crate) fn new(label: Arc<str>, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
         let has_upload = !request.complete;
+        let is_replayable = is_replayable && !has_upload;
+        let head_bytes = request.head.len();
+        let is_light = is_replayable && request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
         let state = State {
             request: Some(request),
             place: Place::Waiting,
             tries: 0,
+            moves: 0,
             first_sent: None,
             is_abandoned: false,
             is_headed: false,
@@ -79,50 +91,73 @@ impl Exchange {
             end: None,
             waker: None,
         };
-        Exchange { label, deadline, is_replayable: is_replayable && !has_upload, has_upload, state: Mutex::new(state) }
+        Exchange {
+            label,
+            deadline,
+            head_bytes,
+            is_replayable,
+            has_upload,
+            may_share: AtomicBool::new(is_light),
+            state: Mutex::new(state),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the size of the head while the job is not sent.
-    pub(crate) fn head_bytes(&self) -> Option<usize> {
-        self.state().request.as_ref().map(|r| r.head.len())
+    /// Tells whether the job may be sent ahead behind others, and others behind it.
+    pub(crate) fn may_share(&self) -> bool {
+        self.may_share.load(Ordering::Relaxed)
     }
 
-    /// What to send to a worker, and until when it may take; `None` if nobody waits any more.
-    pub(crate) fn dispatch(&self, now: Instant) -> Option<(Start, Option<Instant>)> {
+    /// Notes where the job goes, before it is sent, so that nothing of the answer can be here earlier.
+    ///
+    /// Returns what to send and until when it may take; `None` if nobody waits any more.
+    pub(crate) fn dispatch(&self, now: Instant, link: &Arc<Link>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut state = self.state();
         if state.is_abandoned {
             return None;
         }
+        let mut start = if self.has_upload { state.request.take() } else { state.request.clone() }?;
         let first_sent = *state.first_sent.get_or_insert(now);
         let deadline = self.deadline.map(|d| first_sent + d);
-        let mut start = if self.is_replayable { state.request.clone() } else { state.request.take() }?;
         if let Some(at) = deadline {
             start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis()).unwrap_or(u32::MAX).max(1);
+        }
+        state.tries += 1;
+        state.place = Place::Running(Arc::clone(link), stream);
+        if self.has_upload {
+            wake(state);
         }
         Some((start, deadline))
     }
 
-    /// Gives back what [`Exchange::dispatch`] took, for a worker that never saw it.
-    pub(crate) fn undispatch(&self, start: Start) {
+    /// Takes the job back from a worker that has not started it; false if nobody waits any more or it cannot be sent again.
+    pub(crate) fn move_on(&self, unsent: Option<Start>) -> bool {
         let mut state = self.state();
-        state.request = Some(start);
+        if let Some(start) = unsent {
+            state.request = Some(start);
+        }
+        if state.request.is_none() || state.is_abandoned || matches!(state.place, Place::Over) {
+            return false;
+        }
         state.place = Place::Waiting;
+        state.tries -= 1;
+        if state.tries == 0 {
+            // It has not begun anywhere, so its time has not either.
+            state.first_sent = None;
+        }
+        state.moves += 1;
+        if state.moves >= MOVES_MAX {
+            self.may_share.store(false, Ordering::Relaxed);
+        }
+        true
     }
 
-    /// Notes where the job runs, before it is sent, so that nothing of the answer can be here earlier; true if nobody waits any more.
-    pub(crate) fn set_running(&self, link: &Arc<Link>, stream: u32) -> bool {
-        let mut state = self.state();
-        state.tries += 1;
-        state.place = Place::Running(Arc::clone(link), stream);
-        let is_abandoned = state.is_abandoned;
-        if self.has_upload {
-            wake(state);
-        }
-        is_abandoned
+    /// Tells whether it has been moved so often that its workers are not believed any more.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.state().moves >= MOVES_MAX
     }
 
     /// Returns where the job runs, or has `waker` woken when it does.
@@ -157,6 +192,7 @@ impl Exchange {
         let may = self.is_replayable && is_early && state.tries < 2 && !state.is_headed && !state.is_abandoned;
         if may {
             state.place = Place::Waiting;
+            self.may_share.store(false, Ordering::Relaxed);
         }
         may
     }
@@ -182,7 +218,7 @@ impl Exchange {
             }
             Event::End => state.end = Some(Ok(())),
             Event::Failed(failure) => state.fail(failure.into()),
-            Event::Room | Event::Gone | Event::Greeted | Event::Ready => {}
+            Event::Room | Event::Gone | Event::Greeted | Event::Ready | Event::GivenBack { .. } => {}
         }
         wake(state);
     }

@@ -16,19 +16,20 @@ use bytes::BytesMut;
 use interprocess::local_socket::{self as ls, traits::StreamCommon as _, traits::tokio::Listener as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, ChildStdin, Command},
+    process::{Child, Command},
     sync::oneshot,
     time::timeout,
 };
 
 use crate::{
-    config::Config,
+    config::{Config, STOP_GRACE},
     error::Exit,
     identity::{Invitation, VARIABLE},
     job::Handler,
-    platform::{self, ProcessWatch, ReadHalf},
+    platform::{self, Leash, MarkReader, ProcessWatch, ReadHalf, WriteHalf},
     pool::{
-        link::{Closed, Link},
+        kill::{Closed, Kill},
+        link::Link,
         output::{Output, Source},
         rendezvous,
         shared::Shared,
@@ -61,8 +62,8 @@ pub(crate) struct Process {
     child: Child,
     watch: Arc<ProcessWatch>,
     output: Output,
-    /// Its end tells the worker that this process is gone.
-    _lifeline: Option<ChildStdin>,
+    /// Says which job it has started last.
+    mark: MarkReader,
 }
 
 /// Starts a worker and waits until it takes jobs.
@@ -71,8 +72,8 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
     platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
-    let (host, pid) = match shared.is_threaded() {
-        true => (start_thread(shared, &path, token)?, std::process::id()),
+    let (host, pid, leash) = match shared.is_threaded() {
+        true => (start_thread(shared, &path, token)?, std::process::id(), None),
         false => start_process(shared, number, &path, &token).await?,
     };
     let greeting = greet(shared, number, pid, &listener, token);
@@ -86,9 +87,13 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     };
     // A thread that still waits to be let in must see that nobody will.
     drop(listener);
+    rendezvous::remove_mark(&path);
     match booted {
-        Ok((link, reader, input)) => Ok(Booted { host, link, reader, input }),
-        Err(why) => Err(match host.bury().await {
+        Ok(Greeted { protocol, reader, writer, input }) => {
+            let link = Link::new(number, pid, writer, protocol, leash);
+            Ok(Booted { host, link, reader, input })
+        }
+        Err(why) => Err(match host.buried().await {
             Some(exit) => format!("{why} ({exit}){}", quote(&exit.stderr)),
             None => why,
         }),
@@ -117,7 +122,13 @@ fn start_thread(shared: &Shared, path: &Path, token: [u8; TOKEN_BYTES]) -> Resul
     Ok(Host::Thread(has_ended))
 }
 
-async fn start_process(shared: &Shared, number: usize, path: &Path, token: &[u8]) -> Result<(Host, u32), String> {
+async fn start_process(
+    shared: &Shared,
+    number: usize,
+    path: &Path,
+    token: &[u8],
+) -> Result<(Host, u32, Option<Leash>), String> {
+    let mark = MarkReader::create(&rendezvous::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number, pool: shared.config.name.clone(), path: path.to_owned() };
     let mut child = command(&shared.config, &invitation)
         .and_then(|mut command| command.spawn())
@@ -131,8 +142,9 @@ async fn start_process(shared: &Shared, number: usize, path: &Path, token: &[u8]
         let _ = pipe.write_all(token).await;
     }
     let watch = Arc::new(ProcessWatch::new(pid));
-    let process = Process { child, watch, output, _lifeline: lifeline };
-    Ok((Host::Process(Box::new(process)), pid))
+    let leash = lifeline.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
+    let process = Process { child, watch, output, mark };
+    Ok((Host::Process(Box::new(process)), pid, leash))
 }
 
 fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
@@ -160,7 +172,13 @@ fn is_passed(config: &Config, name: &OsStr) -> bool {
     PASSED.iter().copied().chain(config.pass_env.iter().map(String::as_str)).any(matches)
 }
 
-type Greeted = (Arc<Link>, ReadHalf, BytesMut);
+/// The connection of a worker that takes jobs.
+struct Greeted {
+    protocol: Parent,
+    reader: ReadHalf,
+    writer: WriteHalf,
+    input: BytesMut,
+}
 
 /// Lets in the one that knows the token, and only from the process that was started.
 async fn greet(
@@ -187,7 +205,7 @@ async fn greet(
     protocol.welcome(welcome, &mut output);
     platform::write_all(&writer, &output).await.map_err(|e| format!("welcoming it failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
-    Ok((Link::new(number, pid, writer, protocol), reader, input))
+    Ok(Greeted { protocol, reader, writer, input })
 }
 
 async fn expect(
@@ -244,9 +262,24 @@ impl Host {
         }
     }
 
-    /// Ends it and waits for its end; a thread says nothing about how it ended.
+    /// Ends the process and waits for that; returns the job that it has started last.
+    ///
+    /// A thread cannot be ended, so there is nothing to wait for.
+    pub(crate) async fn end(&mut self, closed: Closed) -> Option<u32> {
+        let Host::Process(process) = self else {
+            return None;
+        };
+        if closed == Closed::Killed(Kill::Stop) {
+            // Its lifeline is cut: whoever does not leave then is made to.
+            let _ = timeout(STOP_GRACE, process.watch.exited()).await;
+        }
+        process.watch.kill();
+        let _ = process.child.wait().await;
+        process.mark.read()
+    }
+
+    /// Takes the report of an end that was waited for; a thread says nothing about how it ended.
     pub(crate) async fn bury(self) -> Option<Exit> {
-        self.kill();
         match self {
             Host::Thread(has_ended) => {
                 let _ = has_ended.await;
@@ -259,5 +292,11 @@ impl Host {
                 Some(Exit { code, signal, stderr: output.finish().await })
             }
         }
+    }
+
+    /// Ends a worker that never was one.
+    async fn buried(mut self) -> Option<Exit> {
+        self.end(Closed::Exited).await;
+        self.bury().await
     }
 }

@@ -1,36 +1,31 @@
 //! The parent's end of one worker's connection.
 //!
-//! Owns the protocol state, the jobs on the way and the bytes that the socket did not take yet. Written to by submitters,
-//! read by the worker's own task in `slot`. Rule: once it is closed nothing is written or believed any more.
+//! Owns the socket's writing side and the lock before its state, which is `line`. Written to by submitters, read by the
+//! worker's own task in `slot`. Rule: once it is closed nothing is written or believed any more.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::{Buf as _, BytesMut};
 
 use crate::{
-    config::CHUNK_BYTES_MAX,
-    platform::{self, WriteHalf},
-    pool::exchange::Exchange,
+    config::{CHUNK_BYTES_MAX, Config},
+    platform::{self, Leash, WriteHalf},
+    pool::{
+        exchange::Exchange,
+        flight::{Clock, Flight},
+        kill::{Closed, Kill},
+        line::{Line, earlier},
+    },
     protocol::{
-        frame::{Start, Violation},
+        frame::Violation,
         parent::{Event, Parent},
     },
 };
-
-/// Why the pool ended a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kill {
-    Deadline,
-    Cancel,
-    Idle,
-    Protocol,
-    Stop,
-}
 
 /// The connection to one worker.
 #[derive(Debug)]
@@ -41,108 +36,67 @@ pub(crate) struct Link {
     line: Mutex<Line>,
 }
 
-#[derive(Debug)]
-struct Line {
-    protocol: Parent,
-    /// What is being encoded, and after a full socket what has not been written yet.
-    output: BytesMut,
-    flights: VecDeque<Flight>,
-    /// The task that reads, to be woken when there is something to write or to end.
-    task: Option<Waker>,
-    closed: Option<Closed>,
-    jobs: u64,
-    /// Smoothed time that a job takes here.
-    service: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
-    /// The pool has ended it.
-    Killed(Kill),
-    /// The process has ended; what it sent before may still be read.
-    Exited,
-}
-
-/// A job on the way to or in the worker.
-#[derive(Debug)]
-pub(crate) struct Flight {
-    pub(crate) exchange: Arc<Exchange>,
-    /// Whether the socket has refused it, so that the worker cannot have seen it.
-    pub(crate) unsent: Option<Start>,
-    stream: u32,
-    started: Instant,
-    clock: Clock,
-}
-
-/// What a job is measured by.
-#[derive(Clone, Copy, Debug)]
-enum Clock {
-    /// Until the head of the answer.
-    Head(Option<Instant>),
-    /// After it: the last time that anything moved.
-    Progress(Instant),
-    /// After nobody waits any more: until when it may end by itself.
-    Cancelled(Instant),
-}
-
-/// What became of an attempt to start a job here.
+/// What became of an attempt to start jobs here.
 pub(crate) enum Begun {
-    /// It runs; the clock has to look at it at that time.
-    Running(Option<Instant>),
-    /// Nobody waits for it any more.
-    Abandoned,
+    /// So many run; the clock has to look at them at that time.
+    Running(usize, Option<Instant>),
     /// This worker is gone.
     Closed,
+}
+
+/// What a look at the clocks has found.
+#[derive(Default)]
+pub(crate) struct Expired {
+    /// When to look again.
+    pub(crate) due: Option<Instant>,
+    /// The connection was closed because of this job.
+    pub(crate) kill: Option<(Kill, Flight)>,
+    /// Jobs that were sent ahead and whose time is over.
+    pub(crate) late: Vec<Arc<Exchange>>,
 }
 
 /// What the worker has said, and to whom.
 pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
-    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent) -> Arc<Self> {
-        let line = Line {
-            protocol,
-            output: BytesMut::new(),
-            flights: VecDeque::new(),
-            task: None,
-            closed: None,
-            jobs: 0,
-            service: Duration::ZERO,
-        };
-        Arc::new(Link { number, pid, writer, line: Mutex::new(line) })
+    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
+        Arc::new(Link { number, pid, writer, line: Mutex::new(Line::new(protocol, leash)) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a job from whichever task has leased this worker.
-    pub(crate) fn begin(self: &Arc<Self>, exchange: &Arc<Exchange>, now: Instant, cancel_grace: Duration) -> Begun {
-        let Some((start, deadline)) = exchange.dispatch(now) else {
-            return Begun::Abandoned;
-        };
+    /// Returns how many jobs are on the way, and how many more may be sent now.
+    pub(crate) fn load(&self, now: Instant) -> (usize, usize) {
+        let line = self.line();
+        (line.flights.len(), line.room(now))
+    }
+
+    /// Sends jobs in one write, from whichever task has leased this worker or reads it; those that nobody waits for are dropped.
+    pub(crate) fn begin(self: &Arc<Self>, batch: &mut Vec<Arc<Exchange>>, now: Instant) -> Begun {
         let mut line = self.line();
         if line.closed.is_some() {
-            drop(line);
-            exchange.undispatch(start);
             return Begun::Closed;
         }
-        let Line { protocol, output, .. } = &mut *line;
-        let stream = protocol.begin(&start, output);
-        let is_abandoned = exchange.set_running(self, stream);
-        let is_refused = self.write(&mut line).is_err();
-        line.flights.push_back(Flight {
-            exchange: Arc::clone(exchange),
-            unsent: is_refused.then_some(start),
-            stream,
-            started: now,
-            clock: Clock::Head(deadline),
-        });
-        drop(line);
-        if is_abandoned {
-            return Begun::Running(self.cancel(stream, now + cancel_grace).or(deadline));
+        let Line { protocol, output, flights, pace, .. } = &mut *line;
+        let before = flights.len();
+        if before == 0 {
+            pace.begin(now);
         }
-        Begun::Running(deadline)
+        let mut due = None;
+        for exchange in batch.drain(..) {
+            let Some((start, deadline)) = exchange.dispatch(now, self, protocol.next_stream()) else {
+                continue;
+            };
+            let stream = protocol.begin(&start, output);
+            due = earlier(due, deadline);
+            flights.push_back(Flight { exchange, unsent: Some(start), stream, clock: Clock::Head(deadline) });
+        }
+        if self.write(&mut line).is_ok() {
+            line.flights.iter_mut().skip(before).for_each(|f| f.unsent = None);
+        }
+        Begun::Running(line.flights.len() - before, earlier(due, line.recall_due()))
     }
 
     /// Writes what the socket takes; leaves the rest to the reading task.
@@ -161,10 +115,9 @@ impl Link {
                 return Err(error);
             }
         }
-        if !line.output.is_empty()
-            && let Some(task) = &line.task
-        {
-            task.wake_by_ref();
+        line.pull();
+        if !line.output.is_empty() {
+            line.wake();
         }
         Ok(())
     }
@@ -209,33 +162,28 @@ impl Link {
     }
 
     /// Tells the worker that nobody waits for this job; returns until when it may end by itself.
-    pub(crate) fn cancel(&self, stream: u32, until: Instant) -> Option<Instant> {
+    pub(crate) fn cancel(&self, stream: u32, grace: Duration) -> Option<Instant> {
         let mut line = self.line();
-        if line.closed.is_some() {
+        if line.closed.is_some() || !line.cancel(stream, Instant::now(), grace) {
             return None;
         }
-        let Line { protocol, output, flights, .. } = &mut *line;
-        let flight = flights.iter_mut().find(|f| f.stream == stream)?;
-        if !protocol.cancel(stream, output) {
-            return None;
-        }
-        flight.clock = Clock::Cancelled(until);
         let _ = self.write(&mut line);
-        Some(until)
+        line.flights.iter().find(|f| f.stream == stream).and_then(|f| match f.clock {
+            Clock::Cancelled(at, grace) => Some(at + grace),
+            Clock::Head(_) | Clock::Progress(_) => None,
+        })
     }
 
     /// Ends this connection: nothing is written or read any more, and the reading task ends the process.
     pub(crate) fn close(&self, closed: Closed) {
         let mut line = self.line();
-        line.closed.get_or_insert(closed);
-        if let Some(task) = &line.task {
-            task.wake_by_ref();
-        }
+        line.close(closed);
     }
 
     /// Ends the connection for the worker, too.
     pub(crate) fn hang_up(&self) {
         platform::hang_up(&self.writer);
+        self.line().leash = None;
     }
 
     /// Takes the jobs that a closed connection leaves.
@@ -243,36 +191,48 @@ impl Link {
         std::mem::take(&mut self.line().flights)
     }
 
-    /// Ends this connection if a clock has run out, and returns why with the jobs; else when to look again.
-    pub(crate) fn expire(&self, now: Instant, idle: Duration) -> Result<Option<Instant>, (Kill, VecDeque<Flight>)> {
+    /// Looks at the clocks of all jobs here: ends this connection, lets late ones go, and calls back what was sent ahead in vain.
+    pub(crate) fn expire(&self, now: Instant, config: &Config) -> Expired {
         let mut line = self.line();
+        let mut expired = Expired::default();
         if line.closed.is_some() {
-            return Ok(None);
+            return expired;
         }
-        let Some(flight) = line.flights.front_mut() else {
-            return Ok(None);
-        };
-        let (kill, due) = match &mut flight.clock {
-            Clock::Head(None) => return Ok(None),
-            Clock::Head(Some(at)) => (Kill::Deadline, *at),
-            Clock::Cancelled(at) => (Kill::Cancel, *at),
-            Clock::Progress(at) => {
-                // A slow reader is not the worker's fault.
-                if flight.exchange.is_reader_behind() {
-                    *at = now;
-                }
-                (Kill::Idle, *at + idle)
-            }
+        let since = line.pace.since();
+        let Some((kill, due)) = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout))
+        else {
+            return self.expire_ahead(line, now, config, expired);
         };
         if due > now {
-            return Ok(Some(due));
+            expired.due = Some(due);
+            return self.expire_ahead(line, now, config, expired);
         }
-        line.closed = Some(Closed::Killed(kill));
-        let flights = std::mem::take(&mut line.flights);
-        if let Some(task) = &line.task {
-            task.wake_by_ref();
+        line.close(Closed::Killed(kill));
+        expired.kill = line.flights.pop_front().map(|flight| (kill, flight));
+        expired
+    }
+
+    fn expire_ahead(
+        &self,
+        mut line: MutexGuard<'_, Line>,
+        now: Instant,
+        config: &Config,
+        mut expired: Expired,
+    ) -> Expired {
+        // Nobody knows yet whether the worker has begun with these, so all that can be done is to answer in time.
+        let late: Vec<u32> = line.ahead().filter(|(_, at)| *at <= now).map(|(stream, _)| stream).collect();
+        for stream in late {
+            line.cancel(stream, now, config.cancel_grace);
+            expired.late.extend(line.flights.iter().find(|f| f.stream == stream).map(|f| Arc::clone(&f.exchange)));
         }
-        Err((kill, flights))
+        if line.recall(now).is_err() {
+            line.close(Closed::Killed(Kill::Stuck));
+            return expired;
+        }
+        expired.due = earlier(expired.due, line.recall_due());
+        expired.due = earlier(expired.due, line.ahead().map(|(_, at)| at).min());
+        let _ = self.write(&mut line);
+        expired
     }
 
     /// Writes what waits, on the reading task; tells whether the connection was closed.
@@ -288,6 +248,7 @@ impl Link {
                 Poll::Pending => break,
             }
         }
+        line.pull();
         line.closed
     }
 
@@ -304,11 +265,14 @@ impl Link {
         let mut is_streaming = false;
         while let Some((_, event)) = line.protocol.receive(input)? {
             let now = *now.get_or_insert_with(Instant::now);
-            if event.is_last() {
+            if let Event::GivenBack { at, count } = event {
+                let given = line.flights.drain(at..at + count).map(|f| (f.exchange, Event::GivenBack { at, count }));
+                deliveries.extend(given);
+            } else if event.is_last() {
                 let Some(flight) = line.flights.pop_front() else {
                     continue;
                 };
-                line.note_service(now.saturating_duration_since(flight.started));
+                line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {
                 if matches!(event, Event::Reply(_) | Event::Data(_)) {
@@ -322,24 +286,17 @@ impl Link {
     }
 
     pub(crate) fn jobs(&self) -> u64 {
-        self.line().jobs
+        self.line().pace.jobs()
     }
 
     pub(crate) fn service(&self) -> Duration {
-        self.line().service
+        self.line().pace.service()
     }
 
     /// Returns what runs here and since when.
     pub(crate) fn running(&self) -> Option<(Arc<str>, Instant)> {
-        self.line().flights.front().map(|f| (Arc::clone(&f.exchange.label), f.started))
-    }
-}
-
-impl Line {
-    fn note_service(&mut self, took: Duration) {
-        self.jobs += 1;
-        // An average in which the last eight jobs weigh most.
-        self.service = self.service - self.service / 8 + took / 8;
+        let line = self.line();
+        line.flights.front().map(|f| (Arc::clone(&f.exchange.label), line.pace.since()))
     }
 }
 

@@ -5,10 +5,14 @@
 
 mod clock;
 pub(crate) mod exchange;
+mod flight;
 mod host;
+mod kill;
+mod line;
 pub(crate) mod link;
 mod output;
-mod rendezvous;
+mod pace;
+pub(crate) mod rendezvous;
 mod restarts;
 mod schedule;
 pub(crate) mod shared;

@@ -1,7 +1,7 @@
 //! The private directory in which workers find their parent.
 //!
 //! Owns one directory per pool, its lock, and the removal of directories that dead parents left.
-//! Rule: only a directory of this user whose lock nobody holds is removed, and only sockets in it.
+//! Rule: only a directory of this user whose lock nobody holds is removed, and only sockets and marks in it.
 
 use std::{
     env, fs, io,
@@ -17,6 +17,7 @@ use crate::{
 };
 
 const PREFIX: &str = "pixie-";
+const MARK: &str = "mark";
 /// Bytes that follow the base directory: `/pixie-`, a pid, a random part, `/`, a number.
 const OWN_BYTES: usize = 7 + 10 + 1 + 16 + 1 + 10;
 
@@ -63,6 +64,16 @@ pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
     platform::socket_options(options).create_tokio()
 }
 
+/// The file in which the worker of a socket marks what it has started.
+pub(crate) fn mark(socket: &Path) -> PathBuf {
+    socket.with_extension(MARK)
+}
+
+/// Removes it, once both sides have opened it.
+pub(crate) fn remove_mark(socket: &Path) {
+    let _ = fs::remove_file(mark(socket));
+}
+
 fn base(wanted: Option<&Path>) -> PathBuf {
     let runtime = env::var_os("RUNTIME_DIRECTORY").and_then(|list| env::split_paths(&list).next());
     let session = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -84,10 +95,11 @@ fn remove_stale(base: &Path) {
     }
 }
 
-/// Removes the sockets and then the directory, which fails if anything else is in it.
+/// Removes the sockets and marks and then the directory, which fails if anything else is in it.
 fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(platform::is_socket) {
+        let is_mark = entry.path().extension().is_some_and(|e| e == MARK);
+        if is_mark || entry.file_type().is_ok_and(platform::is_socket) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -100,9 +100,11 @@ impl Schedule {
         Entered::Queued
     }
 
-    /// Puts a job that no worker has started before all others.
-    pub(crate) fn put_back(&mut self, exchange: Arc<Exchange>, since: Instant, until: Instant) {
-        self.queue.push_front(Queued { exchange, since, until });
+    /// Puts jobs that no worker has started before all others, in their order.
+    pub(crate) fn put_back(&mut self, exchanges: Vec<Arc<Exchange>>, since: Instant, until: Instant) {
+        for exchange in exchanges.into_iter().rev() {
+            self.queue.push_front(Queued { exchange, since, until });
+        }
     }
 
     fn lease(&mut self) -> Option<Arc<Link>> {
@@ -123,18 +125,33 @@ impl Schedule {
         self.queue.pop_front().map(|q| (link, q.exchange))
     }
 
-    /// Takes the next job for a worker that has just become free, or makes it idle.
-    pub(crate) fn next(&mut self, link: &Arc<Link>) -> Option<Arc<Exchange>> {
+    /// Moves the next jobs for a worker into `batch`, or makes it idle if it has none.
+    ///
+    /// It gets more than one only if there is `room` for them, and then no more than its share of those that wait, so that
+    /// nothing is sent ahead to one worker that another could begin with.
+    pub(crate) fn next(&mut self, link: &Arc<Link>, in_flight: usize, room: usize, batch: &mut Vec<Arc<Exchange>>) {
         if !self.is_listed(link) {
             // It has ended meanwhile, and its lease with it.
-            return None;
+            return;
         }
-        if let Some(queued) = self.queue.pop_front() {
-            return Some(queued.exchange);
+        let share = self.queue.len().div_ceil(self.size.max(1)).min(room);
+        if in_flight == 0 {
+            let Some(first) = self.queue.pop_front() else {
+                self.busy -= 1;
+                self.idle.push(Arc::clone(link));
+                return;
+            };
+            let is_alone = !first.exchange.may_share();
+            batch.push(first.exchange);
+            if is_alone {
+                return;
+            }
         }
-        self.busy -= 1;
-        self.idle.push(Arc::clone(link));
-        None
+        while batch.len() < share
+            && let Some(queued) = self.queue.pop_front_if(|q| q.exchange.may_share())
+        {
+            batch.push(queued.exchange);
+        }
     }
 
     fn is_listed(&self, link: &Arc<Link>) -> bool {

@@ -24,11 +24,11 @@ use crate::{
     pool::{
         clock::Clock,
         exchange::Exchange,
-        link::{Begun, Closed, Kill, Link},
+        kill::{Closed, Kill},
+        link::{Begun, Link},
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
         schedule::{Entered, Schedule},
-        slot,
     },
     snapshot::Counts,
 };
@@ -117,10 +117,10 @@ impl Shared {
 
     /// Takes in a new job: sends it, queues it, or refuses it.
     pub(crate) fn enter(self: &Arc<Self>, exchange: &Arc<Exchange>) -> Result<(), Error> {
-        if let Some(bytes) = exchange.head_bytes().filter(|bytes| *bytes > HEAD_BYTES_MAX) {
-            return Err(Error::Failed {
-                message: format!("the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed"),
-            });
+        if exchange.head_bytes > HEAD_BYTES_MAX {
+            let bytes = exchange.head_bytes;
+            let message = format!("the job's head has {bytes} bytes, at most {HEAD_BYTES_MAX} are allowed");
+            return Err(Error::Failed { message });
         }
         let now = Instant::now();
         let until = now + self.config.queue_timeout;
@@ -129,7 +129,7 @@ impl Shared {
         let has_workers = !schedule.links.is_empty();
         drop(schedule);
         match entered {
-            Entered::Leased(link) => self.begin(&link, exchange, now),
+            Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
             Entered::Queued if !has_workers && self.restarts().is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
@@ -145,52 +145,48 @@ impl Shared {
         Ok(())
     }
 
-    /// Sends a job to a worker that is leased for it.
-    fn begin(self: &Arc<Self>, link: &Arc<Link>, exchange: &Arc<Exchange>, now: Instant) {
-        match link.begin(exchange, now, self.config.cancel_grace) {
-            Begun::Running(due) => {
+    /// Sends jobs to a worker that is leased for them or has others of its kind.
+    fn begin(self: &Arc<Self>, link: &Arc<Link>, mut batch: Vec<Arc<Exchange>>, now: Instant) {
+        match link.begin(&mut batch, now) {
+            // Nobody waits for them any more.
+            Begun::Running(0, _) => self.free(link),
+            Begun::Running(_, due) => {
                 if let Some(due) = due {
                     self.clock.arm(due);
                 }
             }
-            Begun::Abandoned => self.free(link),
-            Begun::Closed => self.put_back(Arc::clone(exchange)),
+            Begun::Closed => self.put_back(batch),
         }
     }
 
-    /// Gives a worker that has ended its job the next one.
+    /// Gives a worker that has ended a job the next ones.
     pub(crate) fn free(self: &Arc<Self>, link: &Arc<Link>) {
         let now = Instant::now();
-        loop {
-            let mut schedule = self.schedule();
-            let next = schedule.next(link);
-            let is_drained = next.is_none() && schedule.is_drained();
-            drop(schedule);
-            if is_drained {
-                self.drained.notify_waiters();
-            }
-            let Some(exchange) = next else { return };
-            match link.begin(&exchange, now, self.config.cancel_grace) {
-                Begun::Running(due) => {
-                    if let Some(due) = due {
-                        self.clock.arm(due);
-                    }
-                    return;
-                }
-                Begun::Abandoned => {}
-                Begun::Closed => return self.put_back(exchange),
-            }
+        let (in_flight, room) = link.load(now);
+        if room == 0 {
+            return;
+        }
+        let mut batch = Vec::new();
+        let mut schedule = self.schedule();
+        schedule.next(link, in_flight, room, &mut batch);
+        let is_drained = schedule.is_drained();
+        drop(schedule);
+        if is_drained {
+            self.drained.notify_waiters();
+        }
+        if !batch.is_empty() {
+            self.begin(link, batch, now);
         }
     }
 
-    /// Puts a job that no worker runs before all others.
-    pub(crate) fn put_back(self: &Arc<Self>, exchange: Arc<Exchange>) {
+    /// Puts jobs that no worker runs before all others.
+    pub(crate) fn put_back(self: &Arc<Self>, exchanges: Vec<Arc<Exchange>>) {
         if *self.ending.borrow() {
-            return exchange.fail(Error::Stopping);
+            return exchanges.iter().for_each(|exchange| exchange.fail(Error::Stopping));
         }
         let now = Instant::now();
         let until = now + self.config.queue_timeout;
-        self.schedule().put_back(exchange, now, until);
+        self.schedule().put_back(exchanges, now, until);
         self.clock.arm(until);
         self.pair();
     }
@@ -201,7 +197,7 @@ impl Shared {
             let Some((link, exchange)) = self.schedule().pair() else {
                 return;
             };
-            self.begin(&link, &exchange, Instant::now());
+            self.begin(&link, vec![exchange], Instant::now());
         }
     }
 
@@ -209,7 +205,7 @@ impl Shared {
     pub(crate) fn abandon(&self, exchange: &Arc<Exchange>) {
         match exchange.abandon() {
             Some((link, stream)) => {
-                if let Some(until) = link.cancel(stream, Instant::now() + self.config.cancel_grace) {
+                if let Some(until) = link.cancel(stream, self.config.cancel_grace) {
                     self.clock.arm(until);
                 }
             }
@@ -245,6 +241,7 @@ impl Shared {
                 Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
                 Closed::Killed(Kill::Idle) => c.kills_idle += 1,
                 Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
+                Closed::Killed(Kill::Stuck) => c.kills_stuck += 1,
                 Closed::Killed(Kill::Stop) | Closed::Exited => {}
             }
         });
@@ -276,13 +273,14 @@ impl Shared {
     /// Ends whatever has run out of time.
     pub(crate) fn expire(self: &Arc<Self>, now: Instant) {
         let links = self.schedule().links.clone();
-        let idle = self.config.stream_idle_timeout;
         let mut next = None;
         for link in links {
-            match link.expire(now, idle) {
-                Ok(due) => next = [next, due].into_iter().flatten().min(),
-                // The answer goes out before the worker is killed.
-                Err((kill, flights)) => flights.iter().for_each(|f| f.exchange.fail(slot::error_of(kill))),
+            let expired = link.expire(now, &self.config);
+            next = [next, expired.due].into_iter().flatten().min();
+            expired.late.iter().for_each(|exchange| exchange.fail(Error::Deadline));
+            // The answer goes out before the worker is killed.
+            if let Some((kill, flight)) = expired.kill {
+                flight.exchange.fail(kill.error());
             }
         }
         let (late, due) = self.schedule().expire(now);

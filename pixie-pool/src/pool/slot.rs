@@ -23,11 +23,15 @@ use crate::{
     error::{Error, Exit},
     platform::ReadHalf,
     pool::{
+        exchange::Exchange,
+        flight::Flight,
         host::{self, Booted, Host},
-        link::{Closed, Delivery, Flight, Kill, Link, READ_BYTES},
+        kill::{Closed, Kill},
+        link::{Delivery, Link, READ_BYTES},
         restarts::Reached,
         shared::Shared,
     },
+    protocol::parent::Event,
 };
 
 /// Keeps one place filled until the pool ends.
@@ -68,7 +72,9 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     drop(reading);
-    host.kill();
+    if closed != Closed::Killed(Kill::Stop) {
+        host.kill();
+    }
     if let Some(watcher) = watcher {
         watcher.abort();
     }
@@ -118,12 +124,26 @@ impl Reading<'_> {
         Poll::Pending
     }
 
+    /// Lets others do what this worker has not started.
+    fn give_on(&self, mut given: Vec<Arc<Exchange>>) {
+        given.retain(|exchange| exchange.move_on(None));
+        self.shared.count(|c| c.moves += given.len() as u64);
+        self.shared.put_back(given);
+    }
+
     /// Takes in what has been read; false if the worker broke the protocol.
     fn receive(&mut self) -> bool {
         let received = self.link.receive(&mut self.input, &mut self.deliveries);
-        let is_over = self.deliveries.iter().any(|(_, event)| event.is_last());
+        let is_over = self.deliveries.iter().any(|(_, e)| e.is_last() || matches!(e, Event::GivenBack { .. }));
+        let mut given = Vec::new();
         for (exchange, event) in self.deliveries.drain(..) {
-            exchange.deliver(event, self.link.number, self.link.pid);
+            match event {
+                Event::GivenBack { .. } => given.push(exchange),
+                event => exchange.deliver(event, self.link.number, self.link.pid),
+            }
+        }
+        if !given.is_empty() {
+            self.give_on(given);
         }
         match received {
             Ok(streaming_since) => {
@@ -143,43 +163,72 @@ impl Reading<'_> {
     }
 }
 
-/// Waits for the end of a worker and answers the jobs it leaves.
-async fn bury(shared: Arc<Shared>, link: Arc<Link>, host: Host, closed: Closed, left: VecDeque<Flight>) {
-    if let Closed::Killed(kill) = closed {
-        left.iter().for_each(|flight| flight.exchange.fail(error_of(kill)));
-        host.bury().await;
-        tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed");
-        return;
+/// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
+async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut left: VecDeque<Flight>) {
+    match closed {
+        Closed::Killed(Kill::Stop) => left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping)),
+        Closed::Killed(kill @ Kill::Protocol) => {
+            if let Some(flight) = left.pop_front() {
+                flight.exchange.fail(kill.error());
+            }
+        }
+        // The job that it was killed for has its answer already.
+        Closed::Killed(_) | Closed::Exited => {}
     }
+    let last_started = host.end(closed).await;
+    let lost = sort(&shared, left, last_started);
+    let exit = host.bury().await.unwrap_or_default();
+    let label = lost.first().map(|e| &*e.label).unwrap_or_default();
+    match closed {
+        Closed::Exited => {
+            tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
+            shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
+        }
+        Closed::Killed(Kill::Stop) => {
+            tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended")
+        }
+        Closed::Killed(kill) => {
+            tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed")
+        }
+    }
+    for exchange in lost {
+        exchange.fail(match closed {
+            Closed::Killed(kill) => kill.error(),
+            Closed::Exited => Error::Died(exit.clone()),
+        });
+    }
+}
+
+/// Puts the jobs that a dead worker leaves back into the queue, and returns those that cannot be.
+///
+/// A job that was not started moves on as if nothing had happened. One that was started may have been done, with its answer
+/// still in the worker: it is done again only if it may be, once, and from then on without others beside it.
+fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>) -> Vec<Arc<Exchange>> {
     let now = Instant::now();
-    let mut lost = Vec::new();
+    let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
     for mut flight in left {
-        if let Some(start) = flight.unsent.take() {
-            flight.exchange.undispatch(start);
-            shared.put_back(flight.exchange);
+        let is_unsent = flight.unsent.is_some();
+        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last)) && !flight.exchange.is_restless();
+        if (is_unsent || is_unstarted) && flight.exchange.move_on(flight.unsent.take()) {
+            moves += 1;
+            back.push(flight.exchange);
         } else if flight.exchange.take_back(now) {
-            shared.count(|c| c.retries += 1);
-            shared.put_back(flight.exchange);
+            retries += 1;
+            back.push(flight.exchange);
         } else {
             lost.push(flight.exchange);
         }
     }
-    let exit = host.bury().await.unwrap_or_default();
-    let label = lost.first().map(|e| &*e.label).unwrap_or_default();
-    tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
-    shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
-    lost.iter().for_each(|exchange| exchange.fail(Error::Died(exit.clone())));
+    shared.count(|c| {
+        c.moves += moves;
+        c.retries += retries;
+    });
+    if !back.is_empty() {
+        shared.put_back(back);
+    }
+    lost
 }
 
 fn last_line(exit: &Exit) -> &str {
     exit.stderr.trim_end().lines().next_back().unwrap_or_default()
-}
-
-/// What the jobs of a killed worker are told.
-pub(crate) fn error_of(kill: Kill) -> Error {
-    match kill {
-        Kill::Deadline | Kill::Idle | Kill::Cancel => Error::Deadline,
-        Kill::Protocol => Error::Protocol,
-        Kill::Stop => Error::Stopping,
-    }
 }

@@ -1,8 +1,10 @@
 //! What a pool and its workers say to each other, without any socket.
 //!
-//! Bytes in, events out: `frame` knows the shapes, `parent` and `worker` know what each side may say when.
+//! Bytes in, events out: `frame`, `encode` and `decode` know the shapes, `parent` and `worker` know what each side may say when.
 //! Rule: nothing here reads a clock, a socket or the environment, and nothing a peer sends can panic.
 
+mod decode;
+mod encode;
 pub(crate) mod frame;
 pub(crate) mod parent;
 pub(crate) mod worker;

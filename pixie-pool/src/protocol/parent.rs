@@ -10,7 +10,10 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
     error::Failure,
-    protocol::frame::{self, Answer, Frame, Hello, Start, VERSION, Violation, Welcome, violation},
+    protocol::{
+        decode, encode,
+        frame::{Answer, Frame, Hello, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
+    },
 };
 
 /// What the worker has said.
@@ -32,6 +35,8 @@ pub(crate) enum Event {
     Room,
     /// A job that nobody waits for any more has ended.
     Gone,
+    /// So many jobs of those on the way, from this place on, were not started and never will be.
+    GivenBack { at: usize, count: usize },
 }
 
 impl Event {
@@ -40,7 +45,7 @@ impl Event {
         match self {
             Event::Reply(answer) => answer.complete,
             Event::End | Event::Failed(_) | Event::Gone => true,
-            Event::Greeted | Event::Ready | Event::Data(_) | Event::Room => false,
+            Event::Greeted | Event::Ready | Event::Data(_) | Event::Room | Event::GivenBack { .. } => false,
         }
     }
 }
@@ -57,6 +62,8 @@ enum Phase {
 #[derive(Debug)]
 struct Flight {
     stream: u32,
+    /// Whether it was sent while the worker had others, so that it may be given back.
+    is_ahead: bool,
     /// Bytes of the job's body that may still be sent.
     send_room: usize,
     /// Bytes of the answer that the worker may still send.
@@ -74,27 +81,35 @@ pub(crate) struct Parent {
     last_stream: u32,
     /// In the order in which they were sent, which is the order of the answers.
     flights: VecDeque<Flight>,
+    /// The worker was asked to give back what it has not started, and has not answered yet.
+    is_recalled: bool,
 }
 
 impl Parent {
-    pub(crate) fn new(token: [u8; frame::TOKEN_BYTES], table_hash: u64) -> Self {
+    pub(crate) fn new(token: [u8; TOKEN_BYTES], table_hash: u64) -> Self {
         let expected = Hello { version: VERSION, token, table_hash };
-        Parent { expected, phase: Phase::Hello, last_stream: 0, flights: VecDeque::new() }
+        Parent { expected, phase: Phase::Hello, last_stream: 0, flights: VecDeque::new(), is_recalled: false }
     }
 
     /// Answers [`Event::Greeted`].
     pub(crate) fn welcome(&mut self, welcome: Welcome, out: &mut BytesMut) {
         debug_assert_eq!(self.phase, Phase::Welcome);
         self.phase = Phase::Ready;
-        frame::put_welcome(out, welcome);
+        encode::put_welcome(out, welcome);
+    }
+
+    /// Returns the stream that the next job will have.
+    pub(crate) fn next_stream(&self) -> u32 {
+        self.last_stream.checked_add(1).unwrap_or(1)
     }
 
     /// Sends a job and returns its stream.
     pub(crate) fn begin(&mut self, start: &Start, out: &mut BytesMut) -> u32 {
-        self.last_stream = self.last_stream.checked_add(1).unwrap_or(1);
-        frame::put_job(out, self.last_stream, start);
+        self.last_stream = self.next_stream();
+        encode::put_job(out, self.last_stream, start);
         self.flights.push_back(Flight {
             stream: self.last_stream,
+            is_ahead: !self.flights.is_empty(),
             send_room: WINDOW_BYTES - start.body.len(),
             receive_room: WINDOW_BYTES,
             is_body_sent: start.complete,
@@ -115,7 +130,7 @@ impl Parent {
         if let Some(flight) = self.flight(stream) {
             debug_assert!(chunk.len() <= flight.send_room);
             flight.send_room -= chunk.len();
-            frame::put_data(out, stream, chunk);
+            encode::put_data(out, stream, chunk);
         }
     }
 
@@ -123,7 +138,7 @@ impl Parent {
     pub(crate) fn end(&mut self, stream: u32, out: &mut BytesMut) {
         if let Some(flight) = self.flight(stream) {
             flight.is_body_sent = true;
-            frame::put_end(out, stream);
+            encode::put_end(out, stream);
         }
     }
 
@@ -131,7 +146,7 @@ impl Parent {
     pub(crate) fn credit(&mut self, stream: u32, bytes: usize, out: &mut BytesMut) {
         if let Some(flight) = self.flight(stream) {
             flight.receive_room += bytes;
-            frame::put_credit(out, stream, bytes as u32);
+            encode::put_credit(out, stream, bytes as u32);
         }
     }
 
@@ -140,11 +155,25 @@ impl Parent {
         match self.flight(stream) {
             Some(flight) if !flight.is_cancelled => {
                 flight.is_cancelled = true;
-                frame::put_cancel(out, stream);
+                encode::put_cancel(out, stream);
                 true
             }
             _ => false,
         }
+    }
+
+    /// Asks for everything that the worker has not started of what was sent ahead; false if that is nothing or was asked already.
+    pub(crate) fn recall(&mut self, out: &mut BytesMut) -> bool {
+        let Some(first) = self.flights.get(1).filter(|_| !self.is_recalled) else {
+            return false;
+        };
+        self.is_recalled = true;
+        encode::put_recall(out, first.stream);
+        true
+    }
+
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.is_recalled
     }
 
     fn flight(&mut self, stream: u32) -> Option<&mut Flight> {
@@ -153,7 +182,7 @@ impl Parent {
 
     /// Takes the next thing that the worker has said off `input`.
     pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
-        while let Some((stream, frame)) = frame::take(input)? {
+        while let Some((stream, frame)) = decode::take(input)? {
             let event = match self.phase {
                 Phase::Serving => self.serving(stream, frame)?,
                 _ => Some(self.greeting(stream, frame)?),
@@ -199,6 +228,9 @@ impl Parent {
     }
 
     fn serving(&mut self, stream: u32, frame: Frame) -> Result<Option<Event>, Violation> {
+        if let Frame::GiveBack(count) = frame {
+            return self.given_back(stream, count as usize);
+        }
         let Some(flight) = self.flights.front_mut().filter(|f| f.stream == stream) else {
             return violation(format!("frame for stream {stream}, which is not the one being answered"));
         };
@@ -223,6 +255,23 @@ impl Parent {
             return Ok(Some(if is_cancelled { Event::Gone } else { event }));
         }
         Ok((!is_cancelled).then_some(event))
+    }
+
+    fn given_back(&mut self, first: u32, count: usize) -> Result<Option<Event>, Violation> {
+        if !std::mem::take(&mut self.is_recalled) {
+            return violation("jobs given back that were not recalled");
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        let at = self.flights.iter().position(|f| f.stream == first).unwrap_or(self.flights.len());
+        let range = at..at.saturating_add(count);
+        let may_be = self.flights.iter().skip(at).take(count).all(|f| f.is_ahead && !f.is_headed);
+        if range.end > self.flights.len() || !may_be {
+            return violation(format!("{count} jobs given back from stream {first} on, which were not all sent ahead"));
+        }
+        self.flights.drain(range);
+        Ok(Some(Event::GivenBack { at, count }))
     }
 }
 

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod ahead;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::{
     config::WINDOW_BYTES,
     error::{Failure, FailureKind},
     protocol::{
-        frame::{self, Answer, Hello, Start, VERSION, Violation, Welcome},
+        encode,
+        frame::{Answer, Hello, Start, VERSION, Violation, Welcome},
         parent::{Event, Parent},
         worker::{Unread, Worker},
     },
@@ -36,7 +39,7 @@ impl Pair {
         pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
         assert_eq!(pair.hear(), [Event::Greeted]);
         pair.parent.welcome(Welcome { memory: 1, stack: 2 }, &mut pair.to_worker);
-        pair.worker.receive(&mut pair.to_worker).unwrap();
+        pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
         assert_eq!(pair.worker.take_welcome(), Some(Welcome { memory: 1, stack: 2 }));
         pair.worker.ready(&mut pair.to_parent);
         assert_eq!(pair.hear(), [Event::Ready]);
@@ -58,8 +61,8 @@ impl Pair {
     /// Sends a job and lets the worker start it.
     fn begin(&mut self, start: &Start) -> u32 {
         let stream = self.parent.begin(start, &mut self.to_worker);
-        self.worker.receive(&mut self.to_worker).unwrap();
-        assert_eq!(self.worker.next_job().map(|(s, _)| s), Some(stream));
+        self.worker.receive(&mut self.to_worker, &mut self.to_parent).unwrap();
+        assert_eq!(self.worker.next_job(&mut self.to_parent).map(|(s, _)| s), Some(stream));
         stream
     }
 
@@ -76,7 +79,7 @@ fn start(body: &'static [u8], complete: bool) -> Start {
 }
 
 fn answer(head: &'static str, body: &'static str, complete: bool) -> Event {
-    Event::Reply(Answer { head: head.into(), body: body.into(), complete })
+    Event::Reply(Answer { head: head.into(), body: body.into(), complete, took_us: if complete { 3 } else { 0 } })
 }
 
 #[test]
@@ -84,12 +87,12 @@ fn a_small_job_is_one_frame_each_way() {
     let mut pair = Pair::serving();
     let stream = pair.parent.begin(&start(b"body", true), &mut pair.to_worker);
     assert_eq!(pair.to_worker.len(), 8 + 17 + 8);
-    pair.worker.receive(&mut pair.to_worker).unwrap();
-    let (started, job) = pair.worker.next_job().unwrap();
+    pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
+    let (started, job) = pair.worker.next_job(&mut pair.to_parent).unwrap();
     assert_eq!((started, job.number, job.deadline_ms, &job.head[..]), (stream, 5, 9, &b"head"[..]));
     assert_eq!(pair.read(stream, 10), b"body");
     assert_eq!(pair.worker.unread(stream), Unread::End);
-    pair.worker.reply(stream, b"ok", b"done", true, &mut pair.to_parent);
+    pair.worker.reply(stream, b"ok", b"done", Some(3), &mut pair.to_parent);
     assert_eq!(pair.hear(), [answer("ok", "done", true)]);
     assert!(!pair.worker.is_running(stream));
 }
@@ -98,7 +101,7 @@ fn a_small_job_is_one_frame_each_way() {
 fn frames_cut_anywhere_say_the_same() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));
-    pair.worker.reply(stream, b"ok", b"one", false, &mut pair.to_parent);
+    pair.worker.reply(stream, b"ok", b"one", None, &mut pair.to_parent);
     pair.worker.data(stream, b"two", &mut pair.to_parent);
     pair.worker.end(stream, &mut pair.to_parent);
     let bytes = std::mem::take(&mut pair.to_parent).freeze();
@@ -123,7 +126,7 @@ fn a_body_is_sent_as_far_as_the_worker_reads() {
         pair.parent.data(stream, &chunk, &mut pair.to_worker);
     }
     assert_eq!(pair.parent.send_room(stream), Some(0));
-    pair.worker.receive(&mut pair.to_worker).unwrap();
+    pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
     assert_eq!(pair.read(stream, 1_000_000).len(), chunk.len());
     assert!(pair.hear().is_empty());
     assert_eq!(pair.read(stream, 1_000_000).len(), chunk.len());
@@ -139,8 +142,8 @@ fn body_pieces_that_arrive_before_their_job_is_started_are_kept() {
     let stream = pair.parent.begin(&start(b"a", false), &mut pair.to_worker);
     pair.parent.data(stream, b"b", &mut pair.to_worker);
     pair.parent.end(stream, &mut pair.to_worker);
-    pair.worker.receive(&mut pair.to_worker).unwrap();
-    pair.worker.next_job().unwrap();
+    pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
+    pair.worker.next_job(&mut pair.to_parent).unwrap();
     assert_eq!([pair.read(stream, 9), pair.read(stream, 9)], [b"a", b"b"]);
     assert_eq!(pair.worker.unread(stream), Unread::End);
 }
@@ -152,9 +155,9 @@ fn a_cancelled_job_ends_without_a_word_of_its_answer() {
     assert!(pair.parent.cancel(stream, &mut pair.to_worker));
     assert!(!pair.parent.cancel(stream, &mut pair.to_worker));
     // The answer was on its way already.
-    pair.worker.reply(stream, b"ok", b"late", false, &mut pair.to_parent);
+    pair.worker.reply(stream, b"ok", b"late", None, &mut pair.to_parent);
     assert!(pair.hear().is_empty());
-    pair.worker.receive(&mut pair.to_worker).unwrap();
+    pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
     assert!(pair.worker.is_cancelled(stream));
     assert_eq!(pair.worker.send_room(stream), None);
     pair.worker.fail(stream, &Failure::error("left"), &mut pair.to_parent);
@@ -165,7 +168,7 @@ fn a_cancelled_job_ends_without_a_word_of_its_answer() {
 fn frames_for_a_job_that_is_over_are_dropped_by_the_worker() {
     let mut pair = Pair::serving();
     let old = pair.begin(&start(b"", false));
-    pair.worker.reply(old, b"ok", b"", true, &mut pair.to_parent);
+    pair.worker.reply(old, b"ok", b"", Some(3), &mut pair.to_parent);
     pair.parent.data(old, b"too late", &mut pair.to_worker);
     pair.parent.cancel(old, &mut pair.to_worker);
     assert_eq!(pair.hear().len(), 1);
@@ -204,18 +207,18 @@ fn a_stranger_is_not_let_in() {
 fn whatever_is_out_of_turn_is_a_violation() {
     type Say = fn(&mut BytesMut, u32);
     let lies: [(&str, Say); 12] = [
-        ("data before a head", |out, s| frame::put_data(out, s, b"x")),
-        ("an end before a head", |out, s| frame::put_end(out, s)),
-        ("an answer to another job", |out, s| frame::put_reply(out, s + 1, b"", b"", true)),
-        ("an answer to no job", |out, _| frame::put_reply(out, 0, b"", b"", true)),
-        ("two heads", |out, s| (0..2).for_each(|_| frame::put_reply(out, s, b"", b"", false))),
-        ("an answer after the end", |out, s| (0..2).for_each(|_| frame::put_reply(out, s, b"", b"", true))),
-        ("another hello", |out, _| frame::put_hello(out, &Hello { version: 1, token: TOKEN, table_hash: 1 })),
-        ("a parent's frame", |out, s| frame::put_cancel(out, s)),
-        ("too much credit", |out, s| frame::put_credit(out, s, u32::MAX)),
+        ("data before a head", |out, s| encode::put_data(out, s, b"x")),
+        ("an end before a head", |out, s| encode::put_end(out, s)),
+        ("an answer to another job", |out, s| encode::put_reply(out, s + 1, b"", b"", Some(3))),
+        ("an answer to no job", |out, _| encode::put_reply(out, 0, b"", b"", Some(3))),
+        ("two heads", |out, s| (0..2).for_each(|_| encode::put_reply(out, s, b"", b"", None))),
+        ("an answer after the end", |out, s| (0..2).for_each(|_| encode::put_reply(out, s, b"", b"", Some(3)))),
+        ("another hello", |out, _| encode::put_hello(out, &Hello { version: 1, token: TOKEN, table_hash: 1 })),
+        ("a parent's frame", |out, s| encode::put_cancel(out, s)),
+        ("too much credit", |out, s| encode::put_credit(out, s, u32::MAX)),
         ("more than its credit", |out, s| {
-            frame::put_reply(out, s, b"", b"", false);
-            (0..5).for_each(|_| frame::put_data(out, s, &[0; 64 * 1024]));
+            encode::put_reply(out, s, b"", b"", None);
+            (0..5).for_each(|_| encode::put_data(out, s, &[0; 64 * 1024]));
         }),
         ("an unknown type", |out, _| out.extend_from_slice(&[0, 0, 0, 99, 0, 0, 0, 0])),
         ("a length beyond the limit", |out, _| out.extend_from_slice(&[255, 255, 255, 18, 0, 0, 0, 0])),
@@ -232,8 +235,8 @@ fn whatever_is_out_of_turn_is_a_violation() {
 fn a_head_longer_than_its_frame_is_a_violation() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));
-    frame::put_reply(&mut pair.to_parent, stream, b"head", b"", true);
-    pair.to_parent[9] = 5;
+    encode::put_reply(&mut pair.to_parent, stream, b"head", b"", Some(3));
+    pair.to_parent[13] = 5;
     assert!(pair.try_hear().is_err());
 }
 
@@ -252,9 +255,9 @@ fn no_bytes_make_either_side_panic() {
     for _ in 0..20_000 {
         let mut pair = Pair::serving();
         let stream = pair.begin(&start(b"some", false));
-        pair.worker.reply(stream, b"head", b"body", false, &mut pair.to_parent);
+        pair.worker.reply(stream, b"head", b"body", None, &mut pair.to_parent);
         pair.worker.data(stream, b"more", &mut pair.to_parent);
-        frame::put_credit(&mut pair.to_parent, stream, 1);
+        encode::put_credit(&mut pair.to_parent, stream, 1);
         pair.worker.fail(stream, &Failure::error("no"), &mut pair.to_parent);
         for _ in 0..1 + random(&mut state) % 4 {
             let at = random(&mut state) as usize % pair.to_parent.len();
@@ -262,7 +265,7 @@ fn no_bytes_make_either_side_panic() {
         }
         let noise = Bytes::copy_from_slice(&pair.to_parent);
         refused += usize::from(pair.try_hear().is_err());
-        let _ = Worker::default().receive(&mut BytesMut::from(&noise[..]));
+        let _ = Worker::default().receive(&mut BytesMut::from(&noise[..]), &mut BytesMut::new());
     }
     assert!(refused > 1000, "{refused}");
 }

@@ -10,7 +10,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
     error::Failure,
-    protocol::frame::{self, Frame, Hello, Start, Violation, Welcome, violation},
+    protocol::{
+        decode, encode,
+        frame::{Frame, Hello, Start, Violation, Welcome, violation},
+    },
 };
 
 /// The worker's state of its connection.
@@ -49,11 +52,11 @@ pub(crate) enum Unread {
 
 impl Worker {
     pub(crate) fn hello(&self, hello: &Hello, out: &mut BytesMut) {
-        frame::put_hello(out, hello);
+        encode::put_hello(out, hello);
     }
 
     pub(crate) fn ready(&self, out: &mut BytesMut) {
-        frame::put_ready(out);
+        encode::put_ready(out);
     }
 
     /// Takes what the parent has welcomed this worker with, once it has.
@@ -61,9 +64,9 @@ impl Worker {
         self.welcome.take()
     }
 
-    /// Takes every whole frame off `input`.
-    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
-        while let Some((stream, frame)) = frame::take(input)? {
+    /// Takes every whole frame off `input`; what is written to `out` must be sent at once.
+    pub(crate) fn receive(&mut self, input: &mut BytesMut, out: &mut BytesMut) -> Result<(), Violation> {
+        while let Some((stream, frame)) = decode::take(input)? {
             match frame {
                 Frame::Welcome(welcome) => self.welcome = Some(welcome),
                 Frame::Job(start) => self.arrive(stream, start),
@@ -71,6 +74,7 @@ impl Worker {
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
+                Frame::Recall => self.give_back(stream, out),
                 other => return violation(format!("unexpected {other:?} from the parent")),
             }
         }
@@ -104,12 +108,32 @@ impl Worker {
         });
     }
 
-    /// Makes the next waiting job the running one.
-    pub(crate) fn next_job(&mut self) -> Option<(u32, Start)> {
-        let (start, job) = self.waiting.pop_front()?;
-        let stream = job.stream;
-        self.running = Some(job);
-        Some((stream, start))
+    /// Gives up every job from `first` on that is not started.
+    fn give_back(&mut self, first: u32, out: &mut BytesMut) {
+        // Numbers wrap around: what is less than half of them away was sent later.
+        let is_later = |stream: u32| stream.wrapping_sub(first) <= u32::MAX / 2;
+        let at = self.waiting.iter().position(|(_, job)| is_later(job.stream)).unwrap_or(self.waiting.len());
+        let given = self.waiting.split_off(at);
+        encode::put_give_back(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
+    }
+
+    /// Makes the next waiting job the running one; those that nobody waits for any more are ended without being started.
+    pub(crate) fn next_job(&mut self, out: &mut BytesMut) -> Option<(u32, Start)> {
+        while let Some((start, job)) = self.waiting.pop_front() {
+            let stream = job.stream;
+            if job.is_cancelled {
+                encode::put_fail(out, stream, &Failure::error("it was cancelled before it was started"));
+                continue;
+            }
+            self.running = Some(job);
+            return Some((stream, start));
+        }
+        None
+    }
+
+    /// Tells whether a job has arrived that is not started.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub(crate) fn is_running(&self, stream: u32) -> bool {
@@ -146,7 +170,7 @@ impl Worker {
         }
         running.read += count;
         if running.read >= WINDOW_BYTES / 2 && !running.is_complete {
-            frame::put_credit(out, stream, running.read as u32);
+            encode::put_credit(out, stream, running.read as u32);
             running.read = 0;
         }
         count
@@ -158,11 +182,11 @@ impl Worker {
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the answer with the first bytes of its body, which fit into one frame.
-    pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], complete: bool, out: &mut BytesMut) {
+    /// Sends the head of the answer with the first bytes of its body, which fit into one frame; `took_us` says that these are all.
+    pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
         self.with(stream, |r| r.send_room -= body.len());
-        frame::put_reply(out, stream, head, body, complete);
-        if complete {
+        encode::put_reply(out, stream, head, body, took_us);
+        if took_us.is_some() {
             self.running = None;
         }
     }
@@ -170,18 +194,18 @@ impl Worker {
     /// Sends a piece that fits into [`Worker::send_room`].
     pub(crate) fn data(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
         self.with(stream, |r| r.send_room -= chunk.len());
-        frame::put_data(out, stream, chunk);
+        encode::put_data(out, stream, chunk);
     }
 
     /// Ends the answer and the job.
     pub(crate) fn end(&mut self, stream: u32, out: &mut BytesMut) {
-        frame::put_end(out, stream);
+        encode::put_end(out, stream);
         self.running = None;
     }
 
     /// Ends the job without an answer, or in the middle of it.
     pub(crate) fn fail(&mut self, stream: u32, failure: &Failure, out: &mut BytesMut) {
-        frame::put_fail(out, stream, failure);
+        encode::put_fail(out, stream, failure);
         self.running = None;
     }
 }

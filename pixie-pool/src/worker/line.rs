@@ -14,9 +14,9 @@ use bytes::BytesMut;
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    config::{ANSWER_HOLD, ANSWER_HOLD_BYTES, CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
     error::Failure,
-    platform,
+    platform::{self, Mark},
     protocol::{
         frame::{Hello, Start, Welcome},
         worker::{Unread, Worker},
@@ -46,10 +46,18 @@ struct Wire {
     output: BytesMut,
     looked: Option<Instant>,
     is_closed: bool,
+    /// Where the parent finds out what was started, should this process die.
+    mark: Option<Mark>,
+    /// When the running job was started.
+    started: Instant,
+    /// Since when an answer is ready that was not written yet.
+    held_since: Option<Instant>,
+    /// Whether a thread waits for the end of a job.
+    is_awaited: bool,
 }
 
 impl Line {
-    pub(crate) fn connect(path: &Path) -> io::Result<Arc<Self>> {
+    pub(crate) fn connect(path: &Path, mark: Option<Mark>) -> io::Result<Arc<Self>> {
         let stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
         let wire = Wire {
             stream,
@@ -59,6 +67,10 @@ impl Line {
             output: BytesMut::with_capacity(1024),
             looked: None,
             is_closed: false,
+            mark,
+            started: Instant::now(),
+            held_since: None,
+            is_awaited: false,
         };
         Ok(Arc::new(Line { wire: Mutex::new(wire), done: Condvar::new() }))
     }
@@ -94,19 +106,34 @@ impl Line {
     pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
         let mut wire = self.wire();
         loop {
-            if let Some(job) = wire.protocol.next_job() {
-                return Ok(Some(job));
+            let Wire { protocol, output, .. } = &mut *wire;
+            if let Some((stream, start)) = protocol.next_job(output) {
+                if let Some(mark) = &wire.mark {
+                    mark.set(stream);
+                }
+                wire.started = Instant::now();
+                return Ok(Some((stream, start)));
             }
+            wire.send()?;
             if wire.is_closed || !wire.receive()? {
                 return Ok(None);
             }
         }
     }
 
+    /// Does what the parent asks for while a handler runs: gives back what is not started, and lets ready answers go.
+    pub(crate) fn attend(&self) {
+        let mut wire = self.wire();
+        // What fails here fails for the handler's thread, too, which ends the process.
+        while !wire.is_closed && matches!(wire.look(), Ok(true)) {}
+        let _ = wire.send();
+    }
+
     /// Waits for a job that its handler has handed to another thread.
     pub(crate) fn wait_until_done(&self, stream: u32) {
         let mut wire = self.wire();
         while wire.protocol.is_running(stream) {
+            wire.is_awaited = true;
             wire = self.done.wait(wire).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -173,10 +200,23 @@ impl Line {
         if !wire.protocol.is_running(stream) {
             return Err(gone());
         }
+        let now = Instant::now();
+        let took = now.saturating_duration_since(wire.started);
+        let took_us = complete.then(|| u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
         let Wire { protocol, output, .. } = &mut *wire;
-        protocol.reply(stream, head, body, complete, output);
-        self.done.notify_all();
-        wire.send()
+        protocol.reply(stream, head, body, took_us, output);
+        if complete {
+            self.is_done(&mut wire);
+        }
+        if complete && wire.may_hold(now) { Ok(()) } else { wire.send() }
+    }
+
+    /// Wakes whoever waits for the end of the job.
+    fn is_done(&self, wire: &mut Wire) {
+        // Waking is a system call even if nobody waits.
+        if std::mem::take(&mut wire.is_awaited) {
+            self.done.notify_all();
+        }
     }
 
     /// Sends pieces of an answer as credit allows, waiting for it if need be.
@@ -207,7 +247,7 @@ impl Line {
         }
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.end(stream, output);
-        self.done.notify_all();
+        self.is_done(&mut wire);
         wire.send()
     }
 
@@ -219,7 +259,7 @@ impl Line {
         }
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.fail(stream, failure, output);
-        self.done.notify_all();
+        self.is_done(&mut wire);
         wire.send()
     }
 }
@@ -229,7 +269,18 @@ fn gone() -> io::Error {
 }
 
 impl Wire {
+    /// Tells whether a ready answer may wait for the next one, which is about to be begun.
+    ///
+    /// Should that one turn slow, the parent calls the jobs behind it back, which lets the answers go, too.
+    fn may_hold(&mut self, now: Instant) -> bool {
+        let since = *self.held_since.get_or_insert(now);
+        self.protocol.has_waiting()
+            && self.output.len() < ANSWER_HOLD_BYTES
+            && now.saturating_duration_since(since) < ANSWER_HOLD
+    }
+
     fn send(&mut self) -> io::Result<()> {
+        self.held_since = None;
         if self.output.is_empty() {
             return Ok(());
         }
@@ -260,12 +311,12 @@ impl Wire {
         }
     }
 
-    /// Takes what has arrived, without waiting.
-    fn look(&mut self) -> io::Result<()> {
-        if let Some(count) = platform::read_arrived(&self.stream, &mut self.scratch)? {
-            self.arrived(count)?;
+    /// Takes what has arrived, without waiting; true if that is anything.
+    fn look(&mut self) -> io::Result<bool> {
+        match platform::read_arrived(&self.stream, &mut self.scratch)? {
+            Some(count) => self.arrived(count),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     fn arrived(&mut self, count: usize) -> io::Result<bool> {
@@ -275,7 +326,11 @@ impl Wire {
         }
         self.input.extend_from_slice(&self.scratch[..count]);
         let violation = |v| io::Error::new(io::ErrorKind::InvalidData, format!("the parent broke the protocol: {v}"));
-        self.protocol.receive(&mut self.input).map_err(violation)?;
+        let held = self.output.len();
+        self.protocol.receive(&mut self.input, &mut self.output).map_err(violation)?;
+        if self.output.len() > held {
+            self.send()?;
+        }
         Ok(true)
     }
 }

@@ -1,7 +1,7 @@
 //! A process that runs a pool's jobs: how it finds out, connects, and serves until its parent ends it.
 //!
 //! Owns the worker's life: lifeline, handshake, limits, the loop over jobs. Leaves jobs to `job` and the socket to `line`.
-//! Rule: the main thread only watches the lifeline, so that the process ends with its parent while a handler spins.
+//! Rule: the main thread only watches the lifeline, so that the process ends with its parent, and answers it, while a handler spins.
 
 pub(crate) mod line;
 pub(crate) mod panics;
@@ -17,7 +17,8 @@ use std::{
 use crate::{
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
-    platform,
+    platform::{self, Mark},
+    pool::rendezvous,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION},
     worker::line::Line,
 };
@@ -67,6 +68,7 @@ impl Worker {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
         };
+        let pulled = Arc::clone(&line);
         let started = thread::Builder::new().name("handler".to_owned()).stack_size(stack).spawn(move || {
             if let Err(error) = run(&line, &handler) {
                 eprintln!("worker: {error}");
@@ -76,7 +78,7 @@ impl Worker {
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        self.lifeline.wait();
+        self.lifeline.wait(|| pulled.attend());
         platform::exit_now()
     }
 }
@@ -87,7 +89,7 @@ fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, usize)> {
-    let line = Line::connect(path)?;
+    let line = Line::connect(path, Some(Mark::open(&rendezvous::mark(path))?))?;
     let welcome = line.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;
@@ -98,7 +100,7 @@ fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, usize)> {
 /// Runs the jobs of a pool of size 0 on the calling thread, until the pool hangs up.
 pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::Result<()> {
     panics::remember();
-    let line = Line::connect(path)?;
+    let line = Line::connect(path, None)?;
     line.greet(hello)?;
     run(&line, handler)
 }

@@ -1,9 +1,10 @@
 //! What the workers of these tests run: the job's head is a command.
 
 use std::{
+    fs::File,
     hint::black_box,
     io::{Read as _, Write as _},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use pixie_pool::{Failure, Handler, Job};
@@ -57,8 +58,42 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, "slow");
         }
         "once" => once(job, argument),
+        "note" => {
+            note(argument);
+            answer(job, argument);
+        }
+        "note-and-hold" => {
+            note(argument);
+            let gate = std::env::var("NOTES").unwrap_or_default() + ".open";
+            while !std::path::Path::new(&gate).exists() {
+                black_box(0);
+            }
+            answer(job, argument);
+        }
+        "note-and-abort" => {
+            note(argument);
+            std::process::abort()
+        }
+        "note-and-stop" => {
+            note(argument);
+            // Another thread may take the signal, and this one go on for a moment.
+            loop {
+                let _ = kill_process(getpid(), Signal::STOP);
+            }
+        }
         _ => crash(command, argument),
     }
+}
+
+/// Writes down that a job has been started, and by whom; the file stays open so that this costs no time worth measuring.
+fn note(job: &str) {
+    static NOTES: OnceLock<File> = OnceLock::new();
+    let open = || {
+        let path = std::env::var("NOTES").expect("the test says where the notes are");
+        File::options().append(true).open(path).expect("the test has created the file")
+    };
+    let line = format!("{job} {}\n", std::process::id());
+    NOTES.get_or_init(open).write_all(line.as_bytes()).expect("a note can be written");
 }
 
 fn answer(job: Job, text: &str) {
@@ -149,8 +184,9 @@ fn noise(job: Job) {
     answer(job, "quiet again");
 }
 
-/// Spins until the job is cancelled, then leaves a mark in a file.
+/// Leaves a mark in a file, spins until the job is cancelled, then changes the mark.
 fn until_cancelled(job: Job, mark: &str) {
+    let _ = std::fs::write(mark, "started");
     let cancellation = job.cancellation();
     while !cancellation.is_cancelled() {
         black_box(0);

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod ahead;
 mod crashes;
 mod ends;
 mod handler;
@@ -18,7 +19,8 @@ use std::time::Duration;
 
 type Test = (&'static str, fn() -> setup::Outcome);
 
-const TESTS: &[&[Test]] = &[crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
+const TESTS: &[&[Test]] =
+    &[ahead::TESTS, crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_is_never_ready_is_given_up", || Box::pin(never_ready())),
     ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
     ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
+    ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
@@ -47,7 +48,9 @@ pub(crate) fn play_role() {
         "never-ready" => drop(std::io::stdin().read(&mut [0; 64]).and_then(|_| std::io::stdin().read(&mut [0]))),
         "garbage" => misbehave(&[0xff; 100]),
         // A whole answer, on a stream that was never opened.
-        "wrong-stream" => misbehave(b"\x05\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00"),
+        "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
+        // An answer to the wish to have jobs back that nobody has uttered.
+        "give-back" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
         flag => {
             if std::path::Path::new(flag).exists() {
                 std::process::exit(8);
@@ -65,7 +68,7 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     let invitation = std::env::var("PIXIE_POOL_WORKER").expect("this is a worker");
     let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
     let mut stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap();
-    let payload = [&b"pixiepl\x01\x01\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
+    let payload = [&b"pixiepl\x01\x02\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
     // Until the pool hangs up or welcomes us.
     let _ = stream.read(&mut [0; 26]);
@@ -113,6 +116,12 @@ async fn garbage() {
     let pool = pool(playing("garbage")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     assert_eq!(pool.snapshot().counts.kills_protocol, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn unasked_give_back() {
+    let pool = pool(playing("give-back")).await;
+    assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     pool.stop(Duration::ZERO).await;
 }
 

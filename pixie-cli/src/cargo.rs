@@ -1,0 +1,177 @@
+//! `pixie run` and `pixie build`: cargo with the profile that a server wants, and a summary.
+//!
+//! Cargo's own output passes through untouched, and so does its exit code.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{error::Error, output};
+
+/// What to build, for every subcommand that builds.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Build without optimisation, with debug assertions
+    #[arg(long)]
+    debug: bool,
+    /// The package, in a workspace
+    #[arg(short, long, value_name = "NAME")]
+    package: Option<String>,
+    /// The program, if the package has several
+    #[arg(long, value_name = "NAME")]
+    bin: Option<String>,
+    /// Features to turn on
+    #[arg(short = 'F', long, value_name = "LIST")]
+    features: Option<String>,
+}
+
+/// Arguments of `pixie run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// The port to listen on: sets PIXIE_PORT
+    #[arg(long)]
+    port: Option<u16>,
+    /// Arguments of the program
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Arguments of `pixie build`.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Write the summary to stdout as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Returns the cargo that started this program, or the one in the path.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+impl Selection {
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = cargo();
+        command.arg(subcommand);
+        if !self.debug {
+            command.arg("--release");
+        }
+        command.args(self.package.iter().flat_map(|name| ["--package", name]));
+        command.args(self.bin.iter().flat_map(|name| ["--bin", name]));
+        command.args(self.features.iter().flat_map(|list| ["--features", list]));
+        command
+    }
+}
+
+/// Builds the app and becomes it.
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
+    let mut command = args.selection.command("run");
+    if let Some(port) = args.port {
+        command.env("PIXIE_PORT", port.to_string());
+    }
+    command.arg("--").args(&args.arguments);
+    become_program(&mut command)
+}
+
+/// On Unix this process turns into cargo: signals then reach the app, and nothing of ours stands in between.
+#[cfg(unix)]
+fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
+    use std::os::unix::process::CommandExt;
+    Err(no_cargo(&command.exec()))
+}
+
+#[cfg(not(unix))]
+fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
+    let status = command.status().map_err(|error| no_cargo(&error))?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// What `pixie build` made.
+#[derive(Debug, Serialize)]
+struct Summary {
+    seconds: f64,
+    programs: Vec<Program>,
+}
+
+#[derive(Debug, Serialize)]
+struct Program {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Builds the app and says what came out.
+pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
+    let start = Instant::now();
+    let programs = compile(args.selection.command("build"))?;
+    let elapsed = start.elapsed();
+    if args.json {
+        let json = serde_json::to_string_pretty(&Summary { seconds: elapsed.as_secs_f64(), programs });
+        let json = json.map_err(|error| Error::new(format_args!("could not write the summary: {error}")))?;
+        anstream::println!("{json}");
+        return Ok(());
+    }
+    let here = env::current_dir().unwrap_or_default();
+    for program in &programs {
+        let path = program.path.strip_prefix(&here).unwrap_or(&program.path).display();
+        output::status("Built", format_args!("{path} ({}) in {}", size(program.bytes), time(elapsed)));
+    }
+    if programs.is_empty() {
+        output::warning("nothing here is a program: pixie apps have a `src/main.rs`");
+    }
+    Ok(())
+}
+
+/// Runs a build and returns the programs that it made, also those that were fresh.
+fn compile(mut command: Command) -> Result<Vec<Program>, Error> {
+    command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
+    let lines = child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
+    let programs = lines.map_while(Result::ok).filter_map(|line| executable(&line)).collect::<Vec<_>>();
+    let status = child.wait().map_err(|error| no_cargo(&error))?;
+    if !status.success() {
+        return Err(Error::cargo("the build failed"));
+    }
+    programs.into_iter().map(weigh).collect()
+}
+
+/// Reads one of cargo's messages.
+fn executable(line: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let is_artifact = message.get("reason")?.as_str()? == "compiler-artifact";
+    is_artifact.then(|| message.get("executable")?.as_str().map(PathBuf::from))?
+}
+
+fn weigh(path: PathBuf) -> Result<Program, Error> {
+    let found = fs::metadata(&path).map_err(|error| Error::io("look at the program", &path, &error))?;
+    Ok(Program { bytes: found.len(), path })
+}
+
+fn no_cargo(error: &std::io::Error) -> Error {
+    Error::io("start cargo", Path::new("cargo"), error).help("install Rust: https://rustup.rs")
+}
+
+fn size(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / (1024.0 * 1024.0);
+    format!("{mebibytes:.1} MiB")
+}
+
+fn time(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0..60 => format!("{:.1} s", elapsed.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}

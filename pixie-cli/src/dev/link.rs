@@ -1,0 +1,64 @@
+//! The socket that programs connect to: each says which build it is, then `READY=1` and so on, and reads events.
+//!
+//! Its end tells a program that `pixie dev` has gone, however that happened, and the program ends too.
+
+use std::{
+    fs::Permissions,
+    io::{self, BufRead, BufReader},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::mpsc::Sender,
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::dev::event::Event;
+
+/// How long a program may not take what it is told, before it is told nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The socket, in a folder that only this user can enter.
+pub(crate) struct Meeting {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Meeting {
+    /// Starts to listen.
+    pub(crate) fn open(events: Sender<Event>) -> io::Result<Meeting> {
+        // Not `pixie-`: folders with that name belong to pools, which remove those that nobody seems to use.
+        let private = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("pixiedev-").permissions(private).tempdir()?;
+        let path = folder.path().join("app");
+        let socket = UnixListener::bind(&path)?;
+        thread::spawn(move || {
+            for stream in socket.incoming().map_while(Result::ok) {
+                let events = events.clone();
+                thread::spawn(move || listen(stream, &events));
+            }
+        });
+        Ok(Meeting { path, _folder: folder })
+    }
+
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn listen(stream: UnixStream, events: &Sender<Event>) {
+    let Ok(writer) = stream.try_clone() else { return };
+    // It fails only for a time of zero.
+    let _ = writer.set_write_timeout(Some(PATIENCE));
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let Some(number) = lines.next().and_then(|line| line.strip_prefix("BUILD=")?.parse().ok()) else { return };
+    let mut is_heard = events.send(Event::Joined(number, writer)).is_ok();
+    while let Some(line) = lines.next().filter(|_| is_heard) {
+        is_heard = events.send(Event::Said(number, line)).is_ok();
+    }
+}

@@ -1,0 +1,97 @@
+//! Opens a page in the browser and a file in the editor.
+//!
+//! The editor is the one that `PIXIE_EDITOR`, `VISUAL` or `EDITOR` names, if it has a window of its own; else one that is
+//! found. Which files may be opened is decided here, because a web page asks.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use crate::{output, project::Project};
+
+/// Editors with windows, and how each takes a place.
+const EDITORS: [(&str, Style); 12] = [
+    ("code", Style::Goto),
+    ("codium", Style::Goto),
+    ("cursor", Style::Goto),
+    ("windsurf", Style::Goto),
+    ("zed", Style::Colons),
+    ("zeditor", Style::Colons),
+    ("subl", Style::Colons),
+    ("rustrover", Style::Line),
+    ("idea", Style::Line),
+    ("clion", Style::Line),
+    ("gvim", Style::Plus),
+    ("emacsclient", Style::Plus),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// `-g file:line:column`
+    Goto,
+    /// `file:line:column`
+    Colons,
+    /// `--line line file`
+    Line,
+    /// `+line file`
+    Plus,
+}
+
+/// Opens an address in the browser.
+pub(crate) fn browse(address: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    run(Command::new(opener).arg(address), opener);
+}
+
+/// Opens a place, written as `file:line:column`, in the editor.
+pub(crate) fn edit(place: &str, project: &Project) {
+    let mut parts = place.rsplitn(3, ':');
+    let (Some(column), Some(line), Some(file)) = (parts.next(), parts.next(), parts.next()) else { return };
+    let Some(file) = find(file, project) else {
+        return output::warning(format_args!("the page asked to open {file}, which is no file of the project"));
+    };
+    let Some((program, style)) = editor() else {
+        return output::help("set PIXIE_EDITOR to open files from the page, for example PIXIE_EDITOR=code");
+    };
+    let file = file.display();
+    let args = match style {
+        Style::Goto => vec!["-g".to_owned(), format!("{file}:{line}:{column}")],
+        Style::Colons => vec![format!("{file}:{line}:{column}")],
+        Style::Line => vec!["--line".to_owned(), line.to_owned(), file.to_string()],
+        Style::Plus => vec![format!("+{line}"), file.to_string()],
+    };
+    run(Command::new(&program).args(args), &program);
+}
+
+/// Files are named from the workspace's or the package's folder; those outside of the project stay closed.
+fn find(file: &str, project: &Project) -> Option<PathBuf> {
+    let places = [&project.workspace, &project.root].map(|folder| folder.join(file));
+    let found = places.iter().find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()))?;
+    let is_ours = |root: &PathBuf| root.canonicalize().is_ok_and(|root| found.starts_with(root));
+    project.local.iter().chain([&project.workspace]).any(is_ours).then_some(found)
+}
+
+fn editor() -> Option<(String, Style)> {
+    let named = ["PIXIE_EDITOR", "VISUAL", "EDITOR"].iter().filter_map(|name| env::var(name).ok());
+    let known = |program: &str| {
+        let name = Path::new(program).file_name()?.to_str()?;
+        EDITORS.iter().find(|(editor, _)| *editor == name).map(|(_, style)| *style)
+    };
+    let found = named.into_iter().find_map(|program| known(&program).map(|style| (program, style)));
+    found.or_else(|| env::var("PIXIE_EDITOR").ok().map(|program| (program, Style::Colons))).or_else(|| {
+        let path = env::var_os("PATH")?;
+        let exists = |name: &str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
+        EDITORS.iter().find(|(name, _)| exists(name)).map(|(name, style)| ((*name).to_owned(), *style))
+    })
+}
+
+fn run(command: &mut Command, name: &str) {
+    match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+        // Waited for elsewhere, so that it leaves no zombie.
+        Ok(mut child) => drop(thread::spawn(move || child.wait())),
+        Err(error) => output::warning(format_args!("could not start `{name}`: {error}")),
+    }
+}

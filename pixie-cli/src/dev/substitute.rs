@@ -1,0 +1,148 @@
+//! Answers while no program runs: a small page with 503 that says why and loads itself anew.
+//!
+//! It shares the listening sockets with the programs and accepts only while it is switched on, so that no connection is
+//! refused and none hangs, whatever state the project is in.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// How long the switch may be overlooked.
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How long a client may take for its request.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 32;
+/// How much of a request is read: nobody looks at it.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:12vh auto;\
+    max-width:64rem;padding:0 1.5rem}pre{font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap;\
+    overflow-wrap:anywhere;padding:1rem;border-left:4px solid #c2342b;background:#8881}";
+
+/// The substitute for the program.
+#[derive(Clone)]
+pub(crate) struct Substitute(Arc<Shared>);
+
+struct Shared {
+    page: Mutex<Option<Page>>,
+    switched: Condvar,
+    connections: AtomicUsize,
+}
+
+/// What the page says.
+#[derive(Clone, Debug)]
+struct Page {
+    title: String,
+    text: String,
+}
+
+impl Substitute {
+    /// Gets ready, switched off.
+    pub(crate) fn start(sockets: Vec<TcpListener>) -> Substitute {
+        let shared = Shared { page: Mutex::default(), switched: Condvar::new(), connections: AtomicUsize::new(0) };
+        let substitute = Substitute(Arc::new(shared));
+        let server = substitute.clone();
+        thread::spawn(move || server.serve(&sockets));
+        substitute
+    }
+
+    /// Answers from now on, with these words; the text may hold a terminal's colours.
+    pub(crate) fn answer(&self, title: &str, text: &str) {
+        let text = anstream::adapter::strip_str(text).to_string();
+        *self.lock() = Some(Page { title: title.to_owned(), text });
+        self.0.switched.notify_one();
+    }
+
+    /// Leaves the sockets to a program.
+    pub(crate) fn rest(&self) {
+        *self.lock() = None;
+    }
+
+    fn serve(&self, sockets: &[TcpListener]) {
+        loop {
+            let page = self.0.switched.wait_while(self.lock(), |page| page.is_none());
+            drop(page);
+            let mut waiting: Vec<_> = sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+            if poll(&mut waiting, Some(&PAUSE)).is_err() {
+                continue;
+            }
+            // The lock is held while accepting: once `rest` has returned, no connection is taken any more.
+            let page = self.lock();
+            let Some(page) = page.as_ref() else { continue };
+            for socket in sockets {
+                self.accept(socket, page);
+            }
+        }
+    }
+
+    fn accept(&self, socket: &TcpListener, page: &Page) {
+        while self.0.connections.load(Relaxed) < CONNECTIONS_MAX
+            && let Ok((stream, _)) = socket.accept()
+        {
+            let (page, shared) = (page.clone(), self.0.clone());
+            shared.connections.fetch_add(1, Relaxed);
+            thread::spawn(move || {
+                // A client that leaves early is no failure.
+                let _ = exchange(stream, &page);
+                shared.connections.fetch_sub(1, Relaxed);
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Page>> {
+        self.0.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let (mut head, mut buffer) = (Vec::new(), [0; 2048]);
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD_BYTES_MAX {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => head.extend_from_slice(&buffer[..count]),
+        }
+    }
+    stream.write_all(answer(page, head.starts_with(b"HEAD ")).as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    // Closing with unread bytes would reset the connection, and the client would lose the answer.
+    let mut read = 0;
+    while read < 1024 * 1024 {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            count => read += count,
+        }
+    }
+    Ok(())
+}
+
+fn answer(page: &Page, is_head: bool) -> String {
+    let (title, text) = (escaped(&page.title), escaped(&page.text));
+    let text = if text.is_empty() { text } else { format!("<pre>{text}</pre>") };
+    let body = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1>\
+         <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{text}<p>This page loads itself anew.</html>\n"
+    );
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
+         cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    if is_head { head } else { format!("{head}{body}") }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,210 @@
+//! Watches the project's files and tells the session which of them have other contents than before.
+//!
+//! Bursts are gathered until there is a pause, and contents are compared: a file that was only touched, or written as it
+//! was, is no change. What a change asks for is judged in `sources.rs`.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use notify::{
+    Config, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
+
+use crate::{
+    dev::{
+        event::Event,
+        sources::{Action, Sources},
+    },
+    error::Error,
+};
+
+/// A burst ends when nothing has happened for so long: editors write a file in several steps.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Larger files are told apart by length and time alone.
+const HASHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Deeper folders are not looked into: links can lead in circles.
+const DEPTH_MAX: usize = 32;
+
+/// A file with other contents than before, or that has come or gone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Change {
+    /// What it asks for.
+    pub(crate) action: Action,
+    /// The file.
+    pub(crate) path: PathBuf,
+}
+
+/// A watch that lasts as long as this value.
+pub(crate) struct Watch {
+    watcher: Box<dyn Watcher + Send>,
+    watched: HashSet<PathBuf>,
+    /// Those of them that are watched with everything in them.
+    deep: Vec<PathBuf>,
+    sources: Arc<Mutex<Sources>>,
+}
+
+impl Watch {
+    /// Starts to watch; with `poll` by looking again and again, for file systems that do not tell.
+    pub(crate) fn start(sources: Sources, poll: Option<Duration>, events: Sender<Event>) -> Result<Watch, Error> {
+        let (sender, burst) = channel();
+        let handler = move |found: notify::Result<notify::Event>| {
+            if let Ok(event) = found
+                && matters(event.kind)
+            {
+                // It fails when the session is over.
+                let _ = sender.send(event.paths);
+            }
+        };
+        let watcher: notify::Result<Box<dyn Watcher + Send>> = match poll {
+            Some(pause) => {
+                let config = Config::default().with_poll_interval(pause).with_compare_contents(true);
+                PollWatcher::new(handler, config).map(|watcher| Box::new(watcher) as _)
+            }
+            None => RecommendedWatcher::new(handler, Config::default()).map(|watcher| Box::new(watcher) as _),
+        };
+        let sources = Arc::new(Mutex::new(sources));
+        let mut watch = Watch {
+            watcher: watcher.map_err(refused)?,
+            watched: HashSet::new(),
+            deep: Vec::new(),
+            sources: sources.clone(),
+        };
+        watch.extend()?;
+        let mut seen = Seen::default();
+        seen.look_around(&watch.lock());
+        thread::spawn(move || gather(&burst, &sources, seen, &events));
+        Ok(watch)
+    }
+
+    /// Takes note of what the last build read, and watches that too.
+    pub(crate) fn note_inputs(&mut self, program: &Path) -> Result<(), Error> {
+        let folders = self.lock().note_inputs(program);
+        for folder in folders {
+            self.add(&folder, RecursiveMode::NonRecursive)?;
+        }
+        self.extend()
+    }
+
+    /// Watches folders that have come since.
+    fn extend(&mut self) -> Result<(), Error> {
+        let (deep, flat) = {
+            let sources = self.lock();
+            (sources.deep(), sources.flat())
+        };
+        deep.iter().try_for_each(|folder| self.add(folder, RecursiveMode::Recursive))?;
+        flat.iter().try_for_each(|folder| self.add(folder, RecursiveMode::NonRecursive))
+    }
+
+    fn add(&mut self, folder: &Path, mode: RecursiveMode) -> Result<(), Error> {
+        let is_inside = |deep: &PathBuf| folder.starts_with(deep);
+        if self.watched.contains(folder) || self.deep.iter().any(is_inside) || !folder.is_dir() {
+            return Ok(());
+        }
+        self.watcher.watch(folder, mode).map_err(refused)?;
+        self.watched.insert(folder.to_path_buf());
+        if mode == RecursiveMode::Recursive {
+            self.deep.push(folder.to_path_buf());
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opening and reading a file is no change.
+fn matters(kind: EventKind) -> bool {
+    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
+fn refused(error: notify::Error) -> Error {
+    match error.kind {
+        notify::ErrorKind::MaxFilesWatch => Error::new("the system lets this user watch no more files")
+            .help("raise it: sudo sysctl fs.inotify.max_user_watches=524288 (or use --poll)"),
+        _ => Error::new(format_args!("could not watch the project's files: {error}")).help("--poll looks instead"),
+    }
+}
+
+/// Gathers bursts until the watch is gone.
+fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Seen, events: &Sender<Event>) {
+    while let Ok(first) = paths.recv() {
+        let mut burst: BTreeSet<_> = first.into_iter().collect();
+        loop {
+            match paths.recv_timeout(PAUSE) {
+                Ok(more) => burst.extend(more),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        let sources = sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes: BTreeSet<_> = burst.iter().flat_map(|path| seen.update(&sources, path, DEPTH_MAX)).collect();
+        drop(sources);
+        if !changes.is_empty() && events.send(Event::Changed(changes.into_iter().rev().collect())).is_err() {
+            return;
+        }
+    }
+}
+
+/// What every file's contents were.
+#[derive(Default)]
+struct Seen(HashMap<PathBuf, u64>);
+
+impl Seen {
+    /// Takes everything for known that is there at the start.
+    fn look_around(&mut self, sources: &Sources) {
+        for (folders, depth) in [(sources.deep(), DEPTH_MAX), (sources.flat(), 1)] {
+            folders.iter().for_each(|folder| drop(self.update(sources, folder, depth)));
+        }
+    }
+
+    /// Looks at a file, or at all in a folder, and returns what has changed.
+    fn update(&mut self, sources: &Sources, path: &Path, depth: usize) -> Vec<Change> {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let deep = sources.deep();
+            let is_source = |found: &PathBuf| {
+                found.is_file() || deep.iter().any(|folder| found.starts_with(folder) || folder.starts_with(found))
+            };
+            let inside: Vec<_> = entries.map(|entry| entry.path()).filter(is_source).collect();
+            let rest = depth.saturating_sub(1);
+            return inside.iter().filter(|_| depth > 0).flat_map(|path| self.update(sources, path, rest)).collect();
+        }
+        match fingerprint(path) {
+            None => self.gone(sources, path),
+            Some(now) => {
+                let Some(action) = sources.action(path) else { return Vec::new() };
+                let before = self.0.insert(path.to_path_buf(), now);
+                if before == Some(now) { Vec::new() } else { vec![Change { action, path: path.to_path_buf() }] }
+            }
+        }
+    }
+
+    /// A folder that is gone takes its files along.
+    fn gone(&mut self, sources: &Sources, path: &Path) -> Vec<Change> {
+        let gone: Vec<_> = self.0.keys().filter(|known| known.starts_with(path)).cloned().collect();
+        self.0.retain(|known, _| !known.starts_with(path));
+        gone.into_iter().filter_map(|path| sources.action(&path).map(|action| Change { action, path })).collect()
+    }
+}
+
+fn fingerprint(path: &Path) -> Option<u64> {
+    let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let mut hasher = DefaultHasher::new();
+    match found.len() <= HASHED_BYTES_MAX {
+        true => fs::read(path).ok()?.hash(&mut hasher),
+        false => (found.len(), found.modified().ok()).hash(&mut hasher),
+    }
+    Some(hasher.finish())
+}

@@ -1,0 +1,37 @@
+//! The `pixie` command: parses the command line and ends the program with the command's exit code.
+//!
+//! Data goes to stdout; whatever is meant for a person goes to stderr. Exit codes are listed in `error`.
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod check;
+mod cli;
+mod completions;
+#[cfg(unix)]
+mod dev;
+mod error;
+mod interrupt;
+mod new;
+mod output;
+mod project;
+mod routes;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    if let Some(code) = new::generate_if_asked() {
+        return code;
+    }
+    let cli = cli::Cli::parse();
+    cli.color.write_global();
+    let ended = cli.prepare().and_then(|()| cli.command.run());
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `pixie new` and `pixie init`: a project from a template, whole or not at all.
+//!
+//! The order is the point: everything that can be refused is refused before anything is written; the project then grows
+//! out of sight (`place`), and the last step that can fail moves it to its place.
+
+mod builtin;
+mod generate;
+mod manifest;
+mod name;
+mod place;
+mod questions;
+mod report;
+mod repository;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use generate::Answers;
+pub(crate) use generate::generate_if_asked;
+use manifest::{Manifest, Workspace};
+use name::Name;
+use place::{Destination, Existing, Staging};
+use report::Report;
+use repository::{Repository, Vcs};
+use source::{Source, Template};
+
+use crate::{error::Error, interrupt::Section, output};
+
+/// Arguments of `pixie new`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  pixie new blog --template app --yes\n  pixie new blog --git https://github.com/you/template"
+)]
+pub(crate) struct NewArgs {
+    /// The folder to create; its last part is the project's name
+    #[arg(value_name = "PATH")]
+    target: Option<PathBuf>,
+    /// The project's name, if it is not the folder's
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Arguments of `pixie init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The existing folder
+    #[arg(value_name = "PATH", default_value = ".")]
+    target: PathBuf,
+    /// The project's name, if it is not the folder's
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// A template of this command [default: minimal]
+    #[arg(short, long, value_enum)]
+    template: Option<builtin::Builtin>,
+    /// A template in a folder
+    #[arg(long, value_name = "DIR", group = "elsewhere", conflicts_with = "template")]
+    path: Option<PathBuf>,
+    /// A template in a git repository, fetched with your git
+    #[arg(long, value_name = "URL", group = "elsewhere", conflicts_with = "template")]
+    git: Option<String>,
+    /// The branch or tag of the repository
+    #[arg(long, requires = "git")]
+    branch: Option<String>,
+    /// The folder in the repository
+    #[arg(long, value_name = "DIR", requires = "git")]
+    folder: Option<PathBuf>,
+    /// Answer a question of the template; may be given more than once
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    define: Vec<String>,
+    /// Ask nothing and take the defaults
+    #[arg(short, long)]
+    yes: bool,
+    /// Show what would be created, and create nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write into a folder that is not empty and replace files of the same name
+    #[arg(long)]
+    force: bool,
+    /// The version control to start; without this, git unless the folder is inside a repository
+    #[arg(long, value_enum)]
+    vcs: Option<Vcs>,
+    /// Take pixie's crates from this checkout instead of the registry
+    #[arg(long, value_name = "DIR", hide = true)]
+    pixie_path: Option<PathBuf>,
+    /// Write the result to stdout as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes a project in a new folder.
+pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
+    let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
+    let path = match args.target {
+        Some(path) => path,
+        None if may_ask => questions::name()?.into(),
+        None => return Err(Error::usage("the project has no name").help("give one: `pixie new my-app`")),
+    };
+    if path.components().all(|part| matches!(part, std::path::Component::CurDir)) {
+        return Err(Error::usage("`pixie new` makes a new folder").help("use `pixie init` for the one you are in"));
+    }
+    let name = args.name.map_or_else(|| place::name_of(&path), Ok)?;
+    let existing = if args.options.force { Existing::Replace } else { Existing::RefuseAny };
+    let command = Command { verb: "pixie new", path, existing, may_ask };
+    command.make(&name, &args.options)
+}
+
+/// Makes a project in an existing folder, beside what is there.
+pub(crate) fn init(args: InitArgs) -> Result<(), Error> {
+    let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
+    if !args.target.is_dir() {
+        let error = Error::new(format_args!("there is no folder `{}`", args.target.display()));
+        return Err(error.help(format_args!("make one: `pixie new {}`", args.target.display())));
+    }
+    let name = args.name.map_or_else(|| place::name_of(&args.target), Ok)?;
+    let existing = if args.options.force { Existing::Replace } else { Existing::RefuseSame };
+    let command = Command { verb: "pixie init --name", path: args.target, existing, may_ask };
+    command.make(&name, &args.options)
+}
+
+/// Either of the two commands.
+struct Command {
+    verb: &'static str,
+    path: PathBuf,
+    existing: Existing,
+    may_ask: bool,
+}
+
+impl Command {
+    fn make(self, name: &str, options: &Options) -> Result<(), Error> {
+        let name = Name::check(name, self.verb)?;
+        check_defines(&options.define)?;
+        let destination = Destination::resolve(&self.path)?;
+        destination.check(self.existing)?;
+        let source = options.source(self.may_ask)?;
+
+        let section = Section::start();
+        let repository = Repository::decide(&section, options.vcs, destination.outside())?;
+        let template = source.fetch(&section)?;
+        let mut staging = destination.stage()?;
+        self.fill(&section, &source, &template, &staging, &name, options)?;
+        let mut workspace = Workspace::around(&section, destination.outside(), destination.project())?;
+        let checkout = finish_manifest(staging.path(), &name, options.checkout(), workspace.is_some())?;
+
+        let files = staging.list()?.to_vec();
+        let replaced = staging.conflicts(&destination);
+        refuse_conflicts(&replaced, self.existing)?;
+        section.check()?;
+        let mut report = Report {
+            name: name.as_str().to_owned(),
+            path: destination.project().to_owned(),
+            template: source.to_string(),
+            files,
+            replaced,
+            git: repository == Repository::Init,
+            workspace: workspace.as_ref().map(|workspace| workspace.path().to_owned()),
+            checkout,
+            dry_run: options.dry_run,
+            next: next(&self.path),
+        };
+        if !options.dry_run {
+            staging.settle(&destination)?;
+            report.git = made_repository(repository, &section, destination.project());
+            join(workspace.as_mut());
+        }
+        if options.json {
+            return report.print_json();
+        }
+        report.print(&destination.shown);
+        Ok(())
+    }
+
+    fn fill(
+        &self,
+        section: &Section,
+        source: &Source,
+        template: &Template,
+        staging: &Staging,
+        name: &Name,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let is_ours = matches!(source, Source::Builtin(_));
+        let mut define = options.define.clone();
+        if is_ours {
+            define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
+            if self.may_ask {
+                define.extend(questions::placeholders(template.folder(), &options.define)?);
+            }
+        } else if template.has_hooks() {
+            output::warning("this template runs scripts of its own: use it only if you trust its author");
+        }
+        let answers = if self.may_ask && !is_ours { Answers::Asked } else { Answers::Given };
+        let filled = generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers);
+        filled.map_err(|error| error.because(format_args!("the template {source} could not be filled in")))
+    }
+}
+
+impl Options {
+    fn source(&self, may_ask: bool) -> Result<Source, Error> {
+        if let Some(folder) = &self.path {
+            return Ok(Source::Folder(folder.clone()));
+        }
+        if let Some(url) = &self.git {
+            let (branch, folder) = (self.branch.clone(), self.folder.clone());
+            return Ok(Source::Git(source::Repository { url: url.clone(), branch, folder }));
+        }
+        let chosen = match self.template {
+            Some(template) => template,
+            None if may_ask => questions::template()?,
+            None => builtin::Builtin::Minimal,
+        };
+        Ok(Source::Builtin(chosen))
+    }
+
+    fn checkout(&self) -> Option<PathBuf> {
+        match &self.pixie_path {
+            Some(path) => std::path::absolute(path).ok(),
+            None => manifest::checkout(),
+        }
+    }
+}
+
+fn check_defines(pairs: &[String]) -> Result<(), Error> {
+    match pairs.iter().find(|pair| !pair.contains('=')) {
+        None => Ok(()),
+        Some(pair) => Err(Error::usage(format_args!("`--define {pair}` has no value"))
+            .help(format_args!("write `--define {pair}=VALUE`"))),
+    }
+}
+
+/// Returns the checkout if the project uses it.
+fn finish_manifest(
+    project: &Path,
+    name: &Name,
+    checkout: Option<PathBuf>,
+    is_member: bool,
+) -> Result<Option<PathBuf>, Error> {
+    let mut manifest = Manifest::read(project)?;
+    manifest.check_name(name.as_str())?;
+    let used = checkout.filter(|checkout| manifest.use_checkout(checkout));
+    if is_member {
+        manifest.drop_profiles();
+    }
+    manifest.write()?;
+    Ok(used)
+}
+
+fn refuse_conflicts(conflicts: &[PathBuf], existing: Existing) -> Result<(), Error> {
+    if conflicts.is_empty() || existing == Existing::Replace {
+        return Ok(());
+    }
+    let names: Vec<_> = conflicts.iter().map(|path| path.display().to_string()).collect();
+    let error = Error::new(format_args!("these files are there already: {}", names.join(", ")));
+    Err(error.help("move them away, or replace them with `--force`"))
+}
+
+/// The project stands; what fails from here on is told, but it is no reason to take the project away.
+fn made_repository(repository: Repository, section: &Section, project: &Path) -> bool {
+    repository.make(section, project).unwrap_or_else(|error| {
+        output::warning(error.message());
+        false
+    })
+}
+
+fn join(workspace: Option<&mut Workspace>) {
+    if let Some(Err(error)) = workspace.map(Workspace::add) {
+        output::warning(format_args!("the project was not added to its workspace: {}", error.message()));
+    }
+}
+
+fn next(path: &Path) -> Vec<String> {
+    let shown = path.display().to_string();
+    let quoted = if shown.contains(' ') { format!("'{shown}'") } else { shown };
+    let enter = (path != Path::new(".")).then(|| format!("cd {quoted}"));
+    enter.into_iter().chain(["cargo run".to_owned()]).collect()
+}

@@ -1,0 +1,209 @@
+//! The Cargo.toml of a new project: pixie by path when this command was built from a checkout, and the enclosing workspace.
+//!
+//! Everything is edited in place, so comments and order stay. Nothing is written outside the staging folder but the one
+//! line in the workspace's list of members.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+use crate::{
+    error::Error,
+    interrupt::{self, Section},
+};
+
+/// Our crates, and where they are in a checkout.
+const CRATES: [(&str, &str); 6] = [
+    ("pixie-web", ""),
+    ("pixie-core", "pixie-core"),
+    ("pixie-macros", "pixie-core/macros"),
+    ("pixie-pool", "pixie-pool"),
+    ("pixie-server", "pixie-server"),
+    ("pixie-template", "pixie-template"),
+];
+const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+
+/// The Cargo.toml of a project that is being made.
+pub(crate) struct Manifest {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+/// The workspace that a new project becomes a member of.
+pub(crate) struct Workspace {
+    path: PathBuf,
+    document: DocumentMut,
+    member: Option<String>,
+}
+
+/// Returns the checkout that this command was built from, if it is still there.
+///
+/// A package from the registry has a version in its folder's name, so its neighbours are not taken for a checkout.
+pub(crate) fn checkout() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    (root.join("pixie-core/Cargo.toml").is_file() && root.join("pixie-cli/Cargo.toml").is_file())
+        .then(|| root.to_owned())
+}
+
+impl Manifest {
+    /// Reads the manifest that a template has made.
+    pub(crate) fn read(project: &Path) -> Result<Self, Error> {
+        let path = project.join("Cargo.toml");
+        if !path.is_file() {
+            return Err(Error::new("the template makes no Cargo.toml").help("a template is a whole cargo project"));
+        }
+        let document = parse(&path)?;
+        Ok(Self { path, document })
+    }
+
+    /// Refuses a project that has the name of one of its dependencies: Rust could not tell them apart.
+    pub(crate) fn check_name(&self, name: &str) -> Result<(), Error> {
+        let folded = name.replace('-', "_");
+        let has = |table: &str| {
+            self.table(table).is_some_and(|table| table.iter().any(|(key, _)| key.replace('-', "_") == folded))
+        };
+        match TABLES.iter().any(|table| has(table)) {
+            false => Ok(()),
+            true => Err(Error::new(format_args!(
+                "`{name}` cannot be the name of a project: it depends on a crate of that name"
+            ))
+            .help(format_args!("try `{name}-app`"))),
+        }
+    }
+
+    fn table(&self, name: &str) -> Option<&Table> {
+        self.document.get(name)?.as_table()
+    }
+
+    /// Lets our crates be taken from a checkout instead of the registry, and says whether there were any.
+    pub(crate) fn use_checkout(&mut self, root: &Path) -> bool {
+        let mut has_ours = false;
+        for name in TABLES {
+            let Some(table) = self.document.get_mut(name).and_then(Item::as_table_mut) else { continue };
+            for (krate, folder) in CRATES {
+                let Some(item) = table.get_mut(krate) else { continue };
+                let path = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
+                by_path(item, &path);
+                has_ours = true;
+            }
+        }
+        has_ours
+    }
+
+    /// Leaves the profiles to the workspace: cargo warns about those of a member.
+    pub(crate) fn drop_profiles(&mut self) {
+        self.document.remove("profile");
+    }
+
+    /// Writes the manifest back.
+    pub(crate) fn write(&self) -> Result<(), Error> {
+        fs::write(&self.path, self.document.to_string())
+            .map_err(|error| Error::io("write the manifest", &self.path, &error))
+    }
+}
+
+/// Puts the path in place of the version, whichever of TOML's forms the entry has.
+fn by_path(item: &mut Item, path: &Path) {
+    let path = Value::from(path.display().to_string());
+    if let Some(table) = item.as_table_mut() {
+        table.remove("version");
+        table.insert("path", Item::Value(path));
+        return;
+    }
+    let mut table = InlineTable::new();
+    table.insert("path", path);
+    let options = item.as_inline_table().into_iter().flat_map(InlineTable::iter);
+    table.extend(
+        options.filter(|(key, _)| *key != "version").map(|(key, value)| (key, value.clone().decorated(" ", ""))),
+    );
+    table.fmt();
+    *item = Item::Value(Value::InlineTable(table));
+}
+
+impl Workspace {
+    /// Finds the workspace around a folder that is about to be created.
+    pub(crate) fn around(section: &Section, existing_parent: &Path, project: &Path) -> Result<Option<Self>, Error> {
+        let mut command = interrupt::quiet(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["locate-project", "--workspace", "--message-format", "plain"]).current_dir(existing_parent);
+        let found = section.output(&mut command);
+        section.check()?;
+        // Without cargo, or outside of any package, there is no workspace.
+        let Some(output) = found.ok().filter(|output| output.status.success()) else { return Ok(None) };
+        let path = PathBuf::from(output.stdout.trim());
+        let document = parse(&path)?;
+        let Some(workspace) = document.get("workspace") else { return Ok(None) };
+        let root = path.parent().unwrap_or(existing_parent);
+        let Ok(member) = project.strip_prefix(root) else { return Ok(None) };
+        let member = member.to_string_lossy().replace('\\', "/");
+        if member.is_empty() || lists(workspace, "exclude", &member) {
+            return Ok(None);
+        }
+        let is_listed = lists(workspace, "members", &member);
+        Ok(Some(Self { path, document, member: (!is_listed).then_some(member) }))
+    }
+
+    /// Returns the workspace's manifest.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds the project to the members, unless a pattern there covers it already.
+    pub(crate) fn add(&mut self) -> Result<(), Error> {
+        let Some(member) = self.member.take() else { return Ok(()) };
+        let members = self.document["workspace"]["members"].or_insert(Item::Value(Value::Array(Array::new())));
+        let Some(members) = members.as_array_mut() else {
+            return Err(Error::new("`workspace.members` is no list").at(self.path.display()));
+        };
+        push_like_the_others(members, &member);
+        fs::write(&self.path, self.document.to_string())
+            .map_err(|error| Error::io("write the workspace", &self.path, &error))
+    }
+}
+
+/// A list with one entry a line keeps that form, and a comment stays behind the entry that it is about.
+fn push_like_the_others(members: &mut Array, member: &str) {
+    let before = members.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str());
+    let Some((_, indent)) = before.and_then(|prefix| prefix.rsplit_once('\n')) else {
+        members.push(member);
+        return;
+    };
+    let after = members.trailing().as_str().unwrap_or_default().trim_end_matches([' ', '\t', '\n']);
+    let prefix = format!("{after}\n{indent}");
+    members.push(member);
+    if let Some(last) = members.iter_mut().last() {
+        last.decor_mut().set_prefix(prefix);
+    }
+    members.set_trailing("\n");
+    members.set_trailing_comma(true);
+}
+
+/// Says whether a list of the workspace names the member, by itself, by a folder above it or by a pattern.
+fn lists(workspace: &Item, list: &str, member: &str) -> bool {
+    let Some(entries) = workspace.get(list).and_then(Item::as_array) else { return false };
+    let covers = |entry: &str| {
+        let entry = entry.trim_start_matches("./").trim_end_matches('/');
+        entry == member || matches_pattern(entry, member) || list == "exclude" && Path::new(member).starts_with(entry)
+    };
+    entries.iter().filter_map(Value::as_str).any(covers)
+}
+
+/// Matches `crates/*` and the like: a star stands for any part of one folder's name.
+fn matches_pattern(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len() && pattern.iter().zip(path).all(|(pattern, part)| matches_part(pattern, part))
+}
+
+fn matches_part(pattern: &str, part: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == part };
+    part.len() >= before.len() + after.len() && part.starts_with(before) && part.ends_with(after)
+}
+
+fn parse(path: &Path) -> Result<DocumentMut, Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read the manifest", path, &error))?;
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        Error::new(format_args!("the manifest is no valid TOML: {}", error.message())).at(path.display())
+    })
+}

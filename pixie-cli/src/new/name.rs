@@ -1,0 +1,102 @@
+//! The name of a project: cargo's own rules for packages, and what breaks later though cargo only warns of it.
+//!
+//! Each refusal comes with a name that would do.
+
+use crate::error::Error;
+
+/// Strict and reserved keywords of the 2024 edition.
+const KEYWORDS: [&str; 52] = [
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+/// Folders in cargo's target folder: a program of that name would overwrite one.
+const BUILD_FOLDERS: [&str; 4] = ["build", "deps", "examples", "incremental"];
+/// Crates that every program sees; a package of that name hides one.
+const STANDARD: [&str; 5] = ["alloc", "core", "proc_macro", "std", "proc-macro"];
+/// Names that Windows keeps for devices, with any ending.
+const DEVICES: [&str; 22] = [
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
+    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+/// A name that can be a package, a folder and a crate.
+#[derive(Clone, Debug)]
+pub(crate) struct Name(String);
+
+impl Name {
+    /// Checks a name; `command` is what to type instead, up to the name: `pixie new`.
+    pub(crate) fn check(name: &str, command: &str) -> Result<Self, Error> {
+        let Some(reason) = refusal(name) else { return Ok(Self(name.to_owned())) };
+        let error = Error::new(format_args!("`{name}` cannot be the name of a project: {reason}"));
+        Err(error.help(format_args!("try `{command} {}`", suggestion(name))))
+    }
+
+    /// Returns the name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn refusal(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let may_continue = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    let Some(first) = name.chars().next() else { return Some("it is empty".into()) };
+    if let Some(wrong) = name.chars().find(|letter| !may_continue(*letter)) {
+        return Some(format!("it has {}, but only letters, digits, `-` and `_` are allowed", shown(wrong)));
+    }
+    if first.is_ascii_digit() {
+        return Some("it begins with a digit".into());
+    }
+    if !first.is_ascii_alphabetic() {
+        return Some(format!("it begins with `{first}` instead of a letter"));
+    }
+    if KEYWORDS.contains(&name) {
+        return Some("it is a keyword of Rust".into());
+    }
+    if name == "test" {
+        return Some("Rust's test library has that name".into());
+    }
+    if STANDARD.contains(&name) {
+        return Some("it is a part of Rust's standard library".into());
+    }
+    if BUILD_FOLDERS.contains(&name) {
+        return Some("it is a folder in cargo's build directory".into());
+    }
+    DEVICES.contains(&lower.as_str()).then(|| "Windows keeps it for a device".into())
+}
+
+fn shown(letter: char) -> String {
+    match letter {
+        ' ' => "a space".into(),
+        letter if letter.is_control() => "a control character".into(),
+        letter => format!("`{letter}`"),
+    }
+}
+
+/// The nearest name that passes: kebab-case, and `-app` after what is taken.
+fn suggestion(name: &str) -> String {
+    let (mut kebab, mut last) = (String::new(), ' ');
+    for letter in name.chars() {
+        let boundary = letter.is_ascii_uppercase() && last.is_ascii_lowercase();
+        last = letter;
+        if boundary || !letter.is_ascii_alphanumeric() && letter != '_' && letter.is_ascii() {
+            kebab.push('-');
+        }
+        if letter.is_ascii_alphanumeric() || letter == '_' {
+            kebab.push(letter.to_ascii_lowercase());
+        }
+    }
+    let parts: Vec<_> = kebab.split('-').filter(|part| !part.is_empty()).collect();
+    let kebab = parts.join("-").trim_start_matches('_').to_owned();
+    match kebab.chars().next() {
+        None => "my-app".into(),
+        Some(first) if first.is_ascii_digit() => format!("app-{kebab}"),
+        Some(_) if refusal(&kebab).is_some() => format!("{kebab}-app"),
+        Some(_) => kebab,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Where a project goes: it grows in a hidden folder beside its place and is moved there when it is whole.
+//!
+//! Until the move nothing is visible, and a failed move is undone, so a failure leaves what was there before.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// The folder that a project will be.
+pub(crate) struct Destination {
+    /// Its path as it was given, for messages.
+    pub(crate) shown: PathBuf,
+    /// The nearest folder above it that exists, without symbolic links; the folder itself, if that exists.
+    anchor: PathBuf,
+    /// Its whole path below the anchor.
+    project: PathBuf,
+}
+
+/// The hidden folder in which a project grows; deleted unless it is moved.
+pub(crate) struct Staging {
+    folder: TempDir,
+    files: Vec<PathBuf>,
+}
+
+/// What to do with files that are already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// The folder must be new or empty.
+    RefuseAny,
+    /// Files of the same name are refused.
+    RefuseSame,
+    /// Files of the same name are replaced, others stay.
+    Replace,
+}
+
+impl Destination {
+    /// Finds out where a path leads.
+    pub(crate) fn resolve(shown: &Path) -> Result<Self, Error> {
+        let absolute = std::path::absolute(shown).map_err(|error| Error::io("resolve the path", shown, &error))?;
+        let mut anchor = absolute.as_path();
+        while !anchor.exists() {
+            let Some(parent) = anchor.parent() else { break };
+            anchor = parent;
+        }
+        let rest = absolute.strip_prefix(anchor).unwrap_or(Path::new("")).to_owned();
+        let anchor = fs::canonicalize(anchor).map_err(|error| Error::io("resolve the path", anchor, &error))?;
+        let project = if rest.as_os_str().is_empty() { anchor.clone() } else { anchor.join(rest) };
+        Ok(Self { shown: shown.to_owned(), anchor, project })
+    }
+
+    /// Returns the full path.
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Returns the nearest existing folder outside of the project.
+    pub(crate) fn outside(&self) -> &Path {
+        match self.anchor == self.project {
+            true => self.anchor.parent().unwrap_or(&self.anchor),
+            false => &self.anchor,
+        }
+    }
+
+    /// Refuses a place that is a file, or a folder that is in use.
+    pub(crate) fn check(&self, existing: Existing) -> Result<(), Error> {
+        if !self.anchor.is_dir() {
+            let error = Error::new(format_args!("`{}` is a file, not a folder", self.anchor.display()));
+            return Err(error.help("choose another name"));
+        }
+        if existing != Existing::RefuseAny || self.anchor != self.project {
+            return Ok(());
+        }
+        let listed = fs::read_dir(&self.project);
+        let mut listed = listed.map_err(|error| Error::io("read the folder", &self.project, &error))?;
+        if listed.next().is_none() {
+            return Ok(());
+        }
+        let error = Error::new(format_args!("the folder `{}` exists and is not empty", self.shown.display()));
+        Err(error.help("choose another name, or `--force` to add the files and replace those of the same name"))
+    }
+
+    /// Creates the hidden folder: beside the place, or in it if it exists, so that moving is renaming.
+    pub(crate) fn stage(&self) -> Result<Staging, Error> {
+        let created = tempfile::Builder::new().prefix(".pixie-new-").tempdir_in(&self.anchor);
+        let folder = created.map_err(|error| {
+            let error = Error::io("create a folder", &self.anchor, &error);
+            error.help("check that the folder above exists and that you may write there")
+        })?;
+        Ok(Staging { folder, files: Vec::new() })
+    }
+}
+
+impl Staging {
+    /// Returns the hidden folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Lists the files that were made, in the order of a tree; paths are relative to the project.
+    pub(crate) fn list(&mut self) -> Result<&[PathBuf], Error> {
+        let mut files = Vec::new();
+        walk(self.folder.path(), Path::new(""), &mut files)
+            .map_err(|error| Error::io("read the folder", self.folder.path(), &error))?;
+        files.sort();
+        self.files = files;
+        Ok(&self.files)
+    }
+
+    /// Returns those of the files that are at the destination already.
+    pub(crate) fn conflicts(&self, destination: &Destination) -> Vec<PathBuf> {
+        self.files.iter().filter(|file| destination.project.join(file).symlink_metadata().is_ok()).cloned().collect()
+    }
+
+    /// Moves the project to its place: at once where nothing is, file by file into a folder that is there.
+    pub(crate) fn settle(self, destination: &Destination) -> Result<(), Error> {
+        let project = &destination.project;
+        if destination.anchor == *project {
+            return self.merge(project);
+        }
+        open_to_others(self.folder.path())?;
+        let parent = project.parent().unwrap_or(&destination.anchor);
+        let made = make_parents(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
+        let folder = self.folder.keep();
+        fs::rename(&folder, project).map_err(|error| {
+            // The first failure is the one to tell.
+            let _ = fs::remove_dir_all(&folder);
+            made.iter().rev().for_each(|parent| drop(fs::remove_dir(parent)));
+            Error::io("move the project to its place", project, &error)
+        })
+    }
+
+    fn merge(&self, project: &Path) -> Result<(), Error> {
+        let replaced = tempfile::Builder::new().prefix(".pixie-old-").tempdir_in(project);
+        let replaced = replaced.map_err(|error| Error::io("create a folder", project, &error))?;
+        let mut done = Vec::new();
+        for file in &self.files {
+            let moved = self.merge_file(file, project, replaced.path(), &mut done);
+            if let Err(error) = moved {
+                undo(&done);
+                return Err(Error::io("move a file to its place", &project.join(file), &error));
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_file(&self, file: &Path, project: &Path, replaced: &Path, done: &mut Vec<Step>) -> io::Result<()> {
+        let (target, old) = (project.join(file), replaced.join(file));
+        if let Some(parent) = target.parent() {
+            done.extend(make_parents(parent)?.into_iter().map(Step::Created));
+        }
+        if target.symlink_metadata().is_ok() {
+            old.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::rename(&target, &old)?;
+            done.push(Step::Moved { from: target.clone(), to: old });
+        }
+        let staged = self.folder.path().join(file);
+        fs::rename(&staged, &target)?;
+        done.push(Step::Moved { from: staged, to: target });
+        Ok(())
+    }
+}
+
+/// Something that was done and can be undone.
+enum Step {
+    Created(PathBuf),
+    Moved { from: PathBuf, to: PathBuf },
+}
+
+fn undo(steps: &[Step]) {
+    for step in steps.iter().rev() {
+        // What cannot be put back is left where it is: there is nothing better to do with it.
+        let _ = match step {
+            Step::Created(folder) => fs::remove_dir(folder),
+            Step::Moved { from, to } => fs::rename(to, from),
+        };
+    }
+}
+
+/// Creates the missing folders of a path and returns them, the outermost first.
+fn make_parents(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let missing: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
+    fs::create_dir_all(folder)?;
+    Ok(missing.into_iter().rev().collect())
+}
+
+/// Gives a temporary folder, which only its owner may enter, the permissions of an ordinary one.
+fn open_to_others(folder: &Path) -> Result<(), Error> {
+    let ordinary = folder.join(".mode");
+    let permissions = fs::create_dir(&ordinary)
+        .and_then(|()| fs::metadata(&ordinary))
+        .and_then(|ordinary| fs::set_permissions(folder, ordinary.permissions()))
+        .and_then(|()| fs::remove_dir(&ordinary));
+    permissions.map_err(|error| Error::io("set the permissions of the folder", folder, &error))
+}
+
+fn walk(root: &Path, below: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => walk(root, &path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the name that a path gives to a project.
+pub(crate) fn name_of(path: &Path) -> Result<String, Error> {
+    let name = path.file_name().filter(|_| !path.ends_with(".") && !path.ends_with(".."));
+    if let Some(name) = name {
+        return Ok(name.to_string_lossy().into_owned());
+    }
+    let folder = env::current_dir().map(|here| here.join(path)).and_then(fs::canonicalize);
+    let folder = folder.map_err(|error| Error::io("resolve the path", path, &error))?;
+    Ok(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}

@@ -1,0 +1,67 @@
+//! The questions of `pixie new`: asked on a terminal only, each with a flag that answers it beforehand.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    path::Path,
+};
+
+use clap::ValueEnum;
+use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
+
+use super::{builtin::Builtin, name::Name};
+use crate::error::Error;
+
+/// Says whether somebody is there to answer.
+pub(crate) fn may_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && env::var_os("CI").is_none()
+}
+
+/// Asks for the name of the project.
+pub(crate) fn name() -> Result<String, Error> {
+    let check = |name: &String| match Name::check(name, "the name") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{}; {}", error.message(), error.remedy().unwrap_or_default())),
+    };
+    answered(Input::<String>::with_theme(&theme()).with_prompt("Name").validate_with(check).interact_text())
+}
+
+/// Asks for a scaffold.
+pub(crate) fn template() -> Result<Builtin, Error> {
+    let choices = Builtin::value_variants();
+    let lines: Vec<_> = choices.iter().map(|choice| choice.line()).collect();
+    let chosen = Select::with_theme(&theme()).with_prompt("Template").items(&lines).default(0).interact();
+    Ok(choices[answered(chosen)?])
+}
+
+/// Asks what a scaffold wants to know and `--define` has not said; returns the answers as `key=value`.
+pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<String>, Error> {
+    let path = template.join("cargo-generate.toml");
+    let config = std::fs::read_to_string(&path).map_err(|error| Error::io("read the template", &path, &error))?;
+    let config: toml_edit::DocumentMut = config.parse().unwrap_or_default();
+    let Some(placeholders) = config.get("placeholders").and_then(|item| item.as_table_like()) else {
+        return Ok(Vec::new());
+    };
+    let mut answers = Vec::new();
+    for (key, placeholder) in placeholders.iter() {
+        let is_given = given.iter().any(|pair| pair.split_once('=').is_some_and(|(name, _)| name == key));
+        let prompt = placeholder.get("prompt").and_then(|prompt| prompt.as_str()).unwrap_or(key);
+        // The scaffolds of this binary ask nothing but yes or no.
+        let default = placeholder.get("default").and_then(|default| default.as_bool());
+        let Some(default) = default.filter(|_| !is_given) else { continue };
+        let answer = Confirm::with_theme(&theme()).with_prompt(prompt).default(default).interact();
+        answers.push(format!("{key}={}", answered(answer)?));
+    }
+    Ok(answers)
+}
+
+fn theme() -> ColorfulTheme {
+    ColorfulTheme::default()
+}
+
+fn answered<T>(answer: dialoguer::Result<T>) -> Result<T, Error> {
+    answer.map_err(|dialoguer::Error::IO(error)| match error.kind() {
+        io::ErrorKind::Interrupted => Error::interrupted(),
+        _ => Error::new(format_args!("could not ask: {error}")).help("answer beforehand: `--yes` takes the defaults"),
+    })
+}

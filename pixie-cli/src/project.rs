@@ -1,0 +1,209 @@
+//! The project that a command works on, as `cargo metadata` tells it: which package, which program, and where its sources are.
+//!
+//! It runs cargo once and keeps what is asked for; it builds nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Which program of which project.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Which {
+    /// The package, where the workspace has several
+    #[arg(short, long)]
+    package: Option<String>,
+    /// The program, where the package has several
+    #[arg(long)]
+    bin: Option<String>,
+    /// An example instead of the program
+    #[arg(long, conflicts_with = "bin")]
+    example: Option<String>,
+    /// Features to switch on, as in cargo
+    #[arg(short = 'F', long, value_name = "FEATURES")]
+    features: Vec<String>,
+    /// Build with optimizations
+    #[arg(long)]
+    release: bool,
+}
+
+/// A package with a program in it.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The package's name.
+    pub(crate) package: String,
+    /// The program's name.
+    pub(crate) program: String,
+    /// The package's folder.
+    pub(crate) root: PathBuf,
+    /// The workspace's folder.
+    pub(crate) workspace: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
+    /// The folders of the package and of all that it needs by path.
+    pub(crate) local: Vec<PathBuf>,
+    which: Which,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    resolve: Option<Resolve>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+    workspace_default_members: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    source: Option<String>,
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+    default_run: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    dependencies: Vec<String>,
+}
+
+impl Project {
+    /// Finds the program that is meant.
+    pub(crate) fn find(which: Which) -> Result<Project, Error> {
+        let metadata = metadata(Path::new("."))?;
+        let package = choose_package(&metadata, &which)?;
+        let program = choose_program(package, &which)?;
+        let root = folder(package);
+        Ok(Project {
+            package: package.name.clone(),
+            program,
+            local: local_folders(&metadata, &package.id),
+            root,
+            workspace: metadata.workspace_root.clone(),
+            target: metadata.target_directory.clone(),
+            which,
+        })
+    }
+
+    /// Returns the command that builds the program and tells in JSON what it does.
+    pub(crate) fn build(&self) -> Command {
+        let mut cargo = cargo();
+        cargo.args(["build", "--message-format=json-diagnostic-rendered-ansi", "--package", &self.package]);
+        cargo.arg("--manifest-path").arg(self.root.join("Cargo.toml"));
+        cargo.args([if self.which.example.is_some() { "--example" } else { "--bin" }, &self.program]);
+        for features in &self.which.features {
+            cargo.args(["--features", features]);
+        }
+        if self.which.release {
+            cargo.arg("--release");
+        }
+        cargo
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn metadata(folder: &Path) -> Result<Metadata, Error> {
+    let asked = cargo().args(["metadata", "--format-version=1"]).current_dir(folder).output();
+    let output = asked.map_err(|error| Error::io("run cargo", folder, &error))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let text = text.trim().trim_start_matches("error: ");
+        return Err(Error::cargo(text)
+            .at(folder.display())
+            .help("run it in a project's folder, or name one with -C DIR"));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Error::new(format_args!("could not read what `cargo metadata` says: {error}")))
+}
+
+fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let wanted = |package: &&Package| match &which.package {
+        Some(name) => package.source.is_none() && package.name == *name,
+        None => folder(package) == here,
+    };
+    if let Some(package) = metadata.packages.iter().find(wanted) {
+        return Ok(package);
+    }
+    if let Some(name) = &which.package {
+        return Err(Error::new(format_args!("no package is named `{name}`")).at(metadata.workspace_root.display()));
+    }
+    let is_default = |package: &&Package| metadata.workspace_default_members.contains(&package.id);
+    let programs: Vec<_> = metadata.packages.iter().filter(is_default).filter(|p| !programs(p).is_empty()).collect();
+    match programs[..] {
+        [package] => Ok(package),
+        [] => Err(Error::new("no package here has a program").at(metadata.workspace_root.display())),
+        _ => {
+            let names: Vec<_> = programs.iter().map(|package| package.name.as_str()).collect();
+            Err(Error::new("several packages have a program")
+                .help(format_args!("add -p with one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn choose_program(package: &Package, which: &Which) -> Result<String, Error> {
+    let has =
+        |kind: &str, name: &str| package.targets.iter().any(|t| t.name == name && t.kind.iter().any(|k| k == kind));
+    let named = which.example.as_deref().map(|name| ("example", name));
+    if let Some((kind, name)) = named.or(which.bin.as_deref().map(|name| ("bin", name))) {
+        let unknown = || Error::new(format_args!("the package `{}` has no {kind} `{name}`", package.name));
+        return has(kind, name).then(|| name.to_owned()).ok_or_else(unknown);
+    }
+    let programs = programs(package);
+    match (&package.default_run, &programs[..]) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, [name]) => Ok((*name).to_owned()),
+        (None, []) => Err(Error::new(format_args!("the package `{}` has no program", package.name))
+            .help("write src/main.rs, or name an example with --example NAME")),
+        (None, names) => Err(Error::new(format_args!("the package `{}` has several programs", package.name))
+            .help(format_args!("add --bin with one of {}", names.join(", ")))),
+    }
+}
+
+fn programs(package: &Package) -> Vec<&str> {
+    let is_program = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
+    package.targets.iter().filter(is_program).map(|target| target.name.as_str()).collect()
+}
+
+fn folder(package: &Package) -> PathBuf {
+    package.manifest_path.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The folders of a package and of everything without a registry that it depends on, itself first.
+fn local_folders(metadata: &Metadata, start: &str) -> Vec<PathBuf> {
+    let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
+    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+    let needs: BTreeMap<_, _> = nodes.map(|node| (node.id.as_str(), &node.dependencies)).collect();
+    let (mut seen, mut waiting, mut folders) = (BTreeSet::new(), vec![start], Vec::new());
+    while let Some(id) = waiting.pop() {
+        let Some(package) = packages.get(id).filter(|package| package.source.is_none()) else { continue };
+        if seen.insert(id) {
+            folders.push(folder(package));
+            waiting.extend(needs.get(id).into_iter().flat_map(|ids| ids.iter().map(String::as_str)));
+        }
+    }
+    folders
+}

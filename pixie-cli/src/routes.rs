@@ -1,0 +1,129 @@
+//! `pixie routes`: the table of routes, told by the program itself, so that it cannot be out of date.
+//!
+//! The program is built, started with `PIXIE_DUMP`, and ends before it takes a port or starts a worker.
+
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    output,
+    project::{Project, Which},
+};
+
+/// Arguments of `pixie routes`.
+#[derive(Debug, Args)]
+pub(crate) struct RoutesArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Only the route that answers this request, such as "GET /users/7"
+    #[arg(long = "match", value_name = "REQUEST")]
+    request: Option<String>,
+    /// Only routes with this text in their path, handler or file
+    #[arg(long, value_name = "TEXT")]
+    grep: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the program answers.
+#[derive(Debug, Deserialize, Serialize)]
+struct Told {
+    routes: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Row {
+    methods: Vec<String>,
+    path: String,
+    kind: String,
+    pool: Option<String>,
+    handler: String,
+    file: String,
+    line: u32,
+}
+
+/// Prints the table.
+pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
+    let project = Project::find(args.which)?;
+    let program = build(&project)?;
+    let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
+    let mut told = ask(&program, &project, &question)?;
+    if let Some(text) = &args.grep {
+        told.routes.retain(|row| [&row.path, &row.handler, &row.file].iter().any(|cell| cell.contains(text.as_str())));
+    }
+    match args.json {
+        true => anstream::println!("{}", serde_json::json!(told)),
+        false => anstream::print!("{}", table(&told.routes)),
+    }
+    match (told.routes.is_empty(), &args.request) {
+        (true, Some(request)) => Err(unanswered(request, &told)),
+        _ => Ok(()),
+    }
+}
+
+fn unanswered(request: &str, told: &Told) -> Error {
+    let error =
+        Error::new(format_args!("no route answers `{request}`: the client gets {}", told.status.unwrap_or(404)));
+    match &told.allow {
+        Some(allow) => error.help(format_args!("this address answers {allow}")),
+        None => error,
+    }
+}
+
+/// Builds the program and returns its path.
+fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
+    let failed = |error| Error::io("run cargo", &project.root, &error);
+    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output().map_err(failed)?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut program = None;
+    for message in messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        if let Some(text) = message["message"]["rendered"].as_str() {
+            anstream::eprint!("{text}");
+        }
+        program = message["executable"].as_str().map(Into::into).or(program);
+    }
+    let cargo = || Error::cargo(format_args!("`{}` does not build", project.program));
+    program.filter(|_| output.status.success()).ok_or_else(cargo)
+}
+
+fn ask(program: &std::path::Path, project: &Project, question: &str) -> Result<Told, Error> {
+    let mut command = Command::new(program);
+    command.env("PIXIE_DUMP", question).current_dir(&project.root).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| Error::io("start the program", program, &error))?;
+    // Whatever `main` prints before it runs the app comes first.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let told = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    told.ok_or_else(|| {
+        let error = Error::new(format_args!("`{}` told no routes ({})", project.program, output.status));
+        error.help("it has to call `pixie_web::run()` or `App::run`")
+    })
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
+    cells.extend(rows.iter().map(|row| {
+        let pool = row.pool.as_deref().unwrap_or("-").to_owned();
+        let place = format!("{}:{}", row.file, row.line);
+        [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, row.handler.clone(), place]
+    }));
+    let widths: [usize; 6] =
+        std::array::from_fn(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
+    let mut text = String::new();
+    for (number, row) in cells.iter().enumerate() {
+        let padded: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let line = padded.join("  ");
+        text += &match number {
+            0 => format!("{0}{1}{0:#}\n", output::HEAD, line.trim_end()),
+            _ => format!("{}\n", line.trim_end()),
+        };
+    }
+    text
+}

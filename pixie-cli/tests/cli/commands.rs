@@ -1,0 +1,116 @@
+//! The other commands: what they print, and how they end.
+
+use insta::assert_snapshot;
+
+use crate::support::World;
+
+const PROGRAM: &str = "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+
+#[test]
+fn help_lists_the_commands_and_the_exit_codes() {
+    assert_snapshot!(World::new().run(&["--help"]));
+}
+
+#[test]
+fn help_of_new_explains_every_flag() {
+    assert_snapshot!(World::new().run(&["new", "--help"]));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    assert_snapshot!(World::new().run(&["new", "blog", "--template", "nope"]));
+    assert_snapshot!(World::new().run(&["-C", "nowhere", "check"]));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let shown = World::new().run(&["completions", shell]);
+        assert!(shown.starts_with("code 0") && shown.contains("dry-run"), "{shell}: {shown}");
+        assert!(!shown.contains("__generate"), "{shell} proposes a hidden command");
+    }
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let world = World::new();
+    assert!(world.run(&["man"]).contains(".TH pixie 1"));
+    assert_eq!(world.run(&["man", "pages"]), "code 0\n--- stdout\n--- stderr\n");
+    for page in ["pixie", "pixie-new", "pixie-init", "pixie-run", "pixie-build", "pixie-check"] {
+        assert!(world.root.join("pages").join(format!("{page}.1")).is_file(), "no page {page}");
+    }
+}
+
+#[test]
+fn a_build_tells_the_size_of_the_program() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    world.write("src/main.rs", "fn main() {}\n");
+    let shown = world.run(&["build", "--debug"]);
+    assert!(shown.starts_with("code 0\n--- stdout\n--- stderr\n"), "{shown}");
+    assert!(shown.contains("       Built target/debug/tiny (") && shown.contains(" MiB) in "), "{shown}");
+    let json = world.run(&["build", "--debug", "--json"]);
+    assert!(json.contains("\"path\": \"[DIR]/target/debug/tiny\"") && json.contains("\"bytes\": "), "{json}");
+}
+
+#[test]
+fn a_build_that_fails_ends_with_101_after_the_compilers_words() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    world.write("src/main.rs", "fn main() { nothing(); }\n");
+    let shown = world.run(&["build", "--debug"]);
+    assert!(shown.starts_with("code 101\n") && shown.contains("error[E0425]"), "{shown}");
+    assert!(shown.ends_with("error: the build failed\n"), "{shown}");
+}
+
+#[test]
+fn run_hands_over_arguments_port_and_exit_code() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    let program = "fn main() {\n    let arguments: Vec<_> = std::env::args().skip(1).collect();\n    \
+        println!(\"{arguments:?} {:?}\", std::env::var(\"PIXIE_PORT\"));\n    std::process::exit(7);\n}\n";
+    world.write("src/main.rs", program);
+    let shown = world.run(&["run", "--debug", "--port", "8123", "--", "--one", "two"]);
+    assert!(shown.starts_with("code 7\n--- stdout\n[\"--one\", \"two\"] Ok(\"8123\")\n"), "{shown}");
+}
+
+#[test]
+fn check_explains_a_port_that_is_taken() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("localhost:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = world.pixie(&["check"]).env("PIXIE_PORT", &port).output().unwrap();
+    let shown = world.shown(&output);
+    assert!(
+        shown.contains(&format!("  warning port: {port} is in use\n")) && shown.contains("fix: stop the"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{1b}'), "colours in a pipe");
+}
+
+#[test]
+fn check_ends_with_1_if_something_will_fail() {
+    let world = World::new();
+    let output = world.pixie(&["check", "--json"]).env("PIXIE_PORT", "many").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", world.shown(&output));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let port = findings.as_array().unwrap().iter().find(|finding| finding["name"] == "port").unwrap();
+    assert_eq!(port["state"], "problem");
+}
+
+#[test]
+fn check_compares_the_versions_of_command_and_crates() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    world.write("src/main.rs", "fn main() {}\n");
+    world.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"pixie-web\"\nversion = \"9.9.9\"\n");
+    let shown = world.run(&["check"]);
+    assert!(shown.contains("warning pixie: command 0.1.0, pixie-web 9.9.9\n"), "{shown}");
+    assert!(shown.contains("fix: cargo install --locked pixie-cli"), "{shown}");
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let shown = World::new().run(&["--color", "always", "new", "blog"]);
+    assert!(shown.contains("\u{1b}[1m\u{1b}[92m     Created\u{1b}[0m blog"), "{shown:?}");
+}

@@ -1,0 +1,242 @@
+//! A small app in a folder of its own, and `pixie dev` at work on it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::events::Events;
+
+/// Longer than the first build of everything takes on a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The source of an app whose page and pool route say a word.
+pub(crate) fn page(word: &str) -> String {
+    format!(
+        "use pixie_web::{{App, Html, Route}};\nfn main() -> pixie_web::Result<()> {{\n    App::new()\n        \
+         .route(Route::get(\"/\").sync(|_| Html(\"<!doctype html><h1>{word}</h1>\")))\n        \
+         .route(Route::get(\"/pool\").pool(|_| \"{word}\"))\n        .workers(1)\n        .run()\n}}\n"
+    )
+}
+
+/// An app under `pixie dev`; dropping it ends the command.
+pub(crate) struct Site {
+    folder: PathBuf,
+    process: Child,
+    port: u16,
+    said: Arc<Mutex<String>>,
+}
+
+/// An answer, split into its parts.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Site {
+    /// Writes a project.
+    pub(crate) fn project(name: &str, main: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("apps").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        for inside in ["src", "templates", "static"] {
+            fs::create_dir_all(folder.join(inside)).expect("a folder");
+        }
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\npixie-web = {{ path = {:?} }}\n\n\
+             [profile.dev]\ndebug = \"line-tables-only\"\n\n[workspace]\n",
+            workspace.display().to_string()
+        );
+        // The same versions as here, so that nothing has to be fetched.
+        fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
+        for (file, text) in [
+            ("Cargo.toml", manifest.as_str()),
+            (".gitignore", "ignored\n"),
+            ("src/main.rs", main),
+            ("templates/a.html", "<!doctype html>from the template"),
+            ("static/app.css", "p { color: blue }"),
+        ] {
+            fs::write(folder.join(file), text).expect("a file");
+        }
+        folder
+    }
+
+    /// Starts `pixie dev` and waits until it listens.
+    pub(crate) fn launch(name: &str, main: &str) -> Site {
+        let folder = Site::project(name, main);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
+        isolated(&mut command).args(["dev", "--port", "0"]).current_dir(&folder);
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let (said, pipe) = (Arc::new(Mutex::new(String::new())), process.stderr.take().expect("a pipe"));
+        let all = said.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                *all.lock().expect("no panic") += &format!("{line}\n");
+            }
+        });
+        let mut site = Site { folder, process, port: 0, said };
+        let line = site.says("Listening");
+        site.port = line.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        site
+    }
+
+    /// Starts `pixie dev` and waits until the app answers.
+    pub(crate) fn start(name: &str, main: &str) -> Site {
+        let site = Site::launch(name, main);
+        site.says("ready in");
+        site
+    }
+
+    /// Waits until the command has said this and returns the line.
+    pub(crate) fn says(&self, text: &str) -> String {
+        until(text, || {
+            let said = self.said.lock().expect("no panic");
+            said.lines().find(|line| line.contains(text)).map(str::to_owned)
+        })
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.join(file), text).expect("a file");
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join(file)).expect("a file")
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("nobody is refused");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream
+    }
+
+    /// Asks on a connection of its own.
+    pub(crate) fn ask(&self, request: &str) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("the request is sent");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("the answer is whole");
+        Answer::parse(&bytes)
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        self.ask(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Asks as a browser that loads a page.
+    pub(crate) fn page(&self, target: &str) -> Answer {
+        self.ask(&format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n"
+        ))
+    }
+
+    /// The token, as a page has it.
+    pub(crate) fn token(&self) -> String {
+        let body = self.page("/").body;
+        let (_, rest) = body.split_once("token=").expect("the page has the script");
+        rest.split('"').next().expect("the address ends").to_owned()
+    }
+
+    /// Listens as a page does.
+    pub(crate) fn events(&self) -> Events {
+        Events::open(self.connect(), &self.token())
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        until("the command ends", || self.process.try_wait().expect("it can be waited for")).code()
+    }
+
+    /// The processes that the command has started, and theirs.
+    pub(crate) fn descendants(&self) -> Vec<u32> {
+        let mut found = vec![self.process.id()];
+        let mut at = 0;
+        while let Some(parent) = found.get(at).copied() {
+            found.extend(processes().filter(|process| process.1 == parent).map(|process| process.0));
+            at += 1;
+        }
+        found.split_off(1)
+    }
+
+    /// The folder of the socket that the app is connected to.
+    pub(crate) fn socket_folder(&self) -> PathBuf {
+        let pid = self.descendants()[0];
+        let variables = fs::read(format!("/proc/{pid}/environ")).expect("its environment");
+        let text = String::from_utf8_lossy(&variables).into_owned();
+        let socket =
+            text.split('\0').find_map(|variable| variable.strip_prefix("PIXIE_DEV_SOCKET=")).expect("the socket");
+        Path::new(socket).parent().expect("a folder").to_path_buf()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("pixie dev said:\n{}", self.said.lock().map(|said| said.clone()).unwrap_or_default());
+        }
+        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal("TERM");
+        }
+        let _ = self.process.wait();
+    }
+}
+
+impl Answer {
+    pub(crate) fn parse(bytes: &[u8]) -> Answer {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+        Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+}
+
+/// Lets a command build into the folder that the tests share, from what is on this machine.
+pub(crate) fn isolated(command: &mut Command) -> &mut Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target");
+    for name in ["PIXIE_HOST", "PIXIE_WORKERS", "PIXIE_DEV", "LISTEN_FDS", "RUST_LOG", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true")
+}
+
+/// Those of these processes that are still there, zombies left out.
+pub(crate) fn living(pids: &[u32]) -> Vec<u32> {
+    processes().filter(|process| pids.contains(&process.0) && process.2 != 'Z').map(|process| process.0).collect()
+}
+
+/// Every process with its parent and state.
+fn processes() -> impl Iterator<Item = (u32, u32, char)> {
+    let entries = fs::read_dir("/proc").expect("processes can be listed").flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let mut stat = String::new();
+        fs::File::open(entry.path().join("stat")).ok()?.read_to_string(&mut stat).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        Some((pid, fields.next()?.parse().ok()?, state))
+    })
+}
+
+/// Looks again and again until there is a value, and fails the test when patience ends.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited too long until: {what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}

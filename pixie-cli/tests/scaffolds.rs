@@ -1,0 +1,131 @@
+//! Every scaffold is a project that builds, passes its own tests and lints, starts and answers.
+//!
+//! Slow, for each is compiled. They share one target folder below the workspace's, so what they depend on is compiled
+//! once, and cargo is never asked for the network: the workspace's own lock file says which versions are here.
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+#[path = "cli/support.rs"]
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use support::{World, checkout};
+
+/// How long a request or a start may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_minimal_scaffold_works() {
+    let project = Project::new("minimal");
+    project.is_sound();
+    let app = project.start();
+    assert!(app.get("/").contains("<h1>It works!</h1>"));
+    assert!(app.get("/pool").contains("says process "));
+    assert!(app.get("/crash").starts_with("HTTP/1.1 502 "));
+    assert!(app.get("/stream").contains("5\n"));
+}
+
+#[test]
+fn the_app_scaffold_works() {
+    let project = Project::new("app");
+    project.is_sound();
+    let app = project.start();
+    assert!(app.get("/").contains("There are no notes yet."));
+    assert!(app.get("/static/style.css").contains("content-type: text/css"));
+    assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
+    assert!(app.get("/nowhere").contains("There is nothing here"));
+}
+
+struct Project {
+    world: World,
+    template: &'static str,
+}
+
+impl Project {
+    fn new(template: &'static str) -> Self {
+        let world = World::new();
+        let name = format!("scaffold-{template}");
+        let shown = world.run(&["new", &name, "--template", template, "--yes"]);
+        assert!(shown.starts_with("code 0"), "{shown}");
+        world.write(&format!("{name}/Cargo.lock"), &fs::read_to_string(checkout().join("Cargo.lock")).unwrap());
+        Self { world, template }
+    }
+
+    fn name(&self) -> String {
+        format!("scaffold-{}", self.template)
+    }
+
+    fn target() -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffolds")
+    }
+
+    /// It is formatted, compiles without a warning, and its tests pass.
+    fn is_sound(&self) {
+        self.cargo(&["fmt", "--check"]);
+        self.cargo(&["build", "--offline"]);
+        self.cargo(&["test", "--offline"]);
+        self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]);
+    }
+
+    fn cargo(&self, arguments: &[&str]) {
+        let mut command = Command::new("cargo");
+        command.args(arguments).current_dir(self.world.root.join(self.name()));
+        // With this, a changed snapshot fails instead of being written.
+        command.env("CARGO_TARGET_DIR", Self::target()).env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "cargo {} in {}:\n{said}", arguments[0], self.template);
+    }
+
+    fn start(&self) -> App {
+        let mut command = Command::new(Self::target().join("debug").join(self.name()));
+        command.current_dir(self.world.root.join(self.name())).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, port)) = line.split_once("listening on http://localhost:") {
+                    let _ = sender.send(port.trim().parse().unwrap());
+                }
+            }
+        });
+        let port = receiver.recv_timeout(PATIENCE);
+        App { process, port: port.expect("the app announces its port") }
+    }
+}
+
+/// A running app; killed at the end of the test.
+struct App {
+    process: Child,
+    port: u16,
+}
+
+impl App {
+    /// Returns the whole answer to a browser's request.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(("localhost", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,133 @@
+//! Bytes as frames.
+//!
+//! Owns reading every frame in both directions. Rule: a length is checked before a single byte of payload is waited for.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    error::{Failure, FailureKind},
+    protocol::frame::{
+        Answer, FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, REPLY_BYTES, Start,
+        TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
+    },
+};
+
+/// Below this a payload is copied out of the read buffer, above it shares the buffer's memory: a small answer must not keep a large buffer alive.
+const SHARE_BYTES_MIN: usize = 4 * 1024;
+
+/// Takes one whole frame off the front of `input`, or nothing if it has not arrived yet.
+pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violation> {
+    let Some(header) = input.get(..HEADER_BYTES) else {
+        return Ok(None);
+    };
+    let len = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+    let stream = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let Some(kind) = Kind::from_byte(header[3]) else {
+        return violation(format!("unknown frame type {}", header[3]));
+    };
+    if len > kind.payload_bytes_max() {
+        return violation(format!("{kind:?} frame of {len} bytes"));
+    }
+    if input.len() < HEADER_BYTES + len {
+        input.reserve(HEADER_BYTES + len - input.len());
+        return Ok(None);
+    }
+    input.advance(HEADER_BYTES);
+    let frame = parse(kind, slice(input, len))?;
+    Ok(Some((stream, frame)))
+}
+
+fn slice(input: &mut BytesMut, len: usize) -> Bytes {
+    if len >= SHARE_BYTES_MIN {
+        return input.split_to(len).freeze();
+    }
+    let copy = Bytes::copy_from_slice(&input[..len]);
+    input.advance(len);
+    copy
+}
+
+fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
+    let fixed = match kind {
+        Kind::Hello => HELLO_BYTES,
+        Kind::Welcome => WELCOME_BYTES,
+        Kind::Job => JOB_BYTES,
+        Kind::Reply => REPLY_BYTES,
+        Kind::Credit | Kind::GiveBack => 4,
+        Kind::Fail => 5,
+        Kind::Ready | Kind::Data | Kind::End | Kind::Cancel | Kind::Recall => 0,
+    };
+    if payload.len() < fixed {
+        return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
+    }
+    Ok(match kind {
+        Kind::Hello => parse_hello(payload)?,
+        Kind::Welcome => parse_welcome(payload)?,
+        Kind::Ready => Frame::Ready,
+        Kind::Job => {
+            let complete = payload.get_u8() & FLAG_END != 0;
+            let deadline_ms = payload.get_u32_le();
+            let number = payload.get_u64_le();
+            let (head, body) = split_head(payload)?;
+            Frame::Job(Start { number, deadline_ms, head, body, complete })
+        }
+        Kind::Reply => {
+            let complete = payload.get_u8() & FLAG_END != 0;
+            let took_us = payload.get_u32_le();
+            let (head, body) = split_head(payload)?;
+            Frame::Reply(Answer { head, body, complete, took_us })
+        }
+        Kind::Data => Frame::Data(payload),
+        Kind::End => Frame::End,
+        Kind::Credit => Frame::Credit(payload.get_u32_le()),
+        Kind::Cancel => Frame::Cancel,
+        Kind::Recall => Frame::Recall,
+        Kind::GiveBack => Frame::GiveBack(payload.get_u32_le()),
+        Kind::Fail => parse_fail(payload)?,
+    })
+}
+
+fn split_head(mut payload: Bytes) -> Result<(Bytes, Bytes), Violation> {
+    let head_bytes = payload.get_u32_le() as usize;
+    if head_bytes > HEAD_BYTES_MAX || head_bytes > payload.len() {
+        return violation(format!("head of {head_bytes} bytes in a payload of {}", payload.len()));
+    }
+    let head = payload.split_to(head_bytes);
+    if payload.len() > CHUNK_BYTES_MAX {
+        return violation(format!("{} bytes of body beside a head", payload.len()));
+    }
+    Ok((head, payload))
+}
+
+fn parse_hello(mut payload: Bytes) -> Result<Frame, Violation> {
+    if payload.split_to(MAGIC.len())[..] != MAGIC {
+        return violation("the peer does not speak this protocol");
+    }
+    let version = payload.get_u16_le();
+    let mut token = [0; TOKEN_BYTES];
+    payload.copy_to_slice(&mut token);
+    Ok(Frame::Hello(Hello { version, token, table_hash: payload.get_u64_le() }))
+}
+
+fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
+    let version = payload.get_u16_le();
+    if version != VERSION {
+        return violation(format!("protocol version {version}, expected {VERSION}"));
+    }
+    Ok(Frame::Welcome(Welcome { memory: payload.get_u64_le(), stack: payload.get_u64_le() }))
+}
+
+fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
+    let kind = match payload.get_u8() {
+        1 => FailureKind::Panic,
+        2 => FailureKind::Error,
+        other => return violation(format!("unknown failure kind {other}")),
+    };
+    let message_bytes = payload.get_u32_le() as usize;
+    if message_bytes > payload.len() {
+        return violation(format!("message of {message_bytes} bytes in a payload of {}", payload.len()));
+    }
+    let message = payload.split_to(message_bytes);
+    let location = (!payload.is_empty()).then(|| String::from_utf8_lossy(&payload).into_owned());
+    Ok(Frame::Fail(Failure { kind, message: String::from_utf8_lossy(&message).into_owned(), location }))
+}

@@ -1,0 +1,178 @@
+//! Puts the development script into pages: the innermost layer, so that it stands before any compression.
+//!
+//! The script is appended after the last byte, which browsers take and streams allow. Left alone: HEAD, ranges, answers
+//! without content, other media types, what is compressed already, and pieces of pages that a script has asked for.
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use pixie_core::{Body, BoxError};
+
+use crate::{
+    app::LayerFn,
+    dev::Dev,
+    service::{HttpRequest, HttpResponse, Layered},
+};
+
+/// Whether the client wants a whole page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Page,
+    /// The client does not say: the content's first bytes do.
+    Unsaid,
+    Other,
+}
+
+/// Returns the layer.
+pub(super) fn innermost(dev: Arc<Dev>) -> LayerFn {
+    let Dev { token, build, .. } = dev.as_ref();
+    let tag =
+        format!("<script src=\"/__pixie/dev.js?build={build}&token={token}\" nonce=\"{token}\" defer></script>\n");
+    let tag = Bytes::from(tag);
+    Box::new(move |inner| {
+        Layered::new(move |mut request| {
+            let wanted = wanted(&request);
+            if wanted != Wanted::Other {
+                // A page that the browser kept from before has no script, or an old one.
+                request.headers_mut().remove(header::IF_NONE_MATCH);
+                request.headers_mut().remove(header::IF_MODIFIED_SINCE);
+            }
+            let (answer, tag) = (inner.answer(request), tag.clone());
+            Box::pin(async move { injected(answer.await, wanted, tag) })
+        })
+    })
+}
+
+fn wanted(request: &HttpRequest) -> Wanted {
+    let headers = request.headers();
+    if request.method() == Method::HEAD || headers.contains_key(header::RANGE) {
+        return Wanted::Other;
+    }
+    match headers.get("sec-fetch-dest").map(HeaderValue::as_bytes) {
+        None => Wanted::Unsaid,
+        Some(b"document" | b"iframe" | b"frame") => Wanted::Page,
+        Some(_) => Wanted::Other,
+    }
+}
+
+fn injected(response: HttpResponse, wanted: Wanted, tag: Bytes) -> HttpResponse {
+    if wanted == Wanted::Other || !takes_script(response.status(), response.headers()) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let added = tag.len() as u64;
+    let body = match (body.into_bytes(), wanted) {
+        (Ok(bytes), Wanted::Unsaid) if !begins_page(&bytes) => return HttpResponse::from_parts(head, bytes.into()),
+        (Ok(bytes), _) => Body::from([bytes, tag].concat()),
+        (Err(stream), Wanted::Unsaid) => {
+            // Whether the length changes is known too late for this header.
+            head.headers.remove(header::CONTENT_LENGTH);
+            Body::new(Appended { stream, after: After::Unsaid(tag), trailers: None })
+        }
+        (Err(stream), _) => Body::new(Appended { stream, after: After::Tag(tag), trailers: None }),
+    };
+    adjust(&mut head.headers, added);
+    HttpResponse::from_parts(head, body)
+}
+
+fn takes_script(status: StatusCode, headers: &HeaderMap) -> bool {
+    let without = [StatusCode::NO_CONTENT, StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED];
+    let media = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_html = media.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"));
+    is_html && !without.contains(&status) && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// Says whether the text begins as a whole page, not as a piece of one.
+fn begins_page(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    let starts = |mark: &[u8]| text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark));
+    starts(b"<!doctype") || starts(b"<html")
+}
+
+/// The length grows, and nobody may keep the page: the next build may answer otherwise.
+fn adjust(headers: &mut HeaderMap, added: u64) {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length + added));
+    }
+    headers.remove(header::ETAG);
+    headers.remove(header::LAST_MODIFIED);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// A streamed page with the script after its last piece, before its trailers.
+struct Appended {
+    stream: Body,
+    after: After,
+    trailers: Option<Frame<Bytes>>,
+}
+
+enum After {
+    /// The first piece decides.
+    Unsaid(Bytes),
+    Tag(Bytes),
+    Nothing,
+}
+
+impl After {
+    fn decide(&mut self, first: &[u8]) {
+        *self = match std::mem::replace(self, After::Nothing) {
+            After::Unsaid(tag) if begins_page(first) => After::Tag(tag),
+            After::Tag(tag) => After::Tag(tag),
+            After::Unsaid(_) | After::Nothing => After::Nothing,
+        };
+    }
+
+    fn take_tag(&mut self) -> Option<Frame<Bytes>> {
+        match std::mem::replace(self, After::Nothing) {
+            After::Tag(tag) => Some(Frame::data(tag)),
+            After::Unsaid(_) | After::Nothing => None,
+        }
+    }
+}
+
+impl http_body::Body for Appended {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(trailers)));
+        }
+        match ready!(Pin::new(&mut self.stream).poll_frame(cx)) {
+            None => Poll::Ready(self.after.take_tag().map(Ok)),
+            Some(Err(error)) => {
+                self.after = After::Nothing;
+                Poll::Ready(Some(Err(error)))
+            }
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) {
+                    self.after.decide(data);
+                } else if frame.is_trailers()
+                    && let Some(tag) = self.after.take_tag()
+                {
+                    self.trailers = Some(frame);
+                    return Poll::Ready(Some(Ok(tag)));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.after, self.stream.size_hint().exact()) {
+            (After::Tag(tag), Some(length)) => SizeHint::with_exact(length + tag.len() as u64),
+            (After::Nothing, Some(length)) if self.trailers.is_none() => SizeHint::with_exact(length),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "inject/tests.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! The connection to `pixie dev`: words go out, events come in, and its end ends the program.
+//!
+//! Out: `BUILD=number` first, then `READY=1`, `STOPPING=1`, `OPEN=file:line:column`. In: a name, a space and JSON for the pages, or `pools`. It is read
+//! by a thread of its own, so that a handler that blocks the runtime cannot keep the program alive.
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
+    time::Duration,
+};
+
+use crate::{compose::Composed, dev::events::Events};
+
+#[cfg(not(unix))]
+use std::net::TcpStream as Socket;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream as Socket;
+
+/// How long an app may take to end in order after `pixie dev` has gone.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The sending half.
+pub(super) struct Link(Mutex<Socket>);
+
+impl Link {
+    /// Connects, and starts to listen.
+    pub(super) fn open(name: &OsStr, build: &str, app: &Arc<Composed>, events: &Arc<Events>) -> io::Result<Link> {
+        let mut socket = connect(name)?;
+        writeln!(socket, "BUILD={build}")?;
+        let lines = BufReader::new(socket.try_clone()?).lines();
+        let (name, app, events) = (PathBuf::from(name), Arc::downgrade(app), events.clone());
+        thread::Builder::new().name("pixie-dev".into()).spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| obey(&line, &app, &events));
+            tidy(&name);
+            end(&app);
+        })?;
+        Ok(Link(Mutex::new(socket)))
+    }
+
+    /// Sends a line.
+    pub(super) fn tell(&self, word: &str) {
+        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A line that cannot be sent has no reader; the listening thread sees that too and ends the program.
+        let _ = socket.write_all(format!("{word}\n").as_bytes());
+    }
+}
+
+#[cfg(unix)]
+fn connect(name: &OsStr) -> io::Result<Socket> {
+    Socket::connect(name)
+}
+
+#[cfg(not(unix))]
+fn connect(name: &OsStr) -> io::Result<Socket> {
+    Socket::connect(name.to_string_lossy().as_ref())
+}
+
+fn obey(line: &str, app: &Weak<Composed>, events: &Events) {
+    match (line.split_once(' '), app.upgrade()) {
+        (Some((name, data)), _) => events.send(name, data),
+        (None, Some(app)) if line == "pools" => print_pools(&app),
+        _ => {}
+    }
+}
+
+/// A `pixie dev` that was killed cannot remove its socket and the folder around it.
+fn tidy(socket: &Path) {
+    let folder = socket
+        .parent()
+        .filter(|folder| folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pixiedev-")));
+    if let Some(folder) = folder {
+        // Another program of the same `pixie dev` may have been quicker.
+        let _ = fs::remove_file(socket).and_then(|()| fs::remove_dir(folder));
+    }
+}
+
+/// Nobody watches any more: the program goes, in order if that is quick.
+fn end(app: &Weak<Composed>) {
+    if let Some(app) = app.upgrade() {
+        app.shutdown.trigger_at_once();
+    }
+    thread::sleep(PATIENCE);
+    std::process::exit(0);
+}
+
+fn print_pools(app: &Composed) {
+    let mut text = String::new();
+    for pool in app.pools.values().filter_map(|slot| slot.running()) {
+        let now = pool.snapshot();
+        text += &format!("  pool {}: {} of {} busy, {} queued\n", now.name, now.busy, now.size, now.queued);
+        for worker in &now.workers {
+            let pid = worker.pid.map_or("-".into(), |pid| pid.to_string());
+            let (state, label) = (format!("{:?}", worker.state).to_lowercase(), worker.label.as_deref().unwrap_or(""));
+            text += &format!("    #{:<3} pid {pid:<8} {state:<9} {:>6} jobs  {label}\n", worker.number, worker.jobs);
+        }
+    }
+    if text.is_empty() {
+        text = "  no pools: no route runs in a worker process\n".into();
+    }
+    // A closed standard output is no reason to stop.
+    let _ = io::stdout().write_all(text.as_bytes());
+}

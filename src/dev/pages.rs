@@ -1,0 +1,121 @@
+//! `/__pixie/`: what a page under `pixie dev` asks for. The outermost layer, where requests are logged too.
+//!
+//! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a `Host` that cannot be
+//! a stranger's name for this machine (DNS rebinding), and the token that only pages of this app hold.
+use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
+
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use pixie_core::Body;
+
+use crate::{
+    app::LayerFn,
+    compose::Composed,
+    dev::{Dev, csp, request_log},
+    service::{HttpRequest, HttpResponse, Layered},
+};
+
+const SCRIPT: &str = include_str!("dev.js");
+
+/// Returns the layer.
+pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
+    Box::new(move |inner| {
+        Layered::new(move |request| {
+            let page = match request.uri().path() {
+                "/__pixie/dev.js" => script,
+                "/__pixie/events" => events,
+                "/__pixie/open" => open,
+                _ if app.shutdown.is_triggered() && loads_page(&request) => {
+                    return Box::pin(ready(to_next_program(request.uri())));
+                }
+                _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
+            };
+            Box::pin(ready(match guarded(&dev, &request) {
+                Ok(query) => page(&dev, &query),
+                Err(refusal) => answer(StatusCode::FORBIDDEN, "text/plain", refusal),
+            }))
+        })
+    })
+}
+
+fn loads_page(request: &HttpRequest) -> bool {
+    let is_page = request.headers().get("sec-fetch-dest").is_some_and(|what| what == "document");
+    is_page && request.method() == Method::GET
+}
+
+/// A page that reloads over a connection to a stopping program would see the old one: it is sent to the same address
+/// over a new connection, since this answer closes the old.
+fn to_next_program(address: &Uri) -> HttpResponse {
+    let mut response = answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", Body::empty());
+    let target = address.path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
+    response.headers_mut().insert(header::LOCATION, target.unwrap_or(HeaderValue::from_static("/")));
+    response
+}
+
+/// Runs the app's own answer, prints its line, and lets the script through its policy.
+async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
+    let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
+    let (mut response, worker) = request_log::noting_worker(inner.answer(request)).await;
+    request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
+    csp::admit(response.headers_mut(), &dev.token);
+    response
+}
+
+type Query = HashMap<String, String>;
+
+/// Returns the question of a request that may ask, or why it may not.
+fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = header.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or("");
+    if !is_ours(host, &dev.hosts) {
+        return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
+    }
+    let query: Query = serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+    match query.get("token") {
+        Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
+        _ => Err("the token is missing or of an earlier `pixie dev`\n"),
+    }
+}
+
+/// Says whether a `Host` is safe: an address cannot be rebound, `localhost` neither, other names must be known.
+fn is_ours(host: &str, known: &[String]) -> bool {
+    let end = host.rfind(':').filter(|at| !host[*at..].contains(']')).unwrap_or(host.len());
+    let name = host[..end].trim_matches(['[', ']']).to_ascii_lowercase();
+    let is_local = name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok();
+    is_local || known.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
+}
+
+fn script(_: &Dev, _: &Query) -> HttpResponse {
+    answer(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT)
+}
+
+fn events(dev: &Dev, _: &Query) -> HttpResponse {
+    answer(StatusCode::OK, "text/event-stream", Body::new(dev.events.join(&dev.build)))
+}
+
+/// Passes the wish on: `pixie dev` knows the editor, and which files are the project's.
+fn open(dev: &Dev, query: &Query) -> HttpResponse {
+    let number = |name| query.get(name).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
+    match query.get("file").filter(|file| !file.is_empty() && !file.contains(char::is_control)) {
+        Some(file) => {
+            dev.tell(&format!("OPEN={file}:{}:{}", number("line"), number("col")));
+            answer(StatusCode::NO_CONTENT, "text/plain", Body::empty())
+        }
+        None => answer(StatusCode::BAD_REQUEST, "text/plain", "which file?\n"),
+    }
+}
+
+fn answer(status: StatusCode, media: &'static str, body: impl Into<Body>) -> HttpResponse {
+    let mut response = HttpResponse::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Another site may not take the script in as its own.
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+#[cfg(test)]
+#[path = "pages/tests.rs"]
+mod tests;

@@ -1,0 +1,55 @@
+//! One line for each request under `pixie dev`: status, request, time to the head, kind and worker.
+use std::{
+    cell::Cell,
+    io::{IsTerminal, Write, stdout},
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+use pixie_core::{Found, RouteType};
+
+use crate::compose::Composed;
+
+tokio::task_local! {
+    static WORKER: Cell<usize>;
+}
+
+/// Notes the number of the worker that answered the request of this task; nothing happens outside `pixie dev`.
+pub(crate) fn ran_in_worker(number: usize) {
+    // It fails where nobody logs, which is nearly always.
+    let _ = WORKER.try_with(|worker| worker.set(number));
+}
+
+/// Runs a request and returns its answer with the number of its worker, 0 if it had none.
+pub(super) async fn noting_worker<T>(answer: impl Future<Output = T>) -> (T, usize) {
+    WORKER.scope(Cell::new(0), async move { (answer.await, WORKER.with(Cell::get)) }).await
+}
+
+/// Prints the line.
+pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
+    let place = match app.router.find(method, path) {
+        Found::Route { value, .. } => match (value.route.kind(), &value.pool) {
+            (kind @ (RouteType::Pool | RouteType::Stream), Some(pool)) if worker > 0 => {
+                format!("{kind} {}#{worker}", pool.name())
+            }
+            (kind, _) => kind.to_string(),
+        },
+        _ => "-".into(),
+    };
+    let mut out = stdout();
+    let color = match status.as_u16() {
+        _ if !out.is_terminal() => "",
+        500.. => "\x1b[31m",
+        400.. => "\x1b[33m",
+        _ => "\x1b[32m",
+    };
+    let reset = if color.is_empty() { "" } else { "\x1b[0m" };
+    let (code, request, ms) = (status.as_u16(), format!("{method} {}", printable(path)), time.as_secs_f64() * 1e3);
+    // A closed standard output is no reason to stop.
+    let _ = writeln!(out, "  {color}{code}{reset}  {request:<32} {ms:>8.1} ms  {place}");
+}
+
+/// What a client sent must not steer the terminal.
+fn printable(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

@@ -1,0 +1,81 @@
+//! One route of each kind: the attribute says where it runs.
+
+use std::{fs, io, process, thread::sleep, time::Duration};
+
+use pixie_web::{App, Html, Result, get, proc_env};
+
+/// On the connection's own thread: for answers that take microseconds.
+#[get("/", sync)]
+fn index() -> Html<&'static str> {
+    Html(
+        "<!doctype html>
+        <title>{{project-name}}</title>
+        <h1>It works!</h1>
+        <p>A route says where it runs:</p>
+        <ul>
+            <li><a href=/thread>on a thread</a>
+            <li><a href=/async>on the async runtime</a>
+            <li><a href=/pool>in a worker process</a>, which may <a href=/crash>crash</a>
+            <li><a href=/stream>in a worker process, piece by piece</a>
+        </ul>",
+    )
+}
+
+/// On a blocking thread: for code that waits, such as for a disk.
+#[get("/thread", thread)]
+fn manifest() -> io::Result<String> {
+    fs::read_to_string("Cargo.toml")
+}
+
+/// An `async fn`, on the async runtime: for code that waits for others.
+#[get("/async")]
+async fn greeting() -> String {
+    format!("hello from process {}", proc_env().pid)
+}
+
+/// A plain `fn`, in a worker process: for code that is heavy or may crash.
+#[get("/pool", deadline = "5s")]
+fn sum() -> String {
+    let sum: u64 = (1..=10_000_000).sum();
+    format!("{sum}, says process {}", proc_env().pid)
+}
+
+/// The request fails with 502. The server does not notice, and the worker is replaced.
+#[get("/crash")]
+fn crash() {
+    process::abort()
+}
+
+/// In a worker process, each piece sent as the iterator makes it.
+#[get("/stream", stream)]
+fn countdown() -> impl Iterator<Item = String> {
+    (0..=5).rev().map(|number| {
+        sleep(Duration::from_millis(200));
+        format!("{number}\n")
+    })
+}
+
+fn app() -> App {
+    App::collect()
+}
+
+fn main() -> Result<()> {
+    app().run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::app;
+
+    #[test]
+    fn the_first_page_links_to_pages_that_answer() -> pixie_web::Result<()> {
+        let client = app().test()?;
+        let page = client.get("/").send().assert_status(200).text();
+        for path in ["/thread", "/async", "/pool", "/stream"] {
+            assert!(page.contains(&format!("href={path}>")), "no link to {path}");
+            client.get(path).send().assert_status(200);
+        }
+        client.get("/pool").send().assert_status(200);
+        Ok(())
+    }
+}

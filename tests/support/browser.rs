@@ -1,0 +1,152 @@
+//! A headless Chromium, driven by the WebDriver protocol (W3C) through chromedriver: open, click, type, look.
+//!
+//! A few requests of JSON over HTTP are all that is needed, so this is no dependency.
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, until};
+
+/// The key under which the protocol names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+pub(crate) struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts one, or says loudly that there is none. Under `CI` that is a failure.
+    pub(crate) fn start() -> Option<Browser> {
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut driver) = driver else {
+            let missing = "NOT TESTED: there is no chromedriver; install Debian's `chromium` and `chromium-driver`";
+            assert!(std::env::var_os("CI").is_none(), "{missing}");
+            eprintln!("\n*** {missing} ***\n");
+            return None;
+        };
+        let mut lines = BufReader::new(driver.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
+        let line =
+            lines.find(|line| line.contains("successfully on port ")).expect("chromedriver says where it listens");
+        let port = line.rsplit(' ').next().and_then(|port| port.trim_end_matches('.').parse().ok()).expect("a port");
+        std::thread::spawn(move || lines.for_each(drop));
+        let profile = tempfile::tempdir().expect("a folder for the profile");
+        let mut browser = Browser { driver, port, session: String::new(), _profile: profile };
+        browser.open_session();
+        Some(browser)
+    }
+
+    fn open_session(&mut self) {
+        let profile = format!("--user-data-dir={}", self._profile.path().display());
+        let switches = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-sync",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--window-size=1100,1400",
+            &profile,
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": switches } } } });
+        let answer = self.call("POST", "/session", &wanted);
+        self.session = answer["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {answer}")).to_owned();
+    }
+
+    /// Opens a page and waits until it is loaded.
+    pub(crate) fn open(&self, url: &str) {
+        self.command("url", &json!({ "url": url }));
+    }
+
+    /// Runs script in the page and returns its value.
+    pub(crate) fn script(&self, script: &str) -> Value {
+        self.command("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Returns the text that a visitor sees.
+    pub(crate) fn text(&self) -> String {
+        self.script("return document.body.innerText").as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page shows a text.
+    pub(crate) fn wait_for(&self, text: &str) {
+        until(&format!("the page shows `{text}`"), || self.text().contains(text).then_some(()));
+    }
+
+    /// Clicks what a CSS selector finds.
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.find(selector);
+        self.command(&format!("element/{element}/click"), &json!({}));
+    }
+
+    /// Types text into a field, or gives a file to one that takes files.
+    pub(crate) fn fill(&self, selector: &str, text: &str) {
+        let element = self.find(selector);
+        self.command(&format!("element/{element}/value"), &json!({ "text": text }));
+    }
+
+    /// Keeps a picture of the page, to be looked at.
+    pub(crate) fn screenshot(&self, file: &Path) {
+        use base64::Engine as _;
+        let answer = self.call("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
+        let picture = base64::engine::general_purpose::STANDARD.decode(answer.as_str().unwrap_or_default());
+        std::fs::write(file, picture.expect("a picture in base 64")).expect("the picture can be written");
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let answer = self.command("element", &json!({ "using": "css selector", "value": selector }));
+        answer[ELEMENT].as_str().unwrap_or_else(|| panic!("nothing is `{selector}`: {answer}")).to_owned()
+    }
+
+    fn command(&self, command: &str, body: &Value) -> Value {
+        self.call("POST", &format!("/session/{}/{command}", self.session), body)
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver accepts connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .expect("the command can be sent");
+        // chromedriver keeps the connection open whatever it is asked, so the length says where the answer ends.
+        let mut answer = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            answer.read_line(&mut line).expect("the answer's head can be read");
+            if line.trim().is_empty() {
+                break;
+            }
+            let line = line.to_ascii_lowercase();
+            length = line.strip_prefix("content-length:").map_or(length, |text| text.trim().parse().expect("a length"));
+        }
+        let mut json = vec![0; length];
+        answer.read_exact(&mut json).expect("the answer can be read");
+        let json = String::from_utf8_lossy(&json);
+        let mut answer: Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{method} {path}: {json}"));
+        answer["value"].take()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.call("DELETE", &format!("/session/{}", self.session), &Value::Null);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
