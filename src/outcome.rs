@@ -110,6 +110,10 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
             }
         }
     }
+    // After the hooks, which may set cookies too.
+    if app.settings.https {
+        secure_cookies(response.headers_mut());
+    }
     response
 }
 
@@ -119,9 +123,6 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
-    }
-    if app.settings.https {
-        secure_cookies(response.headers_mut());
     }
 }
 

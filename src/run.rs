@@ -72,6 +72,8 @@ async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -
     for pool in app.pools.values().filter_map(|slot| slot.running()) {
         pool.stop(app.settings.shutdown_grace).await;
     }
+    // A handler that never ends may hold the app for ever, but not the files of those who uploaded.
+    app.spool.remove();
     Ok(())
 }
 

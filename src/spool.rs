@@ -38,6 +38,11 @@ impl Spool {
         Spool { parent: parent.unwrap_or_else(std::env::temp_dir), folder: Mutex::new(None) }
     }
 
+    /// Removes the folder with what is left in it, at the end of a server.
+    pub(crate) fn remove(&self) {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Starts a file.
     pub(crate) fn writer(&self) -> io::Result<SpoolWriter> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);

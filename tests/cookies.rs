@@ -1,5 +1,5 @@
 //! Cookies as an app sets and reads them: over HTTPS, and sealed, in the main process and in workers.
-use pixie_web::{App, Cookie, PrivateCookies, Response, Route, SignedCookies, get};
+use pixie_web::{App, Cookie, HeaderValue, PrivateCookies, Response, Route, SignedCookies, get};
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
 const NEXT: &str = "the next secret of thirty-two bytes or more";
@@ -63,13 +63,17 @@ fn a_route_that_needs_keys_does_not_start_without() {
 }
 
 #[test]
-fn cookies_are_secure_over_https_only() {
-    let answer = |https: bool| {
-        let route = Route::get("/").sync(|_| Response::new("").cookies([("a", "1"), ("__Host-b", "2")]));
-        let client = App::new().route(route).https(https).test().expect("the app fits together");
-        let sent = client.get("/").send();
+fn cookies_of_handlers_and_of_hooks_are_secure_over_https_only() {
+    let answer = |https: bool, path: &str| {
+        let plain = Route::get("/").sync(|_| Response::new("").cookies([("a", "1"), ("__Host-b", "2")]));
+        let hooked = Route::get("/hooked").sync(|_| "").after(|_, response| {
+            response.headers_mut().insert("set-cookie", HeaderValue::from_static("a=1"));
+        });
+        let client = App::new().route(plain).route(hooked).https(https).test().expect("the app fits together");
+        let sent = client.get(path).send();
         sent.header("set-cookie").expect("a cookie is set").to_owned()
     };
-    assert_eq!(answer(false), "a=1; HttpOnly; SameSite=Lax; Path=/");
-    assert_eq!(answer(true), "a=1; HttpOnly; SameSite=Lax; Path=/; Secure");
+    assert_eq!(answer(false, "/"), "a=1; HttpOnly; SameSite=Lax; Path=/");
+    assert_eq!(answer(true, "/"), "a=1; HttpOnly; SameSite=Lax; Path=/; Secure");
+    assert_eq!((answer(false, "/hooked").as_str(), answer(true, "/hooked").as_str()), ("a=1", "a=1; Secure"));
 }

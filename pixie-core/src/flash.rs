@@ -22,7 +22,7 @@ const AGE: Duration = Duration::seconds(60);
 /// ```
 /// use pixie_core::{Flash, IntoResponse, Redirect};
 /// let response = Flash::new("success", "Saved").with(Redirect::to("/"));
-/// assert!(response.headers()["set-cookie"].to_str()?.starts_with("flash=success%3ASaved"));
+/// assert!(response.headers()["set-cookie"].to_str()?.starts_with("flash=success:Saved"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
