@@ -28,8 +28,10 @@ fn a_pixie_built_from_the_package_names_versions() {
     let world = TempDir::new().unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let into = target.to_str().unwrap();
-    let package = ["package", "-p", "pixie-cli", "--no-verify", "--allow-dirty", "--offline", "--target-dir", into];
-    cargo(checkout(), &package);
+    // Together with what it depends on, since a first release of both is not in the registry yet.
+    let packages = ["package", "-p", "pixie-server", "-p", "pixie-cli"];
+    let as_it_is = ["--no-verify", "--allow-dirty", "--offline", "--target-dir", into];
+    cargo(checkout(), &[&packages[..], &as_it_is[..]].concat());
     let name = concat!("pixie-cli-", env!("CARGO_PKG_VERSION"));
     let archive = target.join("package").join(format!("{name}.crate"));
     let unpacked = Command::new("tar").arg("xzf").arg(archive).current_dir(world.path()).status().unwrap();
@@ -39,7 +41,9 @@ fn a_pixie_built_from_the_package_names_versions() {
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("name = \"pixie\"", "name = \"packaged-pixie\"")).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    cargo(&world.path().join(name), &["build", "--offline", "--target-dir", target.to_str().unwrap()]);
+    let server = format!("patch.crates-io.pixie-server.path='{}'", checkout().join("pixie-server").display());
+    let arguments = ["build", "--offline", "--config", &server, "--target-dir", target.to_str().unwrap()];
+    cargo(&world.path().join(name), &arguments);
     for template in ["minimal", "app"] {
         let mut command = Command::new(target.join("debug/packaged-pixie"));
         command.args(["new", template, "--template", template, "--vcs", "none"]).current_dir(world.path());
