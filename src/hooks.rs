@@ -146,7 +146,7 @@ impl App {
     ///
     /// The hook runs on the connection's thread: one that waits is for [`App::before_async`].
     ///
-    /// ```
+    /// ```standalone_crate
     /// use pixie_web::{App, Carried, OrAbort, Request, Result, Route, get};
     /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// struct User { name: String }

@@ -16,6 +16,8 @@ mod dump;
 mod excerpt;
 pub mod files;
 mod group;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod hooks;
 mod intake;
 mod jobs;

@@ -7,7 +7,7 @@ use crate::jobs::PoolSlot;
 
 /// The worker pools of an app: routes of the main process read them as `State<Pools>`.
 ///
-/// ```
+/// ```standalone_crate
 /// use pixie_web::{Json, Pools, State, get};
 ///
 /// #[get("/busy", sync)]

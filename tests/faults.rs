@@ -6,6 +6,7 @@ use std::{
     io::{Read, Write},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use support::{Program, states, until};
@@ -124,7 +125,9 @@ fn a_killed_server_leaves_no_worker() {
     assert!(!workers.is_empty());
     faults.signal("KILL");
     faults.wait();
+    let killed = Instant::now();
     until("all workers are gone", || states(&workers).iter().all(|state| *state == 'Z').then_some(()));
+    assert!(killed.elapsed() < Duration::from_secs(1), "a worker outlived its server by {:?}", killed.elapsed());
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! The guide: one page for each thing that a web app needs, every piece of code compiled and run by the tests.
+//!
+//! It exists in the documentation only. Start with the README, which is the front page of this crate.
+#[cfg(feature = "template")]
+#[doc = include_str!("guide/templates.md")]
+pub mod templates {}
+
+#[cfg(feature = "garde")]
+#[doc = include_str!("guide/forms.md")]
+pub mod forms {}
+
+#[cfg(feature = "sealed-cookies")]
+#[doc = include_str!("guide/cookies.md")]
+pub mod cookies {}
+
+#[doc = include_str!("guide/files.md")]
+pub mod files {}
+
+#[cfg(feature = "compression")]
+#[doc = include_str!("guide/conditions.md")]
+pub mod conditions {}
+
+#[doc = include_str!("guide/hooks.md")]
+pub mod hooks {}
+
+#[doc = include_str!("guide/security.md")]
+pub mod security {}
+
+#[doc = include_str!("guide/events.md")]
+pub mod events {}
+
+#[doc = include_str!("guide/tests.md")]
+pub mod tests {}
