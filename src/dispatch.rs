@@ -2,7 +2,10 @@
 //!
 //! A request comes in with its body still on the way; the route is found, the body is read if the handler wants it, and the
 //! handler runs where its kind says. Every failure on the way becomes an error page in `outcome.rs`.
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{StatusCode, header};
 use pixie_core::{BoxFuture, Found, Handler, Request, Response, abort};
@@ -16,6 +19,10 @@ use crate::{
     panics,
     service::HttpResponse,
 };
+
+/// How long a sync route may hold the thread that it shares with other connections before a developer is told. A visitor
+/// notices 100 ms; behind one slow handler several requests wait.
+const SYNC_HOLD_MAX: Duration = Duration::from_millis(50);
 
 /// An answer that is there, or one that comes.
 pub(crate) enum Answer {
@@ -92,7 +99,13 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
     let (chain, deadline) = (&endpoint.chain, endpoint.route.deadline_of());
     match endpoint.route.handler() {
         Handler::Sync(handler) => {
+            // Measured in development only: two looks at the clock are a visible part of such a request.
+            let started = app.settings.development.then(Instant::now);
             let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            if let Some(held) = started.map(|started| started.elapsed()).filter(|held| *held > SYNC_HOLD_MAX) {
+                let fix = "make it a thread, async or pool route";
+                tracing::warn!(route = %endpoint.label, ?held, "a sync route held its connection's thread: {fix}");
+            }
             Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)))
         }
         Handler::Thread(handler) => {
