@@ -41,8 +41,7 @@ fn log_of(development: bool) -> String {
     let client = app.test().expect("the app fits together");
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || client.get("/slow").send().assert_status(200));
-    let text = kept.0.lock().expect("nobody panicked with it").clone();
-    text
+    kept.0.lock().expect("nobody panicked with it").clone()
 }
 
 #[test]
