@@ -23,6 +23,9 @@ pub mod conditions {}
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 
+#[doc = include_str!("guide/pools.md")]
+pub mod pools {}
+
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 

@@ -152,7 +152,8 @@ fn a_pool_whose_workers_cannot_start_is_a_503_that_says_when_to_come_again() {
     ];
     let faults = Program::start_with("faults", &variables);
     std::fs::write(&flag, "").expect("the flag can be raised");
-    assert_eq!(faults.get("/abort").status, 502);
+    let mark = folder.path().join("mark");
+    assert_eq!(faults.get(&format!("/once/never?id={}", mark.display())).status, 502);
     says_when_to_come_again(&faults.get("/ok?id=refused"));
     std::fs::remove_file(&flag).expect("the flag can be taken down");
     until("the pool has recovered", || (faults.get("/ok?id=again").status == 200).then_some(()));
