@@ -8,10 +8,11 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BoxFuture, Found, Handler, Request, Response, abort};
+use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, abort};
 use tokio::time::timeout;
 
 use crate::{
+    arriving,
     compose::{Composed, Endpoint},
     hooks::Answered,
     intake, jobs,
@@ -110,7 +111,19 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
         }
         Handler::Thread(handler) => {
             let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
+            let reads = endpoint.route.reads().body == BodyUse::Read;
+            let lent = match reads.then(|| arriving::lend(&mut request, endpoint.body_bytes_max)).transpose() {
+                Ok(lent) => lent,
+                Err(error) => {
+                    let answered = chain.passed(error.into());
+                    return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), answered));
+                }
+            };
             let answer = on_thread(app.clone(), move || handler(&mut request));
+            let answer = async move {
+                let response = answer.await;
+                lent.into_iter().fold(response, |response, lent| lent.settle(response))
+            };
             later(app, endpoint, asker, within(deadline, answer))
         }
         Handler::Async(handler) => {
