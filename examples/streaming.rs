@@ -74,12 +74,16 @@ fn upper(mut body: BodyReader, out: &mut Writer) -> Result<()> {
     }
 }
 
-/// So many bytes, of which only one piece exists at a time.
-#[get("/zeros/<bytes:int>", stream)]
-fn zeros(bytes: u64, out: &mut Writer) -> Result<()> {
-    let head = Response::new("").content_type("application/octet-stream").header("content-length", bytes);
-    out.set_head(head)?;
-    io::copy(&mut io::repeat(0).take(bytes), &mut io::BufWriter::with_capacity(64 * 1024, out))?;
+/// So many pieces of a MiB, each beginning with its number. The length is known, so the client is told.
+#[get("/pieces/<count:int>", stream)]
+fn pieces(count: u64, out: &mut Writer) -> Result<()> {
+    let mut piece = vec![0; 1024 * 1024];
+    let length = count * piece.len() as u64;
+    out.set_head(Response::new("").content_type("application/octet-stream").header("content-length", length))?;
+    for number in 0..count {
+        piece[..8].copy_from_slice(&number.to_le_bytes());
+        out.send(&piece)?;
+    }
     Ok(())
 }
 
