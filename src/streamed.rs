@@ -33,7 +33,10 @@ impl Streamed {
     /// Checks a piece against the announced length; nothing comes out of the one that completes it.
     fn measured(&mut self, piece: Bytes) -> Result<Option<Bytes>, BoxError> {
         let Some(left) = self.left else { return Ok(Some(piece)) };
-        let left = left.checked_sub(piece.len() as u64).ok_or("the worker sent more than it announced")?;
+        let Some(left) = left.checked_sub(piece.len() as u64) else {
+            self.last = None;
+            return Err("the worker sent more than it announced".into());
+        };
         self.left = Some(left);
         if left > 0 {
             return Ok(Some(piece));
@@ -44,7 +47,7 @@ impl Streamed {
 
     /// Ends the body, which has to have the announced length.
     fn end(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
-        match self.left {
+        match self.left.take() {
             Some(1..) => Some(Err("the worker sent less than it announced".into())),
             _ => self.last.take().map(|piece| Ok(Frame::data(piece))),
         }

@@ -2,8 +2,8 @@
 use std::io;
 
 use pixie_web::{
-    App, BodyReader, Carried, FromRequest, Needs, OrAbort, ProcessType, Request, Response, Result, Route, Writer,
-    proc_env,
+    App, BodyReader, Carried, FromRequest, Headers, Needs, OrAbort, ProcessType, Request, Response, Result, Route,
+    Writer, proc_env,
 };
 
 const LIMIT: usize = 300_000;
@@ -18,7 +18,11 @@ fn app() -> App {
         .route(Route::get("/wait").pool(|_| std::thread::park_timeout(std::time::Duration::from_secs(2))))
         .route(Route::post("/echo").pool(|request| request.body().to_vec()))
         .route(Route::post("/count").pool(count).needs(Needs::default().extractor::<BodyReader>()).body_limit(LIMIT))
-        .route(Route::post("/head").stream_to(head).needs(Needs::default().extractor::<BodyReader>()))
+        .route(
+            Route::post("/head")
+                .stream_to(head)
+                .needs(Needs::default().extractor::<BodyReader>().extractor::<Headers>()),
+        )
 }
 
 /// Reads the body while it arrives, and says that all is well whatever happens.
