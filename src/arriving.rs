@@ -115,7 +115,7 @@ pub(crate) fn lend(request: &mut Request, bytes_max: usize) -> Result<Lent, Erro
     let arriving = Arriving::take(request, bytes_max)?;
     let (_waiting, over) = oneshot::channel();
     let lent = Lent { refused: Slot::default(), _waiting };
-    request.set_reader(BodyReader::new(OnThread { arriving, over, refused: lent.refused.clone() }));
+    request.set_reader(BodyReader::new(OnThread { arriving, over: Some(over), refused: lent.refused.clone() }));
     Ok(lent)
 }
 
@@ -136,16 +136,19 @@ impl Slot {
 /// The body as a blocking thread reads it.
 struct OnThread {
     arriving: Arriving,
-    /// Ready once nobody waits for the answer.
-    over: oneshot::Receiver<Infallible>,
+    /// Ready, and then `None`, once nobody waits for the answer.
+    over: Option<oneshot::Receiver<Infallible>>,
     refused: Slot,
 }
 
 impl PieceSource for OnThread {
     fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
-        let next = block_on(|cx| match Pin::new(&mut self.over).poll(cx) {
-            Poll::Ready(_) => Poll::Ready(Err(nobody_waits())),
-            Poll::Pending => self.arriving.poll_piece(cx).map(Ok),
+        let next = block_on(|cx| match self.over.as_mut().map(|over| Pin::new(over).poll(cx)) {
+            Some(Poll::Pending) => self.arriving.poll_piece(cx).map(Ok),
+            Some(Poll::Ready(_)) | None => {
+                self.over = None;
+                Poll::Ready(Err(nobody_waits()))
+            }
         })?;
         next.transpose().map_err(|error| {
             let told = io::Error::other(error.to_string());
@@ -157,4 +160,40 @@ impl PieceSource for OnThread {
 
 fn nobody_waits() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "nobody waits for the answer any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use http::{Method, Uri};
+    use pixie_core::FromRequest;
+
+    use super::*;
+
+    /// Lends a body of ten bytes, and returns its reader.
+    fn lent(bytes_max: usize) -> (Lent, BodyReader) {
+        let mut request = Request::new(Method::POST, Uri::from_static("/"));
+        request.set_body(Body::from("0123456789"));
+        let lent = lend(&mut request, bytes_max).unwrap_or_else(|error| panic!("{error}"));
+        (lent, BodyReader::from_request(&mut request).expect("it has a reader"))
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_fails_every_read_and_decides_the_answer() {
+        let (lent, mut reader) = lent(9);
+        let mut read = Vec::new();
+        assert!((0..3).all(|_| reader.read_to_end(&mut read).is_err()));
+        assert_eq!(lent.settle(Response::new("all is well")).status().as_u16(), 413);
+    }
+
+    #[test]
+    fn a_body_is_lent_for_as_long_as_somebody_waits_for_the_answer() {
+        let (loan, mut reader) = lent(10);
+        assert_eq!(reader.read(&mut [0; 5]).ok(), Some(5));
+        assert_eq!(loan.settle(Response::new("fine")).status().as_u16(), 200);
+        // The piece that is here can still be read, and nothing behind it.
+        assert_eq!(reader.read(&mut [0; 50]).ok(), Some(5));
+        assert!((0..3).all(|_| reader.read(&mut [0; 5]).is_err()));
+    }
 }

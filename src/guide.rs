@@ -26,6 +26,9 @@ pub mod hooks {}
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 
+#[doc = include_str!("guide/bodies.md")]
+pub mod bodies {}
+
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 

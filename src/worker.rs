@@ -22,6 +22,9 @@ use crate::{
     wire::{self, JobBody},
 };
 
+/// From this length on an answer's head announces it: a shorter one reaches the main process in one piece, and shows it.
+const ANNOUNCED_BYTES_MIN: u64 = 32 * 1024;
+
 /// Turns this process into the worker that it was started as.
 pub(crate) fn serve(worker: pixie_pool::Worker, app: &Arc<Composed>) -> ! {
     // The state is made before the worker says that it is ready, so no request waits for it.
@@ -105,10 +108,9 @@ fn find(app: &Composed, mut request: Request) -> Result<(&Endpoint, Request), Er
 
 /// Sends a whole answer. That it cannot be sent means that nobody waits for it.
 fn reply(job: Job, mut response: Response) {
+    let length = http_body::Body::size_hint(response.body()).exact();
     let body = response.take_body().into_bytes();
-    if let Err(stream) = &body
-        && let Some(length) = http_body::Body::size_hint(stream).exact()
-    {
+    if let Some(length) = length.filter(|length| *length >= ANNOUNCED_BYTES_MIN) {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
     let head = wire::encode_response(&response);
