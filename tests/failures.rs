@@ -33,9 +33,7 @@ fn send(faults: &Program, request: &str) -> TcpStream {
 }
 
 fn receive(mut stream: TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the answer can be read");
-    Answer::parse(&bytes)
+    Answer::read(&mut stream)
 }
 
 fn ask(faults: &Program, request: &str) -> Answer {
@@ -183,13 +181,4 @@ fn only_what_may_run_twice_is_given_to_a_second_worker() {
         assert_eq!(answer.status, status, "{request}: {}", answer.body);
         assert_eq!(status == 200, answer.body == "the second time", "{request}");
     }
-}
-
-#[test]
-fn a_client_that_left_frees_the_worker_of_its_stream() {
-    let faults = Program::start_with("faults", &[("PIXIE_POOL_DEFAULT", "size=1 spares=0")]);
-    let mut stream = send(&faults, "GET /flood");
-    stream.read_exact(&mut [0; 1000]).expect("the stream begins");
-    drop(stream);
-    is_alive(&faults);
 }

@@ -74,9 +74,7 @@ impl Program {
     pub fn ask(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).expect("the request can be sent");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("the answer can be read");
-        Answer::parse(&bytes)
+        Answer::read(&mut stream)
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -123,7 +121,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn parse(bytes: &[u8]) -> Answer {
+    /// Reads an answer that ends with its connection.
+    pub fn read(stream: &mut TcpStream) -> Answer {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("the answer can be read");
+        Answer::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> Answer {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -169,6 +174,13 @@ fn processes() -> impl Iterator<Item = Process> {
         let state = fields.next()?.chars().next()?;
         Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
     })
+}
+
+/// Returns the most memory in KiB that a process has had resident so far.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says its peak");
+    line.trim().trim_end_matches("kB").trim().parse().expect("it is a number of kB")
 }
 
 /// Looks again and again until there is a value, and fails the test when patience ends.
