@@ -177,10 +177,16 @@ fn get_never(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// One worker and one place in the queue.
-#[get("/narrow/sleep/<ms:int>", pool = "narrow")]
-fn narrow(ms: u64) -> String {
-    slow(ms)
+/// One worker and one place in the queue: notes that it has begun, and holds the worker.
+#[get("/narrow/hold", pool = "narrow")]
+fn narrow_hold(note: Query<Note>) -> Result<String> {
+    note.write("started")?;
+    Ok(slow(2000))
+}
+
+#[get("/narrow/ok", pool = "narrow")]
+fn narrow_ok(ask: Query<Ask>) -> String {
+    ask.id.clone()
 }
 
 /// 200: what a handler prints goes to the log, whatever it is.

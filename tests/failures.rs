@@ -118,26 +118,33 @@ fn a_job_beyond_its_cpu_time_is_a_504() {
     is_alive(&faults);
 }
 
-#[test]
-fn a_full_queue_is_a_503_that_says_when_to_come_again() {
-    let faults = faults();
-    let running = send(&faults, "GET /narrow/sleep/2000");
-    let waiting = [(); 4].map(|()| send(&faults, "GET /narrow/sleep/0"));
-    let answers = waiting.map(receive);
-    answers.iter().for_each(says_when_to_come_again);
-    assert!(answers.iter().any(|answer| answer.body.contains("too many requests wait")), "{answers:?}");
-    assert_eq!(receive(running).status, 200);
+/// The only worker of the narrow pool is held for two seconds while `ask` runs.
+fn with_narrow_pool_held(ask: impl FnOnce(&Program)) {
+    let (faults, folder) = (faults(), tempfile::tempdir().expect("a folder for the note"));
+    let note = folder.path().join("note");
+    let held = send(&faults, &format!("GET /narrow/hold?note={}", note.display()));
+    until("the worker is held", || note.exists().then_some(()));
+    ask(&faults);
+    assert_eq!(receive(held).status, 200);
     is_alive(&faults);
 }
 
 #[test]
+fn a_full_queue_is_a_503_that_says_when_to_come_again() {
+    with_narrow_pool_held(|faults| {
+        let answers = [(); 4].map(|()| send(faults, "GET /narrow/ok?id=never")).map(receive);
+        answers.iter().for_each(says_when_to_come_again);
+        assert!(answers.iter().any(|answer| answer.body.contains("too many requests wait")), "{answers:?}");
+    });
+}
+
+#[test]
 fn a_request_that_waited_too_long_is_a_503_that_says_when_to_come_again() {
-    let faults = faults();
-    let running = send(&faults, "GET /narrow/sleep/2000");
-    let waited = ask(&faults, "GET /narrow/sleep/0");
-    says_when_to_come_again(&waited);
-    assert!(waited.body.contains("no worker was free in time"), "{waited:?}");
-    assert_eq!(receive(running).status, 200);
+    with_narrow_pool_held(|faults| {
+        let waited = faults.get("/narrow/ok?id=never");
+        says_when_to_come_again(&waited);
+        assert!(waited.body.contains("no worker was free in time"), "{waited:?}");
+    });
 }
 
 #[test]
