@@ -1,0 +1,51 @@
+//! What a running task may ask about itself, without an argument for it.
+//!
+//! Owns the note about the task of each thread. Rule: the note is there exactly while the task's function runs.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+use crate::job::{Cancellation, Job};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+struct Current {
+    deadline: Option<Instant>,
+    cancellation: Cancellation,
+}
+
+/// Returns the time that the running task has until its deadline; `None` if it has no deadline or this is no task.
+///
+/// Threads that a task starts do not know of it: ask before, and hand the answer on.
+pub fn remaining() -> Option<Duration> {
+    let deadline = CURRENT.with_borrow(|current| current.as_ref()?.deadline)?;
+    Some(deadline.saturating_duration_since(Instant::now()))
+}
+
+/// Returns true if nobody waits for the running task any more: a long one should look now and then, and return.
+///
+/// The worker of a cancelled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False outside of a task.
+pub fn is_cancelled() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.cancellation.is_cancelled()))
+}
+
+/// Keeps the note until it is dropped.
+pub(crate) struct Entered(());
+
+impl Entered {
+    pub(crate) fn new(job: &Job) -> Self {
+        let deadline = job.remaining().map(|left| Instant::now() + left);
+        CURRENT.set(Some(Current { deadline, cancellation: job.cancellation() }));
+        Entered(())
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
