@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "tasks", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "tasks"),
+    doc = "A pool of worker processes: bytes in, bytes out. Its README has the details."
+)]
 
 mod config;
 mod error;

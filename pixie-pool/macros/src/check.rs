@@ -37,7 +37,10 @@ fn check_qualifiers(signature: &Signature) -> Result<()> {
         return Err(Error::new_spanned(token, message));
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        return Err(Error::new_spanned(token, "a task is called with whatever the caller sends: it cannot be `unsafe`"));
+        return Err(Error::new_spanned(
+            token,
+            "a task is called with whatever the caller sends: it cannot be `unsafe`",
+        ));
     }
     if let Some(abi) = &signature.abi {
         return Err(Error::new_spanned(abi, "a task is a plain Rust function: remove `extern`"));
@@ -61,7 +64,10 @@ fn argument(input: &FnArg) -> Result<Type> {
         FnArg::Typed(argument) => match &*argument.ty {
             Type::Reference(reference) => Err(Error::new_spanned(
                 &argument.ty,
-                format!("arguments travel to another process, which needs them owned: write `{}`", owned(&reference.elem)),
+                format!(
+                    "arguments travel to another process, which needs them owned: write `{}`",
+                    owned(&reference.elem)
+                ),
             )),
             Type::ImplTrait(generic) => {
                 Err(Error::new(generic.impl_token.span, "a task cannot be generic: write the type out"))

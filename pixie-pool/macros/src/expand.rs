@@ -35,8 +35,9 @@ fn written(options: &Options, task: &CheckedTask) -> TokenStream {
     let Function { attributes, visibility, signature, body } = &task.function;
     let name = &signature.ident;
     // What is for readers goes with the name, what is for the compiler goes with the body.
-    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) =
-        attributes.iter().partition(|attribute| ["doc", "deprecated"].iter().any(|word| attribute.path().is_ident(word)));
+    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) = attributes
+        .iter()
+        .partition(|attribute| ["doc", "deprecated"].iter().any(|word| attribute.path().is_ident(word)));
     let cfgs: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let ty = format_ident!("__{}_task", name.unraw(), span = name.span());
     let (callable, entry, task) = (callable(&ty, signature), entry(&ty, options, task), implementation(&ty, task));

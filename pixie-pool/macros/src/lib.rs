@@ -13,11 +13,15 @@ use proc_macro::TokenStream;
 
 /// Makes a function a task: `pool.call(function, &arguments).await` runs it in a worker process.
 ///
-/// ```ignore
+/// ```no_run
 /// #[pixie_pool::task(deadline = "2s", idempotent)]
-/// fn thumbnail(image: Bytes, width: u32) -> Result<Thumbnail, ImageError> { … }
+/// fn shorten(text: String, length: usize) -> Result<String, std::fmt::Error> {
+///     text.get(..length).map(str::to_owned).ok_or(std::fmt::Error)
+/// }
 ///
-/// let small = pool.call(thumbnail, &(image, 200)).await?;
+/// # async fn caller(pool: pixie_pool::Pool) -> Result<(), pixie_pool::Error> {
+/// let short = pool.call(shorten, &("a long story".to_owned(), 6)).await?;
+/// # Ok(()) }
 /// ```
 ///
 /// **Options.** `deadline = "2s"` (in `ms`, `s`, `m` or `h`) kills the worker after this time instead of the pool's own;
@@ -30,23 +34,25 @@ use proc_macro::TokenStream;
 /// **Return value**: any type with `Serialize` and `Deserialize`, or a `Result` of one whose error has `Display`. An error
 /// comes back as `Error::Failed` with its text. A type alias of `Result` has to be called `Result` too.
 ///
-/// **Direct calls** work as ever, `thumbnail(image, 200)`, and run right there: good for unit tests. In fact the function's
+/// **Direct calls** work as ever, `shorten(text, 6)`, and run right there: good for unit tests. In fact the function's
 /// name is now a static that can be called, so a variable cannot have the same name where the task is in scope
-/// (`let small = …`, not `let thumbnail = …`), and where a function is wanted as a value, `*thumbnail` is one.
+/// (`let short = …`, not `let shorten = …`), and where a function is wanted as a value, `*shorten` is one.
 ///
 /// **Not for `async fn`**: a worker runs one task at a time and has no runtime.
 ///
 /// Workers need `pixie_pool::init()` as the first statement of a plain `fn main`, not of one under `#[tokio::main]`, which
 /// starts a runtime in every worker before `init` can turn it into one:
 ///
-/// ```ignore
+/// ```no_run
 /// fn main() {
 ///     pixie_pool::init();
 ///     run()
 /// }
 ///
 /// #[tokio::main]
-/// async fn run() { … }
+/// async fn run() {
+///     // the program
+/// }
 /// ```
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -77,7 +77,10 @@ impl Pool {
     }
 
     /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
-    pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
+    pub fn submit(
+        &self,
+        submission: Submission,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
         let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();

@@ -13,10 +13,14 @@ use crate::{
     worker,
 };
 
+/// The variable that tells a worker of tasks from one of a handler of its own, which `init` leaves to `worker()` further down.
+const SERVES_TASKS: &str = "PIXIE_POOL_SERVES_TASKS";
+
 /// Where `init` was called.
 static INIT: OnceLock<Place> = OnceLock::new();
 
-const REMEDY: &str = "write `fn main() { pixie_pool::init(); run() }`, and put `#[tokio::main]` above `async fn run()` instead";
+const REMEDY: &str =
+    "write `fn main() { pixie_pool::init(); run() }`, and put `#[tokio::main]` above `async fn run()` instead";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
@@ -24,10 +28,11 @@ enum Place {
     Runtime,
 }
 
-/// Turns this process into a worker if a pool has started it as one; otherwise returns at once. Put it first in `main`.
+/// Turns this process into a worker if a pool of tasks has started it as one; otherwise returns at once. Put it first in `main`.
 ///
 /// A worker is this program, started anew: it comes here, serves tasks until its pool has no more use for it, and never returns.
-/// Whatever stands before `init` happens in every worker, too.
+/// Whatever stands before `init` happens in every worker, too. Workers of other pools ([`worker`](crate::worker()), a web app's)
+/// pass by.
 ///
 /// # Under `#[tokio::main]`
 ///
@@ -49,6 +54,9 @@ enum Place {
 pub fn init() {
     let is_in_runtime = tokio::runtime::Handle::try_current().is_ok();
     let _ = INIT.set(if is_in_runtime { Place::Runtime } else { Place::PlainMain });
+    if std::env::var_os(SERVES_TASKS).is_none() {
+        return;
+    }
     let Some(worker) = worker::worker() else { return };
     match table() {
         Ok(table) => worker.serve(table.hash, serve::handler(table)),
@@ -69,6 +77,7 @@ impl Config {
             check_init()?;
         }
         self.table_hash = table.hash;
+        self.env.push((SERVES_TASKS.into(), "1".into()));
         Pool::start(self, serve::handler(table)).await
     }
 }

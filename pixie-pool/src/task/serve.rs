@@ -2,20 +2,13 @@
 //!
 //! Owns the way from a job to the function and back. Rule: a job that names no task fails and harms nobody.
 
-use std::{
-    io::Read as _,
-    sync::Arc,
-};
+use std::{io::Read as _, sync::Arc};
 
 use crate::{
     config::OUTPUT_BYTES_MAX,
     error::Failure,
     job::{Handler, Job},
-    task::{
-        call::NAME_END,
-        current::Entered,
-        table::Table,
-    },
+    task::{call::NAME_END, current::Entered, table::Table},
 };
 
 /// Returns what runs the tasks of a table.

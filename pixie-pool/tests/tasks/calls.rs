@@ -8,8 +8,8 @@ use pixie_pool::{Config, Pool};
 use crate::{
     Test,
     work::{
-        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, nothing, reversed,
-        time_left, worker_pid,
+        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, nothing,
+        reversed, time_left, worker_pid,
     },
 };
 
@@ -97,7 +97,8 @@ async fn concurrent_calls() {
             tokio::spawn(async move {
                 match number % 10 {
                     0 => {
-                        let order = Order { pixels: vec![number as u8; 10_000], ..order(number, Filter::Named("x".into())) };
+                        let order =
+                            Order { pixels: vec![number as u8; 10_000], ..order(number, Filter::Named("x".into())) };
                         assert_eq!(pool.call(echo, &order).await.unwrap(), order);
                     }
                     1..5 => assert_eq!(pool.call(doubling, &number).await.unwrap(), number * 2),

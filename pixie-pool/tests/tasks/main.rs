@@ -21,6 +21,7 @@ const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 fn main() {
     starts::play_role();
     pixie_pool::init();
+    starts::serve_raw();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
     let chosen = TESTS.iter().copied().flatten().filter(|(name, _)| name.contains(&filter));

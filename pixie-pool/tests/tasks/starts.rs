@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Handler, Job, Pool};
+use pixie_pool::{Config, Error, Handler, Job, Pool, Submission};
 
 use crate::{
     Test,
@@ -17,19 +17,21 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("a_worker_with_other_tasks_is_refused", || Box::pin(other_program())),
     ("a_pool_with_a_handler_of_its_own_runs_no_tasks", || Box::pin(raw_pool())),
+    ("a_program_may_have_pools_of_both_sorts", || Box::pin(both_sorts())),
     ("tasks_run_on_threads_where_no_processes_are_wanted", || Box::pin(threads())),
     ("a_program_without_init_is_told_so_before_any_worker_starts", || Box::pin(without_init())),
     ("under_tokio_main_tasks_run_after_a_warning_that_names_the_remedy", || Box::pin(in_runtime())),
 ];
 
 const ROLE: &str = "TASKS_ROLE";
+const RAW_HASH: u64 = 1;
 
 /// Behaves as another program would, if a test has started this one for it.
 pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "other-program" => {
             let worker = pixie_pool::worker().expect("this is a worker");
-            worker.serve(1, raw());
+            worker.serve(RAW_HASH, raw());
         }
         "without-init" => {
             let error = runtime().block_on(config(1).start_tasks()).unwrap_err();
@@ -58,6 +60,13 @@ async fn program_under_tokio_main() {
     std::process::exit(0)
 }
 
+/// Serves the pools without tasks, which `init` has let pass.
+pub(crate) fn serve_raw() {
+    if let Some(worker) = pixie_pool::worker() {
+        worker.serve(RAW_HASH, raw());
+    }
+}
+
 fn raw() -> Handler {
     Arc::new(|job: Job| drop(job.reply(b"", b"raw")))
 }
@@ -84,6 +93,15 @@ async fn raw_pool() {
     assert!(matches!(error, Error::NoTasks));
     assert!(error.to_string().contains("start_tasks()"), "{error}");
     pool.stop(Duration::ZERO).await;
+}
+
+async fn both_sorts() {
+    let raw_pool = Pool::start(Config { table_hash: RAW_HASH, ..config(1) }, raw()).await.unwrap();
+    let tasks = config(1).start_tasks().await.unwrap();
+    assert_eq!(raw_pool.submit(Submission::new("")).await.unwrap().body.collect().await.unwrap(), "raw");
+    tasks.call(nothing, &()).await.unwrap();
+    raw_pool.stop(Duration::ZERO).await;
+    tasks.stop(Duration::ZERO).await;
 }
 
 async fn threads() {
