@@ -60,7 +60,9 @@ fn refused(error: Error) -> (StatusCode, String) {
     eprintln!("{error}");
     let (status, words) = match error {
         Error::Failed { message } => return (StatusCode::UNPROCESSABLE_ENTITY, message),
-        Error::Died(_) | Error::Protocol => (StatusCode::BAD_GATEWAY, "this picture is too much for us"),
+        Error::Died(_) | Error::Memory | Error::Poison | Error::Protocol => {
+            (StatusCode::BAD_GATEWAY, "this picture is too much for us")
+        }
         Error::Deadline => (StatusCode::GATEWAY_TIMEOUT, "this picture takes too long"),
         Error::QueueFull { .. } | Error::QueueTimeout { .. } | Error::Unavailable { .. } | Error::Stopping => {
             (StatusCode::SERVICE_UNAVAILABLE, "try again later")
@@ -77,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[tokio::main]
 async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-    let pool = pixie_pool::Config { name: "images".into(), size: 2, ..Default::default() }.start_tasks().await?;
+    let pool = Pool::named("images").size(2).start_tasks().await?;
     let app = Router::new()
         .route("/", get(|| async { "this is axum" }))
         .route("/thumbnail", post(make_thumbnail))

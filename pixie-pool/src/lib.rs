@@ -19,10 +19,10 @@ mod task;
 mod worker;
 
 pub use crate::{
-    config::Config,
+    config::{ByteSize, Config, Size},
     error::{Error, Exit, Failure, FailureKind},
     identity::{Identity, ProcessKind, identity, is_worker},
-    job::{Cancellation, Handler, Job, JobBody, JobWriter},
+    job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
     snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
@@ -31,7 +31,7 @@ pub use crate::{
 };
 
 #[cfg(feature = "tasks")]
-pub use crate::task::{Task, init, is_cancelled, remaining};
+pub use crate::task::{Task, extend, init, is_cancelled, remaining};
 #[cfg(feature = "tasks")]
 pub use pixie_pool_macros::task;
 

@@ -9,7 +9,10 @@ mod linux;
 mod unix;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
+pub(crate) use linux::{
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, set_process_name,
+    socket_options,
+};
 #[cfg(unix)]
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
@@ -17,4 +20,7 @@ pub(crate) use unix::{
     poll_write, read_arrived, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(crate) use unix::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
+pub(crate) use unix::{
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, set_process_name,
+    socket_options,
+};

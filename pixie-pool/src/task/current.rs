@@ -2,19 +2,16 @@
 //!
 //! Owns the note about the task of each thread. Rule: the note is there exactly while the task's function runs.
 
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, time::Duration};
 
-use crate::job::{Cancellation, Job};
+use crate::job::{Cancellation, Job, TimeLimit};
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
 }
 
 struct Current {
-    deadline: Option<Instant>,
+    time_limit: TimeLimit,
     cancellation: Cancellation,
 }
 
@@ -22,8 +19,17 @@ struct Current {
 ///
 /// Threads that a task starts do not know of it: ask before, and hand the answer on.
 pub fn remaining() -> Option<Duration> {
-    let deadline = CURRENT.with_borrow(|current| current.as_ref()?.deadline)?;
-    Some(deadline.saturating_duration_since(Instant::now()))
+    time_limit()?.remaining()
+}
+
+/// Asks for so much more time for the running task and returns how much it gets, in whole milliseconds: what is left of
+/// [`Config::extension`](crate::Config::extension). Nothing without a deadline, and nothing outside of a task.
+pub fn extend(by: Duration) -> Duration {
+    time_limit().map_or(Duration::ZERO, |limit| limit.extend(by))
+}
+
+fn time_limit() -> Option<TimeLimit> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|current| current.time_limit.clone()))
 }
 
 /// Returns true if nobody waits for the running task any more: a long one should look now and then, and return.
@@ -38,8 +44,7 @@ pub(crate) struct Entered(());
 
 impl Entered {
     pub(crate) fn new(job: &Job) -> Self {
-        let deadline = job.remaining().map(|left| Instant::now() + left);
-        CURRENT.set(Some(Current { deadline, cancellation: job.cancellation() }));
+        CURRENT.set(Some(Current { time_limit: job.time_limit(), cancellation: job.cancellation() }));
         Entered(())
     }
 }

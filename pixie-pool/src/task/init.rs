@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The variable that tells a worker of tasks from one of a handler of its own, which `init` leaves to `worker()` further down.
-const SERVES_TASKS: &str = "PIXIE_POOL_SERVES_TASKS";
+const SERVES_TASKS: &str = "PIXIE_TASKS_WORKER";
 
 /// Where `init` was called.
 static INIT: OnceLock<Place> = OnceLock::new();
@@ -73,7 +73,7 @@ impl Config {
     /// take a way of their own to it, such as tests.
     pub async fn start_tasks(mut self) -> Result<Pool, Error> {
         let table = table().map_err(Error::Start)?;
-        if self.size > 0 && self.args.is_none() {
+        if self.size.max > 0 && self.args.is_none() {
             check_init()?;
         }
         self.table_hash = table.hash;

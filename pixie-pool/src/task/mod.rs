@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use crate::task::{
-    current::{is_cancelled, remaining},
+    current::{extend, is_cancelled, remaining},
     init::init,
 };
 

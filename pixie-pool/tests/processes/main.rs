@@ -6,11 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod ahead;
+mod clocks;
 mod crashes;
 mod ends;
 mod handler;
+mod poison;
 mod queue;
 mod setup;
+mod sizes;
 mod starts;
 mod streams;
 mod threads;
@@ -19,8 +22,18 @@ use std::time::Duration;
 
 type Test = (&'static str, fn() -> setup::Outcome);
 
-const TESTS: &[&[Test]] =
-    &[ahead::TESTS, crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
+const TESTS: &[&[Test]] = &[
+    ahead::TESTS,
+    clocks::TESTS,
+    crashes::TESTS,
+    ends::TESTS,
+    poison::TESTS,
+    queue::TESTS,
+    sizes::TESTS,
+    starts::TESTS,
+    streams::TESTS,
+    threads::TESTS,
+];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {

@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const ROLE: &str = "TEST_ROLE";
 
-fn playing(role: &str) -> Config {
+pub(crate) fn playing(role: &str) -> Config {
     Config { env: vec![(ROLE.into(), role.into())], ..config(1) }
 }
 
@@ -68,7 +68,7 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     let invitation = std::env::var("PIXIE_POOL_WORKER").expect("this is a worker");
     let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
     let mut stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap();
-    let payload = [&b"pixiepl\x01\x02\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
+    let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
     // Until the pool hangs up or welcomes us.
     let _ = stream.read(&mut [0; 26]);

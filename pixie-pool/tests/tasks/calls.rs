@@ -8,8 +8,8 @@ use pixie_pool::{Config, Pool};
 use crate::{
     Test,
     work::{
-        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, nothing,
-        reversed, time_left, worker_pid,
+        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, more_time_than,
+        nothing, reversed, time_left, worker_pid,
     },
 };
 
@@ -21,11 +21,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_task_runs_in_a_process_of_its_own", || Box::pin(own_process())),
     ("a_thousand_concurrent_calls_each_get_their_own_answer", || Box::pin(concurrent_calls())),
     ("a_task_knows_its_own_deadline", || Box::pin(deadline_is_seen())),
+    ("a_task_that_asks_for_more_time_gets_what_the_pool_allows", || Box::pin(more_time())),
     ("a_call_outlives_its_arguments_and_its_pool_handle", || Box::pin(call_borrows_nothing())),
 ];
 
 pub(crate) fn config(size: usize) -> Config {
-    Config { name: "tasks".to_owned(), size, spares: 0, ..Config::default() }
+    Pool::named("tasks").size(size).spares(0)
 }
 
 pub(crate) async fn pool(size: usize) -> Pool {
@@ -121,6 +122,13 @@ async fn deadline_is_seen() {
     let left = pool.call(time_left, &()).await.unwrap().unwrap();
     assert!(left > Duration::from_secs(3000) && left <= Duration::from_secs(3600), "{left:?}");
     pool.stop(Duration::ZERO).await;
+}
+
+async fn more_time() {
+    let pool = config(1).extension(Duration::from_secs(600)).start_tasks().await.unwrap();
+    assert_eq!(pool.call(more_time_than, &Duration::from_secs(1)).await.unwrap(), Duration::from_secs(600));
+    pool.stop(Duration::ZERO).await;
+    assert_eq!(pixie_pool::extend(Duration::from_secs(1)), Duration::ZERO);
 }
 
 async fn call_borrows_nothing() {

@@ -6,7 +6,7 @@ use pixie_pool::{Error, Submission};
 
 use crate::{
     Test,
-    calls::{order, pool},
+    calls::{config, order, pool},
     work::{
         Dimensions, Filter, Order, checked_width, crash_once, doubling::doubling, gives_one_way, nothing, panic_with,
         segfault, spin, takes_one_way, wait_for_cancellation, worker_pid,
@@ -69,8 +69,7 @@ async fn deadlines() {
 }
 
 async fn cancellations() {
-    let pool = pixie_pool::Config { cancel_grace: Duration::from_secs(60), ..crate::calls::config(1) };
-    let pool = pool.start_tasks().await.unwrap();
+    let pool = config(1).cancel_grace(Duration::from_secs(60)).start_tasks().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark");
     let call = tokio::spawn(pool.call(wait_for_cancellation, &mark));

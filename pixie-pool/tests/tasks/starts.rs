@@ -51,8 +51,7 @@ fn runtime() -> tokio::runtime::Runtime {
 async fn program_under_tokio_main() {
     tracing::subscriber::set_global_default(Printer).expect("nobody else listens");
     pixie_pool::init();
-    let env = vec![(ROLE.into(), "in-runtime".into())];
-    let pool = Config { env, ..config(1) }.start_tasks().await.unwrap();
+    let pool = config(1).env(ROLE, "in-runtime").start_tasks().await.unwrap();
     assert!(matches!(pool.call(segfault, &()).await, Err(Error::Died(_))));
     pool.call(nothing, &()).await.unwrap();
     println!("done");
@@ -80,8 +79,7 @@ fn words_of(role: &str) -> String {
 }
 
 async fn other_program() {
-    let env = vec![(ROLE.into(), "other-program".into())];
-    match (Config { env, ..config(1) }).start_tasks().await {
+    match config(1).env(ROLE, "other-program").start_tasks().await {
         Err(Error::Start(message)) => assert!(message.contains("the worker's table is 0000000000000001"), "{message}"),
         other => panic!("{other:?}"),
     }
