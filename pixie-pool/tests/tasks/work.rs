@@ -40,9 +40,8 @@ impl fmt::Display for TooWide {
     }
 }
 
-/// What a task of another module may be called without its path.
+/// A module with the name of its task, which can be imported next to it.
 pub(crate) mod doubling {
-    //! A module with the name of its task, which can be imported next to it.
     #[pixie_pool::task(idempotent)]
     pub(crate) fn doubling(number: u64) -> u64 {
         number * 2
