@@ -29,5 +29,8 @@ pub mod security {}
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 
+#[doc = include_str!("guide/tasks.md")]
+pub mod tasks {}
+
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}
