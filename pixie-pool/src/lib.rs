@@ -1,8 +1,6 @@
+//! A pool of worker processes: functions that may crash, or bytes in and bytes out. The front page is the README.
+//!
 #![cfg_attr(feature = "tasks", doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(feature = "tasks"),
-    doc = "A pool of worker processes: bytes in, bytes out. Its README has the details."
-)]
 
 mod config;
 mod error;
