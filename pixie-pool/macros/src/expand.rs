@@ -50,7 +50,7 @@ fn written(options: &Options, task: &CheckedTask) -> TokenStream {
 
         #(#cfgs)*
         #[doc(hidden)]
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, unreachable_pub)]
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #visibility struct #ty;
 

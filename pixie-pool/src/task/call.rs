@@ -51,16 +51,11 @@ impl Pool {
 fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submission, Error> {
     let refused = |why| Error::Encoding(format!("the arguments of `{}` cannot be sent: {why}", entry.name));
     let arguments = codec::encode(arguments).map_err(refused)?;
-    let mut head = Vec::with_capacity(AHEAD_HEAD_BYTES_MAX.min(entry.name.len() + 1 + arguments.len()));
-    head.extend_from_slice(entry.name.as_bytes());
-    head.push(NAME_END);
+    let name = entry.name.as_bytes();
     // A job without a body may be sent ahead to a busy worker.
-    let body = match head.len() + arguments.len() <= AHEAD_HEAD_BYTES_MAX {
-        true => {
-            head.extend_from_slice(&arguments);
-            Body::Empty
-        }
-        false => Body::Full(arguments.into()),
+    let (head, body) = match name.len() + 1 + arguments.len() <= AHEAD_HEAD_BYTES_MAX {
+        true => ([name, &[NAME_END], &arguments].concat(), Body::Empty),
+        false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
     };
     Ok(Submission {
         head: head.into(),
