@@ -35,5 +35,8 @@ pub mod bodies {}
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 
+#[doc = include_str!("guide/tasks.md")]
+pub mod tasks {}
+
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}
