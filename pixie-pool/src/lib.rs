@@ -34,6 +34,7 @@ mod platform;
 mod pool;
 mod protocol;
 mod reply;
+mod sandbox;
 mod snapshot;
 mod submission;
 mod worker;
@@ -45,6 +46,7 @@ pub use crate::{
     job::{Cancellation, Handler, Job, JobBody, JobWriter},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
+    sandbox::{Sandbox, SandboxLevel},
     snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},

@@ -9,12 +9,19 @@ mod linux;
 mod unix;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
+pub(crate) use linux::{
+    ProcessWatch, close_inherited, own_executable, random, restrict, set_process_name, socket_options, threads,
+};
 #[cfg(unix)]
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
-    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_memory, name_command, no_core_dumps, own_group,
-    poll_write, read_arrived, split, take_lifeline, write_all,
+    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size, limit_memory, limit_open_files,
+    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(crate) use unix::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
+pub(crate) use unix::{
+    ProcessWatch, close_inherited, own_executable, random, restrict, set_process_name, socket_options, threads,
+};
+
+/// Whether this crate was built with what a sandbox needs, where the system has that.
+pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");

@@ -25,6 +25,7 @@ use crate::{
         frame::Violation,
         parent::{Event, Parent},
     },
+    sandbox::SandboxLevel,
 };
 
 /// The connection to one worker.
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) struct Link {
     pub(crate) number: usize,
     pub(crate) pid: u32,
+    /// What holds the worker, as it has said.
+    pub(crate) sandbox: SandboxLevel,
     writer: WriteHalf,
     line: Mutex<Line>,
 }
@@ -60,7 +63,8 @@ pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
     pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
-        Arc::new(Link { number, pid, writer, line: Mutex::new(Line::new(protocol, leash)) })
+        let sandbox = protocol.sandbox();
+        Arc::new(Link { number, pid, sandbox, writer, line: Mutex::new(Line::new(protocol, leash)) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {

@@ -125,7 +125,7 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "call pixie_pool::worker() first in main and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    Ok(())
+    config.sandbox.check(config.size == 0).map_err(Error::Start)
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.

@@ -1,0 +1,36 @@
+//! A worker's way into its sandbox.
+//!
+//! Owns the order of the steps and the refusals. Leaves what a sandbox is to `crate::sandbox` and the system calls to `platform`.
+//! Rule: no job is taken and no thread is started before this has returned.
+
+use std::io;
+
+use crate::{
+    platform,
+    sandbox::{Sandbox, SandboxLevel},
+};
+
+/// Applies the sandbox to this process and returns what of it is in force.
+pub(crate) fn enter(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
+    let limits = limit(sandbox).map_err(|e| io::Error::other(format!("setting its limits failed: {e}")))?;
+    if !sandbox.is_wanted() {
+        return Ok(SandboxLevel { limits, ..SandboxLevel::default() });
+    }
+    let level = SandboxLevel { limits, ..platform::restrict(sandbox)? };
+    match sandbox.missing(&level) {
+        Some(missing) if sandbox.is_required => Err(io::Error::other(format!(
+            "it is required, but this system lacks {missing}: use Sandbox::best_effort() to go without, or a newer kernel"
+        ))),
+        _ => Ok(level),
+    }
+}
+
+fn limit(sandbox: &Sandbox) -> io::Result<bool> {
+    if sandbox.file_size > 0 {
+        platform::limit_file_size(sandbox.file_size)?;
+    }
+    if sandbox.open_files > 0 {
+        platform::limit_open_files(sandbox.open_files)?;
+    }
+    Ok(sandbox.file_size > 0 || sandbox.open_files > 0)
+}
