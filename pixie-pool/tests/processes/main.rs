@@ -7,9 +7,11 @@
 
 mod ahead;
 mod crashes;
+mod deeds;
 mod ends;
 mod handler;
 mod queue;
+mod sandbox;
 mod setup;
 mod starts;
 mod streams;
@@ -19,12 +21,21 @@ use std::time::Duration;
 
 type Test = (&'static str, fn() -> setup::Outcome);
 
-const TESTS: &[&[Test]] =
-    &[ahead::TESTS, crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
+const TESTS: &[&[Test]] = &[
+    ahead::TESTS,
+    crashes::TESTS,
+    ends::TESTS,
+    queue::TESTS,
+    sandbox::TESTS,
+    starts::TESTS,
+    streams::TESTS,
+    threads::TESTS,
+];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
     starts::play_role();
+    sandbox::play_role();
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(setup::TABLE_HASH, handler::handler());
     }

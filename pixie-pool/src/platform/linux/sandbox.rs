@@ -8,20 +8,40 @@ mod syscalls;
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::{
+    process::{DumpableBehavior, set_dumpable_behavior},
+    thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs},
+};
 
 use crate::sandbox::{Sandbox, SandboxLevel};
+
+/// What root keeps of its powers: those over files, so that it finds its files as before, where Landlock lets it.
+const KEPT: CapabilitySet =
+    CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER).union(CapabilitySet::FSETID);
 
 /// Takes away what the sandbox forbids, as far as this kernel can, and returns what it could.
 pub(crate) fn restrict(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
     check_threads(super::threads())?;
     // Other processes of this user cannot trace it or read its memory; most of its files in /proc belong to root from now on.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    rustix::thread::set_no_new_privs(true)?;
+    set_no_new_privs(true)?;
+    drop_capabilities()?;
     // Files first, because the filter forbids nothing that they need but might one day.
     let landlock = files::restrict(sandbox)?;
     let seccomp = syscalls::restrict(sandbox.profile)?;
     Ok(SandboxLevel { landlock, seccomp, limits: false })
+}
+
+/// Leaves a worker of a server that runs as root little more than another user's would have. Without this a worker could mount,
+/// load modules and set the clock; with `CAP_PERFMON` alone it could read the server's environment, whatever Landlock says.
+fn drop_capabilities() -> io::Result<()> {
+    let held = capabilities(None)?;
+    let kept = CapabilitySets {
+        effective: held.effective & KEPT,
+        permitted: held.permitted & KEPT,
+        inheritable: CapabilitySet::empty(),
+    };
+    Ok(set_capabilities(None, kept)?)
 }
 
 fn check_threads(count: usize) -> io::Result<()> {
