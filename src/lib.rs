@@ -48,7 +48,7 @@ pub use files::{Folder, cached_file, static_file};
 pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};
+pub use pixie_pool::{Counts, Sandbox, SandboxLevel, Snapshot, WorkerSnapshot, WorkerState};
 pub use pixie_server::{Config as ServerConfig, Shutdown};
 pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
