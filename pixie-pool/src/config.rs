@@ -3,7 +3,13 @@
 //! Owns the settings a program may change and the fixed sizes of the protocol.
 //! Rule: no queue, buffer, wait or retry in this crate has a limit that is not named here.
 
+mod builder;
+mod overrides;
+mod size;
+
 use std::{ffi::OsString, path::PathBuf, thread::available_parallelism, time::Duration};
+
+pub use size::{ByteSize, Size};
 
 use crate::sandbox::Sandbox;
 
@@ -64,6 +70,20 @@ pub(crate) const MOVES_MAX: u32 = 8;
 pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);
 /// Bytes of ready answers that a worker keeps for one write.
 pub(crate) const ANSWER_HOLD_BYTES: usize = 32 * 1024;
+/// Time that a job waits before a pool that may grow does: less is the ordinary jitter of short jobs.
+pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
+/// Time between two looks at the memory of workers that run jobs: a handler that allocates as fast as it can fills some hundred
+/// megabytes between two of them, which is what `RLIMIT_DATA` is there to stop.
+pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
+/// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
+pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
+/// Crashes of one job, repeated by its sender or by us, after which it is refused.
+pub(crate) const POISON_DEATHS: u32 = 2;
+/// Time for which such a job is refused, and for which a first crash is remembered: short enough that a repaired
+/// program or file is noticed, long enough that whoever repeats it costs a worker twice a minute at most.
+pub(crate) const POISON_MEMORY: Duration = Duration::from_secs(60);
+/// Fingerprints that are remembered; beyond it the oldest goes. Sixteen kilobytes.
+pub(crate) const POISON_ENTRIES_MAX: usize = 1024;
 /// Time that idle workers get to leave by themselves when their pool stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
 /// Reads of one worker's socket in a row before other tasks get their turn.
@@ -75,25 +95,33 @@ pub struct Config {
     /// Name in logs, snapshots and the worker's identity: 1 to 64 letters, digits, `-`, `_` or `.`.
     pub name: String,
     /// Worker processes that run jobs at the same time; 0 runs the handler on threads of this process.
-    /// Default: one per core, because a job that waits for nothing fills a core.
-    pub size: usize,
+    /// Default: one per core, because a job that waits for nothing fills a core. Between two numbers the pool grows when jobs wait.
+    pub size: Size,
     /// Threads used when `size` is 0. Default: one per core.
     pub threads: usize,
     /// Time from dispatch to the head of the answer, after which the worker is killed; `None` never kills.
     /// Default 15 s: half of what the usual proxies wait. A job that was sent ahead to a busy worker and moved on before
     /// it was started begins anew.
     pub deadline: Option<Duration>,
+    /// Time that a job may get on top of its deadline if it asks for it. Default: none, so that a deadline is one.
+    pub extension: Duration,
+    /// CPU time that a job may use, on all its threads together, before its worker is killed as at a deadline. Default: no limit.
+    /// Jobs of such a pool are never sent ahead, so that each has a clock of its own.
+    pub cpu_time: Option<Duration>,
     /// Jobs that may wait. Default 1024: waiting is bounded by `queue_timeout`, this bounds the memory of a burst.
     pub queue: usize,
     /// Time that a job may wait for a worker. Default 5 s: whoever waited longer has usually left.
     pub queue_timeout: Duration,
     /// Time from spawn to READY. Default 10 s: a worker that loads a model needs seconds, a stuck one has to be noticed.
     pub boot_timeout: Duration,
+    /// Time without work after which a worker beyond the smallest size is ended. Default 30 s: starting one again takes milliseconds.
+    pub idle_timeout: Duration,
     /// Time that a cancelled job gets to end by itself before its worker is killed. Default 100 ms.
     pub cancel_grace: Duration,
     /// Time without a byte from a worker that is streaming to a reader who waits. Default 30 s: streams of events send a comment more often.
     pub stream_idle_timeout: Duration,
-    /// Workers that are ready but not counted in `size`: they take the place of a killed one at once. Default 1.
+    /// Workers that are ready but not counted in `size`: they take the place of a killed one at once. Default 1. A pool on demand
+    /// has them only while it has workers.
     pub spares: usize,
     /// Names of environment variables that workers get besides `PATH HOME LANG LC_* TZ RUST_BACKTRACE RUST_LOG PIXIE_*`; a closing `*` stands for any ending.
     pub pass_env: Vec<String>,
@@ -103,10 +131,24 @@ pub struct Config {
     pub args: Option<Vec<OsString>>,
     /// Fingerprint of what the handler knows; a worker that answers with another one is another program and is refused.
     pub table_hash: u64,
-    /// Bytes of private memory that a worker may have (`RLIMIT_DATA`); beyond it its allocations fail and it aborts. Default: no limit.
-    pub memory: Option<u64>,
+    /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
+    /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
+    pub memory: Option<ByteSize>,
     /// What a worker may do besides computing. Default: whatever the user of this process may.
     pub sandbox: Sandbox,
+    /// Jobs after which a worker is replaced, 10 % more or less so that not all go at once. Default: never.
+    /// The replacement is ready before the worker is ended, here and for the two limits below.
+    pub recycle_after: Option<u64>,
+    /// Age at which a worker is replaced, 10 % more or less. Default: never.
+    pub recycle_age: Option<Duration>,
+    /// Bytes of resident memory from which on a worker is replaced after its job. Default: never.
+    pub recycle_memory: Option<ByteSize>,
+    /// Whether jobs are refused while no worker can be started: five failed starts in a row and none running. Default: yes; otherwise
+    /// they wait for their `queue_timeout`.
+    pub breaker: bool,
+    /// Whether a job that has crashed two workers within a minute is refused for another, with [`Error::Poison`](crate::Error::Poison).
+    /// It is known by label, head and the first 64 KiB of its body; streamed bodies are not looked into. Default: yes.
+    pub poison_refusal: bool,
     /// Bytes of the stack that handlers run on. Default 8 MiB, as a main thread has; pages are taken only when touched.
     pub stack: usize,
     /// Directory for the sockets; `None` tries `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` and the directory for temporary files.
@@ -118,12 +160,15 @@ impl Default for Config {
         let cores = available_parallelism().map_or(1, |n| n.get());
         Config {
             name: "pool".to_owned(),
-            size: cores,
+            size: cores.into(),
             threads: cores,
             deadline: Some(Duration::from_secs(15)),
+            extension: Duration::ZERO,
+            cpu_time: None,
             queue: 1024,
             queue_timeout: Duration::from_secs(5),
             boot_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
             cancel_grace: Duration::from_millis(100),
             stream_idle_timeout: Duration::from_secs(30),
             spares: 1,
@@ -133,16 +178,13 @@ impl Default for Config {
             table_hash: 0,
             memory: None,
             sandbox: Sandbox::none(),
+            recycle_after: None,
+            recycle_age: None,
+            recycle_memory: None,
+            breaker: true,
+            poison_refusal: true,
             stack: 8 * 1024 * 1024,
             runtime_dir: None,
         }
-    }
-}
-
-impl Config {
-    /// Sets what a worker may do besides computing.
-    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
-        self.sandbox = sandbox;
-        self
     }
 }

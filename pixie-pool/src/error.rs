@@ -19,8 +19,10 @@ pub enum Error {
         /// When it is worth trying again.
         retry_after: Duration,
     },
-    /// The job missed its deadline and its worker was killed.
+    /// The job missed its deadline, or used more CPU time than one may, and its worker was killed.
     Deadline,
+    /// The worker had more memory than one may while it ran the job, and was killed.
+    Memory,
     /// The worker died while it ran the job.
     Died(Exit),
     /// The handler panicked; the worker lives.
@@ -39,6 +41,8 @@ pub enum Error {
     Protocol,
     /// The submitted body could not be read.
     Body(io::Error),
+    /// The same job has just crashed worker after worker; nothing was started.
+    Poison,
     /// The pool is shutting down; nothing was started.
     Stopping,
     /// Workers die before they are ready, so the pool refuses for a while; nothing was started.
@@ -56,6 +60,10 @@ impl fmt::Display for Error {
             Error::QueueFull { .. } => f.write_str("the pool's queue is full"),
             Error::QueueTimeout { .. } => f.write_str("no worker became free in time"),
             Error::Deadline => f.write_str("the job missed its deadline and its worker was killed"),
+            Error::Memory => f.write_str("the job took more memory than a worker may have and its worker was killed"),
+            Error::Poison => {
+                f.write_str("the same job has just crashed worker after worker and is refused for a minute")
+            }
             Error::Died(exit) => write!(f, "the worker died while running the job: {exit}"),
             Error::Panicked { message, location: Some(place) } => {
                 write!(f, "the handler panicked at {place}: {message}")

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -28,17 +28,17 @@ pub type Handler = Arc<dyn Fn(Job) + Send + Sync>;
 pub struct Job {
     head: Bytes,
     number: u64,
-    deadline: Option<Instant>,
+    time: TimeLimit,
     body: JobBody,
 }
 
 impl Job {
     pub(crate) fn new(line: Arc<Line>, stream: u32, start: Start) -> Self {
-        let left = (start.deadline_ms > 0).then(|| Duration::from_millis(start.deadline_ms.into()));
+        let time = TimeLimit::new(&line, stream, &start);
         Job {
             head: start.head,
             number: start.number,
-            deadline: left.map(|left| Instant::now() + left),
+            time,
             body: JobBody { ticket: Ticket { line, stream, is_open: true } },
         }
     }
@@ -58,9 +58,9 @@ impl Job {
         &mut self.body
     }
 
-    /// Returns the time until the deadline.
-    pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    /// Returns the job's clock: what is left of its time, and how to get more.
+    pub fn time_limit(&self) -> TimeLimit {
+        self.time.clone()
     }
 
     /// Returns what tells whether anybody still waits for the answer.
@@ -167,6 +167,56 @@ impl Cancellation {
     /// Returns true once the client has gone, the pool wants the job to stop, or the job is over.
     pub fn is_cancelled(&self) -> bool {
         self.line.is_cancelled(self.stream)
+    }
+}
+
+/// The time that a job may take until the head of its answer; its end is a kill. Clones are the same clock.
+#[derive(Clone, Debug)]
+pub struct TimeLimit {
+    line: Arc<Line>,
+    stream: u32,
+    left: Arc<Mutex<Left>>,
+}
+
+#[derive(Debug)]
+struct Left {
+    deadline: Option<Instant>,
+    /// What may still be asked for.
+    extension: Duration,
+}
+
+impl TimeLimit {
+    fn new(line: &Arc<Line>, stream: u32, start: &Start) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let deadline = (start.deadline_ms > 0).then(|| Instant::now() + ms(start.deadline_ms));
+        let left = Left { deadline, extension: ms(start.extension_ms) };
+        TimeLimit { line: Arc::clone(line), stream, left: Arc::new(Mutex::new(left)) }
+    }
+
+    /// Returns the time until the deadline; `None` if there is no deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.left().deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Asks for so much more time and returns how much it gets, in whole milliseconds: what the pool's
+    /// [`extension`](crate::Config::extension) leaves, and nothing without a deadline or once the answer has begun.
+    pub fn extend(&self, by: Duration) -> Duration {
+        let mut left = self.left();
+        let granted = by.min(left.extension).as_millis();
+        let (Some(deadline), Ok(ms @ 1..)) = (left.deadline, u32::try_from(granted)) else {
+            return Duration::ZERO;
+        };
+        if !self.line.extend(self.stream, ms) {
+            return Duration::ZERO;
+        }
+        let granted = Duration::from_millis(ms.into());
+        left.deadline = Some(deadline + granted);
+        left.extension -= granted;
+        granted
+    }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,10 +40,10 @@ mod submission;
 mod worker;
 
 pub use crate::{
-    config::Config,
+    config::{ByteSize, Config, Size},
     error::{Error, Exit, Failure, FailureKind},
     identity::{Identity, ProcessKind, identity, is_worker},
-    job::{Cancellation, Handler, Job, JobBody, JobWriter},
+    job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
     sandbox::{Sandbox, SandboxLevel},

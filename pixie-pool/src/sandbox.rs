@@ -9,7 +9,9 @@ use std::{
 };
 
 use crate::{
-    config::{PATH_BYTES_MAX, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES, SANDBOX_OPEN_FILES_MIN, SANDBOX_PATHS_MAX},
+    config::{
+        ByteSize, PATH_BYTES_MAX, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES, SANDBOX_OPEN_FILES_MIN, SANDBOX_PATHS_MAX,
+    },
     platform,
 };
 
@@ -47,18 +49,18 @@ use crate::{
 /// [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) says what is in force.
 ///
 /// ```
-/// use pixie_pool::{Config, Sandbox};
+/// use pixie_pool::{Pool, Sandbox};
 ///
-/// let sandbox = Sandbox::strict().read("/usr/share/fonts").write("/var/cache/thumbnails").file_size(64 << 20).required();
-/// let config = Config::default().sandbox(sandbox);
-/// # let _ = config;
+/// let sandbox = Sandbox::strict().read("/usr/share/fonts").write("/var/cache/thumbnails").file_size("64MB").required();
+/// let images = Pool::named("images").size(2..=8).memory("256MB").sandbox(sandbox);
+/// # let _ = images;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sandbox {
     pub(crate) profile: Profile,
     pub(crate) is_required: bool,
     /// Bytes of one file; 0 stands for no limit of ours.
-    pub(crate) file_size: u64,
+    pub(crate) file_size: ByteSize,
     /// Open descriptors; 0 stands for no limit of ours.
     pub(crate) open_files: u64,
     pub(crate) read: Vec<PathBuf>,
@@ -102,7 +104,14 @@ impl Sandbox {
     }
 
     fn new(profile: Profile, file_size: u64, open_files: u64) -> Self {
-        Sandbox { profile, is_required: false, file_size, open_files, read: Vec::new(), write: Vec::new() }
+        Sandbox {
+            profile,
+            is_required: false,
+            file_size: file_size.into(),
+            open_files,
+            read: Vec::new(),
+            write: Vec::new(),
+        }
     }
 
     /// Refuses to start workers that cannot have all of it.
@@ -134,11 +143,11 @@ impl Sandbox {
         self
     }
 
-    /// Limits the bytes of any one file that a worker writes; a write beyond fails with `FileTooLarge`. 0 is no limit.
+    /// Limits the bytes of any one file that a worker writes: a number, or a text such as `"64MB"`; 0 is no limit.
     ///
-    /// It bounds a mistake, not a disk: files may be many.
-    pub fn file_size(mut self, bytes: u64) -> Self {
-        self.file_size = bytes;
+    /// A write beyond fails with `FileTooLarge`. It bounds a mistake, not a disk: files may be many.
+    pub fn file_size(mut self, bytes: impl Into<ByteSize>) -> Self {
+        self.file_size = bytes.into();
         self
     }
 
@@ -151,6 +160,12 @@ impl Sandbox {
     /// Tells whether anything at all is forbidden.
     pub(crate) fn is_wanted(&self) -> bool {
         self.profile != Profile::None
+    }
+
+    /// The bytes of one file; 0 stands for no limit of ours.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        // A text that is none was refused when the pool was started.
+        self.file_size.bytes().unwrap_or(0)
     }
 
     /// The paths with whether they can be written.
@@ -170,6 +185,7 @@ impl Sandbox {
                     .to_owned(),
             );
         }
+        self.file_size.bytes().map_err(|why| format!("the file size of the sandbox: {why}"))?;
         if (1..SANDBOX_OPEN_FILES_MIN).contains(&self.open_files) {
             let count = self.open_files;
             return Err(format!(
@@ -201,7 +217,7 @@ impl Sandbox {
             }
             (Profile::Strict, 1 | 2) => missing.push("the lock on cutting files short (Landlock, Linux 6.2)"),
         }
-        if (self.file_size > 0 || self.open_files > 0) && !level.limits {
+        if (self.file_bytes() > 0 || self.open_files > 0) && !level.limits {
             missing.push("the limits on file size and open files");
         }
         (!missing.is_empty()).then(|| missing.join(", "))
@@ -298,6 +314,7 @@ mod tests {
             (Sandbox::strict(), true, ""),
             (Sandbox::strict().required(), true, "at least one worker"),
             (Sandbox::none().open_files(15), false, "at least 16"),
+            (Sandbox::none().file_size("much"), false, "`much` is no number of bytes"),
             (many, false, "a directory above them"),
             (Sandbox::strict().write("/".repeat(4097)), false, "longer than 4096 bytes"),
         ];

@@ -12,8 +12,10 @@ use crate::sandbox::SandboxLevel;
 pub struct Snapshot {
     /// The pool's name.
     pub name: String,
-    /// Jobs that may run at the same time.
+    /// Jobs that may run at the same time now.
     pub size: usize,
+    /// The largest number of jobs that may ever run at the same time.
+    pub size_max: usize,
     /// Jobs running.
     pub busy: usize,
     /// Jobs waiting.
@@ -22,7 +24,7 @@ pub struct Snapshot {
     pub oldest_wait: Option<Duration>,
     /// Whether starts fail so often that jobs are refused.
     pub is_broken: bool,
-    /// Every worker, by number.
+    /// Every worker that is there or being started, by number.
     pub workers: Vec<WorkerSnapshot>,
     /// What has happened since the start.
     pub counts: Counts,
@@ -51,7 +53,7 @@ pub struct WorkerSnapshot {
 /// What a worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerState {
-    /// It is being started, or waits to be.
+    /// It is being started.
     Starting,
     /// It waits for a job.
     Idle,
@@ -67,6 +69,10 @@ pub struct Counts {
     pub jobs: u64,
     /// Workers killed for a missed deadline.
     pub kills_deadline: u64,
+    /// Workers killed for a job that used more CPU time than one may.
+    pub kills_cpu_time: u64,
+    /// Workers killed because they had more memory than a worker may.
+    pub kills_memory: u64,
     /// Workers killed because a cancelled job did not end.
     pub kills_cancel: u64,
     /// Workers killed because their answer stood still.
@@ -79,8 +85,12 @@ pub struct Counts {
     pub boot_failures: u64,
     /// Workers that died by themselves, by `signal N` or `exit code N`.
     pub deaths: BTreeMap<String, u64>,
-    /// Workers started after the first ones.
+    /// Workers started in the place of others.
     pub restarts: u64,
+    /// Workers that went because they had run enough jobs, were old or large, once their replacement was ready.
+    pub recycled: u64,
+    /// Workers that went because there was too little to do.
+    pub retired: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
     /// Jobs that left a worker before it had started them, because another job there was slow or the worker ended.
@@ -89,6 +99,8 @@ pub struct Counts {
     pub refused_full: u64,
     /// Jobs refused because they had waited too long.
     pub refused_late: u64,
+    /// Jobs refused because the same job had crashed several workers.
+    pub refused_poison: u64,
     /// Jobs refused because workers could not be started.
     pub refused_broken: u64,
 }

@@ -9,7 +9,7 @@ mod sandbox;
 #[path = "linux/no_sandbox.rs"]
 mod sandbox;
 
-use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path};
+use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path, time::Duration};
 
 use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -100,4 +100,28 @@ pub(crate) fn set_process_name(name: &str) {
 /// Makes the socket's file unreadable for others from its first moment.
 pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
     options.mode(0o600)
+}
+
+/// Whether [`cpu_time`] can tell.
+pub(crate) const HAS_CPU_CLOCKS: bool = true;
+
+/// Returns the CPU time that a process that was not waited for has used, on all its threads.
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: any pid may be asked for, and `clock` lives through the call.
+    let found = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &mut clock) };
+    if found != 0 {
+        return None;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` lives through the call; a clock whose process has gone is an error.
+    let read = unsafe { libc::clock_gettime(clock, &mut time) };
+    (read == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Returns the memory of a process that is in main memory now, shared mappings included.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
 }

@@ -10,7 +10,8 @@ mod unix;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    ProcessWatch, close_inherited, own_executable, random, restrict, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    set_process_name, socket_options, threads,
 };
 #[cfg(unix)]
 pub(crate) use unix::{
@@ -20,7 +21,8 @@ pub(crate) use unix::{
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
-    ProcessWatch, close_inherited, own_executable, random, restrict, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    set_process_name, socket_options, threads,
 };
 
 /// Whether this crate was built with what a sandbox needs, where the system has that.

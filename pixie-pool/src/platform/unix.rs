@@ -354,6 +354,18 @@ mod elsewhere {
     /// Nothing: there is no portable call.
     pub(crate) fn set_process_name(_: &str) {}
 
+    pub(crate) const HAS_CPU_CLOCKS: bool = false;
+
+    /// Nothing: there is no portable call.
+    pub(crate) fn cpu_time(_: u32) -> Option<std::time::Duration> {
+        None
+    }
+
+    /// Nothing: there is no portable call.
+    pub(crate) fn resident_bytes(_: u32) -> Option<u64> {
+        None
+    }
+
     /// Nothing: the mode of a socket cannot be set everywhere, so the directory protects it.
     pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
         options
@@ -361,5 +373,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    ProcessWatch, close_inherited, own_executable, random, restrict, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    set_process_name, socket_options, threads,
 };

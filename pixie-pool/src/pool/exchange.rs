@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::link::Link,
+    pool::{link::Link, poison::Poison},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     pub(crate) label: Arc<str>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) head_bytes: usize,
+    /// What a job that is not kept until its end begins with; a streamed body is not looked into.
+    opening: Option<(Bytes, Bytes)>,
     is_replayable: bool,
     has_upload: bool,
     /// Whether it may share a worker with others: one that a crash has met must not be met by the crash of another.
@@ -76,6 +78,8 @@ impl Exchange {
         let has_upload = !request.complete;
         let is_replayable = is_replayable && !has_upload;
         let head_bytes = request.head.len();
+        let is_known = has_upload && !request.body.is_empty();
+        let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
         let is_light = is_replayable && request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
         let state = State {
             request: Some(request),
@@ -95,6 +99,7 @@ impl Exchange {
             label,
             deadline,
             head_bytes,
+            opening,
             is_replayable,
             has_upload,
             may_share: AtomicBool::new(is_light),
@@ -153,6 +158,16 @@ impl Exchange {
             self.may_share.store(false, Ordering::Relaxed);
         }
         true
+    }
+
+    /// Returns what this job is known by; nothing for a streamed body.
+    pub(crate) fn fingerprint(&self, poison: &Poison) -> Option<u64> {
+        if let Some((head, body)) = &self.opening {
+            return Some(poison.fingerprint(&self.label, head, body));
+        }
+        let state = self.state();
+        let request = state.request.as_ref().filter(|request| request.complete)?;
+        Some(poison.fingerprint(&self.label, &request.head, &request.body))
     }
 
     /// Tells whether it has been moved so often that its workers are not believed any more.
@@ -218,7 +233,12 @@ impl Exchange {
             }
             Event::End => state.end = Some(Ok(())),
             Event::Failed(failure) => state.fail(failure.into()),
-            Event::Room | Event::Gone | Event::Greeted | Event::Ready | Event::GivenBack { .. } => {}
+            Event::Room
+            | Event::Extended(_)
+            | Event::Gone
+            | Event::Greeted
+            | Event::Ready
+            | Event::GivenBack { .. } => {}
         }
         wake(state);
     }

@@ -51,6 +51,13 @@ impl Flight {
         }
     }
 
+    /// Lets the job take longer; its clock is looked at when it would have ended, and then again.
+    pub(crate) fn extend(&mut self, by: Duration) {
+        if let Clock::Head(Some(at)) = &mut self.clock {
+            *at += by;
+        }
+    }
+
     /// Tells whether a worker that started the job of `stream` last had started this one.
     pub(crate) fn is_before(&self, stream: u32) -> bool {
         // Numbers wrap around: what is less than half of them away came later.

@@ -10,6 +10,7 @@ use std::{
     path::Path,
     process::Stdio,
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::BytesMut;
@@ -28,11 +29,14 @@ use crate::{
     job::Handler,
     platform::{self, Leash, MarkReader, ProcessWatch, ReadHalf, WriteHalf},
     pool::{
-        kill::{Closed, Kill},
+        kill::Closed,
+        line::Line,
         link::Link,
+        meter::Meter,
         output::{Output, Source},
         rendezvous,
         shared::Shared,
+        wear::Wear,
     },
     protocol::{
         frame::{Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
@@ -90,7 +94,9 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     rendezvous::remove_mark(&path);
     match booted {
         Ok(Greeted { protocol, reader, writer, input }) => {
-            let link = Link::new(number, pid, writer, protocol, leash);
+            let wear = Wear::new(&shared.config, pid, Instant::now());
+            let line = Line::new(protocol, leash, wear, Meter::new(shared.config.cpu_time));
+            let link = Link::new(number, pid, writer, line);
             Ok(Booted { host, link, reader, input })
         }
         Err(why) => Err(match host.buried().await {
@@ -200,8 +206,8 @@ async fn greet(
     let mut protocol = Parent::new(token, shared.config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
-    let Config { memory, stack, sandbox, .. } = &shared.config;
-    let welcome = Welcome { memory: memory.unwrap_or(0), stack: *stack as u64, sandbox: sandbox.clone() };
+    let (memory, stack) = (shared.memory().unwrap_or(0), shared.config.stack as u64);
+    let welcome = Welcome { memory, stack, sandbox: shared.config.sandbox.clone() };
     let mut output = BytesMut::new();
     protocol.welcome(&welcome, &mut output);
     platform::write_all(&writer, &output).await.map_err(|e| format!("welcoming it failed: {e}"))?;
@@ -276,7 +282,7 @@ impl Host {
         let Host::Process(process) = self else {
             return None;
         };
-        if closed == Closed::Killed(Kill::Stop) {
+        if matches!(closed, Closed::Killed(kill) if kill.is_polite()) {
             // Its lifeline is cut: whoever does not leave then is made to.
             let _ = timeout(STOP_GRACE, process.watch.exited()).await;
         }

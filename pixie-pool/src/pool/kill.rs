@@ -8,11 +8,17 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kill {
     Deadline,
+    /// It used more CPU time than a job may.
+    CpuTime,
+    /// It had more memory than a worker may.
+    Memory,
     Cancel,
     Idle,
     Protocol,
     /// It did not say in time what it had not started.
     Stuck,
+    /// It was not needed any more, or another one has taken its place.
+    Retire,
     Stop,
 }
 
@@ -25,12 +31,19 @@ pub(crate) enum Closed {
 }
 
 impl Kill {
+    /// Tells whether the worker may leave by itself, because it does nothing that has to be stopped.
+    pub(crate) fn is_polite(self) -> bool {
+        matches!(self, Kill::Retire | Kill::Stop)
+    }
+
     /// Returns what the job is told for which the worker was ended.
     pub(crate) fn error(self) -> Error {
         match self {
-            Kill::Deadline | Kill::Idle | Kill::Cancel | Kill::Stuck => Error::Deadline,
+            Kill::Deadline | Kill::CpuTime | Kill::Idle | Kill::Cancel | Kill::Stuck => Error::Deadline,
+            Kill::Memory => Error::Memory,
             Kill::Protocol => Error::Protocol,
-            Kill::Stop => Error::Stopping,
+            // A worker that retires has no job.
+            Kill::Retire | Kill::Stop => Error::Stopping,
         }
     }
 }

@@ -16,7 +16,9 @@ use crate::{
     pool::{
         flight::{Clock, Flight},
         kill::Closed,
+        meter::Meter,
         pace::Pace,
+        wear::Wear,
     },
     protocol::parent::Parent,
 };
@@ -33,6 +35,8 @@ pub(crate) struct Line {
     pub(crate) pace: Pace,
     /// What makes a worker look at its socket while its handler runs; a thread has none, and nothing is sent ahead to it.
     pub(crate) leash: Option<Leash>,
+    pub(crate) wear: Wear,
+    pub(crate) meter: Meter,
     /// It has to be pulled, because something for which the handler must not be waited for is on its way.
     must_pull: bool,
 }
@@ -42,7 +46,7 @@ pub(crate) struct Line {
 pub(crate) struct Stuck;
 
 impl Line {
-    pub(crate) fn new(protocol: Parent, leash: Option<Leash>) -> Self {
+    pub(crate) fn new(protocol: Parent, leash: Option<Leash>, wear: Wear, meter: Meter) -> Self {
         Line {
             protocol,
             output: BytesMut::new(),
@@ -51,6 +55,8 @@ impl Line {
             closed: None,
             pace: Pace::new(Instant::now()),
             leash,
+            wear,
+            meter,
             must_pull: false,
         }
     }
@@ -79,7 +85,7 @@ impl Line {
 
     /// How many jobs may be sent now: more than one only where jobs are known to be short.
     pub(crate) fn room(&self, now: Instant) -> usize {
-        let may_share = self.leash.is_some() && !self.protocol.is_recalled();
+        let may_share = self.leash.is_some() && !self.meter.is_on() && !self.protocol.is_recalled();
         let limit = if may_share { self.pace.jobs_max() } else { 1 };
         let Some(first) = self.flights.front() else {
             return limit;

@@ -14,7 +14,7 @@ use bytes::{Buf as _, BytesMut};
 
 use crate::{
     config::{CHUNK_BYTES_MAX, Config},
-    platform::{self, Leash, WriteHalf},
+    platform::{self, WriteHalf},
     pool::{
         exchange::Exchange,
         flight::{Clock, Flight},
@@ -58,23 +58,61 @@ pub(crate) struct Expired {
     pub(crate) late: Vec<Arc<Exchange>>,
 }
 
+/// What one worker has to do.
+pub(crate) struct Load {
+    /// Jobs on the way.
+    pub(crate) in_flight: usize,
+    /// Jobs that may be sent now.
+    pub(crate) room: usize,
+    /// Whether the worker has done enough and is to be replaced.
+    pub(crate) is_worn: bool,
+}
+
 /// What the worker has said, and to whom.
 pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
-    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
-        let sandbox = protocol.sandbox();
-        Arc::new(Link { number, pid, sandbox, writer, line: Mutex::new(Line::new(protocol, leash)) })
+    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, line: Line) -> Arc<Self> {
+        let sandbox = line.protocol.sandbox();
+        Arc::new(Link { number, pid, sandbox, writer, line: Mutex::new(line) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many jobs are on the way, and how many more may be sent now.
-    pub(crate) fn load(&self, now: Instant) -> (usize, usize) {
+    pub(crate) fn load(&self, now: Instant) -> Load {
         let line = self.line();
-        (line.flights.len(), line.room(now))
+        let is_worn = line.wear.is_reached(line.pace.jobs(), now);
+        Load { in_flight: line.flights.len(), room: line.room(now), is_worn }
+    }
+
+    /// Tells whether the worker has done enough.
+    pub(crate) fn is_worn(&self) -> bool {
+        let line = self.line();
+        line.wear.is_reached(line.pace.jobs(), Instant::now())
+    }
+
+    /// Returns when the worker is old enough to be replaced.
+    pub(crate) fn worn_at(&self) -> Option<Instant> {
+        self.line().wear.until()
+    }
+
+    /// Compares the memory of a worker that runs a job with the limits: ends it, or notes that it is to be replaced.
+    pub(crate) fn weigh(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> Option<Arc<Exchange>> {
+        let bytes = platform::resident_bytes(self.pid)?;
+        let mut line = self.line();
+        if recycle_memory.is_some_and(|max| bytes > max) {
+            line.wear.found_large();
+        }
+        let is_over = memory.is_some_and(|max| bytes > max) && line.closed.is_none();
+        let flight = is_over.then(|| line.flights.pop_front()).flatten()?;
+        line.close(Closed::Killed(Kill::Memory));
+        Some(flight.exchange)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.line().flights.is_empty()
     }
 
     /// Sends jobs in one write, from whichever task has leased this worker or reads it; those that nobody waits for are dropped.
@@ -83,10 +121,11 @@ impl Link {
         if line.closed.is_some() {
             return Begun::Closed;
         }
-        let Line { protocol, output, flights, pace, .. } = &mut *line;
+        let Line { protocol, output, flights, pace, meter, .. } = &mut *line;
         let before = flights.len();
         if before == 0 {
             pace.begin(now);
+            meter.begin(self.pid);
         }
         let mut due = None;
         for exchange in batch.drain(..) {
@@ -100,6 +139,7 @@ impl Link {
         if self.write(&mut line).is_ok() {
             line.flights.iter_mut().skip(before).for_each(|f| f.unsent = None);
         }
+        due = earlier(due, line.meter.due(now));
         Begun::Running(line.flights.len() - before, earlier(due, line.recall_due()))
     }
 
@@ -203,8 +243,9 @@ impl Link {
             return expired;
         }
         let since = line.pace.since();
-        let Some((kill, due)) = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout))
-        else {
+        let timed = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout));
+        let metered = if line.flights.is_empty() { None } else { line.meter.look(self.pid, now) };
+        let Some((kill, due)) = [timed, metered].into_iter().flatten().min_by_key(|(_, due)| *due) else {
             return self.expire_ahead(line, now, config, expired);
         };
         if due > now {
@@ -279,6 +320,10 @@ impl Link {
                 line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {
+                if let Event::Extended(milliseconds) = event {
+                    flight.extend(Duration::from_millis(milliseconds.into()));
+                    continue;
+                }
                 if matches!(event, Event::Reply(_) | Event::Data(_)) {
                     is_streaming = matches!(flight.clock, Clock::Head(_)) || is_streaming;
                     flight.clock = Clock::Progress(now);

@@ -10,15 +10,19 @@ mod host;
 mod kill;
 mod line;
 pub(crate) mod link;
+mod meter;
 mod output;
 mod pace;
+mod poison;
 pub(crate) mod rendezvous;
 mod restarts;
+mod scale;
 mod schedule;
 pub(crate) mod shared;
 mod slot;
 pub(crate) mod upload;
 mod view;
+mod wear;
 
 use std::{
     fmt,
@@ -30,10 +34,11 @@ use std::{
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    config::{Config, NAME_BYTES_MAX},
+    config::{Config, NAME_BYTES_MAX, Size},
     error::Error,
     identity,
     job::Handler,
+    platform,
     pool::{exchange::Exchange, rendezvous::Rendezvous, shared::Shared, upload::Upload},
     protocol::frame::Start,
     reply::{Pending, Reply},
@@ -55,15 +60,17 @@ struct Life {
 }
 
 impl Pool {
-    /// Starts the workers and returns when the first one is ready. Needs a running tokio runtime with time and I/O.
+    /// Starts the workers and returns when the first one is ready; at once if they are started on demand. Needs a running tokio
+    /// runtime with time and I/O.
     pub async fn start(config: Config, handler: Handler) -> Result<Pool, Error> {
         check(&config)?;
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
         let mut tasks = vec![tokio::spawn(look_at_clock(Arc::clone(&shared)))];
-        for number in 1..=shared.slots() {
-            tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), number)));
+        shared.order();
+        for place in 1..=shared.places() {
+            tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), place)));
         }
         let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
         let pool = Pool { shared, life: Arc::new(life) };
@@ -81,7 +88,8 @@ impl Pool {
         let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();
-        let start = Start { number, deadline_ms: 0, head, body, complete: upload.is_none() };
+        let extension_ms = u32::try_from(self.shared.config.extension.as_millis()).unwrap_or(u32::MAX);
+        let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
         let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
@@ -121,11 +129,23 @@ fn check(config: &Config) -> Result<(), Error> {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
         return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
     }
+    for bytes in [&config.memory, &config.recycle_memory].into_iter().flatten() {
+        bytes.bytes().map_err(|why| Error::Start(format!("the memory of pool `{}`: {why}", config.name)))?;
+    }
+    if config.size.min > config.size.max {
+        let Size { min, max } = config.size;
+        return Err(Error::Start(format!("the size of pool `{}` ends at {max}, before its start {min}", config.name)));
+    }
+    if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {
+        return Err(Error::Start(
+            "a limit of CPU time needs a system with clocks of other processes, such as Linux".to_owned(),
+        ));
+    }
     if identity::is_worker() {
         let remedy = "call pixie_pool::worker() first in main and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    config.sandbox.check(config.size == 0).map_err(Error::Start)
+    config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.

@@ -1,24 +1,40 @@
 //! Who runs next: idle workers, waiting jobs, and the one short lock around both.
 //!
-//! Owns the queue and the stack of idle workers as plain values. Leaves sending, clocks and processes to others.
-//! Rule: a job is in the queue, with a worker, or over; a worker is idle, leased, or not listed here.
+//! Owns the queue, the stack of idle workers and who of them has to go, as plain values. Leaves how many there should be to `scale`,
+//! sending, clocks and processes to others. Rule: a job is in the queue, with a worker, or over; a worker is idle, leased, or not
+//! listed here; only a worker without a job is sent away.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::pool::{exchange::Exchange, link::Link};
+use crate::{
+    config::{GROW_AFTER, Size},
+    pool::{exchange::Exchange, link::Link, scale::Scale},
+};
 
 /// The workers and the jobs of one pool.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    size: usize,
+    pub(crate) scale: Scale,
     queue_max: usize,
     /// The last one that became idle is leased first: its caches are warm, and the others may sleep.
-    idle: Vec<Arc<Link>>,
+    idle: Vec<Idle>,
     /// Every worker that is ready, idle or not.
     pub(crate) links: Vec<Arc<Link>>,
     queue: VecDeque<Queued>,
     busy: usize,
+    /// The worker that is to be replaced, for as long as it is listed.
+    worn: Option<Arc<Link>>,
     is_stopping: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    link: Arc<Link>,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -40,21 +56,29 @@ pub(crate) enum Entered {
     Stopping,
 }
 
+/// What a worker that has ended a job does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// What it has, and the jobs of the batch.
+    Work,
+    /// It waits for jobs.
+    Rest,
+    /// It goes: its replacement is there.
+    Leave,
+}
+
 impl Schedule {
-    pub(crate) fn new(size: usize, queue_max: usize) -> Self {
+    pub(crate) fn new(size: Size, spares: usize, queue_max: usize) -> Self {
         Schedule {
-            size,
+            scale: Scale::new(size, spares),
             queue_max,
             idle: Vec::new(),
             links: Vec::new(),
             queue: VecDeque::new(),
             busy: 0,
+            worn: None,
             is_stopping: false,
         }
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        self.size
     }
 
     pub(crate) fn busy(&self) -> usize {
@@ -70,7 +94,7 @@ impl Schedule {
     }
 
     pub(crate) fn is_idle(&self, link: &Arc<Link>) -> bool {
-        self.idle.iter().any(|l| Arc::ptr_eq(l, link))
+        self.idle.iter().any(|idle| Arc::ptr_eq(&idle.link, link))
     }
 
     /// Stops accepting; what was accepted goes on.
@@ -108,12 +132,12 @@ impl Schedule {
     }
 
     fn lease(&mut self) -> Option<Arc<Link>> {
-        if self.busy >= self.size {
+        if self.busy >= self.scale.target() {
             return None;
         }
-        let link = self.idle.pop()?;
+        let idle = self.idle.pop()?;
         self.busy += 1;
-        Some(link)
+        Some(idle.link)
     }
 
     /// Pairs the first waiting job with an idle worker.
@@ -129,22 +153,37 @@ impl Schedule {
     ///
     /// It gets more than one only if there is `room` for them, and then no more than its share of those that wait, so that
     /// nothing is sent ahead to one worker that another could begin with.
-    pub(crate) fn next(&mut self, link: &Arc<Link>, in_flight: usize, room: usize, batch: &mut Vec<Arc<Exchange>>) {
+    pub(crate) fn next(
+        &mut self,
+        link: &Arc<Link>,
+        in_flight: usize,
+        room: usize,
+        now: Instant,
+        batch: &mut Vec<Arc<Exchange>>,
+    ) -> Next {
         if !self.is_listed(link) {
             // It has ended meanwhile, and its lease with it.
-            return;
+            return Next::Work;
         }
-        let share = self.queue.len().div_ceil(self.size.max(1)).min(room);
+        if self.scale.is_leaving(link.number) {
+            if in_flight > 0 {
+                return Next::Work;
+            }
+            self.remove(link);
+            return Next::Leave;
+        }
+        let share = self.queue.len().div_ceil(self.scale.target().max(1)).min(room);
         if in_flight == 0 {
             let Some(first) = self.queue.pop_front() else {
                 self.busy -= 1;
-                self.idle.push(Arc::clone(link));
-                return;
+                self.idle.push(Idle { link: Arc::clone(link), since: now });
+                self.scale.is_met();
+                return Next::Rest;
             };
             let is_alone = !first.exchange.may_share();
             batch.push(first.exchange);
             if is_alone {
-                return;
+                return Next::Work;
             }
         }
         while batch.len() < share
@@ -152,26 +191,99 @@ impl Schedule {
         {
             batch.push(queued.exchange);
         }
+        Next::Work
     }
 
     fn is_listed(&self, link: &Arc<Link>) -> bool {
         self.links.iter().any(|l| Arc::ptr_eq(l, link))
     }
 
-    /// Adds a worker that is ready.
-    pub(crate) fn add(&mut self, link: &Arc<Link>) {
+    /// Adds a worker that is ready; returns those that have to go because it is there.
+    pub(crate) fn add(&mut self, link: &Arc<Link>, now: Instant) -> Vec<Arc<Link>> {
         self.links.push(Arc::clone(link));
-        self.idle.push(Arc::clone(link));
+        self.idle.push(Idle { link: Arc::clone(link), since: now });
+        let mut gone = Vec::new();
+        if self.scale.is_turning()
+            && let Some(worn) = self.worn.clone()
+        {
+            self.scale.turned();
+            // If it is busy, it goes when it has ended its job.
+            self.scale.leave(worn.number);
+            gone.extend(Some(worn).filter(|worn| self.is_idle(worn)));
+            gone.iter().for_each(|worn| self.remove(worn));
+        }
+        gone.extend(self.dismiss_idle());
+        gone
     }
 
     /// Removes a worker that has ended.
     pub(crate) fn remove(&mut self, link: &Arc<Link>) {
+        if !self.is_listed(link) {
+            return;
+        }
         self.links.retain(|l| !Arc::ptr_eq(l, link));
         let idle = self.idle.len();
-        self.idle.retain(|l| !Arc::ptr_eq(l, link));
+        self.idle.retain(|idle| !Arc::ptr_eq(&idle.link, link));
         if self.idle.len() == idle {
             self.busy -= 1;
         }
+        if self.worn.take_if(|worn| Arc::ptr_eq(worn, link)).is_some() {
+            self.scale.turned();
+        }
+    }
+
+    /// Marks a worker for replacement, one at a time; false if another one is being replaced.
+    pub(crate) fn wear_out(&mut self, link: &Arc<Link>) -> bool {
+        let may = self.worn.is_none() && self.is_listed(link) && !self.is_stopping;
+        if may {
+            self.worn = Some(Arc::clone(link));
+            self.scale.turn();
+        }
+        may
+    }
+
+    /// Lets more workers run if the first job waits for too long; returns when to look again.
+    pub(crate) fn grow(&mut self, now: Instant) -> Option<Instant> {
+        let oldest = self.oldest().filter(|_| self.scale.may_grow() && !self.is_stopping)?;
+        // Without a single worker nothing can be hoped for.
+        let due = if self.scale.target() == 0 { now } else { oldest + GROW_AFTER };
+        if due > now {
+            return Some(due);
+        }
+        self.scale.grow(self.queue.len());
+        Some(now + GROW_AFTER)
+    }
+
+    /// Takes the workers that have been idle for too long; returns them and when to look again.
+    pub(crate) fn shrink(&mut self, now: Instant, idle_timeout: Duration) -> (Vec<Arc<Link>>, Option<Instant>) {
+        let mut gone = Vec::new();
+        let due = loop {
+            // The spares are idle by nature, so as many are left out; the first in the stack has been idle for longest.
+            let is_new = |idle: &&Idle| self.worn.as_ref().is_none_or(|worn| !Arc::ptr_eq(worn, &idle.link));
+            let candidate = self.idle.iter().filter(is_new).nth(self.scale.spares());
+            let Some(since) = candidate.map(|idle| idle.since).filter(|_| self.scale.may_shrink()) else {
+                break None;
+            };
+            if since + idle_timeout > now {
+                break Some(since + idle_timeout);
+            }
+            self.scale.shrink();
+            gone.extend(self.dismiss_idle());
+        };
+        (gone, due)
+    }
+
+    /// Sends as many idle workers away as there are too many, those idle for longest first.
+    fn dismiss_idle(&mut self) -> Vec<Arc<Link>> {
+        let count = self.scale.excess().min(self.idle.len());
+        let gone: Vec<_> = self.idle[..count].iter().map(|idle| Arc::clone(&idle.link)).collect();
+        gone.iter().for_each(|link| self.dismiss(link));
+        gone
+    }
+
+    fn dismiss(&mut self, link: &Arc<Link>) {
+        self.scale.leave(link.number);
+        self.remove(link);
     }
 
     /// Removes a job that nobody waits for.

@@ -7,28 +7,31 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     time::timeout,
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK, Size},
     error::Error,
     job::Handler,
     pool::{
         clock::Clock,
         exchange::Exchange,
+        flight::Flight,
         kill::{Closed, Kill},
-        link::{Begun, Link},
+        line::earlier,
+        link::{Begun, Link, Load},
+        poison::Poison,
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
-        schedule::{Entered, Schedule},
+        schedule::{Entered, Next, Schedule},
     },
     snapshot::Counts,
 };
@@ -55,7 +58,13 @@ pub(crate) struct Shared {
     pub(crate) ending: watch::Sender<bool>,
     boot: watch::Sender<Boot>,
     drained: Notify,
+    /// One permit for each worker that is to be started.
+    starts: Semaphore,
     schedule: Mutex<Schedule>,
+    poison: Mutex<Poison>,
+    /// Whether anything is in there, so that a job is looked up only then.
+    has_poison: AtomicBool,
+    memory_looked: Mutex<Instant>,
     restarts: Mutex<Restarts>,
     counts: Mutex<Counts>,
     rendezvous: Mutex<Option<Rendezvous>>,
@@ -65,14 +74,21 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
-        let size = if config.size == 0 { config.threads.max(1) } else { config.size };
+        let (size, spares) = match config.size.max {
+            0 => (config.threads.max(1).into(), 0),
+            _ => (config.size, config.spares),
+        };
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
             ending: watch::Sender::new(false),
             boot: watch::Sender::new(Boot::default()),
             drained: Notify::new(),
-            schedule: Mutex::new(Schedule::new(size, config.queue)),
+            starts: Semaphore::new(0),
+            schedule: Mutex::new(Schedule::new(size, spares, config.queue)),
+            poison: Mutex::default(),
+            has_poison: AtomicBool::new(false),
+            memory_looked: Mutex::new(Instant::now()),
             restarts: Mutex::default(),
             counts: Mutex::default(),
             directory: rendezvous.path().to_owned(),
@@ -84,11 +100,74 @@ impl Shared {
     }
 
     pub(crate) fn is_threaded(&self) -> bool {
-        self.config.size == 0
+        self.config.size.max == 0
     }
 
-    pub(crate) fn slots(&self) -> usize {
-        if self.is_threaded() { self.config.threads.max(1) } else { self.config.size + self.config.spares }
+    /// Returns how many jobs may run at the same time, at least and at most.
+    pub(crate) fn size(&self) -> Size {
+        if self.is_threaded() { self.config.threads.max(1).into() } else { self.config.size }
+    }
+
+    /// Returns how many workers there may be at a time.
+    pub(crate) fn places(&self) -> usize {
+        self.schedule().scale.places()
+    }
+
+    /// Returns the bytes of memory that a worker may have.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.config.memory.as_ref().and_then(|memory| memory.bytes().ok())
+    }
+
+    /// Waits until a worker is to be started, and takes that on for a place; false once the pool ends.
+    pub(crate) async fn is_wanted(&self, place: usize) -> bool {
+        let mut ending = self.ending.subscribe();
+        tokio::select! {
+            biased;
+            _ = ending.wait_for(|e| *e) => return false,
+            permit = self.starts.acquire() => match permit {
+                Ok(permit) => permit.forget(),
+                Err(_) => return false,
+            },
+        }
+        self.schedule().scale.fill(place);
+        true
+    }
+
+    /// Tells whether the next worker is to be started in a place whose worker has ended.
+    pub(crate) fn is_refilled(&self, place: usize) -> bool {
+        let is_refilled = self.schedule().scale.refill(place);
+        // Others may be wanted that this one was still counted as.
+        self.order();
+        is_refilled
+    }
+
+    /// Asks for as many starts as there are workers missing.
+    pub(crate) fn order(&self) {
+        let missing = self.schedule().scale.order();
+        if missing > 0 {
+            self.starts.add_permits(missing);
+        }
+    }
+
+    /// Remembers the job that a worker has died of.
+    pub(crate) fn blame(&self, flight: Option<&Flight>) {
+        let mut poison = lock(&self.poison);
+        let fingerprint = flight.filter(|_| self.config.poison_refusal).and_then(|f| f.exchange.fingerprint(&poison));
+        if let Some(fingerprint) = fingerprint {
+            poison.killed(fingerprint, Instant::now());
+            self.has_poison.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells whether a job has crashed so many workers that it is not given to another.
+    pub(crate) fn is_poison(&self, exchange: &Exchange, now: Instant) -> bool {
+        if !self.has_poison.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut poison = lock(&self.poison);
+        let is_refused = exchange.fingerprint(&poison).is_some_and(|print| poison.is_refused(print, now));
+        self.has_poison.store(!poison.is_empty(), Ordering::Relaxed);
+        is_refused
     }
 
     pub(crate) fn socket(&self, number: usize) -> PathBuf {
@@ -123,19 +202,29 @@ impl Shared {
             return Err(Error::Failed { message });
         }
         let now = Instant::now();
+        if self.is_poison(exchange, now) {
+            self.count(|c| c.refused_poison += 1);
+            return Err(Error::Poison);
+        }
         let until = now + self.config.queue_timeout;
         let mut schedule = self.schedule();
         let entered = schedule.enter(exchange, now, until);
         let has_workers = !schedule.links.is_empty();
+        let may_grow = schedule.scale.may_grow();
         drop(schedule);
         match entered {
             Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
-            Entered::Queued if !has_workers && self.restarts().is_broken() => {
+            Entered::Queued if !has_workers && self.is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
             }
-            Entered::Queued => self.clock.arm(until),
+            Entered::Queued => {
+                self.clock.arm(until);
+                if may_grow {
+                    self.grow(now);
+                }
+            }
             Entered::Full => {
                 self.count(|c| c.refused_full += 1);
                 return Err(Error::QueueFull { retry_after: self.retry_after() });
@@ -145,13 +234,28 @@ impl Shared {
         Ok(())
     }
 
+    /// Tells whether jobs are refused because no worker can be started.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.config.breaker && self.restarts().is_broken()
+    }
+
+    /// Lets more workers run if jobs wait for too long.
+    fn grow(self: &Arc<Self>, now: Instant) {
+        if let Some(due) = self.schedule().grow(now) {
+            self.clock.arm(due);
+        }
+        self.order();
+        self.pair();
+    }
+
     /// Sends jobs to a worker that is leased for them or has others of its kind.
     fn begin(self: &Arc<Self>, link: &Arc<Link>, mut batch: Vec<Arc<Exchange>>, now: Instant) {
         match link.begin(&mut batch, now) {
             // Nobody waits for them any more.
             Begun::Running(0, _) => self.free(link),
             Begun::Running(_, due) => {
-                if let Some(due) = due {
+                let weighed = self.is_weighed().then(|| now + MEMORY_LOOK);
+                if let Some(due) = earlier(due, weighed) {
                     self.clock.arm(due);
                 }
             }
@@ -162,21 +266,45 @@ impl Shared {
     /// Gives a worker that has ended a job the next ones.
     pub(crate) fn free(self: &Arc<Self>, link: &Arc<Link>) {
         let now = Instant::now();
-        let (in_flight, room) = link.load(now);
+        let Load { in_flight, room, is_worn } = link.load(now);
+        if is_worn && !self.is_threaded() {
+            self.wear_out(link);
+        }
         if room == 0 {
             return;
         }
         let mut batch = Vec::new();
         let mut schedule = self.schedule();
-        schedule.next(link, in_flight, room, &mut batch);
+        let next = schedule.next(link, in_flight, room, now, &mut batch);
         let is_drained = schedule.is_drained();
+        let may_shrink = schedule.scale.may_shrink();
         drop(schedule);
         if is_drained {
             self.drained.notify_waiters();
         }
-        if !batch.is_empty() {
-            self.begin(link, batch, now);
+        match next {
+            Next::Work if batch.is_empty() => {}
+            Next::Work => self.begin(link, batch, now),
+            Next::Rest if may_shrink => self.clock.arm(now + self.config.idle_timeout),
+            Next::Rest => {}
+            Next::Leave => {
+                self.dismiss(std::slice::from_ref(link));
+                // The next one may be waiting to be replaced.
+                self.clock.arm(now);
+            }
         }
+    }
+
+    /// Has a worker replaced that has done enough.
+    fn wear_out(&self, link: &Arc<Link>) {
+        if self.schedule().wear_out(link) {
+            self.order();
+        }
+    }
+
+    /// Lets workers go that have no job and are not listed any more.
+    fn dismiss(&self, links: &[Arc<Link>]) {
+        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Retire)));
     }
 
     /// Puts jobs that no worker runs before all others.
@@ -216,7 +344,14 @@ impl Shared {
     /// Adds a worker that is ready.
     pub(crate) fn add(self: &Arc<Self>, link: &Arc<Link>) {
         self.restarts().ready();
-        self.schedule().add(link);
+        let now = Instant::now();
+        let gone = self.schedule().add(link, now);
+        self.dismiss(&gone);
+        // The next one may be waiting to be replaced; and this one has an age.
+        let due = if gone.is_empty() { link.worn_at() } else { Some(now) };
+        if let Some(due) = due {
+            self.clock.arm(due);
+        }
         if *self.ending.borrow() {
             link.close(Closed::Killed(Kill::Stop));
         }
@@ -241,10 +376,14 @@ impl Shared {
             c.jobs += link.jobs();
             match closed {
                 Closed::Killed(Kill::Deadline) => c.kills_deadline += 1,
+                Closed::Killed(Kill::CpuTime) => c.kills_cpu_time += 1,
+                Closed::Killed(Kill::Memory) => c.kills_memory += 1,
                 Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
                 Closed::Killed(Kill::Idle) => c.kills_idle += 1,
                 Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
                 Closed::Killed(Kill::Stuck) => c.kills_stuck += 1,
+                Closed::Killed(Kill::Retire) if link.is_worn() => c.recycled += 1,
+                Closed::Killed(Kill::Retire) => c.retired += 1,
                 Closed::Killed(Kill::Stop) | Closed::Exited => {}
             }
         });
@@ -257,8 +396,8 @@ impl Shared {
         self.count(|c| c.boot_failures += 1);
         let mut restarts = self.restarts();
         let pause = restarts.died(Reached::Nothing);
-        let is_broken = restarts.is_broken();
         drop(restarts);
+        let is_broken = self.is_broken();
         self.boot.send_modify(|boot| {
             boot.failures += 1;
             boot.failure = format!("worker {number}: {why}");
@@ -286,13 +425,52 @@ impl Shared {
                 flight.exchange.fail(kill.error());
             }
         }
+        next = earlier(next, self.weigh(now));
+        next = earlier(next, self.replace_worn(now));
         let (late, due) = self.schedule().expire(now);
         self.count(|c| c.refused_late += late.len() as u64);
         let retry_after = self.retry_after();
         late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
-        if let Some(at) = [next, due].into_iter().flatten().min() {
+        let (gone, idle_due) = self.schedule().shrink(now, self.config.idle_timeout);
+        self.dismiss(&gone);
+        if let Some(at) = earlier(earlier(next, due), idle_due) {
             self.clock.arm(at);
         }
+        self.grow(now);
+    }
+
+    fn is_weighed(&self) -> bool {
+        !self.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
+    }
+
+    /// Looks at the memory of workers that run jobs, now and then; returns when to look again.
+    fn weigh(&self, now: Instant) -> Option<Instant> {
+        if !self.is_weighed() {
+            return None;
+        }
+        let mut looked = lock(&self.memory_looked);
+        let links: Vec<_> = self.schedule().links.iter().filter(|link| link.is_busy()).cloned().collect();
+        if links.is_empty() {
+            return None;
+        }
+        if now >= *looked + MEMORY_LOOK {
+            *looked = now;
+            let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
+            let over = links.iter().filter_map(|link| link.weigh(self.memory(), recycle));
+            over.for_each(|exchange| exchange.fail(Error::Memory));
+        }
+        Some(*looked + MEMORY_LOOK)
+    }
+
+    /// Has a worker replaced that is old enough; returns when the next one is.
+    fn replace_worn(&self, now: Instant) -> Option<Instant> {
+        self.config.recycle_age.filter(|_| !self.is_threaded())?;
+        let links = self.schedule().links.clone();
+        let (old, young): (Vec<_>, Vec<_>) =
+            links.into_iter().filter_map(|link| Some((link.worn_at()?, link))).partition(|(at, _)| *at <= now);
+        // One at a time: when its replacement is there, this is looked at again.
+        old.iter().for_each(|(_, link)| self.wear_out(link));
+        young.into_iter().map(|(at, _)| at).min()
     }
 
     /// Estimates when the queue will have been worked off.
@@ -310,7 +488,11 @@ impl Shared {
     /// Waits until the first worker is ready, or every first start has failed.
     pub(crate) async fn first_ready(&self) -> Result<(), String> {
         let mut boot = self.boot.subscribe();
-        let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= self.slots();
+        if self.size().min == 0 {
+            return Ok(());
+        }
+        let first = if self.is_threaded() { self.size().min } else { self.size().min + self.config.spares };
+        let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= first;
         match boot.wait_for(is_decided).await.as_deref() {
             Ok(Boot { is_ready: true, .. }) => Ok(()),
             Ok(Boot { failure, .. }) => Err(failure.clone()),

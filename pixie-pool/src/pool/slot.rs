@@ -34,16 +34,32 @@ use crate::{
     protocol::parent::Event,
 };
 
-/// Keeps one place filled until the pool ends.
-pub(crate) async fn keep(shared: Arc<Shared>, number: usize) {
-    let mut ending = shared.ending.subscribe();
+/// Fills one place whenever a worker is wanted, until the pool ends.
+pub(crate) async fn keep(shared: Arc<Shared>, place: usize) {
     let mut graves = JoinSet::new();
+    while shared.is_wanted(place).await {
+        fill(&shared, place, &mut graves).await;
+    }
+    let buried = async { while graves.join_next().await.is_some() {} };
+    match shared.is_threaded() {
+        // Running out of time is no error: what is left ends with its job.
+        true => drop(timeout(THREADS_END, buried).await),
+        false => buried.await,
+    }
+}
+
+/// Starts one worker after the other for as long as one is wanted here.
+async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
+    let mut ending = shared.ending.subscribe();
     while !*ending.borrow_and_update() {
-        let pause = match host::boot(&shared, number).await {
-            Ok(booted) => live(&shared, booted, &mut graves).await,
-            Err(_) if *ending.borrow() => break,
-            Err(why) => shared.boot_failed(number, &why),
+        let pause = match host::boot(shared, place).await {
+            Ok(booted) => live(shared, booted, graves).await,
+            Err(_) if *ending.borrow() => return,
+            Err(why) => shared.boot_failed(place, &why),
         };
+        if !shared.is_refilled(place) {
+            return;
+        }
         let rest = async {
             sleep(pause).await;
             // What a thread runs cannot be ended, so it keeps its place until it is done: threads do not pile up.
@@ -51,16 +67,10 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize) {
         };
         tokio::select! {
             () = rest => {}
-            _ = ending.changed() => break,
+            _ = ending.changed() => return,
         }
         shared.count(|c| c.restarts += 1);
         while graves.try_join_next().is_some() {}
-    }
-    let buried = async { while graves.join_next().await.is_some() {} };
-    match shared.is_threaded() {
-        // Running out of time is no error: what is left ends with its job.
-        true => drop(timeout(THREADS_END, buried).await),
-        false => buried.await,
     }
 }
 
@@ -72,7 +82,7 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     drop(reading);
-    if closed != Closed::Killed(Kill::Stop) {
+    if !matches!(closed, Closed::Killed(kill) if kill.is_polite()) {
         host.kill();
     }
     if let Some(watcher) = watcher {
@@ -176,6 +186,9 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         Closed::Killed(_) | Closed::Exited => {}
     }
     let last_started = host.end(closed).await;
+    if closed == Closed::Exited {
+        shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started));
+    }
     let lost = sort(&shared, left, last_started);
     let exit = host.bury().await.unwrap_or_default();
     let label = lost.first().map(|e| &*e.label).unwrap_or_default();
@@ -184,7 +197,7 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
             tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
             shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
         }
-        Closed::Killed(Kill::Stop) => {
+        Closed::Killed(Kill::Stop | Kill::Retire) => {
             tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended")
         }
         Closed::Killed(kill) => {
@@ -212,7 +225,7 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
         if (is_unsent || is_unstarted) && flight.exchange.move_on(flight.unsent.take()) {
             moves += 1;
             back.push(flight.exchange);
-        } else if flight.exchange.take_back(now) {
+        } else if !shared.is_poison(&flight.exchange, now) && flight.exchange.take_back(now) {
             retries += 1;
             back.push(flight.exchange);
         } else {

@@ -2,6 +2,8 @@
 //!
 //! Owns the making of a [`Snapshot`]. Rule: it takes each lock once, for moments, so that looking does not slow a pool down.
 
+use std::collections::BTreeMap;
+
 use crate::{
     pool::{link::Link, shared::Shared},
     snapshot::{Snapshot, WorkerSnapshot, WorkerState},
@@ -10,23 +12,23 @@ use crate::{
 impl Shared {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut counts = self.counts();
-        let is_broken = self.restarts().is_broken();
+        let is_broken = self.is_broken();
         let schedule = self.schedule();
-        let mut workers: Vec<WorkerSnapshot> = (1..=self.slots()).map(starting).collect();
+        let mut workers: BTreeMap<usize, WorkerSnapshot> =
+            schedule.scale.filled().map(|number| (number, starting(number))).collect();
         for link in &schedule.links {
             counts.jobs += link.jobs();
-            if let Some(worker) = workers.get_mut(link.number - 1) {
-                *worker = look_at(link, schedule.is_idle(link));
-            }
+            workers.insert(link.number, look_at(link, schedule.is_idle(link)));
         }
         Snapshot {
             name: self.config.name.clone(),
-            size: schedule.size(),
+            size: schedule.scale.target(),
+            size_max: self.size().max,
             busy: schedule.busy(),
             queued: schedule.queued(),
             oldest_wait: schedule.oldest().map(|since| since.elapsed()),
             is_broken,
-            workers,
+            workers: workers.into_values().collect(),
             counts,
         }
     }

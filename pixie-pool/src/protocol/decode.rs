@@ -56,7 +56,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Welcome => WELCOME_BYTES,
         Kind::Job => JOB_BYTES,
         Kind::Reply => REPLY_BYTES,
-        Kind::Credit | Kind::GiveBack => 4,
+        Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
         Kind::Fail => 5,
         Kind::Ready => READY_BYTES,
         Kind::Data | Kind::End | Kind::Cancel | Kind::Recall => 0,
@@ -71,9 +71,10 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Job => {
             let complete = payload.get_u8() & FLAG_END != 0;
             let deadline_ms = payload.get_u32_le();
+            let extension_ms = payload.get_u32_le();
             let number = payload.get_u64_le();
             let (head, body) = split_head(payload)?;
-            Frame::Job(Start { number, deadline_ms, head, body, complete })
+            Frame::Job(Start { number, deadline_ms, extension_ms, head, body, complete })
         }
         Kind::Reply => {
             let complete = payload.get_u8() & FLAG_END != 0;
@@ -86,6 +87,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Credit => Frame::Credit(payload.get_u32_le()),
         Kind::Cancel => Frame::Cancel,
         Kind::Recall => Frame::Recall,
+        Kind::Extend => Frame::Extend(payload.get_u32_le()),
         Kind::GiveBack => Frame::GiveBack(payload.get_u32_le()),
         Kind::Fail => parse_fail(payload)?,
     })

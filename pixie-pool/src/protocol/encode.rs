@@ -51,6 +51,7 @@ pub(crate) fn put_job(out: &mut BytesMut, stream: u32, start: &Start) {
     put_header(out, Kind::Job, stream, JOB_BYTES + start.head.len() + start.body.len());
     out.put_u8(if start.complete { FLAG_END } else { 0 });
     out.put_u32_le(start.deadline_ms);
+    out.put_u32_le(start.extension_ms);
     out.put_u64_le(start.number);
     out.put_u32_le(start.head.len() as u32);
     out.put_slice(&start.head);
@@ -94,6 +95,11 @@ pub(crate) fn put_recall(out: &mut BytesMut, first: u32) {
 pub(crate) fn put_give_back(out: &mut BytesMut, first: u32, count: u32) {
     put_header(out, Kind::GiveBack, first, 4);
     out.put_u32_le(count);
+}
+
+pub(crate) fn put_extend(out: &mut BytesMut, stream: u32, milliseconds: u32) {
+    put_header(out, Kind::Extend, stream, 4);
+    out.put_u32_le(milliseconds);
 }
 
 pub(crate) fn put_fail(out: &mut BytesMut, stream: u32, failure: &Failure) {

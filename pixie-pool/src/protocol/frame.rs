@@ -24,7 +24,7 @@ pub(crate) const WELCOME_BYTES: usize = 2 + 8 + 8 + SANDBOX_BYTES;
 /// Profile, flags, two limits and two numbers of paths.
 const SANDBOX_BYTES: usize = 1 + 1 + 8 + 8 + 2 + 2;
 pub(crate) const READY_BYTES: usize = 1 + 1;
-pub(crate) const JOB_BYTES: usize = 1 + 4 + 8 + 4;
+pub(crate) const JOB_BYTES: usize = 1 + 4 + 4 + 8 + 4;
 pub(crate) const REPLY_BYTES: usize = 1 + 4 + 4;
 /// Set when the body is complete within the frame.
 pub(crate) const FLAG_END: u8 = 1;
@@ -65,6 +65,8 @@ pub(crate) struct Start {
     pub(crate) number: u64,
     /// Milliseconds left when it was sent; 0 stands for no deadline.
     pub(crate) deadline_ms: u32,
+    /// Milliseconds that the handler may ask for on top of that.
+    pub(crate) extension_ms: u32,
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
@@ -94,6 +96,8 @@ pub(crate) enum Frame {
     Fail(Failure),
     /// From the parent: give back this job and all that were sent after it, unless they are started.
     Recall,
+    /// From the worker: the job takes so many milliseconds more than its deadline allows.
+    Extend(u32),
     /// From the worker: so many jobs, of which this is the first, are not started and never will be.
     GiveBack(u32),
 }
@@ -112,6 +116,7 @@ pub(crate) enum Kind {
     Fail = 22,
     Recall = 23,
     GiveBack = 24,
+    Extend = 25,
 }
 
 impl Kind {
@@ -129,6 +134,7 @@ impl Kind {
             22 => Kind::Fail,
             23 => Kind::Recall,
             24 => Kind::GiveBack,
+            25 => Kind::Extend,
             _ => return None,
         })
     }
@@ -142,7 +148,7 @@ impl Kind {
             Kind::Job => JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Reply => REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Data => CHUNK_BYTES_MAX,
-            Kind::Credit | Kind::GiveBack => 4,
+            Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
             Kind::Fail => 5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX,
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Failed(Failure),
     /// There is room for more of the job's body.
     Room,
+    /// The job takes so many milliseconds more.
+    Extended(u32),
     /// A job that nobody waits for any more has ended.
     Gone,
     /// So many jobs of those on the way, from this place on, were not started and never will be.
@@ -46,7 +48,8 @@ impl Event {
         match self {
             Event::Reply(answer) => answer.complete,
             Event::End | Event::Failed(_) | Event::Gone => true,
-            Event::Greeted | Event::Ready | Event::Data(_) | Event::Room | Event::GivenBack { .. } => false,
+            Event::Greeted | Event::Ready | Event::Data(_) => false,
+            Event::Room | Event::Extended(_) | Event::GivenBack { .. } => false,
         }
     }
 }
@@ -69,6 +72,8 @@ struct Flight {
     send_room: usize,
     /// Bytes of the answer that the worker may still send.
     receive_room: usize,
+    /// Milliseconds that the job may still ask for.
+    extension_ms: u32,
     is_body_sent: bool,
     is_headed: bool,
     is_cancelled: bool,
@@ -127,6 +132,7 @@ impl Parent {
             is_ahead: !self.flights.is_empty(),
             send_room: WINDOW_BYTES - start.body.len(),
             receive_room: WINDOW_BYTES,
+            extension_ms: start.extension_ms,
             is_body_sent: start.complete,
             is_headed: false,
             is_cancelled: false,
@@ -263,6 +269,7 @@ impl Parent {
             Frame::End if flight.is_headed => Event::End,
             Frame::Fail(failure) => Event::Failed(failure),
             Frame::Credit(bytes) => flight.grant(bytes as usize)?,
+            Frame::Extend(milliseconds) if !flight.is_headed => flight.extend(milliseconds)?,
             other => return violation(format!("unexpected {other:?} on stream {stream}")),
         };
         let is_cancelled = flight.is_cancelled;
@@ -308,5 +315,13 @@ impl Flight {
             return violation(format!("credit for {} bytes, the window has {WINDOW_BYTES}", self.send_room));
         }
         Ok(Event::Room)
+    }
+
+    fn extend(&mut self, milliseconds: u32) -> Result<Event, Violation> {
+        match self.extension_ms.checked_sub(milliseconds) {
+            Some(left) => self.extension_ms = left,
+            None => return violation(format!("{milliseconds} ms more, of {} that are left", self.extension_ms)),
+        }
+        Ok(Event::Extended(milliseconds))
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
-    config::{PATH_BYTES_MAX, SANDBOX_PATHS_MAX},
+    config::{ByteSize, PATH_BYTES_MAX, SANDBOX_PATHS_MAX},
     platform,
     protocol::frame::{Violation, violation},
     sandbox::{Profile, Sandbox, SandboxLevel},
@@ -31,7 +31,7 @@ pub(crate) fn put(out: &mut BytesMut, sandbox: &Sandbox) {
         Profile::Strict => 2,
     });
     out.put_u8(if sandbox.is_required { FLAG_REQUIRED } else { 0 });
-    out.put_u64_le(sandbox.file_size);
+    out.put_u64_le(sandbox.file_bytes());
     out.put_u64_le(sandbox.open_files);
     out.put_u16_le(sandbox.read.len() as u16);
     out.put_u16_le(sandbox.write.len() as u16);
@@ -51,7 +51,7 @@ pub(crate) fn parse(mut payload: Bytes) -> Result<Sandbox, Violation> {
         other => return violation(format!("unknown sandbox {other}")),
     };
     let is_required = payload.get_u8() & FLAG_REQUIRED != 0;
-    let file_size = payload.get_u64_le();
+    let file_size = ByteSize::from(payload.get_u64_le());
     let open_files = payload.get_u64_le();
     let (read, write) = (payload.get_u16_le() as usize, payload.get_u16_le() as usize);
     if read + write > SANDBOX_PATHS_MAX {

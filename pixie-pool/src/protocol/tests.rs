@@ -78,7 +78,7 @@ impl Pair {
 }
 
 fn start(body: &'static [u8], complete: bool) -> Start {
-    Start { number: 5, deadline_ms: 9, head: "head".into(), body: body.into(), complete }
+    Start { number: 5, deadline_ms: 9, extension_ms: 100, head: "head".into(), body: body.into(), complete }
 }
 
 fn answer(head: &'static str, body: &'static str, complete: bool) -> Event {
@@ -89,7 +89,7 @@ fn answer(head: &'static str, body: &'static str, complete: bool) -> Event {
 fn a_small_job_is_one_frame_each_way() {
     let mut pair = Pair::serving();
     let stream = pair.parent.begin(&start(b"body", true), &mut pair.to_worker);
-    assert_eq!(pair.to_worker.len(), 8 + 17 + 8);
+    assert_eq!(pair.to_worker.len(), 8 + 21 + 8);
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
     let (started, job) = pair.worker.next_job(&mut pair.to_parent).unwrap();
     assert_eq!((started, job.number, job.deadline_ms, &job.head[..]), (stream, 5, 9, &b"head"[..]));
@@ -168,6 +168,19 @@ fn a_cancelled_job_ends_without_a_word_of_its_answer() {
 }
 
 #[test]
+fn a_job_gets_more_time_until_its_head_and_no_longer() {
+    let mut pair = Pair::serving();
+    let stream = pair.begin(&start(b"", true));
+    assert!(pair.worker.extend(stream, 60, &mut pair.to_parent));
+    assert!(pair.worker.extend(stream, 40, &mut pair.to_parent));
+    assert_eq!(pair.hear(), [Event::Extended(60), Event::Extended(40)]);
+    pair.worker.reply(stream, b"ok", b"", None, &mut pair.to_parent);
+    assert!(!pair.worker.extend(stream, 1, &mut pair.to_parent));
+    assert!(!pair.worker.extend(stream + 1, 1, &mut pair.to_parent));
+    assert_eq!(pair.hear().len(), 1);
+}
+
+#[test]
 fn frames_for_a_job_that_is_over_are_dropped_by_the_worker() {
     let mut pair = Pair::serving();
     let old = pair.begin(&start(b"", false));
@@ -209,7 +222,7 @@ fn a_stranger_is_not_let_in() {
 #[test]
 fn whatever_is_out_of_turn_is_a_violation() {
     type Say = fn(&mut BytesMut, u32);
-    let lies: [(&str, Say); 12] = [
+    let lies: [(&str, Say); 15] = [
         ("data before a head", |out, s| encode::put_data(out, s, b"x")),
         ("an end before a head", |out, s| encode::put_end(out, s)),
         ("an answer to another job", |out, s| encode::put_reply(out, s + 1, b"", b"", Some(3))),
@@ -219,6 +232,12 @@ fn whatever_is_out_of_turn_is_a_violation() {
         ("another hello", |out, _| encode::put_hello(out, &Hello { version: 1, token: TOKEN, table_hash: 1 })),
         ("a parent's frame", |out, s| encode::put_cancel(out, s)),
         ("too much credit", |out, s| encode::put_credit(out, s, u32::MAX)),
+        ("more time than it may have", |out, s| encode::put_extend(out, s, 101)),
+        ("more time bit by bit", |out, s| (0..3).for_each(|_| encode::put_extend(out, s, 50))),
+        ("more time after the head", |out, s| {
+            encode::put_reply(out, s, b"", b"", None);
+            encode::put_extend(out, s, 1);
+        }),
         ("more than its credit", |out, s| {
             encode::put_reply(out, s, b"", b"", None);
             (0..5).for_each(|_| encode::put_data(out, s, &[0; 64 * 1024]));

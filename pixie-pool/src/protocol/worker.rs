@@ -34,6 +34,7 @@ struct Running {
     read: usize,
     is_complete: bool,
     is_cancelled: bool,
+    is_headed: bool,
     /// Bytes of the answer that may still be sent.
     send_room: usize,
 }
@@ -90,6 +91,7 @@ impl Worker {
             read: 0,
             is_complete: start.complete,
             is_cancelled: false,
+            is_headed: false,
             send_room: WINDOW_BYTES,
         };
         self.waiting.push_back((start, running));
@@ -185,11 +187,23 @@ impl Worker {
 
     /// Sends the head of the answer with the first bytes of its body, which fit into one frame; `took_us` says that these are all.
     pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
-        self.with(stream, |r| r.send_room -= body.len());
+        self.with(stream, |r| {
+            r.send_room -= body.len();
+            r.is_headed = true;
+        });
         encode::put_reply(out, stream, head, body, took_us);
         if took_us.is_some() {
             self.running = None;
         }
+    }
+
+    /// Asks for more time, of which the caller knows that there is some; false if the clock has stopped, with the head or the job.
+    pub(crate) fn extend(&self, stream: u32, milliseconds: u32, out: &mut BytesMut) -> bool {
+        let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_cancelled);
+        if is_timed {
+            encode::put_extend(out, stream, milliseconds);
+        }
+        is_timed
     }
 
     /// Sends a piece that fits into [`Worker::send_room`].

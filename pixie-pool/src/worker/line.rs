@@ -154,6 +154,13 @@ impl Line {
         wire.is_closed || wire.protocol.is_cancelled(stream)
     }
 
+    /// Asks for more time for a job; false if its clock does not run any more.
+    pub(crate) fn extend(&self, stream: u32, milliseconds: u32) -> bool {
+        let mut wire = self.wire();
+        let Wire { protocol, output, .. } = &mut *wire;
+        protocol.extend(stream, milliseconds, output) && wire.send().is_ok()
+    }
+
     /// Reads the job's body, waiting for it if need be.
     pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.wire();

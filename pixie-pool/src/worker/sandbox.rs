@@ -26,11 +26,12 @@ pub(crate) fn enter(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
 }
 
 fn limit(sandbox: &Sandbox) -> io::Result<bool> {
-    if sandbox.file_size > 0 {
-        platform::limit_file_size(sandbox.file_size)?;
+    let (bytes, count) = (sandbox.file_bytes(), sandbox.open_files);
+    if bytes > 0 {
+        platform::limit_file_size(bytes)?;
     }
-    if sandbox.open_files > 0 {
-        platform::limit_open_files(sandbox.open_files)?;
+    if count > 0 {
+        platform::limit_open_files(count)?;
     }
-    Ok(sandbox.file_size > 0 || sandbox.open_files > 0)
+    Ok(bytes > 0 || count > 0)
 }

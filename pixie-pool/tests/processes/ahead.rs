@@ -163,7 +163,8 @@ async fn one_at_a_time() {
 }
 
 async fn among_crashes() {
-    let pool = pool(Config { spares: 1, queue_timeout: Duration::from_secs(30), ..config(2) }).await;
+    let pool =
+        pool(Config { spares: 1, queue_timeout: Duration::from_secs(30), poison_refusal: false, ..config(2) }).await;
     let tasks = (0..64_usize).map(|task| {
         let pool = pool.clone();
         tokio::spawn(async move {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Config, Error, Submission};
+use pixie_pool::{Config, Counts, Error, Submission};
 
 use crate::{
     Test,
@@ -19,7 +19,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("noise_on_both_pipes_harms_nobody", || Box::pin(noise_is_harmless())),
     ("a_replayable_job_survives_one_crash", || Box::pin(replay_after_crash())),
     ("an_idle_worker_that_dies_is_replaced", || Box::pin(idle_death())),
-    ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs())),
+    ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs(false))),
+    ("thousands_of_mixed_jobs_do_so_also_where_poison_is_refused", || Box::pin(mixed_jobs(true))),
 ];
 
 async fn crash_is_reported() {
@@ -48,7 +49,7 @@ async fn crash_is_reported() {
 }
 
 async fn out_of_memory() {
-    let pool = pool(Config { memory: Some(64 * 1024 * 1024), ..config(1) }).await;
+    let pool = pool(Config { memory: Some("64MB".into()), ..config(1) }).await;
     match ask(&pool, "oom").await {
         Err(Error::Died(exit)) => {
             assert_eq!(exit.signal, Some(6));
@@ -154,9 +155,10 @@ async fn idle_death() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn mixed_jobs() {
+async fn mixed_jobs(poison_refusal: bool) {
     let (descriptors, before) = (open_descriptors(), children());
-    let pool = pool(Config { queue_timeout: Duration::from_secs(30), spares: 1, ..config(2) }).await;
+    let wait = Duration::from_secs(30);
+    let pool = pool(Config { poison_refusal, queue_timeout: wait, spares: 1, ..config(2) }).await;
     let tasks: Vec<_> = (0..64_usize)
         .map(|task| {
             let pool = pool.clone();
@@ -171,6 +173,8 @@ async fn mixed_jobs() {
         task.await.unwrap();
     }
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    let Counts { refused_poison, deaths, .. } = pool.snapshot().counts;
+    assert_eq!(refused_poison > 0, poison_refusal, "{deaths:?}");
     pool.stop(Duration::from_secs(5)).await;
     assert_eq!(children(), before, "a process is left");
     drop(pool);
@@ -181,9 +185,13 @@ async fn one_of_many(pool: &pixie_pool::Pool, task: usize, round: usize) {
     let own = format!("{task}-{round}");
     match (task * 31 + round * 17) % 100 {
         0 => {
-            assert!(matches!(ask(pool, "segv").await, Err(Error::Died(e)) if e.signal == Some(11)))
+            let end = ask(pool, "segv").await.unwrap_err();
+            assert!(matches!(&end, Error::Died(e) if e.signal == Some(11)) || matches!(end, Error::Poison), "{end}");
         }
-        1 => assert!(matches!(ask(pool, "exit 9").await, Err(Error::Died(e)) if e.code == Some(9))),
+        1 => {
+            let end = ask(pool, "exit 9").await.unwrap_err();
+            assert!(matches!(&end, Error::Died(e) if e.code == Some(9)) || matches!(end, Error::Poison), "{end}");
+        }
         2 => {
             let spin = Submission { deadline: Some(Duration::from_millis(20)), ..job("spin") };
             assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));

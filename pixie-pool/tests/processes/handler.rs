@@ -5,6 +5,7 @@ use std::{
     hint::black_box,
     io::{Read as _, Write as _},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use pixie_pool::{Failure, Handler, Job};
@@ -27,8 +28,22 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
         "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),
         "remaining" => {
-            let left = job.remaining().map_or(0, |r| r.as_millis());
+            let left = job.time_limit().remaining().map_or(0, |r| r.as_millis());
             answer(job, &left.to_string());
+        }
+        "extend" => extend(job, argument),
+        "extend-and-spin" => {
+            job.time_limit().extend(Duration::from_secs(60));
+            crash("spin", "")
+        }
+        "burn" => burn(job, argument.parse().unwrap_or(0)),
+        "sleep" => {
+            std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(0)));
+            answer(job, argument);
+        }
+        "hoard" => {
+            hoard(argument.parse().unwrap_or(0));
+            answer(job, &std::process::id().to_string());
         }
         "count" => {
             let count = std::io::copy(job.body(), &mut std::io::sink()).unwrap_or(0);
@@ -99,6 +114,36 @@ fn note(job: &str) {
     };
     let line = format!("{job} {}\n", std::process::id());
     NOTES.get_or_init(open).write_all(line.as_bytes()).expect("a note can be written");
+}
+
+/// Asks for so many milliseconds more, several times, and waits for longer than the deadline was.
+fn extend(job: Job, argument: &str) {
+    let time = job.time_limit();
+    let before = time.remaining().unwrap_or_default();
+    let granted: Vec<_> =
+        argument.split(' ').map(|ms| time.extend(Duration::from_millis(ms.parse().unwrap_or(0))).as_millis()).collect();
+    std::thread::sleep(before);
+    answer(job, &format!("{granted:?}"));
+}
+
+/// Uses so much CPU time.
+fn burn(job: Job, milliseconds: i64) {
+    let used = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let begun = used();
+    let passed_ms = || {
+        let now = used();
+        (now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1_000_000
+    };
+    while passed_ms() < milliseconds {
+        black_box(0);
+    }
+    answer(job, "burnt");
+}
+
+/// Takes so much memory, keeps it for ever, and holds on until its size was looked at.
+fn hoard(bytes: usize) {
+    std::mem::forget(black_box(vec![1_u8; bytes]));
+    std::thread::sleep(Duration::from_millis(600));
 }
 
 fn answer(job: Job, text: &str) {

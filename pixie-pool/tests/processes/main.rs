@@ -6,13 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod ahead;
+mod clocks;
 mod crashes;
 mod deeds;
 mod ends;
 mod handler;
+mod poison;
 mod queue;
 mod sandbox;
 mod setup;
+mod sizes;
 mod starts;
 mod streams;
 mod threads;
@@ -23,10 +26,13 @@ type Test = (&'static str, fn() -> setup::Outcome);
 
 const TESTS: &[&[Test]] = &[
     ahead::TESTS,
+    clocks::TESTS,
     crashes::TESTS,
     ends::TESTS,
+    poison::TESTS,
     queue::TESTS,
     sandbox::TESTS,
+    sizes::TESTS,
     starts::TESTS,
     streams::TESTS,
     threads::TESTS,

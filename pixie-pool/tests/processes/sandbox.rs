@@ -256,8 +256,7 @@ async fn same_reports() {
 }
 
 async fn memory() {
-    let pool =
-        pool(Config { memory: Some(256 * 1024 * 1024), ..config(1) }.sandbox(Sandbox::strict().required())).await;
+    let pool = pool(config(1).memory("256MB").sandbox(Sandbox::strict().required())).await;
     match ask(&pool, "oom").await {
         Err(Error::Died(exit)) => {
             assert!(exit.signal == Some(6) && exit.stderr.contains("memory allocation"), "{exit:?}");

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use pixie_pool::{Body, Config, Error, Pool, Reply, Submission};
+use pixie_pool::{Body, Config, Error, Pool, Reply, Size, Submission};
 
 use crate::handler;
 
@@ -10,8 +10,8 @@ pub(crate) const TABLE_HASH: u64 = 7;
 
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = ()>>>;
 
-pub(crate) fn config(size: usize) -> Config {
-    Config { name: "test".to_owned(), size, spares: 0, table_hash: TABLE_HASH, ..Config::default() }
+pub(crate) fn config(size: impl Into<Size>) -> Config {
+    Config { name: "test".to_owned(), size: size.into(), spares: 0, table_hash: TABLE_HASH, ..Config::default() }
 }
 
 pub(crate) async fn pool(config: Config) -> Pool {

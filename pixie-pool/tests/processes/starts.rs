@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const ROLE: &str = "TEST_ROLE";
 
-fn playing(role: &str) -> Config {
+pub(crate) fn playing(role: &str) -> Config {
     Config { env: vec![(ROLE.into(), role.into())], ..config(1) }
 }
 

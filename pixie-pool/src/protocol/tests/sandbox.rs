@@ -32,7 +32,7 @@ fn every_sandbox_arrives_as_it_was_sent() {
     let most = (0..64).fold(Sandbox::strict(), |sandbox, _| sandbox.write(&longest));
     let sandboxes = [
         Sandbox::none(),
-        Sandbox::no_network().required().file_size(7).open_files(u64::MAX),
+        Sandbox::no_network().required().file_size(7_u64).open_files(u64::MAX),
         Sandbox::strict().read("/a").write("/b").read("").write("/ü"),
         most,
     ];

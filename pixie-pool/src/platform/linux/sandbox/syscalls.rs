@@ -167,7 +167,7 @@ fn forbidden(profile: Profile, pid: u32) -> Result<BpfProgram, BackendError> {
         Profile::NoNetwork | Profile::None => [&[], &[]],
     };
     let lists = [FORBIDDEN, FORBIDDEN_HERE].into_iter().chain(strictly);
-    let mut rules: Rules = lists.flatten().map(|call| (i64::from(*call), Vec::new())).collect();
+    let mut rules: Rules = lists.flatten().map(|call| (*call, Vec::new())).collect();
     rules.extend(forbidden_by_arguments(pid)?);
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, refused, std::env::consts::ARCH.try_into()?)?.try_into()
@@ -203,8 +203,8 @@ fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
         forbid(libc::SYS_fcntl, &[is(1, command as u64)])?;
     }
     // The same, and keys typed into a terminal.
-    for request in [FIOSETOWN, SIOCSPGRP, libc::TIOCSTI, TIOCLINUX] {
-        forbid(libc::SYS_ioctl, &[is(1, request as u64)])?;
+    for request in [FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX] {
+        forbid(libc::SYS_ioctl, &[is(1, request)])?;
     }
     // Pairs of streams reach nobody; datagrams may be sent to any address.
     forbid(libc::SYS_socketpair, &[is_not(0, libc::AF_UNIX as u64)])?;
@@ -214,11 +214,12 @@ fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// From the kernel's `fcntl.h`, `sockios.h` and `tty.h`, the same on both processors; libc does not name them for both.
+/// From the kernel's `fcntl.h`, `sockios.h` and `ioctls.h`, the same on both processors.
 const F_SETOWN_EX: i32 = 15;
-const FIOSETOWN: libc::Ioctl = 0x8901;
-const SIOCSPGRP: libc::Ioctl = 0x8902;
-const TIOCLINUX: libc::Ioctl = 0x541c;
+const FIOSETOWN: u64 = 0x8901;
+const SIOCSPGRP: u64 = 0x8902;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
 
 /// What an argument has to be like for a call to be forbidden.
 struct Condition {

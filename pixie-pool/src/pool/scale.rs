@@ -1,0 +1,207 @@
+//! How many workers a pool wants, as plain values.
+//!
+//! Owns the number of workers that may run jobs, which grows with the jobs that wait and shrinks with those that do not come, and
+//! the places that workers fill. Leaves which worker goes to `schedule`. Rule: there are never more workers than the largest
+//! size, the spares, and the one whose replacement is being started.
+
+use std::collections::BTreeSet;
+
+use crate::config::Size;
+
+#[derive(Debug)]
+pub(crate) struct Scale {
+    size: Size,
+    spares: usize,
+    /// Workers that may run jobs at the same time now.
+    target: usize,
+    /// How many the next growth adds: doubled each time, so that a burst is met quickly and a trickle does not start a crowd.
+    step: usize,
+    /// Whether one more is wanted for a worker that is about to be replaced.
+    is_turning: bool,
+    /// Places where a worker is, or is being started.
+    filled: BTreeSet<usize>,
+    /// Places whose worker was sent away and has not ended yet.
+    leaving: BTreeSet<usize>,
+    /// Starts that were asked for and that no place has taken yet.
+    ordered: usize,
+}
+
+impl Scale {
+    pub(crate) fn new(size: Size, spares: usize) -> Self {
+        let spares = if size.max == 0 { 0 } else { spares };
+        Scale {
+            size,
+            spares,
+            target: size.min,
+            step: 1,
+            is_turning: false,
+            filled: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            ordered: 0,
+        }
+    }
+
+    /// Returns how many places there are.
+    pub(crate) fn places(&self) -> usize {
+        self.size.max + self.spares + 1
+    }
+
+    /// Returns how many workers may run jobs at the same time now.
+    pub(crate) fn target(&self) -> usize {
+        self.target
+    }
+
+    pub(crate) fn may_grow(&self) -> bool {
+        self.target < self.size.max
+    }
+
+    pub(crate) fn may_shrink(&self) -> bool {
+        self.target > self.size.min
+    }
+
+    pub(crate) fn spares(&self) -> usize {
+        // A pool without any worker has nothing to be spare for.
+        self.spares.min(self.target)
+    }
+
+    pub(crate) fn is_turning(&self) -> bool {
+        self.is_turning
+    }
+
+    pub(crate) fn filled(&self) -> impl Iterator<Item = usize> {
+        self.filled.iter().copied()
+    }
+
+    pub(crate) fn is_leaving(&self, place: usize) -> bool {
+        self.leaving.contains(&place)
+    }
+
+    fn wanted(&self) -> usize {
+        self.target + self.spares() + usize::from(self.is_turning)
+    }
+
+    /// Returns how many workers there are too many.
+    pub(crate) fn excess(&self) -> usize {
+        (self.filled.len() + self.ordered).saturating_sub(self.wanted())
+    }
+
+    /// Returns how many starts to ask for now.
+    pub(crate) fn order(&mut self) -> usize {
+        let missing = self.wanted().saturating_sub(self.filled.len() + self.ordered);
+        self.ordered += missing;
+        missing
+    }
+
+    /// Notes that a place has taken one of the starts that were asked for.
+    pub(crate) fn fill(&mut self, place: usize) {
+        self.ordered = self.ordered.saturating_sub(1);
+        self.filled.insert(place);
+    }
+
+    /// Notes that the worker of a place was sent away.
+    pub(crate) fn leave(&mut self, place: usize) {
+        if self.filled.remove(&place) {
+            self.leaving.insert(place);
+        }
+    }
+
+    /// Notes that the worker of a place has ended; true if the place is to be filled again.
+    pub(crate) fn refill(&mut self, place: usize) -> bool {
+        if self.leaving.remove(&place) {
+            return false;
+        }
+        let is_wanted = self.filled.len() + self.ordered <= self.wanted();
+        if !is_wanted {
+            self.filled.remove(&place);
+        }
+        is_wanted
+    }
+
+    /// Lets more workers run, because so many jobs have waited for long.
+    pub(crate) fn grow(&mut self, waiting: usize) {
+        let more = self.step.min(waiting).min(self.size.max - self.target);
+        self.target += more;
+        self.step = self.step.saturating_mul(2);
+    }
+
+    /// Notes that no job waits any more.
+    pub(crate) fn is_met(&mut self) {
+        self.step = 1;
+    }
+
+    /// Lets one worker less run.
+    pub(crate) fn shrink(&mut self) {
+        self.target = self.target.saturating_sub(1).max(self.size.min);
+    }
+
+    /// Wants a replacement for one worker.
+    pub(crate) fn turn(&mut self) {
+        self.is_turning = true;
+    }
+
+    /// Notes that the replacement is there, or that none is needed any more.
+    pub(crate) fn turned(&mut self) {
+        self.is_turning = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(size: impl Into<Size>, spares: usize) -> Scale {
+        let mut scale = Scale::new(size.into(), spares);
+        for place in 1..=scale.order() {
+            scale.fill(place);
+        }
+        scale
+    }
+
+    #[test]
+    fn a_pool_starts_with_its_smallest_size_and_its_spares() {
+        for (min, max, spares, started) in [(4, 4, 1, 5), (2, 8, 2, 4), (0, 8, 3, 0), (1, 1, 3, 2)] {
+            assert_eq!(filled(min..=max, spares).filled.len(), started, "{min}..={max} and {spares}");
+        }
+    }
+
+    #[test]
+    fn it_grows_by_more_each_time_but_never_beyond_what_waits_or_its_largest_size() {
+        let mut scale = filled(1..=20, 1);
+        let targets: Vec<usize> = [9, 9, 9, 3, 9]
+            .map(|waiting| {
+                scale.grow(waiting);
+                scale.target()
+            })
+            .into();
+        assert_eq!(targets, [2, 4, 8, 11, 20]);
+        assert_eq!(scale.order(), 19);
+        assert_eq!(scale.order(), 0, "they are asked for once");
+    }
+
+    #[test]
+    fn a_place_whose_worker_has_ended_is_filled_again_unless_there_are_too_many() {
+        let mut scale = filled(0..=3, 1);
+        scale.grow(1);
+        assert_eq!(scale.order(), 2);
+        (1..=2).for_each(|place| scale.fill(place));
+        assert!(scale.refill(1));
+        scale.shrink();
+        assert_eq!(scale.excess(), 2, "the last one takes its spare along");
+        scale.leave(2);
+        assert_eq!(scale.excess(), 1);
+        assert!(!scale.refill(2) && !scale.refill(1));
+        assert_eq!(scale.filled.len(), 0);
+    }
+
+    #[test]
+    fn a_replacement_is_one_more_for_as_long_as_it_takes() {
+        let mut scale = filled(2, 0);
+        scale.turn();
+        assert_eq!(scale.order(), 1);
+        scale.fill(3);
+        scale.turned();
+        assert_eq!(scale.excess(), 1);
+        assert!(!scale.refill(1));
+        assert!(scale.refill(2));
+    }
+}

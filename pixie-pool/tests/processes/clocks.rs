@@ -1,0 +1,76 @@
+//! What a job's time is made of: the deadline, more of it, and the CPU's.
+
+use std::time::{Duration, Instant};
+
+use pixie_pool::{Config, Error};
+
+use crate::{
+    Test,
+    setup::{ask, config, pool},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_handler_gets_more_time_up_to_the_cap", || Box::pin(extension())),
+    ("without_a_cap_no_handler_gets_more_time", || Box::pin(no_extension())),
+    ("a_deadline_that_was_put_off_still_kills", || Box::pin(extended_deadline_kills())),
+    ("a_job_that_uses_up_its_cpu_time_is_killed", || Box::pin(cpu_time())),
+    ("waiting_costs_no_cpu_time", || Box::pin(waiting_is_free())),
+    ("each_job_has_its_own_cpu_time", || Box::pin(cpu_time_of_each())),
+];
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+async fn extension() {
+    let pool = pool(Config { deadline: Some(ms(1000)), extension: ms(30_000), ..config(1) }).await;
+    // The handler works for as long as its first deadline was, which only more time lets it survive.
+    assert_eq!(ask(&pool, "extend 10000 15000 8000 1").await.unwrap(), "[10000, 15000, 5000, 0]");
+    assert_eq!(pool.snapshot().counts.kills_deadline, 0);
+    // The next job begins with a cap of its own.
+    assert_eq!(ask(&pool, "extend 30000").await.unwrap(), "[30000]");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn no_extension() {
+    let pool = pool(Config { deadline: Some(ms(100)), ..config(1) }).await;
+    assert!(matches!(ask(&pool, "extend-and-spin").await, Err(Error::Deadline)));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn extended_deadline_kills() {
+    let pool = pool(Config { deadline: Some(ms(1000)), extension: ms(1000), ..config(1) }).await;
+    let begun = Instant::now();
+    // It gets part of what it asks for.
+    assert!(matches!(ask(&pool, "extend-and-spin").await, Err(Error::Deadline)));
+    assert!(begun.elapsed() >= ms(2000), "{:?}", begun.elapsed());
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.kills_deadline, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cpu_time() {
+    let pool = pool(Config { cpu_time: Some(ms(100)), ..config(1) }).await;
+    let begun = Instant::now();
+    assert!(matches!(ask(&pool, "spin").await, Err(Error::Deadline)));
+    assert!(begun.elapsed() < ms(10_000), "the deadline of 15 s is not what ended it");
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    let counts = pool.snapshot().counts;
+    assert_eq!((counts.kills_cpu_time, counts.kills_deadline), (1, 0));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn waiting_is_free() {
+    let pool = pool(Config { cpu_time: Some(ms(200)), ..config(1) }).await;
+    assert_eq!(ask(&pool, "sleep 600").await.unwrap(), "600");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cpu_time_of_each() {
+    let pool = pool(Config { cpu_time: Some(ms(400)), ..config(1) }).await;
+    for _ in 0..4 {
+        assert_eq!(ask(&pool, "burn 150").await.unwrap(), "burnt");
+    }
+    assert_eq!(pool.snapshot().counts.kills_cpu_time, 0);
+    pool.stop(Duration::ZERO).await;
+}

@@ -1,0 +1,92 @@
+//! Jobs that crash their workers again and again, and workers that never start: who is refused, and who is not.
+
+use std::time::Duration;
+
+use pixie_pool::{Config, Error, Submission};
+
+use crate::{
+    Test,
+    setup::{ask, config, job, job_with, pool, until},
+    starts,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_job_that_killed_two_workers_is_refused_and_others_are_not", || Box::pin(poison())),
+    ("poison_is_known_by_its_body_too", || Box::pin(poisonous_body())),
+    ("poison_that_may_be_repeated_is_given_to_two_workers_at_most", || Box::pin(replayed_poison())),
+    ("where_poison_is_not_refused_each_job_costs_a_worker", || Box::pin(refusal_off())),
+    ("a_healthy_job_is_queued_while_a_pool_respawns", || Box::pin(healthy_jobs_wait())),
+    ("without_its_breaker_a_pool_whose_workers_do_not_start_lets_jobs_wait", || Box::pin(breaker_off())),
+];
+
+async fn poison() {
+    let pool = pool(config(1)).await;
+    for _ in 0..2 {
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    }
+    for _ in 0..3 {
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::Poison)));
+    }
+    assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    let counts = pool.snapshot().counts;
+    assert_eq!((counts.refused_poison, counts.deaths["signal 6"]), (3, 3));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn poisonous_body() {
+    let pool = pool(config(1)).await;
+    // One beside the head, one that follows it in pieces.
+    for bytes in [1000, 1_000_000] {
+        let bad = || pool.submit(job_with("abort", vec![b'x'; bytes]));
+        assert!(matches!(bad().await, Err(Error::Died(_))));
+        assert!(matches!(bad().await, Err(Error::Died(_))));
+        assert!(matches!(bad().await, Err(Error::Poison)));
+    }
+    let other = pool.submit(job_with("abort", vec![b'y'; 1000])).await;
+    assert!(matches!(other, Err(Error::Died(_))));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn replayed_poison() {
+    let pool = pool(config(1)).await;
+    let bad = || pool.submit(Submission { replayable: true, ..job("abort") });
+    assert!(matches!(bad().await, Err(Error::Died(_))));
+    assert!(matches!(bad().await, Err(Error::Poison)));
+    assert_eq!(pool.snapshot().counts.deaths["signal 6"], 2);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn refusal_off() {
+    let pool = pool(Config { poison_refusal: false, ..config(1) }).await;
+    for _ in 0..4 {
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+/// Far more crashes in a row than any back-off forgives: those who wait behind them are served all the same.
+async fn healthy_jobs_wait() {
+    let pool = pool(config(1)).await;
+    for round in 0..60 {
+        let crash = tokio::spawn(pool.submit(job(&format!("abort {round}"))));
+        let answer = tokio::spawn(pool.submit(job("say alive")));
+        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+        assert!(answer.await.unwrap().is_ok(), "after {round} crashes");
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+/// With it, they are refused: `a_pool_whose_workers_stop_starting_refuses_and_recovers`.
+async fn breaker_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = directory.path().join("flag");
+    let queue_timeout = Duration::from_millis(500);
+    let pool = pool(Config { breaker: false, queue_timeout, ..starts::playing(&flag.display().to_string()) }).await;
+    std::fs::write(&flag, "").unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    until(&pool, |s| s.counts.boot_failures >= 5).await;
+    assert!(!pool.snapshot().is_broken);
+    assert!(matches!(ask(&pool, "say x").await, Err(Error::QueueTimeout { .. })));
+    pool.stop(Duration::ZERO).await;
+}

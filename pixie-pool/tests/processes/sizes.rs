@@ -1,0 +1,132 @@
+//! Pools that grow, shrink and renew their workers.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use pixie_pool::{Config, Pool, Snapshot};
+
+use crate::{
+    Test,
+    setup::{ask, config, job, pool, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_pool_grows_when_jobs_wait_and_shrinks_when_none_come", || Box::pin(grows_and_shrinks())),
+    ("a_pool_on_demand_has_no_worker_until_the_first_job", || Box::pin(on_demand())),
+    ("short_jobs_do_not_make_a_pool_grow", || Box::pin(short_jobs())),
+    ("a_worker_is_replaced_after_its_jobs_and_no_job_notices", || Box::pin(recycled_by_jobs())),
+    ("the_replacement_is_ready_before_the_worker_goes", || Box::pin(replacement_first())),
+    ("a_worker_is_replaced_when_it_is_old_also_if_it_idles", || Box::pin(recycled_by_age())),
+    ("a_worker_that_has_become_large_is_replaced_after_its_job", || Box::pin(recycled_by_memory())),
+    ("a_worker_that_dies_while_its_replacement_starts_is_not_missed", || Box::pin(death_while_recycled())),
+];
+
+fn ready(snapshot: &Snapshot) -> usize {
+    snapshot.workers.iter().filter(|worker| worker.pid.is_some()).count()
+}
+
+async fn pid(pool: &Pool) -> u32 {
+    ask(pool, "pid").await.unwrap().parse().unwrap()
+}
+
+async fn grows_and_shrinks() {
+    let pool = pool(Config { idle_timeout: Duration::from_millis(200), spares: 1, ..config(1..=4) }).await;
+    until(&pool, |s| ready(s) == 2).await;
+    assert_eq!((pool.snapshot().size, pool.snapshot().size_max), (1, 4));
+    let jobs: Vec<_> = (0..8).map(|_| tokio::spawn(pool.submit(job("sleep 400")))).collect();
+    until(&pool, |s| s.busy == 4 && ready(s) == 5).await;
+    for job in jobs {
+        assert!(job.await.unwrap().is_ok());
+    }
+    until(&pool, |s| s.size == 1 && ready(s) == 2 && s.workers.len() == 2).await;
+    let counts = pool.snapshot().counts;
+    assert_eq!((counts.retired, counts.restarts, counts.recycled), (3, 0, 0));
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn on_demand() {
+    let pool = pool(Config { idle_timeout: Duration::from_millis(100), spares: 1, ..config(0..=2) }).await;
+    assert!(pool.snapshot().workers.is_empty());
+    for _ in 0..3 {
+        assert_eq!(ask(&pool, "say here").await.unwrap(), "here");
+        until(&pool, |s| s.workers.is_empty() && s.size == 0).await;
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn short_jobs() {
+    let pool = pool(config(1..=4)).await;
+    for _ in 0..200 {
+        let two = [tokio::spawn(pool.submit(job("say x"))), tokio::spawn(pool.submit(job("say y")))];
+        for one in two {
+            assert!(one.await.unwrap().is_ok());
+        }
+    }
+    // A machine that is busy with other things may let one of them wait for long, but not every time.
+    assert!(pool.snapshot().size < 4, "{:?}", pool.snapshot());
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn recycled_by_jobs() {
+    let pool = pool(Config { recycle_after: Some(20), ..config(2) }).await;
+    let mut pids = BTreeSet::new();
+    for _ in 0..200 {
+        let two = [tokio::spawn(ask_pid(pool.clone())), tokio::spawn(ask_pid(pool.clone()))];
+        for one in two {
+            pids.insert(one.await.unwrap());
+        }
+    }
+    assert!(pids.len() > 5, "{pids:?}");
+    until(&pool, |s| s.workers.len() == 2 && ready(s) == 2).await;
+    let counts = pool.snapshot().counts;
+    assert!(counts.recycled > 3 && counts.deaths.is_empty(), "{counts:?}");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn ask_pid(pool: Pool) -> u32 {
+    pid(&pool).await
+}
+
+/// With one worker and no spare, a gap between two workers would be a moment without any.
+async fn replacement_first() {
+    let pool = pool(Config { recycle_after: Some(1), ..config(1) }).await;
+    let first = pid(&pool).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < 5 {
+        assert!(ready(&pool.snapshot()) >= 1);
+        seen.insert(pid(&pool).await);
+    }
+    until(&pool, |s| s.workers.iter().all(|w| w.pid != Some(first))).await;
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn recycled_by_age() {
+    let pool = pool(Config { recycle_age: Some(Duration::from_millis(300)), ..config(2) }).await;
+    let before: Vec<_> = pool.snapshot().workers.iter().map(|worker| worker.pid).collect();
+    until(&pool, |s| s.counts.recycled >= 2 && s.workers.iter().all(|w| !before.contains(&w.pid) || w.pid.is_none()))
+        .await;
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn recycled_by_memory() {
+    let pool = pool(Config { recycle_memory: Some("100MB".into()), ..config(1) }).await;
+    let small = ask(&pool, "hoard 1000").await.unwrap();
+    assert_eq!(ask(&pool, "pid").await.unwrap(), small);
+    let large: u32 = ask(&pool, "hoard 150000000").await.unwrap().parse().unwrap();
+    until(&pool, |s| s.counts.recycled == 1 && s.workers.iter().all(|w| w.pid != Some(large))).await;
+    assert_ne!(pid(&pool).await, large);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn death_while_recycled() {
+    let pool = pool(Config { recycle_after: Some(1), poison_refusal: false, ..config(1) }).await;
+    for _ in 0..20 {
+        // The first job makes the worker one that is to be replaced, the second one ends it before it is.
+        let _ = pid(&pool).await;
+        assert!(ask(&pool, "abort").await.is_err());
+    }
+    until(&pool, |s| ready(s) == 1 && s.workers.len() == 1).await;
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
