@@ -62,7 +62,7 @@ macro_rules! test_worker {
 pub fn work_if_asked(make: impl FnOnce() -> App) {
     if let Some(worker) = pixie_pool::worker() {
         let (app, _) = compose::compose(make()).expect("the app under test fits together");
-        worker::serve(worker, &app);
+        worker::serve(worker.in_a_test(), &app);
     }
 }
 

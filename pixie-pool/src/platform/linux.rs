@@ -15,7 +15,7 @@ use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::Listen
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
-pub(crate) use self::sandbox::restrict;
+pub(crate) use self::sandbox::{restrict, restrict_thread};
 
 /// Sees and ends one process.
 #[derive(Debug)]

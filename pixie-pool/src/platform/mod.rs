@@ -11,7 +11,7 @@ mod unix;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    set_process_name, socket_options, threads,
+    restrict_thread, set_process_name, socket_options, threads,
 };
 #[cfg(unix)]
 pub(crate) use unix::{
@@ -22,7 +22,7 @@ pub(crate) use unix::{
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
     HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    set_process_name, socket_options, threads,
+    restrict_thread, set_process_name, socket_options, threads,
 };
 
 /// Whether this crate was built with what a sandbox needs, where the system has that.

@@ -351,6 +351,11 @@ mod elsewhere {
         Ok(SandboxLevel::default())
     }
 
+    /// Nothing, as above.
+    pub(crate) fn restrict_thread(_: &Sandbox) -> io::Result<SandboxLevel> {
+        Ok(SandboxLevel::default())
+    }
+
     /// Nothing: there is no portable call.
     pub(crate) fn set_process_name(_: &str) {}
 
@@ -374,5 +379,5 @@ mod elsewhere {
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
     HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    set_process_name, socket_options, threads,
+    restrict_thread, set_process_name, socket_options, threads,
 };

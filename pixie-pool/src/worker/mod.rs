@@ -22,7 +22,7 @@ use crate::{
     pool::rendezvous,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
-    worker::line::Line,
+    worker::{line::Line, sandbox::Restrict},
 };
 
 /// A process that a pool has started and that waits for [`Worker::serve`].
@@ -32,6 +32,7 @@ pub struct Worker {
     invitation: Invitation,
     token: [u8; TOKEN_BYTES],
     lifeline: platform::Lifeline,
+    restrict: Restrict,
 }
 
 /// Returns the worker if a pool started this process. Call it first in `main`: it closes every inherited descriptor
@@ -54,7 +55,14 @@ impl Worker {
         let mut lifeline = platform::take_lifeline()?;
         let mut token = [0; TOKEN_BYTES];
         lifeline.read_token(&mut token)?;
-        Ok(Worker { identity: identity::identity(), invitation, token, lifeline })
+        Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
+    }
+
+    /// Accepts that other threads run, which stay outside its sandbox: for a test harness, whose main thread only waits.
+    #[doc(hidden)]
+    pub fn in_a_test(mut self) -> Self {
+        self.restrict = platform::restrict_thread;
+        self
     }
 
     /// Returns which worker this is.
@@ -72,7 +80,7 @@ impl Worker {
         };
         let stack = welcome.stack as usize;
         // Here, on the main thread and before any other exists, because a thread started later is in the sandbox of the one that starts it.
-        let level = match sandbox::enter(&welcome.sandbox) {
+        let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };

@@ -10,13 +10,16 @@ use crate::{
     sandbox::{Sandbox, SandboxLevel},
 };
 
+/// What puts a sandbox on: around the whole process, or in a test around one thread of it.
+pub(crate) type Restrict = fn(&Sandbox) -> io::Result<SandboxLevel>;
+
 /// Applies the sandbox to this process and returns what of it is in force.
-pub(crate) fn enter(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
+pub(crate) fn enter(sandbox: &Sandbox, restrict: Restrict) -> io::Result<SandboxLevel> {
     let limits = limit(sandbox).map_err(|e| io::Error::other(format!("setting its limits failed: {e}")))?;
     if !sandbox.is_wanted() {
         return Ok(SandboxLevel { limits, ..SandboxLevel::default() });
     }
-    let level = SandboxLevel { limits, ..platform::restrict(sandbox)? };
+    let level = SandboxLevel { limits, ..restrict(sandbox)? };
     match sandbox.missing(&level) {
         Some(missing) if sandbox.is_required => Err(io::Error::other(format!(
             "it is required, but this system lacks {missing}: use Sandbox::best_effort() to go without, or a newer kernel"

@@ -7,7 +7,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::{
     Test, handler,
-    setup::{ask, config, job, pool, until},
+    setup::{TABLE_HASH, ask, config, job, pool, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_level_in_force_is_visible", || Box::pin(level())),
     ("a_path_that_is_not_there_fails_the_start_with_its_name", || Box::pin(missing_path())),
     ("a_sandbox_on_a_process_with_threads_is_refused_with_the_remedy", || Box::pin(threaded_worker())),
+    ("in_a_test_harness_the_thread_that_serves_is_sandboxed", || Box::pin(test_harness())),
     ("a_required_sandbox_that_the_kernel_lacks_is_refused_by_name", || Box::pin(old_kernel_required())),
     ("a_best_effort_sandbox_is_as_much_as_the_kernel_has", || Box::pin(old_kernel_best_effort())),
     ("a_worker_that_is_ready_without_a_required_sandbox_is_refused", || Box::pin(careless_worker())),
@@ -36,6 +37,11 @@ pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         // As a runtime that is there before `main` begins.
         "threaded" => drop(std::thread::spawn(std::thread::park)),
+        "test-harness" => {
+            drop(std::thread::spawn(std::thread::park));
+            let worker = pixie_pool::worker().expect("this is a worker");
+            worker.in_a_test().serve(TABLE_HASH, handler::handler());
+        }
         "without-landlock" => lose(libc::SYS_landlock_create_ruleset),
         "without-seccomp" => lose(libc::SYS_seccomp),
         _ => {}
@@ -308,6 +314,15 @@ async fn threaded_worker() {
     }
     let pool = pool(playing("threaded", Sandbox::none())).await;
     assert_eq!(ask(&pool, "say free").await.unwrap(), "free");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn test_harness() {
+    let around = Neighbourhood::new();
+    let pool = pool(playing("test-harness", Sandbox::strict().required())).await;
+    check(&pool, &each(around.reaching(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &[("live".to_owned(), DONE)]).await;
     pool.stop(Duration::ZERO).await;
 }
 

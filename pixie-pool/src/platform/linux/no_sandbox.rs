@@ -9,3 +9,7 @@ use crate::sandbox::{Sandbox, SandboxLevel};
 pub(crate) fn restrict(_: &Sandbox) -> io::Result<SandboxLevel> {
     Ok(SandboxLevel::default())
 }
+
+pub(crate) fn restrict_thread(_: &Sandbox) -> io::Result<SandboxLevel> {
+    Ok(SandboxLevel::default())
+}

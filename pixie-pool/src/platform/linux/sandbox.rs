@@ -22,6 +22,11 @@ const KEPT: CapabilitySet =
 /// Takes away what the sandbox forbids, as far as this kernel can, and returns what it could.
 pub(crate) fn restrict(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
     check_threads(super::threads())?;
+    restrict_thread(sandbox)
+}
+
+/// The same for this thread and those that it starts, whatever others there are.
+pub(crate) fn restrict_thread(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
     // Other processes of this user cannot trace it or read its memory; most of its files in /proc belong to root from now on.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_no_new_privs(true)?;
