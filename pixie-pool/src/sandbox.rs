@@ -126,18 +126,18 @@ impl Sandbox {
         self
     }
 
-    /// Allows a strict sandbox to read a file, or everything below a directory; it has to exist when a worker starts.
+    /// Allows a strict sandbox to read a file, or everything below a directory; it has to exist when the pool starts.
     ///
-    /// At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// For a worker that starts later and does not find it, nothing is allowed there. At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
     /// Allows a strict sandbox to read and write a file, or to read, write, create, rename and delete below a directory; it has
-    /// to exist when a worker starts.
+    /// to exist when the pool starts.
     ///
-    /// At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// For a worker that starts later and does not find it, nothing is allowed there. At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
     pub fn write(mut self, path: impl Into<PathBuf>) -> Self {
         self.write.push(path.into());
         self
@@ -197,8 +197,11 @@ impl Sandbox {
                 "the sandbox names more than {SANDBOX_PATHS_MAX} paths: allow a directory above them instead"
             ));
         }
-        match self.paths().find(|(path, _)| path.as_os_str().len() > PATH_BYTES_MAX) {
-            Some(_) => Err(format!("a path of the sandbox is longer than {PATH_BYTES_MAX} bytes")),
+        if self.paths().any(|(path, _)| path.as_os_str().len() > PATH_BYTES_MAX) {
+            return Err(format!("a path of the sandbox is longer than {PATH_BYTES_MAX} bytes"));
+        }
+        match self.paths().find(|(path, _)| !path.exists()) {
+            Some((path, _)) => Err(format!("the sandbox allows {}, which is not there", path.display())),
             None => Ok(()),
         }
     }
@@ -317,6 +320,7 @@ mod tests {
             (Sandbox::none().file_size("much"), false, "`much` is no number of bytes"),
             (many, false, "a directory above them"),
             (Sandbox::strict().write("/".repeat(4097)), false, "longer than 4096 bytes"),
+            (Sandbox::strict().read("/").write("/no/such/cache"), false, "allows /no/such/cache, which is not there"),
         ];
         for (sandbox, is_threaded, expected) in cases {
             let checked = sandbox.check(is_threaded);

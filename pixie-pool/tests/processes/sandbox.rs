@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_file_that_grows_too_large_fails_its_job_only", || Box::pin(huge_file())),
     ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
     ("the_level_in_force_is_visible", || Box::pin(level())),
-    ("a_path_that_is_not_there_fails_the_start_with_its_name", || Box::pin(missing_path())),
+    ("an_allowed_path_that_is_removed_later_keeps_no_worker_from_starting", || Box::pin(removed_path())),
     ("a_sandbox_on_a_process_with_threads_is_refused_with_the_remedy", || Box::pin(threaded_worker())),
     ("in_a_test_harness_the_thread_that_serves_is_sandboxed", || Box::pin(test_harness())),
     ("a_required_sandbox_that_the_kernel_lacks_is_refused_by_name", || Box::pin(old_kernel_required())),
@@ -302,9 +302,22 @@ async fn level() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn missing_path() {
-    let message = refusal(config(1).sandbox(Sandbox::strict().read("/no/such/model"))).await;
-    assert!(message.contains("allowing /no/such/model failed: No such file"), "{message}");
+async fn removed_path() {
+    let around = Neighbourhood::new();
+    let (here, gone) = (around.path("here"), around.path("gone"));
+    [&here, &gone].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+    let pool = sandboxed(Sandbox::strict().write(&here).write(&gone).required()).await;
+    let (write_here, write_gone) = (format!("write {here}/file"), format!("write {gone}/file"));
+    check(&pool, &[(write_here.clone(), DONE), (write_gone.clone(), DONE)]).await;
+    std::fs::rename(&gone, around.path("elsewhere")).unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    std::fs::create_dir(&gone).unwrap();
+    check(&pool, &[(write_here, DONE)]).await;
+    let pid = ask(&pool, "pid").await.unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    check(&pool, &[(write_gone, DONE)]).await;
+    assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
 }
 
 async fn threaded_worker() {

@@ -48,23 +48,21 @@ fn handled(profile: Profile) -> BitFlags<AccessFs> {
 }
 
 fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
-    let system = READABLE.into_iter().map(|path| (path, false)).chain([(WRITABLE, true)]);
-    // Not every system has all of them.
-    for (path, is_writable) in system.filter(|(path, _)| fs::exists(path).unwrap_or(false)) {
-        ruleset = allow_path(ruleset, Path::new(path), is_writable)?;
-    }
-    for (path, is_writable) in sandbox.paths() {
-        ruleset = allow_path(ruleset, path, is_writable)?;
+    let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
+    for (path, is_writable) in system.chain(sandbox.paths()) {
+        // Not every system has all of its own. Of the others a job may have removed one, which must not keep a pool from
+        // starting workers: what is not there is not allowed.
+        if let Ok(metadata) = fs::metadata(path) {
+            ruleset = allow_path(ruleset, path, rights(metadata.is_dir(), is_writable))?;
+        }
     }
     Ok(ruleset)
 }
 
-fn allow_path(ruleset: RulesetCreated, path: &Path, is_writable: bool) -> io::Result<RulesetCreated> {
-    let place = || format!("allowing {}", path.display());
-    let is_directory = fs::metadata(path).map_err(|e| failed(&place(), e))?.is_dir();
-    let target = PathFd::new(path).map_err(|e| failed(&place(), e))?;
-    let rule = PathBeneath::new(target, rights(is_directory, is_writable));
-    ruleset.add_rule(rule).map_err(|e| failed(&place(), e))
+fn allow_path(ruleset: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<RulesetCreated> {
+    let doing = || format!("allowing {}", path.display());
+    let target = PathFd::new(path).map_err(|e| failed(&doing(), e))?;
+    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&doing(), e))
 }
 
 fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {
