@@ -2,10 +2,13 @@
 //!
 //! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
-use std::{hint::black_box, io::Write, process, thread::sleep, time::Duration};
+use std::{env, hint::black_box, io::Write, path::Path, process, thread::sleep, time::Duration};
 
-use pixie_web::{App, Query, Result, get};
-use rustix::process::{Signal, getpid, kill_process};
+use pixie_web::{App, Pool, ProcessType, Query, Result, Writer, get, post, proc_env};
+use rustix::{
+    net::SendFlags,
+    process::{PidfdFlags, PidfdGetfdFlags, Signal, getpid, kill_process, pidfd_getfd, pidfd_open},
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -83,6 +86,95 @@ fn panics() -> String {
     panic!("a handler panicked")
 }
 
+/// 502: writes rubbish into the connection to its server, which believes none of it.
+#[get("/lies")]
+fn lies() -> Result<String> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    // Whichever descriptor is that connection: all that are sockets get it.
+    let sockets = (3..64).filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
+    for socket in sockets {
+        let _ = rustix::net::send(&socket, &[0xff; 64], SendFlags::NOSIGNAL);
+    }
+    Ok(endless())
+}
+
+/// 504, also where the deadline is far off: it uses more CPU time than a job may.
+#[get("/burn", pool = "burners", deadline = "60s")]
+fn burn() -> String {
+    endless()
+}
+
+/// A stream that is cut in the middle, by a crash.
+#[get("/cut/crash", stream)]
+fn cut_by_crash(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    process::abort()
+}
+
+/// A stream that is cut in the middle, by its handler.
+#[get("/cut/error", stream)]
+fn cut_by_error(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    Err(pixie_web::abort(500))
+}
+
+/// A stream that stands still until its idle clock ends it.
+#[get("/cut/stall", stream, pool = "impatient")]
+fn cut_by_stall(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    sleep(Duration::from_secs(60));
+    Ok(())
+}
+
+/// A stream without end, for a client that leaves.
+#[get("/flood", stream)]
+fn flood(out: &mut Writer) -> Result<()> {
+    loop {
+        out.write_all(&[b'x'; 10_000])?;
+    }
+}
+
+/// Crashes unless the file is there that it leaves: whoever is given a second worker gets an answer.
+fn once(ask: &Ask) -> String {
+    if std::fs::File::create_new(&ask.id).is_ok() {
+        process::abort()
+    }
+    "the second time".into()
+}
+
+/// 200: a GET may run again.
+#[get("/once")]
+fn get_once(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 502: a POST may not.
+#[post("/once", csrf = false)]
+fn post_once(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 200: this one may, as its author says.
+#[post("/once/idempotent", csrf = false, retry = true)]
+fn post_idempotent(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 502: and this one may not.
+#[get("/once/never", retry = false)]
+fn get_never(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// One worker and one place in the queue.
+#[get("/narrow/sleep/<ms:int>", pool = "narrow")]
+fn narrow(ms: u64) -> String {
+    slow(ms)
+}
+
 /// 200: what a handler prints goes to the log, whatever it is.
 #[get("/garbage")]
 fn garbage() -> Result<String> {
@@ -99,5 +191,16 @@ fn slow(ms: u64) -> String {
 }
 
 fn main() -> Result<()> {
-    App::collect().worker_memory(256 * 1024 * 1024).run()
+    // Lets a test break the start of workers while the server runs.
+    if proc_env().process_type == ProcessType::Pool
+        && env::var_os("PIXIE_FAULTS_FLAG").is_some_and(|flag| Path::new(&flag).exists())
+    {
+        process::exit(1);
+    }
+    App::collect()
+        .worker_memory(256 * 1024 * 1024)
+        .pool(Pool::named("burners").size(0..=1).cpu_time(Duration::from_millis(500)))
+        .pool(Pool::named("impatient").size(0..=1).stream_idle_timeout(Duration::from_millis(300)))
+        .pool(Pool::named("narrow").size(1).spares(0).queue(1).queue_timeout(Duration::from_millis(300)))
+        .run()
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::Frame;
 use pixie_core::{Body, BodyUse, BoxError, Error, Parts, Request, Response, Result, abort, header};
-use pixie_pool::{Pool, ReplyBody, Submission};
+use pixie_pool::{Pool, ReplyBody, Size, Submission};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -29,18 +29,21 @@ pub(crate) struct PoolSlot {
 }
 
 impl PoolSlot {
-    pub(crate) fn new(name: &str, settings: &Settings, table_hash: u64) -> PoolSlot {
-        let mut config = pixie_pool::Config {
-            name: name.to_owned(),
-            deadline: Some(settings.deadline),
-            queue_timeout: settings.queue_timeout,
-            args: settings.worker_args.clone(),
-            memory: settings.worker_bytes_max,
-            table_hash,
-            ..pixie_pool::Config::default()
-        };
-        config.size = settings.workers.unwrap_or(config.size);
-        PoolSlot { config, handler: OnceLock::new(), pool: OnceCell::new() }
+    /// Makes the slot of a pool with the numbers that the program gave it, or else those of the app; the environment has the last word.
+    pub(crate) fn new(
+        name: &str,
+        declared: Option<pixie_pool::Config>,
+        settings: &Settings,
+        table_hash: u64,
+    ) -> Result<PoolSlot, String> {
+        let mut config = declared.unwrap_or_else(|| of_app(name, settings));
+        config.args = settings.worker_args.clone().or(config.args);
+        config.table_hash = table_hash;
+        if let Some(workers) = settings.workers_everywhere {
+            config.size = workers.into();
+        }
+        config.override_by_environment()?;
+        Ok(PoolSlot { config, handler: OnceLock::new(), pool: OnceCell::new() })
     }
 
     /// Returns the pool's name.
@@ -49,7 +52,7 @@ impl PoolSlot {
     }
 
     /// Returns the number of worker processes; 0 means threads.
-    pub(crate) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> Size {
         self.config.size
     }
 
@@ -64,6 +67,14 @@ impl PoolSlot {
     pub(crate) fn running(&self) -> Option<&Pool> {
         self.pool.get()
     }
+}
+
+/// The numbers of a pool that the program says nothing about.
+fn of_app(name: &str, settings: &Settings) -> pixie_pool::Config {
+    let mut config = Pool::named(name).deadline(settings.deadline).queue_timeout(settings.queue_timeout);
+    config.memory = settings.worker_bytes_max.map(Into::into);
+    config.size = settings.workers.map_or(config.size, Into::into);
+    config
 }
 
 /// Runs a request in the endpoint's pool.
@@ -143,7 +154,7 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         Pool::Panicked { message, location } => return panics::error(message, location),
         Pool::Stopping => return outcome::stopping(),
         Pool::Deadline => abort(504),
-        Pool::Died(_) | Pool::Protocol => abort(502),
+        Pool::Died(_) | Pool::Memory | Pool::Poison | Pool::Protocol => abort(502),
         Pool::Body(_) => abort(400).with_header(header::CONNECTION, HeaderValue::from_static("close")),
         _ => abort(500),
     };

@@ -49,6 +49,9 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
         Err(error) => return reply(job, error.into()),
     };
     request.set_state(state.clone());
+    if endpoint.reads_time_limit {
+        request.extensions_mut().insert(job.time_limit());
+    }
     if endpoint.route.reads().body != BodyUse::Unused {
         let mut body = Vec::new();
         // A body that breaks off ends the job: there is nobody left to answer.

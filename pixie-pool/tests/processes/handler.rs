@@ -75,6 +75,21 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, "slow");
         }
         "once" => once(job, argument),
+        "once-later" => {
+            std::thread::sleep(Duration::from_millis(600));
+            once(job, argument);
+        }
+        "begin-and-abort" => {
+            let mut writer = job.start(b"begun").expect("the head can be sent");
+            writer.write_all(b"a piece").and_then(|()| writer.flush()).expect("a piece can be sent");
+            std::process::abort()
+        }
+        "wait-and-abort" => {
+            while !std::path::Path::new(argument).exists() {
+                black_box(0);
+            }
+            std::process::abort()
+        }
         "note" => {
             note(argument);
             answer(job, argument);

@@ -13,6 +13,7 @@ mod ends;
 mod handler;
 mod poison;
 mod queue;
+mod retries;
 mod sandbox;
 mod setup;
 mod sizes;
@@ -31,6 +32,7 @@ const TESTS: &[&[Test]] = &[
     ends::TESTS,
     poison::TESTS,
     queue::TESTS,
+    retries::TESTS,
     sandbox::TESTS,
     sizes::TESTS,
     starts::TESTS,
