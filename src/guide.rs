@@ -26,6 +26,9 @@ pub mod hooks {}
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 
+#[doc = include_str!("guide/sandbox.md")]
+pub mod sandbox {}
+
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 

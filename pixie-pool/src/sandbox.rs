@@ -157,6 +157,11 @@ impl Sandbox {
         self
     }
 
+    /// Tells whether files are forbidden unless they are allowed.
+    pub fn is_strict(&self) -> bool {
+        self.profile == Profile::Strict
+    }
+
     /// Tells whether anything at all is forbidden.
     pub(crate) fn is_wanted(&self) -> bool {
         self.profile != Profile::None
