@@ -32,6 +32,9 @@ pub mod security {}
 #[doc = include_str!("guide/bodies.md")]
 pub mod bodies {}
 
+#[doc = include_str!("guide/sandbox.md")]
+pub mod sandbox {}
+
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 

@@ -55,8 +55,22 @@ impl PoolSlot {
     /// Returns the pool, and starts it if nobody has.
     pub(crate) async fn started(&self, app: &Arc<Composed>) -> Result<&Pool> {
         let handler = self.handler.get_or_init(|| worker::handler(app));
-        let start = || Pool::start(self.config.clone(), handler.clone());
-        self.pool.get_or_try_init(start).await.map_err(|error| failed(error, ""))
+        let start = async || {
+            let config =
+                self.sandboxed(app).map_err(|e| Error::internal(format!("making the folder for uploads: {e}")))?;
+            Pool::start(config, handler.clone()).await.map_err(|error| failed(error, ""))
+        };
+        self.pool.get_or_try_init(start).await
+    }
+
+    /// Lets workers that find no files but those allowed find the large files of forms.
+    fn sandboxed(&self, app: &Composed) -> std::io::Result<pixie_pool::Config> {
+        let config = self.config.clone();
+        if !config.sandbox.is_strict() {
+            return Ok(config);
+        }
+        let sandbox = config.sandbox.clone().read(app.spool.path()?);
+        Ok(config.sandbox(sandbox))
     }
 
     /// Returns the pool if it has been started.

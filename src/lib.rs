@@ -52,7 +52,9 @@ pub use files::{Folder, cached_file, static_file};
 pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_pool::{ByteSize, Config as PoolConfig, Counts, Pool, Size, Snapshot, WorkerSnapshot, WorkerState};
+pub use pixie_pool::{
+    ByteSize, Config as PoolConfig, Counts, Pool, Sandbox, SandboxLevel, Size, Snapshot, WorkerSnapshot, WorkerState,
+};
 pub use pixie_server::{Config as ServerConfig, Shutdown};
 pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};

@@ -38,6 +38,16 @@ impl Spool {
         Spool { parent: parent.unwrap_or_else(std::env::temp_dir), folder: Mutex::new(None) }
     }
 
+    /// Returns the folder, which is made if nothing has needed it yet.
+    pub(crate) fn path(&self) -> io::Result<PathBuf> {
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = match folder.take() {
+            Some(made) => folder.insert(made),
+            None => folder.insert(Folder::new(&self.parent)?),
+        };
+        Ok(folder.path.path().to_owned())
+    }
+
     /// Removes the folder with what is left in it, at the end of a server.
     pub(crate) fn remove(&self) {
         self.folder.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -12,6 +12,7 @@ use cookie::{Cookie, CookieJar};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
+use pixie_pool::Sandbox;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
@@ -24,7 +25,7 @@ const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
 const WORKER_ARGS: [&str; 3] = ["pixie_worker", "--nocapture", "--test-threads=1"];
 
 impl App {
-    /// Returns a client that asks this app in-process; pool and stream routes run on a thread.
+    /// Returns a client that asks this app in-process; pool and stream routes run on a thread, without the sandboxes of their pools.
     ///
     /// ```
     /// use pixie_web::{App, Route};
@@ -34,6 +35,8 @@ impl App {
     /// ```
     pub fn test(mut self) -> Result<TestClient> {
         self.settings.workers_everywhere = Some(0);
+        // A thread has none, and what a sandbox allows may not be there where tests run.
+        self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
         TestClient::new(self)
     }
 
@@ -64,7 +67,7 @@ macro_rules! test_worker {
 pub fn work_if_asked(make: impl FnOnce() -> App) {
     if let Some(worker) = pixie_pool::worker() {
         let (app, _) = compose::compose(make()).expect("the app under test fits together");
-        worker::serve(worker, &app);
+        worker::serve(worker.in_a_test(), &app);
     }
 }
 

@@ -11,6 +11,8 @@ use std::{ffi::OsString, path::PathBuf, thread::available_parallelism, time::Dur
 
 pub use size::{ByteSize, Size};
 
+use crate::sandbox::Sandbox;
+
 /// Bytes of body in one frame: large enough that the header and the wake-up vanish, small enough that CREDIT and CANCEL pass quickly.
 pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one direction of one job that may be on the way unread: four frames keep both sides busy, and bound what a slow reader costs.
@@ -35,6 +37,17 @@ pub(crate) const THREADS_END: Duration = Duration::from_millis(200);
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a socket's path: the shortest limit of the systems we know is 104 with the closing zero.
 pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// Paths that a sandbox may name: they travel in one frame, and each costs a worker a system call or two at its start.
+pub(crate) const SANDBOX_PATHS_MAX: usize = 64;
+/// Bytes of one such path, as Linux limits them.
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
+/// Bytes of a file that a sandboxed worker may write unless told otherwise: above what a job produces, below what fills a disk.
+pub(crate) const SANDBOX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
+/// Descriptors that a sandboxed worker may have open unless told otherwise: what shells grant, while a service manager's
+/// half a million would let a leak go on until the whole system has none left.
+pub(crate) const SANDBOX_OPEN_FILES: u64 = 1024;
+/// Fewest descriptors that a sandbox may leave: a worker holds about eight when it starts.
+pub(crate) const SANDBOX_OPEN_FILES_MIN: u64 = 16;
 /// Deaths before READY in a row after which a pool without any worker refuses at once instead of queueing.
 pub(crate) const BREAKER_DEATHS: u32 = 5;
 /// First pause between two starts after a worker that never served anything, doubled each time.
@@ -127,6 +140,8 @@ pub struct Config {
     /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
     /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
     pub memory: Option<ByteSize>,
+    /// What a worker may do besides computing. Default: whatever the user of this process may.
+    pub sandbox: Sandbox,
     /// Jobs after which a worker is replaced, 10 % more or less so that not all go at once. Default: never.
     /// The replacement is ready before the worker is ended, here and for the two limits below.
     pub recycle_after: Option<u64>,
@@ -168,6 +183,7 @@ impl Default for Config {
             args: None,
             table_hash: 0,
             memory: None,
+            sandbox: Sandbox::none(),
             recycle_after: None,
             recycle_age: None,
             recycle_memory: None,

@@ -10,6 +10,7 @@ mod platform;
 mod pool;
 mod protocol;
 mod reply;
+mod sandbox;
 mod snapshot;
 mod submission;
 #[cfg(feature = "tasks")]
@@ -23,6 +24,7 @@ pub use crate::{
     job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
+    sandbox::{Sandbox, SandboxLevel},
     snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crate::sandbox::SandboxLevel;
+
 /// One pool at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -38,6 +40,8 @@ pub struct WorkerSnapshot {
     pub state: WorkerState,
     /// Its process id, if it runs.
     pub pid: Option<u32>,
+    /// What of the pool's sandbox holds it, as it said when it was ready, before its first job; `None` until then.
+    pub sandbox: Option<SandboxLevel>,
     /// Jobs that this process has answered.
     pub jobs: u64,
     /// What it runs.

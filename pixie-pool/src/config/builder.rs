@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     job::Handler,
     pool::Pool,
+    sandbox::Sandbox,
 };
 
 impl Pool {
@@ -102,6 +103,12 @@ impl Config {
     /// Sets [`Config::memory`]: a number of bytes, or a text such as `"256MB"`.
     pub fn memory(mut self, bytes: impl Into<ByteSize>) -> Self {
         self.memory = Some(bytes.into());
+        self
+    }
+
+    /// Sets [`Config::sandbox`].
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = sandbox;
         self
     }
 

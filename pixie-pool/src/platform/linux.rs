@@ -3,11 +3,19 @@
 //! Owns what only Linux has; everything else is in `unix`. Rule: a process is signalled through its pidfd,
 //! so that a reused pid is never hit.
 
+#[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod sandbox;
+#[cfg(not(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "linux/no_sandbox.rs"]
+mod sandbox;
+
 use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path, time::Duration};
 
 use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
+
+pub(crate) use self::sandbox::{restrict, restrict_thread};
 
 /// Sees and ends one process.
 #[derive(Debug)]
@@ -60,12 +68,16 @@ pub(crate) fn own_executable() -> io::Result<OsString> {
 
 /// Closes every descriptor above stderr, if this process still has one thread: a runtime that runs already needs its own.
 pub(crate) fn close_inherited() {
-    let threads = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-    if threads == 1 {
+    if threads() == 1 {
         // SAFETY: no other thread exists and this is the first thing that the program does, so nothing owns these descriptors.
         // A kernel without the call reports an error; then the descriptors stay open, as they would have without us.
         let _ = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
     }
+}
+
+/// Returns how many threads this process has; 0 if that cannot be seen.
+pub(crate) fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 /// Fills `target` with bytes that nobody can guess.

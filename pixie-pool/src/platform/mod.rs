@@ -10,17 +10,20 @@ mod unix;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, set_process_name,
-    socket_options,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    restrict_thread, set_process_name, socket_options, threads,
 };
 #[cfg(unix)]
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
-    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_memory, name_command, no_core_dumps, own_group,
-    poll_write, read_arrived, split, take_lifeline, write_all,
+    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size, limit_memory, limit_open_files,
+    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, set_process_name,
-    socket_options,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    restrict_thread, set_process_name, socket_options, threads,
 };
+
+/// Whether this crate was built with what a sandbox needs, where the system has that.
+pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");

@@ -10,11 +10,12 @@ use std::{
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::{
+            ffi::OsStrExt as _,
             fs::{DirBuilderExt as _, FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
             process::ExitStatusExt as _,
         },
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::atomic::{AtomicU32, Ordering},
     task::{Context, Poll, ready},
@@ -117,23 +118,24 @@ extern "C" fn ignore(_: c_int) {}
 ///
 /// A handler that does nothing, not `SIG_IGN`, because programs that a job starts would inherit that.
 pub(crate) fn calm_signals() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: all-zero bytes are a valid `sigaction` with an empty mask.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = ignore as extern "C" fn(c_int) as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART;
-        // SAFETY: `action` is initialised and lives through the call; `ignore` touches nothing.
-        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
-    }
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().for_each(calm_signal);
     // SAFETY: `SIG_IGN` is a valid disposition for SIGPIPE; std resets it for programs that a job starts.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+fn calm_signal(signal: c_int) {
+    // SAFETY: all-zero bytes are a valid `sigaction` with an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = ignore as extern "C" fn(c_int) as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: `action` is initialised and lives through the call; `ignore` touches nothing.
+    unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
 /// Keeps files that a job creates to the owner, and removes the variable so that programs it starts are not workers.
 pub(crate) fn isolate(variable: &str) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let threads = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-    if threads == 1 {
+    if super::threads() == 1 {
         // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
         unsafe { std::env::remove_var(variable) };
     }
@@ -150,6 +152,28 @@ pub(crate) fn no_core_dumps() {
 pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     Ok(rustix::process::setrlimit(Resource::Data, limit)?)
+}
+
+/// Limits what this process may write to one file; a write beyond fails and does not end it.
+pub(crate) fn limit_file_size(bytes: u64) -> io::Result<()> {
+    calm_signal(libc::SIGXFSZ);
+    lower(Resource::Fsize, bytes)
+}
+
+/// Limits the descriptors of this process.
+pub(crate) fn limit_open_files(count: u64) -> io::Result<()> {
+    lower(Resource::Nofile, count)
+}
+
+/// Sets a limit, or leaves the one that is there if that is lower: nobody may raise it.
+fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(resource).maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+}
+
+/// Makes a path of the bytes that another process of this system has sent.
+pub(crate) fn path_of(bytes: &[u8]) -> Option<PathBuf> {
+    Some(PathBuf::from(OsStr::from_bytes(bytes)))
 }
 
 /// The read end of the pipe that the parent holds: it ends when the parent does.
@@ -284,6 +308,8 @@ mod elsewhere {
 
     use interprocess::local_socket::ListenerOptions;
 
+    use crate::sandbox::{Sandbox, SandboxLevel};
+
     /// Sees and ends one process, by its pid.
     #[derive(Debug)]
     pub(crate) struct ProcessWatch(u32);
@@ -315,6 +341,21 @@ mod elsewhere {
         File::open("/dev/urandom")?.read_exact(target)
     }
 
+    /// Nothing is known.
+    pub(crate) fn threads() -> usize {
+        0
+    }
+
+    /// Nothing: no such system has a sandbox for workers.
+    pub(crate) fn restrict(_: &Sandbox) -> io::Result<SandboxLevel> {
+        Ok(SandboxLevel::default())
+    }
+
+    /// Nothing, as above.
+    pub(crate) fn restrict_thread(_: &Sandbox) -> io::Result<SandboxLevel> {
+        Ok(SandboxLevel::default())
+    }
+
     /// Nothing: there is no portable call.
     pub(crate) fn set_process_name(_: &str) {}
 
@@ -337,6 +378,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, set_process_name,
-    socket_options,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
+    restrict_thread, set_process_name, socket_options, threads,
 };

@@ -206,11 +206,18 @@ async fn greet(
     let mut protocol = Parent::new(token, shared.config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
-    let welcome = Welcome { memory: shared.memory().unwrap_or(0), stack: shared.config.stack as u64 };
+    let (memory, stack) = (shared.memory().unwrap_or(0), shared.config.stack as u64);
+    let welcome = Welcome { memory, stack, sandbox: shared.config.sandbox.clone() };
     let mut output = BytesMut::new();
-    protocol.welcome(welcome, &mut output);
+    protocol.welcome(&welcome, &mut output);
     platform::write_all(&writer, &output).await.map_err(|e| format!("welcoming it failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
+    match shared.config.sandbox.missing(&protocol.sandbox()) {
+        Some(missing) if shared.config.sandbox.is_required => {
+            return Err(format!("a sandbox is required and it has come without {missing}"));
+        }
+        _ => {}
+    }
     Ok(Greeted { protocol, reader, writer, input })
 }
 

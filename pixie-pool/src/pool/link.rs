@@ -25,6 +25,7 @@ use crate::{
         frame::Violation,
         parent::{Event, Parent},
     },
+    sandbox::SandboxLevel,
 };
 
 /// The connection to one worker.
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) struct Link {
     pub(crate) number: usize,
     pub(crate) pid: u32,
+    /// What holds the worker, as it has said.
+    pub(crate) sandbox: SandboxLevel,
     writer: WriteHalf,
     line: Mutex<Line>,
 }
@@ -70,7 +73,8 @@ pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
     pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, line: Line) -> Arc<Self> {
-        Arc::new(Link { number, pid, writer, line: Mutex::new(line) })
+        let sandbox = line.protocol.sandbox();
+        Arc::new(Link { number, pid, sandbox, writer, line: Mutex::new(line) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {

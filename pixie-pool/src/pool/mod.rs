@@ -154,7 +154,7 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    Ok(())
+    config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.

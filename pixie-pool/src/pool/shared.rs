@@ -355,7 +355,10 @@ impl Shared {
         if *self.ending.borrow() {
             link.close(Closed::Killed(Kill::Stop));
         }
-        self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
+        let is_first = self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
+        if is_first {
+            self.config.sandbox.report(&self.name, (!self.is_threaded()).then_some(&link.sandbox));
+        }
         tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
         self.pair();
     }

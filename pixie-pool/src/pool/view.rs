@@ -35,7 +35,15 @@ impl Shared {
 }
 
 fn starting(number: usize) -> WorkerSnapshot {
-    WorkerSnapshot { number, state: WorkerState::Starting, pid: None, jobs: 0, label: None, running_for: None }
+    WorkerSnapshot {
+        number,
+        state: WorkerState::Starting,
+        pid: None,
+        sandbox: None,
+        jobs: 0,
+        label: None,
+        running_for: None,
+    }
 }
 
 fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
@@ -44,6 +52,7 @@ fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
         number: link.number,
         state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(link.pid),
+        sandbox: Some(link.sandbox),
         jobs: link.jobs(),
         running_for: running.as_ref().map(|(_, since)| since.elapsed()),
         label: running.map(|(label, _)| label),

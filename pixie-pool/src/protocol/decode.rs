@@ -7,9 +7,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
     error::{Failure, FailureKind},
-    protocol::frame::{
-        Answer, FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, REPLY_BYTES, Start,
-        TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
+    protocol::{
+        frame::{
+            Answer, FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES,
+            REPLY_BYTES, Start, TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
+        },
+        sandbox,
     },
 };
 
@@ -55,7 +58,8 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Reply => REPLY_BYTES,
         Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
         Kind::Fail => 5,
-        Kind::Ready | Kind::Data | Kind::End | Kind::Cancel | Kind::Recall => 0,
+        Kind::Ready => READY_BYTES,
+        Kind::Data | Kind::End | Kind::Cancel | Kind::Recall => 0,
     };
     if payload.len() < fixed {
         return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
@@ -63,7 +67,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
     Ok(match kind {
         Kind::Hello => parse_hello(payload)?,
         Kind::Welcome => parse_welcome(payload)?,
-        Kind::Ready => Frame::Ready,
+        Kind::Ready => Frame::Ready(sandbox::parse_level(payload)),
         Kind::Job => {
             let complete = payload.get_u8() & FLAG_END != 0;
             let deadline_ms = payload.get_u32_le();
@@ -116,7 +120,8 @@ fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
     if version != VERSION {
         return violation(format!("protocol version {version}, expected {VERSION}"));
     }
-    Ok(Frame::Welcome(Welcome { memory: payload.get_u64_le(), stack: payload.get_u64_le() }))
+    let (memory, stack) = (payload.get_u64_le(), payload.get_u64_le());
+    Ok(Frame::Welcome(Welcome { memory, stack, sandbox: sandbox::parse(payload)? }))
 }
 
 fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {

@@ -7,10 +7,14 @@ use bytes::{BufMut, BytesMut};
 use crate::{
     config::{LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
     error::{Failure, FailureKind},
-    protocol::frame::{
-        FLAG_END, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, REPLY_BYTES, Start, VERSION, WELCOME_BYTES,
-        Welcome,
+    protocol::{
+        frame::{
+            FLAG_END, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES, REPLY_BYTES, Start,
+            VERSION, WELCOME_BYTES, Welcome,
+        },
+        sandbox,
     },
+    sandbox::SandboxLevel,
 };
 
 fn put_header(out: &mut BytesMut, kind: Kind, stream: u32, payload_bytes: usize) {
@@ -29,15 +33,17 @@ pub(crate) fn put_hello(out: &mut BytesMut, hello: &Hello) {
     out.put_u64_le(hello.table_hash);
 }
 
-pub(crate) fn put_welcome(out: &mut BytesMut, welcome: Welcome) {
-    put_header(out, Kind::Welcome, 0, WELCOME_BYTES);
+pub(crate) fn put_welcome(out: &mut BytesMut, welcome: &Welcome) {
+    put_header(out, Kind::Welcome, 0, WELCOME_BYTES + sandbox::path_bytes(&welcome.sandbox));
     out.put_u16_le(VERSION);
     out.put_u64_le(welcome.memory);
     out.put_u64_le(welcome.stack);
+    sandbox::put(out, &welcome.sandbox);
 }
 
-pub(crate) fn put_ready(out: &mut BytesMut) {
-    put_header(out, Kind::Ready, 0, 0);
+pub(crate) fn put_ready(out: &mut BytesMut, level: &SandboxLevel) {
+    put_header(out, Kind::Ready, 0, READY_BYTES);
+    sandbox::put_level(out, level);
 }
 
 /// Writes the start of a job; the caller has checked the sizes of head and body.

@@ -8,8 +8,11 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
+    config::{
+        CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX, PATH_BYTES_MAX, SANDBOX_PATHS_MAX,
+    },
     error::Failure,
+    sandbox::{Sandbox, SandboxLevel},
 };
 
 pub(crate) const MAGIC: [u8; 8] = *b"pixiepl\x01";
@@ -17,7 +20,10 @@ pub(crate) const VERSION: u16 = 3;
 pub(crate) const TOKEN_BYTES: usize = 32;
 pub(crate) const HEADER_BYTES: usize = 8;
 pub(crate) const HELLO_BYTES: usize = MAGIC.len() + 2 + TOKEN_BYTES + 8;
-pub(crate) const WELCOME_BYTES: usize = 2 + 8 + 8;
+pub(crate) const WELCOME_BYTES: usize = 2 + 8 + 8 + SANDBOX_BYTES;
+/// Profile, flags, two limits and two numbers of paths.
+const SANDBOX_BYTES: usize = 1 + 1 + 8 + 8 + 2 + 2;
+pub(crate) const READY_BYTES: usize = 1 + 1;
 pub(crate) const JOB_BYTES: usize = 1 + 4 + 4 + 8 + 4;
 pub(crate) const REPLY_BYTES: usize = 1 + 4 + 4;
 /// Set when the body is complete within the frame.
@@ -46,10 +52,11 @@ pub(crate) struct Hello {
 }
 
 /// What a worker applies to itself before it says READY; 0 stands for no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Welcome {
     pub(crate) memory: u64,
     pub(crate) stack: u64,
+    pub(crate) sandbox: Sandbox,
 }
 
 /// The start of a job.
@@ -79,7 +86,7 @@ pub(crate) struct Answer {
 pub(crate) enum Frame {
     Hello(Hello),
     Welcome(Welcome),
-    Ready,
+    Ready(SandboxLevel),
     Job(Start),
     Reply(Answer),
     Data(Bytes),
@@ -135,8 +142,9 @@ impl Kind {
     pub(crate) fn payload_bytes_max(self) -> usize {
         match self {
             Kind::Hello => HELLO_BYTES,
-            Kind::Welcome => WELCOME_BYTES,
-            Kind::Ready | Kind::End | Kind::Cancel | Kind::Recall => 0,
+            Kind::Welcome => WELCOME_BYTES + SANDBOX_PATHS_MAX * (2 + PATH_BYTES_MAX),
+            Kind::Ready => READY_BYTES,
+            Kind::End | Kind::Cancel | Kind::Recall => 0,
             Kind::Job => JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Reply => REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Data => CHUNK_BYTES_MAX,

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 pub(crate) mod frame;
 pub(crate) mod parent;
+mod sandbox;
 pub(crate) mod worker;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
         decode, encode,
         frame::{Answer, Frame, Hello, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
     },
+    sandbox::SandboxLevel,
 };
 
 /// What the worker has said.
@@ -83,6 +84,8 @@ struct Flight {
 pub(crate) struct Parent {
     expected: Hello,
     phase: Phase,
+    /// What holds the worker, as it has said with READY.
+    sandbox: SandboxLevel,
     last_stream: u32,
     /// In the order in which they were sent, which is the order of the answers.
     flights: VecDeque<Flight>,
@@ -93,14 +96,26 @@ pub(crate) struct Parent {
 impl Parent {
     pub(crate) fn new(token: [u8; TOKEN_BYTES], table_hash: u64) -> Self {
         let expected = Hello { version: VERSION, token, table_hash };
-        Parent { expected, phase: Phase::Hello, last_stream: 0, flights: VecDeque::new(), is_recalled: false }
+        Parent {
+            expected,
+            phase: Phase::Hello,
+            sandbox: SandboxLevel::default(),
+            last_stream: 0,
+            flights: VecDeque::new(),
+            is_recalled: false,
+        }
     }
 
     /// Answers [`Event::Greeted`].
-    pub(crate) fn welcome(&mut self, welcome: Welcome, out: &mut BytesMut) {
+    pub(crate) fn welcome(&mut self, welcome: &Welcome, out: &mut BytesMut) {
         debug_assert_eq!(self.phase, Phase::Welcome);
         self.phase = Phase::Ready;
         encode::put_welcome(out, welcome);
+    }
+
+    /// Returns what holds the worker; nothing before it is ready.
+    pub(crate) fn sandbox(&self) -> SandboxLevel {
+        self.sandbox
     }
 
     /// Returns the stream that the next job will have.
@@ -207,7 +222,8 @@ impl Parent {
                 self.phase = Phase::Welcome;
                 Ok(Event::Greeted)
             }
-            (Phase::Ready, Frame::Ready) if stream == 0 => {
+            (Phase::Ready, Frame::Ready(level)) if stream == 0 => {
+                self.sandbox = level;
                 self.phase = Phase::Serving;
                 Ok(Event::Ready)
             }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod ahead;
+mod sandbox;
 
 use bytes::{Bytes, BytesMut};
 
@@ -15,6 +16,7 @@ use crate::{
         parent::{Event, Parent},
         worker::{Unread, Worker},
     },
+    sandbox::{Sandbox, SandboxLevel},
 };
 
 const TOKEN: [u8; 32] = [7; 32];
@@ -38,10 +40,11 @@ impl Pair {
         let mut pair = Pair::new();
         pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
         assert_eq!(pair.hear(), [Event::Greeted]);
-        pair.parent.welcome(Welcome { memory: 1, stack: 2 }, &mut pair.to_worker);
+        let welcome = Welcome { memory: 1, stack: 2, sandbox: Sandbox::none() };
+        pair.parent.welcome(&welcome, &mut pair.to_worker);
         pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
-        assert_eq!(pair.worker.take_welcome(), Some(Welcome { memory: 1, stack: 2 }));
-        pair.worker.ready(&mut pair.to_parent);
+        assert_eq!(pair.worker.take_welcome(), Some(welcome));
+        pair.worker.ready(&SandboxLevel::default(), &mut pair.to_parent);
         assert_eq!(pair.hear(), [Event::Ready]);
         pair
     }

@@ -14,6 +14,7 @@ use crate::{
         decode, encode,
         frame::{Frame, Hello, Start, Violation, Welcome, violation},
     },
+    sandbox::SandboxLevel,
 };
 
 /// The worker's state of its connection.
@@ -56,8 +57,8 @@ impl Worker {
         encode::put_hello(out, hello);
     }
 
-    pub(crate) fn ready(&self, out: &mut BytesMut) {
-        encode::put_ready(out);
+    pub(crate) fn ready(&self, level: &SandboxLevel, out: &mut BytesMut) {
+        encode::put_ready(out, level);
     }
 
     /// Takes what the parent has welcomed this worker with, once it has.

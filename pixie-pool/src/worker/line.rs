@@ -21,6 +21,7 @@ use crate::{
         frame::{Hello, Start, Welcome},
         worker::{Unread, Worker},
     },
+    sandbox::SandboxLevel,
 };
 
 /// Bytes asked of the socket at once: a whole chunk with its header, so that a large body needs one read per frame.
@@ -95,10 +96,10 @@ impl Line {
         }
     }
 
-    pub(crate) fn ready(&self) -> io::Result<()> {
+    pub(crate) fn ready(&self, level: &SandboxLevel) -> io::Result<()> {
         let mut wire = self.wire();
         let Wire { protocol, output, .. } = &mut *wire;
-        protocol.ready(output);
+        protocol.ready(level, output);
         wire.send()
     }
 

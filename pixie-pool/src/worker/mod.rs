@@ -5,6 +5,7 @@
 
 pub(crate) mod line;
 pub(crate) mod panics;
+mod sandbox;
 
 use std::{
     io,
@@ -19,8 +20,9 @@ use crate::{
     job::{Handler, Job},
     platform::{self, Mark},
     pool::rendezvous,
-    protocol::frame::{Hello, TOKEN_BYTES, VERSION},
-    worker::line::Line,
+    protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
+    sandbox::SandboxLevel,
+    worker::{line::Line, sandbox::Restrict},
 };
 
 /// A process that a pool has started and that waits for [`Worker::serve`].
@@ -30,6 +32,7 @@ pub struct Worker {
     invitation: Invitation,
     token: [u8; TOKEN_BYTES],
     lifeline: platform::Lifeline,
+    restrict: Restrict,
 }
 
 /// Returns the worker if a pool started this process. Call it first in `main`: it closes every inherited descriptor
@@ -52,7 +55,14 @@ impl Worker {
         let mut lifeline = platform::take_lifeline()?;
         let mut token = [0; TOKEN_BYTES];
         lifeline.read_token(&mut token)?;
-        Ok(Worker { identity: identity::identity(), invitation, token, lifeline })
+        Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
+    }
+
+    /// Accepts that other threads run, which stay outside its sandbox: for a test harness, whose main thread only waits.
+    #[doc(hidden)]
+    pub fn in_a_test(mut self) -> Self {
+        self.restrict = platform::restrict_thread;
+        self
     }
 
     /// Returns which worker this is.
@@ -64,13 +74,19 @@ impl Worker {
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         panics::remember();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
-        let (line, stack) = match connect(&self.invitation.path, &hello) {
+        let (line, welcome) = match connect(&self.invitation.path, &hello) {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
         };
+        let stack = welcome.stack as usize;
+        // Here, on the main thread and before any other exists, because a thread started later is in the sandbox of the one that starts it.
+        let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
+            Ok(level) => level,
+            Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
+        };
         let pulled = Arc::clone(&line);
         let started = thread::Builder::new().name("handler".to_owned()).stack_size(stack).spawn(move || {
-            if let Err(error) = run(&line, &handler) {
+            if let Err(error) = run(&line, &handler, &level) {
                 eprintln!("worker: {error}");
             }
             platform::exit_now()
@@ -88,13 +104,13 @@ pub(crate) fn give_up(why: &str) -> ! {
     std::process::exit(1)
 }
 
-fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, usize)> {
+fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, Welcome)> {
     let line = Line::connect(path, Some(Mark::open(&rendezvous::mark(path))?))?;
     let welcome = line.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;
     }
-    Ok((line, welcome.stack as usize))
+    Ok((line, welcome))
 }
 
 /// Runs the jobs of a pool of size 0 on the calling thread, until the pool hangs up.
@@ -102,11 +118,11 @@ pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::R
     panics::remember();
     let line = Line::connect(path, None)?;
     line.greet(hello)?;
-    run(&line, handler)
+    run(&line, handler, &SandboxLevel::default())
 }
 
-fn run(line: &Arc<Line>, handler: &Handler) -> io::Result<()> {
-    line.ready()?;
+fn run(line: &Arc<Line>, handler: &Handler, level: &SandboxLevel) -> io::Result<()> {
+    line.ready(level)?;
     while let Some((stream, start)) = line.next_job()? {
         let job = Job::new(Arc::clone(line), stream, start);
         // The job was moved into the handler: when that unwinds, its drop reports the panic.

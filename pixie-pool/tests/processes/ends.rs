@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error};
+use pixie_pool::{Config, Error, Sandbox};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -23,7 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
-    ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed())),
+    ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed(""))),
+    ("no_sandboxed_worker_survives_its_killed_parent", || Box::pin(parent_killed("strict"))),
     ("signals_for_everybody_leave_ending_to_the_parent", || Box::pin(signals_are_left())),
 ];
 
@@ -95,7 +96,11 @@ pub(crate) fn run_doomed_parent() -> ! {
     runtime.block_on(async {
         let directory = std::env::var_os("DOOMED_DIRECTORY").unwrap();
         let own = Config { runtime_dir: Some(directory.into()), args: Some(vec![]), spares: 1, ..config(2) };
-        let pool = pool(own).await;
+        let pool = pool(match std::env::var("DOOMED_SANDBOX").as_deref() {
+            Ok("strict") => own.sandbox(Sandbox::strict().required()),
+            _ => own,
+        })
+        .await;
         drop(tokio::spawn(pool.submit(job("spin"))));
         until(&pool, |s| s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())).await;
         let pids: Vec<String> = pool.snapshot().workers.iter().filter_map(|w| w.pid).map(|p| p.to_string()).collect();
@@ -104,11 +109,12 @@ pub(crate) fn run_doomed_parent() -> ! {
     })
 }
 
-async fn parent_killed() {
+async fn parent_killed(sandbox: &'static str) {
     let directory = tempfile::tempdir().unwrap();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .arg(DOOMED)
         .env("DOOMED_DIRECTORY", directory.path())
+        .env("DOOMED_SANDBOX", sandbox)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -11,6 +11,8 @@ use std::{
 use pixie_pool::{Failure, Handler, Job};
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::deeds;
+
 pub(crate) fn handler() -> Handler {
     Arc::new(|job: Job| {
         let head = String::from_utf8_lossy(job.head()).into_owned();
@@ -113,7 +115,10 @@ fn run(mut job: Job, command: &str, argument: &str) {
                 let _ = kill_process(getpid(), Signal::STOP);
             }
         }
-        _ => crash(command, argument),
+        _ => match deeds::attempt(command, argument) {
+            Some(outcome) => answer(job, &outcome),
+            None => crash(command, argument),
+        },
     }
 }
 

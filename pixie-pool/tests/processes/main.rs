@@ -8,11 +8,13 @@
 mod ahead;
 mod clocks;
 mod crashes;
+mod deeds;
 mod ends;
 mod handler;
 mod poison;
 mod queue;
 mod retries;
+mod sandbox;
 mod setup;
 mod sizes;
 mod starts;
@@ -31,6 +33,7 @@ const TESTS: &[&[Test]] = &[
     poison::TESTS,
     queue::TESTS,
     retries::TESTS,
+    sandbox::TESTS,
     sizes::TESTS,
     starts::TESTS,
     streams::TESTS,
@@ -40,6 +43,7 @@ const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
     starts::play_role();
+    sandbox::play_role();
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(setup::TABLE_HASH, handler::handler());
     }

@@ -71,7 +71,7 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
     // Until the pool hangs up or welcomes us.
-    let _ = stream.read(&mut [0; 26]);
+    let _ = stream.read(&mut [0; 64]);
     stream
 }
 
@@ -79,7 +79,7 @@ fn misbehave(answer: &[u8]) {
     let mut token = [0; 32];
     std::io::stdin().read_exact(&mut token).unwrap();
     let mut stream = greet(token);
-    stream.write_all(&[0, 0, 0, 3, 0, 0, 0, 0]).unwrap();
+    stream.write_all(&[2, 0, 0, 3, 0, 0, 0, 0, 0, 0]).unwrap();
     let _ = stream.read(&mut [0; 100]);
     stream.write_all(answer).unwrap();
     let _ = stream.read(&mut [0; 100]);

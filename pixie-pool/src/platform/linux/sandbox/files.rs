@@ -1,0 +1,83 @@
+//! Landlock: which files a worker may touch, and a border around its process.
+//!
+//! Owns the rights behind `read` and `write`. Rule: also a profile that leaves files alone gets a domain of its own, because
+//! the kernel keeps a process in one from tracing those outside and from reading their memory through /proc.
+
+use std::{fs, io, path::Path};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope, make_bitflags,
+};
+
+use crate::sandbox::{Profile, Sandbox};
+
+/// The newest interface that was considered here; older kernels do what they can of it.
+const KNOWN: ABI = ABI::V9;
+
+/// What every worker may read: its own program for backtraces, and what libraries read whatever they are for.
+const READABLE: [&str; 6] =
+    ["/proc/self/exe", "/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom", "/dev/random", "/dev/zero"];
+const WRITABLE: &str = "/dev/null";
+
+/// Locks files and the border; returns the version of the kernel's interface, 0 if there is none.
+pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(handled(sandbox.profile))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
+        .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .map_err(|e| failed("preparing Landlock", e))?;
+    if sandbox.profile == Profile::Strict {
+        ruleset = allow(ruleset, sandbox)?;
+    }
+    let status = ruleset.restrict_self().map_err(|e| failed("entering Landlock", e))?;
+    Ok(match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, _) => 0,
+        (_, LandlockStatus::Available { effective_abi, .. }) => effective_abi as u8,
+        _ => 0,
+    })
+}
+
+/// What is forbidden unless a rule allows it. Device nodes are for nobody; running programs is also stopped by the filter.
+fn handled(profile: Profile) -> BitFlags<AccessFs> {
+    match profile {
+        Profile::Strict => AccessFs::from_all(KNOWN),
+        Profile::NoNetwork | Profile::None => make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute}),
+    }
+}
+
+fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
+    let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
+    for (path, is_writable) in system.chain(sandbox.paths()) {
+        // Not every system has all of its own. Of the others a job may have removed one, which must not keep a pool from
+        // starting workers: what is not there is not allowed.
+        if let Ok(metadata) = fs::metadata(path) {
+            ruleset = allow_path(ruleset, path, rights(metadata.is_dir(), is_writable))?;
+        }
+    }
+    Ok(ruleset)
+}
+
+fn allow_path(ruleset: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<RulesetCreated> {
+    let doing = || format!("allowing {}", path.display());
+    let target = PathFd::new(path).map_err(|e| failed(&doing(), e))?;
+    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&doing(), e))
+}
+
+fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {
+    let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+    let change = make_bitflags!(AccessFs::{
+        WriteFile | Truncate | RemoveFile | RemoveDir | MakeReg | MakeDir | MakeSym | MakeFifo | Refer
+    });
+    let all = if is_writable { read | change } else { read };
+    if is_directory { all } else { all & AccessFs::from_file(KNOWN) }
+}
+
+fn failed(doing: &str, error: impl std::error::Error) -> io::Error {
+    // What the crate says first is which step it was; the cause is what the system said.
+    let cause = std::iter::successors(error.source(), |e| e.source())
+        .last()
+        .map_or_else(|| error.to_string(), |e| e.to_string());
+    io::Error::other(format!("{doing} failed: {cause}"))
+}

@@ -1,0 +1,252 @@
+//! seccomp: which system calls a worker may make.
+//!
+//! Owns the lists. Rule: what is on them fails with an error that libraries know (`EPERM`, or `ENOSYS` for calls that they can do
+//! without), and whatever the kernel learns after this list was written is unknown to a worker.
+//!
+//! Lists of what is forbidden, not of what is allowed: a handler is somebody's program with somebody's C libraries, and
+//! it should not die of a call that harms nobody. Files are Landlock's part, and what needs a capability fails by itself, because
+//! a worker has none of those. Each entry costs a start some 3 µs: the kernel tries the filter on every call when it is put on.
+
+use std::{collections::BTreeMap, io};
+
+use libc::c_long;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, sock_filter,
+};
+
+use crate::sandbox::Profile;
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The newest call that was considered for these lists. Greater numbers are newer, or those of the x32 interface.
+const NEWEST: c_long = libc::SYS_mseal;
+
+/// Forbidden by every profile, whatever the arguments.
+const FORBIDDEN: &[c_long] = &[
+    // The network: what is connected already may still be used.
+    libc::SYS_socket,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    // Programs.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    // Other processes, and groups in which `kill(0)` would reach them.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
+    libc::SYS_tkill,
+    libc::SYS_setpgid,
+    libc::SYS_setsid,
+    // Ways around the filter, and large parts of the kernel that handlers have no use for.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_personality,
+    // Namespaces, in which a process has every capability.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // What the kernel says about everybody.
+    libc::SYS_syslog,
+];
+
+/// Older forms that only this processor has.
+#[cfg(target_arch = "x86_64")]
+const FORBIDDEN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_setrlimit, libc::SYS_modify_ldt];
+/// `setrlimit`, which libc does not name for this processor.
+#[cfg(target_arch = "aarch64")]
+const FORBIDDEN_HERE: &[c_long] = &[164];
+
+/// Forbidden by the strict profile besides: changes of files that Landlock does not govern, and what processes share.
+const FORBIDDEN_STRICTLY: &[c_long] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_inotify_init1,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semctl,
+    libc::SYS_semtimedop,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+/// The same number on every processor; libc does not name it for all.
+const FCHMODAT2: c_long = 452;
+
+/// Older forms of those that only this processor has.
+#[cfg(target_arch = "x86_64")]
+const FORBIDDEN_STRICTLY_HERE: &[c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_inotify_init,
+];
+#[cfg(target_arch = "aarch64")]
+const FORBIDDEN_STRICTLY_HERE: &[c_long] = &[];
+
+/// Calls that take a process and may name none but this one.
+const OWN_PROCESS_ONLY: [c_long; 7] = [
+    libc::SYS_kill,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setattr,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+];
+
+/// Puts the filters on; false if this system has none, or does not let this process have them.
+pub(super) fn restrict(profile: Profile) -> io::Result<bool> {
+    let faulty = |e: BackendError| io::Error::other(format!("building the filter of system calls failed: {e}"));
+    for program in [unknown(), forbidden(profile, std::process::id()).map_err(faulty)?] {
+        if let Err(error) = apply_filter(&program) {
+            eprintln!("worker: the filter of system calls was refused: {error}");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What a worker must take for missing: calls newer than this list, and `clone3`, whose flags no filter can see; without it
+/// the C library takes `clone`.
+fn unknown() -> BpfProgram {
+    let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let jump = |code: u32, k: c_long, jt| sock_filter { jt, ..statement(libc::BPF_JMP | code | libc::BPF_K, k as u32) };
+    let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    vec![
+        // The call's number comes first in what a filter sees.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        jump(libc::BPF_JEQ, libc::SYS_clone3, 2),
+        jump(libc::BPF_JGT, NEWEST, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+        statement(libc::BPF_RET | libc::BPF_K, missing),
+    ]
+}
+
+/// What fails with `EPERM`.
+fn forbidden(profile: Profile, pid: u32) -> Result<BpfProgram, BackendError> {
+    let strictly: [&[c_long]; 2] = match profile {
+        Profile::Strict => [FORBIDDEN_STRICTLY, FORBIDDEN_STRICTLY_HERE],
+        Profile::NoNetwork | Profile::None => [&[], &[]],
+    };
+    let lists = [FORBIDDEN, FORBIDDEN_HERE].into_iter().chain(strictly);
+    let mut rules: Rules = lists.flatten().map(|call| (*call, Vec::new())).collect();
+    rules.extend(forbidden_by_arguments(pid)?);
+    let refused = SeccompAction::Errno(libc::EPERM as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, refused, std::env::consts::ARCH.try_into()?)?.try_into()
+}
+
+fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
+    let pid = u64::from(pid);
+    let other = |at| [is_not(at, 0), is_not(at, pid)];
+    let mut rules = Rules::new();
+    let mut forbid = |call: c_long, conditions: &[Condition]| {
+        let conditions = conditions.iter().map(Condition::build).collect::<Result<_, _>>()?;
+        rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
+        Ok::<_, BackendError>(())
+    };
+    for call in OWN_PROCESS_ONLY {
+        forbid(call, &other(0))?;
+    }
+    for call in [libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
+        forbid(call, &[is_not(0, pid)])?;
+    }
+    // New processes; threads of this one are none.
+    forbid(libc::SYS_clone, &[has_bits(0, libc::CLONE_THREAD as u64, 0)])?;
+    // Limits of others, and new ones of its own, which root could raise.
+    forbid(libc::SYS_prlimit64, &other(0))?;
+    forbid(libc::SYS_prlimit64, &[is_not(2, 0)])?;
+    // `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS`: no groups and users.
+    for (call, process) in [(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)] {
+        forbid(call, &[is_not(0, process)])?;
+        forbid(call, &other(1))?;
+    }
+    // A descriptor's owner gets signals of the worker's choice.
+    for command in [libc::F_SETOWN, F_SETOWN_EX] {
+        forbid(libc::SYS_fcntl, &[is(1, command as u64)])?;
+    }
+    // The same, and keys typed into a terminal.
+    for request in [FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX] {
+        forbid(libc::SYS_ioctl, &[is(1, request)])?;
+    }
+    // Pairs of streams reach nobody; datagrams may be sent to any address.
+    forbid(libc::SYS_socketpair, &[is_not(0, libc::AF_UNIX as u64)])?;
+    for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+        forbid(libc::SYS_socketpair, &[has_bits(1, 0xf, kind as u64)])?;
+    }
+    Ok(rules)
+}
+
+/// From the kernel's `fcntl.h`, `sockios.h` and `ioctls.h`, the same on both processors.
+const F_SETOWN_EX: i32 = 15;
+const FIOSETOWN: u64 = 0x8901;
+const SIOCSPGRP: u64 = 0x8902;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+
+/// What an argument has to be like for a call to be forbidden.
+struct Condition {
+    at: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+}
+
+impl Condition {
+    fn build(&self) -> Result<SeccompCondition, BackendError> {
+        // Pointers are long; of everything else the kernel reads the lower half.
+        let length = if self.at == 2 { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
+        SeccompCondition::new(self.at, length, self.operator.clone(), self.value)
+    }
+}
+
+fn is(at: u8, value: u64) -> Condition {
+    Condition { at, operator: SeccompCmpOp::Eq, value }
+}
+
+fn is_not(at: u8, value: u64) -> Condition {
+    Condition { at, operator: SeccompCmpOp::Ne, value }
+}
+
+fn has_bits(at: u8, mask: u64, value: u64) -> Condition {
+    Condition { at, operator: SeccompCmpOp::MaskedEq(mask), value }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! What a handler may try to do to others: each deed answers `done`, or what it was refused with.
+//!
+//! Without a sandbox they succeed, which a test shows: a refusal is the sandbox's doing.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixDatagram, UnixStream},
+        process::CommandExt as _,
+    },
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getgid, getrlimit, kill_process, setrlimit, test_kill_process};
+
+/// Tries it; `None` if this is no deed.
+pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
+    let tried = match deed {
+        "read" => fs::read(argument).map(drop),
+        "write" => fs::write(argument, "written by a worker"),
+        "list" => fs::read_dir(argument).map(drop),
+        "delete" => fs::remove_file(argument),
+        "rename" => fs::rename(argument, format!("{argument}.new")),
+        "directory" => fs::create_dir(argument),
+        "link" => std::os::unix::fs::symlink("/etc/passwd", argument),
+        "mode" => fs::set_permissions(argument, fs::Permissions::from_mode(0o600)),
+        "append" => File::options().append(true).open(argument).and_then(|mut file| file.write_all(b"more")),
+        "connect" => TcpStream::connect(argument).map(drop),
+        "listen" => TcpListener::bind("127.0.0.1:0").map(drop),
+        "datagram" => UdpSocket::bind("127.0.0.1:0").map(drop),
+        "connect-local" => UnixStream::connect(argument).map(drop),
+        "pair" => pair(),
+        "datagram-pair" => UnixDatagram::pair().map(drop),
+        "execute" => Command::new("/bin/true").status().map(drop),
+        // std forks, instead of asking the C library to spawn, when it has to change the group.
+        "fork" => Command::new("/bin/true").gid(getgid().as_raw()).status().map(drop),
+        "become" => Err(Command::new("/bin/true").exec()),
+        "processes" => processes(argument.parse().unwrap_or(0)),
+        "signal" => pid(argument).and_then(|pid| Ok(test_kill_process(pid)?)),
+        "signal-itself" => Ok(()).and_then(|()| Ok(kill_process(rustix::process::getpid(), Signal::TERM)?)),
+        "memory-of" => File::open(format!("/proc/{argument}/mem")).map(drop),
+        "environment-of" => fs::read(format!("/proc/{argument}/environ")).map(drop),
+        "file-of" => write_bytes(argument),
+        "descriptors" => open_many(argument.parse().unwrap_or(0)),
+        "raise-limit" => raise_limit(),
+        "live" => live(),
+        _ => return None,
+    };
+    Some(match tried {
+        Ok(()) => "done".to_owned(),
+        Err(error) => format!("{:?}", error.kind()),
+    })
+}
+
+fn pid(text: &str) -> io::Result<Pid> {
+    text.parse().ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no pid"))
+}
+
+fn pair() -> io::Result<()> {
+    let (mut one, mut other) = UnixStream::pair()?;
+    one.write_all(b"x")?;
+    other.read_exact(&mut [0])
+}
+
+/// Starts so many processes that stay; they end with this worker's group.
+fn processes(count: usize) -> io::Result<()> {
+    for _ in 0..count {
+        Command::new("/bin/sleep").arg("60").stdin(Stdio::null()).spawn()?;
+    }
+    Ok(())
+}
+
+/// `path bytes`: writes so many bytes into a file, one piece after the other.
+fn write_bytes(argument: &str) -> io::Result<()> {
+    let (path, bytes) = argument.split_once(' ').ok_or_else(|| io::Error::other("path and bytes"))?;
+    let mut file = File::create(path)?;
+    let piece = [b'h'; 4096];
+    for _ in 0..bytes.parse::<usize>().unwrap_or(0) / piece.len() {
+        file.write_all(&piece)?;
+    }
+    Ok(())
+}
+
+fn open_many(count: usize) -> io::Result<()> {
+    (0..count).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
+}
+
+/// Asks for the limit that is in force, which changes nothing and yet is setting one.
+fn raise_limit() -> io::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
+}
+
+/// What every handler has to be able to do: threads, random numbers, time, its own output and backtraces.
+fn live() -> io::Result<()> {
+    let threads: Vec<_> = (0..4).map(|n| std::thread::spawn(move || HashMap::from([(n, n)]).len())).collect();
+    let sum: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+    let caught = std::panic::catch_unwind(|| panic!("this is caught"));
+    let trace = std::backtrace::Backtrace::force_capture().to_string();
+    std::time::SystemTime::now().elapsed().map_err(io::Error::other)?;
+    fs::read("/usr/share/zoneinfo/UTC")?;
+    File::open("/dev/urandom")?.read_exact(&mut [0; 8])?;
+    fs::write("/dev/null", "nothing")?;
+    let names_this = trace.contains("deeds::live");
+    match (sum, caught.is_err(), names_this) {
+        (4, true, true) => Ok(()),
+        other => Err(io::Error::other(format!("{other:?} {trace}"))),
+    }
+}

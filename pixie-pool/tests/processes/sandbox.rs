@@ -1,0 +1,387 @@
+//! Sandboxes: what each profile refuses, what it leaves, and what happens where it cannot be had.
+
+use std::{net::TcpListener, os::unix::net::UnixListener, path::Path, time::Duration};
+
+use pixie_pool::{Config, Error, Pool, Sandbox, SandboxLevel, Submission};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+use crate::{
+    Test, handler,
+    setup::{TABLE_HASH, ask, config, job, pool, until},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("without_a_sandbox_a_worker_may_do_everything", || Box::pin(nothing_is_forbidden())),
+    ("no_network_forbids_sockets_programs_and_other_processes", || Box::pin(no_network())),
+    ("strict_forbids_every_file_but_those_allowed", || Box::pin(strict())),
+    ("strict_forbids_what_no_network_does", || Box::pin(strict_is_more())),
+    ("threads_panics_backtraces_and_random_numbers_work_in_every_sandbox", || Box::pin(life_goes_on())),
+    ("a_sandboxed_worker_crashes_with_the_same_report", || Box::pin(same_reports())),
+    ("a_sandboxed_job_that_allocates_without_end_dies_and_the_next_one_is_fine", || Box::pin(memory())),
+    ("a_file_that_grows_too_large_fails_its_job_only", || Box::pin(huge_file())),
+    ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
+    ("the_level_in_force_is_visible", || Box::pin(level())),
+    ("an_allowed_path_that_is_removed_later_keeps_no_worker_from_starting", || Box::pin(removed_path())),
+    ("a_sandbox_on_a_process_with_threads_is_refused_with_the_remedy", || Box::pin(threaded_worker())),
+    ("in_a_test_harness_the_thread_that_serves_is_sandboxed", || Box::pin(test_harness())),
+    ("a_required_sandbox_that_the_kernel_lacks_is_refused_by_name", || Box::pin(old_kernel_required())),
+    ("a_best_effort_sandbox_is_as_much_as_the_kernel_has", || Box::pin(old_kernel_best_effort())),
+    ("a_worker_that_is_ready_without_a_required_sandbox_is_refused", || Box::pin(careless_worker())),
+    ("threads_are_no_place_for_a_required_sandbox", || Box::pin(threads())),
+];
+
+const ROLE: &str = "SANDBOX_ROLE";
+
+/// In a worker: is started as the test asks for, instead of as it should be.
+pub(crate) fn play_role() {
+    match std::env::var(ROLE).unwrap_or_default().as_str() {
+        // As a runtime that is there before `main` begins.
+        "threaded" => drop(std::thread::spawn(std::thread::park)),
+        "test-harness" => {
+            drop(std::thread::spawn(std::thread::park));
+            let worker = pixie_pool::worker().expect("this is a worker");
+            worker.in_a_test().serve(TABLE_HASH, handler::handler());
+        }
+        "without-landlock" => lose(libc::SYS_landlock_create_ruleset),
+        "without-seccomp" => lose(libc::SYS_seccomp),
+        _ => {}
+    }
+}
+
+/// Makes a system call fail from now on, as on a kernel that does not have it.
+fn lose(call: libc::c_long) {
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new([(call, vec![])].into(), SeccompAction::Allow, missing, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+fn playing(role: &str, sandbox: Sandbox) -> Config {
+    Config { env: vec![(ROLE.into(), role.into())], ..config(1) }.sandbox(sandbox)
+}
+
+async fn sandboxed(sandbox: Sandbox) -> Pool {
+    pool(config(1).sandbox(sandbox)).await
+}
+
+async fn refusal(config: Config) -> String {
+    match Pool::start(config, handler::handler()).await {
+        Err(Error::Start(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Tries each deed, and that the worker lives on.
+async fn check(pool: &Pool, deeds: &[(String, &str)]) {
+    let pid = ask(pool, "pid").await.unwrap();
+    for (deed, expected) in deeds {
+        assert_eq!(ask(pool, deed).await.unwrap(), *expected, "{deed}");
+        assert_eq!(ask(pool, "pid").await.unwrap(), pid, "after {deed}");
+    }
+}
+
+const DONE: &str = "done";
+const REFUSED: &str = "PermissionDenied";
+
+/// What a handler may reach for: a directory with a file in it, and sockets that wait for it.
+struct Neighbourhood {
+    directory: tempfile::TempDir,
+    listener: TcpListener,
+    _local: UnixListener,
+}
+
+impl Neighbourhood {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "somebody's").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = UnixListener::bind(directory.path().join("socket")).unwrap();
+        Neighbourhood { directory, listener, _local: local }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    /// Deeds beyond the own process.
+    fn reaching(&self) -> Vec<String> {
+        let own = std::process::id();
+        vec![
+            format!("connect {}", self.listener.local_addr().unwrap()),
+            format!("connect-local {}", self.path("socket")),
+            "listen".to_owned(),
+            "datagram".to_owned(),
+            "datagram-pair".to_owned(),
+            "execute".to_owned(),
+            "fork".to_owned(),
+            "processes 50".to_owned(),
+            format!("signal {own}"),
+            format!("environment-of {own}"),
+            "raise-limit".to_owned(),
+        ]
+    }
+
+    /// Deeds on files.
+    fn touching(&self) -> Vec<String> {
+        let file = self.path("file");
+        vec![
+            "read /etc/passwd".to_owned(),
+            "list /".to_owned(),
+            format!("read {file}"),
+            format!("append {file}"),
+            format!("write {file}"),
+            format!("mode {file}"),
+            format!("write {}", self.path("new")),
+            format!("directory {}", self.path("folder")),
+            format!("link {}", self.path("link")),
+            format!("rename {}", self.path("new")),
+            format!("delete {}", self.path("new.new")),
+        ]
+    }
+}
+
+/// Deeds without a control: one ends the worker if it succeeds, the other is refused by many systems to everybody.
+fn beyond_control() -> Vec<String> {
+    vec!["become".to_owned(), format!("memory-of {}", std::process::id())]
+}
+
+fn each(deeds: Vec<String>, expected: &'static str) -> Vec<(String, &'static str)> {
+    deeds.into_iter().map(|deed| (deed, expected)).collect()
+}
+
+async fn nothing_is_forbidden() {
+    let around = Neighbourhood::new();
+    let pool = sandboxed(Sandbox::none()).await;
+    check(&pool, &each(around.reaching(), DONE)).await;
+    check(&pool, &each(around.touching(), DONE)).await;
+    check(&pool, &[("pair".to_owned(), DONE), ("live".to_owned(), DONE)]).await;
+    assert_eq!(pool.snapshot().workers[0].sandbox, Some(SandboxLevel::default()));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn no_network() {
+    let around = Neighbourhood::new();
+    let pool = sandboxed(Sandbox::no_network().required()).await;
+    check(&pool, &each(around.reaching(), REFUSED)).await;
+    check(&pool, &each(beyond_control(), REFUSED)).await;
+    check(&pool, &each(around.touching(), DONE)).await;
+    check_powers(&pool);
+    pool.stop(Duration::ZERO).await;
+}
+
+/// Looks at the worker from outside: it can gain nothing, and has no capability but those over files.
+fn check_powers(pool: &Pool) {
+    let pid = pool.snapshot().workers[0].pid.unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), ("1", "2"));
+    for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+        let powers = u64::from_str_radix(line(set), 16).unwrap();
+        // Changing owners, reading and writing as root, acting as an owner, set-id bits.
+        assert_eq!(powers & !0b11011, 0, "{set} {powers:x}");
+    }
+}
+
+async fn strict_is_more() {
+    let around = Neighbourhood::new();
+    let pool = sandboxed(Sandbox::strict().required()).await;
+    check(&pool, &each(around.reaching(), REFUSED)).await;
+    check(&pool, &each(beyond_control(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check_powers(&pool);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn strict() {
+    let around = Neighbourhood::new();
+    for name in ["read", "write"] {
+        std::fs::create_dir(around.path(name)).unwrap();
+        std::fs::write(around.path(name) + "/file", "allowed").unwrap();
+    }
+    std::fs::write(around.path("single"), "allowed").unwrap();
+    let sandbox = Sandbox::strict().read(around.path("read")).write(around.path("write")).read(around.path("single"));
+    let pool = sandboxed(sandbox.required()).await;
+    let deeds = [
+        ("read single", DONE),
+        ("append single", REFUSED),
+        ("read file", REFUSED),
+        ("list .", REFUSED),
+        ("list read", DONE),
+        ("read read/file", DONE),
+        ("read read/../file", REFUSED),
+        ("append read/file", REFUSED),
+        ("delete read/file", REFUSED),
+        ("write read/new", REFUSED),
+        ("list write", DONE),
+        ("read write/file", DONE),
+        ("append write/file", DONE),
+        ("write write/new", DONE),
+        ("rename write/new", DONE),
+        ("delete write/new.new", DONE),
+        ("directory write/folder", DONE),
+        // A link may point anywhere, and still nobody gets there.
+        ("link write/link", DONE),
+        ("read write/link", REFUSED),
+        ("mode write/file", REFUSED),
+    ];
+    for (deed, expected) in deeds {
+        let (verb, name) = deed.split_once(' ').unwrap();
+        check(&pool, &[(format!("{verb} {}", around.path(name)), expected)]).await;
+    }
+    assert_eq!(std::fs::read_to_string(around.path("write/file")).unwrap(), "allowedmore");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn life_goes_on() {
+    for sandbox in [Sandbox::no_network(), Sandbox::strict()] {
+        let pool = sandboxed(sandbox.required()).await;
+        check(&pool, &each(vec!["live".to_owned(), "pair".to_owned(), "signal-itself".to_owned()], DONE)).await;
+        match ask(&pool, "panic here").await {
+            Err(Error::Panicked { message, location }) => {
+                assert!(message == "this is here" && location.unwrap().contains("handler.rs"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(ask(&pool, "noise").await.unwrap(), "quiet again");
+        assert_eq!(ask(&pool, "elsewhere").await.unwrap(), "from another thread");
+        pool.stop(Duration::ZERO).await;
+    }
+}
+
+async fn same_reports() {
+    let pool = sandboxed(Sandbox::strict().required()).await;
+    for (deed, signal) in [("segv", 11), ("abort", 6), ("overflow", 6), ("kill", 9)] {
+        assert!(matches!(ask(&pool, deed).await, Err(Error::Died(exit)) if exit.signal == Some(signal)), "{deed}");
+    }
+    assert!(matches!(ask(&pool, "exit 3").await, Err(Error::Died(exit)) if exit.code == Some(3)));
+    let spin = Submission { deadline: Some(Duration::from_millis(50)), ..job("spin") };
+    assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn memory() {
+    let pool = pool(config(1).memory("256MB").sandbox(Sandbox::strict().required())).await;
+    match ask(&pool, "oom").await {
+        Err(Error::Died(exit)) => {
+            assert!(exit.signal == Some(6) && exit.stderr.contains("memory allocation"), "{exit:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn huge_file() {
+    let around = Neighbourhood::new();
+    let (limit, huge) = (1024 * 1024, around.path("huge"));
+    let sandbox = Sandbox::strict().write(around.directory.path()).file_size(limit);
+    let pool = sandboxed(sandbox.required()).await;
+    check(&pool, &[(format!("file-of {huge} {limit}"), DONE)]).await;
+    check(&pool, &[(format!("file-of {huge} {}", 4 * limit), "FileTooLarge")]).await;
+    assert_eq!(Path::new(&huge).metadata().unwrap().len(), limit);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn descriptors() {
+    let pool = sandboxed(Sandbox::strict().open_files(64).required()).await;
+    let deed = |count| format!("descriptors {count}");
+    // EMFILE has no name in std.
+    check(&pool, &[(deed(32), DONE), (deed(100), "Uncategorized"), (deed(32), DONE)]).await;
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn level() {
+    let pool = pool(Config { spares: 1, ..config(1) }.sandbox(Sandbox::strict())).await;
+    until(&pool, |s| s.workers.iter().all(|w| w.sandbox.is_some())).await;
+    for worker in pool.snapshot().workers {
+        let level = worker.sandbox.unwrap();
+        assert!(level.seccomp && level.limits && level.landlock >= 3, "{level}");
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn removed_path() {
+    let around = Neighbourhood::new();
+    let (here, gone) = (around.path("here"), around.path("gone"));
+    [&here, &gone].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+    let pool = sandboxed(Sandbox::strict().write(&here).write(&gone).required()).await;
+    let (write_here, write_gone) = (format!("write {here}/file"), format!("write {gone}/file"));
+    check(&pool, &[(write_here.clone(), DONE), (write_gone.clone(), DONE)]).await;
+    std::fs::rename(&gone, around.path("elsewhere")).unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    std::fs::create_dir(&gone).unwrap();
+    check(&pool, &[(write_here, DONE)]).await;
+    let pid = ask(&pool, "pid").await.unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    check(&pool, &[(write_gone, DONE)]).await;
+    assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn threaded_worker() {
+    for sandbox in [Sandbox::no_network(), Sandbox::strict().required()] {
+        let message = refusal(playing("threaded", sandbox)).await;
+        assert!(message.contains("has 2 threads already") && message.contains("#[tokio::main]"), "{message}");
+    }
+    let pool = pool(playing("threaded", Sandbox::none())).await;
+    assert_eq!(ask(&pool, "say free").await.unwrap(), "free");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn test_harness() {
+    let around = Neighbourhood::new();
+    let pool = pool(playing("test-harness", Sandbox::strict().required())).await;
+    check(&pool, &each(around.reaching(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &[("live".to_owned(), DONE)]).await;
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn old_kernel_required() {
+    let cases = [
+        ("without-landlock", Sandbox::strict(), "lacks the lock on files"),
+        ("without-landlock", Sandbox::no_network(), "lacks the lock on other processes' memory"),
+        ("without-seccomp", Sandbox::no_network(), "lacks the filter of system calls"),
+    ];
+    for (role, sandbox, expected) in cases {
+        let message = refusal(playing(role, sandbox.required())).await;
+        assert!(message.contains(expected) && message.contains("best_effort()"), "{message}");
+    }
+}
+
+async fn old_kernel_best_effort() {
+    let around = Neighbourhood::new();
+    let without_files = pool(playing("without-landlock", Sandbox::strict())).await;
+    check(&without_files, &[("read /etc/passwd".to_owned(), DONE), ("listen".to_owned(), REFUSED)]).await;
+    let level = without_files.snapshot().workers[0].sandbox.unwrap();
+    assert!(level.seccomp && level.landlock == 0, "{level}");
+    without_files.stop(Duration::ZERO).await;
+
+    let without_calls = pool(playing("without-seccomp", Sandbox::strict())).await;
+    let connect = format!("connect {}", around.listener.local_addr().unwrap());
+    check(&without_calls, &[("read /etc/passwd".to_owned(), REFUSED), (connect, REFUSED)]).await;
+    let level = without_calls.snapshot().workers[0].sandbox.unwrap();
+    assert!(!level.seccomp && level.landlock >= 3, "{level}");
+    without_calls.stop(Duration::ZERO).await;
+}
+
+async fn careless_worker() {
+    let careless =
+        |sandbox| Config { env: vec![("TEST_ROLE".into(), "wrong-stream".into())], ..config(1) }.sandbox(sandbox);
+    let message = refusal(careless(Sandbox::no_network().required())).await;
+    assert!(message.contains("a sandbox is required and it has come without the filter"), "{message}");
+    let pool = pool(careless(Sandbox::no_network())).await;
+    assert_eq!(pool.snapshot().workers[0].sandbox, Some(SandboxLevel::default()));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn threads() {
+    let message = refusal(config(0).sandbox(Sandbox::strict().required())).await;
+    assert!(message.contains("give it at least one worker"), "{message}");
+    let pool = pool(config(0).sandbox(Sandbox::strict())).await;
+    assert_eq!(ask(&pool, "read /etc/passwd").await.unwrap(), DONE);
+    assert_eq!(pool.snapshot().workers[0].sandbox, Some(SandboxLevel::default()));
+    pool.stop(Duration::ZERO).await;
+}

@@ -1,0 +1,114 @@
+//! Sandboxed pools of an app: what a route in one may do, and that forms with large files reach it.
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use pixie_web::{App, Pool, PoolConfig, Query, Result, Sandbox, Upload, get, post};
+use serde::Deserialize;
+
+/// Above what stays in memory, so that it goes to a file.
+const LARGE: usize = 300 * 1024;
+
+/// The only directory in which the strict pool may write.
+fn allowed() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox");
+    fs::create_dir_all(&path).expect("a directory of the tests can be made");
+    path
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// What became of a deed: a sandbox refuses with an error, and the worker goes on.
+fn told<T>(outcome: std::io::Result<T>) -> String {
+    outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "done".to_owned())
+}
+
+#[get("/strict/open", pool = "strict")]
+fn open_file(target: Query<Target>) -> String {
+    told(fs::read(&target.name))
+}
+
+#[get("/strict/write", pool = "strict")]
+fn write_file(target: Query<Target>) -> String {
+    told(fs::write(&target.name, "written"))
+}
+
+#[get("/strict/connect", pool = "strict")]
+fn connect(target: Query<Target>) -> String {
+    told(TcpStream::connect(&target.name))
+}
+
+#[get("/strict/execute", pool = "strict")]
+fn execute(target: Query<Target>) -> String {
+    told(Command::new(&target.name).status())
+}
+
+#[post("/strict/upload", pool = "strict")]
+fn upload(photo: Upload) -> Result<String> {
+    let bytes = photo.bytes()?.len();
+    photo.persist(allowed().join("photo"))?;
+    Ok(bytes.to_string())
+}
+
+#[get("/free/execute", pool = "free")]
+fn execute_freely(target: Query<Target>) -> String {
+    told(Command::new(&target.name).status())
+}
+
+fn strict() -> PoolConfig {
+    Pool::named("strict").sandbox(Sandbox::strict().write(allowed()).required())
+}
+
+fn app() -> App {
+    App::collect().pool(strict())
+}
+
+pixie_web::test_worker!(app);
+
+#[test]
+fn a_route_in_a_strict_pool_is_held_and_one_in_another_is_not() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let inside = allowed().join("inside").display().to_string();
+    let outside = concat!(env!("CARGO_TARGET_TMPDIR"), "/outside");
+    fs::write(outside, "somebody's").expect("a file of the tests can be written");
+    let deeds = [
+        ("/strict/open?name=/etc/passwd".to_owned(), "PermissionDenied"),
+        (format!("/strict/open?name={outside}"), "PermissionDenied"),
+        (format!("/strict/write?name={outside}"), "PermissionDenied"),
+        (format!("/strict/write?name={inside}"), "done"),
+        (format!("/strict/open?name={inside}"), "done"),
+        (format!("/strict/connect?name={address}"), "PermissionDenied"),
+        ("/strict/execute?name=/bin/true".to_owned(), "PermissionDenied"),
+        ("/free/execute?name=/bin/true".to_owned(), "done"),
+    ];
+    for (path, expected) in deeds {
+        assert_eq!(client.get(&path).send().assert_status(200).text(), expected, "{path}");
+    }
+    assert_eq!(fs::read_to_string(outside).expect("it is still there"), "somebody's");
+}
+
+#[test]
+fn a_large_file_of_a_form_reaches_a_strict_pool_and_can_be_kept_where_it_may_write() {
+    let kept = allowed().join("photo");
+    let _ = fs::remove_file(&kept);
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let content = vec![7; LARGE];
+    let form = client.post("/strict/upload").file("photo", "photo.jpg", &content);
+    assert_eq!(form.send().assert_status(200).text(), LARGE.to_string());
+    assert!(fs::read(&kept).expect("it was kept") == content);
+}
+
+#[test]
+fn on_threads_a_test_runs_without_the_sandbox() {
+    let client = App::collect().pool(strict()).test().expect("the app fits together");
+    let answer = client.get("/strict/execute?name=/bin/true").send();
+    assert_eq!(answer.assert_status(200).text(), "done");
+}
