@@ -28,6 +28,9 @@
 
 mod config;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod job;
 mod platform;
