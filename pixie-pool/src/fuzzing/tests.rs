@@ -1,6 +1,10 @@
 //! The inputs that the fuzzer has kept, replayed.
 
+use std::{fs, path::Path};
+
 use super::{conversation, decode_frame, parent_receive, worker_receive};
+
+const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz");
 
 #[test]
 fn the_corpus_of_each_decoder_replays() {
@@ -11,16 +15,24 @@ fn the_corpus_of_each_decoder_replays() {
         ("worker_receive", worker_receive),
     ];
     for (name, target) in targets {
-        let folder = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/{}"), name);
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
-        let mut replayed = 0;
-        for file in files {
+        let kept = replay(&Path::new(FUZZ).join("corpus").join(name), target);
+        assert!(kept > 10, "the corpus of {name} has {kept} inputs");
+    }
+}
+
+#[test]
+fn what_the_fuzzer_has_found_stays_repaired() {
+    assert!(replay(&Path::new(FUZZ).join("regressions/conversation"), conversation) > 0);
+}
+
+fn replay(folder: &Path, target: fn(&[u8])) -> usize {
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    files
+        .map(|file| {
             let path = file.expect("a folder can be read").path();
             // Says which input it was if the target panics.
             println!("{}", path.display());
-            target(&std::fs::read(&path).expect("an input can be read"));
-            replayed += 1;
-        }
-        assert!(replayed > 10, "{folder} has {replayed} inputs");
-    }
+            target(&fs::read(&path).expect("an input can be read"));
+        })
+        .count()
 }

@@ -25,14 +25,15 @@ pub fn worker_receive(bytes: &[u8]) {
     let mut script = Choices::new(bytes);
     let mut talk = Talk::default();
     while !script.is_over() {
-        if talk.step(&mut script).is_err() {
-            break;
-        }
+        let is_over = talk.step(&mut script).is_err();
         while let Some((stream, frame)) = decode::take(&mut talk.said).expect("what a worker says can be read") {
             talk.check(stream, &frame);
         }
+        assert!(talk.said.is_empty(), "half a frame was written");
+        if is_over {
+            return;
+        }
     }
-    assert!(talk.said.is_empty(), "half a frame was written");
 }
 
 #[derive(Default)]
