@@ -1,10 +1,10 @@
 //! A multipart form as a stranger may send it: limits, boundary and body are the input's.
 //!
-//! Must stay true: a body in pieces is read as the same body at once, down to the words of the refusal, and what is kept in
+//! Must stay true: a body in pieces is read as the same body at once, down to the kind of refusal, and what is kept in
 //! memory keeps to the limits.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{Bytes, FormLimits, FormReader, FormStep, SpooledFile};
+use crate::{Bytes, FormLimits, FormReader, FormStep, Rejection, RejectionKind, SpooledFile};
 
 /// Where a file stays: in memory, or written out.
 type Content = (bool, Vec<u8>);
@@ -41,19 +41,19 @@ pub fn multipart(bytes: &[u8]) {
     }
 }
 
-/// Reads a form; a refusal is told by its words.
+/// Reads a form; which of two limits is passed first depends on the pieces, that one is passed does not.
 fn read<'b>(
     headers: &HeaderMap,
     limits: &FormLimits,
     pieces: impl IntoIterator<Item = &'b [u8]>,
-) -> Result<Form, String> {
-    let words = |rejection: crate::Rejection| rejection.to_string();
-    let mut reader = FormReader::new(headers, limits.clone()).map_err(words)?;
+) -> Result<Form, RejectionKind> {
+    let kind = |rejection: Rejection| rejection.kind();
+    let mut reader = FormReader::new(headers, limits.clone()).map_err(kind)?;
     let mut spooled = Vec::new();
     let mut writing = Vec::new();
     for piece in pieces {
         reader.push(Bytes::copy_from_slice(piece));
-        while let Some(step) = reader.step().map_err(words)? {
+        while let Some(step) = reader.step().map_err(kind)? {
             match step {
                 FormStep::Write(bytes) => writing.extend_from_slice(&bytes),
                 FormStep::Close => {
@@ -63,7 +63,7 @@ fn read<'b>(
             }
         }
     }
-    let parts = reader.finish().map_err(words)?;
+    let parts = reader.finish().map_err(kind)?;
     let mut spooled = spooled.into_iter();
     let fields = parts.fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let files = parts.files.iter().map(|file| {

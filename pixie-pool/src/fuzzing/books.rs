@@ -40,7 +40,10 @@ impl Books {
             assert!(std::mem::take(&mut self.is_recalled), "nothing was recalled");
             let given: Vec<_> = self.way.drain(at..at + count).collect();
             assert!(!given.is_empty() && given[0].stream == stream);
-            assert!(given.iter().all(|entry| entry.is_ahead && !entry.is_headed), "it was not sent ahead, or is answered");
+            assert!(
+                given.iter().all(|entry| entry.is_ahead && !entry.is_headed),
+                "it was not sent ahead, or is answered"
+            );
             return given.into_iter().map(|entry| entry.stream).collect();
         }
         let entry = self.way.front_mut().expect("an event is of a job on the way");

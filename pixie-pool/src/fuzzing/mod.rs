@@ -13,7 +13,10 @@ mod worker;
 pub use self::{conversation::conversation, frame::decode_frame, parent::parent_receive, worker::worker_receive};
 
 #[cfg(test)]
-pub(crate) use self::conversation::{Conversation, Fate, Step};
+pub(crate) use self::{
+    books::Books,
+    conversation::{Conversation, Fate, Step},
+};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ fn the_corpus_of_each_decoder_replays() {
 #[test]
 fn what_the_fuzzer_has_found_stays_repaired() {
     assert!(replay(&Path::new(FUZZ).join("regressions/conversation"), conversation) > 0);
+    assert!(replay(&Path::new(FUZZ).join("regressions/worker_receive"), worker_receive) > 0);
 }
 
 fn replay(folder: &Path, target: fn(&[u8])) -> usize {

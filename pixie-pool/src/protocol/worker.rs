@@ -159,7 +159,7 @@ impl Worker {
 
     /// Copies bytes of the body into `target`; grants the parent credit once half a window was read.
     pub(crate) fn read(&mut self, stream: u32, target: &mut [u8], out: &mut BytesMut) -> usize {
-        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) else {
+        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream && !r.is_cancelled) else {
             return 0;
         };
         let Some(chunk) = running.body.front_mut() else {

@@ -11,7 +11,7 @@ use proptest::{
 use super::{Pair, start};
 use crate::{
     error::Failure,
-    fuzzing::{Conversation, Fate, Step},
+    fuzzing::{Books, Conversation, Fate, Step},
     protocol::{decode, encode, frame::Start, parent::Event, worker::Unread, worker::Worker},
 };
 
@@ -27,6 +27,11 @@ fn bytes() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..100_usize, 2 => select(vec![4095, 4096, 32_768, 65_536]), 1 => 0..=65_536_usize]
 }
 
+/// Sizes that soon fill a window.
+fn many() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => 30_000..=65_536_usize, 1 => bytes()]
+}
+
 fn job() -> impl Strategy<Value = usize> {
     0..8_usize
 }
@@ -40,8 +45,8 @@ fn transport() -> impl Strategy<Value = Step> {
     prop_oneof![arriving().prop_map(Step::ToWorker), arriving().prop_map(Step::ToParent)]
 }
 
-/// What moves the bodies of a job that was begun.
-fn moving() -> impl Strategy<Value = Step> {
+/// What moves the bodies of a job that was begun, in pieces of such sizes.
+fn moving<S: Strategy<Value = usize>>(bytes: impl Fn() -> S) -> impl Strategy<Value = Step> {
     prop_oneof![
         (job(), bytes()).prop_map(|(job, bytes)| Step::Send { job, bytes }),
         bytes().prop_map(Step::Read),
@@ -58,7 +63,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Recall),
         6 => transport(),
         3 => Just(Step::Start),
-        4 => moving(),
+        4 => moving(bytes),
         2 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Reply { body, complete }),
         1 => Just(Step::End),
         1 => Just(Step::Fail),
@@ -86,7 +91,7 @@ proptest! {
 
     #[test]
     fn no_more_than_a_window_is_unread_whoever_reads_and_writes_when(
-        steps in proptest::collection::vec(prop_oneof![2 => moving(), 1 => transport()], 0..150)
+        steps in proptest::collection::vec(prop_oneof![2 => moving(many), 1 => transport()], 0..150)
     ) {
         let opening = [
             Step::Begin { body: 100, complete: false },
@@ -127,8 +132,11 @@ proptest! {
         for at in order {
             pair.to_parent.extend_from_slice(&frames[at % frames.len()]);
         }
+        let mut books = Books::default();
+        (1..=3).for_each(|stream| books.begun(stream, false));
         while let Ok(Some((stream, event))) = pair.parent.receive(&mut pair.to_parent) {
             assert_is_of(stream, &event);
+            books.hear(stream, &event);
         }
     }
 
