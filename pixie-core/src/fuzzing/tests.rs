@@ -6,9 +6,11 @@ use super::{multipart, request_fields, route_path};
 
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz");
 
+type Target = fn(&[u8]);
+
 #[test]
 fn the_corpus_of_each_decoder_replays() {
-    let targets: [(&str, fn(&[u8])); 3] =
+    let targets: [(&str, Target); 3] =
         [("multipart", multipart), ("request_fields", request_fields), ("route_path", route_path)];
     for (name, target) in targets {
         let kept = replay(&Path::new(FUZZ).join("corpus").join(name), target);
@@ -21,7 +23,7 @@ fn what_the_fuzzer_has_found_stays_repaired() {
     assert!(replay(&Path::new(FUZZ).join("regressions/multipart"), multipart) > 0);
 }
 
-fn replay(folder: &Path, target: fn(&[u8])) -> usize {
+fn replay(folder: &Path, target: Target) -> usize {
     let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     files
         .map(|file| {

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{books::Books, choices::Choices, conversation::a_start, frame::put};
 use crate::{
-    config::WINDOW_BYTES,
+    config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
     error::{Failure, FailureKind},
     protocol::{
         encode,
@@ -108,23 +108,21 @@ impl Talk {
         }
     }
 
-    /// Sends as much of a job's body as there is room for, which is never more than a window at once.
+    /// Sends some pieces of a job's body, which are never more than a window at once.
     fn fill(&mut self, script: &mut Choices<'_>) {
         let (stream, chunk) = (self.stream(script), script.size());
         let entry = self.books.way.iter().find(|entry| entry.stream == stream);
         let is_open = entry.is_some_and(|entry| !entry.is_body_sent && !entry.is_cancelled);
         let mut sent = 0;
-        while let Some(room) = self.both(|parent, _| parent.send_room(stream)) {
-            assert!(is_open, "room in a body that is complete or of a job that is over");
+        for _ in 0..2 * WINDOW_BYTES / CHUNK_BYTES_MAX {
+            let room = self.both(|parent, _| parent.send_room(stream));
+            assert_eq!(room.is_some(), is_open, "a body that is complete has no room, and any other has");
+            let Some(room) = room else { return };
             let chunk = vec![1; room.min(chunk)];
             self.both(|parent, out| parent.data(stream, &chunk, out));
             sent += chunk.len();
             assert!(sent <= WINDOW_BYTES, "{sent} bytes sent without a word from the worker");
-            if chunk.is_empty() {
-                return;
-            }
         }
-        assert!(!is_open, "no room in a body that is not complete");
     }
 
     fn end(&mut self, script: &mut Choices<'_>) {

@@ -6,9 +6,11 @@ use super::{conversation, decode_frame, parent_receive, worker_receive};
 
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz");
 
+type Target = fn(&[u8]);
+
 #[test]
 fn the_corpus_of_each_decoder_replays() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, Target); 4] = [
         ("conversation", conversation),
         ("decode_frame", decode_frame),
         ("parent_receive", parent_receive),
@@ -26,7 +28,7 @@ fn what_the_fuzzer_has_found_stays_repaired() {
     assert!(replay(&Path::new(FUZZ).join("regressions/worker_receive"), worker_receive) > 0);
 }
 
-fn replay(folder: &Path, target: fn(&[u8])) -> usize {
+fn replay(folder: &Path, target: Target) -> usize {
     let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     files
         .map(|file| {
