@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::LazyLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{choices::Choices, parent::a_welcome};
+use super::{choices::Choices, parent::a_welcome, step::Step};
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
     error::Failure,
@@ -21,68 +21,14 @@ use crate::{
 /// Jobs of one conversation: enough that several are on the way at any time.
 const JOBS_MAX: usize = 60;
 
-/// One thing that one side does; a step for which there is no occasion is none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    /// The pool sends a job with the first bytes of its body.
-    Begin { body: usize, complete: bool },
-    /// The pool sends on a body.
-    Send { job: usize, bytes: usize },
-    /// The pool ends a body.
-    Finish { job: usize },
-    /// The submitter takes bytes of the answer that is arriving.
-    Take { bytes: usize },
-    /// The submitter leaves.
-    Cancel { job: usize },
-    /// The pool wants back what is not started.
-    Recall,
-    /// So many bytes reach the worker.
-    ToWorker(usize),
-    /// So many bytes reach the pool.
-    ToParent(usize),
-    /// The worker starts its next job.
-    Start,
-    /// The handler reads its body.
-    Read(usize),
-    /// The handler begins its answer.
-    Reply { body: usize, complete: bool },
-    /// The handler goes on with its answer.
-    Data(usize),
-    /// The handler ends its answer.
-    End,
-    /// The handler gives up.
-    Fail,
-}
-
 /// Runs the conversation that these bytes describe.
 pub fn conversation(bytes: &[u8]) {
     let mut script = Choices::new(bytes);
     let mut conversation = Conversation::new();
     while !script.is_over() {
-        conversation.step(step(&mut script));
+        conversation.step(Step::choose(&mut script));
     }
     conversation.settle();
-}
-
-fn step(script: &mut Choices<'_>) -> Step {
-    match script.byte() % 18 {
-        0 | 1 => Step::Begin { body: script.size(), complete: script.flag() },
-        2 => Step::Send { job: script.byte().into(), bytes: script.size() },
-        3 => Step::Finish { job: script.byte().into() },
-        4 => Step::Take { bytes: script.number() },
-        5 => Step::Cancel { job: script.byte().into() },
-        6 => Step::Recall,
-        7 => Step::ToWorker(script.number()),
-        8 => Step::ToWorker(usize::MAX),
-        9 => Step::ToParent(script.number()),
-        10 => Step::ToParent(usize::MAX),
-        11 | 12 => Step::Start,
-        13 => Step::Read(script.size()),
-        14 => Step::Reply { body: script.size(), complete: script.flag() },
-        15 => Step::Data(script.size()),
-        16 => Step::End,
-        _ => Step::Fail,
-    }
 }
 
 /// A job as a test sends it.

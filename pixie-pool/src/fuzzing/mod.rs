@@ -8,6 +8,7 @@ mod choices;
 mod conversation;
 mod frame;
 mod parent;
+mod step;
 mod worker;
 
 pub use self::{conversation::conversation, frame::decode_frame, parent::parent_receive, worker::worker_receive};
@@ -15,7 +16,8 @@ pub use self::{conversation::conversation, frame::decode_frame, parent::parent_r
 #[cfg(test)]
 pub(crate) use self::{
     books::Books,
-    conversation::{Conversation, Fate, Step},
+    conversation::{Conversation, Fate},
+    step::Step,
 };
 
 #[cfg(test)]
