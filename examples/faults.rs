@@ -2,11 +2,26 @@
 //!
 //! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
-use std::{hint::black_box, io::Write, process, thread::sleep, time::Duration};
+use std::{
+    env,
+    fmt::Display,
+    fs::{self, File},
+    hint::black_box,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process,
+    thread::sleep,
+    time::Duration,
+};
 
-use pixie_web::{App, Query, Result, get};
-use rustix::process::{Signal, getpid, kill_process};
+use pixie_web::{App, BodyReader, Pool, ProcessType, Query, Result, Writer, get, post, proc_env, put};
+use rustix::{
+    net::SendFlags,
+    process::{PidfdFlags, PidfdGetfdFlags, Signal, getpid, kill_process, pidfd_getfd, pidfd_open},
+};
 use serde::Deserialize;
+
+const MIB: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Ask {
@@ -32,6 +47,10 @@ async fn on_runtime(ask: Query<Ask>) -> String {
 /// 504: the deadline kills it.
 #[get("/loop", deadline = "1s")]
 fn endless() -> String {
+    endless_loop()
+}
+
+fn endless_loop() -> ! {
     loop {
         black_box(0);
     }
@@ -83,6 +102,93 @@ fn panics() -> String {
     panic!("a handler panicked")
 }
 
+/// 502: writes rubbish into the connection to its server, which believes none of it.
+#[get("/lies")]
+fn lies() -> Result<String> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    // Whichever descriptor is that connection: all that are sockets get it.
+    let sockets = (3..64).filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
+    for socket in sockets {
+        let _ = rustix::net::send(&socket, &[0xff; 64], SendFlags::NOSIGNAL);
+    }
+    Ok(endless())
+}
+
+/// 504, also where the deadline is far off: it uses more CPU time than a job may.
+#[get("/burn", pool = "burners", deadline = "60s")]
+fn burn() -> String {
+    endless()
+}
+
+/// A stream that is cut in the middle, by a crash.
+#[get("/cut/crash", stream)]
+fn cut_by_crash(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    process::abort()
+}
+
+/// A stream that is cut in the middle, by its handler.
+#[get("/cut/error", stream)]
+fn cut_by_error(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    Err(pixie_web::abort(500))
+}
+
+/// A stream that stands still until its idle clock ends it.
+#[get("/cut/stall", stream, pool = "impatient")]
+fn cut_by_stall(out: &mut Writer) -> Result<()> {
+    out.write_all(b"the beginning")?;
+    out.flush()?;
+    sleep(Duration::from_secs(60));
+    Ok(())
+}
+
+/// Crashes unless the file is there that it leaves: whoever is given a second worker gets an answer.
+fn once(ask: &Ask) -> String {
+    if std::fs::File::create_new(&ask.id).is_ok() {
+        process::abort()
+    }
+    "the second time".into()
+}
+
+/// 200: a GET may run again.
+#[get("/once")]
+fn get_once(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 502: a POST may not.
+#[post("/once", csrf = false)]
+fn post_once(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 200: this one may, as its author says.
+#[post("/once/idempotent", csrf = false, retry = true)]
+fn post_idempotent(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// 502: and this one may not.
+#[get("/once/never", retry = false)]
+fn get_never(ask: Query<Ask>) -> String {
+    once(&ask)
+}
+
+/// One worker and one place in the queue: notes that it has begun, and holds the worker.
+#[get("/narrow/hold", pool = "narrow")]
+fn narrow_hold(note: Query<Note>) -> Result<String> {
+    note.write("started")?;
+    Ok(slow(2000))
+}
+
+#[get("/narrow/ok", pool = "narrow")]
+fn narrow_ok(ask: Query<Ask>) -> String {
+    ask.id.clone()
+}
+
 /// 200: what a handler prints goes to the log, whatever it is.
 #[get("/garbage")]
 fn garbage() -> Result<String> {
@@ -98,6 +204,81 @@ fn slow(ms: u64) -> String {
     format!("slept {ms} ms")
 }
 
+/// Where a handler notes how far it has come.
+#[derive(Deserialize)]
+struct Note {
+    note: PathBuf,
+}
+
+impl Note {
+    fn write(&self, text: impl Display) -> Result<()> {
+        Ok(fs::write(&self.note, text.to_string())?)
+    }
+}
+
+/// 502: dies in the middle of an upload, once for each line of its note.
+#[put("/upload/abort", body_limit = "1GB")]
+fn upload_abort(note: Query<Note>, mut body: BodyReader) -> Result<()> {
+    writeln!(File::options().create(true).append(true).open(&note.note)?, "started")?;
+    body.read_exact(&mut vec![0; MIB])?;
+    process::abort()
+}
+
+/// 504: stops reading in the middle of an upload.
+#[put("/upload/loop", body_limit = "1GB", deadline = "1s")]
+fn upload_loop(mut body: BodyReader) -> Result<String> {
+    body.read_exact(&mut vec![0; MIB])?;
+    endless_loop()
+}
+
+/// Stops reading, and only its end as a process will end it: its deadline is far off.
+#[put("/upload/deaf", body_limit = "1GB", deadline = "10m")]
+fn upload_deaf(note: Query<Note>, mut body: BodyReader) -> Result<String> {
+    body.read_exact(&mut vec![0; MIB])?;
+    note.write(process::id())?;
+    endless_loop()
+}
+
+/// 200 without having read a byte of the upload.
+#[put("/upload/ignored", body_limit = "1GB")]
+fn upload_ignored(_body: BodyReader) -> &'static str {
+    "not looked at"
+}
+
+/// Reads all of an upload, and notes how it ended.
+#[put("/upload/noted", body_limit = "1GB", deadline = "10m")]
+fn upload_noted(note: Query<Note>, mut body: BodyReader) -> Result<String> {
+    note.write("started")?;
+    let copied = io::copy(&mut body, &mut io::sink());
+    note.write(if copied.is_ok() { "complete" } else { "broken off" })?;
+    Ok(copied?.to_string())
+}
+
+/// 200 without an end: writes for as long as somebody reads, and notes how much that was.
+#[get("/flood", stream)]
+fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
+    let piece = vec![b'~'; 64 * 1024];
+    for pieces in 0.. {
+        note.write(pieces * piece.len())?;
+        if let Err(error) = out.send(&piece) {
+            note.write("nobody reads")?;
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
-    App::collect().worker_memory(256 * 1024 * 1024).run()
+    // Lets a test break the start of workers while the server runs.
+    if proc_env().process_type == ProcessType::Pool
+        && env::var_os("PIXIE_FAULTS_FLAG").is_some_and(|flag| Path::new(&flag).exists())
+    {
+        process::exit(1);
+    }
+    App::collect()
+        .worker_memory(256 * 1024 * 1024)
+        .pool(Pool::named("burners").size(0..=1).cpu_time(Duration::from_millis(500)))
+        .pool(Pool::named("impatient").size(0..=1).stream_idle_timeout(Duration::from_millis(300)))
+        .pool(Pool::named("narrow").size(1).spares(0).queue(1).queue_timeout(Duration::from_millis(300)))
+        .run()
 }

@@ -43,6 +43,8 @@ pub struct App {
     /// The hooks and error pages of the whole app.
     pub(crate) level: Level,
     pub(crate) groups: Vec<(String, Level)>,
+    /// The pools that have numbers of their own.
+    pub(crate) pools: Vec<pixie_pool::Config>,
     pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) settings: Settings,
@@ -126,7 +128,8 @@ impl App {
         self
     }
 
-    /// Sets the number of worker processes of each pool, unless `PIXIE_WORKERS` says otherwise. Default: one per CPU.
+    /// Sets the number of worker processes of each pool that is not declared with [`App::pool`]; `PIXIE_WORKERS` sets that of every
+    /// pool. Default: one per CPU.
     ///
     /// With 0 there are none: pool and stream routes run on threads of the main process, where nothing can be killed.
     pub fn workers(mut self, workers: usize) -> App {
@@ -134,7 +137,26 @@ impl App {
         self
     }
 
-    /// Limits the private memory of each worker, in bytes: beyond it an allocation fails and the worker aborts. Default: none.
+    /// Declares a pool, for the routes that name it: its size, deadline, queue, limits. All its numbers are its own.
+    ///
+    /// Routes that name no pool run in the one called `default`. What the environment says in `PIXIE_POOL_IMAGES`, for a pool
+    /// called `images`, overrides the program: `PIXIE_POOL_IMAGES="size=2..8 deadline=5s"`.
+    ///
+    /// ```no_run
+    /// use pixie_web::{App, Pool};
+    ///
+    /// fn main() -> pixie_web::Result<()> {
+    ///     let images = Pool::named("images").size(2..=8).memory("256MB").recycle_after(1000);
+    ///     App::collect().pool(images).run()
+    /// }
+    /// ```
+    pub fn pool(mut self, pool: pixie_pool::Config) -> App {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Limits the memory of each worker, in bytes, of pools that are not declared with [`App::pool`]: beyond it an allocation fails
+    /// and the worker aborts. Default: none.
     pub fn worker_memory(mut self, bytes: u64) -> App {
         self.settings.worker_bytes_max = Some(bytes);
         self

@@ -15,10 +15,13 @@ pub(crate) fn banner(app: &Composed, addresses: &[SocketAddr]) -> String {
     text.push('\n');
     text += &routes(app.endpoints.iter().map(|endpoint| &endpoint.route));
     for pool in app.pools.values() {
-        let what = match pool.size() {
-            0 => "no workers: its routes run on threads of this process, where nothing can be killed".into(),
-            1 => "1 worker process".into(),
-            size => format!("{size} worker processes"),
+        let size = pool.size();
+        let what = match (size.min, size.max) {
+            (_, 0) => "no workers: its routes run on threads of this process, where nothing can be killed".into(),
+            (1, 1) => "1 worker process".into(),
+            (min, max) if min == max => format!("{max} worker processes"),
+            (0, max) => format!("up to {max} worker processes, on demand"),
+            (min, max) => format!("{min} to {max} worker processes"),
         };
         let _ = writeln!(text, "\n  pool {}: {what}", pool.name());
     }

@@ -9,7 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, RouteType, Router, StateMap};
+use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
 
@@ -23,6 +24,7 @@ use crate::{
     pools::Pools,
     settings::Settings,
     spool::Spool,
+    time_limit::{self, TimeLimit},
     urls::Urls,
 };
 
@@ -58,6 +60,8 @@ pub(crate) struct Endpoint {
     pub(crate) route: Route,
     pub(crate) body_bytes_max: usize,
     pub(crate) reads_state: bool,
+    /// Whether the handler looks at its clock.
+    pub(crate) reads_time_limit: bool,
     /// Whether cross-site requests are refused.
     pub(crate) is_guarded: bool,
     /// The hooks and error pages from the app to the route.
@@ -82,7 +86,9 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     check_extensions(&routes)?;
+    check_readers(&routes)?;
     check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
+    let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
         router: Router::new(),
@@ -101,6 +107,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         shutdown,
         settings,
     };
+    composed.make_pools(&routes, declared)?;
     for (_, route) in routes {
         composed.add(route)?;
     }
@@ -109,16 +116,23 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
 }
 
 impl Composed {
+    /// Makes a slot for each pool that a route runs in.
+    fn make_pools(&mut self, routes: &[(&str, Route)], mut declared: BTreeMap<String, PoolConfig>) -> Result<()> {
+        for name in routes.iter().filter_map(|(_, route)| pool_of(route)) {
+            if !self.pools.contains_key(name) {
+                let slot = PoolSlot::new(name, declared.remove(name), &self.settings, self.table_hash);
+                self.pools.insert(name, Arc::new(slot.map_err(Error::internal)?));
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, route: Route) -> Result<()> {
         let Place { name, file, line } = route.place();
         let wrong = |error: &dyn std::fmt::Display| Error::internal(format!("route `{name}` ({file}:{line}): {error}"));
         let pattern = route.pattern().map_err(|error| wrong(error))?.clone();
         let (methods, place) = (route.methods().to_vec(), route.place());
-        let pool = route.kind().is_pooled().then(|| {
-            let name = route.pool_name().unwrap_or(DEFAULT_POOL);
-            let slot = || Arc::new(PoolSlot::new(name, &self.settings, self.table_hash));
-            self.pools.entry(name).or_insert_with(slot).clone()
-        });
+        let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
         let own = route.hooks().clone();
         let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
         let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
@@ -127,6 +141,7 @@ impl Composed {
             is_guarded: route.csrf_of().unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
             body_bytes_max: route.body_bytes_max().unwrap_or(self.settings.body_bytes_max),
             // Hooks may read the app's values whatever the handler does.
+            reads_time_limit: time_limit::is_read(&route),
             reads_state: route.reads().states().next().is_some()
                 || route.reads().header_names().is_none()
                 || chain.has_before(),
@@ -163,6 +178,30 @@ impl Composed {
     }
 }
 
+/// The pool that a route runs in.
+fn pool_of(route: &Route) -> Option<&'static str> {
+    route.kind().is_pooled().then(|| route.pool_name().unwrap_or(DEFAULT_POOL))
+}
+
+/// The pools that the program declares, by name; refuses one that is declared twice or that no route runs in.
+fn declared(pools: Vec<PoolConfig>, routes: &[(&str, Route)]) -> Result<BTreeMap<String, PoolConfig>> {
+    let used: BTreeSet<_> = routes.iter().filter_map(|(_, route)| pool_of(route)).collect();
+    let mut declared = BTreeMap::new();
+    for pool in pools {
+        let name = pool.name.clone();
+        if !used.contains(name.as_str()) {
+            let used = used.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let used = if used.is_empty() { "no route runs in a pool".into() } else { format!("routes run in {used}") };
+            let fix = format!("write `pool = \"{name}\"` at a route, or remove the declaration");
+            return Err(Error::internal(format!("`App::pool` declares `{name}`, but {used}: {fix}")));
+        }
+        if declared.insert(name.clone(), pool).is_some() {
+            return Err(Error::internal(format!("`App::pool` declares `{name}` twice: keep one of them")));
+        }
+    }
+    Ok(declared)
+}
+
 /// Refuses an app without routes, and routes of a package that the app did not name.
 fn check_packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Result<()> {
     if routes.is_empty() {
@@ -190,7 +229,8 @@ fn check_packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static
 
 /// Refuses routes that ask for a state which their process does not have.
 fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[WorkerState]) -> Result<()> {
-    let in_workers = |id: TypeId| id == TypeId::of::<Urls>() || workers.iter().any(|(made, _)| *made == id);
+    let is_given = |id: TypeId| id == TypeId::of::<Urls>() || id == TypeId::of::<TimeLimit>();
+    let in_workers = |id: TypeId| is_given(id) || workers.iter().any(|(made, _)| *made == id);
     for (_, route) in routes {
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
@@ -233,6 +273,18 @@ fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
     Err(Error::internal(format!(
         "the {kind} route `{route}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
          hook call `request.carry(&value)`, and read `Carried<{name}>`"
+    )))
+}
+
+/// Refuses routes that would block a thread of the runtime while a body arrives.
+fn check_readers(routes: &[(&'static str, Route)]) -> Result<()> {
+    let blocks =
+        |route: &Route| route.reads().body.blocks() && matches!(route.kind(), RouteType::Sync | RouteType::Async);
+    let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
+    let (kind, Place { name, file, line }) = (route.kind(), route.place());
+    Err(Error::internal(format!(
+        "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
+         thread route, or take `Bytes`"
     )))
 }
 

@@ -23,8 +23,14 @@ pub mod conditions {}
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 
+#[doc = include_str!("guide/pools.md")]
+pub mod pools {}
+
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
+
+#[doc = include_str!("guide/bodies.md")]
+pub mod bodies {}
 
 #[doc = include_str!("guide/events.md")]
 pub mod events {}

@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod arriving;
 mod banner;
+mod block_on;
 mod coding;
 mod compose;
 #[cfg(feature = "compression")]
@@ -38,7 +40,9 @@ mod service;
 mod settings;
 mod spool;
 mod sse;
+mod streamed;
 mod testing;
+mod time_limit;
 mod urls;
 mod wire;
 mod worker;
@@ -48,7 +52,7 @@ pub use files::{Folder, cached_file, static_file};
 pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_pool::{Counts, Snapshot, WorkerSnapshot, WorkerState};
+pub use pixie_pool::{ByteSize, Config as PoolConfig, Counts, Pool, Size, Snapshot, WorkerSnapshot, WorkerState};
 pub use pixie_server::{Config as ServerConfig, Shutdown};
 pub use pools::Pools;
 pub use proc_env::{ProcEnv, ProcessType, proc_env};
@@ -56,6 +60,7 @@ pub use run::run;
 pub use service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
 pub use sse::Sse;
 pub use testing::{TestClient, TestRequest, TestResponse};
+pub use time_limit::TimeLimit;
 pub use urls::Urls;
 
 #[cfg(feature = "template")]

@@ -11,8 +11,10 @@ pub(crate) struct Settings {
     pub(crate) host: String,
     /// 8000, as the original; 0 lets the system choose.
     pub(crate) port: u16,
-    /// Worker processes of the default pool; nothing means one per CPU, 0 runs pool routes on threads.
+    /// Worker processes of the pools that the program does not declare; nothing means one per CPU, 0 runs pool routes on threads.
     pub(crate) workers: Option<usize>,
+    /// Worker processes of all pools, whatever the program says: from the environment, or for a test.
+    pub(crate) workers_everywhere: Option<usize>,
     /// Private memory of a worker. No limit by default: what a handler needs is not known here.
     pub(crate) worker_bytes_max: Option<u64>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
@@ -55,6 +57,7 @@ impl Default for Settings {
             host: "localhost".into(),
             port: 8000,
             workers: None,
+            workers_everywhere: None,
             worker_bytes_max: None,
             deadline: Duration::from_secs(15),
             body_bytes_max: 2 * 1024 * 1024,
@@ -91,7 +94,7 @@ impl Settings {
             self.port = port;
         }
         if let Some(workers) = number(&variable, "PIXIE_WORKERS", "how many worker processes, 0 for threads instead")? {
-            self.workers = Some(workers);
+            self.workers_everywhere = Some(workers);
         }
         if let Some(development) = variable("PIXIE_DEV") {
             self.development = development != "0";

@@ -32,8 +32,9 @@ impl App {
     /// client.get("/").send().assert_status(200).assert_text("Hello");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
-    pub fn test(self) -> Result<TestClient> {
-        TestClient::new(self.workers(0))
+    pub fn test(mut self) -> Result<TestClient> {
+        self.settings.workers_everywhere = Some(0);
+        TestClient::new(self)
     }
 
     /// Returns a client that asks this app in-process, with so many real worker processes.
@@ -41,7 +42,8 @@ impl App {
     /// The tests' program is its own worker: write [`test_worker!`](crate::test_worker) once in it.
     pub fn test_with_workers(mut self, workers: usize) -> Result<TestClient> {
         self.settings.worker_args = Some(WORKER_ARGS.map(OsString::from).to_vec());
-        TestClient::new(self.workers(workers))
+        self.settings.workers_everywhere = Some(workers);
+        TestClient::new(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use pixie_pool::{Config, Handler, Job, Pool, Submission};
+use pixie_pool::{Handler, Job, Pool, Submission};
 use rustix::process::{Signal, getpid, kill_process};
 
 fn work(job: Job) {
@@ -18,7 +18,7 @@ fn work(job: Job) {
 }
 
 async fn program(handler: Handler) -> Result<(), Box<dyn Error>> {
-    let pool = Pool::start(Config { size: 2, ..Config::default() }, handler).await?;
+    let pool = Pool::named("greetings").size(2).start(handler).await?;
     for name in ["world", "trouble", "world"] {
         match pool.submit(Submission::new(name)).await {
             Ok(reply) => println!("{}", String::from_utf8_lossy(&reply.body.collect().await?)),

@@ -103,6 +103,7 @@ fn duration(value: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use super::*;
     use crate::config::Size;

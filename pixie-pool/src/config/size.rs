@@ -89,6 +89,7 @@ impl From<&str> for ByteSize {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use super::*;
 

@@ -17,7 +17,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_endless_loop_ends_at_the_deadline", || Box::pin(deadline_kills())),
     ("a_stopped_process_ends_at_the_deadline", || Box::pin(stopped_process_is_killed())),
     ("noise_on_both_pipes_harms_nobody", || Box::pin(noise_is_harmless())),
-    ("a_replayable_job_survives_one_crash", || Box::pin(replay_after_crash())),
     ("an_idle_worker_that_dies_is_replaced", || Box::pin(idle_death())),
     ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs(false))),
     ("thousands_of_mixed_jobs_do_so_also_where_poison_is_refused", || Box::pin(mixed_jobs(true))),
@@ -129,19 +128,6 @@ async fn noise_is_harmless() {
     for _ in 0..3 {
         assert_eq!(ask(&pool, "noise").await.unwrap(), "quiet again");
     }
-    pool.stop(Duration::ZERO).await;
-}
-
-async fn replay_after_crash() {
-    let pool = pool(config(1)).await;
-    let directory = tempfile::tempdir().unwrap();
-    let mark = |name: &str| format!("once {}", directory.path().join(name).display());
-    let replayable = Submission { replayable: true, ..job(&mark("a")) };
-    assert_eq!(text(pool.submit(replayable).await.unwrap()).await.unwrap(), "the second time");
-    assert!(matches!(ask(&pool, &mark("b")).await, Err(Error::Died(_))));
-    let hopeless = Submission { replayable: true, ..job("abort") };
-    assert!(matches!(pool.submit(hopeless).await, Err(Error::Died(_))));
-    assert_eq!(pool.snapshot().counts.retries, 2);
     pool.stop(Duration::ZERO).await;
 }
 

@@ -53,6 +53,8 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, &read.to_string());
         }
         "echo" => echo(job),
+        "relay" => relay(job),
+        "gather" => gather(job),
         "stream" => stream(job, argument.parse().unwrap_or(0)),
         "cut" => cut(job),
         "stand-still" => stand_still(job),
@@ -73,6 +75,21 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, "slow");
         }
         "once" => once(job, argument),
+        "once-later" => {
+            std::thread::sleep(Duration::from_millis(600));
+            once(job, argument);
+        }
+        "begin-and-abort" => {
+            let mut writer = job.start(b"begun").expect("the head can be sent");
+            writer.write_all(b"a piece").and_then(|()| writer.flush()).expect("a piece can be sent");
+            std::process::abort()
+        }
+        "wait-and-abort" => {
+            while !std::path::Path::new(argument).exists() {
+                black_box(0);
+            }
+            std::process::abort()
+        }
         "note" => {
             note(argument);
             answer(job, argument);
@@ -186,6 +203,36 @@ fn echo(mut job: Job) {
     let mut body = Vec::new();
     if job.body().read_to_end(&mut body).is_ok() {
         let _ = job.reply(&head, &body);
+    }
+}
+
+/// Sends each piece of the body back as it comes.
+fn relay(job: Job) {
+    let mut body = job.detached_body();
+    let Ok(mut writer) = job.start(b"relaying") else {
+        return;
+    };
+    loop {
+        let sent = match body.next_piece() {
+            Ok(Some(piece)) => writer.write_all(&piece),
+            Ok(None) => break,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            return eprintln!("broken off: {:?}", error.kind());
+        }
+    }
+    let _ = writer.finish();
+}
+
+/// Sends the head, then reads the whole body, and says only then how long it was.
+fn gather(job: Job) {
+    let Ok(mut writer) = job.start(b"gathering") else {
+        return;
+    };
+    if let Ok(count) = std::io::copy(writer.body(), &mut std::io::sink()) {
+        let _ = writer.write_all(count.to_string().as_bytes());
+        let _ = writer.finish();
     }
 }
 

@@ -12,6 +12,7 @@ mod ends;
 mod handler;
 mod poison;
 mod queue;
+mod retries;
 mod setup;
 mod sizes;
 mod starts;
@@ -29,6 +30,7 @@ const TESTS: &[&[Test]] = &[
     ends::TESTS,
     poison::TESTS,
     queue::TESTS,
+    retries::TESTS,
     sizes::TESTS,
     starts::TESTS,
     streams::TESTS,

@@ -1,0 +1,133 @@
+//! When a job is given to a second worker, one test for each rule, and when not.
+
+use std::{
+    io,
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use pixie_pool::{Body, BodyStream, Config, Error, Pool, Submission};
+
+use crate::{
+    Test,
+    setup::{ask, config, job, pool, text, until},
+    starts,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_job_that_may_run_twice_is_retried_after_a_crash", || Box::pin(crash())),
+    ("a_job_that_may_not_run_twice_is_not_retried", || Box::pin(not_replayable())),
+    ("a_job_is_retried_once_at_most", || Box::pin(once_at_most())),
+    ("a_job_whose_body_is_streamed_is_not_retried", || Box::pin(streamed_body())),
+    ("a_job_is_not_retried_after_its_head", || Box::pin(after_the_head())),
+    ("a_job_is_not_retried_after_its_deadline", || Box::pin(after_the_deadline())),
+    ("a_job_is_not_retried_when_half_of_its_time_is_over", || Box::pin(late())),
+    ("a_job_is_not_retried_after_a_violation_of_the_protocol", || Box::pin(violation())),
+    ("a_job_is_not_retried_after_a_panic", || Box::pin(panic())),
+    ("a_job_that_waits_is_not_touched_by_the_crash_of_another", || Box::pin(waiting())),
+];
+
+fn replayable(head: &str) -> Submission {
+    Submission { replayable: true, ..job(head) }
+}
+
+async fn retries(pool: &Pool) -> u64 {
+    let retries = pool.snapshot().counts.retries;
+    pool.stop(Duration::ZERO).await;
+    retries
+}
+
+/// A file that the handler leaves when it has crashed, so that the second time it does not.
+fn mark(directory: &tempfile::TempDir) -> String {
+    directory.path().join("mark").display().to_string()
+}
+
+async fn crash() {
+    let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
+    let reply = pool.submit(replayable(&format!("once {}", mark(&directory)))).await.unwrap();
+    assert_eq!(text(reply).await.unwrap(), "the second time");
+    assert_eq!(retries(&pool).await, 1);
+}
+
+async fn not_replayable() {
+    let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
+    assert!(matches!(ask(&pool, &format!("once {}", mark(&directory))).await, Err(Error::Died(_))));
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn once_at_most() {
+    let pool = pool(Config { poison_refusal: false, ..config(1) }).await;
+    assert!(matches!(pool.submit(replayable("abort")).await, Err(Error::Died(_))));
+    assert_eq!(pool.snapshot().counts.deaths["signal 6"], 2);
+    assert_eq!(retries(&pool).await, 1);
+}
+
+/// One piece, and then the end.
+struct Pieces(Option<Bytes>);
+
+impl BodyStream for Pieces {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+async fn streamed_body() {
+    let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
+    let body = Body::Stream(Box::pin(Pieces(Some(Bytes::from_static(b"piece")))));
+    let job = Submission { body, ..replayable(&format!("once {}", mark(&directory))) };
+    assert!(matches!(pool.submit(job).await, Err(Error::Died(_))));
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn after_the_head() {
+    let pool = pool(config(1)).await;
+    let reply = pool.submit(replayable("begin-and-abort")).await.unwrap();
+    let end = text(reply).await;
+    assert!(matches!(end, Err(Error::Died(_))), "{end:?}");
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn after_the_deadline() {
+    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    assert!(matches!(pool.submit(replayable("spin")).await, Err(Error::Deadline)));
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn late() {
+    let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
+    let head = format!("once-later {}", mark(&directory));
+    let job = Submission { deadline: Some(Duration::from_secs(1)), ..replayable(&head) };
+    let end = pool.submit(job).await.unwrap_err();
+    // On a machine that has no time for it at all, it is the deadline.
+    assert!(matches!(end, Error::Died(_) | Error::Deadline), "{end}");
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn violation() {
+    let pool = pool(starts::playing("garbage")).await;
+    assert!(matches!(pool.submit(replayable("say hello")).await, Err(Error::Protocol)));
+    assert_eq!(retries(&pool).await, 0);
+}
+
+async fn panic() {
+    let pool = pool(config(1)).await;
+    assert!(matches!(pool.submit(replayable("panic loudly")).await, Err(Error::Panicked { .. })));
+    assert_eq!(retries(&pool).await, 0);
+}
+
+/// No worker has started it, so it may always have the next one, whether it may run twice or not.
+async fn waiting() {
+    let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
+    let mark = mark(&directory);
+    let first = tokio::spawn(pool.submit(job(&format!("wait-and-abort {mark}"))));
+    until(&pool, |s| s.busy == 1).await;
+    let second = tokio::spawn(pool.submit(job("say served")));
+    until(&pool, |s| s.queued == 1).await;
+    std::fs::write(Path::new(&mark), "").unwrap();
+    assert!(matches!(first.await.unwrap(), Err(Error::Died(_))));
+    assert_eq!(text(second.await.unwrap().unwrap()).await.unwrap(), "served");
+    assert_eq!(retries(&pool).await, 0);
+}
