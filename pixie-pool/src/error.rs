@@ -3,7 +3,9 @@
 //! Owns the errors of the parent side and the failure that a handler reports. Leaves their translation
 //! into answers to the caller. Rule: a message names what was being done and, if there is one, the remedy.
 
-use std::{fmt, io, time::Duration};
+use std::{borrow::Cow, fmt, io, time::Duration};
+
+use crate::platform;
 
 /// Why a job was not answered.
 #[derive(Debug)]
@@ -89,6 +91,27 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// The last lines that it wrote to stderr, as it wrote them.
     pub stderr: String,
+}
+
+impl Exit {
+    /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code N`.
+    ///
+    /// Rust ends a process by the same signal for the first three, so they are told apart by what it wrote last: a guess, which a
+    /// worker that was taken over can lead astray, within these words.
+    pub fn cause(&self) -> Cow<'static, str> {
+        let wrote = |words| self.stderr.contains(words);
+        match (self.signal, self.code) {
+            (Some(_), _) if wrote("has overflowed its stack") => "stack overflow".into(),
+            (Some(_), _) if wrote("memory allocation of ") => "out of memory".into(),
+            (Some(signal), _) => match platform::signal_name(signal) {
+                Some("SIGABRT") if wrote("panicked at ") => "panic".into(),
+                Some(name) => name.into(),
+                None => format!("signal {signal}").into(),
+            },
+            (None, Some(code)) => format!("exit code {code}").into(),
+            (None, None) => "unknown".into(),
+        }
+    }
 }
 
 impl fmt::Display for Exit {

@@ -12,6 +12,10 @@ pub struct Snapshot {
     pub name: String,
     /// Jobs that may run at the same time.
     pub size: usize,
+    /// Workers that are ready and have nothing to do.
+    pub idle: usize,
+    /// Ready workers beyond `size`, which take the place of one that ends.
+    pub spares: usize,
     /// Jobs running.
     pub busy: usize,
     /// Jobs waiting.
@@ -42,6 +46,12 @@ pub struct WorkerSnapshot {
     pub label: Option<Arc<str>>,
     /// How long it has been running that.
     pub running_for: Option<Duration>,
+    /// What the submitter knows that job by.
+    pub request_id: Option<Arc<str>>,
+    /// How long this process has been ready.
+    pub age: Option<Duration>,
+    /// Bytes of memory that this process holds, where the system tells; a thread of this process has none of its own.
+    pub memory: Option<u64>,
 }
 
 /// What a worker does.
@@ -73,8 +83,10 @@ pub struct Counts {
     pub kills_stuck: u64,
     /// Workers that were not ready in time or failed to start.
     pub boot_failures: u64,
-    /// Workers that died by themselves, by `signal N` or `exit code N`.
+    /// Workers that died by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
     pub deaths: BTreeMap<String, u64>,
+    /// Jobs that were reported because they had run for longer than `slow_after`.
+    pub slow: u64,
     /// Workers started after the first ones.
     pub restarts: u64,
     /// Jobs sent again after a crash.

@@ -3,7 +3,12 @@
 //! Owns what only Linux has; everything else is in `unix`. Rule: a process is signalled through its pidfd,
 //! so that a reused pid is never hit.
 
-use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path};
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
 
 use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -41,6 +46,24 @@ impl ProcessWatch {
             }
             None => std::future::pending().await,
         }
+    }
+
+    /// Waits for the end of the process, without reaping it, and returns the most bytes of memory that it has held.
+    ///
+    /// The kernel carries on the peak of the process that spawned it, so what is no more than that one's says only that it held
+    /// no more.
+    pub(crate) async fn peak_bytes(&self) -> Option<u64> {
+        let pidfd = self.pidfd.as_ref()?;
+        let _ = pidfd.readable().await;
+        // SAFETY: all-zero bytes are a valid `rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        let (fd, options) = (pidfd.get_ref().as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
+        // The library's `waitid` lacks the last argument of the system's, which is the point here.
+        // SAFETY: the descriptor is open, the system may be given no `siginfo_t`, and `usage` lives through the call.
+        let done = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, nowhere, options, &raw mut usage) };
+        let kib = u64::try_from(usage.ru_maxrss).ok().filter(|kib| done == 0 && *kib > 0)?;
+        kib.checked_mul(1024)
     }
 }
 

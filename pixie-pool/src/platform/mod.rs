@@ -7,6 +7,11 @@
 mod linux;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod vitals;
+#[cfg(not(target_os = "linux"))]
+#[path = "vitals/absent.rs"]
+mod vitals;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
@@ -14,7 +19,8 @@ pub(crate) use linux::{ProcessWatch, close_inherited, own_executable, random, se
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
     exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_memory, name_command, no_core_dumps, own_group,
-    poll_write, read_arrived, split, take_lifeline, write_all,
+    poll_write, read_arrived, signal_name, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
+pub(crate) use vitals::{HANDLER_THREAD, peak_bytes, posture, resident_bytes};

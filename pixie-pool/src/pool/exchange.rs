@@ -25,10 +25,18 @@ use crate::{
     },
 };
 
+/// What a job is known by.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) number: u64,
+    pub(crate) label: Arc<str>,
+    pub(crate) request_id: Option<Arc<str>>,
+}
+
 /// The state that a submitter shares with the pool.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) label: Arc<str>,
+    pub(crate) name: Name,
     pub(crate) deadline: Option<Duration>,
     pub(crate) head_bytes: usize,
     is_replayable: bool,
@@ -72,7 +80,7 @@ pub(crate) struct Taken {
 }
 
 impl Exchange {
-    pub(crate) fn new(label: Arc<str>, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
+    pub(crate) fn new(name: Name, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
         let has_upload = !request.complete;
         let is_replayable = is_replayable && !has_upload;
         let head_bytes = request.head.len();
@@ -92,7 +100,7 @@ impl Exchange {
             waker: None,
         };
         Exchange {
-            label,
+            name,
             deadline,
             head_bytes,
             is_replayable,

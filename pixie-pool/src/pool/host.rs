@@ -64,6 +64,17 @@ pub(crate) struct Process {
     output: Output,
     /// Says which job it has started last.
     mark: MarkReader,
+    /// The most memory that this process had held when it started that one.
+    own_peak: u64,
+    peak: Option<Peak>,
+}
+
+/// The most memory that a worker has held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    pub(crate) bytes: u64,
+    /// If not, it was no more than that.
+    pub(crate) is_exact: bool,
 }
 
 /// Starts a worker and waits until it takes jobs.
@@ -143,7 +154,8 @@ async fn start_process(
     }
     let watch = Arc::new(ProcessWatch::new(pid));
     let leash = lifeline.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
-    let process = Process { child, watch, output, mark };
+    let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
+    let process = Process { child, watch, output, mark, own_peak, peak: None };
     Ok((Host::Process(Box::new(process)), pid, leash))
 }
 
@@ -256,8 +268,11 @@ impl Host {
     }
 
     /// Ends the process, if it is one, without waiting.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
         if let Host::Process(process) = self {
+            // What ends by itself is gone by now, and what is told of it later is less exact.
+            let bytes = process.child.id().and_then(platform::peak_bytes);
+            process.peak = bytes.map(|bytes| Peak { bytes, is_exact: true });
             process.watch.kill();
         }
     }
@@ -274,8 +289,20 @@ impl Host {
             let _ = timeout(STOP_GRACE, process.watch.exited()).await;
         }
         process.watch.kill();
+        if process.peak.is_none() {
+            let own = process.own_peak;
+            process.peak = process.watch.peak_bytes().await.map(|bytes| Peak { bytes, is_exact: bytes > own });
+        }
         let _ = process.child.wait().await;
         process.mark.read()
+    }
+
+    /// Returns the most memory that an ended process has held, as far as that is known.
+    pub(crate) fn peak(&self) -> Option<Peak> {
+        match self {
+            Host::Process(process) => process.peak,
+            Host::Thread(_) => None,
+        }
     }
 
     /// Takes the report of an end that was waited for; a thread says nothing about how it ended.

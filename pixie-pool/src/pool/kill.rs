@@ -25,6 +25,18 @@ pub(crate) enum Closed {
 }
 
 impl Kill {
+    /// Returns the cause in one word, for logs and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kill::Deadline => "deadline",
+            Kill::Cancel => "cancel",
+            Kill::Idle => "idle",
+            Kill::Protocol => "protocol",
+            Kill::Stuck => "stuck",
+            Kill::Stop => "stop",
+        }
+    }
+
     /// Returns what the job is told for which the worker was ended.
     pub(crate) fn error(self) -> Error {
         match self {

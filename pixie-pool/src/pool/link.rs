@@ -17,7 +17,7 @@ use crate::{
     platform::{self, Leash, WriteHalf},
     pool::{
         exchange::Exchange,
-        flight::{Clock, Flight},
+        flight::{Clock, Flight, Running},
         kill::{Closed, Kill},
         line::{Line, earlier},
     },
@@ -32,6 +32,7 @@ use crate::{
 pub(crate) struct Link {
     pub(crate) number: usize,
     pub(crate) pid: u32,
+    born: Instant,
     writer: WriteHalf,
     line: Mutex<Line>,
 }
@@ -53,6 +54,8 @@ pub(crate) struct Expired {
     pub(crate) kill: Option<(Kill, Flight)>,
     /// Jobs that were sent ahead and whose time is over.
     pub(crate) late: Vec<Arc<Exchange>>,
+    /// A job that has to be reported as slow.
+    pub(crate) slow: Option<Running>,
 }
 
 /// What the worker has said, and to whom.
@@ -60,7 +63,7 @@ pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
     pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
-        Arc::new(Link { number, pid, writer, line: Mutex::new(Line::new(protocol, leash)) })
+        Arc::new(Link { number, pid, born: Instant::now(), writer, line: Mutex::new(Line::new(protocol, leash)) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -91,7 +94,13 @@ impl Link {
             };
             let stream = protocol.begin(&start, output);
             due = earlier(due, deadline);
-            flights.push_back(Flight { exchange, unsent: Some(start), stream, clock: Clock::Head(deadline) });
+            flights.push_back(Flight {
+                exchange,
+                unsent: Some(start),
+                stream,
+                clock: Clock::Head(deadline),
+                is_reported: false,
+            });
         }
         if self.write(&mut line).is_ok() {
             line.flights.iter_mut().skip(before).for_each(|f| f.unsent = None);
@@ -199,12 +208,13 @@ impl Link {
             return expired;
         }
         let since = line.pace.since();
+        line.look_for_slow(now, config.slow_after, &mut expired);
         let Some((kill, due)) = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout))
         else {
             return self.expire_ahead(line, now, config, expired);
         };
         if due > now {
-            expired.due = Some(due);
+            expired.due = earlier(expired.due, Some(due));
             return self.expire_ahead(line, now, config, expired);
         }
         line.close(Closed::Killed(kill));
@@ -289,14 +299,28 @@ impl Link {
         self.line().pace.jobs()
     }
 
+    /// Returns since when the first job here is the first.
+    pub(crate) fn since(&self) -> Instant {
+        self.line().pace.since()
+    }
+
     pub(crate) fn service(&self) -> Duration {
         self.line().pace.service()
     }
 
+    /// Returns how long this worker has been ready.
+    pub(crate) fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
     /// Returns what runs here and since when.
-    pub(crate) fn running(&self) -> Option<(Arc<str>, Instant)> {
-        let line = self.line();
-        line.flights.front().map(|f| (Arc::clone(&f.exchange.label), line.pace.since()))
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.line().running()
+    }
+
+    /// Returns when this connection was closed, and what ran then.
+    pub(crate) fn ended(&self) -> Option<(Instant, Option<Running>)> {
+        self.line().ended.clone()
     }
 }
 

@@ -10,6 +10,7 @@ mod host;
 mod kill;
 mod line;
 pub(crate) mod link;
+mod obituary;
 mod output;
 mod pace;
 pub(crate) mod rendezvous;
@@ -17,6 +18,7 @@ mod restarts;
 mod schedule;
 pub(crate) mod shared;
 mod slot;
+mod slow;
 pub(crate) mod upload;
 mod view;
 
@@ -34,7 +36,12 @@ use crate::{
     error::Error,
     identity,
     job::Handler,
-    pool::{exchange::Exchange, rendezvous::Rendezvous, shared::Shared, upload::Upload},
+    pool::{
+        exchange::{Exchange, Name},
+        rendezvous::Rendezvous,
+        shared::Shared,
+        upload::Upload,
+    },
     protocol::frame::Start,
     reply::{Pending, Reply},
     snapshot::Snapshot,
@@ -78,11 +85,12 @@ impl Pool {
 
     /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
     pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
-        let Submission { head, body, deadline, replayable, label } = submission;
+        let Submission { head, body, deadline, replayable, label, request_id } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();
+        let name = Name { number, label, request_id };
         let start = Start { number, deadline_ms: 0, head, body, complete: upload.is_none() };
-        let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
+        let exchange = Exchange::new(name, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
 

@@ -25,6 +25,7 @@ use crate::{
         clock::Clock,
         exchange::Exchange,
         kill::{Closed, Kill},
+        line::earlier,
         link::{Begun, Link},
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
@@ -151,7 +152,8 @@ impl Shared {
             // Nobody waits for them any more.
             Begun::Running(0, _) => self.free(link),
             Begun::Running(_, due) => {
-                if let Some(due) = due {
+                let slow_due = self.config.slow_after.map(|after| now + after);
+                if let Some(due) = earlier(due, slow_due) {
                     self.clock.arm(due);
                 }
             }
@@ -277,6 +279,9 @@ impl Shared {
         for link in links {
             let expired = link.expire(now, &self.config);
             next = [next, expired.due].into_iter().flatten().min();
+            if let Some(slow) = &expired.slow {
+                self.report_slow(&link, slow, now);
+            }
             expired.late.iter().for_each(|exchange| exchange.fail(Error::Deadline));
             // The answer goes out before the worker is killed.
             if let Some((kill, flight)) = expired.kill {

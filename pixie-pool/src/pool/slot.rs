@@ -20,14 +20,15 @@ use tokio::{
 
 use crate::{
     config::{READS_PER_TURN, THREADS_END},
-    error::{Error, Exit},
+    error::Error,
     platform::ReadHalf,
     pool::{
         exchange::Exchange,
-        flight::Flight,
+        flight::{Flight, Running},
         host::{self, Booted, Host},
         kill::{Closed, Kill},
         link::{Delivery, Link, READ_BYTES},
+        obituary::Obituary,
         restarts::Reached,
         shared::Shared,
     },
@@ -66,7 +67,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, number: usize) {
 
 /// Runs one worker to its end; returns how long to wait before the next.
 async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) -> Duration {
-    let Booted { host, link, reader, input } = booted;
+    let Booted { mut host, link, reader, input } = booted;
     let watcher = host.watch(&link);
     shared.add(&link);
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
@@ -176,27 +177,35 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         Closed::Killed(_) | Closed::Exited => {}
     }
     let last_started = host.end(closed).await;
+    let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
     let lost = sort(&shared, left, last_started);
     let exit = host.bury().await.unwrap_or_default();
-    let label = lost.first().map(|e| &*e.label).unwrap_or_default();
-    match closed {
-        Closed::Exited => {
-            tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
-            shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
-        }
-        Closed::Killed(Kill::Stop) => {
-            tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended")
-        }
-        Closed::Killed(kill) => {
-            tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed")
-        }
-    }
+    Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
     for exchange in lost {
         exchange.fail(match closed {
             Closed::Killed(kill) => kill.error(),
             Closed::Exited => Error::Died(exit.clone()),
         });
     }
+}
+
+/// Returns what a worker ran when it ended, and for how long: of one that died by itself, the job that it had started last.
+fn last_run(
+    link: &Link,
+    closed: Closed,
+    left: &VecDeque<Flight>,
+    last_started: Option<u32>,
+) -> Option<(Running, Duration)> {
+    let (at, front) = link.ended()?;
+    let running = match (closed, last_started) {
+        (Closed::Exited, Some(stream)) => {
+            let flight = left.iter().find(|flight| flight.stream == stream)?;
+            Running { name: flight.exchange.name.clone(), since: link.since() }
+        }
+        _ => front?,
+    };
+    let ran = at.saturating_duration_since(running.since);
+    Some((running, ran))
 }
 
 /// Puts the jobs that a dead worker leaves back into the queue, and returns those that cannot be.
@@ -227,8 +236,4 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
         shared.put_back(back);
     }
     lost
-}
-
-fn last_line(exit: &Exit) -> &str {
-    exit.stderr.trim_end().lines().next_back().unwrap_or_default()
 }

@@ -69,12 +69,13 @@ impl Worker {
             Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
         };
         let pulled = Arc::clone(&line);
-        let started = thread::Builder::new().name("handler".to_owned()).stack_size(stack).spawn(move || {
-            if let Err(error) = run(&line, &handler) {
-                eprintln!("worker: {error}");
-            }
-            platform::exit_now()
-        });
+        let started =
+            thread::Builder::new().name(platform::HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
+                if let Err(error) = run(&line, &handler) {
+                    eprintln!("worker: {error}");
+                }
+                platform::exit_now()
+            });
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }

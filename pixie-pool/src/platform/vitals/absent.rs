@@ -1,0 +1,26 @@
+//! In place of `vitals` where there is no `/proc`: nothing is known.
+
+use std::time::Duration;
+
+/// The name of the thread that runs a worker's jobs.
+pub(crate) const HANDLER_THREAD: &str = "handler";
+
+/// What the thread that runs jobs is doing: unknown here.
+#[derive(Debug, Default)]
+pub(crate) struct Posture {
+    pub(crate) state: Option<char>,
+    pub(crate) waits_in: Option<String>,
+    pub(crate) cpu: Option<Duration>,
+}
+
+pub(crate) fn resident_bytes(_: u32) -> Option<u64> {
+    None
+}
+
+pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
+    None
+}
+
+pub(crate) fn posture(_: u32) -> Posture {
+    Posture::default()
+}
