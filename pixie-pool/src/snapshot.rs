@@ -1,11 +1,13 @@
 //! What a pool looks like at one moment.
 //!
-//! Owns plain values for status pages and metrics. Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
+//! Owns plain values for status pages and metrics; with the feature `serde` they can be written as JSON, times in seconds.
+//! Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One pool at one moment.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The pool's name.
@@ -21,6 +23,7 @@ pub struct Snapshot {
     /// Jobs waiting.
     pub queued: usize,
     /// How long the first of them has been waiting.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub oldest_wait: Option<Duration>,
     /// Whether starts fail so often that jobs are refused.
     pub is_broken: bool,
@@ -32,6 +35,7 @@ pub struct Snapshot {
 
 /// One worker at one moment.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WorkerSnapshot {
     /// Its number in the pool, from 1.
@@ -45,10 +49,12 @@ pub struct WorkerSnapshot {
     /// What it runs.
     pub label: Option<Arc<str>>,
     /// How long it has been running that.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub running_for: Option<Duration>,
     /// What the submitter knows that job by.
     pub request_id: Option<Arc<str>>,
     /// How long this process has been ready.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
     /// Bytes of memory that this process holds, where the system tells; a thread of this process has none of its own.
     pub memory: Option<u64>,
@@ -56,6 +62,7 @@ pub struct WorkerSnapshot {
 
 /// What a worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum WorkerState {
     /// It is being started, or waits to be.
     Starting,
@@ -67,6 +74,7 @@ pub enum WorkerState {
 
 /// What has happened in a pool since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counts {
     /// Jobs that workers have ended, whatever the answer.
@@ -99,4 +107,10 @@ pub struct Counts {
     pub refused_late: u64,
     /// Jobs refused because workers could not be started.
     pub refused_broken: u64,
+}
+
+/// Writes times as seconds.
+#[cfg(feature = "serde")]
+fn seconds<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time.map(|time| time.as_secs_f64()), serializer)
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::link::Link,
+    pool::{link::Link, meter::Wait},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
@@ -41,6 +41,8 @@ pub(crate) struct Exchange {
     pub(crate) head_bytes: usize,
     is_replayable: bool,
     has_upload: bool,
+    /// How long it waits for a worker, for the metrics.
+    pub(crate) wait: Wait,
     /// Whether it may share a worker with others: one that a crash has met must not be met by the crash of another.
     may_share: AtomicBool,
     state: Mutex<State>,
@@ -105,6 +107,7 @@ impl Exchange {
             head_bytes,
             is_replayable,
             has_upload,
+            wait: Wait::begin(),
             may_share: AtomicBool::new(is_light),
             state: Mutex::new(state),
         }

@@ -10,6 +10,7 @@ use std::{
     path::Path,
     process::Stdio,
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::BytesMut;
@@ -79,7 +80,7 @@ pub(crate) struct Peak {
 
 /// Starts a worker and waits until it takes jobs.
 pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, String> {
-    let path = shared.socket(number);
+    let (path, started) = (shared.socket(number), Instant::now());
     let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
     platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
@@ -101,7 +102,8 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     rendezvous::remove_mark(&path);
     match booted {
         Ok(Greeted { protocol, reader, writer, input }) => {
-            let link = Link::new(number, pid, writer, protocol, leash);
+            shared.meter.booted(started.elapsed());
+            let link = Link::new(number, pid, writer, protocol, leash, Arc::clone(&shared.meter));
             Ok(Booted { host, link, reader, input })
         }
         Err(why) => Err(match host.buried().await {

@@ -2,7 +2,7 @@
 //!
 //! Owns the causes and what they mean for the job that was running. Rule: every cause has exactly one error.
 
-use crate::error::Error;
+use crate::{error::Error, pool::meter::Outcome};
 
 /// Why the pool ended a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,14 @@ impl Kill {
             Kill::Protocol => "protocol",
             Kill::Stuck => "stuck",
             Kill::Stop => "stop",
+        }
+    }
+
+    /// Returns what became of the job for which the worker was ended, for the metrics.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Kill::Cancel => Outcome::Cancelled,
+            Kill::Deadline | Kill::Idle | Kill::Protocol | Kill::Stuck | Kill::Stop => Outcome::Lost(self.name()),
         }
     }
 

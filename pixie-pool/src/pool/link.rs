@@ -20,6 +20,7 @@ use crate::{
         flight::{Clock, Flight, Running},
         kill::{Closed, Kill},
         line::{Line, earlier},
+        meter::{Meter, Outcome},
     },
     protocol::{
         frame::Violation,
@@ -34,6 +35,7 @@ pub(crate) struct Link {
     pub(crate) pid: u32,
     born: Instant,
     writer: WriteHalf,
+    meter: Arc<Meter>,
     line: Mutex<Line>,
 }
 
@@ -62,8 +64,22 @@ pub(crate) struct Expired {
 pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
-    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, protocol: Parent, leash: Option<Leash>) -> Arc<Self> {
-        Arc::new(Link { number, pid, born: Instant::now(), writer, line: Mutex::new(Line::new(protocol, leash)) })
+    pub(crate) fn new(
+        number: usize,
+        pid: u32,
+        writer: WriteHalf,
+        protocol: Parent,
+        leash: Option<Leash>,
+        meter: Arc<Meter>,
+    ) -> Arc<Self> {
+        Arc::new(Link {
+            number,
+            pid,
+            born: Instant::now(),
+            writer,
+            meter,
+            line: Mutex::new(Line::new(protocol, leash)),
+        })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -282,6 +298,7 @@ impl Link {
                 let Some(flight) = line.flights.pop_front() else {
                     continue;
                 };
+                self.meter.ended(Outcome::of(&event), now.saturating_duration_since(line.pace.since()));
                 line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {

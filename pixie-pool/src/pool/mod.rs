@@ -10,6 +10,11 @@ mod host;
 mod kill;
 mod line;
 pub(crate) mod link;
+#[cfg(feature = "metrics")]
+mod meter;
+#[cfg(not(feature = "metrics"))]
+#[path = "meter/absent.rs"]
+mod meter;
 mod obituary;
 mod output;
 mod pace;

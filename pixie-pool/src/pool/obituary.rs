@@ -65,9 +65,13 @@ impl Obituary<'_> {
                 let Obituary { link, exit, .. } = self;
                 tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended");
             }
-            Closed::Killed(kill) => write_down!(self, shared, warn, "a worker was killed", kill.name()),
+            Closed::Killed(kill) => {
+                shared.meter.killed(kill.name());
+                write_down!(self, shared, warn, "a worker was killed", kill.name());
+            }
             Closed::Exited => {
                 let cause = self.exit.cause();
+                shared.meter.died(&cause);
                 shared.count(|c| *c.deaths.entry(cause.to_string()).or_default() += 1);
                 write_down!(self, shared, error, "a worker died", &*cause);
             }
@@ -88,9 +92,10 @@ impl fmt::Display for Seconds {
 fn last_lines(stderr: &str) -> String {
     let lines: Vec<_> = stderr.trim_end().lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(STDERR_LINES_LOGGED)..].join(" | ");
+    let mut last = printable(last.as_bytes());
     let excess = last.len().saturating_sub(STDERR_LINES_LOGGED_BYTES);
     let start = (excess..=last.len()).find(|at| last.is_char_boundary(*at)).unwrap_or_default();
-    printable(&last.as_bytes()[start..])
+    last.split_off(start)
 }
 
 #[cfg(test)]

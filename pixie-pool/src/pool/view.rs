@@ -34,7 +34,9 @@ impl Shared {
             counts,
         };
         drop(schedule);
-        with_memory(snapshot, self.is_threaded())
+        let snapshot = with_memory(snapshot, self.is_threaded());
+        self.meter.show(&snapshot);
+        snapshot
     }
 }
 

@@ -10,6 +10,7 @@ mod crashes;
 mod ends;
 mod handler;
 mod queue;
+mod seeing;
 mod setup;
 mod starts;
 mod streams;
@@ -19,8 +20,16 @@ use std::time::Duration;
 
 type Test = (&'static str, fn() -> setup::Outcome);
 
-const TESTS: &[&[Test]] =
-    &[ahead::TESTS, crashes::TESTS, ends::TESTS, queue::TESTS, starts::TESTS, streams::TESTS, threads::TESTS];
+const TESTS: &[&[Test]] = &[
+    ahead::TESTS,
+    crashes::TESTS,
+    ends::TESTS,
+    queue::TESTS,
+    seeing::TESTS,
+    starts::TESTS,
+    streams::TESTS,
+    threads::TESTS,
+];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -28,6 +37,7 @@ fn main() {
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(setup::TABLE_HASH, handler::handler());
     }
+    seeing::listen();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == ends::DOOMED) {
         ends::run_doomed_parent();
