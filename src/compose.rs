@@ -21,6 +21,7 @@ use crate::{
     jobs::PoolSlot,
     keys,
     pools::Pools,
+    request_ids::RequestIds,
     settings::Settings,
     spool::Spool,
     urls::Urls,
@@ -49,6 +50,7 @@ pub(crate) struct Composed {
     pub(crate) spool: Spool,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
+    pub(crate) request_ids: RequestIds,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Endpoint {
     pub(crate) route: Route,
     pub(crate) body_bytes_max: usize,
     pub(crate) reads_state: bool,
+    /// Whether its requests have ids.
+    pub(crate) has_ids: bool,
     /// Whether cross-site requests are refused.
     pub(crate) is_guarded: bool,
     /// The hooks and error pages from the app to the route.
@@ -98,6 +102,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         threads: Arc::new(Semaphore::new(settings.threads)),
         spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
+        request_ids: RequestIds::new(),
         shutdown,
         settings,
     };
@@ -130,6 +135,7 @@ impl Composed {
             reads_state: route.reads().states().next().is_some()
                 || route.reads().header_names().is_none()
                 || chain.has_before(),
+            has_ids: self.settings.request_ids || route.kind().is_pooled() || route.reads().id,
             chain,
             label: Arc::from(name),
             pool,

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::Frame;
-use pixie_core::{Body, BodyUse, BoxError, Error, Parts, Request, Response, Result, abort, header};
+use pixie_core::{Body, BodyUse, BoxError, Error, Parts, Request, RequestId, Response, Result, abort, header};
 use pixie_pool::{Pool, ReplyBody, Submission};
 use tokio::sync::OnceCell;
 
@@ -89,6 +89,7 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
         },
         deadline: endpoint.route.deadline_of(),
         label: endpoint.label.clone(),
+        request_id: request.id().map(RequestId::shared),
     };
     match pool.submit(submission).await {
         Ok(reply) => {

@@ -33,6 +33,7 @@ mod panics;
 mod pools;
 mod proc_env;
 mod registry;
+mod request_ids;
 mod run;
 mod service;
 mod settings;

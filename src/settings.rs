@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) etags: bool,
     /// Puts an answer into the coding that the client likes best.
     pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
+    /// Whether requests have ids whatever their route.
+    pub(crate) request_ids: bool,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -70,6 +72,7 @@ impl Default for Settings {
             server: pixie_server::Config::default(),
             etags: false,
             compress: None,
+            request_ids: false,
             banner: true,
             worker_args: None,
         }

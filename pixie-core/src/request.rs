@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Body, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection, RejectionKind,
-    RequestView, StateMap, multipart, payload,
+    RequestId, RequestView, StateMap, multipart, payload,
 };
 
 /// A request, from its head to its body.
@@ -21,6 +21,7 @@ pub struct Request {
     parts: Option<Box<FormParts>>,
     params: Params,
     peer: Option<SocketAddr>,
+    id: Option<RequestId>,
     state: Option<Arc<StateMap>>,
     /// What hooks carried: the name of each value's type, and the value as JSON.
     carried: Vec<(Cow<'static, str>, Vec<u8>)>,
@@ -35,7 +36,16 @@ impl Request {
 
     /// Puts a request together from its head and its body.
     pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request { head, body, parts: None, params: Params::default(), peer: None, state: None, carried: Vec::new() }
+        Request {
+            head,
+            body,
+            parts: None,
+            params: Params::default(),
+            peer: None,
+            id: None,
+            state: None,
+            carried: Vec::new(),
+        }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -226,7 +236,7 @@ impl Request {
 
     /// Returns the head and the client's address, as after hooks see them.
     pub fn view(&self) -> RequestView<'_> {
-        RequestView::of(&self.head, self.peer)
+        RequestView::of(&self.head, self.peer, self.id.as_ref())
     }
 
     /// Returns the JSON of a carried value, by the name of its type.
@@ -265,6 +275,16 @@ impl Request {
         self.params = params;
     }
 
+    /// Returns what the request is called in logs, where it has an id: see [`RequestId`].
+    pub fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
+    }
+
+    /// Gives the request its id.
+    pub fn set_id(&mut self, id: Option<RequestId>) {
+        self.id = id;
+    }
+
     /// Puts the client's address in.
     pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
         self.peer = peer;
@@ -283,6 +303,7 @@ impl Request {
             parts: self.parts.take(),
             params: self.params.clone(),
             peer: self.peer,
+            id: self.id.clone(),
             state: self.state.clone(),
             carried: self.carried.clone(),
         }
