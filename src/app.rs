@@ -12,6 +12,8 @@ use tower_service::Service;
 use crate::{
     compose,
     hooks::Level,
+    meter,
+    operators::Views,
     registry,
     service::{AppService, HttpRequest, Layered},
     settings::Settings,
@@ -45,6 +47,7 @@ pub struct App {
     pub(crate) groups: Vec<(String, Level)>,
     pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
+    pub(crate) views: Views,
     pub(crate) settings: Settings,
     pub(crate) shutdown: Shutdown,
 }
@@ -233,6 +236,7 @@ impl App {
         if let Some(worker) = pixie_pool::worker() {
             worker::serve(worker, &app);
         }
+        meter::install(&app)?;
         Ok(AppService::layered(app, layers))
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     hooks::{Chain, Level},
     jobs::PoolSlot,
     keys,
+    meter::RouteMeter,
     pools::Pools,
     request_ids::RequestIds,
     settings::Settings,
@@ -51,6 +52,9 @@ pub(crate) struct Composed {
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
     pub(crate) request_ids: RequestIds,
+    /// The metrics of requests without a route.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
+    pub(crate) meter: Arc<RouteMeter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
 }
@@ -68,21 +72,26 @@ pub(crate) struct Endpoint {
     pub(crate) chain: Chain,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
+    pub(crate) meter: Arc<RouteMeter>,
     /// Set for pool and stream routes.
     pub(crate) pool: Option<Arc<PoolSlot>>,
 }
 
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
-    let App { routes, packages, mut state, mut worker_state, secrets, layers, mut settings, shutdown, .. } = app;
+    let App {
+        mut routes, packages, views, mut state, mut worker_state, secrets, layers, mut settings, shutdown, ..
+    } = app;
     let (level, groups) = (Arc::new(app.level), group::mounted(app.groups)?);
     settings.override_by_environment()?;
     check_packages(&routes, &packages)?;
+    let pools = Pools::default();
+    routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
-    let pools = Pools::default();
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     check_extensions(&routes)?;
@@ -103,6 +112,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
         request_ids: RequestIds::new(),
+        meter: RouteMeter::new(Arc::from("")),
         shutdown,
         settings,
     };
@@ -137,6 +147,7 @@ impl Composed {
                 || chain.has_before(),
             has_ids: self.settings.request_ids || route.kind().is_pooled() || route.reads().id,
             chain,
+            meter: RouteMeter::new(Arc::from(name)),
             label: Arc::from(name),
             pool,
             route,

@@ -27,7 +27,13 @@ mod keys;
 #[path = "keys/absent.rs"]
 mod keys;
 mod log;
+#[cfg(feature = "metrics")]
+mod meter;
+#[cfg(not(feature = "metrics"))]
+#[path = "meter/absent.rs"]
+mod meter;
 mod notify;
+mod operators;
 mod outcome;
 mod panics;
 mod pools;
@@ -39,6 +45,7 @@ mod service;
 mod settings;
 mod spool;
 mod sse;
+mod status;
 mod testing;
 mod urls;
 mod wire;

@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
     /// Whether requests have ids whatever their route.
     pub(crate) request_ids: bool,
+    /// Whether a route shows metrics, for which they have to be kept.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody can ask for them"))]
+    pub(crate) shows_metrics: bool,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -73,6 +76,7 @@ impl Default for Settings {
             etags: false,
             compress: None,
             request_ids: false,
+            shows_metrics: false,
             banner: true,
             worker_args: None,
         }
