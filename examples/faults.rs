@@ -1,6 +1,7 @@
 //! One pool route for each way to die, beside routes that must not notice.
 //!
-//! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
+//! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7, and for
+//! `/status` to see what they did.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
 use std::{hint::black_box, io::Write, process, thread::sleep, time::Duration};
 
@@ -99,5 +100,5 @@ fn slow(ms: u64) -> String {
 }
 
 fn main() -> Result<()> {
-    App::collect().worker_memory(256 * 1024 * 1024).run()
+    App::collect().worker_memory(256 * 1024 * 1024).status("/status").run()
 }

@@ -149,6 +149,13 @@ impl App {
         self
     }
 
+    /// Sets the time without an answer after which a request of a pool or stream route is reported in the log, once, with what its
+    /// worker is doing; `None` reports none. Default: 5 s.
+    pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
+        self.settings.slow_after = time.into();
+        self
+    }
+
     /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
     pub fn body_limit(mut self, bytes: usize) -> App {
         self.settings.body_bytes_max = bytes;

@@ -34,6 +34,7 @@ impl PoolSlot {
             name: name.to_owned(),
             deadline: Some(settings.deadline),
             queue_timeout: settings.queue_timeout,
+            slow_after: settings.slow_after,
             args: settings.worker_args.clone(),
             memory: settings.worker_bytes_max,
             table_hash,

@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) worker_bytes_max: Option<u64>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
     pub(crate) deadline: Duration,
+    /// After which a request of a pool is reported as slow: see `pixie_pool::Config`.
+    pub(crate) slow_after: Option<Duration>,
     /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
     pub(crate) body_bytes_max: usize,
     /// What a form may hold, each with its reason in `pixie-core`.
@@ -62,6 +64,7 @@ impl Default for Settings {
             workers: None,
             worker_bytes_max: None,
             deadline: Duration::from_secs(15),
+            slow_after: pixie_pool::Config::default().slow_after,
             body_bytes_max: 2 * 1024 * 1024,
             form_limits: FormLimits::default(),
             upload_dir: None,
