@@ -29,5 +29,8 @@ pub mod security {}
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
 
+#[doc = include_str!("guide/seeing.md")]
+pub mod seeing {}
+
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}

