@@ -82,6 +82,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// Whether no panic of this program is survived.
+const PANICS_ABORT: bool = cfg!(panic = "abort");
+
 /// How a worker ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
@@ -101,10 +104,13 @@ impl Exit {
     pub fn cause(&self) -> Cow<'static, str> {
         let wrote = |words| self.stderr.contains(words);
         match (self.signal, self.code) {
-            (Some(_), _) if wrote("has overflowed its stack") => "stack overflow".into(),
-            (Some(_), _) if wrote("memory allocation of ") => "out of memory".into(),
             (Some(signal), _) => match platform::signal_name(signal) {
-                Some("SIGABRT") if wrote("panicked at ") => "panic".into(),
+                Some("SIGABRT") if wrote("has overflowed its stack") => "stack overflow".into(),
+                Some("SIGABRT") if wrote("memory allocation of ") => "out of memory".into(),
+                // Where panics unwind, an earlier one of another job may stand there, which was caught.
+                Some("SIGABRT") if wrote("non-unwinding panic") || PANICS_ABORT && wrote("panicked at ") => {
+                    "panic".into()
+                }
                 Some(name) => name.into(),
                 None => format!("signal {signal}").into(),
             },
@@ -156,6 +162,33 @@ impl From<Failure> for Error {
         match failure.kind {
             FailureKind::Panic => Error::Panicked { message: failure.message, location: failure.location },
             FailureKind::Error => Error::Failed { message: failure.message },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_that_share_a_signal_are_told_apart_by_the_last_words() {
+        let caught = "thread 'handler' panicked at src/main.rs:1:1:\nearlier, and caught\n";
+        let overflow =
+            "\nthread 'handler' (7) has overflowed its stack\nfatal runtime error: stack overflow, aborting\n";
+        let memory = "memory allocation of 1048576 bytes failed\n";
+        let panic = "thread 'handler' panicked at src/main.rs:1:1:\nthread caused non-unwinding panic. aborting.\n";
+        for (signal, code, stderr, cause) in [
+            (Some(6), None, "", "SIGABRT"),
+            (Some(6), None, caught, "SIGABRT"),
+            (Some(6), None, overflow, "stack overflow"),
+            (Some(6), None, memory, "out of memory"),
+            (Some(6), None, panic, "panic"),
+            (Some(11), None, memory, "SIGSEGV"),
+            (Some(60), None, "", "signal 60"),
+            (None, Some(3), overflow, "exit code 3"),
+            (None, None, "", "unknown"),
+        ] {
+            assert_eq!(Exit { code, signal, stderr: stderr.to_owned() }.cause(), cause, "{signal:?} {code:?} {stderr}");
         }
     }
 }

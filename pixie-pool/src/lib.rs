@@ -3,6 +3,10 @@
 //! A handler that runs in a worker may crash, hang, leak or be killed without this process noticing more than an error
 //! for that one job. A deadline is a kill, a cancelled job is stopped, and overload is refused.
 //!
+//! What a pool does can be seen: [`Pool::snapshot`] shows its workers, one `tracing` event tells of each worker that died or was
+//! killed and of each job that is slow. The feature `metrics` records by the facade of the crate `metrics` (install its recorder
+//! before the pool is started); with `serde` a [`Snapshot`] can be serialized.
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use pixie_pool::{Config, Handler, Job, Pool, Submission};

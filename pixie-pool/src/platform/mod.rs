@@ -23,4 +23,4 @@ pub(crate) use unix::{
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{ProcessWatch, close_inherited, own_executable, random, set_process_name, socket_options};
-pub(crate) use vitals::{HANDLER_THREAD, peak_bytes, posture, resident_bytes};
+pub(crate) use vitals::{peak_bytes, posture, resident_bytes};

@@ -5,9 +5,6 @@
 
 use std::{fs, time::Duration};
 
-/// The name of the thread that runs a worker's jobs.
-pub(crate) const HANDLER_THREAD: &str = "handler";
-
 /// What the thread that runs jobs is doing.
 #[derive(Debug, Default)]
 pub(crate) struct Posture {
@@ -36,9 +33,9 @@ fn of_status(pid: u32, name: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Looks at the thread that runs a worker's jobs.
-pub(crate) fn posture(pid: u32) -> Posture {
-    let Some(thread) = handler_thread(pid) else {
+/// Looks at the thread with this name.
+pub(crate) fn posture(pid: u32, thread: &str) -> Posture {
+    let Some(thread) = find_thread(pid, thread) else {
         return Posture::default();
     };
     let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
@@ -52,10 +49,10 @@ pub(crate) fn posture(pid: u32) -> Posture {
     }
 }
 
-fn handler_thread(pid: u32) -> Option<String> {
+fn find_thread(pid: u32, wanted: &str) -> Option<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     let mut paths = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
-    paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == HANDLER_THREAD))
+    paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
 }
 
 /// The fields from the state on; the name before them may hold anything, closing parentheses too.

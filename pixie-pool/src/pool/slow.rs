@@ -9,6 +9,7 @@ use tracing::field;
 use crate::{
     platform,
     pool::{flight::Running, link::Link, obituary::Seconds, shared::Shared},
+    worker::HANDLER_THREAD,
 };
 
 impl Shared {
@@ -19,7 +20,7 @@ impl Shared {
         let Running { name, since } = slow;
         // A thread of this process cannot be told from the others.
         let pid = Some(link.pid).filter(|_| !self.is_threaded());
-        let posture = pid.map(platform::posture).unwrap_or_default();
+        let posture = pid.map(|pid| platform::posture(pid, HANDLER_THREAD)).unwrap_or_default();
         tracing::warn!(
             pool = %self.name,
             worker = link.number,

@@ -23,6 +23,9 @@ use crate::{
     worker::line::Line,
 };
 
+/// The name of the thread that runs a worker's jobs.
+pub(crate) const HANDLER_THREAD: &str = "handler";
+
 /// A process that a pool has started and that waits for [`Worker::serve`].
 #[derive(Debug)]
 pub struct Worker {
@@ -69,13 +72,12 @@ impl Worker {
             Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
         };
         let pulled = Arc::clone(&line);
-        let started =
-            thread::Builder::new().name(platform::HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
-                if let Err(error) = run(&line, &handler) {
-                    eprintln!("worker: {error}");
-                }
-                platform::exit_now()
-            });
+        let started = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
+            if let Err(error) = run(&line, &handler) {
+                eprintln!("worker: {error}");
+            }
+            platform::exit_now()
+        });
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The name of the thread that runs a worker's jobs.
-pub(crate) const HANDLER_THREAD: &str = "handler";
-
 /// What the thread that runs jobs is doing: unknown here.
 #[derive(Debug, Default)]
 pub(crate) struct Posture {
@@ -21,6 +18,6 @@ pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
     None
 }
 
-pub(crate) fn posture(_: u32) -> Posture {
+pub(crate) fn posture(_: u32, _: &str) -> Posture {
     Posture::default()
 }
