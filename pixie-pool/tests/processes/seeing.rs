@@ -36,7 +36,7 @@ const KILLED: &str = "a worker was killed";
 const SLOW: &str = "a job is slow";
 
 /// The fields of an event, as text.
-type Fields = BTreeMap<&'static str, String>;
+pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 static LOG: Mutex<Vec<Fields>> = Mutex::new(Vec::new());
 
@@ -91,6 +91,11 @@ fn log() -> std::sync::MutexGuard<'static, Vec<Fields>> {
 fn said(pool: &str, message: &str) -> Vec<Fields> {
     let is_meant = |fields: &&Fields| fields["message"] == message && fields.get("pool").is_some_and(|p| p == pool);
     log().iter().filter(is_meant).cloned().collect()
+}
+
+/// Returns what was said of the deaths in a pool.
+pub(crate) fn deaths(pool: &str) -> Vec<Fields> {
+    said(pool, DIED)
 }
 
 /// Waits until something was said of a pool.
