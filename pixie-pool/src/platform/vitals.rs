@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn the_memory_of_this_process_is_known() {
         let pid = std::process::id();
-        let (now, peak) = (resident_bytes(pid).unwrap(), peak_bytes(pid).unwrap());
-        assert!(now > 100 * 1024 && peak >= now / 2, "{now} {peak}");
+        let (now, peak) = (resident_bytes(pid), peak_bytes(pid));
+        assert!(now > Some(100 * 1024) && peak > Some(100 * 1024), "{now:?} {peak:?}");
         assert_eq!(resident_bytes(u32::MAX), None);
     }
 
