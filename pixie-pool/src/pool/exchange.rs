@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, meter::Wait},
+    pool::{link::Link, metrics::Wait},
     protocol::{
         frame::{Answer, Start},
         parent::Event,

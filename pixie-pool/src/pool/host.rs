@@ -102,8 +102,8 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     rendezvous::remove_mark(&path);
     match booted {
         Ok(Greeted { protocol, reader, writer, input }) => {
-            shared.meter.booted(started.elapsed());
-            let link = Link::new(number, pid, writer, protocol, leash, Arc::clone(&shared.meter));
+            shared.metrics.booted(started.elapsed());
+            let link = Link::new(number, pid, writer, protocol, leash, Arc::clone(&shared.metrics));
             Ok(Booted { host, link, reader, input })
         }
         Err(why) => Err(match host.buried().await {

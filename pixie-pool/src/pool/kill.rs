@@ -2,7 +2,7 @@
 //!
 //! Owns the causes and what they mean for the job that was running. Rule: every cause has exactly one error.
 
-use crate::{error::Error, pool::meter::Outcome};
+use crate::{error::Error, pool::metrics::Outcome};
 
 /// Why the pool ended a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

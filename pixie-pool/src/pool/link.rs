@@ -20,7 +20,7 @@ use crate::{
         flight::{Clock, Flight, Running},
         kill::{Closed, Kill},
         line::{Line, earlier},
-        meter::{Meter, Outcome},
+        metrics::{Metrics, Outcome},
     },
     protocol::{
         frame::Violation,
@@ -35,7 +35,7 @@ pub(crate) struct Link {
     pub(crate) pid: u32,
     born: Instant,
     writer: WriteHalf,
-    meter: Arc<Meter>,
+    metrics: Arc<Metrics>,
     line: Mutex<Line>,
 }
 
@@ -70,14 +70,14 @@ impl Link {
         writer: WriteHalf,
         protocol: Parent,
         leash: Option<Leash>,
-        meter: Arc<Meter>,
+        metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Link {
             number,
             pid,
             born: Instant::now(),
             writer,
-            meter,
+            metrics,
             line: Mutex::new(Line::new(protocol, leash)),
         })
     }
@@ -298,7 +298,7 @@ impl Link {
                 let Some(flight) = line.flights.pop_front() else {
                     continue;
                 };
-                self.meter.ended(Outcome::of(&event), now.saturating_duration_since(line.pace.since()));
+                self.metrics.ended(Outcome::of(&event), now.saturating_duration_since(line.pace.since()));
                 line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {

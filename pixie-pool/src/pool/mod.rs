@@ -11,10 +11,10 @@ mod kill;
 mod line;
 pub(crate) mod link;
 #[cfg(feature = "metrics")]
-mod meter;
+mod metrics;
 #[cfg(not(feature = "metrics"))]
-#[path = "meter/absent.rs"]
-mod meter;
+#[path = "metrics/absent.rs"]
+mod metrics;
 mod obituary;
 mod output;
 mod pace;

@@ -66,12 +66,12 @@ impl Obituary<'_> {
                 tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended");
             }
             Closed::Killed(kill) => {
-                shared.meter.killed(kill.name());
+                shared.metrics.killed(kill.name());
                 write_down!(self, shared, warn, "a worker was killed", kill.name());
             }
             Closed::Exited => {
                 let cause = self.exit.cause();
-                shared.meter.died(&cause);
+                shared.metrics.died(&cause);
                 shared.count(|c| *c.deaths.entry(cause.to_string()).or_default() += 1);
                 write_down!(self, shared, error, "a worker died", &*cause);
             }

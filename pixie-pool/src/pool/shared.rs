@@ -27,7 +27,7 @@ use crate::{
         kill::{Closed, Kill},
         line::earlier,
         link::{Begun, Link},
-        meter::Meter,
+        metrics::Metrics,
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
         schedule::{Entered, Schedule},
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) handler: Handler,
     pub(crate) clock: Clock,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) ending: watch::Sender<bool>,
     boot: watch::Sender<Boot>,
     drained: Notify,
@@ -77,7 +77,7 @@ impl Shared {
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
-            meter: Arc::new(Meter::new(&config.name)),
+            metrics: Arc::new(Metrics::new(&config.name)),
             ending: watch::Sender::new(false),
             boot: watch::Sender::new(Boot::default()),
             drained: Notify::new(),
@@ -142,13 +142,13 @@ impl Shared {
             Entered::Queued if !has_workers && self.restarts().is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
-                self.meter.refused(REFUSED_BROKEN, 1);
+                self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
             }
             Entered::Queued => self.clock.arm(until),
             Entered::Full => {
                 self.count(|c| c.refused_full += 1);
-                self.meter.refused(REFUSED_FULL, 1);
+                self.metrics.refused(REFUSED_FULL, 1);
                 return Err(Error::QueueFull { retry_after: self.retry_after() });
             }
             Entered::Stopping => return Err(Error::Stopping),
@@ -158,7 +158,7 @@ impl Shared {
 
     /// Sends jobs to a worker that is leased for them or has others of its kind.
     fn begin(self: &Arc<Self>, link: &Arc<Link>, mut batch: Vec<Arc<Exchange>>, now: Instant) {
-        batch.iter().for_each(|exchange| self.meter.sent(&exchange.wait, now));
+        batch.iter().for_each(|exchange| self.metrics.sent(&exchange.wait, now));
         match link.begin(&mut batch, now) {
             // Nobody waits for them any more.
             Begun::Running(0, _) => self.free(link),
@@ -265,7 +265,7 @@ impl Shared {
     pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
         tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
         self.count(|c| c.boot_failures += 1);
-        self.meter.boot_failed();
+        self.metrics.boot_failed();
         let mut restarts = self.restarts();
         let pause = restarts.died(Reached::Nothing);
         let is_broken = restarts.is_broken();
@@ -279,7 +279,7 @@ impl Shared {
             let waiting = schedule.clear();
             drop(schedule);
             self.count(|c| c.refused_broken += waiting.len() as u64);
-            self.meter.refused(REFUSED_BROKEN, waiting.len());
+            self.metrics.refused(REFUSED_BROKEN, waiting.len());
             waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
         }
         pause
@@ -299,12 +299,12 @@ impl Shared {
             // The answer goes out before the worker is killed.
             if let Some((kill, flight)) = expired.kill {
                 flight.exchange.fail(kill.error());
-                self.meter.count(kill.outcome());
+                self.metrics.count(kill.outcome());
             }
         }
         let (late, due) = self.schedule().expire(now);
         self.count(|c| c.refused_late += late.len() as u64);
-        self.meter.refused(REFUSED_LATE, late.len());
+        self.metrics.refused(REFUSED_LATE, late.len());
         let retry_after = self.retry_after();
         late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
         if let Some(at) = [next, due].into_iter().flatten().min() {

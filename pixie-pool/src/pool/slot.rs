@@ -28,7 +28,7 @@ use crate::{
         host::{self, Booted, Host},
         kill::{Closed, Kill},
         link::{Delivery, Link, READ_BYTES},
-        meter::Outcome,
+        metrics::Outcome,
         obituary::Obituary,
         restarts::Reached,
         shared::Shared,
@@ -130,7 +130,7 @@ impl Reading<'_> {
     fn give_on(&self, mut given: Vec<Arc<Exchange>>) {
         given.retain(|exchange| exchange.move_on(None));
         self.shared.count(|c| c.moves += given.len() as u64);
-        self.shared.meter.sent_again(given.len() as u64, 0);
+        self.shared.metrics.sent_again(given.len() as u64, 0);
         self.shared.put_back(given);
     }
 
@@ -173,7 +173,7 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         Closed::Killed(kill @ Kill::Protocol) => {
             if let Some(flight) = left.pop_front() {
                 flight.exchange.fail(kill.error());
-                shared.meter.count(kill.outcome());
+                shared.metrics.count(kill.outcome());
             }
         }
         // The job that it was killed for has its answer already.
@@ -185,7 +185,7 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
     let exit = host.bury().await.unwrap_or_default();
     Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
     for exchange in lost {
-        shared.meter.count(match closed {
+        shared.metrics.count(match closed {
             Closed::Killed(kill) => kill.outcome(),
             Closed::Exited => Outcome::Lost("died"),
         });
@@ -239,7 +239,7 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
         c.moves += moves;
         c.retries += retries;
     });
-    shared.meter.sent_again(moves, retries);
+    shared.metrics.sent_again(moves, retries);
     if !back.is_empty() {
         shared.put_back(back);
     }

@@ -16,7 +16,7 @@ impl Shared {
     /// Writes down what a job that is slow is, and what its worker is doing.
     pub(crate) fn report_slow(self: &Arc<Self>, link: &Link, slow: &Running, now: Instant) {
         self.count(|c| c.slow += 1);
-        self.meter.slow();
+        self.metrics.slow();
         let Running { name, since } = slow;
         // A thread of this process cannot be told from the others.
         let pid = Some(link.pid).filter(|_| !self.is_threaded());

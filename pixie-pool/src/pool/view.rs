@@ -35,7 +35,7 @@ impl Shared {
         };
         drop(schedule);
         let snapshot = with_memory(snapshot, self.is_threaded());
-        self.meter.show(&snapshot);
+        self.metrics.show(&snapshot);
         snapshot
     }
 }

@@ -58,7 +58,7 @@ impl Wait {
 
 /// The metrics of one pool.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct Metrics {
     pool: SharedString,
     answered: Counter,
     queue_wait: Histogram,
@@ -66,11 +66,11 @@ pub(crate) struct Meter {
     boot: Histogram,
 }
 
-impl Meter {
+impl Metrics {
     pub(crate) fn new(pool: &str) -> Self {
         describe();
         let pool = SharedString::from(pool.to_owned());
-        Meter {
+        Metrics {
             answered: counter!("pixie_pool_jobs_total", "pool" => pool.clone(), "outcome" => "answered"),
             queue_wait: histogram!("pixie_pool_queue_wait_seconds", "pool" => pool.clone()),
             run: histogram!("pixie_pool_run_seconds", "pool" => pool.clone()),

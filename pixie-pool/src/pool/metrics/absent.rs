@@ -1,4 +1,4 @@
-//! In place of `meter` without the feature `metrics`: nothing is recorded, and nothing is paid for that.
+//! In place of `metrics` without the feature `metrics`: nothing is recorded, and nothing is paid for that.
 
 use std::time::{Duration, Instant};
 
@@ -30,11 +30,11 @@ impl Wait {
 
 /// The metrics of one pool: none.
 #[derive(Debug)]
-pub(crate) struct Meter;
+pub(crate) struct Metrics;
 
-impl Meter {
+impl Metrics {
     pub(crate) fn new(_: &str) -> Self {
-        Meter
+        Metrics
     }
 
     pub(crate) fn sent(&self, _: &Wait, _: Instant) {}
