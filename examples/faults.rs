@@ -1,6 +1,7 @@
 //! One pool route for each way to die, beside routes that must not notice.
 //!
-//! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
+//! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7, and for
+//! `/status` to see what they did.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
 use std::{
     env,
@@ -280,5 +281,6 @@ fn main() -> Result<()> {
         .pool(Pool::named("burners").size(0..=1).cpu_time(Duration::from_millis(500)))
         .pool(Pool::named("impatient").size(0..=1).stream_idle_timeout(Duration::from_millis(300)))
         .pool(Pool::named("narrow").size(1).spares(0).queue(1).queue_timeout(Duration::from_millis(300)))
+        .status("/status")
         .run()
 }

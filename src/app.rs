@@ -12,6 +12,8 @@ use tower_service::Service;
 use crate::{
     compose,
     hooks::Level,
+    meter,
+    operators::Views,
     registry,
     service::{AppService, HttpRequest, Layered},
     settings::Settings,
@@ -47,6 +49,7 @@ pub struct App {
     pub(crate) pools: Vec<pixie_pool::Config>,
     pub(crate) trusted_origins: Vec<String>,
     pub(crate) layers: Vec<LayerFn>,
+    pub(crate) views: Views,
     pub(crate) settings: Settings,
     pub(crate) shutdown: Shutdown,
 }
@@ -168,6 +171,13 @@ impl App {
         self
     }
 
+    /// Sets the time without an answer after which a request of a pool or stream route is reported in the log, once, with what its
+    /// worker is doing; `None` reports none. Default: 5 s.
+    pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
+        self.settings.slow_after = time.into();
+        self
+    }
+
     /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
     pub fn body_limit(mut self, bytes: usize) -> App {
         self.settings.body_bytes_max = bytes;
@@ -255,6 +265,7 @@ impl App {
         if let Some(worker) = pixie_pool::worker() {
             worker::serve(worker, &app);
         }
+        meter::install(&app)?;
         Ok(AppService::layered(app, layers))
     }
 }

@@ -21,7 +21,9 @@ use crate::{
     hooks::{Chain, Level},
     jobs::PoolSlot,
     keys,
+    meter::RouteMeter,
     pools::Pools,
+    request_ids::RequestIds,
     settings::Settings,
     spool::Spool,
     time_limit::{self, TimeLimit},
@@ -51,6 +53,10 @@ pub(crate) struct Composed {
     pub(crate) spool: Spool,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
+    pub(crate) request_ids: RequestIds,
+    /// The metrics of requests without a route.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
+    pub(crate) meter: Arc<RouteMeter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
 }
@@ -62,27 +68,34 @@ pub(crate) struct Endpoint {
     pub(crate) reads_state: bool,
     /// Whether the handler looks at its clock.
     pub(crate) reads_time_limit: bool,
+    /// Whether its requests have ids.
+    pub(crate) has_ids: bool,
     /// Whether cross-site requests are refused.
     pub(crate) is_guarded: bool,
     /// The hooks and error pages from the app to the route.
     pub(crate) chain: Chain,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
+    pub(crate) meter: Arc<RouteMeter>,
     /// Set for pool and stream routes.
     pub(crate) pool: Option<Arc<PoolSlot>>,
 }
 
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
-    let App { routes, packages, mut state, mut worker_state, secrets, layers, mut settings, shutdown, .. } = app;
+    let App {
+        mut routes, packages, views, mut state, mut worker_state, secrets, layers, mut settings, shutdown, ..
+    } = app;
     let (level, groups) = (Arc::new(app.level), group::mounted(app.groups)?);
     settings.override_by_environment()?;
     check_packages(&routes, &packages)?;
+    let pools = Pools::default();
+    routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
-    let pools = Pools::default();
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     check_extensions(&routes)?;
@@ -104,6 +117,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         threads: Arc::new(Semaphore::new(settings.threads)),
         spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
+        request_ids: RequestIds::new(),
+        meter: RouteMeter::new(Arc::from("")),
         shutdown,
         settings,
     };
@@ -145,7 +160,9 @@ impl Composed {
             reads_state: route.reads().states().next().is_some()
                 || route.reads().header_names().is_none()
                 || chain.has_before(),
+            has_ids: self.settings.request_ids || route.kind().is_pooled() || route.reads().id,
             chain,
+            meter: RouteMeter::new(Arc::from(name)),
             label: Arc::from(name),
             pool,
             route,

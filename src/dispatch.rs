@@ -43,6 +43,9 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
             return without_route(app, request, refused);
         }
     };
+    if endpoint.has_ids {
+        app.request_ids.identify(&mut request);
+    }
     if endpoint.reads_state {
         request.set_state(app.state.clone());
     }
@@ -80,6 +83,9 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
 /// Answers a request that no route takes: it passes the hooks of the app and of its groups.
 fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -> Answer {
     let chain = app.chain_at(request.path());
+    if app.settings.request_ids {
+        app.request_ids.identify(&mut request);
+    }
     if chain.has_before() {
         request.set_state(app.state.clone());
     }

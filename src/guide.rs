@@ -41,5 +41,8 @@ pub mod events {}
 #[doc = include_str!("guide/tasks.md")]
 pub mod tasks {}
 
+#[doc = include_str!("guide/seeing.md")]
+pub mod seeing {}
+
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}

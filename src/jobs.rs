@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderValue, Method};
-use pixie_core::{Body, BodyUse, Error, Parts, Request, Response, Result, abort, header};
+use pixie_core::{Body, BodyUse, Error, Parts, Request, RequestId, Response, Result, abort, header};
 use pixie_pool::{Pool, ReplyBody, Size, Submission};
 use tokio::sync::OnceCell;
 
@@ -82,6 +82,7 @@ impl PoolSlot {
 /// The numbers of a pool that the program says nothing about.
 fn of_app(name: &str, settings: &Settings) -> pixie_pool::Config {
     let mut config = Pool::named(name).deadline(settings.deadline).queue_timeout(settings.queue_timeout);
+    config.slow_after = settings.slow_after;
     config.memory = settings.worker_bytes_max.map(Into::into);
     config.size = settings.workers.map_or(config.size, Into::into);
     config
@@ -111,6 +112,7 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
         body,
         deadline: endpoint.route.deadline_of(),
         label: endpoint.label.clone(),
+        request_id: request.id().map(RequestId::shared),
     };
     match pool.submit(submission).await {
         Ok(reply) => {

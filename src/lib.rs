@@ -32,17 +32,25 @@ mod keys;
 #[path = "keys/absent.rs"]
 mod keys;
 mod log;
+#[cfg(feature = "metrics")]
+mod meter;
+#[cfg(not(feature = "metrics"))]
+#[path = "meter/absent.rs"]
+mod meter;
 mod notify;
+mod operators;
 mod outcome;
 mod panics;
 mod pools;
 mod proc_env;
 mod registry;
+mod request_ids;
 mod run;
 mod service;
 mod settings;
 mod spool;
 mod sse;
+mod status;
 mod streamed;
 mod testing;
 mod time_limit;

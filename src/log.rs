@@ -78,7 +78,8 @@ impl Lines {
     }
 }
 
-/// The message and the fields of one event. Control characters are escaped, so that no event can forge another line.
+/// The message and the fields of one event. Control characters are escaped and values with spaces are quoted, so that nothing
+/// in an event can forge another line or field.
 #[derive(Default)]
 struct Line {
     message: String,
@@ -92,17 +93,36 @@ impl Visit for Line {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
-        let text = text.chars().flat_map(|character| match character.is_control() {
-            true => character.escape_default().collect::<Vec<_>>(),
-            false => vec![character],
-        });
         match field.name() {
-            "message" => self.message.extend(text),
+            "message" => self.message.extend(text.chars().flat_map(harmless)),
             name => {
                 // Writing to a string cannot fail.
-                let _ = write!(self.fields, " {name}=");
-                self.fields.extend(text);
+                let _ = match is_plain(&text) {
+                    true => write!(self.fields, " {name}={text}"),
+                    false => write!(self.fields, " {name}=\"{}\"", text.chars().flat_map(quoted).collect::<String>()),
+                };
             }
         }
     }
 }
+
+/// Says whether a value ends where the next space is and holds nothing that would look like another field.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '='))
+}
+
+fn harmless(character: char) -> impl Iterator<Item = char> {
+    let (escaped, plain) = match character.is_control() {
+        true => (Some(character.escape_default()), None),
+        false => (None, Some(character)),
+    };
+    escaped.into_iter().flatten().chain(plain)
+}
+
+fn quoted(character: char) -> impl Iterator<Item = char> {
+    let backslash = matches!(character, '"' | '\\').then_some('\\');
+    backslash.into_iter().chain(harmless(character))
+}
+
+#[cfg(test)]
+mod tests;

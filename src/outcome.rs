@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestView, Response, abort};
+use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
 
 use crate::{
     compose::Composed,
@@ -40,6 +40,7 @@ pub(crate) struct Asker {
     headers: Option<HeaderMap>,
     extensions: Extensions,
     peer: Option<SocketAddr>,
+    id: Option<RequestId>,
 }
 
 impl Asker {
@@ -56,6 +57,7 @@ impl Asker {
             headers: is_read.then(|| request.headers().clone()),
             extensions: if is_seen { request.extensions().clone() } else { Extensions::new() },
             peer: request.peer(),
+            id: request.id().cloned(),
         }
     }
 }
@@ -82,12 +84,20 @@ impl Asked<'_> {
         }
     }
 
+    fn id(&self) -> Option<&RequestId> {
+        match self {
+            Asked::Here(request) => request.id(),
+            Asked::Gone(asker) => asker.id.as_ref(),
+        }
+    }
+
     /// Nothing where nobody needs it.
     fn request_view(&self) -> Option<RequestView<'_>> {
         match self {
             Asked::Here(request) => Some(request.view()),
-            Asked::Gone(Asker { method, uri, headers, extensions, peer, .. }) => {
-                Some(RequestView { method, uri, headers: headers.as_ref()?, extensions, peer: *peer })
+            Asked::Gone(Asker { method, uri, headers, extensions, peer, id, .. }) => {
+                let (headers, id) = (headers.as_ref()?, id.as_ref());
+                Some(RequestView { method, uri, headers, extensions, peer: *peer, id })
             }
         }
     }
@@ -110,6 +120,9 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
             }
         }
     }
+    if let Some(id) = asked.id() {
+        response.headers_mut().insert(RequestId::HEADER, id.to_value());
+    }
     // After the hooks, which may set cookies too.
     if app.settings.https {
         secure_cookies(response.headers_mut());
@@ -119,7 +132,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        *response = page(chain, &error, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        *response = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
@@ -171,13 +184,13 @@ fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
     app.settings.development.then(|| excerpt::around(error.place())).flatten()
 }
 
-fn page(chain: &Chain, error: &Error, view: &ErrorView<'_>) -> Response {
-    log(error, view);
+fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -> Response {
+    log(error, view, asked.id());
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = page(error, view).with_status(error.status());
     // A page that fails itself is not asked again.
     if let Some(failed) = response.take_error() {
-        log(&failed, view);
+        log(&failed, view, asked.id());
         return error.render(view);
     }
     for (name, value) in error.headers() {
@@ -186,12 +199,13 @@ fn page(chain: &Chain, error: &Error, view: &ErrorView<'_>) -> Response {
     response
 }
 
-fn log(error: &Error, view: &ErrorView<'_>) {
+fn log(error: &Error, view: &ErrorView<'_>, id: Option<&RequestId>) {
+    let request = id.map(|id| &**id);
     let (status, method, path) = (error.status().as_u16(), view.method, view.path);
     match error.status() {
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(status, %method, path, "{error}"),
-        refused if refused.is_client_error() => tracing::debug!(status, %method, path, "{error}"),
-        _ => tracing::error!(status, %method, path, place = error.place(), "{error}"),
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(status, %method, path, request, "{error}"),
+        refused if refused.is_client_error() => tracing::debug!(status, %method, path, request, "{error}"),
+        _ => tracing::error!(status, %method, path, request, place = error.place(), "{error}"),
     }
 }
 

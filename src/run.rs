@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc};
 use pixie_core::{Error, Result};
 use pixie_server::{Listener, Server, Shutdown};
 
-use crate::{app::App, banner, compose, dev::Dev, dump, log, notify, service::AppService, worker};
+use crate::{app::App, banner, compose, dev::Dev, dump, log, meter, notify, service::AppService, worker};
 
 /// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
 pub fn run() -> Result<()> {
@@ -32,6 +32,7 @@ impl App {
             return Ok(writeln!(std::io::stdout(), "{answer}")?);
         }
         log::start();
+        meter::install(&app)?;
         let dev = Dev::from_environment(&app)?;
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::{
     app::LayerFn,
     compose::Composed,
     dispatch::{self, Answer},
+    meter::Measured,
 };
 
 /// A request as layers see it.
@@ -75,21 +76,26 @@ where
             if let Some(peer) = self.peer {
                 request.extensions_mut().insert(Peer(peer));
             }
-            return AppFuture(Progress::Later((layers.0)(request)));
+            return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::inside() };
         }
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
         let (head, body) = request.into_parts();
+        let measured = Measured::begin(&self.app, &head.method, head.uri.path());
         let mut request = Request::from_parts(head, Body::new(body));
         request.set_peer(peer);
-        AppFuture(match dispatch::answer(&self.app, request) {
+        let progress = match dispatch::answer(&self.app, request) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
-        })
+        };
+        AppFuture { progress, measured }
     }
 }
 
 /// The answer of an app, on its way.
-pub struct AppFuture(Progress);
+pub struct AppFuture {
+    progress: Progress,
+    measured: Measured,
+}
 
 enum Progress {
     Ready(Option<HttpResponse>),
@@ -100,10 +106,12 @@ impl Future for AppFuture {
     type Output = Result<HttpResponse, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Progress::Ready(response) => Poll::Ready(Ok(response.take().expect("polled once more after it was ready"))),
-            Progress::Later(future) => future.as_mut().poll(cx).map(Ok),
-        }
+        let response = match &mut self.progress {
+            Progress::Ready(response) => response.take().expect("polled once more after it was ready"),
+            Progress::Later(future) => ready!(future.as_mut().poll(cx)),
+        };
+        self.measured.end(response.status());
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -154,7 +162,7 @@ impl Service<HttpRequest> for Layered {
     }
 
     fn call(&mut self, request: HttpRequest) -> AppFuture {
-        AppFuture(Progress::Later((self.0)(request)))
+        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::inside() }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) worker_bytes_max: Option<u64>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
     pub(crate) deadline: Duration,
+    /// After which a request of a pool is reported as slow: see `pixie_pool::Config`.
+    pub(crate) slow_after: Option<Duration>,
     /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
     pub(crate) body_bytes_max: usize,
     /// What a form may hold, each with its reason in `pixie-core`.
@@ -45,6 +47,11 @@ pub(crate) struct Settings {
     pub(crate) etags: bool,
     /// Puts an answer into the coding that the client likes best.
     pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
+    /// Whether requests have ids whatever their route.
+    pub(crate) request_ids: bool,
+    /// Whether a route shows metrics, for which they have to be kept.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody can ask for them"))]
+    pub(crate) shows_metrics: bool,
     /// Whether the start is announced.
     pub(crate) banner: bool,
     /// The worker's command line, where it is not that of this process: under a test harness.
@@ -60,6 +67,7 @@ impl Default for Settings {
             workers_everywhere: None,
             worker_bytes_max: None,
             deadline: Duration::from_secs(15),
+            slow_after: pixie_pool::Config::default().slow_after,
             body_bytes_max: 2 * 1024 * 1024,
             form_limits: FormLimits::default(),
             upload_dir: None,
@@ -73,6 +81,8 @@ impl Default for Settings {
             server: pixie_server::Config::default(),
             etags: false,
             compress: None,
+            request_ids: false,
+            shows_metrics: false,
             banner: true,
             worker_args: None,
         }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, Response, SpooledFile, Upload};
+use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, RequestId, Response, SpooledFile, Upload};
 
 /// Says that bytes from the other side are no head.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     put_option(&mut out, request.query().filter(|_| needs.query).map(str::as_bytes));
     let peer = request.peer().filter(|_| needs.peer).map(|peer| peer.to_string());
     put_option(&mut out, peer.as_deref().map(str::as_bytes));
+    let id = request.id().filter(|_| needs.id || needs.header_names().is_none());
+    put_option(&mut out, id.map(|id| id.as_bytes()));
     put_carried(&mut out, request, needs);
     match needs.header_names() {
         Some([]) => out.put_u16_le(0),
@@ -71,6 +73,7 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
         target.extend_from_slice(query);
     }
     let peer = input.take_option()?.map(parse_peer).transpose()?;
+    let id = input.take_option()?.map(parse_id).transpose()?;
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
     for _ in 0..input.u16()? {
         let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
@@ -78,6 +81,7 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     }
     *request.headers_mut() = input.headers()?;
     request.set_peer(peer);
+    request.set_id(id);
     let body = match input.u8()? {
         0 => JobBody::Bytes,
         1 => JobBody::Parts,
@@ -215,6 +219,10 @@ fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
         put(out, name.as_bytes());
         put(out, json);
     }
+}
+
+fn parse_id(text: &[u8]) -> Result<RequestId, Malformed> {
+    str::from_utf8(text).ok().and_then(RequestId::new).ok_or(Malformed)
 }
 
 fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {

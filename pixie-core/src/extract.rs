@@ -82,6 +82,8 @@ pub struct Needs {
     pub query: bool,
     /// Whether the client's address is read.
     pub peer: bool,
+    /// Whether the request's id is read.
+    pub id: bool,
     headers: HeaderNeeds,
     states: Vec<NeededState>,
     carried: Vec<&'static str>,

@@ -6,7 +6,7 @@ use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http::{Extensions, HeaderMap, Method, Uri, request::Parts};
 
-use crate::{Error, IntoResponse, Request, Response};
+use crate::{Error, IntoResponse, Request, RequestId, Response};
 
 type BeforeCall = dyn Fn(&mut Request) -> Option<Response> + Send + Sync;
 type WaitingCall = dyn for<'r> Fn(&'r mut Request) -> LentFuture<'r, Option<Response>> + Send + Sync;
@@ -134,12 +134,15 @@ pub struct RequestView<'r> {
     pub extensions: &'r Extensions,
     /// The address of the client, where it is known.
     pub peer: Option<SocketAddr>,
+    /// What the request is called in logs, where it has an id.
+    pub id: Option<&'r RequestId>,
 }
 
 impl<'r> RequestView<'r> {
     /// Looks at a head and the client's address.
-    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>) -> RequestView<'r> {
-        RequestView { method: &head.method, uri: &head.uri, headers: &head.headers, extensions: &head.extensions, peer }
+    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>, id: Option<&'r RequestId>) -> RequestView<'r> {
+        let Parts { method, uri, headers, extensions, .. } = head;
+        RequestView { method, uri, headers, extensions, peer, id }
     }
 
     /// Returns the path as it was sent, percent-encoded.

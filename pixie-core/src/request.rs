@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Body, BodyReader, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection,
-    RejectionKind, RequestView, StateMap, multipart, payload,
+    RejectionKind, RequestId, RequestView, StateMap, multipart, payload,
 };
 
 /// A request, from its head to its body.
@@ -23,6 +23,7 @@ pub struct Request {
     reader: Option<Box<BodyReader>>,
     params: Params,
     peer: Option<SocketAddr>,
+    id: Option<RequestId>,
     state: Option<Arc<StateMap>>,
     /// What hooks carried: the name of each value's type, and the value as JSON.
     carried: Vec<(Cow<'static, str>, Vec<u8>)>,
@@ -44,6 +45,7 @@ impl Request {
             reader: None,
             params: Params::default(),
             peer: None,
+            id: None,
             state: None,
             carried: Vec::new(),
         }
@@ -247,7 +249,7 @@ impl Request {
 
     /// Returns the head and the client's address, as after hooks see them.
     pub fn view(&self) -> RequestView<'_> {
-        RequestView::of(&self.head, self.peer)
+        RequestView::of(&self.head, self.peer, self.id.as_ref())
     }
 
     /// Returns the JSON of a carried value, by the name of its type.
@@ -286,6 +288,16 @@ impl Request {
         self.params = params;
     }
 
+    /// Returns what the request is called in logs, where it has an id: see [`RequestId`].
+    pub fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
+    }
+
+    /// Gives the request its id.
+    pub fn set_id(&mut self, id: Option<RequestId>) {
+        self.id = id;
+    }
+
     /// Puts the client's address in.
     pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
         self.peer = peer;
@@ -305,6 +317,7 @@ impl Request {
             reader: self.reader.take(),
             params: self.params.clone(),
             peer: self.peer,
+            id: self.id.clone(),
             state: self.state.clone(),
             carried: self.carried.clone(),
         }

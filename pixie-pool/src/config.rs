@@ -25,6 +25,10 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const LOCATION_BYTES_MAX: usize = 512;
 /// Bytes of stderr kept for the report of a death: a panic message with a short backtrace.
 pub(crate) const STDERR_TAIL_BYTES: usize = 8 * 1024;
+/// Lines of that which stand in the event of a death: a panic's message and what a library said before it.
+pub(crate) const STDERR_LINES_LOGGED: usize = 10;
+/// Bytes of those lines: an event is not a dump.
+pub(crate) const STDERR_LINES_LOGGED_BYTES: usize = 1024;
 /// Bytes of one line of output before it is cut: a log line is not a dump.
 pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of output per second and worker that reach the log; the rest is read, counted and dropped.
@@ -122,6 +126,10 @@ pub struct Config {
     pub boot_timeout: Duration,
     /// Time without work after which a worker beyond the smallest size is ended. Default 30 s: starting one again takes milliseconds.
     pub idle_timeout: Duration,
+    /// Time without an answer after which a job is reported once, with what its worker is doing; `None` never reports.
+    /// Default 5 s: a third of the default deadline, so that whoever is about to be killed is seen while it still runs, and
+    /// long enough that an app whose jobs are heavy by design does not fill its log.
+    pub slow_after: Option<Duration>,
     /// Time that a cancelled job gets to end by itself before its worker is killed. Default 100 ms.
     pub cancel_grace: Duration,
     /// Time without a byte from a worker that is streaming to a reader who waits. Default 30 s: streams of events send a comment more often.
@@ -175,6 +183,7 @@ impl Default for Config {
             queue_timeout: Duration::from_secs(5),
             boot_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
+            slow_after: Some(Duration::from_secs(5)),
             cancel_grace: Duration::from_millis(100),
             stream_idle_timeout: Duration::from_secs(30),
             spares: 1,

@@ -3,7 +3,9 @@
 //! Owns the errors of the parent side and the failure that a handler reports. Leaves their translation
 //! into answers to the caller. Rule: a message names what was being done and, if there is one, the remedy.
 
-use std::{fmt, io, time::Duration};
+use std::{borrow::Cow, fmt, io, time::Duration};
+
+use crate::platform;
 
 /// Why a job was not answered.
 #[derive(Debug)]
@@ -94,6 +96,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// Whether no panic of this program is survived.
+const PANICS_ABORT: bool = cfg!(panic = "abort");
+
 /// How a worker ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
@@ -103,6 +108,30 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// The last lines that it wrote to stderr, as it wrote them.
     pub stderr: String,
+}
+
+impl Exit {
+    /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code N`.
+    ///
+    /// Rust ends a process by the same signal for the first three, so they are told apart by what it wrote last: a guess, which a
+    /// worker that was taken over can lead astray, within these words.
+    pub fn cause(&self) -> Cow<'static, str> {
+        let wrote = |words| self.stderr.contains(words);
+        match (self.signal, self.code) {
+            (Some(signal), _) => match platform::signal_name(signal) {
+                Some("SIGABRT") if wrote("has overflowed its stack") => "stack overflow".into(),
+                Some("SIGABRT") if wrote("memory allocation of ") => "out of memory".into(),
+                // Where panics unwind, an earlier one of another job may stand there, which was caught.
+                Some("SIGABRT") if wrote("non-unwinding panic") || PANICS_ABORT && wrote("panicked at ") => {
+                    "panic".into()
+                }
+                Some(name) => name.into(),
+                None => format!("signal {signal}").into(),
+            },
+            (None, Some(code)) => format!("exit code {code}").into(),
+            (None, None) => "unknown".into(),
+        }
+    }
 }
 
 impl fmt::Display for Exit {
@@ -147,6 +176,33 @@ impl From<Failure> for Error {
         match failure.kind {
             FailureKind::Panic => Error::Panicked { message: failure.message, location: failure.location },
             FailureKind::Error => Error::Failed { message: failure.message },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_that_share_a_signal_are_told_apart_by_the_last_words() {
+        let caught = "thread 'handler' panicked at src/main.rs:1:1:\nearlier, and caught\n";
+        let overflow =
+            "\nthread 'handler' (7) has overflowed its stack\nfatal runtime error: stack overflow, aborting\n";
+        let memory = "memory allocation of 1048576 bytes failed\n";
+        let panic = "thread 'handler' panicked at src/main.rs:1:1:\nthread caused non-unwinding panic. aborting.\n";
+        for (signal, code, stderr, cause) in [
+            (Some(6), None, "", "SIGABRT"),
+            (Some(6), None, caught, "SIGABRT"),
+            (Some(6), None, overflow, "stack overflow"),
+            (Some(6), None, memory, "out of memory"),
+            (Some(6), None, panic, "panic"),
+            (Some(11), None, memory, "SIGSEGV"),
+            (Some(60), None, "", "signal 60"),
+            (None, Some(3), overflow, "exit code 3"),
+            (None, None, "", "unknown"),
+        ] {
+            assert_eq!(Exit { code, signal, stderr: stderr.to_owned() }.cause(), cause, "{signal:?} {code:?} {stderr}");
         }
     }
 }

@@ -263,6 +263,7 @@ impl fmt::Display for Profile {
 
 /// What of a [`Sandbox`] is in force in a worker, as it said when it was ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SandboxLevel {
     /// Whether system calls are filtered.

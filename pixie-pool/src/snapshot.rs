@@ -1,6 +1,7 @@
 //! What a pool looks like at one moment.
 //!
-//! Owns plain values for status pages and metrics. Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
+//! Owns plain values for status pages and metrics; with the feature `serde` they can be written as JSON, times in seconds.
+//! Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -8,6 +9,7 @@ use crate::sandbox::SandboxLevel;
 
 /// One pool at one moment.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The pool's name.
@@ -16,11 +18,16 @@ pub struct Snapshot {
     pub size: usize,
     /// The largest number of jobs that may ever run at the same time.
     pub size_max: usize,
+    /// Workers that are ready and have nothing to do.
+    pub idle: usize,
+    /// Ready workers beyond `size`, which take the place of one that ends.
+    pub spares: usize,
     /// Jobs running.
     pub busy: usize,
     /// Jobs waiting.
     pub queued: usize,
     /// How long the first of them has been waiting.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub oldest_wait: Option<Duration>,
     /// Whether starts fail so often that jobs are refused.
     pub is_broken: bool,
@@ -32,6 +39,7 @@ pub struct Snapshot {
 
 /// One worker at one moment.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WorkerSnapshot {
     /// Its number in the pool, from 1.
@@ -47,11 +55,20 @@ pub struct WorkerSnapshot {
     /// What it runs.
     pub label: Option<Arc<str>>,
     /// How long it has been running that.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub running_for: Option<Duration>,
+    /// What the submitter knows that job by.
+    pub request_id: Option<Arc<str>>,
+    /// How long this process has been ready.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub age: Option<Duration>,
+    /// Bytes of memory that this process holds, where the system tells; a thread of this process has none of its own.
+    pub memory: Option<u64>,
 }
 
 /// What a worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum WorkerState {
     /// It is being started.
     Starting,
@@ -63,6 +80,7 @@ pub enum WorkerState {
 
 /// What has happened in a pool since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counts {
     /// Jobs that workers have ended, whatever the answer.
@@ -83,8 +101,10 @@ pub struct Counts {
     pub kills_stuck: u64,
     /// Workers that were not ready in time or failed to start.
     pub boot_failures: u64,
-    /// Workers that died by themselves, by `signal N` or `exit code N`.
+    /// Workers that died by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
     pub deaths: BTreeMap<String, u64>,
+    /// Jobs that were reported because they had run for longer than `slow_after`.
+    pub slow: u64,
     /// Workers started in the place of others.
     pub restarts: u64,
     /// Workers that went because they had run enough jobs, were old or large, once their replacement was ready.
@@ -103,4 +123,10 @@ pub struct Counts {
     pub refused_poison: u64,
     /// Jobs refused because workers could not be started.
     pub refused_broken: u64,
+}
+
+/// Writes times as seconds.
+#[cfg(feature = "serde")]
+fn seconds<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time.map(|time| time.as_secs_f64()), serializer)
 }

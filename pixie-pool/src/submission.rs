@@ -26,8 +26,10 @@ pub struct Submission {
     /// for a moment, and it is run again if the worker crashes in that moment.
     /// Ignored for a streamed body.
     pub replayable: bool,
-    /// What the logs and the snapshot call it.
+    /// What the logs, the snapshot and the metrics call it: the name of what is run, such as a route, not of one job.
     pub label: Arc<str>,
+    /// What the submitter knows this one job by, such as the id of an HTTP request, for the logs and the snapshot.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl Submission {

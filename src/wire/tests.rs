@@ -1,7 +1,8 @@
 //! Heads survive the way there and back, and hostile bytes are an error, never a panic.
 use http::{HeaderValue, Method, StatusCode, header};
 use pixie_core::{
-    Body, Bytes, Cookies, Error, Headers, Needs, PartHead, Parts, Query, Request, Response, SpooledFile, Upload,
+    Body, Bytes, Cookies, Error, Headers, Needs, PartHead, Parts, Query, Request, RequestId, Response, SpooledFile,
+    Upload,
 };
 
 use super::{
@@ -12,6 +13,7 @@ fn request() -> Request {
     let mut request = Request::new(Method::POST, "/a%20b?q=1".parse().expect("a target"));
     request.headers_mut().insert(header::COOKIE, HeaderValue::from_static("a=1"));
     request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("secret"));
+    request.set_id(RequestId::new("7b1f-2"));
     request.set_peer(Some("[::1]:80".parse().expect("an address")));
     request
 }
@@ -26,12 +28,15 @@ fn travelled(needs: &Needs) -> Request {
 fn only_what_the_handler_reads_travels() {
     let bare = travelled(&Needs::default());
     assert_eq!((bare.verb(), bare.path(), bare.query(), bare.peer()), ("POST", "/a%20b", None, None));
+    assert_eq!(bare.id(), None);
     assert!(bare.headers().is_empty());
     let some = travelled(&Needs::default().extractor::<Cookies>().extractor::<Query<()>>());
     assert_eq!((some.query(), some.header("cookie"), some.header("authorization")), (Some("q=1"), Some("a=1"), None));
     let all = travelled(&Needs::default().extractor::<Headers>());
     assert_eq!(all.headers(), request().headers());
-    assert_eq!(all.peer(), request().peer());
+    assert_eq!((all.peer(), all.id()), (request().peer(), request().id()));
+    let id = travelled(&Needs::default().extractor::<RequestId>());
+    assert_eq!(id.id(), request().id());
 }
 
 fn parts() -> Parts {

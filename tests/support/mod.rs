@@ -28,11 +28,16 @@ impl Program {
 
     /// The same with environment variables.
     pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Program {
+        Program::start_to(name, variables, Stdio::null())
+    }
+
+    /// The same with a place for its log.
+    pub fn start_to(name: &str, variables: &[(&str, &str)], log: Stdio) -> Program {
         let mut process = Command::new(example(name))
             .env("PIXIE_PORT", "0")
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("the example {name} does not start ({error}): `cargo build --examples` first")

@@ -88,6 +88,12 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::slow_after`]; `None` never reports.
+    pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.slow_after = time.into();
+        self
+    }
+
     /// Sets [`Config::cancel_grace`].
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = grace;

@@ -10,7 +10,7 @@ use crate::config::{ByteSize, Config};
 /// Before the name of a pool in capitals, with `_` for what a variable's name cannot hold.
 const PREFIX: &str = "PIXIE_POOL_";
 /// Every name that may stand in the variable.
-const NAMES: &str = "size, spares, deadline, extension, cpu_time, queue, queue_timeout, boot_timeout, idle_timeout, cancel_grace, \
+const NAMES: &str = "size, spares, deadline, extension, cpu_time, queue, queue_timeout, boot_timeout, idle_timeout, slow_after, cancel_grace, \
                      stream_idle_timeout, memory, recycle_after, recycle_age, recycle_memory, breaker, poison_refusal";
 
 impl Config {
@@ -46,6 +46,7 @@ impl Config {
             "queue_timeout" => self.queue_timeout = duration(value)?,
             "boot_timeout" => self.boot_timeout = duration(value)?,
             "idle_timeout" => self.idle_timeout = duration(value)?,
+            "slow_after" => self.slow_after = unless_none(value, duration)?,
             "cancel_grace" => self.cancel_grace = duration(value)?,
             "stream_idle_timeout" => self.stream_idle_timeout = duration(value)?,
             "memory" => self.memory = unless_none(value, bytes)?,

@@ -9,7 +9,13 @@ mod sandbox;
 #[path = "linux/no_sandbox.rs"]
 mod sandbox;
 
-use std::{ffi::OsString, fs, io, os::fd::OwnedFd, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+    time::Duration,
+};
 
 use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -49,6 +55,24 @@ impl ProcessWatch {
             }
             None => std::future::pending().await,
         }
+    }
+
+    /// Waits for the end of the process, without reaping it, and returns the most bytes of memory that it has held.
+    ///
+    /// The kernel carries on the peak of the process that spawned it, so what is no more than that one's says only that it held
+    /// no more.
+    pub(crate) async fn peak_bytes(&self) -> Option<u64> {
+        let pidfd = self.pidfd.as_ref()?;
+        let _ = pidfd.readable().await;
+        // SAFETY: all-zero bytes are a valid `rusage`.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        let (fd, options) = (pidfd.get_ref().as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
+        // The library's `waitid` lacks the last argument of the system's, which is the point here.
+        // SAFETY: the descriptor is open, the system may be given no `siginfo_t`, and `usage` lives through the call.
+        let done = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, nowhere, options, &raw mut usage) };
+        let kib = u64::try_from(usage.ru_maxrss).ok().filter(|kib| done == 0 && *kib > 0)?;
+        kib.checked_mul(1024)
     }
 }
 
@@ -117,11 +141,4 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     // SAFETY: `time` lives through the call; a clock whose process has gone is an error.
     let read = unsafe { libc::clock_gettime(clock, &mut time) };
     (read == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
-}
-
-/// Returns the memory of a process that is in main memory now, shared mappings included.
-pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }

@@ -7,23 +7,30 @@
 mod linux;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod vitals;
+#[cfg(not(target_os = "linux"))]
+#[path = "vitals/absent.rs"]
+mod vitals;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    restrict_thread, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
+    set_process_name, socket_options, threads,
 };
 #[cfg(unix)]
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
     exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size, limit_memory, limit_open_files,
-    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, split, take_lifeline, write_all,
+    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, signal_name, split, take_lifeline,
+    write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    restrict_thread, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
+    set_process_name, socket_options, threads,
 };
+pub(crate) use vitals::{peak_bytes, posture, resident_bytes};
 
 /// Whether this crate was built with what a sandbox needs, where the system has that.
 pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");

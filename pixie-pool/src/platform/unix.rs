@@ -297,6 +297,31 @@ impl DirectoryLock {
     }
 }
 
+/// Returns the name of a signal that may end a process.
+pub(crate) fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGILL => "SIGILL",
+        libc::SIGINT => "SIGINT",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGSYS => "SIGSYS",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        _ => return None,
+    })
+}
+
 /// Splits an exit status into code and signal.
 pub(crate) fn exit_of(status: ExitStatus) -> (Option<i32>, Option<i32>) {
     (status.code(), status.signal())
@@ -327,6 +352,11 @@ mod elsewhere {
         /// Never returns: the closed socket tells.
         pub(crate) async fn exited(&self) {
             std::future::pending().await
+        }
+
+        /// Nothing: there is no portable call.
+        pub(crate) async fn peak_bytes(&self) -> Option<u64> {
+            None
         }
     }
 
@@ -366,11 +396,6 @@ mod elsewhere {
         None
     }
 
-    /// Nothing: there is no portable call.
-    pub(crate) fn resident_bytes(_: u32) -> Option<u64> {
-        None
-    }
-
     /// Nothing: the mode of a socket cannot be set everywhere, so the directory protects it.
     pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
         options
@@ -378,6 +403,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, resident_bytes, restrict,
-    restrict_thread, set_process_name, socket_options, threads,
+    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
+    set_process_name, socket_options, threads,
 };

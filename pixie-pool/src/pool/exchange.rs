@@ -18,23 +18,33 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, poison::Poison},
+    pool::{link::Link, metrics::Wait, poison::Poison},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
     },
 };
 
+/// What a job is known by.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) number: u64,
+    pub(crate) label: Arc<str>,
+    pub(crate) request_id: Option<Arc<str>>,
+}
+
 /// The state that a submitter shares with the pool.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) label: Arc<str>,
+    pub(crate) name: Name,
     pub(crate) deadline: Option<Duration>,
     pub(crate) head_bytes: usize,
     /// What a job that is not kept until its end begins with; a streamed body is not looked into.
     opening: Option<(Bytes, Bytes)>,
     is_replayable: bool,
     has_upload: bool,
+    /// How long it waits for a worker, for the metrics.
+    pub(crate) wait: Wait,
     /// Whether it may share a worker with others: one that a crash has met must not be met by the crash of another.
     may_share: AtomicBool,
     state: Mutex<State>,
@@ -74,7 +84,7 @@ pub(crate) struct Taken {
 }
 
 impl Exchange {
-    pub(crate) fn new(label: Arc<str>, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
+    pub(crate) fn new(name: Name, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
         let has_upload = !request.complete;
         let is_replayable = is_replayable && !has_upload;
         let head_bytes = request.head.len();
@@ -96,12 +106,13 @@ impl Exchange {
             waker: None,
         };
         Exchange {
-            label,
+            name,
             deadline,
             head_bytes,
             opening,
             is_replayable,
             has_upload,
+            wait: Wait::begin(),
             may_share: AtomicBool::new(is_light),
             state: Mutex::new(state),
         }
@@ -163,11 +174,11 @@ impl Exchange {
     /// Returns what this job is known by; nothing for a streamed body.
     pub(crate) fn fingerprint(&self, poison: &Poison) -> Option<u64> {
         if let Some((head, body)) = &self.opening {
-            return Some(poison.fingerprint(&self.label, head, body));
+            return Some(poison.fingerprint(&self.name.label, head, body));
         }
         let state = self.state();
         let request = state.request.as_ref().filter(|request| request.complete)?;
-        Some(poison.fingerprint(&self.label, &request.head, &request.body))
+        Some(poison.fingerprint(&self.name.label, &request.head, &request.body))
     }
 
     /// Tells whether it has been moved so often that its workers are not believed any more.

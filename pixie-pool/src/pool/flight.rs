@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    pool::{exchange::Exchange, kill::Kill},
+    pool::{
+        exchange::{Exchange, Name},
+        kill::Kill,
+    },
     protocol::frame::Start,
 };
 
@@ -21,6 +24,15 @@ pub(crate) struct Flight {
     pub(crate) unsent: Option<Start>,
     pub(crate) stream: u32,
     pub(crate) clock: Clock,
+    /// Whether it was reported as slow.
+    pub(crate) is_reported: bool,
+}
+
+/// What a worker runs, and since when it is the first there.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) name: Name,
+    pub(crate) since: Instant,
 }
 
 /// What a job is measured by.
@@ -56,6 +68,12 @@ impl Flight {
         if let Clock::Head(Some(at)) = &mut self.clock {
             *at += by;
         }
+    }
+
+    /// Returns when the first job has to be reported as slow: once, and only until its answer begins.
+    pub(crate) fn slow_due(&self, since: Instant, slow_after: Option<Duration>) -> Option<Instant> {
+        let is_waited_for = matches!(self.clock, Clock::Head(_)) && !self.is_reported;
+        slow_after.filter(|_| is_waited_for).map(|after| since + after)
     }
 
     /// Tells whether a worker that started the job of `stream` last had started this one.

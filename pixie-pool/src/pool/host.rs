@@ -68,11 +68,22 @@ pub(crate) struct Process {
     output: Output,
     /// Says which job it has started last.
     mark: MarkReader,
+    /// The most memory that this process had held when it started that one.
+    own_peak: u64,
+    peak: Option<Peak>,
+}
+
+/// The most memory that a worker has held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    pub(crate) bytes: u64,
+    /// If not, it was no more than that.
+    pub(crate) is_exact: bool,
 }
 
 /// Starts a worker and waits until it takes jobs.
 pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, String> {
-    let path = shared.socket(number);
+    let (path, started) = (shared.socket(number), Instant::now());
     let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
     platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
@@ -94,9 +105,10 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     rendezvous::remove_mark(&path);
     match booted {
         Ok(Greeted { protocol, reader, writer, input }) => {
+            shared.metrics.booted(started.elapsed());
             let wear = Wear::new(&shared.config, pid, Instant::now());
             let line = Line::new(protocol, leash, wear, Meter::new(shared.config.cpu_time));
-            let link = Link::new(number, pid, writer, line);
+            let link = Link::new(number, pid, writer, line, Arc::clone(&shared.metrics));
             Ok(Booted { host, link, reader, input })
         }
         Err(why) => Err(match host.buried().await {
@@ -149,7 +161,8 @@ async fn start_process(
     }
     let watch = Arc::new(ProcessWatch::new(pid));
     let leash = lifeline.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
-    let process = Process { child, watch, output, mark };
+    let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
+    let process = Process { child, watch, output, mark, own_peak, peak: None };
     Ok((Host::Process(Box::new(process)), pid, leash))
 }
 
@@ -269,8 +282,11 @@ impl Host {
     }
 
     /// Ends the process, if it is one, without waiting.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
         if let Host::Process(process) = self {
+            // What ends by itself is gone by now, and what is told of it later is less exact.
+            let bytes = process.child.id().and_then(platform::peak_bytes);
+            process.peak = bytes.map(|bytes| Peak { bytes, is_exact: true });
             process.watch.kill();
         }
     }
@@ -287,8 +303,20 @@ impl Host {
             let _ = timeout(STOP_GRACE, process.watch.exited()).await;
         }
         process.watch.kill();
+        if process.peak.is_none() {
+            let own = process.own_peak;
+            process.peak = process.watch.peak_bytes().await.map(|bytes| Peak { bytes, is_exact: bytes > own });
+        }
         let _ = process.child.wait().await;
         process.mark.read()
+    }
+
+    /// Returns the most memory that an ended process has held, as far as that is known.
+    pub(crate) fn peak(&self) -> Option<Peak> {
+        match self {
+            Host::Process(process) => process.peak,
+            Host::Thread(_) => None,
+        }
     }
 
     /// Takes the report of an end that was waited for; a thread says nothing about how it ended.

@@ -2,7 +2,7 @@
 //!
 //! Owns the causes and what they mean for the job that was running. Rule: every cause has exactly one error.
 
-use crate::error::Error;
+use crate::{error::Error, pool::metrics::Outcome};
 
 /// Why the pool ended a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,29 @@ impl Kill {
     /// Tells whether the worker may leave by itself, because it does nothing that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {
         matches!(self, Kill::Retire | Kill::Stop)
+    }
+
+    /// Returns the cause in one word, for logs and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kill::Deadline => "deadline",
+            Kill::CpuTime => "cpu_time",
+            Kill::Memory => "memory",
+            Kill::Cancel => "cancel",
+            Kill::Idle => "idle",
+            Kill::Protocol => "protocol",
+            Kill::Stuck => "stuck",
+            Kill::Retire => "retire",
+            Kill::Stop => "stop",
+        }
+    }
+
+    /// Returns what became of the job for which the worker was ended, for the metrics.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Kill::Cancel => Outcome::Cancelled,
+            other => Outcome::Lost(other.name()),
+        }
     }
 
     /// Returns what the job is told for which the worker was ended.

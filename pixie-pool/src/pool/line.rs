@@ -14,8 +14,9 @@ use bytes::BytesMut;
 use crate::{
     platform::Leash,
     pool::{
-        flight::{Clock, Flight},
+        flight::{Clock, Flight, Running},
         kill::Closed,
+        link::Expired,
         meter::Meter,
         pace::Pace,
         wear::Wear,
@@ -32,6 +33,8 @@ pub(crate) struct Line {
     /// The task that reads, to be woken when there is something to write or to end.
     pub(crate) task: Option<Waker>,
     pub(crate) closed: Option<Closed>,
+    /// When it was closed, and what ran then.
+    pub(crate) ended: Option<(Instant, Option<Running>)>,
     pub(crate) pace: Pace,
     /// What makes a worker look at its socket while its handler runs; a thread has none, and nothing is sent ahead to it.
     pub(crate) leash: Option<Leash>,
@@ -53,6 +56,7 @@ impl Line {
             flights: VecDeque::new(),
             task: None,
             closed: None,
+            ended: None,
             pace: Pace::new(Instant::now()),
             leash,
             wear,
@@ -62,8 +66,31 @@ impl Line {
     }
 
     pub(crate) fn close(&mut self, closed: Closed) {
-        self.closed.get_or_insert(closed);
+        if self.closed.is_none() {
+            self.closed = Some(closed);
+            self.ended = Some((Instant::now(), self.running()));
+        }
         self.wake();
+    }
+
+    /// Returns what runs here.
+    pub(crate) fn running(&self) -> Option<Running> {
+        let since = self.pace.since();
+        self.flights.front().map(|flight| Running { name: flight.exchange.name.clone(), since })
+    }
+
+    /// Finds out whether the first job is slow, or when it will be.
+    pub(crate) fn look_for_slow(&mut self, now: Instant, slow_after: Option<Duration>, found: &mut Expired) {
+        let since = self.pace.since();
+        let Some(due) = self.flights.front().and_then(|flight| flight.slow_due(since, slow_after)) else {
+            return;
+        };
+        if due > now {
+            found.due = earlier(found.due, Some(due));
+        } else if let Some(flight) = self.flights.front_mut() {
+            flight.is_reported = true;
+            found.slow = self.running();
+        }
     }
 
     pub(crate) fn wake(&self) {

@@ -17,9 +17,10 @@ use crate::{
     platform::{self, WriteHalf},
     pool::{
         exchange::Exchange,
-        flight::{Clock, Flight},
+        flight::{Clock, Flight, Running},
         kill::{Closed, Kill},
         line::{Line, earlier},
+        metrics::{Metrics, Outcome},
     },
     protocol::{
         frame::Violation,
@@ -35,7 +36,9 @@ pub(crate) struct Link {
     pub(crate) pid: u32,
     /// What holds the worker, as it has said.
     pub(crate) sandbox: SandboxLevel,
+    born: Instant,
     writer: WriteHalf,
+    metrics: Arc<Metrics>,
     line: Mutex<Line>,
 }
 
@@ -56,6 +59,8 @@ pub(crate) struct Expired {
     pub(crate) kill: Option<(Kill, Flight)>,
     /// Jobs that were sent ahead and whose time is over.
     pub(crate) late: Vec<Arc<Exchange>>,
+    /// A job that has to be reported as slow.
+    pub(crate) slow: Option<Running>,
 }
 
 /// What one worker has to do.
@@ -72,9 +77,9 @@ pub(crate) struct Load {
 pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
-    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, line: Line) -> Arc<Self> {
+    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, line: Line, metrics: Arc<Metrics>) -> Arc<Self> {
         let sandbox = line.protocol.sandbox();
-        Arc::new(Link { number, pid, sandbox, writer, line: Mutex::new(line) })
+        Arc::new(Link { number, pid, sandbox, born: Instant::now(), writer, metrics, line: Mutex::new(line) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -134,7 +139,13 @@ impl Link {
             };
             let stream = protocol.begin(&start, output);
             due = earlier(due, deadline);
-            flights.push_back(Flight { exchange, unsent: Some(start), stream, clock: Clock::Head(deadline) });
+            flights.push_back(Flight {
+                exchange,
+                unsent: Some(start),
+                stream,
+                clock: Clock::Head(deadline),
+                is_reported: false,
+            });
         }
         if self.write(&mut line).is_ok() {
             line.flights.iter_mut().skip(before).for_each(|f| f.unsent = None);
@@ -250,13 +261,14 @@ impl Link {
             return expired;
         }
         let since = line.pace.since();
+        line.look_for_slow(now, config.slow_after, &mut expired);
         let timed = line.flights.front_mut().and_then(|f| f.due(now, since, config.stream_idle_timeout));
         let metered = if line.flights.is_empty() { None } else { line.meter.look(self.pid, now) };
         let Some((kill, due)) = [timed, metered].into_iter().flatten().min_by_key(|(_, due)| *due) else {
             return self.expire_ahead(line, now, config, expired);
         };
         if due > now {
-            expired.due = Some(due);
+            expired.due = earlier(expired.due, Some(due));
             return self.expire_ahead(line, now, config, expired);
         }
         line.close(Closed::Killed(kill));
@@ -324,6 +336,7 @@ impl Link {
                 let Some(flight) = line.flights.pop_front() else {
                     continue;
                 };
+                self.metrics.ended(Outcome::of(&event), now.saturating_duration_since(line.pace.since()));
                 line.pace.end(&event, now);
                 deliveries.push((flight.exchange, event));
             } else if let Some(flight) = line.flights.front_mut() {
@@ -345,14 +358,28 @@ impl Link {
         self.line().pace.jobs()
     }
 
+    /// Returns since when the first job here is the first.
+    pub(crate) fn since(&self) -> Instant {
+        self.line().pace.since()
+    }
+
     pub(crate) fn service(&self) -> Duration {
         self.line().pace.service()
     }
 
+    /// Returns how long this worker has been ready.
+    pub(crate) fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
     /// Returns what runs here and since when.
-    pub(crate) fn running(&self) -> Option<(Arc<str>, Instant)> {
-        let line = self.line();
-        line.flights.front().map(|f| (Arc::clone(&f.exchange.label), line.pace.since()))
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.line().running()
+    }
+
+    /// Returns when this connection was closed, and what ran then.
+    pub(crate) fn ended(&self) -> Option<(Instant, Option<Running>)> {
+        self.line().ended.clone()
     }
 }
 

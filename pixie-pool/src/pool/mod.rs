@@ -11,6 +11,12 @@ mod kill;
 mod line;
 pub(crate) mod link;
 mod meter;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/absent.rs"]
+mod metrics;
+mod obituary;
 mod output;
 mod pace;
 mod poison;
@@ -20,6 +26,7 @@ mod scale;
 mod schedule;
 pub(crate) mod shared;
 mod slot;
+mod slow;
 pub(crate) mod upload;
 mod view;
 mod wear;
@@ -39,7 +46,12 @@ use crate::{
     identity,
     job::Handler,
     platform,
-    pool::{exchange::Exchange, rendezvous::Rendezvous, shared::Shared, upload::Upload},
+    pool::{
+        exchange::{Exchange, Name},
+        rendezvous::Rendezvous,
+        shared::Shared,
+        upload::Upload,
+    },
     protocol::frame::Start,
     reply::{Pending, Reply},
     snapshot::Snapshot,
@@ -62,7 +74,10 @@ struct Life {
 impl Pool {
     /// Starts the workers and returns when the first one is ready; at once if they are started on demand. Needs a running tokio
     /// runtime with time and I/O.
-    pub async fn start(config: Config, handler: Handler) -> Result<Pool, Error> {
+    ///
+    /// What the environment says of the pool comes first: see [`Config::override_by_environment`].
+    pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
+        config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
@@ -88,12 +103,13 @@ impl Pool {
         &self,
         submission: Submission,
     ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
-        let Submission { head, body, deadline, replayable, label } = submission;
+        let Submission { head, body, deadline, replayable, label, request_id } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();
+        let name = Name { number, label, request_id };
         let extension_ms = u32::try_from(self.shared.config.extension.as_millis()).unwrap_or(u32::MAX);
         let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
-        let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
+        let exchange = Exchange::new(name, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
 

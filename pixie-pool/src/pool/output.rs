@@ -141,7 +141,7 @@ impl Lines {
 }
 
 /// Text without anything that would steer a terminal or fake a line.
-fn printable(line: &[u8]) -> String {
+pub(crate) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let clean = |c: char| {
         if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }

@@ -28,6 +28,7 @@ use crate::{
         kill::{Closed, Kill},
         line::earlier,
         link::{Begun, Link, Load},
+        metrics::Metrics,
         poison::Poison,
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
@@ -35,6 +36,12 @@ use crate::{
     },
     snapshot::Counts,
 };
+
+/// Why jobs are refused, as the metrics call it.
+const REFUSED_FULL: &str = "queue_full";
+const REFUSED_LATE: &str = "queue_timeout";
+const REFUSED_BROKEN: &str = "unavailable";
+const REFUSED_POISON: &str = "poison";
 
 /// How far the first start has come.
 #[derive(Debug, Default)]
@@ -55,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) handler: Handler,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) ending: watch::Sender<bool>,
     boot: watch::Sender<Boot>,
     drained: Notify,
@@ -81,6 +89,7 @@ impl Shared {
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
+            metrics: Arc::new(Metrics::new(&config.name)),
             ending: watch::Sender::new(false),
             boot: watch::Sender::new(Boot::default()),
             drained: Notify::new(),
@@ -204,6 +213,7 @@ impl Shared {
         let now = Instant::now();
         if self.is_poison(exchange, now) {
             self.count(|c| c.refused_poison += 1);
+            self.metrics.refused(REFUSED_POISON, 1);
             return Err(Error::Poison);
         }
         let until = now + self.config.queue_timeout;
@@ -217,6 +227,7 @@ impl Shared {
             Entered::Queued if !has_workers && self.is_broken() => {
                 self.schedule().forget(exchange);
                 self.count(|c| c.refused_broken += 1);
+                self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
             }
             Entered::Queued => {
@@ -227,6 +238,7 @@ impl Shared {
             }
             Entered::Full => {
                 self.count(|c| c.refused_full += 1);
+                self.metrics.refused(REFUSED_FULL, 1);
                 return Err(Error::QueueFull { retry_after: self.retry_after() });
             }
             Entered::Stopping => return Err(Error::Stopping),
@@ -250,12 +262,14 @@ impl Shared {
 
     /// Sends jobs to a worker that is leased for them or has others of its kind.
     fn begin(self: &Arc<Self>, link: &Arc<Link>, mut batch: Vec<Arc<Exchange>>, now: Instant) {
+        batch.iter().for_each(|exchange| self.metrics.sent(&exchange.wait, now));
         match link.begin(&mut batch, now) {
             // Nobody waits for them any more.
             Begun::Running(0, _) => self.free(link),
             Begun::Running(_, due) => {
                 let weighed = self.is_weighed().then(|| now + MEMORY_LOOK);
-                if let Some(due) = earlier(due, weighed) {
+                let slow_due = self.config.slow_after.map(|after| now + after);
+                if let Some(due) = earlier(earlier(due, weighed), slow_due) {
                     self.clock.arm(due);
                 }
             }
@@ -394,6 +408,7 @@ impl Shared {
     pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
         tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
         self.count(|c| c.boot_failures += 1);
+        self.metrics.boot_failed();
         let mut restarts = self.restarts();
         let pause = restarts.died(Reached::Nothing);
         drop(restarts);
@@ -407,6 +422,7 @@ impl Shared {
             let waiting = schedule.clear();
             drop(schedule);
             self.count(|c| c.refused_broken += waiting.len() as u64);
+            self.metrics.refused(REFUSED_BROKEN, waiting.len());
             waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
         }
         pause
@@ -419,16 +435,21 @@ impl Shared {
         for link in links {
             let expired = link.expire(now, &self.config);
             next = [next, expired.due].into_iter().flatten().min();
+            if let Some(slow) = &expired.slow {
+                self.report_slow(&link, slow, now);
+            }
             expired.late.iter().for_each(|exchange| exchange.fail(Error::Deadline));
             // The answer goes out before the worker is killed.
             if let Some((kill, flight)) = expired.kill {
                 flight.exchange.fail(kill.error());
+                self.metrics.count(kill.outcome());
             }
         }
         next = earlier(next, self.weigh(now));
         next = earlier(next, self.replace_worn(now));
         let (late, due) = self.schedule().expire(now);
         self.count(|c| c.refused_late += late.len() as u64);
+        self.metrics.refused(REFUSED_LATE, late.len());
         let retry_after = self.retry_after();
         late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
         let (gone, idle_due) = self.schedule().shrink(now, self.config.idle_timeout);
@@ -457,7 +478,10 @@ impl Shared {
             *looked = now;
             let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
             let over = links.iter().filter_map(|link| link.weigh(self.memory(), recycle));
-            over.for_each(|exchange| exchange.fail(Error::Memory));
+            over.for_each(|exchange| {
+                exchange.fail(Error::Memory);
+                self.metrics.count(Kill::Memory.outcome());
+            });
         }
         Some(*looked + MEMORY_LOOK)
     }

@@ -20,14 +20,16 @@ use tokio::{
 
 use crate::{
     config::{READS_PER_TURN, THREADS_END},
-    error::{Error, Exit},
+    error::Error,
     platform::ReadHalf,
     pool::{
         exchange::Exchange,
-        flight::Flight,
+        flight::{Flight, Running},
         host::{self, Booted, Host},
         kill::{Closed, Kill},
         link::{Delivery, Link, READ_BYTES},
+        metrics::Outcome,
+        obituary::Obituary,
         restarts::Reached,
         shared::Shared,
     },
@@ -76,7 +78,7 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
 
 /// Runs one worker to its end; returns how long to wait before the next.
 async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) -> Duration {
-    let Booted { host, link, reader, input } = booted;
+    let Booted { mut host, link, reader, input } = booted;
     let watcher = host.watch(&link);
     shared.add(&link);
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
@@ -138,6 +140,7 @@ impl Reading<'_> {
     fn give_on(&self, mut given: Vec<Arc<Exchange>>) {
         given.retain(|exchange| exchange.move_on(None));
         self.shared.count(|c| c.moves += given.len() as u64);
+        self.shared.metrics.sent_again(given.len() as u64, 0);
         self.shared.put_back(given);
     }
 
@@ -180,6 +183,7 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         Closed::Killed(kill @ Kill::Protocol) => {
             if let Some(flight) = left.pop_front() {
                 flight.exchange.fail(kill.error());
+                shared.metrics.count(kill.outcome());
             }
         }
         // The job that it was killed for has its answer already.
@@ -189,27 +193,39 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
     if closed == Closed::Exited {
         shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started));
     }
+    let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
     let lost = sort(&shared, left, last_started);
     let exit = host.bury().await.unwrap_or_default();
-    let label = lost.first().map(|e| &*e.label).unwrap_or_default();
-    match closed {
-        Closed::Exited => {
-            tracing::error!(pool = %shared.name, worker = link.number, pid = link.pid, job = label, %exit, "a worker died: {}", last_line(&exit));
-            shared.count(|c| *c.deaths.entry(exit.to_string()).or_default() += 1);
-        }
-        Closed::Killed(Kill::Stop | Kill::Retire) => {
-            tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, %exit, "a worker was ended")
-        }
-        Closed::Killed(kill) => {
-            tracing::warn!(pool = %shared.name, worker = link.number, pid = link.pid, ?kill, "a worker was killed")
-        }
-    }
+    Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
     for exchange in lost {
+        shared.metrics.count(match closed {
+            Closed::Killed(kill) => kill.outcome(),
+            Closed::Exited => Outcome::Lost("died"),
+        });
         exchange.fail(match closed {
             Closed::Killed(kill) => kill.error(),
             Closed::Exited => Error::Died(exit.clone()),
         });
     }
+}
+
+/// Returns what a worker ran when it ended, and for how long: of one that died by itself, the job that it had started last.
+fn last_run(
+    link: &Link,
+    closed: Closed,
+    left: &VecDeque<Flight>,
+    last_started: Option<u32>,
+) -> Option<(Running, Duration)> {
+    let (at, front) = link.ended()?;
+    let running = match (closed, last_started) {
+        (Closed::Exited, Some(stream)) => {
+            let flight = left.iter().find(|flight| flight.stream == stream)?;
+            Running { name: flight.exchange.name.clone(), since: link.since() }
+        }
+        _ => front?,
+    };
+    let ran = at.saturating_duration_since(running.since);
+    Some((running, ran))
 }
 
 /// Puts the jobs that a dead worker leaves back into the queue, and returns those that cannot be.
@@ -236,12 +252,9 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
         c.moves += moves;
         c.retries += retries;
     });
+    shared.metrics.sent_again(moves, retries);
     if !back.is_empty() {
         shared.put_back(back);
     }
     lost
-}
-
-fn last_line(exit: &Exit) -> &str {
-    exit.stderr.trim_end().lines().next_back().unwrap_or_default()
 }

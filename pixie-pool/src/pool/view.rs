@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    platform,
     pool::{link::Link, shared::Shared},
     snapshot::{Snapshot, WorkerSnapshot, WorkerState},
 };
@@ -20,17 +21,24 @@ impl Shared {
             counts.jobs += link.jobs();
             workers.insert(link.number, look_at(link, schedule.is_idle(link)));
         }
-        Snapshot {
+        let ready = schedule.links.len();
+        let snapshot = Snapshot {
             name: self.config.name.clone(),
             size: schedule.scale.target(),
             size_max: self.size().max,
+            idle: ready.saturating_sub(schedule.busy()),
+            spares: ready.saturating_sub(schedule.scale.target()),
             busy: schedule.busy(),
             queued: schedule.queued(),
             oldest_wait: schedule.oldest().map(|since| since.elapsed()),
             is_broken,
             workers: workers.into_values().collect(),
             counts,
-        }
+        };
+        drop(schedule);
+        let snapshot = with_memory(snapshot, self.is_threaded());
+        self.metrics.show(&snapshot);
+        snapshot
     }
 }
 
@@ -43,18 +51,31 @@ fn starting(number: usize) -> WorkerSnapshot {
         jobs: 0,
         label: None,
         running_for: None,
+        request_id: None,
+        age: None,
+        memory: None,
     }
 }
 
 fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
-    let running = link.running();
+    let (name, since) = link.running().map(|running| (running.name, running.since)).unzip();
     WorkerSnapshot {
-        number: link.number,
         state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(link.pid),
         sandbox: Some(link.sandbox),
         jobs: link.jobs(),
-        running_for: running.as_ref().map(|(_, since)| since.elapsed()),
-        label: running.map(|(label, _)| label),
+        running_for: since.map(|since| since.elapsed()),
+        request_id: name.as_ref().and_then(|name| name.request_id.clone()),
+        label: name.map(|name| name.label),
+        age: Some(link.age()),
+        ..starting(link.number)
     }
+}
+
+/// Asks the system, which takes longer than a lock should be held.
+fn with_memory(mut snapshot: Snapshot, is_threaded: bool) -> Snapshot {
+    for worker in snapshot.workers.iter_mut().filter(|_| !is_threaded) {
+        worker.memory = worker.pid.and_then(platform::resident_bytes);
+    }
+    snapshot
 }

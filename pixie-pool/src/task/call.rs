@@ -63,6 +63,7 @@ fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submis
         deadline: entry.deadline,
         replayable: entry.is_idempotent,
         label: entry.name.into(),
+        request_id: None,
     })
 }
 

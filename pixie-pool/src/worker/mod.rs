@@ -25,6 +25,9 @@ use crate::{
     worker::{line::Line, sandbox::Restrict},
 };
 
+/// The name of the thread that runs a worker's jobs.
+pub(crate) const HANDLER_THREAD: &str = "handler";
+
 /// A process that a pool has started and that waits for [`Worker::serve`].
 #[derive(Debug)]
 pub struct Worker {
@@ -85,7 +88,7 @@ impl Worker {
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
         let pulled = Arc::clone(&line);
-        let started = thread::Builder::new().name("handler".to_owned()).stack_size(stack).spawn(move || {
+        let started = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
             if let Err(error) = run(&line, &handler, &level) {
                 eprintln!("worker: {error}");
             }

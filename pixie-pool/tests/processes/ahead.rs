@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     Test,
+    seeing::deaths,
     setup::{config, job, pool, text, until},
 };
 
@@ -119,16 +120,22 @@ async fn behind_a_slow_one() {
 
 async fn behind_a_crash() {
     let noting = Noting::start(2).await;
+    let earlier = deaths("test").len();
     let mut rounds = 0;
     while noting.moves() == 0 {
         rounds += 1;
-        let crash = noting.round(rounds, replayable(&format!("note-and-abort crash-{rounds}"))).await;
+        let crash = replayable(&format!("note-and-abort crash-{rounds}"));
+        let crash = Submission { request_id: Some("the-crash".into()), ..crash };
+        let crash = noting.round(rounds, crash).await;
         assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
     }
     let notes = noting.notes();
     assert!(notes.iter().all(|(job, pids)| !job.starts_with("crash") || pids.len() == 2), "{notes:?}");
     noting.check("crash");
     noting.pool.stop(Duration::ZERO).await;
+    // Also where answers of others were lost with the worker: they are not to blame.
+    let told = deaths("test").split_off(earlier);
+    assert!(!told.is_empty() && told.iter().all(|death| death["request"] == "the-crash"), "{told:?}");
 }
 
 async fn behind_a_stopped_one() {

@@ -178,6 +178,11 @@ fn crash(command: &str, argument: &str) {
             let _ = kill_process(getpid(), Signal::KILL);
         },
         "abort" => std::process::abort(),
+        "curse" => {
+            // What an attacker would have in a request, and a worker repeats.
+            eprintln!("{}\nERROR all is lost\r\n\x1b[2J", "x".repeat(5000));
+            std::process::exit(1)
+        }
         "exit" => {
             eprintln!("leaving with {argument}");
             std::process::exit(argument.parse().unwrap_or(0))

@@ -15,6 +15,7 @@ mod poison;
 mod queue;
 mod retries;
 mod sandbox;
+mod seeing;
 mod setup;
 mod sizes;
 mod starts;
@@ -34,6 +35,7 @@ const TESTS: &[&[Test]] = &[
     queue::TESTS,
     retries::TESTS,
     sandbox::TESTS,
+    seeing::TESTS,
     sizes::TESTS,
     starts::TESTS,
     streams::TESTS,
@@ -47,6 +49,7 @@ fn main() {
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(setup::TABLE_HASH, handler::handler());
     }
+    seeing::listen();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == ends::DOOMED) {
         ends::run_doomed_parent();

@@ -11,7 +11,14 @@ use std::{
 use super::{Entered, Next, Schedule};
 use crate::{
     config::{Config, Size},
-    pool::{exchange::Exchange, line::Line, link::Link, meter::Meter, wear::Wear},
+    pool::{
+        exchange::{Exchange, Name},
+        line::Line,
+        link::Link,
+        meter::Meter,
+        metrics::Metrics,
+        wear::Wear,
+    },
     protocol::{frame::Start, parent::Parent},
 };
 
@@ -55,7 +62,7 @@ fn link(place: usize, now: Instant) -> Arc<Link> {
     let (end, _) = tokio::net::UnixStream::pair().unwrap();
     let (_, writer) = end.into_split();
     let line = Line::new(Parent::new([0; 32], 0), None, Wear::new(&Config::default(), 0, now), Meter::new(None));
-    Link::new(place, 0, writer, line)
+    Link::new(place, 0, writer, line, Arc::new(Metrics::new("model")))
 }
 
 impl Model {
@@ -97,7 +104,8 @@ impl Model {
     fn enter(&mut self) {
         let start =
             Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body: "".into(), complete: true };
-        let exchange = Arc::new(Exchange::new("".into(), None, start, self.dice.roll(2) == 0));
+        let name = Name { number: 0, label: "".into(), request_id: None };
+        let exchange = Arc::new(Exchange::new(name, None, start, self.dice.roll(2) == 0));
         self.jobs.push(Arc::clone(&exchange));
         match self.schedule.enter(&exchange, self.now, self.now + Duration::from_secs(5)) {
             Entered::Leased(link) => {

@@ -1,0 +1,89 @@
+//! What Linux tells of a process: its memory, its state, what it waits for.
+//!
+//! Owns reading `/proc`. Rule: all of it is for the eye of an operator, so whatever cannot be read is left out, and nothing is
+//! decided by it.
+
+use std::{fs, time::Duration};
+
+/// What the thread that runs jobs is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Posture {
+    /// `R` runs, `S` waits, `D` waits for a device, `T` is stopped.
+    pub(crate) state: Option<char>,
+    /// The function of the kernel that it waits in.
+    pub(crate) waits_in: Option<String>,
+    /// Time that the whole process has spent on processors.
+    pub(crate) cpu: Option<Duration>,
+}
+
+/// Returns the bytes of memory that a process holds now.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+/// Returns the most bytes of memory that a process has held so far; nothing once it has ended.
+pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+fn of_status(pid: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Looks at the thread with this name.
+pub(crate) fn posture(pid: u32, thread: &str) -> Posture {
+    let Some(thread) = find_thread(pid, thread) else {
+        return Posture::default();
+    };
+    let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
+    let of_thread = fs::read_to_string(format!("{thread}/stat")).unwrap_or_default();
+    let of_process = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    Posture {
+        state: after_name(&of_thread).next().and_then(|state| state.chars().next()),
+        // `0` stands for none, and for a kernel that does not tell.
+        waits_in: Some(place).filter(|place| !matches!(place.as_str(), "" | "0")),
+        cpu: cpu_time(&of_process),
+    }
+}
+
+fn find_thread(pid: u32, wanted: &str) -> Option<String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let mut paths = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
+    paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
+}
+
+/// The fields from the state on; the name before them may hold anything, closing parentheses too.
+fn after_name(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
+}
+
+/// The sum of user and system time, fields 14 and 15 of the whole line.
+fn cpu_time(stat: &str) -> Option<Duration> {
+    let ticks: u64 = after_name(stat).skip(11).take(2).map(|field| field.parse().unwrap_or(0)).sum();
+    let per_second = rustix::param::clock_ticks_per_second();
+    (!stat.is_empty() && per_second > 0).then(|| Duration::from_millis(ticks.saturating_mul(1000) / per_second))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_this_process_is_known() {
+        let pid = std::process::id();
+        let (now, peak) = (resident_bytes(pid), peak_bytes(pid));
+        assert!(now > Some(100 * 1024) && peak > Some(100 * 1024), "{now:?} {peak:?}");
+        assert_eq!(resident_bytes(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_program_cannot_fake_its_times_by_its_name() {
+        let stat = "7 (a) R 1 2) S 1 1 1 0 -1 0 0 0 0 0 150 50 0 0 20 0 1";
+        assert_eq!(after_name(stat).next(), Some("S"));
+        let ticks = rustix::param::clock_ticks_per_second();
+        assert_eq!(cpu_time(stat), Some(Duration::from_millis(200_000 / ticks)));
+    }
+}

@@ -1,0 +1,41 @@
+//! In place of `meter.rs` without the feature `metrics`: nothing is measured, and nothing is paid for that.
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use pixie_core::{Response, Result};
+
+use crate::{compose::Composed, pools::Pools};
+
+/// The metrics of one route: none.
+pub(crate) struct RouteMeter;
+
+impl RouteMeter {
+    pub(crate) fn new(_: Arc<str>) -> Arc<RouteMeter> {
+        Arc::new(RouteMeter)
+    }
+}
+
+/// A request that is not measured.
+pub(crate) struct Measured;
+
+impl Measured {
+    pub(crate) fn begin(_: &Composed, _: &Method, _: &str) -> Measured {
+        Measured
+    }
+
+    pub(crate) fn inside() -> Measured {
+        Measured
+    }
+
+    pub(crate) fn end(&mut self, _: StatusCode) {}
+}
+
+/// Does nothing: no app can ask for metrics.
+pub(crate) fn install(_: &Composed) -> Result<()> {
+    Ok(())
+}
+
+/// Shows nothing: no app can ask for it.
+pub(crate) fn page(_: &Pools) -> Response {
+    Response::empty(StatusCode::NOT_FOUND)
+}

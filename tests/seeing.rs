@@ -1,0 +1,156 @@
+//! What an operator sees: the status, and the lines about workers that ended; and that nobody else sees it.
+mod support;
+
+use std::{hint::black_box, process::Stdio, thread, time::Duration};
+
+use pixie_web::{App, RequestId, Route, TestClient};
+use serde_json::Value;
+use support::{Program, until};
+
+const DEADLINE: Duration = Duration::from_secs(2);
+
+fn app() -> App {
+    App::new()
+        .route(Route::get("/ok").name("fine").pool(|_| "ok").in_pool("watched"))
+        .route(
+            Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).in_pool("watched"),
+        )
+        // With POST, so that none is done again.
+        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).in_pool("watched"))
+        .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).in_pool("watched").deadline(DEADLINE))
+        .route(Route::get("/sync").name("inline").sync(|request| request.id().map(RequestId::to_string)))
+        .slow_after(Duration::from_millis(20))
+        .status("/status")
+        .operators(|request| request.header("x-operator") == Some("yes"))
+}
+
+fn spin() -> ! {
+    loop {
+        black_box(0);
+    }
+}
+
+pixie_web::test_worker!(app);
+
+fn client() -> TestClient {
+    app().test_with_workers(1).expect("the app fits together")
+}
+
+fn status(client: &TestClient) -> Value {
+    let text = client.get("/status").header("x-operator", "yes").send().assert_status(200).text();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn the_status_shows_what_runs_for_whom_and_what_has_happened() {
+    let client = client();
+    client.get("/ok").send().assert_status(200);
+    client.post("/abort").send().assert_status(502);
+    thread::scope(|scope| {
+        scope.spawn(|| client.post("/spin").header("x-request-id", "seen-7").send().assert_status(504));
+        let shown = until("the request is seen in its worker", || {
+            let shown = status(&client)["pools"][0].clone();
+            let is_it = |worker: &&Value| worker["request_id"] == "seen-7";
+            let worker = shown["workers"].as_array()?.iter().find(is_it)?.clone();
+            Some((shown, worker))
+        });
+        let (pool, worker) = shown;
+        assert_eq!((&pool["name"], &pool["size"], &pool["busy"]), (&"watched".into(), &1.into(), &1.into()), "{pool}");
+        assert_eq!((&worker["state"], &worker["label"]), (&"busy".into(), &"spins".into()), "{worker}");
+        assert!(worker["pid"].as_u64().is_some_and(|pid| pid != u64::from(std::process::id())), "{worker}");
+        assert!(worker["running_for"].as_f64() <= worker["age"].as_f64(), "{worker}");
+        assert!(worker["memory"].as_u64().is_some_and(|bytes| bytes > 100_000), "{worker}");
+    });
+    let counts = until("the kill is counted", || {
+        let counts = status(&client)["pools"][0]["counts"].clone();
+        (counts["kills_deadline"] == 1).then_some(counts)
+    });
+    assert_eq!(counts["deaths"], serde_json::json!({ "SIGABRT": 1 }), "{counts}");
+    // On a busy machine others are slow, too.
+    assert!(counts["slow"].as_u64() >= Some(1), "{counts}");
+}
+
+#[test]
+fn whoever_is_no_operator_does_not_see_the_status() {
+    let client = client();
+    client.get("/ok").send().assert_status(200);
+    let answer = client.get("/status").header("x-operator", "no").send().assert_status(403);
+    assert!(!answer.text().contains("watched"));
+}
+
+#[test]
+fn a_request_of_a_pool_route_has_an_id_that_it_may_bring_along() {
+    let client = client();
+    let answer = client.get("/id").header("x-request-id", "7b1f-2").send().assert_header("x-request-id", "7b1f-2");
+    answer.assert_text("7b1f-2");
+    let made = client.get("/id").send();
+    assert_eq!(made.header("x-request-id"), Some(&*made.text()));
+    let other = client.get("/id").header("x-request-id", "no id\tat all").send();
+    assert!(other.text() != made.text() && !other.text().contains(' '), "{}", other.text());
+    let sync = client.get("/sync").header("x-request-id", "7b1f-2").send();
+    assert_eq!(sync.header("x-request-id"), None, "only pool routes, unless the app asks for more");
+    let client = app().request_ids(true).test_with_workers(1).expect("the app fits together");
+    client.get("/sync").header("x-request-id", "7b1f-2").send().assert_text("7b1f-2");
+    client.get("/nowhere").header("x-request-id", "7b1f-3").send().assert_header("x-request-id", "7b1f-3");
+}
+
+#[test]
+fn the_log_says_which_request_a_worker_died_of_and_the_client_learns_only_its_id() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).expect("a file");
+    let faults = Program::start_to("faults", &[("PIXIE_DEV", "0")], Stdio::from(log));
+    for (number, (target, cause)) in [
+        ("/segv", "cause=SIGSEGV"),
+        ("/abort", "cause=SIGABRT"),
+        ("/overflow", "cause=\"stack overflow\""),
+        ("/oom", "cause=\"out of memory\""),
+        ("/exit", "cause=\"exit code 0\""),
+        ("/loop", "cause=deadline"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("request-{number}");
+        let head =
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Request-Id: {id}\r\n\r\n");
+        let answer = faults.ask(&head);
+        assert!(answer.head.contains(&format!("x-request-id: {id}\r\n")), "{}", answer.head);
+        let told = format!("{}{}", answer.head, answer.body).to_lowercase();
+        assert!(
+            ["signal", "sig", "memory", "stack", "worker", "pid"].iter().all(|secret| !told.contains(secret)),
+            "{told}"
+        );
+        let line = until("the death is in the log", || {
+            let log = std::fs::read_to_string(&path).expect("the log can be read");
+            let mut lines = log.lines();
+            lines.find(|line| line.contains(&format!("request={id} ")) && line.contains("a worker ")).map(str::to_owned)
+        });
+        for field in
+            [cause, "pool=default", "worker=", "pid=", "route=", "job=", "ran=", "age=", "jobs=", "memory_peak"]
+        {
+            assert!(line.contains(field), "{target}: no `{field}` in: {line}");
+        }
+        let log = std::fs::read_to_string(&path).expect("the log can be read");
+        let told = log.lines().any(|line| line.contains("status=50") && line.contains(&format!("request={id}")));
+        assert!(told, "{target}: the request's own line has its id:\n{log}");
+    }
+}
+
+#[test]
+fn this_machine_may_look_and_what_a_proxy_passes_on_may_not() {
+    let faults = Program::start("faults");
+    let answer = faults.get("/status");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.head.contains("cache-control: no-store") && answer.body.contains("\"name\":\"default\""),
+        "{answer:?}"
+    );
+    for header in ["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 proxy"] {
+        let asked = format!("GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n");
+        let answer = faults.ask(&asked);
+        assert!(answer.status == 403 && !answer.body.contains("default"), "{header}: {answer:?}");
+    }
+    let asked = "GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(faults.ask(asked).status, 403);
+}
