@@ -30,7 +30,7 @@ async fn poison() {
     assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;
-    assert_eq!((counts.refused_poison, counts.deaths["signal 6"]), (3, 3));
+    assert_eq!((counts.refused_poison, counts.deaths["SIGABRT"]), (3, 3));
     pool.stop(Duration::ZERO).await;
 }
 
@@ -53,7 +53,7 @@ async fn replayed_poison() {
     let bad = || pool.submit(Submission { replayable: true, ..job("abort") });
     assert!(matches!(bad().await, Err(Error::Died(_))));
     assert!(matches!(bad().await, Err(Error::Poison)));
-    assert_eq!(pool.snapshot().counts.deaths["signal 6"], 2);
+    assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
     pool.stop(Duration::ZERO).await;
 }
 

@@ -61,7 +61,7 @@ async fn not_replayable() {
 async fn once_at_most() {
     let pool = pool(Config { poison_refusal: false, ..config(1) }).await;
     assert!(matches!(pool.submit(replayable("abort")).await, Err(Error::Died(_))));
-    assert_eq!(pool.snapshot().counts.deaths["signal 6"], 2);
+    assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
     assert_eq!(retries(&pool).await, 1);
 }
 
