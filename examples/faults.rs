@@ -2,14 +2,26 @@
 //!
 //! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7.
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
-use std::{env, hint::black_box, io::Write, path::Path, process, thread::sleep, time::Duration};
+use std::{
+    env,
+    fmt::Display,
+    fs::{self, File},
+    hint::black_box,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process,
+    thread::sleep,
+    time::Duration,
+};
 
-use pixie_web::{App, Pool, ProcessType, Query, Result, Writer, get, post, proc_env};
+use pixie_web::{App, BodyReader, Pool, ProcessType, Query, Result, Writer, get, post, proc_env, put};
 use rustix::{
     net::SendFlags,
     process::{PidfdFlags, PidfdGetfdFlags, Signal, getpid, kill_process, pidfd_getfd, pidfd_open},
 };
 use serde::Deserialize;
+
+const MIB: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Ask {
@@ -35,6 +47,10 @@ async fn on_runtime(ask: Query<Ask>) -> String {
 /// 504: the deadline kills it.
 #[get("/loop", deadline = "1s")]
 fn endless() -> String {
+    endless_loop()
+}
+
+fn endless_loop() -> ! {
     loop {
         black_box(0);
     }
@@ -129,14 +145,6 @@ fn cut_by_stall(out: &mut Writer) -> Result<()> {
     Ok(())
 }
 
-/// A stream without end, for a client that leaves.
-#[get("/flood", stream)]
-fn flood(out: &mut Writer) -> Result<()> {
-    loop {
-        out.write_all(&[b'x'; 10_000])?;
-    }
-}
-
 /// Crashes unless the file is there that it leaves: whoever is given a second worker gets an answer.
 fn once(ask: &Ask) -> String {
     if std::fs::File::create_new(&ask.id).is_ok() {
@@ -169,10 +177,16 @@ fn get_never(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// One worker and one place in the queue.
-#[get("/narrow/sleep/<ms:int>", pool = "narrow")]
-fn narrow(ms: u64) -> String {
-    slow(ms)
+/// One worker and one place in the queue: notes that it has begun, and holds the worker.
+#[get("/narrow/hold", pool = "narrow")]
+fn narrow_hold(note: Query<Note>) -> Result<String> {
+    note.write("started")?;
+    Ok(slow(2000))
+}
+
+#[get("/narrow/ok", pool = "narrow")]
+fn narrow_ok(ask: Query<Ask>) -> String {
+    ask.id.clone()
 }
 
 /// 200: what a handler prints goes to the log, whatever it is.
@@ -188,6 +202,70 @@ fn garbage() -> Result<String> {
 fn slow(ms: u64) -> String {
     sleep(Duration::from_millis(ms));
     format!("slept {ms} ms")
+}
+
+/// Where a handler notes how far it has come.
+#[derive(Deserialize)]
+struct Note {
+    note: PathBuf,
+}
+
+impl Note {
+    fn write(&self, text: impl Display) -> Result<()> {
+        Ok(fs::write(&self.note, text.to_string())?)
+    }
+}
+
+/// 502: dies in the middle of an upload, once for each line of its note.
+#[put("/upload/abort", body_limit = "1GB")]
+fn upload_abort(note: Query<Note>, mut body: BodyReader) -> Result<()> {
+    writeln!(File::options().create(true).append(true).open(&note.note)?, "started")?;
+    body.read_exact(&mut vec![0; MIB])?;
+    process::abort()
+}
+
+/// 504: stops reading in the middle of an upload.
+#[put("/upload/loop", body_limit = "1GB", deadline = "1s")]
+fn upload_loop(mut body: BodyReader) -> Result<String> {
+    body.read_exact(&mut vec![0; MIB])?;
+    endless_loop()
+}
+
+/// Stops reading, and only its end as a process will end it: its deadline is far off.
+#[put("/upload/deaf", body_limit = "1GB", deadline = "10m")]
+fn upload_deaf(note: Query<Note>, mut body: BodyReader) -> Result<String> {
+    body.read_exact(&mut vec![0; MIB])?;
+    note.write(process::id())?;
+    endless_loop()
+}
+
+/// 200 without having read a byte of the upload.
+#[put("/upload/ignored", body_limit = "1GB")]
+fn upload_ignored(_body: BodyReader) -> &'static str {
+    "not looked at"
+}
+
+/// Reads all of an upload, and notes how it ended.
+#[put("/upload/noted", body_limit = "1GB", deadline = "10m")]
+fn upload_noted(note: Query<Note>, mut body: BodyReader) -> Result<String> {
+    note.write("started")?;
+    let copied = io::copy(&mut body, &mut io::sink());
+    note.write(if copied.is_ok() { "complete" } else { "broken off" })?;
+    Ok(copied?.to_string())
+}
+
+/// 200 without an end: writes for as long as somebody reads, and notes how much that was.
+#[get("/flood", stream)]
+fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
+    let piece = vec![b'~'; 64 * 1024];
+    for pieces in 0.. {
+        note.write(pieces * piece.len())?;
+        if let Err(error) = out.send(&piece) {
+            note.write("nobody reads")?;
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 fn main() -> Result<()> {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, RouteType, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -86,6 +86,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     state.insert(pools.clone());
     check_states(&routes, &state, &worker_state)?;
     check_extensions(&routes)?;
+    check_readers(&routes)?;
     check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
@@ -272,6 +273,18 @@ fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
     Err(Error::internal(format!(
         "the {kind} route `{route}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
          hook call `request.carry(&value)`, and read `Carried<{name}>`"
+    )))
+}
+
+/// Refuses routes that would block a thread of the runtime while a body arrives.
+fn check_readers(routes: &[(&'static str, Route)]) -> Result<()> {
+    let blocks =
+        |route: &Route| route.reads().body.blocks() && matches!(route.kind(), RouteType::Sync | RouteType::Async);
+    let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
+    let (kind, Place { name, file, line }) = (route.kind(), route.place());
+    Err(Error::internal(format!(
+        "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
+         thread route, or take `Bytes`"
     )))
 }
 

@@ -8,10 +8,11 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BoxFuture, Found, Handler, Request, Response, abort};
+use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, Result, abort};
 use tokio::time::timeout;
 
 use crate::{
+    arriving::{self, Lent},
     compose::{Composed, Endpoint},
     hooks::Answered,
     intake, jobs,
@@ -110,8 +111,10 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
         }
         Handler::Thread(handler) => {
             let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
+            let reads = endpoint.route.reads().body == BodyUse::Read;
+            let lent = reads.then(|| arriving::lend(&mut request, endpoint.body_bytes_max)).transpose();
             let answer = on_thread(app.clone(), move || handler(&mut request));
-            later(app, endpoint, asker, within(deadline, answer))
+            later(app, endpoint, asker, within(deadline, settled(lent, answer)))
         }
         Handler::Async(handler) => {
             let asker = Asker::of(app, chain, &request);
@@ -158,6 +161,15 @@ async fn on_thread(app: Arc<Composed>, run: impl FnOnce() -> Response + Send + '
     match task.await {
         Ok(outcome) => outcome.unwrap_or_else(Response::from),
         Err(_) => outcome::stopping().into(),
+    }
+}
+
+/// Waits for a thread's answer and lends it the request's body for as long, if it reads that while it arrives.
+async fn settled(lent: Result<Option<Lent>>, answer: impl Future<Output = Response>) -> Response {
+    match lent {
+        Ok(None) => answer.await,
+        Ok(Some(lent)) => lent.settle(answer.await),
+        Err(error) => error.into(),
     }
 }
 

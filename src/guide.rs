@@ -23,14 +23,23 @@ pub mod conditions {}
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 
+#[doc = include_str!("guide/pools.md")]
+pub mod pools {}
+
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 
 #[doc = include_str!("guide/sandbox.md")]
 pub mod sandbox {}
 
+#[doc = include_str!("guide/bodies.md")]
+pub mod bodies {}
+
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
+
+#[doc = include_str!("guide/tasks.md")]
+pub mod tasks {}
 
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}

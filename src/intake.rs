@@ -13,13 +13,14 @@ use crate::{
     spool::SpoolWriter,
 };
 
-/// Says whether the handler may run now: nobody reads the body, it is here, or an async handler takes it as a stream.
+/// Says whether the handler may run now: nobody reads the body, it is here, or the handler takes it while it arrives.
 pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
     match endpoint.route.reads().body {
         BodyUse::Unused => true,
         BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
         // A layer or a test may have put a whole body in, which is measured too.
         BodyUse::Stream | BodyUse::Whole => request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max,
+        BodyUse::Read => true,
         // Nothing is left to be read into parts, or to be measured.
         BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
     }
@@ -43,16 +44,14 @@ pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &
 }
 
 async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
-    let announced = announced(request);
-    let body = collect(request.take_body(), announced, bytes_max).await?;
+    check_announced(request, bytes_max)?;
+    let body = collect(request.take_body(), bytes_max).await?;
     request.set_body(Body::from(body));
     Ok(())
 }
 
 async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> Result<Parts, Error> {
-    if announced(request).is_some_and(|length| length > bytes_max) {
-        return Err(too_large(bytes_max));
-    }
+    check_announced(request, bytes_max)?;
     let mut reader = FormReader::new(request.headers(), app.settings.form_limits.clone())?;
     let mut body = request.take_body();
     let mut bytes = 0;
@@ -76,15 +75,16 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
     Ok(reader.finish()?)
 }
 
-/// Returns the length that the client announced.
-fn announced(request: &Request) -> Option<usize> {
-    request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok())
+/// Refuses a body whose announced length is too large, before any of it is read.
+pub(crate) fn check_announced(request: &Request, bytes_max: usize) -> Result<(), Error> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    match announced.is_some_and(|length: usize| length > bytes_max) {
+        true => Err(too_large(bytes_max)),
+        false => Ok(()),
+    }
 }
 
-async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> Result<Bytes, Error> {
-    if announced.is_some_and(|length| length > bytes_max) {
-        return Err(too_large(bytes_max));
-    }
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -109,7 +109,8 @@ async fn collect(mut body: Body, announced: Option<usize>, bytes_max: usize) -> 
     Ok(whole.freeze())
 }
 
-fn too_large(bytes_max: usize) -> Error {
+/// The error of a body that is longer than its route takes.
+pub(crate) fn too_large(bytes_max: usize) -> Error {
     abort(413)
         .with_place(None)
         .with_detail(format!("the body is longer than the {bytes_max} bytes that are accepted here"))

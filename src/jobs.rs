@@ -1,23 +1,19 @@
 //! Jobs: a request becomes a job of a worker pool, and the job's end becomes a response.
 //!
 //! The pool knows bytes only; what they mean is in `wire.rs`. Each way in which a job can end has its status here.
-use std::{
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
-};
+use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use http::HeaderValue;
-use http_body::Frame;
-use pixie_core::{Body, BodyUse, BoxError, Error, Parts, Request, Response, Result, abort, header};
+use http::{HeaderValue, Method};
+use pixie_core::{Body, BodyUse, Error, Parts, Request, Response, Result, abort, header};
 use pixie_pool::{Pool, ReplyBody, Size, Submission};
 use tokio::sync::OnceCell;
 
 use crate::{
+    arriving::{self, Arriving},
     compose::{Composed, Endpoint},
     dev, outcome, panics,
     settings::Settings,
+    streamed::Streamed,
     wire, worker,
 };
 
@@ -102,53 +98,57 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
         },
     };
     let head = wire::encode_request(&request, endpoint.route.reads());
+    let is_head = *request.method() == Method::HEAD;
     // The files of a form stay here until the job is over: the worker gets the paths of the large ones.
     let parts = request.take_parts();
+    let body = match body(&mut request, &endpoint, parts.as_ref()) {
+        Ok(body) => body,
+        Err(error) => return error.into(),
+    };
     let submission = Submission {
         head,
         replayable: endpoint.route.is_retried(request.method()),
-        body: match (endpoint.route.reads().body, &parts) {
-            (BodyUse::Unused, _) => pixie_pool::Body::Empty,
-            (_, Some(parts)) => pixie_pool::Body::Full(wire::encode_parts(parts)),
-            (BodyUse::Whole | BodyUse::Form | BodyUse::Stream, None) => pixie_pool::Body::Full(request.take_bytes()),
-        },
+        body,
         deadline: endpoint.route.deadline_of(),
         label: endpoint.label.clone(),
     };
     match pool.submit(submission).await {
         Ok(reply) => {
             dev::ran_in_worker(reply.worker);
-            response(reply, parts)
+            response(reply, parts, is_head)
         }
         Err(error) => failed(error, &endpoint.label).into(),
     }
 }
 
-fn response(reply: pixie_pool::Reply, parts: Option<Parts>) -> Response {
-    let Ok(mut response) = wire::decode_response(&reply.head) else {
+/// Makes the job's body of the request's.
+fn body(request: &mut Request, endpoint: &Endpoint, parts: Option<&Parts>) -> Result<pixie_pool::Body> {
+    Ok(match (endpoint.route.reads().body, parts) {
+        (BodyUse::Unused, _) => pixie_pool::Body::Empty,
+        (_, Some(parts)) => pixie_pool::Body::Full(wire::encode_parts(parts)),
+        (BodyUse::Read, None) => match Arriving::take(request, endpoint.body_bytes_max)?.into_whole() {
+            Ok(bytes) => pixie_pool::Body::Full(bytes),
+            Err(arriving) => pixie_pool::Body::Stream(Box::pin(arriving)),
+        },
+        (BodyUse::Whole | BodyUse::Form | BodyUse::Stream, None) => pixie_pool::Body::Full(request.take_bytes()),
+    })
+}
+
+fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Response {
+    let Ok((mut response, length)) = wire::decode_response(&reply.head) else {
         return abort(502).with_place(None).with_chain(vec!["the worker's answer has a malformed head".into()]).into();
     };
-    response.set_body(match reply.body {
-        ReplyBody::Full(bytes) => Body::from(bytes),
-        ReplyBody::Stream(stream) => Body::new(Streamed { stream, _parts: parts }),
-    });
-    response
-}
-
-/// The pieces that a worker sends, as the body of a response.
-struct Streamed {
-    stream: pixie_pool::ReplyStream,
-    /// The worker may still read the files of a form.
-    _parts: Option<Parts>,
-}
-
-impl http_body::Body for Streamed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.stream.poll_next(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
+    match reply.body {
+        ReplyBody::Full(bytes) => {
+            // An answer to HEAD may say how long the body would be; any other body has the length that it has.
+            if let Some(length) = length.filter(|_| is_head && bytes.is_empty()) {
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            response.set_body(Body::from(bytes));
+        }
+        ReplyBody::Stream(stream) => response.set_body(Body::new(Streamed::new(stream, length, parts))),
     }
+    response
 }
 
 /// Gives each end of a job that is no answer its status.
@@ -169,7 +169,7 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         Pool::Stopping => return outcome::stopping(),
         Pool::Deadline => abort(504),
         Pool::Died(_) | Pool::Memory | Pool::Poison | Pool::Protocol => abort(502),
-        Pool::Body(_) => abort(400).with_header(header::CONNECTION, HeaderValue::from_static("close")),
+        Pool::Body(error) => return arriving::refusal(error),
         _ => abort(500),
     };
     refused.with_place(None).with_chain(vec![report])

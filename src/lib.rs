@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod arriving;
 mod banner;
+mod block_on;
 mod coding;
 mod compose;
 #[cfg(feature = "compression")]
@@ -38,6 +40,7 @@ mod service;
 mod settings;
 mod spool;
 mod sse;
+mod streamed;
 mod testing;
 mod time_limit;
 mod urls;

@@ -17,10 +17,9 @@ const FIELD: u8 = 0;
 const FILE: u8 = 1;
 const SPOOLED: u8 = 2;
 
-/// Headers of one hop (RFC 9110, section 7.6.1), and the length, which the server computes: a worker's are dropped.
-const OF_ONE_HOP: [HeaderName; 7] = [
+/// Headers of one hop (RFC 9110, section 7.6.1): a worker's are dropped.
+const OF_ONE_HOP: [HeaderName; 6] = [
     header::CONNECTION,
-    header::CONTENT_LENGTH,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
@@ -152,8 +151,8 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
     out.freeze()
 }
 
-/// Reads an answer's head.
-pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
+/// Reads an answer's head, and apart from it the length that it announces: the body has to show whether that is true.
+pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Malformed> {
     let mut input = Input(head);
     let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
     // 1xx is no final answer: hyper could not send it as one.
@@ -162,6 +161,7 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
     }
     let mut headers = input.headers()?;
     OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    let length = headers.remove(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut response = match input.u8()? {
         0 => Response::new(Body::empty()),
         // The page that is made of the failure has its headers from there.
@@ -173,7 +173,7 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<Response, Malformed> {
     };
     response = response.with_status(status);
     *response.headers_mut() = headers;
-    Ok(response)
+    Ok((response, length))
 }
 
 fn put(out: &mut BytesMut, bytes: &[u8]) {

@@ -7,14 +7,23 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use pixie_core::{Body, BodyUse, Error, Found, Handler, PieceSink, Request, Response, StateMap, Writer, abort};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use pixie_core::{
+    Body, BodyReader, BodyUse, Error, Found, Handler, PieceSink, PieceSource, Request, Response, StateMap, Writer,
+    abort,
+};
 use pixie_pool::{Job, JobWriter};
 
 use crate::{
+    block_on::block_on,
     compose::{Composed, Endpoint},
     panics,
     wire::{self, JobBody},
 };
+
+/// From this length on an answer's head announces it: a shorter one reaches the main process in one piece, and shows it.
+const ANNOUNCED_BYTES_MIN: u64 = 32 * 1024;
 
 /// Turns this process into the worker that it was started as.
 pub(crate) fn serve(worker: pixie_pool::Worker, app: &Arc<Composed>) -> ! {
@@ -52,18 +61,22 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     if endpoint.reads_time_limit {
         request.extensions_mut().insert(job.time_limit());
     }
-    if endpoint.route.reads().body != BodyUse::Unused {
-        let mut body = Vec::new();
-        // A body that breaks off ends the job: there is nobody left to answer.
-        if job.body().read_to_end(&mut body).is_err() {
-            return;
-        }
-        match form {
-            JobBody::Bytes => request.set_body(Body::from(body)),
-            JobBody::Parts => match wire::decode_parts(&body.into()) {
-                Ok(parts) => request.set_parts(parts),
-                Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
-            },
+    match endpoint.route.reads().body {
+        BodyUse::Unused => {}
+        BodyUse::Read => request.set_reader(BodyReader::new(Pieces(job.detached_body()))),
+        BodyUse::Whole | BodyUse::Form | BodyUse::Stream => {
+            let mut body = Vec::new();
+            // A body that breaks off ends the job: there is nobody left to answer.
+            if job.body().read_to_end(&mut body).is_err() {
+                return;
+            }
+            match form {
+                JobBody::Bytes => request.set_body(Body::from(body)),
+                JobBody::Parts => match wire::decode_parts(&body.into()) {
+                    Ok(parts) => request.set_parts(parts),
+                    Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
+                },
+            }
         }
     }
     match endpoint.route.handler() {
@@ -73,6 +86,15 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
             reply(job, response);
         }
         _ => reply(job, Error::internal("a route of the main process was sent to a worker").into()),
+    }
+}
+
+/// A job's body as the pieces of a reader.
+struct Pieces(pixie_pool::JobBody);
+
+impl PieceSource for Pieces {
+    fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
+        self.0.next_piece()
     }
 }
 
@@ -89,7 +111,11 @@ fn find(app: &Composed, mut request: Request) -> Result<(&Endpoint, Request), Er
 
 /// Sends a whole answer. That it cannot be sent means that nobody waits for it.
 fn reply(job: Job, mut response: Response) {
+    let length = http_body::Body::size_hint(response.body()).exact();
     let body = response.take_body().into_bytes();
+    if let Some(length) = length.filter(|length| *length >= ANNOUNCED_BYTES_MIN) {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
     let head = wire::encode_response(&response);
     let _ = match body {
         Ok(bytes) => job.reply(&head, &bytes),
@@ -161,23 +187,5 @@ impl PieceSink for JobSink {
         let of_job = self.job.as_ref().map(Job::cancellation);
         let cancellation = of_job.or_else(|| self.writer.as_ref().map(JobWriter::cancellation));
         cancellation.is_some_and(|cancellation| cancellation.is_cancelled())
-    }
-}
-
-/// Waits for one poll to be ready, parked between wake-ups.
-fn block_on<T>(mut poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<T>) -> T {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut cx = std::task::Context::from_waker(&waker);
-    loop {
-        match poll(&mut cx) {
-            std::task::Poll::Ready(value) => return value,
-            std::task::Poll::Pending => std::thread::park(),
-        }
     }
 }

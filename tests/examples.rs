@@ -59,6 +59,39 @@ fn an_app_in_axum_keeps_its_worker_processes() {
 }
 
 #[test]
+fn a_segfault_in_a_task_leaves_axum_serving() {
+    let axum = Program::start("axum_pool");
+    assert_eq!(axum.get("/").body, "this is axum");
+    for _ in 0..3 {
+        let crashed = axum.get("/segfault");
+        assert_eq!((crashed.status, &crashed.body[..]), (502, "this picture is too much for us"));
+        assert_eq!(axum.get("/").body, "this is axum");
+    }
+    assert_eq!(axum.get("/loop").status, 504);
+    let garbage =
+        axum.ask("POST /thumbnail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
+    assert_eq!(garbage.status, 422, "{}", garbage.body);
+    assert_eq!(axum.get("/").body, "this is axum");
+}
+
+#[test]
+fn a_task_makes_a_thumbnail_for_axum() {
+    let axum = Program::start("axum_pool");
+    let mut picture = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(400, 200).write_to(&mut picture, image::ImageFormat::Png).expect("an image can be encoded");
+    let (picture, mut stream) = (picture.into_inner(), axum.connect());
+    let length = picture.len();
+    let head =
+        format!("POST /thumbnail HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), &picture].concat()).expect("the request can be sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the answer can be read");
+    let body = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("the head ends") + 4;
+    let small = image::load_from_memory(&answer[body..]).expect("the answer is an image");
+    assert_eq!((small.width(), small.height()), (100, 50));
+}
+
+#[test]
 fn a_layer_of_tower_http_wraps_an_app() {
     let layers = Program::start("layers");
     let index = layers.get("/");

@@ -33,9 +33,7 @@ fn send(faults: &Program, request: &str) -> TcpStream {
 }
 
 fn receive(mut stream: TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the answer can be read");
-    Answer::parse(&bytes)
+    Answer::read(&mut stream)
 }
 
 fn ask(faults: &Program, request: &str) -> Answer {
@@ -120,26 +118,33 @@ fn a_job_beyond_its_cpu_time_is_a_504() {
     is_alive(&faults);
 }
 
-#[test]
-fn a_full_queue_is_a_503_that_says_when_to_come_again() {
-    let faults = faults();
-    let running = send(&faults, "GET /narrow/sleep/2000");
-    let waiting = [(); 4].map(|()| send(&faults, "GET /narrow/sleep/0"));
-    let answers = waiting.map(receive);
-    answers.iter().for_each(says_when_to_come_again);
-    assert!(answers.iter().any(|answer| answer.body.contains("too many requests wait")), "{answers:?}");
-    assert_eq!(receive(running).status, 200);
+/// The only worker of the narrow pool is held for two seconds while `ask` runs.
+fn with_narrow_pool_held(ask: impl FnOnce(&Program)) {
+    let (faults, folder) = (faults(), tempfile::tempdir().expect("a folder for the note"));
+    let note = folder.path().join("note");
+    let held = send(&faults, &format!("GET /narrow/hold?note={}", note.display()));
+    until("the worker is held", || note.exists().then_some(()));
+    ask(&faults);
+    assert_eq!(receive(held).status, 200);
     is_alive(&faults);
 }
 
 #[test]
+fn a_full_queue_is_a_503_that_says_when_to_come_again() {
+    with_narrow_pool_held(|faults| {
+        let answers = [(); 4].map(|()| send(faults, "GET /narrow/ok?id=never")).map(receive);
+        answers.iter().for_each(says_when_to_come_again);
+        assert!(answers.iter().any(|answer| answer.body.contains("too many requests wait")), "{answers:?}");
+    });
+}
+
+#[test]
 fn a_request_that_waited_too_long_is_a_503_that_says_when_to_come_again() {
-    let faults = faults();
-    let running = send(&faults, "GET /narrow/sleep/2000");
-    let waited = ask(&faults, "GET /narrow/sleep/0");
-    says_when_to_come_again(&waited);
-    assert!(waited.body.contains("no worker was free in time"), "{waited:?}");
-    assert_eq!(receive(running).status, 200);
+    with_narrow_pool_held(|faults| {
+        let waited = faults.get("/narrow/ok?id=never");
+        says_when_to_come_again(&waited);
+        assert!(waited.body.contains("no worker was free in time"), "{waited:?}");
+    });
 }
 
 #[test]
@@ -152,7 +157,8 @@ fn a_pool_whose_workers_cannot_start_is_a_503_that_says_when_to_come_again() {
     ];
     let faults = Program::start_with("faults", &variables);
     std::fs::write(&flag, "").expect("the flag can be raised");
-    assert_eq!(faults.get("/abort").status, 502);
+    let mark = folder.path().join("mark");
+    assert_eq!(faults.get(&format!("/once/never?id={}", mark.display())).status, 502);
     says_when_to_come_again(&faults.get("/ok?id=refused"));
     std::fs::remove_file(&flag).expect("the flag can be taken down");
     until("the pool has recovered", || (faults.get("/ok?id=again").status == 200).then_some(()));
@@ -182,13 +188,4 @@ fn only_what_may_run_twice_is_given_to_a_second_worker() {
         assert_eq!(answer.status, status, "{request}: {}", answer.body);
         assert_eq!(status == 200, answer.body == "the second time", "{request}");
     }
-}
-
-#[test]
-fn a_client_that_left_frees_the_worker_of_its_stream() {
-    let faults = Program::start_with("faults", &[("PIXIE_POOL_DEFAULT", "size=1 spares=0")]);
-    let mut stream = send(&faults, "GET /flood");
-    stream.read_exact(&mut [0; 1000]).expect("the stream begins");
-    drop(stream);
-    is_alive(&faults);
 }

@@ -24,8 +24,8 @@ mod handlers {
     use std::collections::HashMap;
 
     use pixie_web::{
-        Body, Bytes, Error, Form, Headers, IntoResponse, Json, Peer, Pieces, Query, Rejection, Request, Result,
-        StatusCode, Writer, abort, delete, get, patch, post, put, route,
+        Body, BodyReader, Bytes, Error, Form, Headers, IntoResponse, Json, Peer, Pieces, Query, Rejection, Request,
+        Result, StatusCode, Writer, abort, delete, get, patch, post, put, route,
     };
 
     #[route("/", sync)]
@@ -96,6 +96,17 @@ mod handlers {
     #[post("/upload")]
     async fn upload(body: Body) -> String {
         body.as_bytes().unwrap_or_default().len().to_string()
+    }
+
+    #[post("/counted")]
+    fn counted(request: &Request, body: BodyReader) -> Result<String> {
+        Ok(format!("{} {}", request.path(), std::io::read_to_string(body)?.len()))
+    }
+
+    #[post("/through", stream)]
+    fn through(mut body: BodyReader, out: &mut Writer<'_>) -> Result<()> {
+        std::io::copy(&mut body, out)?;
+        Ok(())
     }
 
     #[route("/written/<count>", stream, deadline = "5s", pool = "streams")]
@@ -238,6 +249,7 @@ fn a_route_needs_what_its_extractors_read() {
     assert_eq!(index.reads().header_names(), Some(&[][..]));
     assert_eq!(named("thumbnail").reads().body, BodyUse::Whole);
     assert_eq!(named("upload").reads().body, BodyUse::Stream);
+    assert_eq!(named("counted").reads().body, BodyUse::Read, "a lent request does not change that");
     assert!(named("awaiting").reads().query);
     assert!(named("owned").reads().header_names().is_none(), "a lent request shows everything");
     assert_eq!(named("patched").reads().body, BodyUse::Whole);
@@ -260,6 +272,8 @@ fn handlers_of_every_kind_answer() {
         ("GET", "/maybe", 200, "true true"),
         ("GET", "/impl", 202, "/impl"),
         ("POST", "/upload", 200, "5"),
+        ("POST", "/counted", 200, "/counted 5"),
+        ("POST", "/through", 200, "[1,2]|"),
         ("GET", "/written/3", 200, "0|1|2|"),
         ("GET", "/silent", 200, ""),
         ("GET", "/pieces", 200, "a|b|"),

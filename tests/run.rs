@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_web::{App, Form, Route, ServerConfig, Shutdown, State};
+use pixie_web::{App, BodyReader, Form, FromRequest, Needs, Request, Route, ServerConfig, Shutdown, State};
 use support::{PATIENCE, Program, example, until};
 
 /// An app on a thread of this test, on a port that was free a moment ago.
@@ -95,6 +95,64 @@ fn a_chunked_body_over_the_limit_is_answered_with_413() {
     let head = "POST /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     let answer = running.ask(&format!("{head}6\r\na=1234\r\n6\r\n567890\r\n0\r\n\r\n"));
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// An app whose handlers read a body to its end while it arrives, and say that all is well whatever happened.
+fn reader_app() -> App {
+    let read = |request: &mut Request| -> pixie_web::Result<String> {
+        let copied = std::io::copy(&mut BodyReader::from_request(request)?, &mut std::io::sink());
+        Ok(format!("read {}", copied.map_or_else(|error| error.to_string(), |bytes| bytes.to_string())))
+    };
+    let needs = || Needs::default().extractor::<BodyReader>();
+    let deadline = Duration::from_secs(60);
+    App::new()
+        .route(Route::post("/pool").pool(read).needs(needs()).body_limit(10).deadline(deadline))
+        .route(Route::post("/thread").thread(read).needs(needs()).body_limit(10).deadline(deadline))
+        .route(Route::post("/short").thread(read).needs(needs()).deadline(Duration::from_millis(100)))
+}
+
+#[test]
+fn a_body_that_breaks_off_while_it_is_read_decides_the_answer() {
+    let server = ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let running = start(reader_app().server(server));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for path in ["/pool", "/thread"] {
+        let ask = |rest: &str| running.ask(&format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}"));
+        for (rest, status) in [
+            ("Content-Length: 10\r\n\r\n0123456789".to_owned(), 200),
+            (format!("{chunked}5\r\n01234\r\n5\r\n56789\r\n0\r\nx-trailer: 1\r\n\r\n"), 200),
+            ("Content-Length: 11\r\n\r\n".to_owned(), 413),
+            (format!("{chunked}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n"), 413),
+            (format!("{chunked}6\r\n012345\r\nzz\r\n"), 400),
+            ("Content-Length: 10\r\n\r\n0123".to_owned(), 408),
+        ] {
+            let answer = ask(&rest);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {rest}: {answer}");
+            assert!(status != 200 || answer.ends_with("read 10"), "{path} {rest}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_route_that_would_block_while_its_body_arrives_is_refused_at_the_start() {
+    let needs = Needs::default().extractor::<BodyReader>();
+    let refused = App::new().route(Route::post("/").sync(|_| "").needs(needs)).test();
+    let message = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(message.contains("the sync route `/`") && message.contains("thread route"), "{message}");
+}
+
+#[test]
+fn a_thread_whose_request_is_over_stops_reading_the_body() {
+    let running = start(reader_app().threads(1));
+    let mut stream = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    // The rest never comes, but the client stays.
+    stream.write_all(b"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0").expect("it can be sent");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).expect("the answer can be read");
+    assert_eq!(&status, b"HTTP/1.1 504");
+    let answer = running.ask("POST /thread HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab");
+    assert!(answer.ends_with("read 2"), "the one thread is free: {answer}");
 }
 
 #[test]

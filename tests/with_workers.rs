@@ -1,5 +1,12 @@
 //! The test client with real worker processes: this program is its own worker.
-use pixie_web::{App, Carried, FromRequest, OrAbort, ProcessType, Request, Result, Route, proc_env};
+use std::io;
+
+use pixie_web::{
+    App, BodyReader, Carried, FromRequest, Headers, Needs, OrAbort, ProcessType, Request, Response, Result, Route,
+    Writer, proc_env,
+};
+
+const LIMIT: usize = 300_000;
 
 fn app() -> App {
     App::new()
@@ -10,6 +17,27 @@ fn app() -> App {
         .before(sign_in)
         .route(Route::get("/wait").pool(|_| std::thread::park_timeout(std::time::Duration::from_secs(2))))
         .route(Route::post("/echo").pool(|request| request.body().to_vec()))
+        .route(Route::post("/count").pool(count).needs(Needs::default().extractor::<BodyReader>()).body_limit(LIMIT))
+        .route(
+            Route::post("/head")
+                .stream_to(head)
+                .needs(Needs::default().extractor::<BodyReader>().extractor::<Headers>()),
+        )
+}
+
+/// Reads the body while it arrives, and says that all is well whatever happens.
+fn count(request: &mut Request) -> Result<String> {
+    let copied = io::copy(&mut BodyReader::from_request(request)?, &mut io::sink());
+    Ok(copied.map_or_else(|error| error.to_string(), |bytes| bytes.to_string()))
+}
+
+/// Sends the head that it is told to, and then the body.
+fn head(request: &mut Request, out: &mut Writer) -> Result<()> {
+    let mut body = BodyReader::from_request(request)?;
+    let announced = request.header("x-announced").or_abort(400)?;
+    out.set_head(Response::new("").header("content-length", announced))?;
+    io::copy(&mut body, out)?;
+    Ok(())
 }
 
 /// Everybody may come in, but to `/who` only with a name.
@@ -42,6 +70,27 @@ fn pool_routes_run_in_another_process_and_may_die_there() {
     client.get("/pieces").send().assert_status(200).assert_text("012");
     let large = "0123456789".repeat(100_000);
     client.post("/echo").body(large.clone()).send().assert_status(200).assert_text(&large);
+}
+
+#[test]
+fn a_body_that_is_read_while_it_arrives_has_its_limit() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    for length in [0, 1, LIMIT] {
+        client.post("/count").body(vec![b'x'; length]).send().assert_status(200).assert_text(&length.to_string());
+    }
+    client.post("/count").body(vec![b'x'; LIMIT + 1]).send().assert_status(413);
+    client.post("/count").body("x").send().assert_text("1");
+}
+
+#[test]
+fn an_announced_length_reaches_the_client_and_has_to_be_true() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let body = "0123456789".repeat(20_000);
+    for (announced, is_cut) in [(200_000, false), (199_999, true), (200_001, true)] {
+        let answer = client.post("/head").header("x-announced", &announced.to_string()).body(body.clone()).send();
+        assert_eq!((answer.status().as_u16(), answer.is_cut()), (200, is_cut), "{announced}");
+        assert!(is_cut || answer.text() == body, "{announced}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{After, Body, Rejection, RejectionKind, Request, form};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `BodyReader`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -48,6 +48,8 @@ pub enum BodyUse {
     Form,
     /// Takes it as a stream: while it still arrives in an async route, buffered before in the other kinds.
     Stream,
+    /// Reads it while it arrives and blocks where the client is slow: in pool, stream and thread routes only.
+    Read,
 }
 
 impl BodyUse {
@@ -55,6 +57,11 @@ impl BodyUse {
     /// form are read beside each other.
     pub const fn is_compatible(self, other: BodyUse) -> bool {
         matches!((self, other), (BodyUse::Unused, _) | (_, BodyUse::Unused) | (BodyUse::Form, BodyUse::Form))
+    }
+
+    /// Says whether it blocks while the body arrives, which a sync or an async route must not.
+    pub const fn blocks(self) -> bool {
+        matches!(self, BodyUse::Read)
     }
 
     /// Returns the use of a handler that has both arguments.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod body_reader;
 mod byteranges;
 mod carried;
 #[cfg(feature = "garde")]
@@ -45,6 +46,7 @@ mod upload;
 mod writer;
 
 pub use body::{Body, BoxError};
+pub use body_reader::{BodyReader, PieceSource};
 pub use byteranges::{PartialBody, RangePiece};
 pub use carried::{Carried, Extension};
 #[cfg(feature = "garde")]

@@ -9,8 +9,8 @@ use http::{Extensions, HeaderMap, Method, Uri, Version, header::AsHeaderName, re
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Body, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection, RejectionKind,
-    RequestView, StateMap, multipart, payload,
+    Body, BodyReader, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection,
+    RejectionKind, RequestView, StateMap, multipart, payload,
 };
 
 /// A request, from its head to its body.
@@ -19,6 +19,8 @@ pub struct Request {
     head: Parts,
     body: Body,
     parts: Option<Box<FormParts>>,
+    /// Boxed, because few handlers read so.
+    reader: Option<Box<BodyReader>>,
     params: Params,
     peer: Option<SocketAddr>,
     state: Option<Arc<StateMap>>,
@@ -35,7 +37,16 @@ impl Request {
 
     /// Puts a request together from its head and its body.
     pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request { head, body, parts: None, params: Params::default(), peer: None, state: None, carried: Vec::new() }
+        Request {
+            head,
+            body,
+            parts: None,
+            reader: None,
+            params: Params::default(),
+            peer: None,
+            state: None,
+            carried: Vec::new(),
+        }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -155,6 +166,16 @@ impl Request {
     /// Puts in the parts that the body was read into.
     pub fn set_parts(&mut self, parts: FormParts) {
         self.parts = Some(Box::new(parts));
+    }
+
+    /// Puts in a reader of the body, in place of the body.
+    pub fn set_reader(&mut self, reader: BodyReader) {
+        self.reader = Some(Box::new(reader));
+    }
+
+    /// Takes the reader of the body out, if the body is read while it arrives.
+    pub(crate) fn take_reader(&mut self) -> Option<BodyReader> {
+        self.reader.take().map(|reader| *reader)
     }
 
     /// Says whether the body is a multipart form.
@@ -281,6 +302,7 @@ impl Request {
             head: self.head.clone(),
             body: self.take_body(),
             parts: self.parts.take(),
+            reader: self.reader.take(),
             params: self.params.clone(),
             peer: self.peer,
             state: self.state.clone(),

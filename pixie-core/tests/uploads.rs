@@ -143,8 +143,10 @@ fn an_argument_takes_the_files_of_its_name_beside_the_fields() {
 
 #[test]
 fn a_form_and_its_files_may_stand_side_by_side_but_no_other_bodies() {
-    use BodyUse::{Form, Stream, Unused, Whole};
-    for (one, other, fits) in [(Form, Form, true), (Form, Unused, true), (Form, Whole, false), (Stream, Form, false)] {
+    use BodyUse::{Form, Read, Stream, Unused, Whole};
+    for (one, other, fits) in
+        [(Form, Form, true), (Form, Unused, true), (Form, Whole, false), (Stream, Form, false), (Read, Read, false)]
+    {
         assert_eq!((one.is_compatible(other), other.is_compatible(one)), (fits, fits), "{one:?} {other:?}");
     }
 }

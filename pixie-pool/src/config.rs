@@ -88,6 +88,12 @@ pub(crate) const POISON_ENTRIES_MAX: usize = 1024;
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
 /// Reads of one worker's socket in a row before other tasks get their turn.
 pub(crate) const READS_PER_TURN: usize = 16;
+/// Levels of lists and structs in each other that a task's arguments and output may have, as in serde_json: each takes stack to decode.
+#[cfg(feature = "tasks")]
+pub(crate) const NESTING_MAX: usize = 128;
+/// Bytes of a task's output: bounds what a worker gone mad can make this process keep.
+#[cfg(feature = "tasks")]
+pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How a pool is sized, timed and started.
 #[derive(Clone, Debug)]

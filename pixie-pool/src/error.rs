@@ -52,6 +52,10 @@ pub enum Error {
     },
     /// The pool could not be started.
     Start(String),
+    /// What a task takes or returns cannot be encoded or decoded; says which and why.
+    Encoding(String),
+    /// The pool was started with a handler of its own and runs no tasks; nothing was started.
+    NoTasks,
 }
 
 impl fmt::Display for Error {
@@ -75,6 +79,8 @@ impl fmt::Display for Error {
             Error::Stopping => f.write_str("the pool is shutting down"),
             Error::Unavailable { .. } => f.write_str("the pool's workers die before they are ready"),
             Error::Start(message) => write!(f, "starting the pool failed: {message}"),
+            Error::Encoding(message) => f.write_str(message),
+            Error::NoTasks => f.write_str("this pool runs no tasks: start it with `start_tasks()`"),
         }
     }
 }

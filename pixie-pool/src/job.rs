@@ -58,6 +58,15 @@ impl Job {
         &mut self.body
     }
 
+    /// Returns a reader of the same body that can be handed on, while the job itself is kept for the answer.
+    ///
+    /// Once the job is over its reads fail.
+    pub fn detached_body(&self) -> JobBody {
+        let Ticket { line, stream, .. } = &self.body.ticket;
+        // It has no duty to end the job: that stays here.
+        JobBody { ticket: Ticket { line: Arc::clone(line), stream: *stream, is_open: false } }
+    }
+
     /// Returns the job's clock: what is left of its time, and how to get more.
     pub fn time_limit(&self) -> TimeLimit {
         self.time.clone()
@@ -92,6 +101,14 @@ impl Job {
 /// The body of a job; [`Read`] returns 0 once it is complete, and an error if the job was cancelled.
 pub struct JobBody {
     ticket: Ticket,
+}
+
+impl JobBody {
+    /// Returns the next piece as it arrived, of at most 64 KiB, and waits for it; `None` once the body is complete, an error
+    /// if the job was cancelled.
+    pub fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
+        self.ticket.line.piece(self.ticket.stream)
+    }
 }
 
 impl Read for JobBody {

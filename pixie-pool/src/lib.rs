@@ -1,30 +1,6 @@
-//! A pool of worker processes: bytes in, bytes out.
+//! A pool of worker processes: functions that may crash, or bytes in and bytes out. The front page is the README.
 //!
-//! A handler that runs in a worker may crash, hang, leak or be killed without this process noticing more than an error
-//! for that one job. A deadline is a kill, a cancelled job is stopped, and overload is refused.
-//!
-//! ```no_run
-//! use std::sync::Arc;
-//! use pixie_pool::{Config, Handler, Job, Pool, Submission};
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let handler: Handler = Arc::new(|job: Job| {
-//!         let greeting = [b"hello ", job.head()].concat();
-//!         let _ = job.reply(b"", &greeting);
-//!     });
-//!     if let Some(worker) = pixie_pool::worker() {
-//!         worker.serve(0, handler);
-//!     }
-//!     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-//!     runtime.block_on(async {
-//!         let pool = Pool::start(Config::default(), handler).await?;
-//!         let reply = pool.submit(Submission::new("world")).await?;
-//!         println!("{:?}", reply.body.collect().await?);
-//!         pool.stop(std::time::Duration::from_secs(1)).await;
-//!         Ok(())
-//!     })
-//! }
-//! ```
+#![cfg_attr(feature = "tasks", doc = include_str!("../README.md"))]
 
 mod config;
 mod error;
@@ -37,6 +13,8 @@ mod reply;
 mod sandbox;
 mod snapshot;
 mod submission;
+#[cfg(feature = "tasks")]
+mod task;
 mod worker;
 
 pub use crate::{
@@ -51,3 +29,16 @@ pub use crate::{
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},
 };
+
+#[cfg(feature = "tasks")]
+pub use crate::task::{Task, extend, init, is_cancelled, remaining};
+#[cfg(feature = "tasks")]
+pub use pixie_pool_macros::task;
+
+/// What the code of the attribute `task` names; no part of the interface.
+#[cfg(feature = "tasks")]
+#[doc(hidden)]
+pub mod __task {
+    pub use crate::task::{Entry, Fallible, Registered, run};
+    pub use inventory;
+}

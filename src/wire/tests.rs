@@ -82,10 +82,10 @@ fn cut_and_changed_parts_never_panic() {
 #[test]
 fn an_answer_keeps_its_status_headers_and_failure() {
     let response = Response::new(Body::empty()).code(201).header("x-one", "1").header("set-cookie", "a=1");
-    let read = decode_response(&encode_response(&response)).expect("our own head can be read");
+    let (read, _) = decode_response(&encode_response(&response)).expect("our own head can be read");
     assert_eq!((read.status(), read.headers()), (response.status(), response.headers()));
     let error = Error::new(StatusCode::CONFLICT).with_detail("taken").with_chain(vec!["one".into(), "two".into()]);
-    let read = decode_response(&encode_response(&error.into())).expect("our own head can be read");
+    let (read, _) = decode_response(&encode_response(&error.into())).expect("our own head can be read");
     let error = read.error().expect("it stands for a failure");
     assert_eq!((error.status(), error.detail(), error.chain().len()), (StatusCode::CONFLICT, Some("taken"), 2));
     assert!(error.place().is_some_and(|place| place.contains("tests.rs")));
@@ -95,8 +95,9 @@ fn an_answer_keeps_its_status_headers_and_failure() {
 fn headers_that_frame_the_message_do_not_come_from_a_worker() {
     let hostile =
         Response::new(Body::empty()).header("content-length", "5").header("connection", "x-one").header("te", "a");
-    let read = decode_response(&encode_response(&hostile)).expect("it is well-formed");
+    let (read, length) = decode_response(&encode_response(&hostile)).expect("it is well-formed");
     assert!(read.headers().is_empty(), "{:?}", read.headers());
+    assert_eq!(length, Some(5), "what it announces is judged by its body");
 }
 
 #[test]

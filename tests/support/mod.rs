@@ -74,9 +74,7 @@ impl Program {
     pub fn ask(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).expect("the request can be sent");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("the answer can be read");
-        Answer::parse(&bytes)
+        Answer::read(&mut stream)
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -123,11 +121,23 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer that ends with its connection.
+    pub fn read(stream: &mut TcpStream) -> Answer {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("the answer can be read");
+        Answer::parse(&bytes)
+    }
+
     fn parse(bytes: &[u8]) -> Answer {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         Answer { status: status.unwrap_or_default(), head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// Returns the value of a header, whose name is in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
@@ -164,6 +174,13 @@ fn processes() -> impl Iterator<Item = Process> {
         let state = fields.next()?.chars().next()?;
         Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
     })
+}
+
+/// Returns the most memory in KiB that a process has had resident so far.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says its peak");
+    line.trim().trim_end_matches("kB").trim().parse().expect("it is a number of kB")
 }
 
 /// Looks again and again until there is a value, and fails the test when patience ends.

@@ -43,7 +43,7 @@ fn route(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> Res
 
 fn registration(route: &CheckedRoute) -> TokenStream {
     let CheckedRoute { cfgs, .. } = route;
-    let body_checks = body_checks(&route.arguments);
+    let body_checks = body_checks(route);
     let value = value(route);
     code! {
         #(#cfgs)*
@@ -61,11 +61,12 @@ fn registration(route: &CheckedRoute) -> TokenStream {
     }
 }
 
-/// Writes the comparison of each two extractors' use of the body, which the compiler evaluates.
-fn body_checks(arguments: &[Argument]) -> TokenStream {
-    let extractors: Vec<_> = arguments.iter().filter(|argument| argument.source == Source::Extractor).collect();
+/// Writes the comparison of each two extractors' use of the body, and of each with the kind, which the compiler evaluates.
+fn body_checks(route: &CheckedRoute) -> TokenStream {
+    let extractors: Vec<_> = route.arguments.iter().filter(|argument| argument.source == Source::Extractor).collect();
     let mut checks = TokenStream::new();
     for (index, second) in extractors.iter().enumerate() {
+        checks.extend(kind_check(route.kind, second));
         for first in &extractors[..index] {
             checks.extend(body_check(first, second));
         }
@@ -88,6 +89,22 @@ fn body_check(first: &Argument, second: &Argument) -> TokenStream {
             #refusal
         }
     }
+}
+
+/// Writes the refusal of an extractor that blocks, in the kinds whose thread belongs to others.
+fn kind_check(kind: Kind, Argument { ty, label, .. }: &Argument) -> Option<TokenStream> {
+    let (reason, remedy) = match kind {
+        Kind::Sync => ("a `sync` route must not wait", "write `thread` or `pool` instead, or take `Bytes`"),
+        Kind::Async => ("an `async` route must not block", "take `Body`"),
+        Kind::Thread | Kind::Pool | Kind::Stream => return None,
+    };
+    let message = format!("`{label}` waits while the body arrives, and {reason}: {remedy}");
+    let refusal = quote_spanned!(ty.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
+    Some(code! {
+        if ::pixie_web::__macro::BodyUse::blocks(<#ty as ::pixie_web::__macro::FromRequest>::BODY) {
+            #refusal
+        }
+    })
 }
 
 /// Writes the route as it would be written by hand.

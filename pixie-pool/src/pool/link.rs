@@ -187,7 +187,9 @@ impl Link {
         }
     }
 
+    /// Sends a piece of body, and notes that its sender moves.
     pub(crate) fn data(&self, stream: u32, chunk: &[u8]) {
+        self.moved(stream);
         self.send(|protocol, output| protocol.data(stream, chunk, output));
     }
 
@@ -197,12 +199,17 @@ impl Link {
 
     /// Lets the worker send more, and notes that its reader moves.
     pub(crate) fn credit(&self, stream: u32, bytes: usize) {
+        self.moved(stream);
+        self.send(|protocol, output| protocol.credit(stream, bytes, output));
+    }
+
+    /// Notes that the client's end of a job moves, so that the worker is not taken for one that stands still.
+    fn moved(&self, stream: u32) {
         if let Some(flight) = self.line().flights.iter_mut().find(|f| f.stream == stream)
             && let Clock::Progress(at) = &mut flight.clock
         {
             *at = Instant::now();
         }
-        self.send(|protocol, output| protocol.credit(stream, bytes, output));
     }
 
     /// Tells the worker that nobody waits for this job; returns until when it may end by itself.

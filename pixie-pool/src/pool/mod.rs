@@ -84,7 +84,10 @@ impl Pool {
     }
 
     /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
-    pub fn submit(&self, submission: Submission) -> impl Future<Output = Result<Reply, Error>> + Send + 'static {
+    pub fn submit(
+        &self,
+        submission: Submission,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
         let Submission { head, body, deadline, replayable, label } = submission;
         let (body, upload) = Upload::split(body);
         let number = self.shared.next_number();
@@ -92,6 +95,12 @@ impl Pool {
         let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
         let exchange = Exchange::new(label, deadline.or(self.shared.config.deadline), start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
+    }
+
+    /// Returns the fingerprint of what the workers know.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn table_hash(&self) -> u64 {
+        self.shared.config.table_hash
     }
 
     /// Returns what the pool looks like now.
@@ -142,7 +151,7 @@ fn check(config: &Config) -> Result<(), Error> {
         ));
     }
     if identity::is_worker() {
-        let remedy = "call pixie_pool::worker() first in main and serve if it returns a worker";
+        let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
     config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))

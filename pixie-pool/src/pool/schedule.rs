@@ -304,3 +304,7 @@ impl Schedule {
         self.queue.drain(..).map(|q| q.exchange).collect()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests;

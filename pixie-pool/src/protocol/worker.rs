@@ -171,12 +171,16 @@ impl Worker {
         if chunk.is_empty() {
             running.body.pop_front();
         }
-        running.read += count;
-        if running.read >= WINDOW_BYTES / 2 && !running.is_complete {
-            encode::put_credit(out, stream, running.read as u32);
-            running.read = 0;
-        }
+        running.was_read(count, out);
         count
+    }
+
+    /// Takes the next piece of the body as it arrived; grants credit as [`Worker::read`] does.
+    pub(crate) fn piece(&mut self, stream: u32, out: &mut BytesMut) -> Option<Bytes> {
+        let running = self.running.as_mut().filter(|r| r.stream == stream)?;
+        let piece = running.body.pop_front()?;
+        running.was_read(piece.len(), out);
+        Some(piece)
     }
 
     /// Returns how many bytes may be sent in one frame now; `None` if the job is cancelled or over.
@@ -222,5 +226,16 @@ impl Worker {
     pub(crate) fn fail(&mut self, stream: u32, failure: &Failure, out: &mut BytesMut) {
         encode::put_fail(out, stream, failure);
         self.running = None;
+    }
+}
+
+impl Running {
+    /// Counts what the handler has read; grants the parent credit once that is half a window.
+    fn was_read(&mut self, count: usize, out: &mut BytesMut) {
+        self.read += count;
+        if self.read >= WINDOW_BYTES / 2 && !self.is_complete {
+            encode::put_credit(out, self.stream, self.read as u32);
+            self.read = 0;
+        }
     }
 }

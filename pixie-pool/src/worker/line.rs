@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
@@ -164,22 +164,25 @@ impl Line {
     /// Reads the job's body, waiting for it if need be.
     pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.wire();
-        while !target.is_empty() {
-            match wire.protocol.unread(stream) {
-                Unread::Some => {
-                    let Wire { protocol, output, .. } = &mut *wire;
-                    let count = protocol.read(stream, target, output);
-                    wire.send()?;
-                    return Ok(count);
-                }
-                Unread::End => return Ok(0),
-                Unread::Cancelled => {
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was cancelled"));
-                }
-                Unread::Pending => wire.receive_more()?,
-            }
+        if target.is_empty() || !wire.wait_for_body(stream)? {
+            return Ok(0);
         }
-        Ok(0)
+        let Wire { protocol, output, .. } = &mut *wire;
+        let count = protocol.read(stream, target, output);
+        wire.send()?;
+        Ok(count)
+    }
+
+    /// Takes the next piece of the job's body, waiting for it if need be.
+    pub(crate) fn piece(&self, stream: u32) -> io::Result<Option<Bytes>> {
+        let mut wire = self.wire();
+        if !wire.wait_for_body(stream)? {
+            return Ok(None);
+        }
+        let Wire { protocol, output, .. } = &mut *wire;
+        let piece = protocol.piece(stream, output);
+        wire.send()?;
+        Ok(piece)
     }
 
     /// Sends a whole answer.
@@ -308,6 +311,20 @@ impl Wire {
                     return self.arrived(0);
                 }
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until some of the body is there; false at its end.
+    fn wait_for_body(&mut self, stream: u32) -> io::Result<bool> {
+        loop {
+            match self.protocol.unread(stream) {
+                Unread::Some => return Ok(true),
+                Unread::End => return Ok(false),
+                Unread::Cancelled => {
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was cancelled"));
+                }
+                Unread::Pending => self.receive_more()?,
             }
         }
     }

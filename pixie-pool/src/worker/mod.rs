@@ -99,7 +99,7 @@ impl Worker {
     }
 }
 
-fn give_up(why: &str) -> ! {
+pub(crate) fn give_up(why: &str) -> ! {
     eprintln!("worker: {why}");
     std::process::exit(1)
 }

@@ -55,6 +55,8 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, &read.to_string());
         }
         "echo" => echo(job),
+        "relay" => relay(job),
+        "gather" => gather(job),
         "stream" => stream(job, argument.parse().unwrap_or(0)),
         "cut" => cut(job),
         "stand-still" => stand_still(job),
@@ -206,6 +208,36 @@ fn echo(mut job: Job) {
     let mut body = Vec::new();
     if job.body().read_to_end(&mut body).is_ok() {
         let _ = job.reply(&head, &body);
+    }
+}
+
+/// Sends each piece of the body back as it comes.
+fn relay(job: Job) {
+    let mut body = job.detached_body();
+    let Ok(mut writer) = job.start(b"relaying") else {
+        return;
+    };
+    loop {
+        let sent = match body.next_piece() {
+            Ok(Some(piece)) => writer.write_all(&piece),
+            Ok(None) => break,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            return eprintln!("broken off: {:?}", error.kind());
+        }
+    }
+    let _ = writer.finish();
+}
+
+/// Sends the head, then reads the whole body, and says only then how long it was.
+fn gather(job: Job) {
+    let Ok(mut writer) = job.start(b"gathering") else {
+        return;
+    };
+    if let Ok(count) = std::io::copy(writer.body(), &mut std::io::sink()) {
+        let _ = writer.write_all(count.to_string().as_bytes());
+        let _ = writer.finish();
     }
 }
 

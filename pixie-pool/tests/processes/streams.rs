@@ -27,6 +27,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_body_may_be_left_unread", || Box::pin(unread())),
     ("a_body_that_fails_fails_its_job_only", || Box::pin(broken_upload())),
     ("a_worker_is_held_back_while_nobody_reads", || Box::pin(download_backpressure())),
+    ("a_large_body_flows_both_ways_at_once", || Box::pin(both_ways())),
+    ("a_reader_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_reader())),
+    ("a_sender_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_sender())),
     ("a_reader_that_leaves_frees_the_worker", || Box::pin(reader_leaves())),
     ("an_answer_that_is_broken_off_is_seen", || Box::pin(cut())),
     ("an_answer_that_stands_still_is_killed", || Box::pin(idle())),
@@ -140,6 +143,65 @@ async fn download_backpressure() {
     drop(unread);
     assert_eq!(ask(&pool, "say next").await.unwrap(), "next");
     assert_eq!(pool.snapshot().counts.restarts, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn both_ways() {
+    // A piece whose length is a prime, so that a byte that is lost or doubled shows in everything behind it.
+    const PIECE: usize = 100_003;
+    let pool = pool(config(1)).await;
+    let piece: Bytes = (0..PIECE).map(|i| (i % 251) as u8).collect();
+    let (mut body, _) = pieces(0, 700);
+    body.piece = piece.clone();
+    let mut reply = pool.submit(streamed("relay", body)).await.unwrap();
+    let mut at = 0;
+    while let Some(chunk) = poll_fn(|cx| reply.body.poll_next(cx)).await {
+        let mut chunk = chunk.unwrap();
+        while !chunk.is_empty() {
+            let count = chunk.len().min(PIECE - at % PIECE);
+            assert!(chunk.split_to(count) == piece[at % PIECE..][..count], "the bytes at {at}");
+            at += count;
+        }
+    }
+    assert_eq!((reply.head, at), ("relaying".into(), 700 * PIECE));
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn slow_reader() {
+    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let reply = pool.submit(job("stream 5000000")).await.unwrap();
+    let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
+    assert!(held.is_err(), "the only worker is held back");
+    assert_eq!(reply.body.collect().await.unwrap().len(), 5_000_000);
+    assert_eq!(pool.snapshot().counts.kills_idle, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+/// A piece now and then.
+struct Trickle {
+    tick: tokio::time::Interval,
+    left: usize,
+}
+
+impl BodyStream for Trickle {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.tick.poll_tick(cx).map(|_| {
+            self.left -= 1;
+            Some(Ok("piece".into()))
+        })
+    }
+}
+
+async fn slow_sender() {
+    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(1500), ..config(1) }).await;
+    // The answer has begun and stands still for longer than it may, but because of what is still being sent.
+    let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
+    let submission = Submission { body: Body::Stream(Box::pin(trickle)), ..job("gather") };
+    assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "125");
+    assert_eq!(pool.snapshot().counts.kills_idle, 0);
     pool.stop(Duration::ZERO).await;
 }
 

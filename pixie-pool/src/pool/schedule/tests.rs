@@ -1,0 +1,284 @@
+//! The schedule against any order of events: jobs come and leave, workers start, end their jobs, wear out, retire and crash.
+//!
+//! A model that knows only sets says what has to be true after each step. Links are real, with nobody at the other end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Entered, Next, Schedule};
+use crate::{
+    config::{Config, Size},
+    pool::{exchange::Exchange, line::Line, link::Link, meter::Meter, wear::Wear},
+    protocol::{frame::Start, parent::Parent},
+};
+
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A small generator, so that a failure can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+/// One worker as the model knows it: the jobs that it was given.
+type Jobs = Vec<usize>;
+
+struct Model {
+    schedule: Schedule,
+    dice: Dice,
+    now: Instant,
+    size: Size,
+    spares: usize,
+    jobs: Vec<Arc<Exchange>>,
+    /// Jobs that wait, in their order.
+    waiting: VecDeque<usize>,
+    /// Jobs that are over, however they ended.
+    over: BTreeSet<usize>,
+    /// Workers by place; a place that was told to start has none yet.
+    workers: BTreeMap<usize, (Arc<Link>, Jobs)>,
+    starting: BTreeSet<usize>,
+    orders: usize,
+    /// Workers that were told to go and have not ended yet.
+    leaving: Vec<Arc<Link>>,
+}
+
+fn link(place: usize, now: Instant) -> Arc<Link> {
+    let (end, _) = tokio::net::UnixStream::pair().unwrap();
+    let (_, writer) = end.into_split();
+    let line = Line::new(Parent::new([0; 32], 0), None, Wear::new(&Config::default(), 0, now), Meter::new(None));
+    Link::new(place, 0, writer, line)
+}
+
+impl Model {
+    fn new(seed: u64, size: Size, spares: usize) -> Model {
+        let schedule = Schedule::new(size, spares, 10);
+        let mut model = Model {
+            schedule,
+            dice: Dice(seed),
+            now: Instant::now(),
+            size,
+            spares,
+            jobs: Vec::new(),
+            waiting: VecDeque::new(),
+            over: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            orders: 0,
+            leaving: Vec::new(),
+        };
+        model.orders += model.schedule.scale.order();
+        model
+    }
+
+    fn number(&self, exchange: &Arc<Exchange>) -> usize {
+        self.jobs.iter().position(|job| Arc::ptr_eq(job, exchange)).unwrap()
+    }
+
+    fn give(&mut self, link: &Arc<Link>, exchanges: &[Arc<Exchange>]) {
+        for exchange in exchanges {
+            let number = self.number(exchange);
+            assert!(!self.over.contains(&number), "a job that is over was given away");
+            assert_eq!(self.waiting.pop_front().unwrap_or(number), number, "not the first one was taken");
+            let (own, jobs) = self.workers.get_mut(&link.number).expect("it lives");
+            assert!(Arc::ptr_eq(own, link), "a dead worker was given a job");
+            jobs.push(number);
+        }
+    }
+
+    fn enter(&mut self) {
+        let start =
+            Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body: "".into(), complete: true };
+        let exchange = Arc::new(Exchange::new("".into(), None, start, self.dice.roll(2) == 0));
+        self.jobs.push(Arc::clone(&exchange));
+        match self.schedule.enter(&exchange, self.now, self.now + Duration::from_secs(5)) {
+            Entered::Leased(link) => {
+                assert!(self.waiting.is_empty(), "a job has overtaken others");
+                self.give(&link, &[exchange]);
+            }
+            Entered::Queued => self.waiting.push_back(self.jobs.len() - 1),
+            Entered::Full => {
+                assert!(self.waiting.len() >= 10, "a job was refused although there was room");
+                self.over.insert(self.jobs.len() - 1);
+            }
+            Entered::Stopping => panic!("nobody stopped it"),
+        }
+    }
+
+    fn pair(&mut self) {
+        while let Some((link, exchange)) = self.schedule.pair() {
+            self.give(&link, &[exchange]);
+        }
+    }
+
+    fn dismiss(&mut self, gone: Vec<Arc<Link>>) {
+        for link in gone {
+            let (_, jobs) = self.workers.remove(&link.number).expect("only a worker that lives is sent away");
+            assert!(jobs.is_empty(), "a worker with a job was sent away");
+            self.leaving.push(link);
+        }
+    }
+
+    /// A place takes an order, or a worker that was being started is ready.
+    fn start(&mut self) {
+        if let Some(place) = self.starting.pop_first() {
+            let link = link(place, self.now);
+            self.workers.insert(place, (Arc::clone(&link), Vec::new()));
+            let gone = self.schedule.add(&link, self.now);
+            self.dismiss(gone);
+        } else if self.orders > 0 {
+            let is_free = |place: &usize| {
+                !self.workers.contains_key(place) && self.leaving.iter().all(|link| link.number != *place)
+            };
+            let Some(place) = (1..=self.schedule.scale.places()).find(is_free) else { return };
+            self.orders -= 1;
+            self.schedule.scale.fill(place);
+            self.starting.insert(place);
+        }
+    }
+
+    fn any_worker(&mut self) -> Option<Arc<Link>> {
+        let nth = self.dice.roll(self.workers.len().max(1));
+        self.workers.values().nth(nth).map(|(link, _)| Arc::clone(link))
+    }
+
+    /// A worker ends its first job.
+    fn finish(&mut self) {
+        let Some(link) = self.any_worker() else { return };
+        let (_, jobs) = self.workers.get_mut(&link.number).unwrap();
+        if jobs.is_empty() {
+            return;
+        }
+        self.over.insert(jobs.remove(0));
+        let (in_flight, room) = (jobs.len(), 1 + self.dice.roll(4));
+        let mut batch = Vec::new();
+        let next = self.schedule.next(&link, in_flight, room, self.now, &mut batch);
+        assert!(batch.len() <= room, "more than there is room for");
+        self.give(&link, &batch);
+        match next {
+            Next::Work => assert!(in_flight + batch.len() > 0, "a worker was forgotten"),
+            Next::Rest => assert!(self.schedule.is_idle(&link)),
+            Next::Leave => self.dismiss(vec![link]),
+        }
+    }
+
+    /// A worker dies; what it had is over, or goes back if it was not started.
+    fn crash(&mut self) {
+        let Some(link) = self.any_worker() else { return };
+        let (_, mut jobs) = self.workers.remove(&link.number).unwrap();
+        self.schedule.remove(&link);
+        if !jobs.is_empty() {
+            self.over.insert(jobs.remove(0));
+        }
+        let back: Vec<_> = jobs.iter().map(|number| Arc::clone(&self.jobs[*number])).collect();
+        jobs.into_iter().rev().for_each(|number| self.waiting.push_front(number));
+        self.schedule.put_back(back, self.now, self.now + Duration::from_secs(5));
+        self.end(link.number);
+    }
+
+    /// The place of a worker that has ended is filled again, if it is wanted.
+    fn end(&mut self, place: usize) {
+        if self.schedule.scale.refill(place) {
+            self.starting.insert(place);
+        }
+        self.orders += self.schedule.scale.order();
+    }
+
+    fn step(&mut self) {
+        match self.dice.roll(12) {
+            0..3 => self.enter(),
+            3..6 => self.finish(),
+            6..8 => self.start(),
+            8 => self.crash(),
+            9 => {
+                if let Some(link) = self.any_worker() {
+                    self.schedule.wear_out(&link);
+                }
+            }
+            10 => {
+                self.now += [Duration::from_millis(1), Duration::from_secs(1), IDLE][self.dice.roll(3)];
+                self.schedule.grow(self.now);
+                let (gone, _) = self.schedule.shrink(self.now, IDLE);
+                self.dismiss(gone);
+                let (late, _) = self.schedule.expire(self.now);
+                for exchange in late {
+                    let number = self.number(&exchange);
+                    self.waiting.retain(|waiting| *waiting != number);
+                    assert!(self.over.insert(number), "a job ended twice");
+                }
+            }
+            _ => {
+                if let Some(link) = self.leaving.pop() {
+                    self.end(link.number);
+                }
+            }
+        }
+        self.orders += self.schedule.scale.order();
+        self.pair();
+        self.check();
+    }
+
+    fn check(&self) {
+        let running: Vec<usize> = self.workers.values().flat_map(|(_, jobs)| jobs.iter().copied()).collect();
+        let unique: BTreeSet<_> = running.iter().chain(&self.waiting).chain(&self.over).copied().collect();
+        assert_eq!(running.len() + self.waiting.len() + self.over.len(), unique.len(), "a job is in two places");
+        assert_eq!(unique.len(), self.jobs.len(), "a job is lost");
+        assert_eq!(self.schedule.queued(), self.waiting.len());
+        let busy = self.workers.values().filter(|(_, jobs)| !jobs.is_empty()).count();
+        assert_eq!(self.schedule.busy(), busy);
+        assert_eq!(self.schedule.links.len(), self.workers.len());
+        let target = self.schedule.scale.target();
+        assert!((self.size.min..=self.size.max).contains(&target));
+        assert!(busy <= self.size.max, "more run than may");
+        let idle = self.workers.len() - busy;
+        assert!(self.waiting.is_empty() || idle == 0 || busy >= target, "a job waits beside a worker that may take it");
+        let places = self.workers.len() + self.starting.len() + self.leaving.len();
+        assert!(places <= self.size.max + self.spares + 1 + self.leaving.len(), "too many workers");
+    }
+
+    /// Without new events everything that waits is done, and the pool has the workers that it should have.
+    fn settle(&mut self) {
+        let mut steps = 0;
+        while steps < 1000 && (self.over.len() < self.jobs.len() || self.orders + self.starting.len() > 0) {
+            steps += 1;
+            while let Some(link) = self.leaving.pop() {
+                self.end(link.number);
+            }
+            self.start();
+            self.finish();
+            self.now += Duration::from_millis(10);
+            self.schedule.grow(self.now);
+            self.orders += self.schedule.scale.order();
+            self.pair();
+            self.check();
+        }
+        assert_eq!(self.over.len(), self.jobs.len(), "a job was left");
+        self.now += IDLE;
+        let (gone, _) = self.schedule.shrink(self.now, IDLE);
+        self.dismiss(gone);
+        let spares = self.spares.min(self.schedule.scale.target());
+        let is_turning = usize::from(self.schedule.scale.is_turning());
+        assert_eq!(self.schedule.scale.target(), self.size.min);
+        assert_eq!(self.workers.len() + self.starting.len() + self.orders, self.size.min + spares + is_turning);
+    }
+}
+
+#[tokio::test]
+async fn no_job_is_lost_or_doubled_and_no_worker_is_missed_whatever_happens() {
+    for seed in 1..=100_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (min, more, spares) = (dice.roll(3), dice.roll(3), dice.roll(3));
+        let size = Size { min, max: (min + more).max(1) };
+        let mut model = Model::new(dice.0, size, spares);
+        (0..300).for_each(|_| model.step());
+        model.settle();
+    }
+}

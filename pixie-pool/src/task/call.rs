@@ -1,0 +1,82 @@
+//! Calling a task: from typed arguments to a job, and from its answer to a value or an error.
+//!
+//! Owns what a task's job looks like: the head is its name and a zero byte, then the arguments if they are small; otherwise they
+//! are the body. Rule: a worker decides nothing about memory here: what it sends is limited and checked.
+
+use std::future::{Future, poll_fn};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    config::{AHEAD_HEAD_BYTES_MAX, OUTPUT_BYTES_MAX},
+    error::Error,
+    pool::Pool,
+    reply::ReplyBody,
+    submission::{Body, Submission},
+    task::{Entry, Task, codec, table::table},
+};
+
+/// What stands between a task's name and its arguments.
+pub(crate) const NAME_END: u8 = 0;
+
+impl Pool {
+    /// Runs a function with [`#[task]`](macro@crate::task) in a worker; dropping the future cancels it.
+    ///
+    /// `arguments` is a reference to the function's argument, to a tuple of several, or to `()`. They are encoded before this
+    /// returns, so the future borrows nothing. Errors of the function itself are [`Error::Failed`], a panic is
+    /// [`Error::Panicked`], a crash [`Error::Died`]; the others are those of [`Pool::submit`], and [`Error::Encoding`].
+    pub fn call<T: Task>(
+        &self,
+        _task: T,
+        arguments: &T::Arguments,
+    ) -> impl Future<Output = Result<T::Output, Error>> + Send + 'static + use<T> {
+        let entry = T::entry();
+        let reply = self.serves_tasks().and_then(|()| submission(entry, arguments)).map(|job| self.submit(job));
+        async move {
+            let answer = collect(reply?.await?.body).await?;
+            let refused = |why| Error::Encoding(format!("what `{}` returned cannot be read: {why}", entry.name));
+            codec::decode(&answer).map_err(refused)
+        }
+    }
+
+    /// Tells whether the workers of this pool have the table of tasks.
+    fn serves_tasks(&self) -> Result<(), Error> {
+        match table() {
+            Ok(table) if table.hash == self.table_hash() => Ok(()),
+            _ => Err(Error::NoTasks),
+        }
+    }
+}
+
+fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submission, Error> {
+    let refused = |why| Error::Encoding(format!("the arguments of `{}` cannot be sent: {why}", entry.name));
+    let arguments = codec::encode(arguments).map_err(refused)?;
+    let name = entry.name.as_bytes();
+    // A job without a body may be sent ahead to a busy worker.
+    let (head, body) = match name.len() + 1 + arguments.len() <= AHEAD_HEAD_BYTES_MAX {
+        true => ([name, &[NAME_END], &arguments].concat(), Body::Empty),
+        false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
+    };
+    Ok(Submission {
+        head: head.into(),
+        body,
+        deadline: entry.deadline,
+        replayable: entry.is_idempotent,
+        label: entry.name.into(),
+    })
+}
+
+/// Reads an answer up to its limit, which an honest worker keeps by itself.
+async fn collect(mut body: ReplyBody) -> Result<Bytes, Error> {
+    if let ReplyBody::Full(bytes) = body {
+        return Ok(bytes);
+    }
+    let mut all = BytesMut::new();
+    while let Some(piece) = poll_fn(|cx| body.poll_next(cx)).await {
+        all.extend_from_slice(&piece?);
+        if all.len() > OUTPUT_BYTES_MAX {
+            return Err(Error::Protocol);
+        }
+    }
+    Ok(all.freeze())
+}

@@ -1,0 +1,6 @@
+#[pixie_pool::task]
+async fn fetch(url: String) -> String {
+    url
+}
+
+fn main() {}
