@@ -8,7 +8,7 @@ use pixie_pool::{Config, Pool};
 use crate::{
     Test,
     work::{
-        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, more_time_than,
+        Dimensions, Filter, Order, checked_width, doubling, doubling::doubling, echo, factorial, join, more_time,
         nothing, reversed, time_left, worker_pid,
     },
 };
