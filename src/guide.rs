@@ -29,11 +29,11 @@ pub mod pools {}
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 
-#[doc = include_str!("guide/sandbox.md")]
-pub mod sandbox {}
-
 #[doc = include_str!("guide/bodies.md")]
 pub mod bodies {}
+
+#[doc = include_str!("guide/sandbox.md")]
+pub mod sandbox {}
 
 #[doc = include_str!("guide/events.md")]
 pub mod events {}

@@ -17,6 +17,9 @@ mod dispatch;
 mod dump;
 mod excerpt;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;

@@ -62,6 +62,10 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     let mut input = Input(head);
     let method = Method::from_bytes(input.take()?).map_err(|_| Malformed)?;
     let mut target = input.take()?.to_vec();
+    // Other forms of a target lose something on this way: what a worker reads must be what was routed.
+    if !target.starts_with(b"/") {
+        return Err(Malformed);
+    }
     if let Some(query) = input.take_option()? {
         target.push(b'?');
         target.extend_from_slice(query);

@@ -23,6 +23,9 @@ mod file_name;
 mod flash;
 mod form;
 mod form_reader;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod hooks;
 mod into_response;

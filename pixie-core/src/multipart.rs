@@ -111,7 +111,10 @@ impl Multipart {
 
     fn preamble(&mut self) -> Result<(), Rejection> {
         match memmem::find(&self.buffer, &self.delimiter) {
-            Some(at) => self.pass_delimiter(at),
+            Some(at) => {
+                self.skip(at)?;
+                self.pass_delimiter(0);
+            }
             None => {
                 let kept = self.undecided();
                 self.skip(self.buffer.len() - kept)?;
@@ -122,7 +125,8 @@ impl Multipart {
 
     /// Behind a boundary stand two hyphens at the end of the body, else white space and a line break.
     fn delimiter(&mut self) -> Result<(), Rejection> {
-        if self.buffer.starts_with(b"--") {
+        // Hyphens behind white space close nothing, whether both came in one piece or not.
+        if self.skipped == 0 && self.buffer.starts_with(b"--") {
             self.buffer = Bytes::new();
             self.stage = Stage::Closed;
             return Ok(());
@@ -130,7 +134,8 @@ impl Multipart {
         let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t');
         self.skip(self.buffer.iter().take_while(is_space).count())?;
         match *self.buffer {
-            [] | [b'-'] | [b'\r'] => Ok(()),
+            [] | [b'\r'] => Ok(()),
+            [b'-'] if self.skipped == 0 => Ok(()),
             [b'\r', b'\n', ..] => {
                 self.stage = Stage::Head;
                 Ok(())
@@ -142,7 +147,9 @@ impl Multipart {
     fn head(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
         const END: &[u8] = b"\r\n\r\n";
         let end = memmem::find(&self.buffer, END);
-        if end.unwrap_or(self.buffer.len()) > self.head_bytes_max {
+        // Without an end the last three bytes may be its beginning: the pieces in which a head comes must not matter.
+        let len = end.unwrap_or((self.buffer.len() + 1).saturating_sub(END.len()));
+        if len > self.head_bytes_max {
             let detail =
                 format!("the head of a form's part is longer than the {} bytes that are accepted", self.head_bytes_max);
             return Err(Rejection::new(RejectionKind::TooLarge, detail));

@@ -6,7 +6,7 @@
 use std::{path::PathBuf, process, sync::OnceLock};
 
 /// The variable that makes a process a worker: `number|pool|path`.
-pub(crate) const VARIABLE: &str = "PIXIE_POOL_WORKER";
+pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
 
 static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
 

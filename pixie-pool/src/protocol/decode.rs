@@ -1,11 +1,12 @@
 //! Bytes as frames.
 //!
-//! Owns reading every frame in both directions. Rule: a length is checked before a single byte of payload is waited for.
+//! Owns reading every frame in both directions. Rules: a length is checked before a single byte of payload is waited for, and
+//! every frame has one spelling: what `encode` would not have written is refused.
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
     error::{Failure, FailureKind},
     protocol::{
         frame::{
@@ -29,6 +30,9 @@ pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violati
     let Some(kind) = Kind::from_byte(header[3]) else {
         return violation(format!("unknown frame type {}", header[3]));
     };
+    if stream != 0 && !kind.is_of_job() {
+        return violation(format!("{kind:?} frame on stream {stream}"));
+    }
     if len > kind.payload_bytes_max() {
         return violation(format!("{kind:?} frame of {len} bytes"));
     }
@@ -69,7 +73,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Welcome => parse_welcome(payload)?,
         Kind::Ready => Frame::Ready(sandbox::parse_level(payload)),
         Kind::Job => {
-            let complete = payload.get_u8() & FLAG_END != 0;
+            let complete = parse_flags(payload.get_u8())?;
             let deadline_ms = payload.get_u32_le();
             let extension_ms = payload.get_u32_le();
             let number = payload.get_u64_le();
@@ -77,8 +81,11 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
             Frame::Job(Start { number, deadline_ms, extension_ms, head, body, complete })
         }
         Kind::Reply => {
-            let complete = payload.get_u8() & FLAG_END != 0;
+            let complete = parse_flags(payload.get_u8())?;
             let took_us = payload.get_u32_le();
+            if took_us != 0 && !complete {
+                return violation("the time of an answer that is not complete");
+            }
             let (head, body) = split_head(payload)?;
             Frame::Reply(Answer { head, body, complete, took_us })
         }
@@ -91,6 +98,15 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::GiveBack => Frame::GiveBack(payload.get_u32_le()),
         Kind::Fail => parse_fail(payload)?,
     })
+}
+
+/// Tells whether the body is complete within the frame.
+fn parse_flags(flags: u8) -> Result<bool, Violation> {
+    match flags {
+        0 => Ok(false),
+        FLAG_END => Ok(true),
+        _ => violation(format!("unknown flags {flags:#04x}")),
+    }
 }
 
 fn split_head(mut payload: Bytes) -> Result<(Bytes, Bytes), Violation> {
@@ -131,10 +147,20 @@ fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
         other => return violation(format!("unknown failure kind {other}")),
     };
     let message_bytes = payload.get_u32_le() as usize;
-    if message_bytes > payload.len() {
+    if message_bytes > payload.len().min(MESSAGE_BYTES_MAX) {
         return violation(format!("message of {message_bytes} bytes in a payload of {}", payload.len()));
     }
-    let message = payload.split_to(message_bytes);
-    let location = (!payload.is_empty()).then(|| String::from_utf8_lossy(&payload).into_owned());
-    Ok(Frame::Fail(Failure { kind, message: String::from_utf8_lossy(&message).into_owned(), location }))
+    let message = parse_text(&payload.split_to(message_bytes))?;
+    if payload.len() > LOCATION_BYTES_MAX {
+        return violation(format!("place of {} bytes", payload.len()));
+    }
+    let location = if payload.is_empty() { None } else { Some(parse_text(&payload)?) };
+    Ok(Frame::Fail(Failure { kind, message, location }))
+}
+
+fn parse_text(bytes: &[u8]) -> Result<String, Violation> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => violation(format!("a failure whose text is no UTF-8 from byte {} on", error.valid_up_to())),
+    }
 }

@@ -139,6 +139,11 @@ impl Kind {
         })
     }
 
+    /// Tells whether the frame is about one job; what is about the connection has the stream 0.
+    pub(crate) fn is_of_job(self) -> bool {
+        !matches!(self, Kind::Hello | Kind::Welcome | Kind::Ready)
+    }
+
     pub(crate) fn payload_bytes_max(self) -> usize {
         match self {
             Kind::Hello => HELLO_BYTES,

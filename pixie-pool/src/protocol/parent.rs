@@ -310,7 +310,7 @@ impl Flight {
     }
 
     fn grant(&mut self, bytes: usize) -> Result<Event, Violation> {
-        self.send_room += bytes;
+        self.send_room = self.send_room.saturating_add(bytes);
         if self.send_room > WINDOW_BYTES {
             return violation(format!("credit for {} bytes, the window has {WINDOW_BYTES}", self.send_room));
         }

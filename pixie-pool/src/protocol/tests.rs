@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod ahead;
+mod properties;
 mod sandbox;
 
 use bytes::{Bytes, BytesMut};

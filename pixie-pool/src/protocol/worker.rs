@@ -72,6 +72,8 @@ impl Worker {
             match frame {
                 Frame::Welcome(welcome) => self.welcome = Some(welcome),
                 Frame::Job(start) => self.arrive(stream, start),
+                // An empty piece would read as the end of the body.
+                Frame::Data(chunk) if chunk.is_empty() => {}
                 Frame::Data(chunk) => self.with(stream, |r| r.body.push_back(chunk)),
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
@@ -160,7 +162,7 @@ impl Worker {
 
     /// Copies bytes of the body into `target`; grants the parent credit once half a window was read.
     pub(crate) fn read(&mut self, stream: u32, target: &mut [u8], out: &mut BytesMut) -> usize {
-        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) else {
+        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream && !r.is_cancelled) else {
             return 0;
         };
         let Some(chunk) = running.body.front_mut() else {

@@ -65,7 +65,7 @@ pub(crate) fn play_role() {
 
 /// Speaks the protocol by hand, as a stranger would.
 fn greet(token: [u8; 32]) -> ls::Stream {
-    let invitation = std::env::var("PIXIE_POOL_WORKER").expect("this is a worker");
+    let invitation = std::env::var("PIXIE_INVITATION").expect("this is a worker");
     let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
     let mut stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap();
     let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
@@ -142,7 +142,7 @@ async fn environment() {
     assert_eq!(ask(&pool, "variable CARGO_MANIFEST_DIR").await.unwrap(), "unset");
     assert_eq!(ask(&pool, "variable PATH").await.unwrap(), std::env::var("PATH").unwrap());
     assert_eq!(ask(&pool, "variable ONLY_HERE").await.unwrap(), "yes");
-    assert_eq!(ask(&pool, "variable PIXIE_POOL_WORKER").await.unwrap(), "unset");
+    assert_eq!(ask(&pool, "variable PIXIE_INVITATION").await.unwrap(), "unset");
     let identity = ask(&pool, "identity").await.unwrap();
     assert!(identity.contains("process: Worker, pool: Some(\"test\"), number: 1"), "{identity}");
     assert!(!pixie_pool::is_worker());

@@ -1,5 +1,7 @@
 //! What goes in comes out, whatever serde attributes it has; what was cut or made up is refused.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Tables of made-up tasks.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use super::{Entry, Table};
 
 fn entry(name: &'static str, line: u32) -> &'static Entry {

@@ -1,0 +1,100 @@
+//! Header fields and query strings as a stranger may send them.
+//!
+//! Must stay true: none is an error of ours, and what is written of what was read is read as the same again.
+use std::time::SystemTime;
+
+use cookie::Cookie;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::{
+    Cookies, Disposition, ETag, Extent, Media, Pairs, Response, Validators, cookies::set_cookie, preferred_encoding,
+    preferred_language, preferred_media,
+};
+
+/// The fields that are read here; the input chooses one or more.
+const FIELDS: [HeaderName; 11] = [
+    header::COOKIE,
+    header::RANGE,
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::ACCEPT_ENCODING,
+    header::IF_NONE_MATCH,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::CONTENT_DISPOSITION,
+];
+
+/// Reads the fields of a request: in each line the first byte chooses the field, the others are its value.
+pub fn request_fields(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n').take(16) {
+        let Some((choice, value)) = line.split_first() else { continue };
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(&FIELDS[usize::from(*choice) % FIELDS.len()], value);
+        }
+    }
+    cookies(&headers);
+    ranges(&headers, bytes.len() as u64);
+    offers(&headers);
+    conditions(&headers);
+    dispositions(&headers);
+    pairs(bytes);
+}
+
+fn cookies(headers: &HeaderMap) {
+    let cookies = Cookies::from_headers(headers);
+    for (name, value) in cookies.iter() {
+        assert!(cookies.get(name).is_some());
+        let Some(set) = set_cookie(Cookie::new(name, value)) else { continue };
+        let text = set.to_str().expect("what is written is ASCII");
+        let pair = text.split(';').next().unwrap_or_default();
+        let sent = HeaderMap::from_iter([(header::COOKIE, HeaderValue::try_from(pair).expect("it was one before"))]);
+        let read: Vec<_> = Cookies::from_headers(&sent).iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        assert_eq!(read, [(name.to_owned(), value.to_owned())], "{text}");
+    }
+}
+
+fn ranges(headers: &HeaderMap, length: u64) {
+    let Extent::Parts(mut parts) = Extent::of(&Method::GET, headers, &Validators::default(), length) else { return };
+    assert!(!parts.is_empty() && parts.iter().all(|part| part.start < part.end && part.end <= length), "{parts:?}");
+    parts.sort_by_key(|part| part.start);
+    assert!(parts.windows(2).all(|two| two[0].end <= two[1].start), "{parts:?} overlap");
+}
+
+fn offers(headers: &HeaderMap) {
+    let (media, languages) = (["text/html", "application/json", "image/*"], ["de", "en-GB", "zh-Hant-TW"]);
+    assert!(preferred_media(headers, &media).is_none_or(|one| media.contains(&one)));
+    assert!(preferred_language(headers, &languages).is_none_or(|one| languages.contains(&one)));
+    let codings = ["br", "gzip", "identity"];
+    assert!(preferred_encoding(headers, &codings).is_none_or(|one| codings.contains(&one)));
+    let _ = Media::preferred(headers.get_all(header::ACCEPT));
+}
+
+fn conditions(headers: &HeaderMap) {
+    let stored = [ETag::strong("a"), ETag::weak("a"), None];
+    for (etag, method) in stored.into_iter().zip([Method::GET, Method::PUT, Method::HEAD]) {
+        let validators = Validators { etag, last_modified: Some(SystemTime::UNIX_EPOCH) };
+        let _ = validators.check(&method, headers);
+        let _ = validators.allow_range(headers);
+    }
+    for tag in headers.get_all(header::IF_MATCH).iter().filter_map(ETag::parse) {
+        assert_eq!(ETag::parse(tag.header_value()), Some(tag));
+    }
+}
+
+fn dispositions(headers: &HeaderMap) {
+    for value in headers.get_all(header::CONTENT_DISPOSITION) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let Some(name) = Disposition::parse(&text).filename() else { continue };
+        let response = Response::new("").attachment(&name);
+        let written = response.headers()[header::CONTENT_DISPOSITION].to_str().expect("what is written is ASCII");
+        assert_eq!(Disposition::parse(written).filename(), Some(name), "{written}");
+    }
+}
+
+fn pairs(bytes: &[u8]) {
+    let pairs = Pairs::parse(bytes);
+    assert_eq!(Pairs::parse(pairs.encoded().as_bytes()), pairs);
+}

@@ -1,0 +1,92 @@
+//! A multipart form as a stranger may send it: limits, boundary and body are the input's.
+//!
+//! Must stay true: a body in pieces is read as the same body at once, down to the kind of refusal, and what is kept in
+//! memory keeps to the limits.
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::{Bytes, FormLimits, FormReader, FormStep, Rejection, RejectionKind, SpooledFile};
+
+/// Where a file stays: in memory, or written out.
+type Content = (bool, Vec<u8>);
+
+/// The fields, and the files with what their heads say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Form {
+    fields: Vec<(String, String)>,
+    files: Vec<(String, String, Option<String>, Content)>,
+}
+
+/// Reads a form at once and in pieces: the first three bytes set limits and the length of the pieces, the rest of the first
+/// line is the boundary's parameter, and what follows is the body.
+pub fn multipart(bytes: &[u8]) {
+    let [head_max, memory_max, piece, rest @ ..] = bytes else { return };
+    let (parameter, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));
+    let body = body.strip_prefix(b"\n").unwrap_or(body);
+    let limits = FormLimits {
+        parts_max: 8,
+        field_bytes_max: 64,
+        fields_bytes_max: 100,
+        file_bytes_max: 200,
+        head_bytes_max: usize::from(*head_max),
+        memory_bytes_max: usize::from(*memory_max),
+    };
+    let Ok(value) = HeaderValue::from_bytes(&[b"multipart/form-data; boundary=", parameter].concat()) else { return };
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+    let whole = read(&headers, &limits, [body]);
+    for piece in [1, usize::from(*piece).max(1)] {
+        assert_eq!(read(&headers, &limits, body.chunks(piece)), whole, "in pieces of {piece}");
+    }
+    if let Ok(form) = whole {
+        form.keeps_to(&limits);
+    }
+}
+
+/// Reads a form; which of two limits is passed first depends on the pieces, that one is passed does not.
+fn read<'b>(
+    headers: &HeaderMap,
+    limits: &FormLimits,
+    pieces: impl IntoIterator<Item = &'b [u8]>,
+) -> Result<Form, RejectionKind> {
+    let kind = |rejection: Rejection| rejection.kind();
+    let mut reader = FormReader::new(headers, limits.clone()).map_err(kind)?;
+    let mut spooled = Vec::new();
+    let mut writing = Vec::new();
+    for piece in pieces {
+        reader.push(Bytes::copy_from_slice(piece));
+        while let Some(step) = reader.step().map_err(kind)? {
+            match step {
+                FormStep::Write(bytes) => writing.extend_from_slice(&bytes),
+                FormStep::Close => {
+                    reader.spooled(SpooledFile::lent(format!("/{}", spooled.len()).into()));
+                    spooled.push(std::mem::take(&mut writing));
+                }
+            }
+        }
+    }
+    let parts = reader.finish().map_err(kind)?;
+    let mut spooled = spooled.into_iter();
+    let fields = parts.fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let files = parts.files.iter().map(|file| {
+        let content = match file.path() {
+            Some(_) => (false, spooled.next().expect("a spooled file was written")),
+            None => (true, file.bytes().expect("it is in memory").to_vec()),
+        };
+        assert_eq!(file.len(), content.1.len() as u64);
+        let (field, name) = (file.field().to_owned(), file.raw_file_name().to_owned());
+        (field, name, file.content_type().map(str::to_owned), content)
+    });
+    Ok(Form { fields, files: files.collect() })
+}
+
+impl Form {
+    fn keeps_to(&self, limits: &FormLimits) {
+        assert!(self.fields.len() + self.files.len() <= limits.parts_max);
+        let in_memory = self.files.iter().filter(|(.., (is_in_memory, _))| *is_in_memory);
+        assert!(in_memory.map(|(.., (_, content))| content.len()).sum::<usize>() <= limits.memory_bytes_max);
+        assert!(self.files.iter().all(|(.., (_, content))| content.len() as u64 <= limits.file_bytes_max));
+        // Bytes that are no text become longer: each at most one replacement character of three.
+        let fields = self.fields.iter().map(|(_, value)| value.chars().count());
+        assert!(fields.clone().all(|count| count <= limits.field_bytes_max));
+        assert!(fields.sum::<usize>() <= limits.fields_bytes_max);
+    }
+}

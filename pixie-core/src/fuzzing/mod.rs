@@ -1,0 +1,14 @@
+//! What a fuzzer throws at everything here that reads what strangers send, as ordinary functions of bytes that assert what
+//! must be true of any bytes.
+//!
+//! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the inputs that they
+//! have found are kept there and replayed by every `cargo test`. Must stay true: the same bytes do the same in both.
+
+mod fields;
+mod form;
+mod path;
+
+pub use self::{fields::request_fields, form::multipart, path::route_path};
+
+#[cfg(test)]
+mod tests;

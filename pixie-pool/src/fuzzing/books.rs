@@ -1,0 +1,82 @@
+//! `Books`: what a parent may hear about the jobs that it has on the way, kept beside it and compared with it.
+//!
+//! Owns the rules that hold for any worker, also one that lies. Leaves the content of answers to `conversation`, whose
+//! worker is honest. Rule: nothing here asks the state machine what it believes.
+
+use std::collections::VecDeque;
+
+use crate::{config::WINDOW_BYTES, protocol::parent::Event};
+
+/// The jobs on the way in the order in which they were sent.
+#[derive(Default)]
+pub(crate) struct Books {
+    pub(crate) way: VecDeque<Entry>,
+    /// Whether the worker may give jobs back.
+    pub(crate) is_recalled: bool,
+}
+
+/// One job on the way.
+pub(crate) struct Entry {
+    pub(crate) stream: u32,
+    is_ahead: bool,
+    pub(crate) is_cancelled: bool,
+    pub(crate) is_body_sent: bool,
+    is_headed: bool,
+    /// Bytes of the answer that were heard, and those that were taken of them.
+    pub(crate) heard: usize,
+    pub(crate) taken: usize,
+}
+
+impl Books {
+    pub(crate) fn begun(&mut self, stream: u32, is_body_sent: bool) {
+        let is_ahead = !self.way.is_empty();
+        let (is_cancelled, is_headed, heard, taken) = (false, false, 0, 0);
+        self.way.push_back(Entry { stream, is_ahead, is_cancelled, is_body_sent, is_headed, heard, taken });
+    }
+
+    /// Checks an event and returns the streams that it ends.
+    pub(crate) fn hear(&mut self, stream: u32, event: &Event) -> Vec<u32> {
+        if let Event::GivenBack { at, count } = *event {
+            assert!(std::mem::take(&mut self.is_recalled), "nothing was recalled");
+            let given: Vec<_> = self.way.drain(at..at + count).collect();
+            assert!(!given.is_empty() && given[0].stream == stream);
+            assert!(
+                given.iter().all(|entry| entry.is_ahead && !entry.is_headed),
+                "it was not sent ahead, or is answered"
+            );
+            return given.into_iter().map(|entry| entry.stream).collect();
+        }
+        let entry = self.way.front_mut().expect("an event is of a job on the way");
+        assert_eq!(entry.stream, stream, "an event of a job that is not the one being answered");
+        entry.hear(event);
+        if event.is_last() {
+            self.way.pop_front();
+            return vec![stream];
+        }
+        Vec::new()
+    }
+}
+
+impl Entry {
+    fn hear(&mut self, event: &Event) {
+        assert_eq!(*event == Event::Gone, self.is_cancelled, "{event:?}");
+        let bytes = match event {
+            Event::Reply(answer) => {
+                assert!(!std::mem::replace(&mut self.is_headed, true), "a second head");
+                answer.body.len()
+            }
+            Event::Data(chunk) => {
+                assert!(self.is_headed, "data before a head");
+                chunk.len()
+            }
+            Event::End => {
+                assert!(self.is_headed, "an end before a head");
+                0
+            }
+            Event::Failed(_) | Event::Room | Event::Gone => 0,
+            Event::Greeted | Event::Ready | Event::GivenBack { .. } => panic!("{event:?} of a job"),
+        };
+        self.heard += bytes;
+        assert!(self.heard - self.taken <= WINDOW_BYTES, "more is unread than the window holds");
+    }
+}

@@ -1,0 +1,177 @@
+//! A worker in conversation with a parent that sends whatever the input holds.
+//!
+//! The parent is trusted in what it says but not in how it is cut. Rule: two workers hear the same bytes, one of them in
+//! pieces, and say the same; what they say can be read; and a body that is read is the one that was sent to that job.
+
+use std::collections::HashMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{choices::Choices, conversation::a_start, frame::put, parent::a_welcome};
+use crate::{
+    error::Failure,
+    protocol::{
+        decode,
+        frame::{Frame, Violation},
+        worker::{Unread, Worker},
+    },
+};
+
+/// Streams that the parent speaks of: few, so that its frames meet.
+const STREAMS: u8 = 8;
+
+/// Runs a script against a worker: jobs are started, read, answered and failed between whatever bytes the parent sends.
+pub fn worker_receive(bytes: &[u8]) {
+    let mut script = Choices::new(bytes);
+    let mut talk = Talk::default();
+    while !script.is_over() {
+        let is_over = talk.step(&mut script).is_err();
+        while let Some((stream, frame)) = decode::take(&mut talk.said).expect("what a worker says can be read") {
+            talk.check(stream, &frame);
+        }
+        assert!(talk.said.is_empty(), "half a frame was written");
+        if is_over {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Talk {
+    worker: Worker,
+    twin: Worker,
+    input: BytesMut,
+    twin_input: BytesMut,
+    arriving: BytesMut,
+    said: BytesMut,
+    /// Whether bytes were sent that may be anything.
+    is_raw: bool,
+    /// The job that is running, and whether its answer has begun.
+    running: Option<(u32, bool)>,
+    /// Bytes that were read of the running job's body and not yet granted again.
+    read: HashMap<u32, usize>,
+}
+
+impl Talk {
+    fn step(&mut self, script: &mut Choices<'_>) -> Result<(), Violation> {
+        match script.byte() % 12 {
+            0..=2 => self.say(script),
+            3 => {
+                let count = usize::from(script.byte());
+                self.is_raw = true;
+                self.arriving.put_slice(script.bytes(count));
+            }
+            4 | 5 => return self.arrive(script.number(), script.number()),
+            6 => return self.arrive(usize::MAX, script.number()),
+            7 => self.start(),
+            8 => self.read(script.size()),
+            9 => self.reply(script.size(), script.flag()),
+            10 => self.data(script.size()),
+            _ => self.end(script.flag()),
+        }
+        Ok(())
+    }
+
+    /// Does the same to both workers, which say the same.
+    fn both<T: PartialEq + std::fmt::Debug>(&mut self, act: impl Fn(&mut Worker, &mut BytesMut) -> T) -> T {
+        let (mut said, mut twin_said) = (BytesMut::new(), BytesMut::new());
+        let (done, twin_done) = (act(&mut self.worker, &mut said), act(&mut self.twin, &mut twin_said));
+        assert_eq!((&done, &said), (&twin_done, &twin_said));
+        self.said.put_slice(&said);
+        done
+    }
+
+    /// Lets the parent send a frame of good shape, in or out of turn.
+    fn say(&mut self, script: &mut Choices<'_>) {
+        let (kind, stream, size) = (script.byte(), script.byte() % STREAMS, script.size());
+        // What belongs to a stream says so in every byte.
+        let body = Bytes::from(vec![stream; size]);
+        let frame = match kind % 12 {
+            0..=2 => Frame::Job(a_start(u64::from(stream), Bytes::new(), body, script.flag())),
+            3..=5 => Frame::Data(body),
+            6 => Frame::End,
+            7 => Frame::Credit(size as u32),
+            8 => Frame::Cancel,
+            9 => Frame::Recall,
+            10 => Frame::Welcome(a_welcome()),
+            _ => Frame::GiveBack(1),
+        };
+        put(&mut self.arriving, u32::from(stream), &frame);
+    }
+
+    /// Lets so many bytes arrive, at the twin in two pieces.
+    fn arrive(&mut self, count: usize, cut: usize) -> Result<(), Violation> {
+        let bytes = self.arriving.split_to(count.min(self.arriving.len()));
+        let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
+        let (mut said, mut twin_said) = (BytesMut::new(), BytesMut::new());
+        self.input.put_slice(&bytes);
+        let heard = self.worker.receive(&mut self.input, &mut said);
+        self.twin_input.put_slice(first);
+        let twin_heard = self.twin.receive(&mut self.twin_input, &mut twin_said).and_then(|()| {
+            self.twin_input.put_slice(second);
+            self.twin.receive(&mut self.twin_input, &mut twin_said)
+        });
+        assert_eq!((&heard, &said), (&twin_heard, &twin_said), "the pieces said something else");
+        self.said.put_slice(&said);
+        self.both(|worker, _| worker.take_welcome());
+        heard
+    }
+
+    fn start(&mut self) {
+        if self.running.is_none() {
+            let next = self.both(|worker, out| worker.next_job(out));
+            self.running = next.map(|(stream, _)| (stream, false));
+        }
+    }
+
+    fn read(&mut self, bytes: usize) {
+        let Some((stream, _)) = self.running else { return };
+        let (mut target, mut twin_target) = (vec![0; bytes], vec![0; bytes]);
+        let is_some = self.both(|worker, _| worker.unread(stream)) == Unread::Some;
+        let mut said = BytesMut::new();
+        let count = self.worker.read(stream, &mut target, &mut said);
+        let twin_count = self.twin.read(stream, &mut twin_target, &mut BytesMut::new());
+        self.said.put_slice(&said);
+        assert_eq!((count, &target), (twin_count, &twin_target));
+        assert!(is_some || count == 0, "bytes were read of a body that has none");
+        let is_own = || target[..count].iter().all(|byte| u32::from(*byte) == stream);
+        assert!(self.is_raw || is_own(), "bytes of another job's body");
+        *self.read.entry(stream).or_default() += count;
+    }
+
+    fn reply(&mut self, size: usize, is_whole: bool) {
+        let Some((stream, false)) = self.running else { return };
+        self.both(|worker, out| worker.reply(stream, b"", &vec![3; size], is_whole.then_some(3), out));
+        self.running = (!is_whole).then_some((stream, true));
+        assert_eq!(self.both(|worker, _| worker.is_running(stream)), !is_whole);
+    }
+
+    fn data(&mut self, size: usize) {
+        let Some((stream, true)) = self.running else { return };
+        match self.both(|worker, _| worker.send_room(stream)) {
+            None => assert!(self.worker.is_cancelled(stream)),
+            Some(room) => self.both(|worker, out| worker.data(stream, &vec![3; size.min(room)], out)),
+        }
+    }
+
+    fn end(&mut self, is_failed: bool) {
+        match self.running {
+            Some((stream, true)) if !is_failed => self.both(|worker, out| worker.end(stream, out)),
+            Some((stream, _)) => self.both(|worker, out| worker.fail(stream, &Failure::error("no"), out)),
+            None => return,
+        }
+        self.running = None;
+    }
+
+    /// Checks that no more is granted than was read.
+    fn check(&mut self, stream: u32, frame: &Frame) {
+        match frame {
+            Frame::Credit(bytes) => {
+                let read = self.read.get_mut(&stream).expect("credit is granted for what was read");
+                *read = read.checked_sub(*bytes as usize).expect("no more is granted than was read");
+            }
+            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::GiveBack(_) => {}
+            other => panic!("a worker never says {other:?} once it serves"),
+        }
+    }
+}

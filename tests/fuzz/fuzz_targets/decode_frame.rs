@@ -1,0 +1,4 @@
+//! Throws bytes at `pixie_pool::fuzzing::decode_frame`, which says what must be true.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pixie_pool::fuzzing::decode_frame(bytes));
