@@ -16,6 +16,7 @@ use crate::{
         parent::{Event, Parent},
         worker::{Unread, Worker},
     },
+    sandbox::SandboxLevel,
 };
 
 /// Jobs of one conversation: enough that several are on the way at any time.
@@ -33,7 +34,7 @@ pub fn conversation(bytes: &[u8]) {
 
 /// A job as a test sends it.
 pub(crate) fn a_start(number: u64, head: Bytes, body: Bytes, complete: bool) -> Start {
-    Start { number, deadline_ms: 9, head, body, complete }
+    Start { number, deadline_ms: 9, extension_ms: 0, head, body, complete }
 }
 
 /// What became of a job, as the pool sees it.
@@ -88,10 +89,10 @@ impl Conversation {
             Conversation { parent, worker, to_parent, to_worker, parent_input, worker_input, jobs, way, running: None };
         new.worker.hello(&Hello { version: VERSION, token, table_hash }, &mut new.to_parent);
         assert_eq!(new.parent.receive(&mut new.to_parent), Ok(Some((0, Event::Greeted))));
-        new.parent.welcome(a_welcome(), &mut new.to_worker);
+        new.parent.welcome(&a_welcome(), &mut new.to_worker);
         new.step(Step::ToWorker(usize::MAX));
         assert_eq!(new.worker.take_welcome(), Some(a_welcome()));
-        new.worker.ready(&mut new.to_parent);
+        new.worker.ready(&SandboxLevel::default(), &mut new.to_parent);
         assert_eq!(new.parent.receive(&mut new.to_parent), Ok(Some((0, Event::Ready))));
         new
     }

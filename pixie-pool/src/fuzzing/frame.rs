@@ -44,8 +44,8 @@ pub fn decode_frame(bytes: &[u8]) {
 pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
     match frame {
         Frame::Hello(hello) => encode::put_hello(out, hello),
-        Frame::Welcome(welcome) => encode::put_welcome(out, *welcome),
-        Frame::Ready => encode::put_ready(out),
+        Frame::Welcome(welcome) => encode::put_welcome(out, welcome),
+        Frame::Ready(level) => encode::put_ready(out, level),
         Frame::Job(start) => encode::put_job(out, stream, start),
         Frame::Reply(answer) => {
             encode::put_reply(out, stream, &answer.head, &answer.body, answer.complete.then_some(answer.took_us));
@@ -56,6 +56,7 @@ pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
         Frame::Cancel => encode::put_cancel(out, stream),
         Frame::Fail(failure) => encode::put_fail(out, stream, failure),
         Frame::Recall => encode::put_recall(out, stream),
+        Frame::Extend(milliseconds) => encode::put_extend(out, stream, *milliseconds),
         Frame::GiveBack(count) => encode::put_give_back(out, stream, *count),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         frame::{Answer, Frame, Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
         parent::{Event, Parent},
     },
+    sandbox::{Sandbox, SandboxLevel},
 };
 
 const TOKEN: [u8; TOKEN_BYTES] = [7; TOKEN_BYTES];
@@ -28,8 +29,8 @@ pub fn parent_receive(bytes: &[u8]) {
     let mut talk = Talk::new();
     if script.flag() {
         encode::put_hello(&mut talk.arriving, &HELLO);
-        encode::put_ready(&mut talk.arriving);
-        let greeting = talk.arriving.len() - crate::protocol::frame::HEADER_BYTES;
+        encode::put_ready(&mut talk.arriving, &SandboxLevel::default());
+        let greeting = talk.arriving.len() - crate::protocol::frame::HEADER_BYTES - crate::protocol::frame::READY_BYTES;
         talk.arrive(greeting, 1).and_then(|()| talk.arrive(usize::MAX, 1)).expect("an honest greeting is accepted");
         assert!(talk.is_serving);
     }
@@ -173,7 +174,7 @@ impl Talk {
             }
             7 => Frame::GiveBack(u32::from(script.byte()) % 4),
             8 => Frame::Hello(HELLO),
-            _ => Frame::Ready,
+            _ => Frame::Ready(SandboxLevel::default()),
         };
         put(&mut self.arriving, stream, &frame);
     }
@@ -216,7 +217,7 @@ fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), V
             Ok(None) => return heard,
             Ok(Some((stream, event))) => {
                 if event == Event::Greeted {
-                    parent.welcome(a_welcome(), &mut BytesMut::new());
+                    parent.welcome(&a_welcome(), &mut BytesMut::new());
                 }
                 heard.push(Ok((stream, event)));
             }
@@ -230,5 +231,5 @@ fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), V
 
 /// What a worker is welcomed with.
 pub(crate) fn a_welcome() -> Welcome {
-    Welcome { memory: 1, stack: 2 }
+    Welcome { memory: 1, stack: 2, sandbox: Sandbox::strict().read("/").required() }
 }
