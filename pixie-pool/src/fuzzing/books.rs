@@ -73,7 +73,7 @@ impl Entry {
                 assert!(self.is_headed, "an end before a head");
                 0
             }
-            Event::Failed(_) | Event::Room | Event::Extended(_) | Event::Gone => 0,
+            Event::Failed(_) | Event::Room | Event::Gone | Event::Extended(_) => 0,
             Event::Greeted | Event::Ready | Event::GivenBack { .. } => panic!("{event:?} of a job"),
         };
         self.heard += bytes;

@@ -34,7 +34,7 @@ pub fn conversation(bytes: &[u8]) {
 
 /// A job as a test sends it.
 pub(crate) fn a_start(number: u64, head: Bytes, body: Bytes, complete: bool) -> Start {
-    Start { number, deadline_ms: 9, extension_ms: 100, head, body, complete }
+    Start { number, deadline_ms: 9, extension_ms: 0, head, body, complete }
 }
 
 /// What became of a job, as the pool sees it.

@@ -30,7 +30,7 @@ pub fn parent_receive(bytes: &[u8]) {
     if script.flag() {
         encode::put_hello(&mut talk.arriving, &HELLO);
         encode::put_ready(&mut talk.arriving, &SandboxLevel::default());
-        let greeting = talk.arriving.len() - crate::protocol::frame::HEADER_BYTES;
+        let greeting = talk.arriving.len() - crate::protocol::frame::HEADER_BYTES - crate::protocol::frame::READY_BYTES;
         talk.arrive(greeting, 1).and_then(|()| talk.arrive(usize::MAX, 1)).expect("an honest greeting is accepted");
         assert!(talk.is_serving);
     }
@@ -231,5 +231,5 @@ fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), V
 
 /// What a worker is welcomed with.
 pub(crate) fn a_welcome() -> Welcome {
-    Welcome { memory: 1, stack: 2, sandbox: Sandbox::strict().read("/data") }
+    Welcome { memory: 1, stack: 2, sandbox: Sandbox::strict().read("/").required() }
 }

@@ -22,8 +22,6 @@ pub(crate) struct Scale {
     filled: BTreeSet<usize>,
     /// Places whose worker was sent away and has not ended yet.
     leaving: BTreeSet<usize>,
-    /// Starts that were asked for and that no place has taken yet.
-    ordered: usize,
 }
 
 impl Scale {
@@ -37,7 +35,6 @@ impl Scale {
             is_turning: false,
             filled: BTreeSet::new(),
             leaving: BTreeSet::new(),
-            ordered: 0,
         }
     }
 
@@ -82,20 +79,18 @@ impl Scale {
 
     /// Returns how many workers there are too many.
     pub(crate) fn excess(&self) -> usize {
-        (self.filled.len() + self.ordered).saturating_sub(self.wanted())
+        self.filled.len().saturating_sub(self.wanted())
     }
 
-    /// Returns how many starts to ask for now.
-    pub(crate) fn order(&mut self) -> usize {
-        let missing = self.wanted().saturating_sub(self.filled.len() + self.ordered);
-        self.ordered += missing;
-        missing
-    }
-
-    /// Notes that a place has taken one of the starts that were asked for.
-    pub(crate) fn fill(&mut self, place: usize) {
-        self.ordered = self.ordered.saturating_sub(1);
-        self.filled.insert(place);
+    /// Fills the first free places with the workers that are missing; returns them.
+    ///
+    /// Those that find no place get one when a worker that was sent away has left its own.
+    pub(crate) fn fill(&mut self) -> Vec<usize> {
+        let missing = self.wanted().saturating_sub(self.filled.len());
+        let is_free = |place: &usize| !self.filled.contains(place) && !self.leaving.contains(place);
+        let places: Vec<usize> = (1..=self.places()).filter(is_free).take(missing).collect();
+        self.filled.extend(&places);
+        places
     }
 
     /// Notes that the worker of a place was sent away.
@@ -110,7 +105,7 @@ impl Scale {
         if self.leaving.remove(&place) {
             return false;
         }
-        let is_wanted = self.filled.len() + self.ordered <= self.wanted();
+        let is_wanted = self.filled.len() <= self.wanted();
         if !is_wanted {
             self.filled.remove(&place);
         }
@@ -151,9 +146,7 @@ mod tests {
 
     fn filled(size: impl Into<Size>, spares: usize) -> Scale {
         let mut scale = Scale::new(size.into(), spares);
-        for place in 1..=scale.order() {
-            scale.fill(place);
-        }
+        scale.fill();
         scale
     }
 
@@ -174,16 +167,15 @@ mod tests {
             })
             .into();
         assert_eq!(targets, [2, 4, 8, 11, 20]);
-        assert_eq!(scale.order(), 19);
-        assert_eq!(scale.order(), 0, "they are asked for once");
+        assert_eq!(scale.fill(), (3..=21).collect::<Vec<_>>());
+        assert!(scale.fill().is_empty(), "they are asked for once");
     }
 
     #[test]
     fn a_place_whose_worker_has_ended_is_filled_again_unless_there_are_too_many() {
         let mut scale = filled(0..=3, 1);
         scale.grow(1);
-        assert_eq!(scale.order(), 2);
-        (1..=2).for_each(|place| scale.fill(place));
+        assert_eq!(scale.fill(), [1, 2]);
         assert!(scale.refill(1));
         scale.shrink();
         assert_eq!(scale.excess(), 2, "the last one takes its spare along");
@@ -194,11 +186,25 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_not_filled_before_its_last_worker_has_left_it() {
+        let mut scale = filled(0..=1, 0);
+        scale.grow(1);
+        assert_eq!(scale.fill(), [1]);
+        for expected in [[2], [1]] {
+            let place = 3 - expected[0];
+            scale.shrink();
+            scale.leave(place);
+            scale.grow(1);
+            assert_eq!(scale.fill(), expected);
+            assert!(!scale.refill(place));
+        }
+    }
+
+    #[test]
     fn a_replacement_is_one_more_for_as_long_as_it_takes() {
         let mut scale = filled(2, 0);
         scale.turn();
-        assert_eq!(scale.order(), 1);
-        scale.fill(3);
+        assert_eq!(scale.fill(), [3]);
         scale.turned();
         assert_eq!(scale.excess(), 1);
         assert!(!scale.refill(1));

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     time::timeout,
 };
 
@@ -66,8 +66,8 @@ pub(crate) struct Shared {
     pub(crate) ending: watch::Sender<bool>,
     boot: watch::Sender<Boot>,
     drained: Notify,
-    /// One permit for each worker that is to be started.
-    starts: Semaphore,
+    /// Tells each place, from the first on, that a worker is to be started there.
+    starts: Vec<Notify>,
     schedule: Mutex<Schedule>,
     poison: Mutex<Poison>,
     /// Whether anything is in there, so that a job is looked up only then.
@@ -86,6 +86,7 @@ impl Shared {
             0 => (config.threads.max(1).into(), 0),
             _ => (config.size, config.spares),
         };
+        let schedule = Schedule::new(size, spares, config.queue);
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
@@ -93,8 +94,8 @@ impl Shared {
             ending: watch::Sender::new(false),
             boot: watch::Sender::new(Boot::default()),
             drained: Notify::new(),
-            starts: Semaphore::new(0),
-            schedule: Mutex::new(Schedule::new(size, spares, config.queue)),
+            starts: (0..schedule.scale.places()).map(|_| Notify::new()).collect(),
+            schedule: Mutex::new(schedule),
             poison: Mutex::default(),
             has_poison: AtomicBool::new(false),
             memory_looked: Mutex::new(Instant::now()),
@@ -119,7 +120,7 @@ impl Shared {
 
     /// Returns how many workers there may be at a time.
     pub(crate) fn places(&self) -> usize {
-        self.schedule().scale.places()
+        self.starts.len()
     }
 
     /// Returns the bytes of memory that a worker may have.
@@ -127,19 +128,14 @@ impl Shared {
         self.config.memory.as_ref().and_then(|memory| memory.bytes().ok())
     }
 
-    /// Waits until a worker is to be started, and takes that on for a place; false once the pool ends.
+    /// Waits until a worker is to be started in this place; false once the pool ends.
     pub(crate) async fn is_wanted(&self, place: usize) -> bool {
         let mut ending = self.ending.subscribe();
         tokio::select! {
             biased;
-            _ = ending.wait_for(|e| *e) => return false,
-            permit = self.starts.acquire() => match permit {
-                Ok(permit) => permit.forget(),
-                Err(_) => return false,
-            },
+            _ = ending.wait_for(|e| *e) => false,
+            () = self.starts[place - 1].notified() => true,
         }
-        self.schedule().scale.fill(place);
-        true
     }
 
     /// Tells whether the next worker is to be started in a place whose worker has ended.
@@ -152,10 +148,8 @@ impl Shared {
 
     /// Asks for as many starts as there are workers missing.
     pub(crate) fn order(&self) {
-        let missing = self.schedule().scale.order();
-        if missing > 0 {
-            self.starts.add_permits(missing);
-        }
+        let places = self.schedule().scale.fill();
+        places.into_iter().for_each(|place| self.starts[place - 1].notify_one());
     }
 
     /// Remembers the job that a worker has died of.
@@ -359,8 +353,14 @@ impl Shared {
     pub(crate) fn add(self: &Arc<Self>, link: &Arc<Link>) {
         self.restarts().ready();
         let now = Instant::now();
-        let gone = self.schedule().add(link, now);
+        let mut schedule = self.schedule();
+        let gone = schedule.add(link, now);
+        let may_shrink = schedule.scale.may_shrink();
+        drop(schedule);
         self.dismiss(&gone);
+        if may_shrink {
+            self.clock.arm(now + self.config.idle_timeout);
+        }
         // The next one may be waiting to be replaced; and this one has an age.
         let due = if gone.is_empty() { link.worn_at() } else { Some(now) };
         if let Some(due) = due {

@@ -53,7 +53,6 @@ struct Model {
     /// Workers by place; a place that was told to start has none yet.
     workers: BTreeMap<usize, (Arc<Link>, Jobs)>,
     starting: BTreeSet<usize>,
-    orders: usize,
     /// Workers that were told to go and have not ended yet.
     leaving: Vec<Arc<Link>>,
 }
@@ -79,11 +78,17 @@ impl Model {
             over: BTreeSet::new(),
             workers: BTreeMap::new(),
             starting: BTreeSet::new(),
-            orders: 0,
             leaving: Vec::new(),
         };
-        model.orders += model.schedule.scale.order();
+        model.order();
         model
+    }
+
+    fn order(&mut self) {
+        for place in self.schedule.scale.fill() {
+            let is_taken = self.workers.contains_key(&place) || self.leaving.iter().any(|link| link.number == place);
+            assert!(!is_taken && self.starting.insert(place), "two workers in one place");
+        }
     }
 
     fn number(&self, exchange: &Arc<Exchange>) -> usize {
@@ -135,21 +140,13 @@ impl Model {
         }
     }
 
-    /// A place takes an order, or a worker that was being started is ready.
+    /// A worker that was being started is ready.
     fn start(&mut self) {
         if let Some(place) = self.starting.pop_first() {
             let link = link(place, self.now);
             self.workers.insert(place, (Arc::clone(&link), Vec::new()));
             let gone = self.schedule.add(&link, self.now);
             self.dismiss(gone);
-        } else if self.orders > 0 {
-            let is_free = |place: &usize| {
-                !self.workers.contains_key(place) && self.leaving.iter().all(|link| link.number != *place)
-            };
-            let Some(place) = (1..=self.schedule.scale.places()).find(is_free) else { return };
-            self.orders -= 1;
-            self.schedule.scale.fill(place);
-            self.starting.insert(place);
         }
     }
 
@@ -197,7 +194,7 @@ impl Model {
         if self.schedule.scale.refill(place) {
             self.starting.insert(place);
         }
-        self.orders += self.schedule.scale.order();
+        self.order();
     }
 
     fn step(&mut self) {
@@ -229,7 +226,7 @@ impl Model {
                 }
             }
         }
-        self.orders += self.schedule.scale.order();
+        self.order();
         self.pair();
         self.check();
     }
@@ -255,7 +252,9 @@ impl Model {
     /// Without new events everything that waits is done, and the pool has the workers that it should have.
     fn settle(&mut self) {
         let mut steps = 0;
-        while steps < 1000 && (self.over.len() < self.jobs.len() || self.orders + self.starting.len() > 0) {
+        while steps < 1000
+            && (self.over.len() < self.jobs.len() || !self.starting.is_empty() || !self.leaving.is_empty())
+        {
             steps += 1;
             while let Some(link) = self.leaving.pop() {
                 self.end(link.number);
@@ -264,7 +263,7 @@ impl Model {
             self.finish();
             self.now += Duration::from_millis(10);
             self.schedule.grow(self.now);
-            self.orders += self.schedule.scale.order();
+            self.order();
             self.pair();
             self.check();
         }
@@ -275,7 +274,7 @@ impl Model {
         let spares = self.spares.min(self.schedule.scale.target());
         let is_turning = usize::from(self.schedule.scale.is_turning());
         assert_eq!(self.schedule.scale.target(), self.size.min);
-        assert_eq!(self.workers.len() + self.starting.len() + self.orders, self.size.min + spares + is_turning);
+        assert_eq!(self.workers.len() + self.starting.len(), self.size.min + spares + is_turning);
     }
 }
 
