@@ -58,6 +58,9 @@ pub(crate) const BREAKER_DEATHS: u32 = 5;
 pub(crate) const RESTART_PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause between two starts: a repaired deployment is noticed within this time.
 pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
+/// Longest pause after crashes of jobs in a row: a start takes some milliseconds of a core, so this keeps a storm of crashes below a tenth
+/// of it, and a healthy job that comes into it does not wait for longer than a visitor notices.
+pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
 /// Jobs that one worker may have at a time, those sent ahead included: enough that system calls and wake-ups vanish beside them.
 pub(crate) const AHEAD_JOBS_MAX: usize = 32;
 /// Longest smoothed time of a job up to which others are sent ahead behind it: above, a wake-up costs little beside the job itself.

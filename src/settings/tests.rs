@@ -12,7 +12,7 @@ fn the_environment_overrides_the_program() {
     let all = [("PIXIE_HOST", "::1"), ("PIXIE_PORT", " 80 "), ("PIXIE_WORKERS", "0"), ("PIXIE_DEV", "0")];
     let settings = overridden(&all).expect("all are right");
     assert_eq!(
-        (settings.host.as_str(), settings.port, settings.workers, settings.development),
+        (settings.host.as_str(), settings.port, settings.workers_everywhere, settings.development),
         ("::1", 80, Some(0), false)
     );
     assert_eq!(overridden(&[]).expect("nothing is right too").port, 8000);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::config::{BREAKER_DEATHS, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST};
+use crate::config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST};
 
 /// What a worker had reached when it died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Restarts {
                 self.useless = self.useless.saturating_add(1);
                 self.useless
                     .checked_sub(8 * BREAKER_DEATHS)
-                    .map_or(Duration::ZERO, |n| pause(n / 8).min(Duration::from_secs(1)))
+                    .map_or(Duration::ZERO, |n| pause(n / 8).min(RESTART_PAUSE_CRASHES))
             }
         }
     }
@@ -100,6 +100,6 @@ mod tests {
         let mut restarts = Restarts::default();
         let pauses: Vec<Duration> = (0..1000).map(|_| restarts.died(Reached::Ready)).collect();
         assert!(pauses[..40].iter().all(Duration::is_zero));
-        assert_eq!(pauses[999], Duration::from_secs(1));
+        assert_eq!(pauses[999], RESTART_PAUSE_CRASHES);
     }
 }
