@@ -4,7 +4,7 @@
 #![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
 use std::{hint::black_box, io::Write, process, thread::sleep, time::Duration};
 
-use pixie_web::{App, Query, Result, get};
+use pixie_web::{App, Pools, Query, Result, Snapshot, State, Writer, get};
 use rustix::process::{Signal, getpid, kill_process};
 use serde::Deserialize;
 
@@ -96,6 +96,40 @@ fn garbage() -> Result<String> {
 fn slow(ms: u64) -> String {
     sleep(Duration::from_millis(ms));
     format!("slept {ms} ms")
+}
+
+/// 200, and then the stream is cut: its worker dies in the middle of it.
+#[get("/broken", stream)]
+fn broken(out: &mut Writer) -> Result<()> {
+    out.send("a beginning without an end")?;
+    process::abort()
+}
+
+/// 200: lines of 16 KiB, as many as were asked for, each with the request's own id.
+#[get("/lines/<count:int>", stream)]
+fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
+    let id = ask.id.clone();
+    (0..count).map(move |number| format!("{id} {number:>16000}\n"))
+}
+
+/// What has become of the workers so far, a name and a number in each line.
+#[get("/counts", sync)]
+fn counts(pools: State<Pools>) -> String {
+    let line = |pool: &Snapshot| {
+        let c = &pool.counts;
+        let killed = c.kills_deadline + c.kills_cancel + c.kills_idle + c.kills_protocol + c.kills_stuck;
+        let refused = c.refused_full + c.refused_late + c.refused_broken;
+        format!(
+            "jobs {}\ndied {}\nkilled {killed}\nrestarts {}\nboot_failures {}\nretries {}\nmoves {}\nrefused {refused}\n",
+            c.jobs,
+            c.deaths.values().sum::<u64>(),
+            c.restarts,
+            c.boot_failures,
+            c.retries,
+            c.moves,
+        )
+    };
+    pools.snapshots().iter().map(line).collect()
 }
 
 fn main() -> Result<()> {
