@@ -15,7 +15,7 @@ Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT]
 
   --minutes N        how long it takes, phases without and with faults in turn (10)
   --phase SECONDS    how long each phase is (15)
-  --connections N    connections that ask one request after the other (16)
+  --connections N    connections that ask one request after the other, a third of them each route (15)
   --faults PERCENT   the share of requests that are faulty, if the machine can respawn for so many (5)
 
 What the environment says of pixie (PIXIE_WORKERS, PIXIE_POOL_DEFAULT_BREAKER=off and others) reaches the server.";
@@ -37,12 +37,12 @@ impl Args {
     /// Reads the options, or nothing when the user asked for help.
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut parsed =
-            Self { whole: Duration::from_secs(600), phase: Duration::from_secs(15), connections: 16, faults: 0.05 };
+            Self { whole: Duration::from_secs(600), phase: Duration::from_secs(15), connections: 15, faults: 0.05 };
         let wants_run = read(args, |option, value| {
             match option {
                 "--minutes" => parsed.whole = Duration::from_secs_f64(60.0 * number(option, value, 0.1, 1440.0)?),
                 "--phase" => parsed.phase = Duration::from_secs_f64(number(option, value, 1.0, 600.0)?),
-                "--connections" => parsed.connections = number(option, value, 1.0, 256.0)? as u32,
+                "--connections" => parsed.connections = number(option, value, 3.0, 256.0)? as u32,
                 "--faults" => parsed.faults = number(option, value, 0.01, 50.0)? / 100.0,
                 _ => return Ok(false),
             }

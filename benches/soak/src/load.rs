@@ -1,7 +1,7 @@
 //! Full load: connections that ask one request after the other, each answer compared with its request.
 //!
-//! One phase is one call. Its connections take the quick faults between their healthy requests; the slow ones, which occupy a
-//! worker for a while, are the business of `slow`.
+//! One phase is one call. The connections of the pool route take the quick faults between their healthy requests, so that the
+//! load on the other routes stays full; the slow faults, which occupy a worker for a while, are the business of `slow`.
 
 use std::{
     io::ErrorKind,
@@ -16,7 +16,7 @@ use crate::{
     fault::{Expected, Fault, QUICK},
     pace::Pace,
     slow,
-    tally::{HEALTHY, Tally},
+    tally::{HEALTHY, POOL_ROUTE, Tally},
 };
 
 /// How long a client waits for an answer before it counts as lost: longer than any deadline or queue of the server.
@@ -65,17 +65,20 @@ impl Phase<'_> {
     fn connection(&self, connection: u32) -> Tally {
         let mut tally = Tally::default();
         let mut client = Client::new(self.address, PATIENCE);
+        // Each connection stays with one route, so that a slow one does not take the load off the others.
+        let route = connection as usize % HEALTHY.len();
         for number in 0..REQUESTS_MAX {
             let start = Instant::now();
             if start >= self.until {
                 break;
             }
-            if let Some(fault) = self.pace.and_then(|pace| pace.take(start)) {
+            if HEALTHY[route] == POOL_ROUTE
+                && let Some(fault) = self.pace.and_then(|pace| pace.take(start))
+            {
                 let fault_kind = &QUICK[(fault % QUICK.len() as u64) as usize];
                 quick(&mut client, fault_kind, &format!("{}-{fault}", self.number), &mut tally);
                 continue;
             }
-            let route = (number % HEALTHY.len() as u64) as usize;
             let id = format!("{}-{connection}-{number}", self.number);
             let target = format!("/{}?id={id}", HEALTHY[route]);
             let answer = client.get(&target);

@@ -1,7 +1,7 @@
 //! When the next quick fault is due: a steady rate, whoever asks.
 //!
-//! Whoever of the connections asks first when one is due sends it, so that each of them carries faults between its healthy
-//! requests. Faults that nobody had time for are dropped, so that no burst follows a pause.
+//! Whoever of the pool's connections asks first when one is due sends it, so that each of them carries faults between its
+//! healthy requests. Faults that nobody had time for are dropped, so that no burst follows a pause.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -9,6 +9,9 @@ use bench_kit::{histogram::Histogram, http::Answer};
 /// The routes that must not notice anything, in the order of the report.
 pub(crate) const HEALTHY: [&str; 3] = ["sync", "async", "ok"];
 
+/// The one of them that shares its workers with the faults.
+pub(crate) const POOL_ROUTE: &str = "ok";
+
 /// How many complaints of each sort are kept word by word.
 const EXAMPLES_MAX: usize = 5;
 
