@@ -59,7 +59,9 @@ fn measure(args: &Args, folder: &Path) -> Result<()> {
     for server in SERVERS.iter().filter(|server| args.wants_server(server.name)) {
         for fault in FAULTS.iter().filter(|fault| args.wants_fault(fault.name)) {
             eprintln!("{}: a handler {}", server.name, fault.title);
-            let running = Server::start(server, &programs, folder)?;
+            let own = folder.join(format!("{}-{}", server.name, fault.name));
+            fs::create_dir_all(&own)?;
+            let running = Server::start(server, &programs, &own)?;
             cases.push((server, fault, observe(&running, fault.name, args.times)));
         }
     }

@@ -1,7 +1,7 @@
 //! One server under test: what it is started with, and how it is asked and ended.
 //!
-//! A shell starts each server, limits its memory and leads its process group; when the shell's standard input ends, because
-//! this program wants that or has died, it kills the whole group. So no server outlives this program.
+//! A shell starts each server and limits its memory; when the shell's standard input ends, because this program wants that or
+//! has died, it kills the server and all that it started. So no server outlives this program.
 
 use std::{
     env, fs, io,
@@ -21,7 +21,6 @@ use faults_bench::{
     Result,
     peer::{DEADLINE, MEMORY_KIB, WORKERS},
 };
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::fastcgi;
 
@@ -101,7 +100,9 @@ impl Server {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let setup = Setup { programs, folder, port };
         let command = (entry.command)(&setup).map_err(|error| format!("prepare {}: {error}", entry.name))?;
-        let script = format!("ulimit -d {MEMORY_KIB}; \"$@\" </dev/null & cat >/dev/null; kill -9 -$$");
+        // A server that makes a group of its own, as php-fpm does, is that group's first process.
+        let end = "kill -9 -$! $!; kill -9 -$$";
+        let script = format!("ulimit -d {MEMORY_KIB}; \"$@\" </dev/null & cat >/dev/null; {end}");
         let child = Command::new("sh")
             .args(["-c", &script, "sh"])
             .args(command)
@@ -152,10 +153,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(group) = Pid::from_raw(self.shell.0.id() as i32) {
-            // An error says that it is gone, which is what was wanted.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        // The shell sees the end of its input, ends the server and then itself.
+        drop(self.shell.0.stdin.take());
+        let _ = self.shell.0.wait();
     }
 }
 
@@ -207,8 +207,17 @@ impl Setup<'_> {
             DEADLINE.as_secs(),
         );
         fs::write(&config, text_of_config)?;
-        // As PHP comes, without the system's configuration; `posix` sends the signals of two faults.
-        let options = ["-n", "-d", "extension=posix", "--allow-to-run-as-root", "--nodaemonize", "--fpm-config"];
+        // Without the system's configuration, but with errors as in production; `posix` sends the signals of two faults.
+        let options = [
+            "-n",
+            "-d",
+            "display_errors=0",
+            "-d",
+            "extension=posix",
+            "--allow-to-run-as-root",
+            "--nodaemonize",
+            "--fpm-config",
+        ];
         let options = options.into_iter().map(str::to_owned);
         Ok([text(&program)].into_iter().chain(options).chain([text(&config)]).collect())
     }
