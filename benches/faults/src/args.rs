@@ -14,7 +14,7 @@ Commits one fault after the other on one server after the other, and prints what
 
 Usage: faults [--times N] [--only NAME]...
 
-  --times N     how often each fault is committed, a second apart (3)
+  --times N     how often each fault is committed, a second apart (5)
   --only NAME   only this server or this fault; may be repeated
                 servers: pixie, axum, axum-blocking, actix, gunicorn, php-fpm
                 faults: loop, segv, overflow, hoard, abort
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 impl Args {
     /// Reads the options, or nothing when the user asked for help.
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut parsed = Self { times: 3, only: Vec::new() };
+        let mut parsed = Self { times: 5, only: Vec::new() };
         let wants_run = read(args, |option, value| {
             match option {
                 "--times" => parsed.times = number(option, value, 1.0, 20.0)? as u32,

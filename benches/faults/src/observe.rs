@@ -42,6 +42,8 @@ pub(crate) struct Observed {
     pub(crate) silence: Duration,
     /// Whether right answers came until the end.
     pub(crate) is_back: bool,
+    /// Processors that the server kept busy in the last second, long after every deadline.
+    pub(crate) busy: f64,
     /// What the faulty requests got, in their order.
     pub(crate) faulty: Vec<String>,
 }
@@ -70,10 +72,12 @@ pub(crate) fn observe(server: &Server, fault: &str, times: u32) -> Observed {
                 })
             })
             .collect();
+        let busy = scope.spawn(move || busy(server, end));
         let requests: Vec<Request> =
             healthy.into_iter().flat_map(|thread| thread.join().expect("a client does not panic")).collect();
         let faulty = faulty.into_iter().map(|thread| thread.join().expect("a client does not panic")).collect();
-        sum_up(&requests, start + BEFORE, end, faulty)
+        let busy = busy.join().expect("a look does not panic");
+        Observed { busy, faulty, ..sum_up(&requests, start + BEFORE, end) }
     })
 }
 
@@ -95,6 +99,15 @@ fn stream(server: &Server, connection: u32, end: Instant) -> Vec<Request> {
     requests
 }
 
+/// Returns how many processors the server keeps busy in the second before the end.
+fn busy(server: &Server, end: Instant) -> f64 {
+    const LAST: Duration = Duration::from_secs(1);
+    thread::sleep(end.saturating_duration_since(Instant::now()).saturating_sub(LAST));
+    let (before, start) = (server.processor_time(), Instant::now());
+    thread::sleep(LAST);
+    server.processor_time().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64()
+}
+
 fn describe(answer: io::Result<Answer>) -> String {
     match answer {
         Ok(answer) => answer.status.to_string(),
@@ -106,7 +119,7 @@ fn describe(answer: io::Result<Answer>) -> String {
     }
 }
 
-fn sum_up(requests: &[Request], first_fault: Instant, end: Instant, faulty: Vec<String>) -> Observed {
+fn sum_up(requests: &[Request], first_fault: Instant, end: Instant) -> Observed {
     let right = || requests.iter().filter(|request| request.is_right);
     let mut answers: Vec<Instant> = right().map(|request| request.sent + request.time).collect();
     answers.retain(|&at| at > first_fault && at < end);
@@ -120,7 +133,7 @@ fn sum_up(requests: &[Request], first_fault: Instant, end: Instant, faulty: Vec<
         failed: requests.len() - right().count(),
         silence: begins.zip(ends).map(|(begin, end)| end.saturating_duration_since(begin)).max().unwrap_or_default(),
         is_back: end.saturating_duration_since(last) < STALLED,
-        faulty,
+        ..Observed::default()
     }
 }
 
@@ -140,10 +153,10 @@ mod tests {
             request(1420, 1080, true),
             request(5900, 10, true),
         ];
-        let seen = sum_up(&requests, at(1000), at(6000), Vec::new());
+        let seen = sum_up(&requests, at(1000), at(6000));
         assert_eq!((seen.answered, seen.failed, seen.stalled), (4, 1, 1));
         assert_eq!((seen.silence, seen.is_back), (Duration::from_millis(3410), true));
-        let seen = sum_up(&requests[..1], at(1000), at(6000), Vec::new());
+        let seen = sum_up(&requests[..1], at(1000), at(6000));
         assert_eq!((seen.silence, seen.is_back), (Duration::from_secs(5), false));
     }
 }

@@ -10,6 +10,9 @@ use crate::{
     server::{Entry, SERVERS},
 };
 
+/// More processors than the healthy requests need.
+const BUSY: f64 = 0.5;
+
 /// Shows what was observed.
 pub(crate) struct Report<'a> {
     /// Each fault on each server that was asked for.
@@ -36,7 +39,7 @@ impl Display for Report<'_> {
         self.cases.iter().try_for_each(|(server, fault, seen)| {
             let Observed { answered, failed, stalled, .. } = seen;
             write!(f, "| {} | {} | {} ", server.title, fault.title, runs(&seen.faulty))?;
-            writeln!(f, "| {answered} | {failed} | {stalled} | {} |", silence(seen))
+            writeln!(f, "| {answered} | {failed} | {stalled} | {} | {:.1} |", silence(seen), seen.busy)
         })
     }
 }
@@ -52,6 +55,9 @@ impl Report<'_> {
 fn summary(seen: &Observed) -> String {
     match seen {
         Observed { is_back: false, .. } => "**the service is gone**".into(),
+        Observed { failed: 0, stalled: 0, busy, .. } if *busy > BUSY => {
+            format!("no failure, but {busy:.1} processors are busy for ever")
+        }
         Observed { failed: 0, stalled: 0, .. } => "nothing".into(),
         Observed { failed, stalled, .. } => {
             let share = 100.0 * *failed as f64 / (failed + seen.answered) as f64;
@@ -86,13 +92,15 @@ mod tests {
     use super::*;
 
     fn seen(answered: usize, failed: usize, stalled: usize, is_back: bool) -> Observed {
-        Observed { answered, failed, stalled, is_back, silence: Duration::from_millis(25), faulty: Vec::new() }
+        Observed { answered, failed, stalled, is_back, silence: Duration::from_millis(25), ..Observed::default() }
     }
 
     #[test]
     fn a_summary_says_what_others_noticed() {
         let check = |seen: Observed, expected: &str| assert_eq!(summary(&seen), expected);
         check(seen(1000, 0, 0, true), "nothing");
+        let spinning = Observed { busy: 1.9, ..seen(1000, 0, 0, true) };
+        check(spinning, "no failure, but 1.9 processors are busy for ever");
         check(seen(900, 100, 0, true), "100 failed (10.0 %)");
         check(seen(900, 100, 7, true), "100 failed (10.0 %), 7 stalled");
         check(seen(100, 900, 0, false), "**the service is gone**");
@@ -104,7 +112,7 @@ mod tests {
         observed.faulty = ["502", "502", "cut off"].map(str::to_owned).to_vec();
         let report = Report { cases: &[(&SERVERS[0], &FAULTS[1], observed)] }.to_string();
         assert!(report.contains("| a handler … | segfaults |\n|---|---|\n| pixie, pool route | nothing |"), "{report}");
-        let line = "| pixie, pool route | segfaults | 2 × 502, cut off | 1000 | 0 | 0 | 25.00 ms |";
+        let line = "| pixie, pool route | segfaults | 2 × 502, cut off | 1000 | 0 | 0 | 25.00 ms | 0.0 |";
         assert!(report.contains(line), "{report}");
     }
 }

@@ -16,6 +16,7 @@ use std::{
 use bench_kit::{
     http::{Answer, Client},
     process::{Killed, PAUSE, run},
+    system,
 };
 use faults_bench::{
     Result,
@@ -135,6 +136,11 @@ impl Server {
             Address::Http(address) => Asker::Http(Client::new(address, patience)),
             Address::FastCgi { socket, script } => Asker::FastCgi { socket, script, patience },
         }
+    }
+
+    /// Returns the processor time that its processes, those that still are there, have used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        system::descendants(self.shell.0.id()).iter().map(|process| process.used).sum()
     }
 
     fn wait_until_it_answers(&self) -> Result<()> {
