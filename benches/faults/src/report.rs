@@ -33,9 +33,10 @@ impl Display for Report<'_> {
         }
         writeln!(
             f,
-            "\n| server | a handler … | its requests got | others answered | failed | stalled | longest silence |"
+            "\n| server | a handler … | its requests got | others answered | failed | stalled | longest silence | \
+             processors busy at the end |"
         )?;
-        writeln!(f, "|---|---|---|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|---|---|--:|--:|--:|--:|--:|")?;
         self.cases.iter().try_for_each(|(server, fault, seen)| {
             let Observed { answered, failed, stalled, .. } = seen;
             write!(f, "| {} | {} | {} ", server.title, fault.title, runs(&seen.faulty))?;
@@ -56,7 +57,7 @@ fn summary(seen: &Observed) -> String {
     match seen {
         Observed { is_back: false, .. } => "**the service is gone**".into(),
         Observed { failed: 0, stalled: 0, busy, .. } if *busy > BUSY => {
-            format!("no failure, but {busy:.1} processors are busy for ever")
+            format!("no failure, but the loops run on: {busy:.1} processors")
         }
         Observed { failed: 0, stalled: 0, .. } => "nothing".into(),
         Observed { failed, stalled, .. } => {
@@ -100,7 +101,7 @@ mod tests {
         let check = |seen: Observed, expected: &str| assert_eq!(summary(&seen), expected);
         check(seen(1000, 0, 0, true), "nothing");
         let spinning = Observed { busy: 1.9, ..seen(1000, 0, 0, true) };
-        check(spinning, "no failure, but 1.9 processors are busy for ever");
+        check(spinning, "no failure, but the loops run on: 1.9 processors");
         check(seen(900, 100, 0, true), "100 failed (10.0 %)");
         check(seen(900, 100, 7, true), "100 failed (10.0 %), 7 stalled");
         check(seen(100, 900, 0, false), "**the service is gone**");
@@ -114,5 +115,9 @@ mod tests {
         assert!(report.contains("| a handler … | segfaults |\n|---|---|\n| pixie, pool route | nothing |"), "{report}");
         let line = "| pixie, pool route | segfaults | 2 × 502, cut off | 1000 | 0 | 0 | 25.00 ms | 0.0 |";
         assert!(report.contains(line), "{report}");
+        assert!(
+            report.contains("| longest silence | processors busy at the end |\n|---|---|---|--:|--:|--:|--:|--:|\n"),
+            "{report}"
+        );
     }
 }
