@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use pixie_web::{App, BodyReader, Pool, ProcessType, Query, Result, Writer, get, post, proc_env, put};
+use pixie_web::{
+    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, State, Writer, get, post, proc_env, put,
+};
 use rustix::{
     net::SendFlags,
     process::{PidfdFlags, PidfdGetfdFlags, Signal, getpid, kill_process, pidfd_getfd, pidfd_open},
@@ -119,14 +121,6 @@ fn lies() -> Result<String> {
 #[get("/burn", pool = "burners", deadline = "60s")]
 fn burn() -> String {
     endless()
-}
-
-/// A stream that is cut in the middle, by a crash.
-#[get("/cut/crash", stream)]
-fn cut_by_crash(out: &mut Writer) -> Result<()> {
-    out.write_all(b"the beginning")?;
-    out.flush()?;
-    process::abort()
 }
 
 /// A stream that is cut in the middle, by its handler.
@@ -267,6 +261,42 @@ fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// 200, and then the stream is cut: its worker dies in the middle of it.
+#[get("/broken", stream)]
+fn broken(out: &mut Writer) -> Result<()> {
+    out.send("a beginning without an end")?;
+    process::abort()
+}
+
+/// 200: lines of 16 KiB, as many as were asked for, each with the request's own id.
+#[get("/lines/<count:int>", stream)]
+fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
+    let id = ask.id.clone();
+    (0..count).map(move |number| format!("{id} {number:>16000}\n"))
+}
+
+/// What has become of the workers so far, a name and a number in each line.
+#[get("/counts", sync)]
+fn counts(pools: State<Pools>) -> String {
+    let pools = pools.snapshots();
+    let sum = |count: fn(&Counts) -> u64| pools.iter().map(|pool| count(&pool.counts)).sum::<u64>();
+    let killed = |c: &Counts| {
+        let clocks = c.kills_deadline + c.kills_cpu_time + c.kills_cancel + c.kills_idle + c.kills_stuck;
+        clocks + c.kills_memory + c.kills_protocol
+    };
+    let lines = [
+        ("jobs", sum(|c| c.jobs)),
+        ("died", sum(|c| c.deaths.values().sum())),
+        ("killed", sum(killed)),
+        ("restarts", sum(|c| c.restarts)),
+        ("boot_failures", sum(|c| c.boot_failures)),
+        ("retries", sum(|c| c.retries)),
+        ("moves", sum(|c| c.moves)),
+        ("refused", sum(|c| c.refused_full + c.refused_late + c.refused_broken)),
+    ];
+    lines.iter().map(|(name, number)| format!("{name} {number}\n")).collect()
 }
 
 fn main() -> Result<()> {

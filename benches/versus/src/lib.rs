@@ -8,12 +8,9 @@ pub mod args;
 pub mod case;
 pub mod peer;
 pub mod probe;
-pub mod process;
 pub mod report;
 pub mod rounds;
 pub mod server;
-pub mod spread;
 pub mod wrk;
 
-/// The result of a step that can only be reported.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub use bench_kit::{Result, process, spread};

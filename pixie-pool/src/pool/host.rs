@@ -148,9 +148,8 @@ async fn start_process(
 ) -> Result<(Host, u32, Option<Leash>), String> {
     let mark = MarkReader::create(&rendezvous::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number, pool: shared.config.name.clone(), path: path.to_owned() };
-    let mut child = command(&shared.config, &invitation)
-        .and_then(|mut command| command.spawn())
-        .map_err(|e| format!("running this program again failed: {e}"))?;
+    let command = command(&shared.config, &invitation);
+    let mut child = spawn(command).await.map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let source = Source { pool: Arc::clone(&shared.name), worker: number, pid };
     let output = Output::read(source, child.stdout.take(), child.stderr.take());
@@ -164,6 +163,20 @@ async fn start_process(
     let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
     let process = Process { child, watch, output, mark, own_peak, peak: None };
     Ok((Host::Process(Box::new(process)), pid, leash))
+}
+
+/// Starts a program on a thread of its own: until it runs, `posix_spawn` holds its caller, on a busy machine for many milliseconds,
+/// and a thread of the runtime would hold the connections of a server as long.
+async fn spawn(command: io::Result<Command>) -> io::Result<Child> {
+    let mut command = command?;
+    let runtime = tokio::runtime::Handle::current();
+    let (started, has_started) = oneshot::channel();
+    std::thread::Builder::new().name("pool-spawn".to_owned()).spawn(move || {
+        let _entered = runtime.enter();
+        // If nobody waits any more, the program ends with its value.
+        let _ = started.send(command.spawn());
+    })?;
+    has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
 }
 
 fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {

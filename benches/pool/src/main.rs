@@ -1,0 +1,70 @@
+//! Measures a pool of workers beside the raw primitives that it stands on, and prints Markdown tables.
+//!
+//! This program is the bench, its workers and its raw peers. Everything is measured twice: as the system schedules it, and
+//! with all processes on one processor, because a wake-up that crosses processors costs more than all that is compared here.
+#![forbid(unsafe_code)]
+
+mod args;
+mod measure;
+mod pooled;
+mod raw;
+mod report;
+
+use std::{env, process::ExitCode, thread};
+
+use bench_kit::Result;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::{
+    args::{Args, USAGE},
+    report::Report,
+};
+
+/// Bytes of a body.
+pub(crate) const BODY_BYTES: usize = 16 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    if let Some(worker) = pixie_pool::worker() {
+        worker.serve(0, pooled::handler());
+    }
+    match raw::play_role().and_then(|played| if played { Ok(()) } else { run() }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let Some(args) = Args::parse(env::args().skip(1))? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    if cfg!(debug_assertions) {
+        return Err("measure an unoptimised build: add --release to cargo run".into());
+    }
+    let processors = thread::available_parallelism()?;
+    let Args { rounds, trips, ends } = args;
+    println!(
+        "{processors} processors, {rounds} rounds of {trips} round trips and of {ends} starts, kills and deadlines"
+    );
+    println!("\n## As the system schedules it\n");
+    print!("{}", Report { measured: &measure::all(args)? });
+    println!("\n## All on one processor\n");
+    print!("{}", Report { measured: &on_one_processor(|| measure::all(args))? });
+    Ok(())
+}
+
+/// Runs something, and all threads and processes that it starts, on one of the processors that this thread may use.
+fn on_one_processor<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let all = sched_getaffinity(None)?;
+    let first =
+        (0..CpuSet::MAX_CPU).find(|&processor| all.is_set(processor)).ok_or("find a processor: there is none")?;
+    let mut one = CpuSet::new();
+    one.set(first);
+    sched_setaffinity(None, &one)?;
+    let done = work();
+    sched_setaffinity(None, &all)?;
+    done
+}

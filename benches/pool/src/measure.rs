@@ -1,0 +1,300 @@
+//! What is compared with what, round by round: the raw primitive and the pool in turn, in the same run.
+//!
+//! A flat list of comparisons, each a function of one round. Every second round runs them in reverse order, so that what
+//! disturbs the machine for a while disturbs all alike.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use bench_kit::{Result, histogram::Histogram, system};
+use bytes::Bytes;
+use pixie_pool::Pool;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::{
+    args::Args,
+    pooled,
+    raw::{self, Peer},
+};
+
+/// The deadline that jobs miss.
+const DEADLINE: Duration = Duration::from_millis(50);
+/// Bodies in each round.
+const BODIES: u32 = 3;
+/// Round trips in a row before the other side has its turn.
+const TURN_TRIPS: u32 = 200;
+
+/// One comparison.
+pub(crate) struct Comparison {
+    /// What the pool does.
+    pub(crate) what: &'static str,
+    /// What it is compared with.
+    pub(crate) beside: &'static str,
+    /// What it has to reach.
+    pub(crate) target: Target,
+    run: fn(&mut Bench) -> Result<Round>,
+}
+
+/// What a comparison has to reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// At most this many times the raw primitive, at the median and at the 99th percentile.
+    Both(f64),
+    /// At most this many times the raw primitive, at the median.
+    Median(f64),
+    /// At most this long at the median.
+    Time(Duration),
+    /// It is only reported.
+    None,
+}
+
+/// Every comparison, in the order of the report.
+pub(crate) const COMPARISONS: [Comparison; 9] = [
+    Comparison {
+        what: "round trip, 64 B",
+        beside: "echo on a local socket",
+        target: Target::Both(2.0),
+        run: |bench| bench.round_trips(64, Part::Head),
+    },
+    Comparison {
+        what: "round trip, 4 KiB",
+        beside: "echo on a local socket",
+        target: Target::Both(2.0),
+        run: |bench| bench.round_trips(4096, Part::Head),
+    },
+    Comparison {
+        what: "round trip, 4 KiB as a body",
+        beside: "echo on a local socket",
+        target: Target::None,
+        run: |bench| bench.round_trips(4096, Part::Body),
+    },
+    Comparison {
+        what: "16 MiB to a worker",
+        beside: "copy through a local socket",
+        target: Target::Median(1.0 / 0.75),
+        run: Bench::bodies_to,
+    },
+    Comparison {
+        what: "16 MiB from a worker",
+        beside: "copy through a local socket",
+        target: Target::Median(1.0 / 0.75),
+        run: Bench::bodies_from,
+    },
+    Comparison {
+        what: "start of a pool of one, to READY",
+        beside: "spawn of this program, its exit, wait",
+        target: Target::Median(1.5),
+        run: Bench::starts,
+    },
+    Comparison {
+        what: "kill of a worker to the next answer, no spare",
+        beside: "spawn of this program, its exit, wait",
+        target: Target::None,
+        run: |bench| bench.kills(0),
+    },
+    Comparison {
+        what: "kill of a worker to the next answer, one spare",
+        beside: "echo on a local socket",
+        target: Target::None,
+        run: |bench| bench.kills(1),
+    },
+    Comparison {
+        what: "answer after a missed deadline of 50 ms",
+        beside: "lateness of a sleep of the runtime",
+        target: Target::Time(Duration::from_millis(5)),
+        run: Bench::deadlines,
+    },
+];
+
+/// What one round of one comparison measured.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// The raw primitive.
+    pub(crate) raw: Histogram,
+    /// The pool.
+    pub(crate) pool: Histogram,
+}
+
+/// How often both sides of a round trip were on different processors when looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Crossings {
+    /// Looks.
+    pub(crate) looks: u32,
+    /// Those that saw two processors.
+    pub(crate) apart: u32,
+}
+
+/// Everything that was measured with one assignment of processors.
+#[derive(Default)]
+pub(crate) struct Measured {
+    /// The rounds of each comparison.
+    pub(crate) rounds: Vec<Vec<Round>>,
+    /// Where the raw echo ran.
+    pub(crate) raw: Crossings,
+    /// Where the pool's worker ran.
+    pub(crate) pool: Crossings,
+}
+
+/// Where a message travels.
+#[derive(Clone, Copy)]
+enum Part {
+    Head,
+    Body,
+}
+
+/// The processes that take part.
+struct Bench {
+    args: Args,
+    runtime: Runtime,
+    echo: Peer,
+    sink: Peer,
+    source: Peer,
+    /// One worker without a spare, and one with.
+    pools: [Pool; 2],
+    seen: (Crossings, Crossings),
+}
+
+/// Measures everything with the processors that this thread may use.
+pub(crate) fn all(args: Args) -> Result<Measured> {
+    let folder = TempDir::new()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let start = |role| Peer::start(role, folder.path());
+    let (echo, sink, source) = (start("echo")?, start("sink")?, start("source")?);
+    let pools = [runtime.block_on(pooled::start(0))?.0, runtime.block_on(pooled::start(1))?.0];
+    let mut bench = Bench { args, runtime, echo, sink, source, pools, seen: Default::default() };
+    let mut rounds: Vec<Vec<Round>> = COMPARISONS.iter().map(|_| Vec::new()).collect();
+    for round in 0..args.rounds {
+        let mut order: Vec<usize> = (0..COMPARISONS.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let Comparison { what, run, .. } = COMPARISONS[index];
+            rounds[index].push(run(&mut bench).map_err(|error| format!("measure {what}: {error}"))?);
+        }
+    }
+    let Bench { runtime, pools, seen, .. } = bench;
+    for pool in pools {
+        runtime.block_on(pool.stop(Duration::from_secs(1)));
+    }
+    Ok(Measured { rounds, raw: seen.0, pool: seen.1 })
+}
+
+impl Bench {
+    fn round_trips(&mut self, bytes: usize, part: Part) -> Result<Round> {
+        let mut round = Round::default();
+        let message: Bytes = vec![b'x'; bytes].into();
+        let mut back = vec![0; bytes];
+        let mut left = self.args.trips;
+        while left > 0 {
+            let trips = left.min(TURN_TRIPS);
+            left -= trips;
+            for _ in 0..trips {
+                round.raw.add(self.echo.round_trip(&message, &mut back)?);
+            }
+            self.seen.0.look(self.echo.pid());
+            let (pool, message) = (self.pools[0].clone(), message.clone());
+            let (times, seen) = self.in_task(pooled_trips(pool, message, part, trips))?;
+            round.pool.merge(&times);
+            self.seen.1.add(seen);
+        }
+        Ok(round)
+    }
+
+    fn bodies_to(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..BODIES {
+            round.raw.add(self.sink.send_body()?);
+            let pool = self.pools[0].clone();
+            round.pool.add(self.in_task(async move { pooled::send_body(&pool).await })?);
+        }
+        Ok(round)
+    }
+
+    fn bodies_from(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..BODIES {
+            round.raw.add(self.source.fetch_body()?);
+            let pool = self.pools[0].clone();
+            round.pool.add(self.in_task(async move { pooled::fetch_body(&pool).await })?);
+        }
+        Ok(round)
+    }
+
+    fn starts(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..self.args.ends {
+            round.raw.add(raw::start_and_wait()?);
+            let (pool, time) = self.in_task(pooled::start(0))?;
+            round.pool.add(time);
+            self.runtime.block_on(pool.stop(Duration::from_secs(1)));
+        }
+        Ok(round)
+    }
+
+    fn kills(&mut self, spares: usize) -> Result<Round> {
+        let mut round = Round::default();
+        let message = Bytes::from_static(&[b'x'; 64]);
+        for _ in 0..self.args.ends {
+            round.raw.add(match spares {
+                0 => raw::start_and_wait()?,
+                _ => self.echo.round_trip(&message, &mut [0; 64])?,
+            });
+            let (pool, message) = (self.pools[spares].clone(), message.clone());
+            round.pool.add(self.in_task(async move { pooled::kill_and_ask(&pool, spares, &message).await })?);
+        }
+        Ok(round)
+    }
+
+    fn deadlines(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..self.args.ends {
+            round.raw.add(self.in_task(async {
+                let start = Instant::now();
+                tokio::time::sleep(DEADLINE).await;
+                Ok(start.elapsed().saturating_sub(DEADLINE))
+            })?);
+            let pool = self.pools[1].clone();
+            round.pool.add(self.in_task(async move { pooled::miss_deadline(&pool, DEADLINE).await })?);
+        }
+        Ok(round)
+    }
+
+    /// Runs something where a server's requests run: in a task on one of the runtime's threads.
+    fn in_task<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        self.runtime.block_on(self.runtime.spawn(work))?
+    }
+}
+
+async fn pooled_trips(pool: Pool, message: Bytes, part: Part, trips: u32) -> Result<(Histogram, Crossings)> {
+    let (mut times, mut seen) = (Histogram::default(), Crossings::default());
+    for trip in 1..=trips {
+        let (time, pid) = match part {
+            Part::Head => pooled::round_trip_head(&pool, &message).await?,
+            Part::Body => pooled::round_trip_body(&pool, &message).await?,
+        };
+        times.add(time);
+        if trip == trips {
+            seen.look(pid);
+        }
+    }
+    Ok((times, seen))
+}
+
+impl Crossings {
+    fn look(&mut self, peer: u32) {
+        let ours = rustix::thread::sched_getcpu();
+        if let Some(process) = system::process(peer) {
+            self.looks += 1;
+            self.apart += u32::from(process.processor as usize != ours);
+        }
+    }
+
+    fn add(&mut self, other: Crossings) {
+        self.looks += other.looks;
+        self.apart += other.apart;
+    }
+}

@@ -1,0 +1,162 @@
+//! The pool's side of each comparison: one worker, asked from a task of a runtime with two threads, as a server does it.
+
+use std::{
+    future::poll_fn,
+    io::{Read, Write},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bench_kit::Result;
+use bytes::Bytes;
+use pixie_pool::{Body, BodyStream, Config, Error, Handler, Job, Pool, Reply, ReplyBody, Submission, WorkerState};
+
+use crate::BODY_BYTES;
+
+/// Bytes in one piece of a body.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// How long a pool may take to be complete again.
+const COMPLETE_LIMIT: Duration = Duration::from_secs(20);
+/// How long to pause before looking again.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Returns what the workers run: the head's first byte says what.
+pub(crate) fn handler() -> Handler {
+    Arc::new(|mut job: Job| {
+        // A job that cannot be answered any more has nobody who waits for it.
+        let _ = match job.head().first() {
+            Some(b'b') => {
+                let mut body = Vec::new();
+                job.body().read_to_end(&mut body).and_then(|_| job.reply(b"", &body))
+            }
+            Some(b's') => {
+                std::io::copy(job.body(), &mut std::io::sink()).and_then(|count| job.reply(b"", &count.to_ne_bytes()))
+            }
+            Some(b'g') => give(job),
+            Some(b'l') => loop {
+                std::hint::black_box(0);
+            },
+            _ => {
+                let head = job.head().to_vec();
+                job.reply(b"", &head)
+            }
+        };
+    })
+}
+
+fn give(job: Job) -> std::io::Result<()> {
+    let chunk = [b'x'; CHUNK_BYTES];
+    let mut writer = job.start(b"")?;
+    (0..BODY_BYTES / CHUNK_BYTES).try_for_each(|_| writer.write_all(&chunk))?;
+    writer.finish()
+}
+
+/// Starts a pool of one worker and some spares; returns when the worker takes jobs, and how long that took.
+pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
+    let config = Config { name: "bench".into(), size: 1, spares, args: Some(Vec::new()), ..Config::default() };
+    let start = Instant::now();
+    let pool = Pool::start(config, handler()).await?;
+    Ok((pool, start.elapsed()))
+}
+
+/// Sends a message as a head and returns the answer's time and its worker's process id.
+pub(crate) async fn round_trip_head(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
+    let start = Instant::now();
+    let reply = pool.submit(Submission { replayable: true, ..Submission::new(message.clone()) }).await?;
+    compare(start, reply, message)
+}
+
+/// The same with the message as a body.
+pub(crate) async fn round_trip_body(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
+    let start = Instant::now();
+    let reply = pool.submit(Submission { body: Body::Full(message.clone()), ..Submission::new("b") }).await?;
+    compare(start, reply, message)
+}
+
+fn compare(start: Instant, reply: Reply, message: &Bytes) -> Result<(Duration, u32)> {
+    let time = start.elapsed();
+    match reply.body {
+        ReplyBody::Full(body) if body == *message => Ok((time, reply.pid)),
+        other => Err(format!("compare an answer of the pool: it is not the message but {other:?}").into()),
+    }
+}
+
+/// Streams a body to the worker.
+pub(crate) async fn send_body(pool: &Pool) -> Result<Duration> {
+    let chunks = Chunks { left: BODY_BYTES / CHUNK_BYTES, chunk: vec![b'x'; CHUNK_BYTES].into() };
+    let start = Instant::now();
+    let reply = pool.submit(Submission { body: Body::Stream(Box::pin(chunks)), ..Submission::new("s") }).await?;
+    let answer = reply.body.collect().await?;
+    let time = start.elapsed();
+    match *answer == BODY_BYTES.to_ne_bytes() {
+        true => Ok(time),
+        false => Err("stream a body to a worker: it did not get all of it".into()),
+    }
+}
+
+/// Streams a body from the worker.
+pub(crate) async fn fetch_body(pool: &Pool) -> Result<Duration> {
+    let start = Instant::now();
+    let mut body = pool.submit(Submission::new("g")).await?.body;
+    let mut count = 0;
+    while let Some(piece) = poll_fn(|cx| body.poll_next(cx)).await {
+        count += piece?.len();
+    }
+    match count {
+        BODY_BYTES => Ok(start.elapsed()),
+        _ => Err(format!("stream a body from a worker: {count} bytes came").into()),
+    }
+}
+
+/// Runs an endless job and returns how long after its deadline the answer came.
+pub(crate) async fn miss_deadline(pool: &Pool, deadline: Duration) -> Result<Duration> {
+    complete(pool, 1).await?;
+    let start = Instant::now();
+    let job = Submission { deadline: Some(deadline), ..Submission::new("l") };
+    match pool.submit(job).await {
+        Err(Error::Deadline) => Ok(start.elapsed().saturating_sub(deadline)),
+        other => Err(format!("miss a deadline: {other:?}").into()),
+    }
+}
+
+/// Kills the worker that would run the next job, and returns how long after that the next job was answered.
+pub(crate) async fn kill_and_ask(pool: &Pool, spares: usize, message: &Bytes) -> Result<Duration> {
+    complete(pool, spares).await?;
+    let (_, pid) = round_trip_head(pool, message).await?;
+    let pid = rustix::process::Pid::from_raw(pid as i32).ok_or("kill a worker: it has no process id")?;
+    let start = Instant::now();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    round_trip_head(pool, message).await?;
+    Ok(start.elapsed())
+}
+
+/// Waits until the worker and all spares are idle.
+async fn complete(pool: &Pool, spares: usize) -> Result<()> {
+    let start = Instant::now();
+    let idle = || pool.snapshot().workers.iter().filter(|worker| worker.state == WorkerState::Idle).count();
+    while idle() <= spares {
+        if start.elapsed() > COMPLETE_LIMIT {
+            return Err("wait for the pool's workers: they are not replaced".into());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// A body in pieces that are there at once.
+struct Chunks {
+    left: usize,
+    chunk: Bytes,
+}
+
+impl BodyStream for Chunks {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Poll::Ready(None);
+        };
+        self.left = left;
+        Poll::Ready(Some(Ok(self.chunk.clone())))
+    }
+}

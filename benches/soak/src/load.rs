@@ -1,0 +1,111 @@
+//! Full load: connections that ask one request after the other, each answer compared with its request.
+//!
+//! One phase is one call. The connections of the pool route take the quick faults between their healthy requests, so that the
+//! load on the other routes stays full; the slow faults, which occupy a worker for a while, are the business of `slow`.
+
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bench_kit::http::Client;
+
+use crate::{
+    fault::{Expected, Fault, QUICK},
+    pace::Pace,
+    slow,
+    tally::{HEALTHY, POOL_ROUTE, Tally},
+};
+
+/// How long a client waits for an answer before it counts as lost: longer than any deadline or queue of the server.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Requests of one connection in one phase: a bound, above what any connection manages.
+const REQUESTS_MAX: u64 = 10_000_000;
+
+/// One phase.
+#[derive(Debug)]
+pub(crate) struct Phase<'a> {
+    /// The server's address.
+    pub(crate) address: SocketAddr,
+    /// A number that no other phase of this run has.
+    pub(crate) number: u32,
+    /// Connections that ask one request after the other.
+    pub(crate) connections: u32,
+    /// When no more requests are begun.
+    pub(crate) until: Instant,
+    /// The quick faults, if this phase has faults.
+    pub(crate) pace: Option<&'a Pace>,
+}
+
+impl Phase<'_> {
+    /// Puts the server under load and returns what became of the requests.
+    pub(crate) fn run(&self) -> Tally {
+        let mut all = Tally::default();
+        thread::scope(|scope| {
+            let connections = (0..self.connections).map(|connection| scope.spawn(move || self.connection(connection)));
+            let mut running: Vec<_> = connections.collect();
+            if self.pace.is_some() {
+                running.push(scope.spawn(|| slow::run(self)));
+            }
+            for thread in running {
+                all.merge(thread.join().expect("a client does not panic"));
+            }
+        });
+        all
+    }
+
+    /// Returns whether there is time for another request.
+    pub(crate) fn is_on(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    fn connection(&self, connection: u32) -> Tally {
+        let mut tally = Tally::default();
+        let mut client = Client::new(self.address, PATIENCE);
+        // Each connection stays with one route, so that a slow one does not take the load off the others.
+        let route = connection as usize % HEALTHY.len();
+        for number in 0..REQUESTS_MAX {
+            let start = Instant::now();
+            if start >= self.until {
+                break;
+            }
+            if HEALTHY[route] == POOL_ROUTE
+                && let Some(fault) = self.pace.and_then(|pace| pace.take(start))
+            {
+                let fault_kind = &QUICK[(fault % QUICK.len() as u64) as usize];
+                quick(&mut client, fault_kind, &format!("{}-{fault}", self.number), &mut tally);
+                continue;
+            }
+            let id = format!("{}-{connection}-{number}", self.number);
+            let target = format!("/{}?id={id}", HEALTHY[route]);
+            let answer = client.get(&target);
+            let latency = start.elapsed();
+            if tally.judge(&target, 200, Some(id.as_bytes()), answer) {
+                tally.latencies[route].add(latency);
+            }
+        }
+        tally
+    }
+}
+
+/// Sends one quick fault and judges what comes of it.
+pub(crate) fn quick(client: &mut Client, fault: &Fault, id: &str, tally: &mut Tally) {
+    let target = format!("/{}?id={id}", fault.name);
+    let answer = client.get(&target);
+    tally.fault(fault.name);
+    match fault.expected {
+        Expected::Status(status) => {
+            tally.judge(&target, status, None, answer);
+        }
+        Expected::Cut => {
+            let is_cut = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof);
+            match is_cut {
+                true => tally.requests += 1,
+                false => drop(tally.judge(&target, 0, None, answer)),
+            }
+        }
+    }
+}

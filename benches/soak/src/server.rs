@@ -1,0 +1,172 @@
+//! The server under load: `examples/faults.rs`, built as it is shipped, and a look at what it holds.
+//!
+//! It ends with its `Server` value. Its sockets lie in a folder of their own, so that what is left there can be counted.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{self, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bench_kit::{
+    Result,
+    http::Client,
+    process::{Killed, PAUSE, cargo, run},
+    system,
+};
+
+use crate::load::PATIENCE;
+
+/// How long building may take: generous, for a slow machine with empty caches.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// How long the server may take to come to rest once the load has gone.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+/// How long everything has to stay the same to count as rest.
+const REST: Duration = Duration::from_millis(500);
+
+/// A running server.
+pub(crate) struct Server {
+    /// The address that it serves.
+    pub(crate) address: SocketAddr,
+    process: Killed,
+    folder: PathBuf,
+}
+
+/// What a server and its workers hold at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Open file descriptors of the server.
+    pub(crate) descriptors: usize,
+    /// Living child processes: the workers.
+    pub(crate) workers: usize,
+    /// Dead child processes that it has not waited for.
+    pub(crate) zombies: usize,
+    /// Files in its folder for sockets.
+    pub(crate) files: usize,
+    /// The server's memory, in bytes.
+    pub(crate) server_bytes: u64,
+    /// All workers' memory, in bytes.
+    pub(crate) worker_bytes: u64,
+}
+
+/// What has become of the workers since the start, as the pool counts it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Workers that died by themselves.
+    pub(crate) died: u64,
+    /// Workers that the pool killed.
+    pub(crate) killed: u64,
+    /// Workers that were started to replace others.
+    pub(crate) restarts: u64,
+    /// Starts that failed.
+    pub(crate) boot_failures: u64,
+    /// Jobs that were done again after a crash.
+    pub(crate) retries: u64,
+}
+
+impl Server {
+    /// Builds and starts the server, and returns once it listens.
+    pub(crate) fn start() -> Result<Self> {
+        let program = build()?;
+        let folder = std::env::temp_dir().join(format!("pixie-soak-{}", process::id()));
+        fs::create_dir_all(&folder)?;
+        let mut child = Command::new(&program)
+            .env("PIXIE_HOST", "127.0.0.1")
+            .env("PIXIE_PORT", "0")
+            .env("RUNTIME_DIRECTORY", &folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // Thousands of deaths a minute are reported there.
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("start {}: {error}", program.display()))?;
+        let output = child.stdout.take().ok_or("read the server's output: it is not a pipe")?;
+        let process = Killed(child);
+        let mut lines = BufReader::new(output).lines().map_while(std::io::Result::ok);
+        let line = lines.find(|line| line.contains("listening on http://"));
+        let port = line.as_deref().and_then(|line| line.rsplit(':').next()?.trim().parse::<u16>().ok());
+        let port = port.ok_or("start the server: it does not say where it listens")?;
+        // What else it prints is read away, so that it never blocks on a full pipe.
+        thread::spawn(move || lines.for_each(drop));
+        Ok(Server { address: (Ipv4Addr::LOCALHOST, port).into(), process, folder })
+    }
+
+    /// Returns what it holds now.
+    pub(crate) fn sample(&self) -> Sample {
+        let pid = self.process.0.id();
+        let (dead, alive): (Vec<_>, Vec<_>) = system::children(pid).into_iter().partition(|child| child.state == 'Z');
+        Sample {
+            descriptors: system::descriptors(pid),
+            workers: alive.len(),
+            zombies: dead.len(),
+            files: system::files_below(&self.folder),
+            server_bytes: system::process(pid).map_or(0, |process| process.resident),
+            worker_bytes: alive.iter().map(|worker| worker.resident).sum(),
+        }
+    }
+
+    /// Waits until nothing changes any more, or for its limit, and returns what it holds then.
+    pub(crate) fn settle(&self) -> Sample {
+        let counted = |sample: Sample| Sample { server_bytes: 0, worker_bytes: 0, ..sample };
+        let start = Instant::now();
+        let (mut last, mut since) = (self.sample(), Instant::now());
+        while start.elapsed() < SETTLE_LIMIT && (since.elapsed() < REST || last.zombies > 0) {
+            thread::sleep(PAUSE);
+            let now = self.sample();
+            if counted(now) != counted(last) {
+                since = Instant::now();
+            }
+            last = now;
+        }
+        last
+    }
+
+    /// Asks it what has become of its workers.
+    pub(crate) fn counts(&self) -> Result<Counts> {
+        let answer = Client::new(self.address, PATIENCE).get("/counts")?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let value = |name: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            found.ok_or_else(|| format!("read the server's counts: {name} is missing in {text:?}"))
+        };
+        Ok(Counts {
+            died: value("died ")?,
+            killed: value("killed ")?,
+            restarts: value("restarts ")?,
+            boot_failures: value("boot_failures ")?,
+            retries: value("retries ")?,
+        })
+    }
+
+    /// Fails if it has ended.
+    pub(crate) fn check_alive(&mut self) -> Result<()> {
+        match self.process.0.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(format!("the server itself has ended: {status}").into()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.0.kill();
+        let _ = self.process.0.wait();
+        // Its workers may still be leaving; what they hold open does not keep the folder.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Builds the example next to this program, and returns its path.
+fn build() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).ok_or("find the target folder: there is none")?;
+    let mut command = cargo();
+    command.args(["build", "--release", "--example", "faults", "--manifest-path"]);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
+    run(command.arg("--target-dir").arg(target), BUILD_LIMIT)?;
+    Ok(target.join("release/examples/faults"))
+}
