@@ -16,7 +16,11 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use crate::dev::{event::Event, process};
+use crate::dev::{
+    event::Event,
+    guard::{Guard, Kind},
+    process,
+};
 
 /// The first descriptor that is passed on, as systemd does.
 const FD_FIRST: i32 = 3;
@@ -43,6 +47,7 @@ impl App {
         mut command: Command,
         number: u64,
         sockets: &[TcpListener],
+        guard: Guard,
         events: Sender<Event>,
     ) -> io::Result<App> {
         let mut mappings = Vec::new();
@@ -60,8 +65,10 @@ impl App {
             thread::spawn(move || pass_on(pipe, &words))
         });
         let (process, start) = (child.id(), Instant::now());
+        guard.watch(process, Kind::Program);
         thread::spawn(move || {
             let status = child.wait().ok();
+            guard.forget(process);
             // Its last words come before the news of its end, unless somebody else still holds the pipe.
             let late = Instant::now() + Duration::from_millis(100);
             while listener.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < late {

@@ -15,7 +15,11 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    dev::{event::Event, process},
+    dev::{
+        event::Event,
+        guard::{Guard, Kind},
+        process,
+    },
     project::Project,
 };
 
@@ -48,7 +52,7 @@ pub(crate) enum Talk {
 
 impl Build {
     /// Starts cargo.
-    pub(crate) fn start(project: &Project, number: u64, talk: Talk, events: Sender<Event>) -> Build {
+    pub(crate) fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         if super::terminal::has_colors() {
@@ -57,12 +61,14 @@ impl Build {
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
+        process.iter().for_each(|group| guard.watch(*group, Kind::Build));
         let program = project.program.clone();
         let thread = thread::spawn(move || {
             let outcome = match started {
                 Ok(child) => follow(child, &program, talk),
                 Err(error) => Err(format!("cargo does not start: {error}")),
             };
+            process.iter().for_each(|group| guard.forget(*group));
             // It fails when the session is over.
             let _ = events.send(Event::Built(Built { number, outcome, time: start.elapsed() }));
         });

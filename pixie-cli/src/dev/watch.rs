@@ -27,6 +27,7 @@ use crate::{
         sources::{Action, Sources},
     },
     error::Error,
+    project::Project,
 };
 
 /// A burst ends when nothing has happened for so long: editors write a file in several steps.
@@ -93,6 +94,12 @@ impl Watch {
         for folder in folders {
             self.add(&folder, RecursiveMode::NonRecursive)?;
         }
+        self.extend()
+    }
+
+    /// Watches what the project consists of now.
+    pub(crate) fn renew(&mut self, project: &Project) -> Result<(), Error> {
+        self.lock().renew(project);
         self.extend()
     }
 

@@ -1,14 +1,27 @@
 //! `pixie dev` as a whole: the real command, on small apps that are edited while they run.
 //!
 //! The apps are built from this workspace into one shared folder. Every wait is for something that is seen to happen.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
+#[path = "../../../tests/support/browser.rs"]
+mod browser;
+mod ends;
 mod events;
+mod keys;
+mod pages;
+mod saving;
 mod site;
 mod switching;
+#[path = "../cli/terminal.rs"]
+mod terminal;
 
-use std::process::Command;
+/// What the browser's driver wants of a test.
+mod support {
+    pub(crate) use crate::site::{PATIENCE, until};
+}
 
-use site::{Site, page, until};
+use std::{fs, process::Command};
+
+use site::{Site, command, heard, page, stand_in, until};
 
 #[test]
 fn an_edit_is_answered_by_the_new_program_and_told_to_the_page() {
@@ -38,8 +51,10 @@ fn a_template_edit_is_a_build_and_an_edit_that_changes_nothing_is_none() {
     assert!(site.page("/").body.contains("from the template"));
     let mut events = site.events();
     events.next("hello");
-    // Nothing may come of the first two: what is told first is the third.
+    // Nothing may come of the first three: what is told first is the fourth.
     site.write("src/main.rs", &site.read("src/main.rs"));
+    let touched = fs::File::open(site.folder.join("src/main.rs")).expect("a file");
+    touched.set_modified(std::time::SystemTime::now()).expect("it can be touched");
     site.write("data.db", "a database");
     site.write("static/app.css", "p { color: red }");
     assert_eq!(events.any(|name| name != "ok").0, "css");
@@ -118,42 +133,16 @@ fn what_is_under_pixie_wants_the_token_and_a_host_name_of_ours() {
 }
 
 #[test]
-fn a_killed_command_leaves_no_process_and_no_socket() {
-    let mut site = Site::start("orphaned", &page("x"));
-    let (processes, folder) = (site.descendants(), site.socket_folder());
-    assert!(processes.len() >= 2, "the program and its worker: {processes:?}");
-    assert!(folder.exists());
-    site.signal("KILL");
-    site.wait();
-    until("its processes are gone", || site::living(&processes).is_empty().then_some(()));
-    assert!(!folder.exists());
-}
-
-#[test]
-fn a_signal_ends_everything_and_is_no_failure() {
-    for signal in ["INT", "TERM"] {
-        let mut site = Site::start("stopped", &page("x"));
-        let (processes, folder) = (site.descendants(), site.socket_folder());
-        site.signal(signal);
-        assert_eq!(site.wait(), Some(0), "{signal}");
-        until("its processes are gone", || site::living(&processes).is_empty().then_some(()));
-        assert!(!folder.exists());
-    }
-}
-
-#[test]
-fn a_taken_port_is_named_with_its_owner_and_a_free_one() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("an address").port();
-    let folder = Site::project("busy", &page("x"));
-    let output = Command::new(env!("CARGO_BIN_EXE_pixie"))
-        .args(["dev", "--port", &port.to_string()])
-        .current_dir(folder)
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("port {port} is used by `")) && said.contains("--port "), "{said}");
+fn a_place_in_a_page_is_opened_in_the_editor() {
+    let folder = Site::project("edited-place", &page("x"));
+    let editor = stand_in(&folder.join("ignored"), "code");
+    let mut command = command(&folder, &[]);
+    command.env("PIXIE_EDITOR", &editor);
+    let site = Site::launch_as(command);
+    site.says("ready in");
+    let open = format!("/__pixie/open?token={}&file=src/main.rs&line=3&col=5", site.token());
+    assert_eq!(site.get(&open).status, 204);
+    assert_eq!(heard(&editor), format!("-g {}:3:5", folder.join("src/main.rs").display()));
 }
 
 #[test]
