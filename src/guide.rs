@@ -31,3 +31,6 @@ pub mod events {}
 
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}
+
+#[doc = include_str!("guide/deploy.md")]
+pub mod deploy {}

@@ -83,9 +83,10 @@ impl App {
     pub(crate) fn command(program: &Path, folder: &Path, args: &[String]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("PIXIE_DEV", "1");
-        if super::terminal::has_colors() {
-            command.env("CLICOLOR_FORCE", "1");
-        }
+        match super::terminal::has_colors() {
+            true => command.env("CLICOLOR_FORCE", "1"),
+            false => command.env("NO_COLOR", "1"),
+        };
         command
     }
 

@@ -55,9 +55,8 @@ impl Build {
     pub(crate) fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        if super::terminal::has_colors() {
-            cargo.env("CARGO_TERM_COLOR", "always");
-        }
+        // Its output is a pipe, which cargo would take for a place without colours.
+        cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);

@@ -83,6 +83,13 @@ impl Sources {
         }
     }
 
+    /// A folder of which everything is watched, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn of(folder: &Path) -> Sources {
+        let extra = vec![folder.to_path_buf()];
+        Sources { roots: Vec::new(), workspace: PathBuf::new(), target: "/target".into(), extra, inputs: HashSet::new() }
+    }
+
     /// Takes the packages that the project has now.
     pub(crate) fn renew(&mut self, project: &Project) {
         self.roots = roots(project);

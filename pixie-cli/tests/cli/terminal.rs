@@ -26,6 +26,8 @@ pub(crate) struct Terminal {
     side: File,
     peer: OwnedFd,
     seen: Arc<Mutex<String>>,
+    /// How much of that was waited for.
+    noted: Mutex<usize>,
 }
 
 impl Terminal {
@@ -40,7 +42,7 @@ impl Terminal {
         let (side, seen) = (File::from(side), Arc::new(Mutex::new(String::new())));
         let (screen, all) = (side.try_clone().expect("it can be shared"), seen.clone());
         thread::spawn(move || read(screen, &all));
-        Terminal { side, peer, seen }
+        Terminal { side, peer, seen, noted: Mutex::default() }
     }
 
     /// Runs a program that gets every key as it is, Ctrl-C as a byte.
@@ -74,20 +76,23 @@ impl Terminal {
         command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end())
     }
 
-    /// Returns everything that was shown and not yet waited for.
+    /// Returns everything that was shown.
     pub(crate) fn seen(&self) -> Arc<Mutex<String>> {
         self.seen.clone()
     }
 
-    /// Waits until a text is shown, and forgets everything up to its end.
+    /// Waits until a text is shown after what was waited for before, and returns what is new up to its end.
     pub(crate) fn sees(&self, text: &str) -> String {
-        let start = Instant::now();
+        let (start, mut noted) = (Instant::now(), self.noted.lock().expect("no panic"));
         loop {
-            let mut seen = self.seen.lock().expect("no panic");
-            if let Some(at) = seen.find(text) {
-                return seen.drain(..at + text.len()).collect();
+            let seen = self.seen.lock().expect("no panic");
+            let new = &seen[*noted..];
+            if let Some(at) = new.find(text) {
+                let end = at + text.len();
+                *noted += end;
+                return new[..end].to_owned();
             }
-            assert!(start.elapsed() < PATIENCE, "it never shows `{text}`, but: {seen}");
+            assert!(start.elapsed() < PATIENCE, "it never shows `{text}`, but: {new}");
             drop(seen);
             thread::park_timeout(Duration::from_millis(5));
         }

@@ -7,6 +7,7 @@ mod browser;
 mod ends;
 mod events;
 mod keys;
+mod newcomer;
 mod pages;
 mod saving;
 mod site;
