@@ -40,12 +40,16 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     }
     match args.json {
         true => anstream::println!("{}", serde_json::json!(told)),
+        false if told.routes.is_empty() => {}
         false => anstream::print!("{}", table(&told.routes)),
     }
-    match (told.routes.is_empty(), &args.request) {
-        (true, Some(request)) => Err(unanswered(request, &told)),
-        _ => Ok(()),
+    match (told.routes.is_empty(), &args.request, &args.grep) {
+        (false, ..) => {}
+        (true, Some(request), _) => return Err(unanswered(request, &told)),
+        (true, None, Some(text)) => output::warning(format_args!("no route has `{text}` in it")),
+        (true, None, None) => output::warning("the app has no routes"),
     }
+    Ok(())
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {
@@ -77,8 +81,10 @@ fn table(rows: &[Row]) -> String {
     let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let pool = row.pool.as_deref().unwrap_or("-").to_owned();
+        // A closure or a folder has no name but its path.
+        let handler = if row.handler == row.path { "-" } else { &row.handler };
         let place = format!("{}:{}", row.file, row.line);
-        [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, row.handler.clone(), place]
+        [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, handler.to_owned(), place]
     }));
     let widths: [usize; 6] =
         std::array::from_fn(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));

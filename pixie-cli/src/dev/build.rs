@@ -7,7 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Stdio},
-    sync::mpsc::Sender,
+    sync::{Once, mpsc::Sender},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -22,6 +22,9 @@ use crate::{
     },
     project::Project,
 };
+
+/// The hint on other cargos is given once: they come back all day.
+static HINT: Once = Once::new();
 
 /// A build under way.
 pub(crate) struct Build {
@@ -134,9 +137,11 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
             anstream::eprintln!("{line}");
         }
         if waits {
-            crate::output::help(
-                "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
-            );
+            HINT.call_once(|| {
+                crate::output::help(
+                    "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
+                );
+            });
         }
         said += &line;
         said.push('\n');

@@ -122,6 +122,29 @@ fn check_explains_a_port_that_is_taken() {
 }
 
 #[test]
+fn check_says_how_to_get_what_is_missing() {
+    let output = World::new().pixie(&["check", "--json"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    let of = |name: &str| findings.iter().find(|finding| finding["name"] == name).unwrap();
+    for (name, state, fix) in
+        [("rustc", "problem", "rustup.rs"), ("linker", "problem", "gcc"), ("git", "warning", "--vcs")]
+    {
+        let finding = of(name);
+        assert!(finding["state"] == state && finding["fix"].as_str().unwrap().contains(fix), "{finding}");
+    }
+    // Whatever is not well has a fix, and whatever is well needs none.
+    for finding in findings {
+        assert_eq!(finding["state"] == "ok", finding["fix"].is_null(), "{finding}");
+    }
+    #[cfg(target_os = "linux")]
+    for name in ["pixie", "port", "inotify", "landlock", "seccomp", "cgroups"] {
+        assert!(!of(name)["meaning"].as_str().unwrap().is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn check_ends_with_1_if_something_will_fail() {
     let world = World::new();
     let output = world.pixie(&["check", "--json"]).env("PIXIE_PORT", "many").output().unwrap();

@@ -159,8 +159,8 @@ fn routes_are_told_by_the_program_itself() {
     assert_eq!(code, Some(0));
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"]);
-    assert_eq!(lines[1], ["GET", "/", "sync", "-", "/", "src/main.rs:4"]);
-    assert_eq!(lines[2], ["GET", "/pool", "pool", "default", "/pool", "src/main.rs:5"]);
+    assert_eq!(lines[1], ["GET", "/", "sync", "-", "-", "src/main.rs:4"]);
+    assert_eq!(lines[2], ["GET", "/pool", "pool", "default", "-", "src/main.rs:5"]);
     assert!(!table.contains('\u{1b}'));
     let (code, json) = run(&["--json", "--match", "GET /pool?x=1"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
@@ -168,5 +168,6 @@ fn routes_are_told_by_the_program_itself() {
         (code, json["routes"][0]["pool"].as_str(), json["status"].as_u64()),
         (Some(0), Some("default"), Some(200))
     );
-    assert_eq!(run(&["--match", "POST /pool"]).0, Some(1));
+    assert_eq!(run(&["--match", "POST /pool"]), (Some(1), String::new()));
+    assert_eq!(run(&["--grep", "nowhere"]), (Some(0), String::new()));
 }

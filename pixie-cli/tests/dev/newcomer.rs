@@ -37,7 +37,11 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
     let Some(browser) = Browser::start() else { return };
     // What cargo said of the first build is left out: it is long, and names folders of this machine.
     let (_, told) = shown.rsplit_once("  ready in ").expect("the banner");
-    show(&browser, &format!("$ pixie dev\n\n  \u{1b}[1;92mpixie {}\u{1b}[0m  dev  ready in {told}", env!("CARGO_PKG_VERSION")));
+    let told = told.trim_end().trim_end_matches('q');
+    show(
+        &browser,
+        &format!("$ pixie dev\n\n  \u{1b}[1;92mpixie {}\u{1b}[0m  dev  ready in {told}", env!("CARGO_PKG_VERSION")),
+    );
     let height = browser.script("return document.querySelector('pre').offsetHeight").as_u64().expect("a height");
     take_pictures(&browser, "terminal", 720, height.try_into().expect("less than a mile"));
 }

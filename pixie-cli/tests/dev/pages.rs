@@ -17,9 +17,6 @@ fn source(word: &str) -> String {
     format!(
         r#"use pixie_web::{{App, Folder, Html, Route}};
 
-const PAGE: &str = "<!doctype html><title>{word}</title><link rel=stylesheet href=/static/app.css>
-    <h1>{word}</h1><form><input name=name id=name></form>";
-
 fn shelf() -> String {{
     let books: Vec<&str> = vec![];
     books[3].to_owned()
@@ -32,6 +29,10 @@ fn main() -> pixie_web::Result<()> {{
         .folder("/static", Folder::new("static"))
         .run()
 }}
+
+const PAGE: &str = "<!doctype html><title>{word}</title>
+    <meta name=color-scheme content='light dark'><link rel=stylesheet href=/static/app.css>
+    <h1>{word}</h1><form><input name=name id=name></form>";
 "#
     )
 }
@@ -79,6 +80,30 @@ fn every_browser_reloads_and_what_was_typed_stays() {
 }
 
 #[test]
+fn a_page_that_waits_for_the_first_program_turns_into_it_by_itself() {
+    let Some(browser) = Browser::start() else { return };
+    let site = Site::launch("waiting", "fn main() { broken }");
+    browser.open(&format!("http://localhost:{}/", site.port));
+    browser.wait_for("cannot find value `broken`");
+    take_pictures(&browser, "waiting", 960, 460);
+    site.write("src/main.rs", &source("at last"));
+    browser.wait_for("at last");
+}
+
+#[test]
+fn a_page_that_was_left_open_finds_the_next_session_by_itself() {
+    let Some(browser) = Browser::start() else { return };
+    let site = Site::start("returning", &source("yesterday"));
+    browser.open(&format!("http://localhost:{}/", site.port));
+    browser.wait_for("yesterday");
+    site.signal("INT");
+    assert_eq!(site.wait(), Some(0));
+    site.write("src/main.rs", &source("today"));
+    let _next = Site::launch_as(command(&site.folder, &["--strict-port", "--port", &site.port.to_string()]));
+    browser.wait_for("today");
+}
+
+#[test]
 fn a_style_sheet_is_swapped_without_a_reload() {
     let Some(browser) = Browser::start() else { return };
     let site = Site::start("swapping", &source("styled"));
@@ -121,18 +146,18 @@ fn the_overlay_shows_the_error_opens_the_editor_and_goes() {
     site.write("src/main.rs", &source("good").replace("books[3].to_owned()", "books.first()"));
     until("the overlay is there", || overlay().contains("mismatched types").then_some(()));
     let text = overlay();
-    assert!(text.contains("the build failed") && text.contains("src/main.rs:8:5"), "{text}");
+    assert!(text.contains("the build failed") && text.contains("src/main.rs:5:5"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
-    take_pictures(&browser, "overlay", 960, 560);
+    take_pictures(&browser, "overlay", 960, 460);
     browser.script("document.querySelector('pixie-overlay').shadowRoot.querySelector('button').click()");
-    assert_eq!(heard(&editor), format!("-g {}:8:5", folder.join("src/main.rs").display()));
+    assert_eq!(heard(&editor), format!("-g {}:5:5", folder.join("src/main.rs").display()));
     // It is there for who comes later too, and hidden on request.
     browser.open(&format!("http://localhost:{}/", site.port));
-    until("the overlay is there again", || overlay().contains("src/main.rs:8:5").then_some(()));
+    until("the overlay is there again", || overlay().contains("src/main.rs:5:5").then_some(()));
     browser.script("window.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }))");
     assert_eq!(overlay(), "");
     browser.open(&format!("http://localhost:{}/", site.port));
-    until("the overlay is there again", || overlay().contains("src/main.rs:8:5").then_some(()));
+    until("the overlay is there again", || overlay().contains("src/main.rs:5:5").then_some(()));
     site.write("src/main.rs", &source("better"));
     browser.wait_for("better");
     assert_eq!(overlay(), "");
@@ -148,15 +173,16 @@ fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     let site = Site::launch_as(command);
     site.says("ready in");
     browser.open(&format!("http://localhost:{}/shelf?name=x", site.port));
-    browser.wait_for("src/main.rs:8:10");
+    browser.wait_for("src/main.rs:5:10");
     let text = browser.text();
     for part in ["500", "index out of bounds", "let books: Vec<&str> = vec![];", "GET /shelf", "localhost"] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
-    assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "8      books[3].to_owned()");
-    take_pictures(&browser, "panic", 960, 720);
+    assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "5      books[3].to_owned()");
+    let height = browser.script("return document.documentElement.scrollHeight").as_u64().expect("a height");
+    take_pictures(&browser, "panic", 960, height.try_into().expect("less than a mile"));
     browser.click("[data-pixie-place]");
-    assert_eq!(heard(&editor), format!("-g {}:8:10", folder.join("src/main.rs").display()));
+    assert_eq!(heard(&editor), format!("-g {}:5:10", folder.join("src/main.rs").display()));
 
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target/debug/panicked");
     let mut alone = Command::new(program);

@@ -121,6 +121,11 @@ impl Site {
         })
     }
 
+    /// How often the command has said this.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.said.lock().expect("no panic").matches(text).count()
+    }
+
     pub(crate) fn write(&self, file: &str, text: &str) {
         fs::write(self.folder.join(file), text).expect("a file");
     }

@@ -51,7 +51,7 @@ fn no_request_is_lost_while_programs_take_turns() {
         let _ending = Ending(&traffic.is_over);
         let mut serving = 0;
         for number in 1..=EDITS {
-            let mut events = site.events();
+            let failures = site.count("the program before it still serves");
             let broken = match number % 5 {
                 2 => "fn main() { broken }",
                 4 => "fn main() { panic!(\"no database\") }",
@@ -66,8 +66,9 @@ fn no_request_is_lost_while_programs_take_turns() {
                 serving = number;
             } else {
                 site.write("src/main.rs", broken);
-                events.next("building");
-                events.next("failed");
+                until("the failure is told", || {
+                    (site.count("the program before it still serves") > failures).then_some(())
+                });
             }
         }
     });
