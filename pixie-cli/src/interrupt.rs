@@ -63,11 +63,16 @@ fn on_signal() {
         }
         return;
     }
+    show_cursor();
+    std::process::exit(130);
+}
+
+/// Shows the terminal's cursor again: a question hides it while it waits.
+pub(crate) fn show_cursor() {
     if std::io::stderr().is_terminal() {
-        // A question hides the cursor while it waits.
+        // A terminal that has gone shows nothing anyway.
         let _ = std::io::stderr().write_all(b"\x1b[?25h\n");
     }
-    std::process::exit(130);
 }
 
 impl Section {

@@ -134,17 +134,25 @@
     at.searchParams.set("pixie", Date.now());
     return at.pathname + at.search;
   };
+  const loading = new Map(); // A sheet, and the one that is loading to take its place.
+  const swapSheet = (old) => {
+    loading.get(old)?.remove();
+    const next = old.cloneNode();
+    next.href = fresh(old.href);
+    const over = () => loading.get(old) === next && loading.delete(old);
+    next.addEventListener("load", () => over() && old.remove());
+    next.addEventListener("error", () => over() && next.remove());
+    loading.set(old, next);
+    old.after(next);
+  };
   const swap = (paths) => {
     let found = false;
     for (const path of paths) {
       for (const old of document.querySelectorAll('link[rel~="stylesheet"][href]')) {
-        if (!same(old.href, path)) continue;
+        // Edits may come faster than sheets load.
+        if (!same(old.href, path) || [...loading.values()].includes(old)) continue;
         found = true;
-        const next = old.cloneNode();
-        next.href = fresh(old.href);
-        next.addEventListener("load", () => old.remove());
-        next.addEventListener("error", () => next.remove());
-        old.after(next);
+        swapSheet(old);
       }
       for (const image of document.querySelectorAll("img[src]")) {
         if (same(image.src, path)) (found = true), (image.src = fresh(image.src));

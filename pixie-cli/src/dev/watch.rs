@@ -13,7 +13,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use notify::{
@@ -33,6 +33,8 @@ use crate::{
 /// A burst ends when nothing has happened for so long: editors write a file in several steps. Everybody who saves waits for
 /// it, so it is short: a build that has begun too early is given up when the rest comes.
 const PAUSE: Duration = Duration::from_millis(10);
+/// No burst is longer, so that a file that is written all the time holds nothing up.
+const BURST_LONGEST: Duration = Duration::from_millis(500);
 /// Larger files are told apart by length and time alone.
 const HASHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Deeper folders are not looked into: links can lead in circles.
@@ -149,7 +151,8 @@ fn refused(error: notify::Error) -> Error {
 fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Seen, events: &Sender<Event>) {
     while let Ok(first) = paths.recv() {
         let mut burst: BTreeSet<_> = first.into_iter().collect();
-        loop {
+        let end = Instant::now() + BURST_LONGEST;
+        while Instant::now() < end {
             match paths.recv_timeout(PAUSE) {
                 Ok(more) => burst.extend(more),
                 Err(RecvTimeoutError::Timeout) => break,
