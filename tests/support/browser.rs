@@ -52,6 +52,7 @@ impl Browser {
             "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
+            "--hide-scrollbars",
             "--disable-sync",
             "--disable-background-networking",
             "--disable-component-update",

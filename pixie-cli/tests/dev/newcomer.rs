@@ -1,4 +1,6 @@
 //! What a newcomer sees, from `pixie new` to the first mistake, at a terminal of 80 columns: with colours, without, as pictures.
+//!
+//! The pictures of the README, in `pixie-cli/pictures`, are copies of those that these tests and `pages.rs` take.
 
 use std::{fs, path::Path, process::Command};
 
@@ -70,7 +72,7 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
             browser.fill("[name=text]", "A route says where it runs.");
             browser.click("form button");
             browser.wait_for("A route says where it runs.");
-            take_pictures(&browser, "app", 960, 480);
+            take_pictures(&browser, "app", 960, 300);
         }
     }
 }
