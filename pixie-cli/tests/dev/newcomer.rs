@@ -8,7 +8,7 @@ use base64::Engine as _;
 
 use crate::{
     browser::Browser,
-    pages::{picture, take_pictures},
+    pages::take_pictures,
     site::{Site, command, isolated, until},
     terminal::Terminal,
 };

@@ -38,7 +38,7 @@ const PAGE: &str = "<!doctype html><title>{word}</title>
 }
 
 /// Where pictures go, to be looked at after a run.
-pub(crate) fn picture(name: &str) -> PathBuf {
+fn picture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     fs::create_dir_all(&folder).expect("the folder can be made");
     folder.join(format!("{name}.png"))
@@ -175,7 +175,7 @@ fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     browser.open(&format!("http://localhost:{}/shelf?name=x", site.port));
     browser.wait_for("src/main.rs:5:10");
     let text = browser.text();
-    for part in ["500", "index out of bounds", "let books: Vec<&str> = vec![];", "GET /shelf", "localhost"] {
+    for part in ["500", "index out of bounds", "let books: Vec<&str> = vec![];", "GET /shelf?name=x", "localhost"] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
     assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "5      books[3].to_owned()");
