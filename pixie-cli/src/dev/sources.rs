@@ -87,13 +87,7 @@ impl Sources {
     #[cfg(test)]
     pub(crate) fn of(folder: &Path) -> Sources {
         let extra = vec![folder.to_path_buf()];
-        Sources {
-            roots: Vec::new(),
-            workspace: PathBuf::new(),
-            target: "/target".into(),
-            extra,
-            inputs: HashSet::new(),
-        }
+        Sources { roots: Vec::new(), workspace: folder.into(), target: "/target".into(), extra, inputs: HashSet::new() }
     }
 
     /// Takes the packages that the project has now.

@@ -226,6 +226,7 @@ mod tests {
         fs,
         path::PathBuf,
         sync::{Arc, Mutex, mpsc::channel},
+        time::Duration,
     };
 
     use super::{Event, Seen, Sources, gather};
@@ -243,7 +244,7 @@ mod tests {
         }
         let (events, told) = channel();
         let gathering = std::thread::spawn(move || gather(&burst, &sources, Seen::default(), &events));
-        let Ok(Event::Changed(changes)) = told.recv() else { panic!("no change") };
+        let Ok(Event::Changed(changes)) = told.recv_timeout(Duration::from_secs(60)) else { panic!("no change") };
         assert_eq!(changes.iter().map(|change| change.path.clone()).rev().collect::<Vec<_>>(), files);
         // The same contents again are nothing new.
         sender.send(files).expect("it is open");
