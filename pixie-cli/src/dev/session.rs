@@ -221,9 +221,9 @@ impl Session {
 
     /// A manifest may name other local packages, which are watched from now on, or another program.
     fn look_again(&mut self) -> Found {
-        self.is_outdated = false;
         // One that cannot be read was the build's to tell of.
         let Ok(project) = self.parts.project.again() else { return Found::Same };
+        self.is_outdated = false;
         if let Err(error) = self.parts.watch.renew(&project) {
             output::error(&error);
         }
