@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use support::{Answer, PATIENCE, Program, until};
+use support::{PATIENCE, Program, until};
 
 #[test]
 fn a_service_manager_learns_that_a_program_is_ready_and_that_it_stops() {
@@ -54,17 +54,17 @@ fn a_socket_that_the_service_manager_keeps_refuses_nobody_during_a_restart() {
         stream
     };
     let answer = |mut stream: TcpStream| {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("the answer can be read");
-        Answer::parse(&bytes).status
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("the answer can be read");
+        text.lines().next().unwrap_or_default().to_owned()
     };
     let first = start();
     assert_eq!(word(&notes), "READY=1");
-    assert_eq!(answer(ask()), 200);
+    assert_eq!(answer(ask()), "HTTP/1.1 200 OK");
     assert_eq!(stop(first), Some(0));
     let waiting = ask();
     let second = start();
-    assert_eq!(answer(waiting), 200);
+    assert_eq!(answer(waiting), "HTTP/1.1 200 OK");
     assert_eq!(word(&notes), "READY=1");
     assert_eq!(stop(second), Some(0));
 }

@@ -123,7 +123,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn parse(bytes: &[u8]) -> Answer {
+    fn parse(bytes: &[u8]) -> Answer {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
