@@ -36,6 +36,7 @@ fn answer(router: &Router<Route>, mut request: Request) -> Response {
         media: Media::preferred(accept),
         method,
         path,
+        query: None,
         headers: None,
         development: false,
         excerpt: None,

@@ -46,3 +46,6 @@ pub mod seeing {}
 
 #[doc = include_str!("guide/tests.md")]
 pub mod tests {}
+
+#[doc = include_str!("guide/deploy.md")]
+pub mod deploy {}

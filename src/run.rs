@@ -19,7 +19,8 @@ impl App {
     ///
     /// A service manager may hand it the listening sockets (`LISTEN_FDS`, systemd's socket activation) and is told when it
     /// is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` it prints its table
-    /// of routes as JSON and returns. It reloads itself and its pages under `pixie dev`.
+    /// of routes as JSON and returns. It reloads itself and its pages under `pixie dev`. The guide's page
+    /// [`deploy`](crate::guide::deploy) shows how a service manager restarts it without losing a request.
     ///
     /// It owns the async runtime, so call it from a plain `main`. Where this process was started as a worker, it becomes
     /// that worker instead and does not return: what stands before this call runs in every worker too.

@@ -173,6 +173,7 @@ fn layer_failed(error: &BoxError) -> HttpResponse {
         media: Media::Json,
         method: &Method::GET,
         path: "",
+        query: None,
         headers: None,
         development: false,
         excerpt: None,

@@ -1,8 +1,9 @@
-//! `pixie run` and `pixie build`: cargo with the profile that a server wants, and a summary.
+//! `pixie run` and `pixie build`: cargo with the profile that a server wants, and a summary: size, time, routes, pools.
 //!
 //! Cargo's own output passes through untouched, and so does its exit code.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     env,
     ffi::OsString,
     fs,
@@ -13,10 +14,9 @@ use std::{
 };
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, output};
+use crate::{error::Error, output, program::Told};
 
 /// What to build, for every subcommand that builds.
 #[derive(Debug, Args)]
@@ -111,53 +111,114 @@ struct Summary {
 struct Program {
     path: PathBuf,
     bytes: u64,
+    /// Nothing for a program that is no pixie app.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    app: Option<About>,
+}
+
+/// What an app told of itself.
+#[derive(Debug, Serialize)]
+struct About {
+    routes: usize,
+    kinds: BTreeMap<String, usize>,
+    pools: Vec<String>,
+}
+
+/// One of cargo's messages: a program, and whose it is.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: PathBuf,
+    manifest_path: PathBuf,
 }
 
 /// Builds the app and says what came out.
 pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let start = Instant::now();
-    let programs = compile(args.selection.command("build"))?;
+    let artifacts = compile(args.selection.command("build"))?;
     let elapsed = start.elapsed();
+    let apps = if artifacts.is_empty() { HashSet::new() } else { apps() };
+    let programs = artifacts.into_iter().map(|artifact| weigh(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
         let json = serde_json::to_string_pretty(&Summary { seconds: elapsed.as_secs_f64(), programs });
         let json = json.map_err(|error| Error::new(format_args!("could not write the summary: {error}")))?;
         anstream::println!("{json}");
         return Ok(());
     }
-    let here = env::current_dir().unwrap_or_default();
-    for program in &programs {
-        let path = program.path.strip_prefix(&here).unwrap_or(&program.path).display();
-        output::status("Built", format_args!("{path} ({}) in {}", size(program.bytes), time(elapsed)));
-    }
+    programs.iter().for_each(|program| show(program, elapsed));
     if programs.is_empty() {
         output::warning("nothing here is a program: pixie apps have a `src/main.rs`");
     }
     Ok(())
 }
 
+fn show(program: &Program, elapsed: Duration) {
+    let here = env::current_dir().unwrap_or_default();
+    let path = program.path.strip_prefix(&here).unwrap_or(&program.path).display();
+    output::status("Built", format_args!("{path} ({}) in {}", size(program.bytes), time(elapsed)));
+    let Some(About { routes, kinds, pools }) = &program.app else { return };
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    output::status("Routes", format_args!("{routes} ({})", kinds.join(", ")));
+    let names = if pools.is_empty() { "none".into() } else { pools.join(", ") };
+    output::status("Pools", names);
+}
+
 /// Runs a build and returns the programs that it made, also those that were fresh.
-fn compile(mut command: Command) -> Result<Vec<Program>, Error> {
+fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
     let lines = child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
-    let programs = lines.map_while(Result::ok).filter_map(|line| executable(&line)).collect::<Vec<_>>();
+    // Messages about anything but a program lack what is asked for.
+    let artifacts = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect();
     let status = child.wait().map_err(|error| no_cargo(&error))?;
     if !status.success() {
         return Err(Error::cargo("the build failed"));
     }
-    programs.into_iter().map(weigh).collect()
+    Ok(artifacts)
 }
 
-/// Reads one of cargo's messages.
-fn executable(line: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    let is_artifact = message.get("reason")?.as_str()? == "compiler-artifact";
-    is_artifact.then(|| message.get("executable")?.as_str().map(PathBuf::from))?
+/// Returns the manifests of the packages here that depend on pixie-web.
+fn apps() -> HashSet<PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        manifest_path: PathBuf,
+        dependencies: Vec<Dependency>,
+    }
+    #[derive(Deserialize)]
+    struct Dependency {
+        name: String,
+    }
+    let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();
+    // The build went well, so this does; without it the summary is short, no more.
+    let metadata = output.ok().and_then(|output| serde_json::from_slice::<Metadata>(&output.stdout).ok());
+    let is_app = |package: &Package| package.dependencies.iter().any(|dependency| dependency.name == "pixie-web");
+    let packages = metadata.into_iter().flat_map(|metadata| metadata.packages);
+    packages.filter(is_app).map(|package| package.manifest_path).collect()
 }
 
-fn weigh(path: PathBuf) -> Result<Program, Error> {
+fn weigh(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
+    let path = artifact.executable;
     let found = fs::metadata(&path).map_err(|error| Error::io("look at the program", &path, &error))?;
-    Ok(Program { bytes: found.len(), path })
+    let app = apps.contains(&artifact.manifest_path).then(|| ask(&path, &artifact.manifest_path)).flatten();
+    Ok(Program { bytes: found.len(), path, app })
+}
+
+/// An app that does not tell is a warning: it was built, which is what was asked for.
+fn ask(program: &Path, manifest: &Path) -> Option<About> {
+    match Told::by(program, manifest.parent().unwrap_or(manifest), "routes") {
+        Ok(told) => Some(About {
+            routes: told.routes.len(),
+            kinds: told.kinds().into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
+            pools: told.pools().into_iter().map(str::to_owned).collect(),
+        }),
+        Err(error) => {
+            output::warning(error.message());
+            None
+        }
+    }
 }
 
 fn no_cargo(error: &std::io::Error) -> Error {

@@ -77,7 +77,7 @@ impl Command {
             Self::New(args) => interrupt::watch().and_then(|()| new::new(args))?,
             Self::Init(args) => interrupt::watch().and_then(|()| new::init(args))?,
             #[cfg(unix)]
-            Self::Dev(args) => dev::dev(args)?,
+            Self::Dev(args) => interrupt::watch().and_then(|()| dev::dev(args))?,
             Self::Routes(args) => routes::routes(args)?,
             Self::Run(args) => return cargo::run(args),
             Self::Build(args) => cargo::build(args)?,

@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod event;
+mod guard;
 mod link;
 mod opener;
 mod port;
@@ -16,14 +17,19 @@ mod substitute;
 mod terminal;
 mod watch;
 
+pub(crate) use guard::guard_if_asked;
+
 use std::{fs, path::PathBuf, sync::mpsc::channel, time::Duration};
 
 use clap::Args;
 
 use crate::{
-    dev::{event::Event, link::Meeting, session::Session, sources::Sources, substitute::Substitute, watch::Watch},
+    dev::{
+        event::Event, guard::Guard, link::Meeting, session::Session, sources::Sources, substitute::Substitute,
+        watch::Watch,
+    },
     error::Error,
-    output,
+    interrupt, output,
     project::{Project, Which},
 };
 
@@ -72,8 +78,8 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let (sender, events) = channel();
     let quit = sender.clone();
     // The session may be over when the signal comes.
-    ctrlc::set_handler(move || drop(quit.send(Event::Quit)))
-        .map_err(|error| Error::new(format_args!("could not listen to signals: {error}")))?;
+    interrupt::hand_over(move || drop(quit.send(Event::Quit)));
+    let guard = Guard::start().map_err(|error| Error::new(format_args!("could not start a guard: {error}")))?;
     let meeting =
         Meeting::open(sender.clone()).map_err(|error| Error::new(format_args!("could not open a socket: {error}")))?;
     let poll = args.poll.or_else(|| polled_file_system(&project)).map(|ms| Duration::from_millis(ms.max(1)));
@@ -88,6 +94,7 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
         watch,
         meeting,
         substitute: Substitute::start(copies),
+        guard,
         sender,
         opens: args.open,
         hosts: args.allowed_host,

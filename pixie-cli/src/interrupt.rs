@@ -16,12 +16,13 @@ use std::{
 use crate::error::Error;
 
 /// What is under way, for the thread that learns of a signal.
-static UNDER_WAY: Mutex<State> = Mutex::new(State { sections: 0, interrupted: false, waiting: None });
+static UNDER_WAY: Mutex<State> = Mutex::new(State { sections: 0, interrupted: false, waiting: None, heard_by: None });
 
 struct State {
     sections: u32,
     interrupted: bool,
     waiting: Option<Sender<Event>>,
+    heard_by: Option<Box<dyn Fn() + Send>>,
 }
 
 enum Event {
@@ -44,8 +45,16 @@ pub(crate) fn watch() -> Result<(), Error> {
     ctrlc::set_handler(on_signal).map_err(|error| Error::new(format_args!("could not listen for Ctrl-C: {error}")))
 }
 
+/// Leaves signals to somebody else from now on, who ends the program in order.
+pub(crate) fn hand_over(heard_by: impl Fn() + Send + 'static) {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).heard_by = Some(Box::new(heard_by));
+}
+
 fn on_signal() {
     let mut state = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hear) = &state.heard_by {
+        return hear();
+    }
     if state.sections > 0 {
         state.interrupted = true;
         if let Some(waiting) = &state.waiting {
@@ -54,11 +63,16 @@ fn on_signal() {
         }
         return;
     }
+    show_cursor();
+    std::process::exit(130);
+}
+
+/// Shows the terminal's cursor again: a question hides it while it waits.
+pub(crate) fn show_cursor() {
     if std::io::stderr().is_terminal() {
-        // A question hides the cursor while it waits.
+        // A terminal that has gone shows nothing anyway.
         let _ = std::io::stderr().write_all(b"\x1b[?25h\n");
     }
-    std::process::exit(130);
 }
 
 impl Section {

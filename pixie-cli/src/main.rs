@@ -13,6 +13,7 @@ mod error;
 mod interrupt;
 mod new;
 mod output;
+mod program;
 mod project;
 mod routes;
 
@@ -22,6 +23,10 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     if let Some(code) = new::generate_if_asked() {
+        return code;
+    }
+    #[cfg(unix)]
+    if let Some(code) = dev::guard_if_asked() {
         return code;
     }
     let cli = cli::Cli::parse();

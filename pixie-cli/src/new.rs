@@ -191,6 +191,7 @@ impl Command {
         let is_ours = matches!(source, Source::Builtin(_));
         let mut define = options.define.clone();
         if is_ours {
+            questions::check(template.folder(), &options.define)?;
             define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
             if self.may_ask {
                 define.extend(questions::placeholders(template.folder(), &options.define)?);

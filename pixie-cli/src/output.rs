@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::error::Error;
+use crate::{error::Error, interrupt};
 
 const VERB: Style = AnsiColor::BrightGreen.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -45,7 +45,7 @@ pub(crate) fn help(text: impl std::fmt::Display) {
 /// Shows a failure: what, where, and what to do.
 pub(crate) fn error(error: &Error) {
     if error.message().is_empty() {
-        return;
+        return interrupt::show_cursor();
     }
     anstream::eprintln!("{ERROR}error{ERROR:#}: {}", error.message());
     if let Some(place) = error.place() {

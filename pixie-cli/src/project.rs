@@ -90,7 +90,15 @@ struct Node {
 impl Project {
     /// Finds the program that is meant.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
-        let metadata = metadata(Path::new("."))?;
+        Project::of(metadata(&[])?, which)
+    }
+
+    /// Finds it again, as the manifests are now; nothing is fetched for that.
+    pub(crate) fn again(&self) -> Result<Project, Error> {
+        Project::of(metadata(&["--offline"])?, self.which.clone())
+    }
+
+    fn of(metadata: Metadata, which: Which) -> Result<Project, Error> {
         let package = choose_package(&metadata, &which)?;
         let program = choose_program(package, &which)?;
         let root = folder(package);
@@ -125,9 +133,12 @@ fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-fn metadata(folder: &Path) -> Result<Metadata, Error> {
-    let asked = cargo().args(["metadata", "--format-version=1"]).current_dir(folder).output();
-    let output = asked.map_err(|error| Error::io("run cargo", folder, &error))?;
+fn metadata(more: &[&str]) -> Result<Metadata, Error> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    // Crates that only other systems need may never have been fetched.
+    let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
+    let asked = cargo().args(question).args(more).output();
+    let output = asked.map_err(|error| Error::io("run cargo", &folder, &error))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let text = text.trim().trim_start_matches("error: ");

@@ -1,15 +1,15 @@
 //! `pixie routes`: the table of routes, told by the program itself, so that it cannot be out of date.
 //!
-//! The program is built, started with `PIXIE_DUMP`, and ends before it takes a port or starts a worker.
+//! The program is built first; `program.rs` asks it.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
     output,
+    program::{Row, Told},
     project::{Project, Which},
 };
 
@@ -29,44 +29,27 @@ pub(crate) struct RoutesArgs {
     json: bool,
 }
 
-/// What the program answers.
-#[derive(Debug, Deserialize, Serialize)]
-struct Told {
-    routes: Vec<Row>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    allow: Option<String>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Row {
-    methods: Vec<String>,
-    path: String,
-    kind: String,
-    pool: Option<String>,
-    handler: String,
-    file: String,
-    line: u32,
-}
-
 /// Prints the table.
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let project = Project::find(args.which)?;
     let program = build(&project)?;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
-    let mut told = ask(&program, &project, &question)?;
+    let mut told = Told::by(&program, &project.root, &question)?;
     if let Some(text) = &args.grep {
         told.routes.retain(|row| [&row.path, &row.handler, &row.file].iter().any(|cell| cell.contains(text.as_str())));
     }
     match args.json {
         true => anstream::println!("{}", serde_json::json!(told)),
+        false if told.routes.is_empty() => {}
         false => anstream::print!("{}", table(&told.routes)),
     }
-    match (told.routes.is_empty(), &args.request) {
-        (true, Some(request)) => Err(unanswered(request, &told)),
-        _ => Ok(()),
+    match (told.routes.is_empty(), &args.request, &args.grep) {
+        (false, ..) => {}
+        (true, Some(request), _) => return Err(unanswered(request, &told)),
+        (true, None, Some(text)) => output::warning(format_args!("no route has `{text}` in it")),
+        (true, None, None) => output::warning("the app has no routes"),
     }
+    Ok(())
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {
@@ -94,25 +77,14 @@ fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
     program.filter(|_| output.status.success()).ok_or_else(cargo)
 }
 
-fn ask(program: &std::path::Path, project: &Project, question: &str) -> Result<Told, Error> {
-    let mut command = Command::new(program);
-    command.env("PIXIE_DUMP", question).current_dir(&project.root).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().map_err(|error| Error::io("start the program", program, &error))?;
-    // Whatever `main` prints before it runs the app comes first.
-    let text = String::from_utf8_lossy(&output.stdout);
-    let told = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    told.ok_or_else(|| {
-        let error = Error::new(format_args!("`{}` told no routes ({})", project.program, output.status));
-        error.help("it has to call `pixie_web::run()` or `App::run`")
-    })
-}
-
 fn table(rows: &[Row]) -> String {
     let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let pool = row.pool.as_deref().unwrap_or("-").to_owned();
+        // A closure or a folder has no name but its path.
+        let handler = if row.handler == row.path { "-" } else { &row.handler };
         let place = format!("{}:{}", row.file, row.line);
-        [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, row.handler.clone(), place]
+        [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, handler.to_owned(), place]
     }));
     let widths: [usize; 6] =
         std::array::from_fn(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));

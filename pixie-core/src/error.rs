@@ -149,6 +149,8 @@ pub struct ErrorView<'r> {
     pub method: &'r Method,
     /// The request's path, as it was sent.
     pub path: &'r str,
+    /// What stood behind the path's question mark, shown in development.
+    pub query: Option<&'r str>,
     /// The request's headers, shown in development.
     pub headers: Option<&'r HeaderMap>,
     /// Whether causes and places may be shown: only to developers.

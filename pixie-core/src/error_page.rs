@@ -81,7 +81,9 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
     if let Some(excerpt) = &view.excerpt {
         code(page, excerpt);
     }
-    let _ = write!(page, "<h2>Request</h2><p><code>{} {}</code>", Escaped(view.method.as_str()), Escaped(view.path));
+    let (method, path, query) = (Escaped(view.method.as_str()), Escaped(view.path), view.query.unwrap_or_default());
+    let mark = if query.is_empty() { "" } else { "?" };
+    let _ = write!(page, "<h2>Request</h2><p><code>{method} {path}{mark}{}</code>", Escaped(query));
     if let Some(headers) = view.headers {
         page.push_str("<table>");
         for (name, value) in headers {

@@ -45,7 +45,7 @@
   const STYLE = `
     :host{all:initial;position:fixed;inset:0;z-index:2147483647;display:block;background:#0b0e13e0;overflow:auto;
       font:14px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:#e8ebf0}
-    section{max-width:64rem;margin:6vh auto;padding:1.25rem 1.5rem;background:#171b22;border-radius:10px;
+    section{margin:6vh max(1rem,50% - 32rem);padding:1.25rem 1.5rem;background:#171b22;border-radius:10px;
       border-top:4px solid #ff6b5e;box-shadow:0 10px 40px #000a}
     h1{margin:0 0 .75rem;font:600 16px/1.4 system-ui,sans-serif;color:#ff8a80}
     pre{margin:0;white-space:pre;overflow-x:auto}
@@ -75,7 +75,7 @@
     const card = element("section");
     card.setAttribute("role", "alertdialog");
     card.setAttribute("aria-label", title);
-    card.append(element("h1", title), terminal(text), element("p", "Esc or a click outside hides this; it goes when the build succeeds."));
+    card.append(element("h1", title), terminal(text.trimEnd()), element("p", "Esc or a click outside hides this; it goes when the build succeeds."));
     root.append(card);
     overlay.addEventListener("click", (event) => event.composedPath().includes(card) || hide());
     document.documentElement.append(overlay);
@@ -134,17 +134,25 @@
     at.searchParams.set("pixie", Date.now());
     return at.pathname + at.search;
   };
+  const loading = new Map(); // A sheet, and the one that is loading to take its place.
+  const swapSheet = (old) => {
+    loading.get(old)?.remove();
+    const next = old.cloneNode();
+    next.href = fresh(old.href);
+    const over = () => loading.get(old) === next && loading.delete(old);
+    next.addEventListener("load", () => over() && old.remove());
+    next.addEventListener("error", () => over() && next.remove());
+    loading.set(old, next);
+    old.after(next);
+  };
   const swap = (paths) => {
     let found = false;
     for (const path of paths) {
       for (const old of document.querySelectorAll('link[rel~="stylesheet"][href]')) {
-        if (!same(old.href, path)) continue;
+        // Edits may come faster than sheets load.
+        if (!same(old.href, path) || [...loading.values()].includes(old)) continue;
         found = true;
-        const next = old.cloneNode();
-        next.href = fresh(old.href);
-        next.addEventListener("load", () => old.remove());
-        next.addEventListener("error", () => next.remove());
-        old.after(next);
+        swapSheet(old);
       }
       for (const image of document.querySelectorAll("img[src]")) {
         if (same(image.src, path)) (found = true), (image.src = fresh(image.src));

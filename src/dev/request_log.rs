@@ -1,6 +1,7 @@
 //! One line for each request under `pixie dev`: status, request, time to the head, kind and worker.
 use std::{
     cell::Cell,
+    env,
     io::{IsTerminal, Write, stdout},
     time::Duration,
 };
@@ -38,7 +39,7 @@ pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusC
     };
     let mut out = stdout();
     let color = match status.as_u16() {
-        _ if !out.is_terminal() => "",
+        _ if !out.is_terminal() || env::var_os("NO_COLOR").is_some() => "",
         500.. => "\x1b[31m",
         400.. => "\x1b[33m",
         _ => "\x1b[32m",

@@ -1,6 +1,7 @@
 //! A headless Chromium, driven by the WebDriver protocol (W3C) through chromedriver: open, click, type, look.
 //!
 //! A few requests of JSON over HTTP are all that is needed, so this is no dependency.
+#![allow(dead_code, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -51,6 +52,7 @@ impl Browser {
             "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
+            "--hide-scrollbars",
             "--disable-sync",
             "--disable-background-networking",
             "--disable-component-update",
@@ -92,6 +94,18 @@ impl Browser {
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.command(&format!("element/{element}/value"), &json!({ "text": text }));
+    }
+
+    /// Shows pages to somebody who likes them `light` or `dark`, in a window of this size.
+    pub(crate) fn look(&self, scheme: &str, width: u32, height: u32) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    fn devtools(&self, command: &str, params: &Value) {
+        self.command("goog/cdp/execute", &json!({ "cmd": command, "params": params }));
     }
 
     /// Keeps a picture of the page, to be looked at.

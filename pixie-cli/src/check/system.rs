@@ -89,7 +89,7 @@ fn seccomp() -> Finding {
 }
 
 fn cgroups() -> Finding {
-    let meaning = "can limit memory and processor time of a pool as a whole; each worker has its own limit anyway";
+    let meaning = "can limit memory and processor time of a pool as a whole";
     let Ok(controllers) = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") else {
         return Finding::warning(
             PROCESSES,
@@ -107,7 +107,7 @@ fn cgroups() -> Finding {
     match own_cgroup().is_some_and(|folder| is_writable(&folder)) {
         true => Finding::ok(PROCESSES, "version 2, delegated to you", meaning),
         false => {
-            let fix = "run in a unit with `Delegate=yes`: systemd-run --user --scope -p Delegate=yes pixie run";
+            let fix = "systemd-run --user --scope -p Delegate=yes pixie run";
             Finding::warning(PROCESSES, "version 2, not delegated to you", meaning, fix)
         }
     }

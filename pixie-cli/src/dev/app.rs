@@ -16,7 +16,11 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use crate::dev::{event::Event, process};
+use crate::dev::{
+    event::Event,
+    guard::{Guard, Kind},
+    process,
+};
 
 /// The first descriptor that is passed on, as systemd does.
 const FD_FIRST: i32 = 3;
@@ -43,6 +47,7 @@ impl App {
         mut command: Command,
         number: u64,
         sockets: &[TcpListener],
+        guard: Guard,
         events: Sender<Event>,
     ) -> io::Result<App> {
         let mut mappings = Vec::new();
@@ -60,8 +65,10 @@ impl App {
             thread::spawn(move || pass_on(pipe, &words))
         });
         let (process, start) = (child.id(), Instant::now());
+        guard.watch(process, Kind::Program);
         thread::spawn(move || {
             let status = child.wait().ok();
+            guard.forget(process);
             // Its last words come before the news of its end, unless somebody else still holds the pipe.
             let late = Instant::now() + Duration::from_millis(100);
             while listener.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < late {
@@ -76,9 +83,10 @@ impl App {
     pub(crate) fn command(program: &Path, folder: &Path, args: &[String]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("PIXIE_DEV", "1");
-        if super::terminal::has_colors() {
-            command.env("CLICOLOR_FORCE", "1");
-        }
+        match super::terminal::has_colors() {
+            true => command.env("CLICOLOR_FORCE", "1"),
+            false => command.env("NO_COLOR", "1"),
+        };
         command
     }
 

@@ -7,7 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Stdio},
-    sync::mpsc::Sender,
+    sync::{Once, mpsc::Sender},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -15,9 +15,16 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    dev::{event::Event, process},
+    dev::{
+        event::Event,
+        guard::{Guard, Kind},
+        process,
+    },
     project::Project,
 };
+
+/// The hint on other cargos is given once: they come back all day.
+static HINT: Once = Once::new();
 
 /// A build under way.
 pub(crate) struct Build {
@@ -48,21 +55,22 @@ pub(crate) enum Talk {
 
 impl Build {
     /// Starts cargo.
-    pub(crate) fn start(project: &Project, number: u64, talk: Talk, events: Sender<Event>) -> Build {
+    pub(crate) fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        if super::terminal::has_colors() {
-            cargo.env("CARGO_TERM_COLOR", "always");
-        }
+        // Its output is a pipe, which cargo would take for a place without colours.
+        cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
+        process.iter().for_each(|group| guard.watch(*group, Kind::Build));
         let program = project.program.clone();
         let thread = thread::spawn(move || {
             let outcome = match started {
                 Ok(child) => follow(child, &program, talk),
                 Err(error) => Err(format!("cargo does not start: {error}")),
             };
+            process.iter().for_each(|group| guard.forget(*group));
             // It fails when the session is over.
             let _ = events.send(Event::Built(Built { number, outcome, time: start.elapsed() }));
         });
@@ -129,9 +137,11 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
             anstream::eprintln!("{line}");
         }
         if waits {
-            crate::output::help(
-                "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
-            );
+            HINT.call_once(|| {
+                crate::output::help(
+                    "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
+                );
+            });
         }
         said += &line;
         said.push('\n');

@@ -18,6 +18,7 @@ use crate::{
         app::App,
         build::{Build, Built, Talk},
         event::Event,
+        guard::Guard,
         link::Meeting,
         opener,
         sources::Action,
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) watch: Watch,
     pub(crate) meeting: Meeting,
     pub(crate) substitute: Substitute,
+    pub(crate) guard: Guard,
     pub(crate) sender: Sender<Event>,
     pub(crate) opens: bool,
     pub(crate) hosts: Vec<String>,
@@ -65,6 +67,8 @@ pub(crate) struct Session {
     built: Option<(PathBuf, Stamp)>,
     /// That of the program started last.
     started: Option<Stamp>,
+    /// Whether a manifest has changed since the project was looked at.
+    is_outdated: bool,
     /// What the pages are told of the build.
     state: String,
     serving: Option<App>,
@@ -85,6 +89,13 @@ enum Next {
     End,
 }
 
+/// Whether the project still is what was built.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Same,
+    Other,
+}
+
 impl Session {
     /// Starts with the first build.
     pub(crate) fn new(parts: Parts) -> Session {
@@ -96,6 +107,7 @@ impl Session {
             build: None,
             built: None,
             started: None,
+            is_outdated: false,
             state: "ok {}".into(),
             serving: None,
             starting: None,
@@ -146,6 +158,7 @@ impl Session {
     fn changed(&mut self, changes: &[Change]) {
         let Some(most) = changes.iter().map(|change| change.action).max() else { return };
         let what = terminal::changed(changes, &self.parts.project.root);
+        self.is_outdated |= changes.iter().any(|change| change.path.ends_with("Cargo.toml"));
         let paths: Vec<_> = changes.iter().map(|change| change.path.to_string_lossy()).collect();
         match most {
             Action::Swap => {
@@ -176,7 +189,13 @@ impl Session {
         self.count += 1;
         self.set_state("building {}".into());
         let talk = if self.built.is_none() { Talk::All } else { Talk::Diagnostics };
-        self.build = Some(Build::start(&self.parts.project, self.count, talk, self.parts.sender.clone()));
+        self.build = Some(Build::start(
+            &self.parts.project,
+            self.count,
+            talk,
+            self.parts.guard.clone(),
+            self.parts.sender.clone(),
+        ));
     }
 
     fn built(&mut self, built: Built) {
@@ -184,6 +203,9 @@ impl Session {
             return;
         }
         self.build = None;
+        if self.is_outdated && self.look_again() == Found::Other {
+            return self.rebuild();
+        }
         match built.outcome {
             Ok(program) => {
                 self.set_state("ok {}".into());
@@ -195,6 +217,19 @@ impl Session {
             }
             Err(text) => self.failed("the build failed", &text, built.time),
         }
+    }
+
+    /// A manifest may name other local packages, which are watched from now on, or another program.
+    fn look_again(&mut self) -> Found {
+        // One that cannot be read was the build's to tell of.
+        let Ok(project) = self.parts.project.again() else { return Found::Same };
+        self.is_outdated = false;
+        if let Err(error) = self.parts.watch.renew(&project) {
+            output::error(&error);
+        }
+        let before = std::mem::replace(&mut self.parts.project, project);
+        let is_same = (&before.package, &before.program) == (&self.parts.project.package, &self.parts.project.program);
+        if is_same { Found::Same } else { Found::Other }
     }
 
     /// The old program goes on; terminal, page and substitute say why there is no new one.
@@ -221,14 +256,14 @@ impl Session {
             self.leaving.push(overtaken);
         }
         self.count += 1;
-        let Parts { project, meeting, hosts, workers, args, sockets, sender, .. } = &self.parts;
+        let Parts { project, meeting, hosts, workers, args, sockets, guard, sender, .. } = &self.parts;
         let mut command = App::command(&program, &project.root, args);
         command.env("PIXIE_DEV_SOCKET", meeting.path()).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
         if let Some(workers) = workers {
             command.env("PIXIE_WORKERS", workers.to_string());
         }
-        match App::start(command, self.count, sockets, sender.clone()) {
+        match App::start(command, self.count, sockets, guard.clone(), sender.clone()) {
             Ok(app) => {
                 self.starting = Some(app);
                 self.started = Some(stamp);

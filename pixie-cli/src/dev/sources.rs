@@ -74,14 +74,25 @@ impl Sources {
     /// Finds the rules of a project.
     pub(crate) fn new(project: &Project, extra: Vec<PathBuf>) -> Sources {
         let extra: Vec<_> = extra.iter().filter_map(|path| std::fs::canonicalize(path).ok()).collect();
-        let root = |folder: &PathBuf| Root { folder: folder.clone(), ignored: git_rules(folder) };
         Sources {
-            roots: project.local.iter().map(root).collect(),
+            roots: roots(project),
             workspace: project.workspace.clone(),
             target: project.target.clone(),
             extra,
             inputs: HashSet::new(),
         }
+    }
+
+    /// A folder of which everything is watched, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn of(folder: &Path) -> Sources {
+        let extra = vec![folder.to_path_buf()];
+        Sources { roots: Vec::new(), workspace: folder.into(), target: "/target".into(), extra, inputs: HashSet::new() }
+    }
+
+    /// Takes the packages that the project has now.
+    pub(crate) fn renew(&mut self, project: &Project) {
+        self.roots = roots(project);
     }
 
     /// Notes which files the last build read, as cargo wrote it beside the program; returns the folders they are in.
@@ -164,6 +175,11 @@ impl Sources {
 fn is_swapped(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
     ending == "css" || IMAGES.contains(&ending.as_str())
+}
+
+fn roots(project: &Project) -> Vec<Root> {
+    let root = |folder: &PathBuf| Root { folder: folder.clone(), ignored: git_rules(folder) };
+    project.local.iter().map(root).collect()
 }
 
 /// The `.gitignore` of a folder and of those above it, up to the repository's, the closest first. A repository that

@@ -129,7 +129,7 @@ fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
 }
 
 fn answer(page: &Page, is_head: bool) -> String {
-    let (title, text) = (escaped(&page.title), escaped(&page.text));
+    let (title, text) = (escaped(&page.title), escaped(page.text.trim_end()));
     let text = if text.is_empty() { text } else { format!("<pre>{text}</pre>") };
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1>\

@@ -13,7 +13,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use notify::{
@@ -27,10 +27,14 @@ use crate::{
         sources::{Action, Sources},
     },
     error::Error,
+    project::Project,
 };
 
-/// A burst ends when nothing has happened for so long: editors write a file in several steps.
-const PAUSE: Duration = Duration::from_millis(50);
+/// A burst ends when nothing has happened for so long: editors write a file in several steps. Everybody who saves waits for
+/// it, so it is short: a build that has begun too early is given up when the rest comes.
+const PAUSE: Duration = Duration::from_millis(10);
+/// No burst is longer, so that a file that is written all the time holds nothing up.
+const BURST_LONGEST: Duration = Duration::from_millis(500);
 /// Larger files are told apart by length and time alone.
 const HASHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Deeper folders are not looked into: links can lead in circles.
@@ -96,6 +100,12 @@ impl Watch {
         self.extend()
     }
 
+    /// Watches what the project consists of now.
+    pub(crate) fn renew(&mut self, project: &Project) -> Result<(), Error> {
+        self.lock().renew(project);
+        self.extend()
+    }
+
     /// Watches folders that have come since.
     fn extend(&mut self) -> Result<(), Error> {
         let (deep, flat) = {
@@ -141,7 +151,8 @@ fn refused(error: notify::Error) -> Error {
 fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Seen, events: &Sender<Event>) {
     while let Ok(first) = paths.recv() {
         let mut burst: BTreeSet<_> = first.into_iter().collect();
-        loop {
+        let end = Instant::now() + BURST_LONGEST;
+        while Instant::now() < end {
             match paths.recv_timeout(PAUSE) {
                 Ok(more) => burst.extend(more),
                 Err(RecvTimeoutError::Timeout) => break,
@@ -207,4 +218,38 @@ fn fingerprint(path: &Path) -> Option<u64> {
         false => (found.len(), found.modified().ok()).hash(&mut hasher),
     }
     Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::PathBuf,
+        sync::{Arc, Mutex, mpsc::channel},
+        time::Duration,
+    };
+
+    use super::{Event, Seen, Sources, gather};
+
+    #[test]
+    fn a_burst_is_one_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files: Vec<PathBuf> = ["a.rs", "b.rs", "c.rs"].map(|name| folder.path().join(name)).to_vec();
+        let sources = Arc::new(Mutex::new(Sources::of(folder.path())));
+        let (sender, burst) = channel();
+        for file in &files {
+            fs::write(file, "text").expect("a file");
+            // Written and closed: two words of the system for each.
+            (0..2).for_each(|_| sender.send(vec![file.clone()]).expect("it is open"));
+        }
+        let (events, told) = channel();
+        let gathering = std::thread::spawn(move || gather(&burst, &sources, Seen::default(), &events));
+        let Ok(Event::Changed(changes)) = told.recv_timeout(Duration::from_secs(60)) else { panic!("no change") };
+        assert_eq!(changes.iter().map(|change| change.path.clone()).rev().collect::<Vec<_>>(), files);
+        // The same contents again are nothing new.
+        sender.send(files).expect("it is open");
+        drop(sender);
+        gathering.join().expect("no panic");
+        assert!(told.try_recv().is_err());
+    }
 }

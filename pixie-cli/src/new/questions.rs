@@ -8,6 +8,7 @@ use std::{
 
 use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
+use toml_edit::{DocumentMut, Item};
 
 use super::{builtin::Builtin, name::Name};
 use crate::error::Error;
@@ -36,14 +37,8 @@ pub(crate) fn template() -> Result<Builtin, Error> {
 
 /// Asks what a scaffold wants to know and `--define` has not said; returns the answers as `key=value`.
 pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<String>, Error> {
-    let path = template.join("cargo-generate.toml");
-    let config = std::fs::read_to_string(&path).map_err(|error| Error::io("read the template", &path, &error))?;
-    let config: toml_edit::DocumentMut = config.parse().unwrap_or_default();
-    let Some(placeholders) = config.get("placeholders").and_then(|item| item.as_table_like()) else {
-        return Ok(Vec::new());
-    };
     let mut answers = Vec::new();
-    for (key, placeholder) in placeholders.iter() {
+    for (key, placeholder) in &asked(template)? {
         let is_given = given.iter().any(|pair| pair.split_once('=').is_some_and(|(name, _)| name == key));
         let prompt = placeholder.get("prompt").and_then(|prompt| prompt.as_str()).unwrap_or(key);
         // The scaffolds of this binary ask nothing but yes or no.
@@ -53,6 +48,28 @@ pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<Stri
         answers.push(format!("{key}={}", answered(answer)?));
     }
     Ok(answers)
+}
+
+/// Refuses an answer to what a scaffold does not ask: a slip of the keys would go unnoticed.
+pub(crate) fn check(template: &Path, given: &[String]) -> Result<(), Error> {
+    let asked = asked(template)?;
+    let is_asked =
+        |pair: &&String| pair.split_once('=').is_some_and(|(key, _)| asked.iter().any(|(name, _)| name == key));
+    let Some(unasked) = given.iter().find(|pair| !is_asked(pair)) else { return Ok(()) };
+    let names: Vec<_> = asked.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let names = if names.is_empty() { "nothing".into() } else { names.join(" and ") };
+    let error = Error::usage(format_args!("`--define {unasked}` answers no question of this template"));
+    Err(error.help(format_args!("it asks {names}")))
+}
+
+/// Reads what a scaffold asks, in its order.
+fn asked(template: &Path) -> Result<Vec<(String, Item)>, Error> {
+    let path = template.join("cargo-generate.toml");
+    let config = std::fs::read_to_string(&path).map_err(|error| Error::io("read the template", &path, &error))?;
+    let config: DocumentMut = config.parse().unwrap_or_default();
+    let placeholders = config.get("placeholders").and_then(|item| item.as_table_like());
+    let entries = placeholders.into_iter().flat_map(|table| table.iter());
+    Ok(entries.map(|(key, item)| (key.to_owned(), item.clone())).collect())
 }
 
 fn theme() -> ColorfulTheme {

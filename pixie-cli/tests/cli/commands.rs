@@ -54,6 +54,39 @@ fn a_build_tells_the_size_of_the_program() {
 }
 
 #[test]
+fn a_build_of_an_app_tells_its_routes_and_pools_too() {
+    let world = World::new();
+    // A stand-in that depends on a stand-in for pixie-web and answers as an app does.
+    let dependency = "\n[dependencies]\npixie-web = { path = \"web\" }\n\n[workspace]\n";
+    world.write("Cargo.toml", &format!("{PROGRAM}{dependency}"));
+    world.write("web/Cargo.toml", "[package]\nname = \"pixie-web\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    world.write("web/src/lib.rs", "");
+    let row = |path: &str, kind: &str, pool: &str| {
+        format!(
+            r#"{{"methods":["GET"],"path":"{path}","kind":"{kind}","pool":{pool},"handler":"h","file":"f","line":1}}"#
+        )
+    };
+    let rows = [row("/", "sync", "null"), row("/a", "pool", "\"default\""), row("/b", "pool", "\"images\"")].join(",");
+    let told = format!("starting\n{{\"routes\":[{rows}]}}");
+    world.write(
+        "src/main.rs",
+        &format!(
+            "fn main() {{\n    assert_eq!(std::env::var(\"PIXIE_DUMP\").as_deref(), Ok(\"routes\"));\n    println!(\"{{}}\", r#\"{told}\"#);\n}}\n"
+        ),
+    );
+    let shown = world.run(&["build", "--debug"]);
+    assert!(shown.contains("      Routes 3 (2 pool, 1 sync)\n       Pools default, images\n"), "{shown}");
+    let output = world.pixie(&["build", "--debug", "--json"]).output().unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let program = &summary["programs"][0];
+    assert_eq!((&program["routes"], &program["kinds"]["pool"]), (&3.into(), &2.into()), "{summary}");
+    assert_eq!(program["pools"], serde_json::json!(["default", "images"]), "{summary}");
+    world.write("src/main.rs", "fn main() {}\n");
+    let shown = world.run(&["build", "--debug"]);
+    assert!(shown.starts_with("code 0\n") && shown.contains("warning: `tiny` told no routes"), "{shown}");
+}
+
+#[test]
 fn a_build_that_fails_ends_with_101_after_the_compilers_words() {
     let world = World::new();
     world.write("Cargo.toml", PROGRAM);
@@ -86,6 +119,29 @@ fn check_explains_a_port_that_is_taken() {
         "{shown}"
     );
     assert!(!shown.contains('\u{1b}'), "colours in a pipe");
+}
+
+#[test]
+fn check_says_how_to_get_what_is_missing() {
+    let output = World::new().pixie(&["check", "--json"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    let of = |name: &str| findings.iter().find(|finding| finding["name"] == name).unwrap();
+    for (name, state, fix) in
+        [("rustc", "problem", "rustup.rs"), ("linker", "problem", "gcc"), ("git", "warning", "--vcs")]
+    {
+        let finding = of(name);
+        assert!(finding["state"] == state && finding["fix"].as_str().unwrap().contains(fix), "{finding}");
+    }
+    // Whatever is not well has a fix, and whatever is well needs none.
+    for finding in findings {
+        assert_eq!(finding["state"] == "ok", finding["fix"].is_null(), "{finding}");
+    }
+    #[cfg(target_os = "linux")]
+    for name in ["pixie", "port", "inotify", "landlock", "seccomp", "cgroups"] {
+        assert!(!of(name)["meaning"].as_str().unwrap().is_empty(), "{name}");
+    }
 }
 
 #[test]

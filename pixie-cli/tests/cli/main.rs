@@ -6,3 +6,5 @@ mod new;
 #[cfg(target_os = "linux")]
 mod questions;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;

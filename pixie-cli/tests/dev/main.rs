@@ -1,14 +1,28 @@
 //! `pixie dev` as a whole: the real command, on small apps that are edited while they run.
 //!
 //! The apps are built from this workspace into one shared folder. Every wait is for something that is seen to happen.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
+#[path = "../../../tests/support/browser.rs"]
+mod browser;
+mod ends;
 mod events;
+mod keys;
+mod newcomer;
+mod pages;
+mod saving;
 mod site;
 mod switching;
+#[path = "../cli/terminal.rs"]
+mod terminal;
 
-use std::process::Command;
+/// What the browser's driver wants of a test.
+mod support {
+    pub(crate) use crate::site::{PATIENCE, until};
+}
 
-use site::{Site, page, until};
+use std::{fs, process::Command};
+
+use site::{Site, command, heard, page, stand_in, until};
 
 #[test]
 fn an_edit_is_answered_by_the_new_program_and_told_to_the_page() {
@@ -26,7 +40,8 @@ fn an_edit_is_answered_by_the_new_program_and_told_to_the_page() {
     events.next("restart");
     until("the new program answers", || site.page("/").body.contains("<h1>two</h1>").then_some(()));
     assert_eq!(site.get("/pool").body, "two");
-    assert_ne!(site.events().next("hello"), build);
+    // The program before may answer for a moment more.
+    until("pages talk to the new program", || (site.events().next("hello") != build).then_some(()));
 }
 
 #[test]
@@ -38,8 +53,10 @@ fn a_template_edit_is_a_build_and_an_edit_that_changes_nothing_is_none() {
     assert!(site.page("/").body.contains("from the template"));
     let mut events = site.events();
     events.next("hello");
-    // Nothing may come of the first two: what is told first is the third.
+    // Nothing may come of the first three: what is told first is the fourth.
     site.write("src/main.rs", &site.read("src/main.rs"));
+    let touched = fs::File::open(site.folder.join("src/main.rs")).expect("a file");
+    touched.set_modified(std::time::SystemTime::now()).expect("it can be touched");
     site.write("data.db", "a database");
     site.write("static/app.css", "p { color: red }");
     assert_eq!(events.any(|name| name != "ok").0, "css");
@@ -118,42 +135,16 @@ fn what_is_under_pixie_wants_the_token_and_a_host_name_of_ours() {
 }
 
 #[test]
-fn a_killed_command_leaves_no_process_and_no_socket() {
-    let mut site = Site::start("orphaned", &page("x"));
-    let (processes, folder) = (site.descendants(), site.socket_folder());
-    assert!(processes.len() >= 2, "the program and its worker: {processes:?}");
-    assert!(folder.exists());
-    site.signal("KILL");
-    site.wait();
-    until("its processes are gone", || site::living(&processes).is_empty().then_some(()));
-    assert!(!folder.exists());
-}
-
-#[test]
-fn a_signal_ends_everything_and_is_no_failure() {
-    for signal in ["INT", "TERM"] {
-        let mut site = Site::start("stopped", &page("x"));
-        let (processes, folder) = (site.descendants(), site.socket_folder());
-        site.signal(signal);
-        assert_eq!(site.wait(), Some(0), "{signal}");
-        until("its processes are gone", || site::living(&processes).is_empty().then_some(()));
-        assert!(!folder.exists());
-    }
-}
-
-#[test]
-fn a_taken_port_is_named_with_its_owner_and_a_free_one() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("an address").port();
-    let folder = Site::project("busy", &page("x"));
-    let output = Command::new(env!("CARGO_BIN_EXE_pixie"))
-        .args(["dev", "--port", &port.to_string()])
-        .current_dir(folder)
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("port {port} is used by `")) && said.contains("--port "), "{said}");
+fn a_place_in_a_page_is_opened_in_the_editor() {
+    let folder = Site::project("edited-place", &page("x"));
+    let editor = stand_in(&folder.join("ignored"), "code");
+    let mut command = command(&folder, &[]);
+    command.env("PIXIE_EDITOR", &editor);
+    let site = Site::launch_as(command);
+    site.says("ready in");
+    let open = format!("/__pixie/open?token={}&file=src/main.rs&line=3&col=5", site.token());
+    assert_eq!(site.get(&open).status, 204);
+    assert_eq!(heard(&editor), format!("-g {}:3:5", folder.join("src/main.rs").display()));
 }
 
 #[test]
@@ -169,8 +160,8 @@ fn routes_are_told_by_the_program_itself() {
     assert_eq!(code, Some(0));
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"]);
-    assert_eq!(lines[1], ["GET", "/", "sync", "-", "/", "src/main.rs:4"]);
-    assert_eq!(lines[2], ["GET", "/pool", "pool", "default", "/pool", "src/main.rs:5"]);
+    assert_eq!(lines[1], ["GET", "/", "sync", "-", "-", "src/main.rs:4"]);
+    assert_eq!(lines[2], ["GET", "/pool", "pool", "default", "-", "src/main.rs:5"]);
     assert!(!table.contains('\u{1b}'));
     let (code, json) = run(&["--json", "--match", "GET /pool?x=1"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
@@ -178,5 +169,6 @@ fn routes_are_told_by_the_program_itself() {
         (code, json["routes"][0]["pool"].as_str(), json["status"].as_u64()),
         (Some(0), Some("default"), Some(200))
     );
-    assert_eq!(run(&["--match", "POST /pool"]).0, Some(1));
+    assert_eq!(run(&["--match", "POST /pool"]), (Some(1), String::new()));
+    assert_eq!(run(&["--grep", "nowhere"]), (Some(0), String::new()));
 }

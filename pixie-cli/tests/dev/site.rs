@@ -4,14 +4,15 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::events::Events;
+use crate::{events::Events, terminal::Terminal};
 
 /// Longer than anything takes, the first build of an app on a cold machine with all other tests beside it included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -27,9 +28,9 @@ pub(crate) fn page(word: &str) -> String {
 
 /// An app under `pixie dev`; dropping it ends the command.
 pub(crate) struct Site {
-    folder: PathBuf,
-    process: Child,
-    port: u16,
+    pub(crate) folder: PathBuf,
+    pub(crate) port: u16,
+    process: Mutex<Child>,
     said: Arc<Mutex<String>>,
 }
 
@@ -69,13 +70,15 @@ impl Site {
         folder
     }
 
-    /// Starts `pixie dev` and waits until it listens.
+    /// Starts `pixie dev` in a new project and waits until it listens.
     pub(crate) fn launch(name: &str, main: &str) -> Site {
-        let folder = Site::project(name, main);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
-        isolated(&mut command).args(["dev", "--port", "0"]).current_dir(&folder);
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        Site::launch_as(command(&Site::project(name, main), &[]))
+    }
+
+    /// Starts a command and waits until it listens.
+    pub(crate) fn launch_as(mut command: Command) -> Site {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("it starts");
         let (said, pipe) = (Arc::new(Mutex::new(String::new())), process.stderr.take().expect("a pipe"));
         let all = said.clone();
         thread::spawn(move || {
@@ -83,7 +86,17 @@ impl Site {
                 *all.lock().expect("no panic") += &format!("{line}\n");
             }
         });
-        let mut site = Site { folder, process, port: 0, said };
+        Site::listening(&command, process, said)
+    }
+
+    /// Starts a command in a terminal and waits until it listens.
+    pub(crate) fn launch_at(terminal: &Terminal, command: &Command) -> Site {
+        Site::listening(command, terminal.run(command), terminal.seen())
+    }
+
+    fn listening(command: &Command, process: Child, said: Arc<Mutex<String>>) -> Site {
+        let folder = command.get_current_dir().expect("a folder").to_path_buf();
+        let mut site = Site { folder, process: Mutex::new(process), port: 0, said };
         let line = site.says("Listening");
         site.port = line.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         site
@@ -96,12 +109,21 @@ impl Site {
         site
     }
 
-    /// Waits until the command has said this and returns the line.
+    /// Waits until the command has said this in a whole line, and returns the line.
     pub(crate) fn says(&self, text: &str) -> String {
         until(text, || {
+            let has_ended = self.process().try_wait().is_ok_and(|status| status.is_some());
             let said = self.said.lock().expect("no panic");
-            said.lines().find(|line| line.contains(text)).map(str::to_owned)
+            let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+            let line = whole.lines().find(|line| line.contains(text)).map(|line| line.trim_end().to_owned());
+            assert!(line.is_some() || !has_ended, "it has ended without a word of `{text}`");
+            line
         })
+    }
+
+    /// How often the command has said this.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.said.lock().expect("no panic").matches(text).count()
     }
 
     pub(crate) fn write(&self, file: &str, text: &str) {
@@ -110,6 +132,13 @@ impl Site {
 
     pub(crate) fn read(&self, file: &str) -> String {
         fs::read_to_string(self.folder.join(file)).expect("a file")
+    }
+
+    /// Puts another file in the place of one, as many editors save.
+    pub(crate) fn replace(&self, file: &str, text: &str) {
+        let (place, new) = (self.folder.join(file), self.folder.join(".new"));
+        fs::write(&new, text).expect("a file");
+        fs::rename(new, place).expect("it takes the place");
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -150,18 +179,27 @@ impl Site {
         Events::open(self.connect(), &self.token())
     }
 
+    /// The command's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process().id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
+        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
-    pub(crate) fn wait(&mut self) -> Option<i32> {
-        until("the command ends", || self.process.try_wait().expect("it can be waited for")).code()
+    pub(crate) fn wait(&self) -> Option<i32> {
+        until("the command ends", || self.process().try_wait().expect("it can be waited for")).code()
+    }
+
+    fn process(&self) -> MutexGuard<'_, Child> {
+        self.process.lock().expect("no panic")
     }
 
     /// The processes that the command has started, and theirs.
     pub(crate) fn descendants(&self) -> Vec<u32> {
-        let mut found = vec![self.process.id()];
+        let mut found = vec![self.id()];
         let mut at = 0;
         while let Some(parent) = found.get(at).copied() {
             found.extend(processes().filter(|process| process.1 == parent).map(|process| process.0));
@@ -172,12 +210,13 @@ impl Site {
 
     /// The folder of the socket that the app is connected to.
     pub(crate) fn socket_folder(&self) -> PathBuf {
-        let pid = self.descendants()[0];
-        let variables = fs::read(format!("/proc/{pid}/environ")).expect("its environment");
-        let text = String::from_utf8_lossy(&variables).into_owned();
-        let socket =
-            text.split('\0').find_map(|variable| variable.strip_prefix("PIXIE_DEV_SOCKET=")).expect("the socket");
-        Path::new(socket).parent().expect("a folder").to_path_buf()
+        let socket_of = |pid: u32| {
+            let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let text = String::from_utf8_lossy(&variables).into_owned();
+            text.split('\0').find_map(|variable| variable.strip_prefix("PIXIE_DEV_SOCKET=").map(str::to_owned))
+        };
+        let socket = self.descendants().into_iter().find_map(socket_of).expect("the socket");
+        Path::new(&socket).parent().expect("a folder").to_path_buf()
     }
 }
 
@@ -186,10 +225,11 @@ impl Drop for Site {
         if thread::panicking() {
             eprintln!("pixie dev said:\n{}", self.said.lock().map(|said| said.clone()).unwrap_or_default());
         }
-        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+        let is_alive = self.process().try_wait().is_ok_and(|status| status.is_none());
+        if is_alive {
             self.signal("TERM");
         }
-        let _ = self.process.wait();
+        let _ = self.process().wait();
     }
 }
 
@@ -202,10 +242,35 @@ impl Answer {
     }
 }
 
+/// Returns `pixie dev` in a folder, at a port that is free.
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
+    isolated(&mut command).env("PIXIE_PORT", "0").arg("dev").args(args).current_dir(folder);
+    command
+}
+
+/// Writes a program that notes its arguments in a file beside it, `NAME.said`.
+pub(crate) fn stand_in(folder: &Path, name: &str) -> PathBuf {
+    fs::create_dir_all(folder).expect("a folder");
+    let program = folder.join(name);
+    let (new, said) = (program.with_extension("new"), program.with_extension("said"));
+    let script =
+        format!("#!/bin/sh\necho \"$@\" > '{}' && mv '{}' '{}'\n", new.display(), new.display(), said.display());
+    fs::write(&program, script).expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    program
+}
+
+/// Waits until a stand-in was started and returns its arguments.
+pub(crate) fn heard(program: &Path) -> String {
+    let said = program.with_extension("said");
+    until(&format!("{} is started", program.display()), || fs::read_to_string(&said).ok()).trim().to_owned()
+}
+
 /// Lets a command build into the folder that the tests share, from what is on this machine.
 pub(crate) fn isolated(command: &mut Command) -> &mut Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target");
-    for name in ["PIXIE_HOST", "PIXIE_WORKERS", "PIXIE_DEV", "LISTEN_FDS", "RUST_LOG", "CLICOLOR_FORCE"] {
+    for name in ["PIXIE_HOST", "PIXIE_WORKERS", "PIXIE_DEV", "LISTEN_FDS", "RUST_LOG", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(name);
     }
     command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true")

@@ -9,7 +9,12 @@ use pixie_web::{App, Html, Result, get, proc_env};
 fn index() -> Html<&'static str> {
     Html(
         "<!doctype html>
+        <meta name=viewport content='width=device-width'>
         <title>{{project-name}}</title>
+        <style>
+            :root { color-scheme: light dark }
+            body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }
+        </style>
         <h1>It works!</h1>
         <p>A route says where it runs:</p>
         <ul>

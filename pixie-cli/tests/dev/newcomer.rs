@@ -1,0 +1,160 @@
+//! What a newcomer sees, from `pixie new` to the first mistake, at a terminal of 80 columns: with colours, without, as pictures.
+//!
+//! The pictures of the README, in `pixie-cli/pictures`, are copies of those that these tests and `pages.rs` take.
+
+use std::{fs, path::Path, process::Command};
+
+use base64::Engine as _;
+
+use crate::{
+    browser::Browser,
+    pages::take_pictures,
+    site::{Site, command, isolated, until},
+    terminal::Terminal,
+};
+
+const COLUMNS: usize = 80;
+
+/// What a terminal's colours are in either scheme.
+const STYLE: &str = "
+    :root{color-scheme:light dark;--back:#ffffff;--text:#1f2430;--red:#b3261e;--green:#1a7f37;--yellow:#8a6100;
+        --blue:#0b5cad;--magenta:#8b3fb8;--cyan:#0b7285}
+    @media(prefers-color-scheme:dark){:root{--back:#14171c;--text:#e8ebf0;--red:#ff8a80;--green:#7ee787;
+        --yellow:#f2cc60;--blue:#7cb7ff;--magenta:#d2a8ff;--cyan:#76e3ea}}
+    body{margin:0;background:var(--back);color:var(--text)}
+    pre{margin:0;padding:16px 20px;font:14px/1.35 'DejaVu Sans Mono',monospace;display:inline-block}
+    b{font-weight:600}.c1,.c9{color:var(--red)}.c2,.c10{color:var(--green)}.c3,.c11{color:var(--yellow)}
+    .c4,.c12{color:var(--blue)}.c5,.c13{color:var(--magenta)}.c6,.c14{color:var(--cyan)}";
+
+#[test]
+fn the_first_steps_fit_into_the_terminal_and_look_well() {
+    let world = tempfile::tempdir().expect("a folder");
+    let terminal = first_steps(world.path(), "blog", &[]);
+    let shown = terminal.seen().lock().expect("no panic").clone();
+    let text = anstream::adapter::strip_str(&shown).to_string();
+    assert!(shown.contains("\u{1b}["), "no colours: {shown}");
+    for line in text.lines().filter(|line| !line.contains(env!("CARGO_MANIFEST_DIR"))) {
+        assert!(line.chars().count() <= COLUMNS, "too wide: {line}");
+    }
+    let Some(browser) = Browser::start() else { return };
+    // What cargo said of the first build is left out: it is long, and names folders of this machine.
+    let (_, told) = shown.rsplit_once("  ready in ").expect("the banner");
+    let told = told.trim_end().trim_end_matches('q');
+    show(
+        &browser,
+        &format!("$ pixie dev\n\n  \u{1b}[1;92mpixie {}\u{1b}[0m  dev  ready in {told}", env!("CARGO_PKG_VERSION")),
+    );
+    let height = browser.script("return document.querySelector('pre').offsetHeight").as_u64().expect("a height");
+    take_pictures(&browser, "terminal", 720, height.try_into().expect("less than a mile"));
+}
+
+#[test]
+fn without_colours_nothing_but_text_is_shown() {
+    let world = tempfile::tempdir().expect("a folder");
+    let terminal = first_steps(world.path(), "plain", &[("NO_COLOR", "1")]);
+    let shown = terminal.seen().lock().expect("no panic").clone();
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn the_first_page_of_each_scaffold_is_one_to_look_at() {
+    let Some(browser) = Browser::start() else { return };
+    for (template, word) in [("minimal", "It works!"), ("app", "There are no notes yet.")] {
+        let world = tempfile::tempdir().expect("a folder");
+        let name = format!("my-{template}");
+        let folder = project(world.path(), &name, template);
+        let site = Site::launch_as(command(&folder, &[]));
+        site.says("ready in");
+        browser.open(&format!("http://localhost:{}/", site.port));
+        browser.wait_for(word);
+        take_pictures(&browser, &format!("{template}-first"), 960, 480);
+        if template == "app" {
+            browser.fill("[name=text]", "A route says where it runs.");
+            browser.click("form button");
+            browser.wait_for("A route says where it runs.");
+            take_pictures(&browser, "app", 960, 300);
+        }
+    }
+}
+
+/// `pixie new`, `pixie dev`, a request, an edit of a style sheet, a mistake, and its correction.
+fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal {
+    let terminal = Terminal::open();
+    let mut new = pixie(world);
+    new.args(["new", name, "--template", "app", "--yes"]).envs(variables.iter().copied());
+    assert!(terminal.run(&new).wait().is_ok_and(|status| status.success()));
+    terminal.sees("pixie dev");
+    let folder = world.join(name);
+    lock(&folder);
+    let mut dev = command(&folder, &[]);
+    dev.envs(variables.iter().copied());
+    let site = Site::launch_at(&terminal, &dev);
+    terminal.sees("then Enter");
+    assert_eq!(site.page("/").status, 200);
+    assert_eq!(site.get("/primes?below=100").status, 200);
+    terminal.sees("/primes ");
+    site.write("static/style.css", "body { margin: 2rem }");
+    terminal.sees("Swapped");
+    let good = site.read("src/primes.rs");
+    site.write("src/primes.rs", &format!("{good}\nconst LIMIT: u32 = \"many\";\n"));
+    terminal.sees("still serves");
+    site.write("src/primes.rs", &format!("{good}\n// Counted well.\n"));
+    until("it builds again", || terminal.seen().lock().expect("no panic").contains("src/primes.rs)").then_some(()));
+    terminal.types("q\n");
+    assert_eq!(site.wait(), Some(0));
+    terminal
+}
+
+/// Makes a project as a newcomer does, with the versions that are on this machine.
+fn project(world: &Path, name: &str, template: &str) -> std::path::PathBuf {
+    let status = pixie(world).args(["new", name, "--template", template, "--yes", "--quiet"]).status();
+    assert!(status.is_ok_and(|status| status.success()));
+    lock(&world.join(name));
+    world.join(name)
+}
+
+fn pixie(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
+    isolated(&mut command).current_dir(folder).env("TERM", "xterm-256color");
+    command
+}
+
+fn lock(folder: &Path) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
+}
+
+/// Shows what a terminal has shown.
+fn show(browser: &Browser, text: &str) {
+    let page = format!("<!doctype html><meta charset=utf-8><style>{STYLE}</style><pre>{}</pre>", html(text));
+    let page = base64::engine::general_purpose::STANDARD.encode(page);
+    browser.open(&format!("data:text/html;base64,{page}"));
+}
+
+/// Turns a terminal's text into elements: each run of colour is one.
+fn html(text: &str) -> String {
+    let (mut page, mut classes) = (String::new(), String::new());
+    for (at, part) in text.split("\u{1b}[").enumerate() {
+        let (codes, rest) = if at == 0 { ("", part) } else { part.split_once('m').unwrap_or(("", part)) };
+        if at > 0 {
+            classes = styled(&classes, codes);
+        }
+        let rest = rest.replace('\r', "").replace('&', "&amp;").replace('<', "&lt;");
+        let name = if classes.contains("bold") { "b" } else { "span" };
+        page += &format!("<{name} class=\"{classes}\">{rest}</{name}>");
+    }
+    page
+}
+
+fn styled(before: &str, codes: &str) -> String {
+    let codes: Vec<u32> = codes.split(';').filter_map(|code| code.parse().ok()).collect();
+    match codes[..] {
+        [] | [0] => String::new(),
+        [38, 5, color] => format!("{before} c{color}"),
+        [1] => format!("{before} bold"),
+        [1, color @ 91..=97] => format!("{before} bold c{}", color - 82),
+        [code @ 31..=37] => format!("{before} c{}", code - 30),
+        [code @ 91..=97] => format!("{before} c{}", code - 82),
+        _ => before.to_owned(),
+    }
+}
