@@ -44,6 +44,24 @@ fn the_app_scaffold_works() {
     assert!(app.get("/nowhere").contains("There is nothing here"));
 }
 
+#[test]
+fn the_app_scaffold_does_not_start_without_a_secret() {
+    let project = Project::new("app");
+    project.cargo(&["build", "--offline"]);
+    let refused = project.program().env_remove("PIXIE_SECRET").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("openssl rand -hex 32"), "{said}");
+}
+
+#[test]
+fn the_app_scaffold_names_a_database_that_cannot_be_opened() {
+    let project = Project::new("app");
+    project.cargo(&["build", "--offline"]);
+    let refused = project.program().env("NOTES_FILE", "src").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("could not open the notes in src: "), "{said}");
+}
+
 struct Project {
     world: World,
     template: &'static str,
@@ -86,10 +104,16 @@ impl Project {
         assert!(output.status.success(), "cargo {} in {}:\n{said}", arguments[0], self.template);
     }
 
-    fn start(&self) -> App {
+    /// Returns the program as it is started in production: with its variables set.
+    fn program(&self) -> Command {
         let mut command = Command::new(Self::target().join("debug").join(self.name()));
         command.current_dir(self.world.root.join(self.name())).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.env("PIXIE_SECRET", "a secret that only seals the cookies of a test");
+        command
+    }
+
+    fn start(&self) -> App {
+        let mut process = self.program().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

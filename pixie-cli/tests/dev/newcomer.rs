@@ -71,8 +71,11 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         if template == "app" {
             browser.fill("[name=text]", "A route says where it runs.");
             browser.click("form button");
-            browser.wait_for("A route says where it runs.");
-            take_pictures(&browser, "app", 960, 300);
+            browser.wait_for("The note is kept.");
+            browser.fill("[name=name]", "Ada");
+            browser.click("form + form button");
+            browser.wait_for("You write as Ada.");
+            take_pictures(&browser, "app", 960, 420);
         }
     }
 }

@@ -46,7 +46,7 @@ fn notebook(folder: &TempDir) -> Notebook {
 }
 
 #[test]
-fn a_note_is_shown_after_it_was_sent_and_the_message_once() {
+fn a_note_is_shown_after_it_was_sent() {
     let browser = Browser::new();
     let sent = browser.post("/").form(&[("text", "buy <milk>")]).send();
     sent.assert_status(303).assert_header("location", "/");
