@@ -228,7 +228,8 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             pools: told.pools().into_iter().map(str::to_owned).collect(),
         }),
         Err(error) => {
-            output::warning(error.message());
+            let place = error.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            output::warning(format_args!("{}{place}", error.message()));
             None
         }
     }

@@ -113,7 +113,7 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
 
 /// Where to listen: as the arguments say, else the variables, else the project's `.env`.
 fn address(args: &DevArgs, project: &Project) -> Result<(String, u16), Error> {
-    // A line that cannot be read is told when the program is started, and again and again until it can be.
+    // A line that cannot be read is told when the program is started.
     let file = EnvFile::read(&project.root).unwrap_or_default();
     let host = args.host.as_deref().or(file.get("PIXIE_HOST")).unwrap_or(HOST);
     let port = match (args.port, file.get("PIXIE_PORT")) {
