@@ -16,7 +16,13 @@ use std::{
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, output, program::Told};
+use crate::{
+    env_file::EnvFile,
+    error::Error,
+    output,
+    program::Told,
+    project::{Project, Which},
+};
 
 /// What to build, for every subcommand that builds.
 #[derive(Debug, Args)]
@@ -75,11 +81,18 @@ impl Selection {
         command.args(self.features.iter().flat_map(|list| ["--features", list]));
         command
     }
+
+    /// Returns the variables of the project's `.env`. What is wrong with the project itself is cargo's to tell.
+    fn variables(&self) -> Result<EnvFile, Error> {
+        let which = Which::named(self.package.as_deref(), self.bin.as_deref());
+        Project::find(which).map_or_else(|_| Ok(EnvFile::default()), |project| EnvFile::read(&project.root))
+    }
 }
 
 /// Builds the app and becomes it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     let mut command = args.selection.command("run");
+    args.selection.variables()?.give(&mut command);
     if let Some(port) = args.port {
         command.env("PIXIE_PORT", port.to_string());
     }
@@ -215,7 +228,8 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             pools: told.pools().into_iter().map(str::to_owned).collect(),
         }),
         Err(error) => {
-            output::warning(error.message());
+            let place = error.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            output::warning(format_args!("{}{place}", error.message()));
             None
         }
     }

@@ -28,11 +28,16 @@ use crate::{
         event::Event, guard::Guard, link::Meeting, session::Session, sources::Sources, substitute::Substitute,
         watch::Watch,
     },
+    env_file::EnvFile,
     error::Error,
     interrupt, output,
     project::{Project, Which},
 };
 
+/// The address that an app listens on by itself.
+const HOST: &str = "localhost";
+/// The port that an app listens on by itself.
+const PORT: u16 = 8000;
 /// How often files are looked at where the system does not tell.
 const POLL_MS: u64 = 500;
 
@@ -41,12 +46,12 @@ const POLL_MS: u64 = 500;
 pub(crate) struct DevArgs {
     #[command(flatten)]
     which: Which,
-    /// Listen on this port
-    #[arg(long, env = "PIXIE_PORT", default_value_t = 8000)]
-    port: u16,
-    /// Listen on this address; without a value on every network
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, env = "PIXIE_HOST", default_value = "localhost", default_missing_value = "0.0.0.0")]
-    host: String,
+    /// Listen on this port [default: 8000]
+    #[arg(long, env = "PIXIE_PORT")]
+    port: Option<u16>,
+    /// Listen on this address; without a value on every network [default: localhost]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, env = "PIXIE_HOST", default_missing_value = "0.0.0.0")]
+    host: Option<String>,
     /// Fail where the port is taken
     #[arg(long)]
     strict_port: bool,
@@ -73,7 +78,8 @@ pub(crate) struct DevArgs {
 /// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let project = Project::find(args.which.clone())?;
-    let (sockets, addresses) = port::bind(&args.host, args.port, args.strict_port)?;
+    let (host, port) = address(&args, &project)?;
+    let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
     output::status("Listening", terminal::local(&addresses));
     let (sender, events) = channel();
     let quit = sender.clone();
@@ -103,6 +109,22 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     };
     Session::new(parts).run(&events);
     Ok(())
+}
+
+/// Where to listen: as the arguments say, else the variables, else the project's `.env`.
+fn address(args: &DevArgs, project: &Project) -> Result<(String, u16), Error> {
+    // A line that cannot be read is told when the program is started.
+    let file = EnvFile::read(&project.root).unwrap_or_default();
+    let host = args.host.as_deref().or(file.get("PIXIE_HOST")).unwrap_or(HOST);
+    let port = match (args.port, file.get("PIXIE_PORT")) {
+        (Some(port), _) => port,
+        (None, Some(text)) => text.parse().map_err(|_| {
+            let error = Error::new(format_args!("PIXIE_PORT is `{text}`, but should be a port from 0 to 65535"));
+            error.at(project.root.join(".env").display())
+        })?,
+        (None, None) => PORT,
+    };
+    Ok((host.to_owned(), port))
 }
 
 /// Windows folders in a Linux under Windows tell of no changes.

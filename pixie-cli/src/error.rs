@@ -78,6 +78,12 @@ impl Error {
         self.help.as_deref()
     }
 
+    /// Returns where it happened and how to get on, in lines for a page.
+    pub(crate) fn details(&self) -> String {
+        let lines = [&self.place, &self.help].into_iter().flatten();
+        lines.map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// Returns the exit code of the program.
     pub(crate) fn code(&self) -> u8 {
         self.code

@@ -9,6 +9,7 @@ mod cli;
 mod completions;
 #[cfg(unix)]
 mod dev;
+mod env_file;
 mod error;
 mod interrupt;
 mod new;

@@ -193,6 +193,7 @@ impl Command {
         if is_ours {
             questions::check(template.folder(), &options.define)?;
             define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
+            define.push(format!("pixie_secret={}", secret()?));
             if self.may_ask {
                 define.extend(questions::placeholders(template.folder(), &options.define)?);
             }
@@ -228,6 +229,14 @@ impl Options {
             None => manifest::checkout(),
         }
     }
+}
+
+/// Returns 256 random bits in hexadecimal: what the cookies of the new project are sealed with while it is developed.
+fn secret() -> Result<String, Error> {
+    let mut bytes = [0; 32];
+    let failed = |error| Error::new(format_args!("the system gives no random numbers: {error}"));
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn check_defines(pairs: &[String]) -> Result<(), Error> {

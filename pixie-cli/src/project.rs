@@ -87,6 +87,13 @@ struct Node {
     dependencies: Vec<String>,
 }
 
+impl Which {
+    /// Returns the package and the program of these names.
+    pub(crate) fn named(package: Option<&str>, bin: Option<&str>) -> Which {
+        Which { package: package.map(str::to_owned), bin: bin.map(str::to_owned), ..Which::default() }
+    }
+}
+
 impl Project {
     /// Finds the program that is meant.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {

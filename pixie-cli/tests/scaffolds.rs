@@ -44,23 +44,37 @@ fn the_app_scaffold_works() {
     assert!(app.get("/nowhere").contains("There is nothing here"));
 }
 
+#[test]
+fn the_app_scaffold_says_why_it_does_not_start() {
+    // A program of another name: the other test may be about to start its own.
+    let project = Project::named("scaffold-refusing", "app");
+    project.cargo(&["build", "--offline"]);
+    let says = |command: &mut Command, reason: &str| {
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(reason), "{said}");
+    };
+    says(project.program().env_remove("PIXIE_SECRET"), "openssl rand -hex 32");
+    says(project.program().env("NOTES_FILE", "src"), "could not open the notes in src: ");
+}
+
 struct Project {
     world: World,
+    name: String,
     template: &'static str,
 }
 
 impl Project {
     fn new(template: &'static str) -> Self {
-        let world = World::new();
-        let name = format!("scaffold-{template}");
-        let shown = world.run(&["new", &name, "--template", template, "--yes"]);
-        assert!(shown.starts_with("code 0"), "{shown}");
-        world.write(&format!("{name}/Cargo.lock"), &fs::read_to_string(checkout().join("Cargo.lock")).unwrap());
-        Self { world, template }
+        Self::named(&format!("scaffold-{template}"), template)
     }
 
-    fn name(&self) -> String {
-        format!("scaffold-{}", self.template)
+    fn named(name: &str, template: &'static str) -> Self {
+        let world = World::new();
+        let shown = world.run(&["new", name, "--template", template, "--yes"]);
+        assert!(shown.starts_with("code 0"), "{shown}");
+        world.write(&format!("{name}/Cargo.lock"), &fs::read_to_string(checkout().join("Cargo.lock")).unwrap());
+        Self { world, name: name.to_owned(), template }
     }
 
     fn target() -> std::path::PathBuf {
@@ -77,7 +91,7 @@ impl Project {
 
     fn cargo(&self, arguments: &[&str]) {
         let mut command = Command::new("cargo");
-        command.args(arguments).current_dir(self.world.root.join(self.name()));
+        command.args(arguments).current_dir(self.world.root.join(&self.name));
         // With this, a changed snapshot fails instead of being written.
         command.env("CARGO_TARGET_DIR", Self::target()).env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
         let output = command.output().unwrap();
@@ -86,10 +100,16 @@ impl Project {
         assert!(output.status.success(), "cargo {} in {}:\n{said}", arguments[0], self.template);
     }
 
+    /// Returns the program as it is started in production: with its variables set.
+    fn program(&self) -> Command {
+        let mut command = Command::new(Self::target().join("debug").join(&self.name));
+        command.current_dir(self.world.root.join(&self.name)).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
+        command.env("PIXIE_SECRET", "a secret that only seals the cookies of a test");
+        command
+    }
+
     fn start(&self) -> App {
-        let mut command = Command::new(Self::target().join("debug").join(self.name()));
-        command.current_dir(self.world.root.join(self.name())).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = self.program().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

@@ -16,10 +16,13 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use crate::dev::{
-    event::Event,
-    guard::{Guard, Kind},
-    process,
+use crate::{
+    dev::{
+        event::Event,
+        guard::{Guard, Kind},
+        process,
+    },
+    env_file::EnvFile,
 };
 
 /// The first descriptor that is passed on, as systemd does.
@@ -79,9 +82,11 @@ impl App {
         Ok(App { number, start, process, link: None, words, kill_at: None })
     }
 
-    /// Returns the command that starts a program, without what differs from start to start.
-    pub(crate) fn command(program: &Path, folder: &Path, args: &[String]) -> Command {
+    /// Returns the command that starts a program, without what differs from start to start. What `pixie dev` sets, no file
+    /// changes.
+    pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFile) -> Command {
         let mut command = Command::new(program);
+        variables.give(&mut command);
         command.args(args).current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("PIXIE_DEV", "1");
         match super::terminal::has_colors() {
             true => command.env("CLICOLOR_FORCE", "1"),

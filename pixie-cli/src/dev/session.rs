@@ -26,6 +26,7 @@ use crate::{
         terminal::{self, seconds},
         watch::{Change, Watch},
     },
+    env_file::EnvFile,
     output,
     project::Project,
 };
@@ -69,6 +70,8 @@ pub(crate) struct Session {
     started: Option<Stamp>,
     /// Whether a manifest has changed since the project was looked at.
     is_outdated: bool,
+    /// Whether the last build failed.
+    is_broken: bool,
     /// What the pages are told of the build.
     state: String,
     serving: Option<App>,
@@ -108,6 +111,7 @@ impl Session {
             built: None,
             started: None,
             is_outdated: false,
+            is_broken: false,
             state: "ok {}".into(),
             serving: None,
             starting: None,
@@ -173,6 +177,10 @@ impl Session {
                 self.cause = (what, Instant::now());
                 self.started = None;
                 if self.build.is_none() {
+                    // Only a build makes good what a build has told; a start that failed is over.
+                    if !self.is_broken {
+                        self.set_state("ok {}".into());
+                    }
                     self.start_program();
                 }
             }
@@ -208,6 +216,7 @@ impl Session {
         }
         match built.outcome {
             Ok(program) => {
+                self.is_broken = false;
                 self.set_state("ok {}".into());
                 if let Err(error) = self.parts.watch.note_inputs(&program) {
                     output::error(&error);
@@ -215,7 +224,10 @@ impl Session {
                 self.built = Some((program.clone(), stamp(&program)));
                 self.start_program();
             }
-            Err(text) => self.failed("the build failed", &text, built.time),
+            Err(text) => {
+                self.is_broken = true;
+                self.failed("the build failed", &text, built.time);
+            }
         }
     }
 
@@ -235,7 +247,8 @@ impl Session {
     /// The old program goes on; terminal, page and substitute say why there is no new one.
     fn failed(&mut self, title: &str, text: &str, time: Duration) {
         let rest = if self.serving.is_some() { ", the program before it still serves" } else { "" };
-        output::warning(format_args!("{title} after {}{rest}", seconds(time)));
+        let after = if time.is_zero() { String::new() } else { format!(" after {}", seconds(time)) };
+        output::warning(format_args!("{title}{after}{rest}"));
         self.set_state(format!("failed {}", json!({ "title": title, "text": text })));
         if self.serving.is_none() {
             self.parts.substitute.answer(title, text);
@@ -251,13 +264,22 @@ impl Session {
             }
             return;
         }
+        let variables = match EnvFile::read(&self.parts.project.root) {
+            Ok(variables) => variables,
+            Err(error) => {
+                // As for a program that crashes at its start: the next edit tries again.
+                self.started = None;
+                output::error(&error);
+                return self.failed(error.message(), &error.details(), Duration::ZERO);
+            }
+        };
         if let Some(overtaken) = self.starting.take() {
             overtaken.kill();
             self.leaving.push(overtaken);
         }
         self.count += 1;
         let Parts { project, meeting, hosts, workers, args, sockets, guard, sender, .. } = &self.parts;
-        let mut command = App::command(&program, &project.root, args);
+        let mut command = App::command(&program, &project.root, args, &variables);
         command.env("PIXIE_DEV_SOCKET", meeting.path()).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
         if let Some(workers) = workers {

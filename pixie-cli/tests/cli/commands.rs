@@ -108,6 +108,22 @@ fn run_hands_over_arguments_port_and_exit_code() {
 }
 
 #[test]
+fn run_gives_the_program_the_variables_of_env_that_are_not_set_already() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    let program =
+        "fn main() {\n    println!(\"{:?} {:?}\", std::env::var(\"GREETING\"), std::env::var(\"GUEST\"));\n}\n";
+    world.write("src/main.rs", program);
+    world.write(".env", "GREETING='hello $GUEST'\nGUEST=nobody\n");
+    let output = world.pixie(&["-C", "src", "run", "--debug"]).env("GUEST", "Ada").output().unwrap();
+    let shown = world.shown(&output);
+    assert!(shown.starts_with("code 0\n--- stdout\nOk(\"hello $GUEST\") Ok(\"Ada\")\n"), "{shown}");
+    world.write(".env", "GREETING=hello\n\nto whom\n");
+    let shown = world.run(&["run", "--debug"]);
+    assert!(shown.starts_with("code 1\n") && shown.contains("  --> [DIR]/.env:3\nhelp: write NAME=value"), "{shown}");
+}
+
+#[test]
 fn check_explains_a_port_that_is_taken() {
     let world = World::new();
     let taken = std::net::TcpListener::bind("localhost:0").unwrap();

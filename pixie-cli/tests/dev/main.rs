@@ -5,6 +5,7 @@
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
 mod ends;
+mod env_file;
 mod events;
 mod keys;
 mod newcomer;

@@ -69,10 +69,13 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         browser.wait_for(word);
         take_pictures(&browser, &format!("{template}-first"), 960, 480);
         if template == "app" {
+            browser.fill("[name=name]", "Ada");
+            browser.click("form + form button");
+            browser.wait_for("You write as Ada.");
             browser.fill("[name=text]", "A route says where it runs.");
             browser.click("form button");
-            browser.wait_for("A route says where it runs.");
-            take_pictures(&browser, "app", 960, 300);
+            browser.wait_for("The note is kept.");
+            take_pictures(&browser, "app", 960, 420);
         }
     }
 }
@@ -100,6 +103,8 @@ fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal
     terminal.sees("still serves");
     site.write("src/primes.rs", &format!("{good}\n// Counted well.\n"));
     until("it builds again", || terminal.seen().lock().expect("no panic").contains("src/primes.rs)").then_some(()));
+    // The database has changed hands.
+    assert_eq!(site.page("/").status, 200);
     terminal.types("q\n");
     assert_eq!(site.wait(), Some(0));
     terminal

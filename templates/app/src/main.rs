@@ -1,18 +1,19 @@
 //! The app: what it is made of, and its start.
 
 mod errors;
+mod notebook;
 mod notes;
 mod primes;
+mod visitor;
 
-use std::time::Duration;
+use std::{env, path::PathBuf, time::Duration};
 
-use pixie_web::{App, Folder, Result};
+use notebook::Notebook;
+use pixie_web::{App, Folder, ProcessType, Result, proc_env};
 
 /// Every route that an attribute wrote, the notebook that they share, files, and the pages of errors.
-fn app() -> App {
-    let app = App::collect()
-        .state(notes::Notebook::default())
-        .folder("/static", files());
+fn app(notebook: Notebook) -> App {
+    let app = App::collect().state(notebook).folder("/static", files());
     errors::CODES
         .into_iter()
         .fold(app, |app, code| app.error_page(code, errors::page))
@@ -25,8 +26,14 @@ fn files() -> Folder {
         .without_index()
 }
 
+/// Workers come through here too, but the notebook is for the server alone.
 fn main() -> Result<()> {
-    app().run()
+    let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
+    let notebook = Notebook::at(file);
+    if proc_env().process_type == ProcessType::Main {
+        notebook.check()?;
+    }
+    app(notebook).run()
 }
 
 #[cfg(test)]

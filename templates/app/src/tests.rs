@@ -1,44 +1,159 @@
 //! The app as a browser sees it, without a socket: every page is compared with its snapshot.
 
+use std::ops::Deref;
+
 use pixie_template::assert_html;
-use pixie_web::TestClient;
+use pixie_web::{App, TestClient};
+use tempfile::TempDir;
 
-use crate::app;
+use crate::notebook::Notebook;
 
-// Lets this program of tests start itself as a worker of the app.
-pixie_web::test_worker!(app);
+// Lets this program of tests start itself as a worker of the app, which opens no file.
+pixie_web::test_worker!(|| app(Notebook::at("unused")));
 
-fn client() -> TestClient {
-    app().test().expect("the app fits together")
+/// The app with a secret of its own: tests need no `.env`.
+fn app(notebook: Notebook) -> App {
+    crate::app(notebook).keys(["a secret that only seals the cookies of tests"])
+}
+
+/// A browser, and the folder with the notebook that it writes to.
+struct Browser {
+    client: TestClient,
+    folder: TempDir,
+}
+
+impl Browser {
+    fn new() -> Browser {
+        let folder = tempfile::tempdir().expect("a folder");
+        let client = app(notebook(&folder)).test();
+        Browser {
+            client: client.expect("the app fits together"),
+            folder,
+        }
+    }
+}
+
+impl Deref for Browser {
+    type Target = TestClient;
+
+    fn deref(&self) -> &TestClient {
+        &self.client
+    }
+}
+
+fn notebook(folder: &TempDir) -> Notebook {
+    Notebook::at(folder.path().join("data/notes.redb"))
 }
 
 #[test]
 fn a_note_is_shown_after_it_was_sent() {
-    let client = client();
-    let sent = client.post("/").form(&[("text", "buy <milk>")]).send();
+    let browser = Browser::new();
+    let sent = browser.post("/").form(&[("text", "buy <milk>")]).send();
     sent.assert_status(303).assert_header("location", "/");
-    assert_html!(client.get("/").send().assert_status(200).text());
+    assert_html!(browser.get("/").send().assert_status(200).text());
+    let again = browser.get("/").send().text();
+    assert!(again.contains("milk") && !again.contains("The note is kept."));
+}
+
+#[test]
+fn notes_outlive_the_program() {
+    let browser = Browser::new();
+    browser.post("/").form(&[("text", "still here")]).send();
+    let Browser { client, folder } = browser;
+    // The next program waits for the one before, which has the file open.
+    let next = std::thread::spawn(move || {
+        let notes = notebook(&folder).all().expect("the notebook can be read");
+        notes.into_iter().map(|note| note.text).collect::<Vec<_>>()
+    });
+    drop(client);
+    assert_eq!(next.join().expect("no panic"), ["still here"]);
+}
+
+#[test]
+fn the_newest_notes_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let notebook = notebook(&folder);
+    for number in 1..=101 {
+        let added = notebook.add("Ada", &number.to_string());
+        added.expect("the note is kept");
+    }
+    let notes = notebook.all().expect("the notebook can be read");
+    let (first, last) = (&notes[0], &notes[notes.len() - 1]);
+    assert_eq!((notes.len(), &*first.text, &*last.text), (100, "101", "2"));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = Notebook::at(folder.path())
+        .check()
+        .expect_err("it is a folder");
+    let text = refused.to_string();
+    assert!(text.contains(&folder.path().display().to_string()) && text.contains("NOTES_FILE"));
+}
+
+#[test]
+fn a_visitor_is_remembered_until_told_to_forget() {
+    let browser = Browser::new();
+    let sent = browser.post("/visitor").form(&[("name", "Ada")]).send();
+    sent.assert_status(303);
+    browser.post("/").form(&[("text", "by me")]).send();
+    assert_html!(browser.get("/").send().assert_status(200).text());
+    browser.post("/visitor/forget").send().assert_status(303);
+    assert!(browser.get("/").send().text().contains("Your name"));
+}
+
+#[test]
+fn a_name_that_a_browser_made_up_is_not_believed() {
+    let browser = Browser::new();
+    let forged = browser.get("/").header("cookie", "visitor=Ada");
+    assert!(
+        forged
+            .send()
+            .assert_status(200)
+            .text()
+            .contains("Your name")
+    );
+}
+
+#[test]
+fn a_name_that_is_too_long_is_not_taken() {
+    let browser = Browser::new();
+    let name = "long ".repeat(10);
+    browser.post("/visitor").form(&[("name", &name)]).send();
+    let page = browser.get("/").send().text();
+    assert!(page.contains("A name has 1 to 40 characters.") && page.contains("Your name"));
 }
 
 #[test]
 fn a_note_without_text_is_refused_with_a_reason() {
-    let client = client();
-    let sent = client.post("/").form(&[("text", "  ")]).send();
+    let browser = Browser::new();
+    let sent = browser.post("/").form(&[("text", "  ")]).send();
     assert_html!(sent.assert_status(422).text());
 }
 
 #[test]
 fn a_note_that_is_too_long_is_not_lost() {
-    let client = client();
+    let browser = Browser::new();
     let text = "long ".repeat(50);
-    let sent = client.post("/").form(&[("text", &text)]).send();
+    let sent = browser.post("/").form(&[("text", &text)]).send();
     let page = sent.assert_status(422).text();
     assert!(page.contains(text.trim()) && page.contains("too long"));
 }
 
 #[test]
+fn a_form_from_another_site_is_refused() {
+    let browser = Browser::new();
+    let request = browser.post("/").form(&[("text", "buy spam")]);
+    let request = request.header("origin", "https://elsewhere.example");
+    request.send().assert_status(403);
+}
+
+#[test]
 fn primes_are_counted_in_a_worker_process() {
-    let client = app().test_with_workers(1).expect("the app fits together");
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = app(notebook(&folder)).test_with_workers(1);
+    let client = client.expect("the app fits together");
     let sent = client.get("/primes").query(&[("below", "100")]).send();
     let page = sent.assert_status(200).text();
     assert!(page.contains("<strong>25</strong>"), "{page}");
@@ -47,22 +162,22 @@ fn primes_are_counted_in_a_worker_process() {
 
 #[test]
 fn a_missing_page_has_the_look_of_the_others() {
-    let client = client();
-    let request = client.get("/nowhere").header("accept", "text/html");
+    let browser = Browser::new();
+    let request = browser.get("/nowhere").header("accept", "text/html");
     assert_html!(request.send().assert_status(404).text());
 }
 
 #[test]
 fn a_program_gets_a_problem_document() {
-    let missing = client().get("/nowhere").send().assert_status(404);
+    let missing = Browser::new().get("/nowhere").send().assert_status(404);
     missing.assert_header("content-type", "application/problem+json");
 }
 
 #[test]
 fn a_file_that_has_not_changed_is_not_sent_again() {
-    let client = client();
-    let sheet = client.get("/static/style.css").send().assert_status(200);
+    let browser = Browser::new();
+    let sheet = browser.get("/static/style.css").send().assert_status(200);
     let tag = sheet.header("etag").expect("files have a tag");
-    let again = client.get("/static/style.css");
+    let again = browser.get("/static/style.css");
     again.header("if-none-match", tag).send().assert_status(304);
 }

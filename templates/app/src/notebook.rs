@@ -1,0 +1,114 @@
+//! The notebook: what was written, in a database that is one file.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use pixie_web::{Error, Result};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+/// Number of the note → author, text.
+const NOTES: TableDefinition<u64, (&str, &str)> = TableDefinition::new("notes");
+/// How many notes are kept: what visitors can fill needs a limit.
+const KEPT: u64 = 100;
+/// How long the program before may take to end: `pixie dev` lets it serve until the next one is ready.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Note {
+    pub author: String,
+    pub text: String,
+}
+
+/// The notes in a file, which one process has open at a time.
+pub struct Notebook {
+    file: PathBuf,
+    database: Mutex<Option<Arc<Database>>>,
+}
+
+impl Notebook {
+    /// Nothing is opened before it is needed.
+    pub fn at(file: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            database: Mutex::default(),
+        }
+    }
+
+    /// Opens the file, so that the start fails if that cannot be. Where another program still has it, the first request
+    /// waits for it.
+    pub fn check(&self) -> Result<()> {
+        match self.open() {
+            Ok(_) | Err(DatabaseError::DatabaseAlreadyOpen) => Ok(()),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// Keeps a note and drops the oldest where there are too many: both or neither.
+    pub fn add(&self, author: &str, text: &str) -> Result<()> {
+        let transaction = self.database()?.begin_write()?;
+        let mut notes = transaction.open_table(NOTES)?;
+        let number = notes.last()?.map_or(1, |(last, _)| last.value() + 1);
+        notes.insert(number, (author, text))?;
+        notes.retain_in(..=number.saturating_sub(KEPT), |_, _| false)?;
+        drop(notes);
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Returns the notes, the newest first.
+    pub fn all(&self) -> Result<Vec<Note>> {
+        let transaction = self.database()?.begin_read()?;
+        let notes = match transaction.open_table(NOTES) {
+            // The first note makes it.
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            notes => notes?,
+        };
+        let mut found = Vec::new();
+        for entry in notes.iter()?.rev() {
+            let (_, note) = entry?;
+            let (author, text) = note.value();
+            found.push(Note {
+                author: author.to_owned(),
+                text: text.to_owned(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Returns the open database; where another program still has the file, after waiting for it.
+    fn database(&self) -> Result<Arc<Database>> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.open() {
+                Ok(database) => return Ok(database),
+                Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < end => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(self.refused(&error)),
+            }
+        }
+    }
+
+    fn open(&self) -> std::result::Result<Arc<Database>, DatabaseError> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = &*database {
+            return Ok(open.clone());
+        }
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(redb::StorageError::from)?;
+        }
+        let open = Arc::new(Database::create(&self.file)?);
+        Ok(database.insert(open).clone())
+    }
+
+    fn refused(&self, error: &DatabaseError) -> Error {
+        let file = self.file.display();
+        Error::internal(format!(
+            "could not open the notes in {file}: {error} (NOTES_FILE names another file)"
+        ))
+    }
+}
