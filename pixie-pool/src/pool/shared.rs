@@ -297,9 +297,16 @@ impl Shared {
             Next::Rest => {}
             Next::Leave => {
                 self.dismiss(std::slice::from_ref(link));
-                // The next one may be waiting to be replaced.
-                self.clock.arm(now);
+                self.look_at_ages(now);
+                self.pair();
             }
+        }
+    }
+
+    /// Has the clock look at the workers' ages: one that is new has one, and one that goes makes room to replace the next.
+    fn look_at_ages(&self, now: Instant) {
+        if self.config.recycle_age.is_some() {
+            self.clock.arm(now);
         }
     }
 
@@ -317,14 +324,29 @@ impl Shared {
 
     /// Puts jobs that no worker runs before all others.
     pub(crate) fn put_back(self: &Arc<Self>, exchanges: Vec<Arc<Exchange>>) {
-        if *self.ending.borrow() {
-            return exchanges.iter().for_each(|exchange| exchange.fail(Error::Stopping));
-        }
         let now = Instant::now();
         let until = now + self.config.queue_timeout;
         self.schedule().put_back(exchanges, now, until);
+        if *self.ending.borrow() {
+            // Looked at after they are in there, because the end clears the queue once.
+            return self.end_waiting();
+        }
         self.clock.arm(until);
-        self.pair();
+        // A pool on demand may have let its other workers go while these ran.
+        self.grow(now);
+    }
+
+    /// Ends every job that waits, because the pool ends.
+    fn end_waiting(&self) {
+        let waiting = self.schedule().clear();
+        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+    }
+
+    /// Tells whoever stops the pool when everything that was accepted is over.
+    fn look_for_drained(&self) {
+        if self.schedule().is_drained() {
+            self.drained.notify_waiters();
+        }
     }
 
     /// Gives waiting jobs to idle workers.
@@ -345,7 +367,10 @@ impl Shared {
                     self.clock.arm(until);
                 }
             }
-            None => self.schedule().forget(exchange),
+            None => {
+                self.schedule().forget(exchange);
+                self.look_for_drained();
+            }
         }
     }
 
@@ -361,11 +386,7 @@ impl Shared {
         if may_shrink {
             self.clock.arm(now + self.config.idle_timeout);
         }
-        // The next one may be waiting to be replaced; and this one has an age.
-        let due = if gone.is_empty() { link.worn_at() } else { Some(now) };
-        if let Some(due) = due {
-            self.clock.arm(due);
-        }
+        self.look_at_ages(now);
         if *self.ending.borrow() {
             link.close(Closed::Killed(Kill::Stop));
         }
@@ -379,13 +400,9 @@ impl Shared {
 
     /// Removes a worker that has ended.
     pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
-        let mut schedule = self.schedule();
-        schedule.remove(link);
-        let is_drained = schedule.is_drained();
-        drop(schedule);
-        if is_drained {
-            self.drained.notify_waiters();
-        }
+        self.schedule().remove(link);
+        self.look_for_drained();
+        self.look_at_ages(Instant::now());
         self.count(|c| {
             c.jobs += link.jobs();
             match closed {
@@ -424,6 +441,7 @@ impl Shared {
             self.count(|c| c.refused_broken += waiting.len() as u64);
             self.metrics.refused(REFUSED_BROKEN, waiting.len());
             waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
+            self.look_for_drained();
         }
         pause
     }
@@ -448,16 +466,24 @@ impl Shared {
         next = earlier(next, self.weigh(now));
         next = earlier(next, self.replace_worn(now));
         let (late, due) = self.schedule().expire(now);
-        self.count(|c| c.refused_late += late.len() as u64);
-        self.metrics.refused(REFUSED_LATE, late.len());
-        let retry_after = self.retry_after();
-        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        if !late.is_empty() {
+            self.refuse_late(&late);
+        }
         let (gone, idle_due) = self.schedule().shrink(now, self.config.idle_timeout);
         self.dismiss(&gone);
         if let Some(at) = earlier(earlier(next, due), idle_due) {
             self.clock.arm(at);
         }
         self.grow(now);
+    }
+
+    /// Answers jobs that have waited for too long.
+    fn refuse_late(&self, late: &[Arc<Exchange>]) {
+        self.count(|c| c.refused_late += late.len() as u64);
+        self.metrics.refused(REFUSED_LATE, late.len());
+        let retry_after = self.retry_after();
+        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        self.look_for_drained();
     }
 
     fn is_weighed(&self) -> bool {
@@ -515,7 +541,7 @@ impl Shared {
         if self.size().min == 0 {
             return Ok(());
         }
-        let first = if self.is_threaded() { self.size().min } else { self.size().min + self.config.spares };
+        let first = self.schedule().scale.at_first();
         let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= first;
         match boot.wait_for(is_decided).await.as_deref() {
             Ok(Boot { is_ready: true, .. }) => Ok(()),
@@ -549,12 +575,12 @@ impl Shared {
     /// Ends every worker and refuses everything that waits.
     pub(crate) fn end(&self) {
         self.ending.send_replace(true);
-        let (links, waiting) = {
+        let links = {
             let mut schedule = self.schedule();
             schedule.stop();
-            (schedule.links.clone(), schedule.clear())
+            schedule.links.clone()
         };
-        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+        self.end_waiting();
         links.iter().for_each(|link| link.close(Closed::Killed(Kill::Stop)));
     }
 }
