@@ -29,7 +29,7 @@ use crate::{
         line::earlier,
         link::{Begun, Link, Load},
         metrics::Metrics,
-        poison::Poison,
+        poison::{Fingerprints, Poison},
         rendezvous::Rendezvous,
         restarts::{Reached, Restarts},
         schedule::{Entered, Next, Schedule},
@@ -69,6 +69,7 @@ pub(crate) struct Shared {
     /// Tells each place, from the first on, that a worker is to be started there.
     starts: Vec<Notify>,
     schedule: Mutex<Schedule>,
+    fingerprints: Fingerprints,
     poison: Mutex<Poison>,
     /// Whether anything is in there, so that a job is looked up only then.
     has_poison: AtomicBool,
@@ -96,6 +97,7 @@ impl Shared {
             drained: Notify::new(),
             starts: (0..schedule.scale.places()).map(|_| Notify::new()).collect(),
             schedule: Mutex::new(schedule),
+            fingerprints: Fingerprints::default(),
             poison: Mutex::default(),
             has_poison: AtomicBool::new(false),
             memory_looked: Mutex::new(Instant::now()),
@@ -154,9 +156,9 @@ impl Shared {
 
     /// Remembers the job that a worker has died of.
     pub(crate) fn blame(&self, flight: Option<&Flight>) {
-        let mut poison = lock(&self.poison);
-        let fingerprint = flight.filter(|_| self.config.poison_refusal).and_then(|f| f.exchange.fingerprint(&poison));
-        if let Some(fingerprint) = fingerprint {
+        let flight = flight.filter(|_| self.config.poison_refusal);
+        if let Some(fingerprint) = flight.and_then(|f| f.exchange.fingerprint(&self.fingerprints)) {
+            let mut poison = lock(&self.poison);
             poison.killed(fingerprint, Instant::now());
             self.has_poison.store(true, Ordering::Relaxed);
         }
@@ -167,8 +169,11 @@ impl Shared {
         if !self.has_poison.load(Ordering::Relaxed) {
             return false;
         }
+        let Some(fingerprint) = exchange.fingerprint(&self.fingerprints) else {
+            return false;
+        };
         let mut poison = lock(&self.poison);
-        let is_refused = exchange.fingerprint(&poison).is_some_and(|print| poison.is_refused(print, now));
+        let is_refused = poison.is_refused(fingerprint, now);
         self.has_poison.store(!poison.is_empty(), Ordering::Relaxed);
         is_refused
     }
@@ -218,8 +223,8 @@ impl Shared {
         drop(schedule);
         match entered {
             Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
-            Entered::Queued if !has_workers && self.is_broken() => {
-                self.schedule().forget(exchange);
+            // Unless a worker has come meanwhile and has taken it.
+            Entered::Queued if !has_workers && self.is_broken() && self.schedule().forget(exchange) => {
                 self.count(|c| c.refused_broken += 1);
                 self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
