@@ -9,14 +9,15 @@ use std::{
     fs::{self, File},
     hint::black_box,
     io::{self, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process,
+    process::{self, Command},
     thread::sleep,
     time::Duration,
 };
 
 use pixie_web::{
-    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, State, Writer, get, post, proc_env, put,
+    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, Sandbox, State, Writer, get, post, proc_env, put,
 };
 use rustix::{
     net::SendFlags,
@@ -184,6 +185,55 @@ fn narrow_ok(ask: Query<Ask>) -> String {
     ask.id.clone()
 }
 
+/// What the sandbox says of a deed: 200 and the kind of the error, with which the handler went on.
+fn said(deed: io::Result<()>) -> String {
+    deed.map_or_else(|error| format!("{:?}", error.kind()), |()| "done".into())
+}
+
+/// PermissionDenied: no file was allowed.
+#[get("/sandboxed/open-file", pool = "sandboxed")]
+fn open_file() -> String {
+    said(fs::read("/etc/passwd").map(drop))
+}
+
+/// PermissionDenied: no socket is made.
+#[get("/sandboxed/connect", pool = "sandboxed")]
+fn connect() -> String {
+    said(TcpStream::connect("127.0.0.1:9").map(drop))
+}
+
+/// PermissionDenied: no program is run.
+#[get("/sandboxed/exec", pool = "sandboxed")]
+fn exec() -> String {
+    said(Command::new("/bin/true").status().map(drop))
+}
+
+/// PermissionDenied: no process is started. Bounded, should there be no sandbox.
+#[get("/sandboxed/fork-bomb", pool = "sandboxed")]
+fn fork_bomb() -> String {
+    said((0..100).try_for_each(|_| Command::new("/bin/sleep").arg("60").spawn().map(drop)))
+}
+
+/// FileTooLarge: in the one folder where it may write, a file may have a MiB.
+#[get("/sandboxed/huge-file", pool = "sandboxed")]
+fn huge_file() -> String {
+    let path = env::temp_dir().join(format!("pixie-faults-{}", process::id()));
+    let written = File::create(&path).and_then(|mut file| (0..100).try_for_each(|_| file.write_all(&[0; MIB])));
+    let _ = fs::remove_file(path);
+    said(written)
+}
+
+/// 502: the memory limit holds here as anywhere.
+#[get("/sandboxed/oom", pool = "sandboxed")]
+fn sandboxed_oom() -> String {
+    out_of_memory()
+}
+
+#[get("/sandboxed/ok", pool = "sandboxed")]
+fn sandboxed_ok(ask: Query<Ask>) -> String {
+    ask.id.clone()
+}
+
 /// 200: what a handler prints goes to the log, whatever it is.
 #[get("/garbage")]
 fn garbage() -> Result<String> {
@@ -306,10 +356,12 @@ fn main() -> Result<()> {
     {
         process::exit(1);
     }
+    let sandbox = Sandbox::strict().write(env::temp_dir()).file_size("1MB");
     App::collect()
         .worker_memory(256 * 1024 * 1024)
         .pool(Pool::named("burners").size(0..=1).cpu_time(Duration::from_millis(500)))
         .pool(Pool::named("impatient").size(0..=1).stream_idle_timeout(Duration::from_millis(300)))
+        .pool(Pool::named("sandboxed").size(0..=1).spares(0).memory("256MB").sandbox(sandbox))
         .pool(Pool::named("narrow").size(1).spares(0).queue(1).queue_timeout(Duration::from_millis(300)))
         .status("/status")
         .run()

@@ -189,3 +189,22 @@ fn only_what_may_run_twice_is_given_to_a_second_worker() {
         assert_eq!(status == 200, answer.body == "the second time", "{request}");
     }
 }
+
+#[test]
+fn a_sandboxed_handler_that_reaches_out_is_refused_and_the_next_request_is_fine() {
+    let faults = faults();
+    let deeds = [
+        ("open-file", "PermissionDenied"),
+        ("connect", "PermissionDenied"),
+        ("exec", "PermissionDenied"),
+        ("fork-bomb", "PermissionDenied"),
+        ("huge-file", "FileTooLarge"),
+    ];
+    for (deed, said) in deeds {
+        let answer = faults.get(&format!("/sandboxed/{deed}"));
+        assert_eq!((answer.status, answer.body.as_str()), (200, said), "{deed}");
+        assert_eq!(faults.get("/sandboxed/ok?id=alive").body, "alive", "after {deed}");
+    }
+    assert_eq!(faults.get("/sandboxed/oom").status, 502);
+    assert_eq!(faults.get("/sandboxed/ok?id=alive").body, "alive");
+}
