@@ -37,6 +37,10 @@ pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// How long a stop waits for the threads of a pool of size 0: an idle one ends at once, and one that spins cannot be ended.
 pub(crate) const THREADS_END: Duration = Duration::from_millis(200);
+/// Longest time that anything is measured by: a hundred years are never, and more would not fit into the system's clock.
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// Workers and spares that a pool may have: each has a place, which costs a task, and beyond that a machine has other worries.
+pub(crate) const WORKERS_MAX: usize = 4096;
 /// Bytes of a pool's name: it travels in an environment variable and stands in every log line.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a socket's path: the shortest limit of the systems we know is 104 with the closing zero.
@@ -119,9 +123,10 @@ pub struct Config {
     /// Time that a job may get on top of its deadline if it asks for it. Default: none, so that a deadline is one.
     pub extension: Duration,
     /// CPU time that a job may use, on all its threads together, before its worker is killed as at a deadline. Default: no limit.
-    /// Jobs of such a pool are never sent ahead, so that each has a clock of its own.
+    /// Jobs of such a pool are never sent ahead, so that each has a clock of its own. Without effect at size 0.
     pub cpu_time: Option<Duration>,
     /// Jobs that may wait. Default 1024: waiting is bounded by `queue_timeout`, this bounds the memory of a burst.
+    /// At least 1 in a pool that grows, which it does because jobs wait.
     pub queue: usize,
     /// Time that a job may wait for a worker. Default 5 s: whoever waited longer has usually left.
     pub queue_timeout: Duration,
@@ -204,5 +209,21 @@ impl Default for Config {
             stack: 8 * 1024 * 1024,
             runtime_dir: None,
         }
+    }
+}
+
+impl Config {
+    /// Shortens times that reach beyond every clock, such as [`Duration::MAX`] for "never".
+    pub(crate) fn bound_times(&mut self) {
+        let limits = [&mut self.deadline, &mut self.cpu_time, &mut self.slow_after, &mut self.recycle_age];
+        let times = [
+            &mut self.extension,
+            &mut self.queue_timeout,
+            &mut self.boot_timeout,
+            &mut self.idle_timeout,
+            &mut self.cancel_grace,
+            &mut self.stream_idle_timeout,
+        ];
+        limits.into_iter().flatten().chain(times).for_each(|time| *time = TIME_MAX.min(*time));
     }
 }

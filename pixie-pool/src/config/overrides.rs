@@ -3,7 +3,7 @@
 //! Owns the grammar of such a line and its names, which are those of [`Config`]. Leaves what the numbers mean to it.
 //! Rule: what cannot be read is refused and named; nothing is skipped.
 
-use std::time::Duration;
+use std::{env::VarError, time::Duration};
 
 use crate::config::{ByteSize, Config};
 
@@ -22,7 +22,8 @@ impl Config {
         let variable = variable(&self.name);
         match std::env::var(&variable) {
             Ok(line) => self.override_by(&line).map_err(|why| format!("{variable}: {why}")),
-            Err(_) => Ok(()),
+            Err(VarError::NotPresent) => Ok(()),
+            Err(VarError::NotUnicode(_)) => Err(format!("{variable}: the value is not UTF-8")),
         }
     }
 

@@ -344,7 +344,7 @@ fn content(job: usize, side: Side, from: usize, count: usize) -> Bytes {
     /// Noise that is cheap to copy: a test that computes every byte spends its time with that.
     static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let turn = (0..NOISE_BYTES as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8);
-        turn.clone().chain(turn.take(CHUNK_BYTES_MAX)).collect()
+        turn.cycle().take(NOISE_BYTES + CHUNK_BYTES_MAX).collect()
     });
     let at = (from + job * 1031 + 517 * side as usize) % NOISE_BYTES;
     Bytes::copy_from_slice(&NOISE[at..at + count])
@@ -360,4 +360,11 @@ fn head(job: usize) -> Bytes {
 /// Moves some of the bytes, so that frames are cut anywhere.
 fn deliver(from: &mut BytesMut, to: &mut BytesMut, bytes: usize) {
     to.extend_from_slice(&from.split_to(bytes.min(from.len())));
+}
+
+#[cfg(test)]
+#[test]
+fn a_whole_chunk_may_begin_anywhere() {
+    let chunk = content(0, Side::Body, NOISE_BYTES - 1, CHUNK_BYTES_MAX);
+    assert_eq!(chunk[1..100], content(0, Side::Body, 0, 99)[..]);
 }

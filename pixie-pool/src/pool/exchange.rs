@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, metrics::Wait, poison::Poison},
+    pool::{link::Link, metrics::Wait, poison::Fingerprints},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
@@ -172,13 +172,13 @@ impl Exchange {
     }
 
     /// Returns what this job is known by; nothing for a streamed body.
-    pub(crate) fn fingerprint(&self, poison: &Poison) -> Option<u64> {
+    pub(crate) fn fingerprint(&self, fingerprints: &Fingerprints) -> Option<u64> {
         if let Some((head, body)) = &self.opening {
-            return Some(poison.fingerprint(&self.name.label, head, body));
+            return Some(fingerprints.of(&self.name.label, head, body));
         }
         let state = self.state();
         let request = state.request.as_ref().filter(|request| request.complete)?;
-        Some(poison.fingerprint(&self.name.label, &request.head, &request.body))
+        Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
     /// Tells whether it has been moved so often that its workers are not believed any more.

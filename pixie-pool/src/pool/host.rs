@@ -107,7 +107,9 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
         Ok(Greeted { protocol, reader, writer, input }) => {
             shared.metrics.booted(started.elapsed());
             let wear = Wear::new(&shared.config, pid, Instant::now());
-            let line = Line::new(protocol, leash, wear, Meter::new(shared.config.cpu_time));
+            // A thread of this process shares its clock with everything else here.
+            let cpu_time = shared.config.cpu_time.filter(|_| !shared.is_threaded());
+            let line = Line::new(protocol, leash, wear, Meter::new(cpu_time));
             let link = Link::new(number, pid, writer, line, Arc::clone(&shared.metrics));
             Ok(Booted { host, link, reader, input })
         }

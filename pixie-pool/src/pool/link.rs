@@ -111,9 +111,11 @@ impl Link {
             line.wear.found_large();
         }
         let is_over = memory.is_some_and(|max| bytes > max) && line.closed.is_none();
-        let flight = is_over.then(|| line.flights.pop_front()).flatten()?;
+        if !is_over || line.flights.is_empty() {
+            return None;
+        }
         line.close(Closed::Killed(Kill::Memory));
-        Some(flight.exchange)
+        line.flights.pop_front().map(|flight| flight.exchange)
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -325,6 +327,11 @@ impl Link {
         deliveries: &mut Vec<Delivery>,
     ) -> Result<Option<Instant>, Violation> {
         let mut line = self.line();
+        if matches!(line.closed, Some(Closed::Killed(_))) {
+            // The clock came first: the job that this may answer has its error already, and is not the first one here any more.
+            input.clear();
+            return Ok(None);
+        }
         let mut now = None;
         let mut is_streaming = false;
         while let Some((_, event)) = line.protocol.receive(input)? {
@@ -385,3 +392,7 @@ impl Link {
 
 /// Bytes to have room for before a read: one whole chunk, so that large answers come in few reads.
 pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+pub(crate) mod tests;

@@ -41,7 +41,7 @@ use std::{
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    config::{Config, NAME_BYTES_MAX, Size},
+    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
     error::Error,
     identity,
     job::Handler,
@@ -79,6 +79,7 @@ impl Pool {
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
@@ -109,7 +110,8 @@ impl Pool {
         let name = Name { number, label, request_id };
         let extension_ms = u32::try_from(self.shared.config.extension.as_millis()).unwrap_or(u32::MAX);
         let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
-        let exchange = Exchange::new(name, deadline.or(self.shared.config.deadline), start, replayable);
+        let deadline = deadline.map(|time| time.min(TIME_MAX)).or(self.shared.config.deadline);
+        let exchange = Exchange::new(name, deadline, start, replayable);
         Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
     }
 
@@ -157,10 +159,7 @@ fn check(config: &Config) -> Result<(), Error> {
     for bytes in [&config.memory, &config.recycle_memory].into_iter().flatten() {
         bytes.bytes().map_err(|why| Error::Start(format!("the memory of pool `{}`: {why}", config.name)))?;
     }
-    if config.size.min > config.size.max {
-        let Size { min, max } = config.size;
-        return Err(Error::Start(format!("the size of pool `{}` ends at {max}, before its start {min}", config.name)));
-    }
+    check_size(config)?;
     if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {
         return Err(Error::Start(
             "a limit of CPU time needs a system with clocks of other processes, such as Linux".to_owned(),
@@ -171,6 +170,20 @@ fn check(config: &Config) -> Result<(), Error> {
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
     config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
+}
+
+fn check_size(config: &Config) -> Result<(), Error> {
+    let (Config { name, spares, queue, .. }, Size { min, max }) = (config, config.size);
+    let wrong = if min > max {
+        format!("the size of pool `{name}` ends at {max}, before its start {min}")
+    } else if max.saturating_add(*spares) > WORKERS_MAX {
+        format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
+    } else if min < max && *queue == 0 {
+        format!("pool `{name}` grows when jobs wait, so its queue has to have room for at least 1")
+    } else {
+        return Ok(());
+    };
+    Err(Error::Start(wrong))
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.

@@ -1,6 +1,6 @@
 //! Jobs that kill: who sends one again and again is refused.
 //!
-//! Owns the fingerprints of jobs that workers have died of. Leaves clocks and hashing to the callers. Rule: it remembers a bounded
+//! Owns the fingerprints of jobs that workers have died of. Leaves clocks to the callers. Rule: it remembers a bounded
 //! number for a bounded time, and a job is refused only if it has killed as often as the limit says.
 
 use std::{
@@ -11,12 +11,23 @@ use std::{
 
 use crate::config::{CHUNK_BYTES_MAX, POISON_DEATHS, POISON_ENTRIES_MAX, POISON_MEMORY};
 
+/// What jobs are known by, keyed by chance, so that nobody can make a job that is taken for another's.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprints(RandomState);
+
+impl Fingerprints {
+    /// Returns what a job is known by: what it is called and what it begins with.
+    pub(crate) fn of(&self, label: &str, head: &[u8], body: &[u8]) -> u64 {
+        self.0.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
+    }
+}
+
 /// The deaths of one pool, by what they died of.
 #[derive(Debug, Default)]
 pub(crate) struct Poison {
-    /// Keyed by chance, so that nobody can make a job that is taken for another's.
-    hasher: RandomState,
     deaths: HashMap<u64, Deaths>,
+    /// When the last worker has died of a job.
+    last: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -28,11 +39,6 @@ struct Deaths {
 impl Poison {
     pub(crate) fn is_empty(&self) -> bool {
         self.deaths.is_empty()
-    }
-
-    /// Returns what a job is known by: what it is called and what it begins with.
-    pub(crate) fn fingerprint(&self, label: &str, head: &[u8], body: &[u8]) -> u64 {
-        self.hasher.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
     }
 
     /// Notes that a worker has died of this job.
@@ -47,17 +53,26 @@ impl Poison {
         let deaths = self.deaths.entry(fingerprint).or_insert(Deaths { count: 0, last: now });
         deaths.count += 1;
         deaths.last = now;
+        self.last = Some(now);
     }
 
-    /// Tells whether this job has killed often enough.
+    /// Tells whether this job has killed often enough. Each job is asked about while anything is in here, so this looks at one only.
     pub(crate) fn is_refused(&mut self, fingerprint: u64, now: Instant) -> bool {
-        self.forget(now);
-        self.deaths.get(&fingerprint).is_some_and(|deaths| deaths.count >= POISON_DEATHS)
+        if self.last.is_some_and(|last| !is_remembered(last, now)) {
+            self.deaths.clear();
+        }
+        self.deaths
+            .get(&fingerprint)
+            .is_some_and(|deaths| deaths.count >= POISON_DEATHS && is_remembered(deaths.last, now))
     }
 
     fn forget(&mut self, now: Instant) {
-        self.deaths.retain(|_, deaths| now.saturating_duration_since(deaths.last) < POISON_MEMORY);
+        self.deaths.retain(|_, deaths| is_remembered(deaths.last, now));
     }
+}
+
+fn is_remembered(last: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(last) < POISON_MEMORY
 }
 
 #[cfg(test)]
@@ -76,6 +91,10 @@ mod tests {
         assert!(poison.is_refused(1, now) && !poison.is_refused(2, now));
         assert!(!poison.is_refused(1, now + POISON_MEMORY));
         assert!(poison.is_empty());
+        poison.killed(1, now);
+        poison.killed(1, now);
+        poison.killed(2, now + POISON_MEMORY / 2);
+        assert!(!poison.is_refused(1, now + POISON_MEMORY), "another's death does not lengthen the memory of this one");
     }
 
     #[test]
@@ -101,8 +120,8 @@ mod tests {
     #[test]
     fn what_differs_in_any_part_has_another_fingerprint() {
         let prints = [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("a", "b", "d")];
-        let poison = Poison::default();
-        let prints = prints.map(|(label, head, body)| poison.fingerprint(label, head.as_bytes(), body.as_bytes()));
+        let fingerprints = Fingerprints::default();
+        let prints = prints.map(|(label, head, body)| fingerprints.of(label, head.as_bytes(), body.as_bytes()));
         assert!(prints.iter().enumerate().all(|(at, print)| !prints[at + 1..].contains(print)));
     }
 }

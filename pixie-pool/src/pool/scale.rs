@@ -48,6 +48,11 @@ impl Scale {
         self.target
     }
 
+    /// Returns how many workers are started with the pool.
+    pub(crate) fn at_first(&self) -> usize {
+        self.size.min + self.spares.min(self.size.min)
+    }
+
     pub(crate) fn may_grow(&self) -> bool {
         self.target < self.size.max
     }
@@ -153,7 +158,8 @@ mod tests {
     #[test]
     fn a_pool_starts_with_its_smallest_size_and_its_spares() {
         for (min, max, spares, started) in [(4, 4, 1, 5), (2, 8, 2, 4), (0, 8, 3, 0), (1, 1, 3, 2)] {
-            assert_eq!(filled(min..=max, spares).filled.len(), started, "{min}..={max} and {spares}");
+            let scale = filled(min..=max, spares);
+            assert_eq!((scale.filled.len(), scale.at_first()), (started, started), "{min}..={max} and {spares}");
         }
     }
 

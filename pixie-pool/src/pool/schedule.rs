@@ -286,9 +286,11 @@ impl Schedule {
         self.remove(link);
     }
 
-    /// Removes a job that nobody waits for.
-    pub(crate) fn forget(&mut self, exchange: &Arc<Exchange>) {
+    /// Removes a job that nobody waits for; false if it does not wait any more.
+    pub(crate) fn forget(&mut self, exchange: &Arc<Exchange>) -> bool {
+        let waiting = self.queue.len();
         self.queue.retain(|q| !Arc::ptr_eq(&q.exchange, exchange));
+        self.queue.len() < waiting
     }
 
     /// Takes the jobs that have waited too long, and returns when to look again.

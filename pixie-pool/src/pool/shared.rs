@@ -1,7 +1,10 @@
 //! What all tasks of a pool share, and the steps that a job takes between them.
 //!
-//! Owns the way of a job from its entry to a worker and back into the queue, and the counters. Leaves who is next to `schedule`.
+//! Owns the way of a job from its entry to a worker and back into the queue, and the counters. Leaves who is next to `schedule`,
+//! and workers that come and go to `workers`.
 //! Rule: the lock on the schedule is held for moments, never while anything is sent, woken or awaited.
+
+mod workers;
 
 use std::{
     path::PathBuf,
@@ -29,9 +32,9 @@ use crate::{
         line::earlier,
         link::{Begun, Link, Load},
         metrics::Metrics,
-        poison::Poison,
+        poison::{Fingerprints, Poison},
         rendezvous::Rendezvous,
-        restarts::{Reached, Restarts},
+        restarts::Restarts,
         schedule::{Entered, Next, Schedule},
     },
     snapshot::Counts,
@@ -69,6 +72,7 @@ pub(crate) struct Shared {
     /// Tells each place, from the first on, that a worker is to be started there.
     starts: Vec<Notify>,
     schedule: Mutex<Schedule>,
+    fingerprints: Fingerprints,
     poison: Mutex<Poison>,
     /// Whether anything is in there, so that a job is looked up only then.
     has_poison: AtomicBool,
@@ -96,6 +100,7 @@ impl Shared {
             drained: Notify::new(),
             starts: (0..schedule.scale.places()).map(|_| Notify::new()).collect(),
             schedule: Mutex::new(schedule),
+            fingerprints: Fingerprints::default(),
             poison: Mutex::default(),
             has_poison: AtomicBool::new(false),
             memory_looked: Mutex::new(Instant::now()),
@@ -128,35 +133,11 @@ impl Shared {
         self.config.memory.as_ref().and_then(|memory| memory.bytes().ok())
     }
 
-    /// Waits until a worker is to be started in this place; false once the pool ends.
-    pub(crate) async fn is_wanted(&self, place: usize) -> bool {
-        let mut ending = self.ending.subscribe();
-        tokio::select! {
-            biased;
-            _ = ending.wait_for(|e| *e) => false,
-            () = self.starts[place - 1].notified() => true,
-        }
-    }
-
-    /// Tells whether the next worker is to be started in a place whose worker has ended.
-    pub(crate) fn is_refilled(&self, place: usize) -> bool {
-        let is_refilled = self.schedule().scale.refill(place);
-        // Others may be wanted that this one was still counted as.
-        self.order();
-        is_refilled
-    }
-
-    /// Asks for as many starts as there are workers missing.
-    pub(crate) fn order(&self) {
-        let places = self.schedule().scale.fill();
-        places.into_iter().for_each(|place| self.starts[place - 1].notify_one());
-    }
-
     /// Remembers the job that a worker has died of.
     pub(crate) fn blame(&self, flight: Option<&Flight>) {
-        let mut poison = lock(&self.poison);
-        let fingerprint = flight.filter(|_| self.config.poison_refusal).and_then(|f| f.exchange.fingerprint(&poison));
-        if let Some(fingerprint) = fingerprint {
+        let flight = flight.filter(|_| self.config.poison_refusal);
+        if let Some(fingerprint) = flight.and_then(|f| f.exchange.fingerprint(&self.fingerprints)) {
+            let mut poison = lock(&self.poison);
             poison.killed(fingerprint, Instant::now());
             self.has_poison.store(true, Ordering::Relaxed);
         }
@@ -167,8 +148,11 @@ impl Shared {
         if !self.has_poison.load(Ordering::Relaxed) {
             return false;
         }
+        let Some(fingerprint) = exchange.fingerprint(&self.fingerprints) else {
+            return false;
+        };
         let mut poison = lock(&self.poison);
-        let is_refused = exchange.fingerprint(&poison).is_some_and(|print| poison.is_refused(print, now));
+        let is_refused = poison.is_refused(fingerprint, now);
         self.has_poison.store(!poison.is_empty(), Ordering::Relaxed);
         is_refused
     }
@@ -218,8 +202,8 @@ impl Shared {
         drop(schedule);
         match entered {
             Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
-            Entered::Queued if !has_workers && self.is_broken() => {
-                self.schedule().forget(exchange);
+            // Unless a worker has come meanwhile and has taken it.
+            Entered::Queued if !has_workers && self.is_broken() && self.schedule().forget(exchange) => {
                 self.count(|c| c.refused_broken += 1);
                 self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
@@ -243,15 +227,6 @@ impl Shared {
     /// Tells whether jobs are refused because no worker can be started.
     pub(crate) fn is_broken(&self) -> bool {
         self.config.breaker && self.restarts().is_broken()
-    }
-
-    /// Lets more workers run if jobs wait for too long.
-    fn grow(self: &Arc<Self>, now: Instant) {
-        if let Some(due) = self.schedule().grow(now) {
-            self.clock.arm(due);
-        }
-        self.order();
-        self.pair();
     }
 
     /// Sends jobs to a worker that is leased for them or has others of its kind.
@@ -297,34 +272,37 @@ impl Shared {
             Next::Rest => {}
             Next::Leave => {
                 self.dismiss(std::slice::from_ref(link));
-                // The next one may be waiting to be replaced.
-                self.clock.arm(now);
+                self.look_at_ages(now);
+                self.pair();
             }
         }
     }
 
-    /// Has a worker replaced that has done enough.
-    fn wear_out(&self, link: &Arc<Link>) {
-        if self.schedule().wear_out(link) {
-            self.order();
-        }
-    }
-
-    /// Lets workers go that have no job and are not listed any more.
-    fn dismiss(&self, links: &[Arc<Link>]) {
-        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Retire)));
-    }
-
     /// Puts jobs that no worker runs before all others.
     pub(crate) fn put_back(self: &Arc<Self>, exchanges: Vec<Arc<Exchange>>) {
-        if *self.ending.borrow() {
-            return exchanges.iter().for_each(|exchange| exchange.fail(Error::Stopping));
-        }
         let now = Instant::now();
         let until = now + self.config.queue_timeout;
         self.schedule().put_back(exchanges, now, until);
+        if *self.ending.borrow() {
+            // Looked at after they are in there, because the end clears the queue once.
+            return self.end_waiting();
+        }
         self.clock.arm(until);
-        self.pair();
+        // A pool on demand may have let its other workers go while these ran.
+        self.grow(now);
+    }
+
+    /// Ends every job that waits, because the pool ends.
+    fn end_waiting(&self) {
+        let waiting = self.schedule().clear();
+        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+    }
+
+    /// Tells whoever stops the pool when everything that was accepted is over.
+    fn look_for_drained(&self) {
+        if self.schedule().is_drained() {
+            self.drained.notify_waiters();
+        }
     }
 
     /// Gives waiting jobs to idle workers.
@@ -345,87 +323,11 @@ impl Shared {
                     self.clock.arm(until);
                 }
             }
-            None => self.schedule().forget(exchange),
-        }
-    }
-
-    /// Adds a worker that is ready.
-    pub(crate) fn add(self: &Arc<Self>, link: &Arc<Link>) {
-        self.restarts().ready();
-        let now = Instant::now();
-        let mut schedule = self.schedule();
-        let gone = schedule.add(link, now);
-        let may_shrink = schedule.scale.may_shrink();
-        drop(schedule);
-        self.dismiss(&gone);
-        if may_shrink {
-            self.clock.arm(now + self.config.idle_timeout);
-        }
-        // The next one may be waiting to be replaced; and this one has an age.
-        let due = if gone.is_empty() { link.worn_at() } else { Some(now) };
-        if let Some(due) = due {
-            self.clock.arm(due);
-        }
-        if *self.ending.borrow() {
-            link.close(Closed::Killed(Kill::Stop));
-        }
-        let is_first = self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
-        if is_first {
-            self.config.sandbox.report(&self.name, (!self.is_threaded()).then_some(&link.sandbox));
-        }
-        tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
-        self.pair();
-    }
-
-    /// Removes a worker that has ended.
-    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
-        let mut schedule = self.schedule();
-        schedule.remove(link);
-        let is_drained = schedule.is_drained();
-        drop(schedule);
-        if is_drained {
-            self.drained.notify_waiters();
-        }
-        self.count(|c| {
-            c.jobs += link.jobs();
-            match closed {
-                Closed::Killed(Kill::Deadline) => c.kills_deadline += 1,
-                Closed::Killed(Kill::CpuTime) => c.kills_cpu_time += 1,
-                Closed::Killed(Kill::Memory) => c.kills_memory += 1,
-                Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
-                Closed::Killed(Kill::Idle) => c.kills_idle += 1,
-                Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
-                Closed::Killed(Kill::Stuck) => c.kills_stuck += 1,
-                Closed::Killed(Kill::Retire) if link.is_worn() => c.recycled += 1,
-                Closed::Killed(Kill::Retire) => c.retired += 1,
-                Closed::Killed(Kill::Stop) | Closed::Exited => {}
+            None => {
+                self.schedule().forget(exchange);
+                self.look_for_drained();
             }
-        });
-        self.pair();
-    }
-
-    /// Notes a start that failed; returns how long to wait before the next.
-    pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
-        tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
-        self.count(|c| c.boot_failures += 1);
-        self.metrics.boot_failed();
-        let mut restarts = self.restarts();
-        let pause = restarts.died(Reached::Nothing);
-        drop(restarts);
-        let is_broken = self.is_broken();
-        self.boot.send_modify(|boot| {
-            boot.failures += 1;
-            boot.failure = format!("worker {number}: {why}");
-        });
-        let mut schedule = self.schedule();
-        if is_broken && schedule.links.is_empty() {
-            let waiting = schedule.clear();
-            drop(schedule);
-            self.count(|c| c.refused_broken += waiting.len() as u64);
-            self.metrics.refused(REFUSED_BROKEN, waiting.len());
-            waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
         }
-        pause
     }
 
     /// Ends whatever has run out of time.
@@ -448,10 +350,9 @@ impl Shared {
         next = earlier(next, self.weigh(now));
         next = earlier(next, self.replace_worn(now));
         let (late, due) = self.schedule().expire(now);
-        self.count(|c| c.refused_late += late.len() as u64);
-        self.metrics.refused(REFUSED_LATE, late.len());
-        let retry_after = self.retry_after();
-        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        if !late.is_empty() {
+            self.refuse_late(&late);
+        }
         let (gone, idle_due) = self.schedule().shrink(now, self.config.idle_timeout);
         self.dismiss(&gone);
         if let Some(at) = earlier(earlier(next, due), idle_due) {
@@ -460,41 +361,13 @@ impl Shared {
         self.grow(now);
     }
 
-    fn is_weighed(&self) -> bool {
-        !self.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
-    }
-
-    /// Looks at the memory of workers that run jobs, now and then; returns when to look again.
-    fn weigh(&self, now: Instant) -> Option<Instant> {
-        if !self.is_weighed() {
-            return None;
-        }
-        let mut looked = lock(&self.memory_looked);
-        let links: Vec<_> = self.schedule().links.iter().filter(|link| link.is_busy()).cloned().collect();
-        if links.is_empty() {
-            return None;
-        }
-        if now >= *looked + MEMORY_LOOK {
-            *looked = now;
-            let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
-            let over = links.iter().filter_map(|link| link.weigh(self.memory(), recycle));
-            over.for_each(|exchange| {
-                exchange.fail(Error::Memory);
-                self.metrics.count(Kill::Memory.outcome());
-            });
-        }
-        Some(*looked + MEMORY_LOOK)
-    }
-
-    /// Has a worker replaced that is old enough; returns when the next one is.
-    fn replace_worn(&self, now: Instant) -> Option<Instant> {
-        self.config.recycle_age.filter(|_| !self.is_threaded())?;
-        let links = self.schedule().links.clone();
-        let (old, young): (Vec<_>, Vec<_>) =
-            links.into_iter().filter_map(|link| Some((link.worn_at()?, link))).partition(|(at, _)| *at <= now);
-        // One at a time: when its replacement is there, this is looked at again.
-        old.iter().for_each(|(_, link)| self.wear_out(link));
-        young.into_iter().map(|(at, _)| at).min()
+    /// Answers jobs that have waited for too long.
+    fn refuse_late(&self, late: &[Arc<Exchange>]) {
+        self.count(|c| c.refused_late += late.len() as u64);
+        self.metrics.refused(REFUSED_LATE, late.len());
+        let retry_after = self.retry_after();
+        late.iter().for_each(|exchange| exchange.fail(Error::QueueTimeout { retry_after }));
+        self.look_for_drained();
     }
 
     /// Estimates when the queue will have been worked off.
@@ -507,21 +380,6 @@ impl Shared {
         let service = links.iter().map(|l| l.service()).sum::<Duration>() / workers;
         let seconds = (service * queued / workers).as_secs_f64().ceil();
         Duration::from_secs_f64(seconds.clamp(1.0, 30.0))
-    }
-
-    /// Waits until the first worker is ready, or every first start has failed.
-    pub(crate) async fn first_ready(&self) -> Result<(), String> {
-        let mut boot = self.boot.subscribe();
-        if self.size().min == 0 {
-            return Ok(());
-        }
-        let first = if self.is_threaded() { self.size().min } else { self.size().min + self.config.spares };
-        let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= first;
-        match boot.wait_for(is_decided).await.as_deref() {
-            Ok(Boot { is_ready: true, .. }) => Ok(()),
-            Ok(Boot { failure, .. }) => Err(failure.clone()),
-            Err(_) => Err("the runtime is shutting down".to_owned()),
-        }
     }
 
     /// Refuses new jobs and gives those accepted so much time to end.
@@ -549,12 +407,12 @@ impl Shared {
     /// Ends every worker and refuses everything that waits.
     pub(crate) fn end(&self) {
         self.ending.send_replace(true);
-        let (links, waiting) = {
+        let links = {
             let mut schedule = self.schedule();
             schedule.stop();
-            (schedule.links.clone(), schedule.clear())
+            schedule.links.clone()
         };
-        waiting.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+        self.end_waiting();
         links.iter().for_each(|link| link.close(Closed::Killed(Kill::Stop)));
     }
 }

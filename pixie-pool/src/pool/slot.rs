@@ -72,7 +72,6 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
             _ = ending.changed() => return,
         }
         shared.count(|c| c.restarts += 1);
-        while graves.try_join_next().is_some() {}
     }
 }
 
@@ -99,6 +98,8 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
         Closed::Exited if link.jobs() > 0 || left.is_empty() => Reached::Service,
         Closed::Exited => Reached::Ready,
     };
+    // Those that are over keep their memory until they are asked for.
+    while graves.try_join_next().is_some() {}
     graves.spawn(bury(Arc::clone(shared), link, host, closed, left));
     shared.restarts().died(reached)
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Config, Error};
+use pixie_pool::{Config, Error, Submission};
 
 use crate::{
     Test,
-    setup::{ask, config, pool},
+    setup::{ask, config, job, pool, text, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_job_that_uses_up_its_cpu_time_is_killed", || Box::pin(cpu_time())),
     ("waiting_costs_no_cpu_time", || Box::pin(waiting_is_free())),
     ("each_job_has_its_own_cpu_time", || Box::pin(cpu_time_of_each())),
+    ("times_that_no_clock_reaches_mean_never", || Box::pin(never())),
 ];
 
 fn ms(milliseconds: u64) -> Duration {
@@ -72,5 +73,34 @@ async fn cpu_time_of_each() {
         assert_eq!(ask(&pool, "burn 150").await.unwrap(), "burnt");
     }
     assert_eq!(pool.snapshot().counts.kills_cpu_time, 0);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn never() {
+    let mut config = Config {
+        deadline: Some(Duration::MAX),
+        extension: Duration::MAX,
+        cpu_time: Some(Duration::MAX),
+        slow_after: Some(Duration::MAX),
+        recycle_age: Some(Duration::MAX),
+        queue_timeout: Duration::MAX,
+        boot_timeout: Duration::MAX,
+        idle_timeout: Duration::MAX,
+        cancel_grace: Duration::MAX,
+        ..config(1..=2)
+    };
+    config.stream_idle_timeout = Duration::MAX;
+    let pool = pool(config).await;
+    // It waits and makes the pool grow, both of which the clock looks at.
+    let jobs = [tokio::spawn(pool.submit(job("sleep 300"))), tokio::spawn(pool.submit(job("sleep 300")))];
+    until(&pool, |s| s.size == 2).await;
+    for job in jobs {
+        assert!(job.await.unwrap().is_ok());
+    }
+    let streamed = pool.submit(Submission { deadline: Some(Duration::MAX), ..job("stream 3") }).await.unwrap();
+    assert!(text(streamed).await.is_ok());
+    // What is short still ends: the clock has survived the others.
+    let short = Submission { deadline: Some(ms(50)), ..job("spin") };
+    assert!(matches!(pool.submit(short).await, Err(Error::Deadline)));
     pool.stop(Duration::ZERO).await;
 }

@@ -16,12 +16,14 @@ use rustix::{
 use crate::{
     Test,
     setup::{ask, children, config, job, open_descriptors, pool, until},
+    starts::playing,
 };
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_stopped_pool_leaves_nothing", || Box::pin(stop_leaves_nothing())),
     ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
+    ("a_stop_does_not_wait_for_jobs_that_nobody_waits_for", || Box::pin(stop_forgets())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
     ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed(""))),
     ("no_sandboxed_worker_survives_its_killed_parent", || Box::pin(parent_killed("strict"))),
@@ -69,6 +71,20 @@ async fn stop_kills() {
     pool.stop(Duration::from_millis(20)).await;
     assert!(matches!(running.await.unwrap(), Err(Error::Stopping)));
     assert!(matches!(waiting.await.unwrap(), Err(Error::Stopping)));
+}
+
+/// No worker ever starts, so the job stays in the queue until it is given up.
+async fn stop_forgets() {
+    let pool = pool(Config { size: (0..=1).into(), breaker: false, ..playing("exit") }).await;
+    let given_up = tokio::spawn(pool.submit(job("say never")));
+    until(&pool, |s| s.queued == 1).await;
+    let stopping = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.stop(Duration::from_secs(600)).await }
+    });
+    while !matches!(ask(&pool, "say refused").await, Err(Error::Stopping)) {}
+    given_up.abort();
+    stopping.await.unwrap();
 }
 
 async fn drop_ends() {

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
+    ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
 ];
 
@@ -153,6 +154,17 @@ async fn names() {
     for name in ["", "a|b", "with space", "../up", &"x".repeat(65)] {
         let message = refusal(Config { name: name.to_owned(), ..config(1) }).await;
         assert!(message.contains("letters, digits"), "{message}");
+    }
+}
+
+async fn sizes() {
+    for (config, why) in [
+        (Config { queue: 0, ..config(0..=2) }, "at least 1"),
+        (config(1..=1_000_000), "at most"),
+        (Config { spares: usize::MAX, ..config(1) }, "at most"),
+    ] {
+        let message = refusal(config).await;
+        assert!(message.contains(why) && message.contains("`test`"), "{message}");
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("size_0_answers_on_threads_of_this_process", || Box::pin(answers())),
     ("size_0_reports_a_panic_and_goes_on", || Box::pin(panics())),
     ("size_0_answers_at_the_deadline_while_the_thread_runs_on", || Box::pin(deadline())),
+    ("size_0_does_not_count_the_cpu_time_of_the_whole_program", || Box::pin(cpu_time())),
 ];
 
 fn threads() -> Config {
@@ -59,5 +60,11 @@ async fn deadline() {
     // The thread sees that nobody waits any more, ends, and its place is filled again.
     crate::setup::until(&pool, |s| s.workers.iter().all(|w| w.pid.is_some())).await;
     assert_eq!(std::fs::read_to_string(mark).unwrap(), "cancelled");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn cpu_time() {
+    let pool = pool(Config { cpu_time: Some(Duration::from_millis(50)), ..threads() }).await;
+    assert_eq!(ask(&pool, "burn 300").await.unwrap(), "burnt");
     pool.stop(Duration::ZERO).await;
 }

@@ -10,16 +10,15 @@ use std::{
 
 use super::{Entered, Next, Schedule};
 use crate::{
-    config::{Config, Size},
+    config::Size,
     pool::{
-        exchange::{Exchange, Name},
-        line::Line,
-        link::Link,
-        meter::Meter,
-        metrics::Metrics,
-        wear::Wear,
+        exchange::Exchange,
+        link::{
+            Link,
+            tests::{exchange, link},
+        },
     },
-    protocol::{frame::Start, parent::Parent},
+    protocol::parent::Parent,
 };
 
 const IDLE: Duration = Duration::from_secs(30);
@@ -55,13 +54,6 @@ struct Model {
     starting: BTreeSet<usize>,
     /// Workers that were told to go and have not ended yet.
     leaving: Vec<Arc<Link>>,
-}
-
-fn link(place: usize, now: Instant) -> Arc<Link> {
-    let (end, _) = tokio::net::UnixStream::pair().unwrap();
-    let (_, writer) = end.into_split();
-    let line = Line::new(Parent::new([0; 32], 0), None, Wear::new(&Config::default(), 0, now), Meter::new(None));
-    Link::new(place, 0, writer, line, Arc::new(Metrics::new("model")))
 }
 
 impl Model {
@@ -107,10 +99,7 @@ impl Model {
     }
 
     fn enter(&mut self) {
-        let start =
-            Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body: "".into(), complete: true };
-        let name = Name { number: 0, label: "".into(), request_id: None };
-        let exchange = Arc::new(Exchange::new(name, None, start, self.dice.roll(2) == 0));
+        let exchange = exchange("", None, self.dice.roll(2) == 0);
         self.jobs.push(Arc::clone(&exchange));
         match self.schedule.enter(&exchange, self.now, self.now + Duration::from_secs(5)) {
             Entered::Leased(link) => {
@@ -143,7 +132,7 @@ impl Model {
     /// A worker that was being started is ready.
     fn start(&mut self) {
         if let Some(place) = self.starting.pop_first() {
-            let link = link(place, self.now);
+            let link = link(place, 0, Parent::new([0; 32], 0));
             self.workers.insert(place, (Arc::clone(&link), Vec::new()));
             let gone = self.schedule.add(&link, self.now);
             self.dismiss(gone);

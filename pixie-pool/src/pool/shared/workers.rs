@@ -1,0 +1,198 @@
+//! The workers of a pool as they come and go: wanted, ready, weighed, replaced, ended.
+//!
+//! Owns the steps that follow from each of these. Leaves how many there should be to `scale`, which one goes to `schedule`, and a
+//! worker's own life to `slot`. Rule: whatever makes another worker necessary orders it at once, or arms the clock that will.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Boot, REFUSED_BROKEN, Shared, lock};
+use crate::{
+    config::MEMORY_LOOK,
+    error::Error,
+    pool::{
+        kill::{Closed, Kill},
+        link::Link,
+        restarts::Reached,
+    },
+};
+
+impl Shared {
+    /// Waits until a worker is to be started in this place; false once the pool ends.
+    pub(crate) async fn is_wanted(&self, place: usize) -> bool {
+        let mut ending = self.ending.subscribe();
+        tokio::select! {
+            biased;
+            _ = ending.wait_for(|e| *e) => false,
+            () = self.starts[place - 1].notified() => true,
+        }
+    }
+
+    /// Tells whether the next worker is to be started in a place whose worker has ended.
+    pub(crate) fn is_refilled(&self, place: usize) -> bool {
+        let is_refilled = self.schedule().scale.refill(place);
+        // Others may be wanted that this one was still counted as.
+        self.order();
+        is_refilled
+    }
+
+    /// Asks for as many starts as there are workers missing.
+    pub(crate) fn order(&self) {
+        let places = self.schedule().scale.fill();
+        places.into_iter().for_each(|place| self.starts[place - 1].notify_one());
+    }
+
+    /// Lets more workers run if jobs wait for too long.
+    pub(super) fn grow(self: &Arc<Self>, now: Instant) {
+        if let Some(due) = self.schedule().grow(now) {
+            self.clock.arm(due);
+        }
+        self.order();
+        self.pair();
+    }
+
+    /// Has the clock look at the workers' ages: one that is new has one, and one that goes makes room to replace the next.
+    pub(super) fn look_at_ages(&self, now: Instant) {
+        if self.config.recycle_age.is_some() {
+            self.clock.arm(now);
+        }
+    }
+
+    /// Has a worker replaced that has done enough.
+    pub(super) fn wear_out(&self, link: &Arc<Link>) {
+        if self.schedule().wear_out(link) {
+            self.order();
+        }
+    }
+
+    /// Lets workers go that have no job and are not listed any more.
+    pub(super) fn dismiss(&self, links: &[Arc<Link>]) {
+        links.iter().for_each(|link| link.close(Closed::Killed(Kill::Retire)));
+    }
+
+    /// Adds a worker that is ready.
+    pub(crate) fn add(self: &Arc<Self>, link: &Arc<Link>) {
+        self.restarts().ready();
+        let now = Instant::now();
+        let mut schedule = self.schedule();
+        let gone = schedule.add(link, now);
+        let may_shrink = schedule.scale.may_shrink();
+        drop(schedule);
+        self.dismiss(&gone);
+        if may_shrink {
+            self.clock.arm(now + self.config.idle_timeout);
+        }
+        self.look_at_ages(now);
+        if *self.ending.borrow() {
+            link.close(Closed::Killed(Kill::Stop));
+        }
+        let is_first = self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
+        if is_first {
+            self.config.sandbox.report(&self.name, (!self.is_threaded()).then_some(&link.sandbox));
+        }
+        tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
+        self.pair();
+    }
+
+    /// Removes a worker that has ended.
+    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
+        self.schedule().remove(link);
+        self.look_for_drained();
+        self.look_at_ages(Instant::now());
+        self.count(|c| {
+            c.jobs += link.jobs();
+            match closed {
+                Closed::Killed(Kill::Deadline) => c.kills_deadline += 1,
+                Closed::Killed(Kill::CpuTime) => c.kills_cpu_time += 1,
+                Closed::Killed(Kill::Memory) => c.kills_memory += 1,
+                Closed::Killed(Kill::Cancel) => c.kills_cancel += 1,
+                Closed::Killed(Kill::Idle) => c.kills_idle += 1,
+                Closed::Killed(Kill::Protocol) => c.kills_protocol += 1,
+                Closed::Killed(Kill::Stuck) => c.kills_stuck += 1,
+                Closed::Killed(Kill::Retire) if link.is_worn() => c.recycled += 1,
+                Closed::Killed(Kill::Retire) => c.retired += 1,
+                Closed::Killed(Kill::Stop) | Closed::Exited => {}
+            }
+        });
+        self.pair();
+    }
+
+    /// Notes a start that failed; returns how long to wait before the next.
+    pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
+        tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
+        self.count(|c| c.boot_failures += 1);
+        self.metrics.boot_failed();
+        let mut restarts = self.restarts();
+        let pause = restarts.died(Reached::Nothing);
+        drop(restarts);
+        let is_broken = self.is_broken();
+        self.boot.send_modify(|boot| {
+            boot.failures += 1;
+            boot.failure = format!("worker {number}: {why}");
+        });
+        let mut schedule = self.schedule();
+        if is_broken && schedule.links.is_empty() {
+            let waiting = schedule.clear();
+            drop(schedule);
+            self.count(|c| c.refused_broken += waiting.len() as u64);
+            self.metrics.refused(REFUSED_BROKEN, waiting.len());
+            waiting.iter().for_each(|exchange| exchange.fail(Error::Unavailable { retry_after: pause }));
+            self.look_for_drained();
+        }
+        pause
+    }
+
+    pub(super) fn is_weighed(&self) -> bool {
+        !self.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
+    }
+
+    /// Looks at the memory of workers that run jobs, now and then; returns when to look again.
+    pub(super) fn weigh(&self, now: Instant) -> Option<Instant> {
+        if !self.is_weighed() {
+            return None;
+        }
+        let mut looked = lock(&self.memory_looked);
+        let links: Vec<_> = self.schedule().links.iter().filter(|link| link.is_busy()).cloned().collect();
+        if links.is_empty() {
+            return None;
+        }
+        if now >= *looked + MEMORY_LOOK {
+            *looked = now;
+            let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
+            let over = links.iter().filter_map(|link| link.weigh(self.memory(), recycle));
+            over.for_each(|exchange| {
+                exchange.fail(Error::Memory);
+                self.metrics.count(Kill::Memory.outcome());
+            });
+        }
+        Some(*looked + MEMORY_LOOK)
+    }
+
+    /// Has a worker replaced that is old enough; returns when the next one is.
+    pub(super) fn replace_worn(&self, now: Instant) -> Option<Instant> {
+        self.config.recycle_age.filter(|_| !self.is_threaded())?;
+        let links = self.schedule().links.clone();
+        let (old, young): (Vec<_>, Vec<_>) =
+            links.into_iter().filter_map(|link| Some((link.worn_at()?, link))).partition(|(at, _)| *at <= now);
+        // One at a time: when its replacement is there, this is looked at again.
+        old.iter().for_each(|(_, link)| self.wear_out(link));
+        young.into_iter().map(|(at, _)| at).min()
+    }
+
+    /// Waits until the first worker is ready, or every first start has failed.
+    pub(crate) async fn first_ready(&self) -> Result<(), String> {
+        let mut boot = self.boot.subscribe();
+        if self.size().min == 0 {
+            return Ok(());
+        }
+        let first = self.schedule().scale.at_first();
+        let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= first;
+        match boot.wait_for(is_decided).await.as_deref() {
+            Ok(Boot { is_ready: true, .. }) => Ok(()),
+            Ok(Boot { failure, .. }) => Err(failure.clone()),
+            Err(_) => Err("the runtime is shutting down".to_owned()),
+        }
+    }
+}
