@@ -72,6 +72,8 @@ impl Config {
     /// threads of this process. A pool with [`Config::args`] is not checked for `init`: that is for programs whose workers
     /// take a way of their own to it, such as tests.
     pub async fn start_tasks(mut self) -> Result<Pool, Error> {
+        // The size decides whether there will be workers that `init` has to turn into such.
+        self.override_by_environment().map_err(Error::Start)?;
         let table = table().map_err(Error::Start)?;
         if self.size.max > 0 && self.args.is_none() {
             check_init()?;
