@@ -18,7 +18,7 @@ Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT]
   --connections N    connections that ask one request after the other, a third of them each route (15)
   --faults PERCENT   the share of requests that are faulty, if the machine can respawn for so many (5)
 
-What the environment says of pixie (PIXIE_WORKERS, PIXIE_POOL_DEFAULT_BREAKER=off and others) reaches the server.";
+What the environment says of pixie (PIXIE_WORKERS, PIXIE_POOL_DEFAULT and others) reaches the server.";
 
 /// The options, read.
 #[derive(Debug, PartialEq)]

@@ -68,6 +68,11 @@ pub(crate) struct Counts {
     pub(crate) retries: u64,
 }
 
+/// What the environment says of the pool that the load and the faults share.
+const POOL: &str = "PIXIE_POOL_DEFAULT";
+/// The same fault comes again and again here, and each time it has to cost a worker.
+const UNPROTECTED: &str = "poison_refusal=off breaker=off";
+
 impl Server {
     /// Builds and starts the server, and returns once it listens.
     pub(crate) fn start() -> Result<Self> {
@@ -78,6 +83,7 @@ impl Server {
             .env("PIXIE_HOST", "127.0.0.1")
             .env("PIXIE_PORT", "0")
             .env("RUNTIME_DIRECTORY", &folder)
+            .env(POOL, std::env::var_os(POOL).unwrap_or(UNPROTECTED.into()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // Thousands of deaths a minute are reported there.
