@@ -313,7 +313,7 @@ impl Host {
         let Host::Process(process) = self else {
             return None;
         };
-        if matches!(closed, Closed::Killed(kill) if kill.is_polite()) {
+        if closed.is_polite() {
             // Its lifeline is cut: whoever does not leave then is made to.
             let _ = timeout(STOP_GRACE, process.watch.exited()).await;
         }

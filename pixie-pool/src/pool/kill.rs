@@ -30,6 +30,13 @@ pub(crate) enum Closed {
     Exited,
 }
 
+impl Closed {
+    /// Tells whether the pool has let the worker go, without anything in it that has to be stopped.
+    pub(crate) fn is_polite(self) -> bool {
+        matches!(self, Closed::Killed(kill) if kill.is_polite())
+    }
+}
+
 impl Kill {
     /// Tells whether the worker may leave by itself, because it does nothing that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {

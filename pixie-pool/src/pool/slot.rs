@@ -83,7 +83,7 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     drop(reading);
-    if !matches!(closed, Closed::Killed(kill) if kill.is_polite()) {
+    if !closed.is_polite() {
         host.kill();
     }
     if let Some(watcher) = watcher {
