@@ -55,7 +55,6 @@ pub(crate) struct Composed {
     pub(crate) table_hash: u64,
     pub(crate) request_ids: RequestIds,
     /// The metrics of requests without a route.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
     pub(crate) meter: Arc<RouteMeter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
@@ -76,7 +75,6 @@ pub(crate) struct Endpoint {
     pub(crate) chain: Chain,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
     pub(crate) meter: Arc<RouteMeter>,
     /// Set for pool and stream routes.
     pub(crate) pool: Option<Arc<PoolSlot>>,

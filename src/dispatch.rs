@@ -16,6 +16,7 @@ use crate::{
     compose::{Composed, Endpoint},
     hooks::Answered,
     intake, jobs,
+    meter::Measured,
     outcome::{self, Asked, Asker},
     panics,
     service::HttpResponse,
@@ -32,17 +33,19 @@ pub(crate) enum Answer {
 }
 
 /// Answers a request.
-pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
+pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
             request.set_params(params);
             value
         }
         other => {
+            measured.by(&app.meter);
             let refused = not_found(other);
             return without_route(app, request, refused);
         }
     };
+    measured.by(&endpoint.meter);
     if endpoint.has_ids {
         app.request_ids.identify(&mut request);
     }
