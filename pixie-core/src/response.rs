@@ -26,9 +26,9 @@ impl Response {
     }
 
     /// Returns a 200 response with this body and media type, the one constructor of the fast path.
-    pub(crate) fn with_type(body: Body, media: &'static str) -> Response {
+    pub(crate) fn with_type(body: Body, media: HeaderValue) -> Response {
         let mut response = Response::new(body);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
         response
     }
 

@@ -70,13 +70,13 @@ async fn short_jobs() {
 async fn recycled_by_jobs() {
     let pool = pool(Config { recycle_after: Some(20), ..config(2) }).await;
     let mut pids = BTreeSet::new();
-    for _ in 0..200 {
+    // How many jobs that takes depends on how long the machine needs for a new worker.
+    while pids.len() < 6 {
         let two = [tokio::spawn(ask_pid(pool.clone())), tokio::spawn(ask_pid(pool.clone()))];
         for one in two {
             pids.insert(one.await.unwrap());
         }
     }
-    assert!(pids.len() > 5, "{pids:?}");
     until(&pool, |s| s.workers.len() == 2 && ready(s) == 2).await;
     let counts = pool.snapshot().counts;
     assert!(counts.recycled > 3 && counts.deaths.is_empty(), "{counts:?}");
