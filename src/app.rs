@@ -165,14 +165,15 @@ impl App {
         self
     }
 
-    /// Sets the deadline of pool and stream routes that have none of their own, and of async hooks. Default: 15 s.
+    /// Sets the deadline of pool and stream routes that have none of their own and whose pool is not declared with [`App::pool`],
+    /// and of async hooks. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self
     }
 
     /// Sets the time without an answer after which a request of a pool or stream route is reported in the log, once, with what its
-    /// worker is doing; `None` reports none. Default: 5 s.
+    /// worker is doing; `None` reports none. A pool that is declared with [`App::pool`] has its own. Default: 5 s.
     pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
         self.settings.slow_after = time.into();
         self
@@ -216,7 +217,8 @@ impl App {
         self
     }
 
-    /// Sets how long a request waits for a blocking thread or a worker before it is answered with 503. Default: 10 s.
+    /// Sets how long a request waits for a blocking thread or a worker before it is answered with 503. A pool that is declared with
+    /// [`App::pool`] has its own time. Default: 10 s.
     pub fn queue_timeout(mut self, timeout: Duration) -> App {
         self.settings.queue_timeout = timeout;
         self

@@ -34,7 +34,7 @@ impl App {
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
     pub fn test(mut self) -> Result<TestClient> {
-        self.settings.workers_everywhere = Some(0);
+        self.settings.workers_in_test = Some(0);
         // A thread has none, and what a sandbox allows may not be there where tests run.
         self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
         TestClient::new(self)
@@ -45,7 +45,7 @@ impl App {
     /// The tests' program is its own worker: write [`test_worker!`](crate::test_worker) once in it.
     pub fn test_with_workers(mut self, workers: usize) -> Result<TestClient> {
         self.settings.worker_args = Some(WORKER_ARGS.map(OsString::from).to_vec());
-        self.settings.workers_everywhere = Some(workers);
+        self.settings.workers_in_test = Some(workers);
         TestClient::new(self)
     }
 }
