@@ -45,6 +45,8 @@ pub(crate) const WORKERS_MAX: usize = 4096;
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a socket's path: the shortest limit of the systems we know is 104 with the closing zero.
 pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// New directories that a pool tries to lock: another pool that starts may take one for a stale one, but hardly twice.
+pub(crate) const DIRECTORY_TRIES_MAX: usize = 16;
 /// Paths that a sandbox may name: they travel in one frame, and each costs a worker a system call or two at its start.
 pub(crate) const SANDBOX_PATHS_MAX: usize = 64;
 /// Bytes of one such path, as Linux limits them.

@@ -283,17 +283,23 @@ pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")
 
 impl DirectoryLock {
     /// Locks a directory of this user; `None` if somebody else holds it, it is not ours, or it is not there any more.
-    pub(crate) fn try_lock(path: &Path) -> Option<Self> {
-        let before = fs::symlink_metadata(path).ok()?;
-        if !before.is_dir() || before.uid() != rustix::process::geteuid().as_raw() {
-            return None;
+    pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Self>> {
+        match DirectoryLock::lock(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => Ok(None),
+            other => other,
         }
-        let directory = File::open(path).ok()?;
-        flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+    }
+
+    fn lock(path: &Path) -> io::Result<Option<Self>> {
+        let before = fs::symlink_metadata(path)?;
+        if !before.is_dir() || before.uid() != rustix::process::geteuid().as_raw() {
+            return Ok(None);
+        }
+        let directory = File::open(path)?;
+        flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
         // Whoever cleans up may have removed it between the two calls.
-        let after = fs::symlink_metadata(path).ok()?;
-        let held = directory.metadata().ok()?;
-        (after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory))
+        let (after, held) = (fs::symlink_metadata(path)?, directory.metadata()?);
+        Ok((after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use interprocess::local_socket::{self as ls, GenericFilePath, ListenerOptions, ToFsName as _};
 
 use crate::{
-    config::SOCKET_PATH_BYTES_MAX,
+    config::{DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
     platform::{self, DirectoryLock},
 };
 
@@ -33,16 +33,22 @@ impl Rendezvous {
     pub(crate) fn open(wanted: Option<&Path>) -> io::Result<Self> {
         let base = base(wanted);
         remove_stale(&base);
-        loop {
+        for _ in 0..DIRECTORY_TRIES_MAX {
             let mut random = [0; 8];
             platform::random(&mut random)?;
             let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
             platform::create_private_directory(&path)?;
-            // Another pool that is starting may have taken the new directory for a stale one: then there is a next try.
-            if let Some(lock) = DirectoryLock::try_lock(&path) {
-                return Ok(Rendezvous { path, _lock: lock });
+            match DirectoryLock::try_lock(&path) {
+                Ok(Some(lock)) => return Ok(Rendezvous { path, _lock: lock }),
+                // Another pool that is starting may have taken the new directory for a stale one: then there is a next try.
+                Ok(None) => {}
+                Err(error) => {
+                    remove(&path);
+                    return Err(io::Error::new(error.kind(), format!("locking {}: {error}", path.display())));
+                }
             }
         }
+        Err(io::Error::other(format!("others have taken {DIRECTORY_TRIES_MAX} new directories in {}", base.display())))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -89,7 +95,8 @@ fn remove_stale(base: &Path) {
     };
     for entry in entries.flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        if let Some(_lock) = is_ours.then(|| DirectoryLock::try_lock(&entry.path())).flatten() {
+        // What cannot be locked is left to the next pool.
+        if is_ours && let Ok(Some(_lock)) = DirectoryLock::try_lock(&entry.path()) {
             remove(&entry.path());
         }
     }

@@ -2,11 +2,13 @@
 
 use std::{
     io::{Read as _, Write as _},
+    os::fd::AsRawFd as _,
     time::Duration,
 };
 
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 use pixie_pool::{Config, Error, Pool};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     Test, handler,
@@ -24,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
+    ("without_a_free_descriptor_a_pool_fails_and_leaves_no_directory", || Box::pin(no_descriptors())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
 ];
 
@@ -166,6 +169,18 @@ async fn sizes() {
         let message = refusal(config).await;
         assert!(message.contains(why) && message.contains("`test`"), "{message}");
     }
+}
+
+async fn no_descriptors() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = Config { runtime_dir: Some(directory.path().to_owned()), ..config(1) };
+    let limit = getrlimit(Resource::Nofile);
+    let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(free as u64), ..limit }).unwrap();
+    let message = refusal(own).await;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    assert!(message.contains("locking ") && message.contains(directory.path().to_str().unwrap()), "{message}");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
 }
 
 async fn breaker() {
