@@ -1,10 +1,12 @@
 //! The private directory in which workers find their parent.
 //!
 //! Owns one directory per pool, its lock, and the removal of directories that dead parents left.
-//! Rule: only a directory of this user whose lock nobody holds is removed, and only sockets and marks in it.
+//! Rule: only a directory of this user whose lock nobody holds is removed, only one with such a name, and only what we put into it.
 
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsStr,
+    fs, io,
     path::{Path, PathBuf},
     process,
 };
@@ -94,21 +96,63 @@ fn remove_stale(base: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
         // What cannot be locked is left to the next pool.
-        if is_ours && let Ok(Some(_lock)) = DirectoryLock::try_lock(&entry.path()) {
+        if is_directory_name(&entry.file_name())
+            && let Ok(Some(_lock)) = DirectoryLock::try_lock(&entry.path())
+        {
             remove(&entry.path());
         }
     }
 }
 
+/// Tells whether a pool gives its directory such a name: others begin theirs with `pixie-`, too.
+fn is_directory_name(name: &OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
+    let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+    parts.is_some_and(|(pid, random)| is_number(pid) && random.len() == 16 && random.bytes().all(is_hex))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
+}
+
 /// Removes the sockets and marks and then the directory, which fails if anything else is in it.
 fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_mark = entry.path().extension().is_some_and(|e| e == MARK);
-        if is_mark || entry.file_type().is_ok_and(platform::is_socket) {
+        let (name, kind) = (entry.file_name(), entry.file_type());
+        let name = name.to_str().unwrap_or_default();
+        let is_socket = is_number(name) && kind.is_ok_and(platform::is_socket);
+        if is_socket || name.strip_suffix(MARK).and_then(|name| name.strip_suffix('.')).is_some_and(is_number) {
             let _ = fs::remove_file(entry.path());
         }
     }
     let _ = fs::remove_dir(directory);
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_others_put_beside_us_stays_and_what_a_dead_parent_left_goes() {
+        let base = tempfile::tempdir().unwrap();
+        let (ours, beside) = ("pixie-4194303-0123456789abcdef", "pixie-7-00000000000000ff");
+        let others = ["pixie-myapp", "pixie-uploads-7-0123456789abcdef", "pixie-x-0123456789abcdef", "pixie-7-0123"];
+        let at = |directory: &str, file: &str| base.path().join(directory).join(file);
+        for directory in others.into_iter().chain([ours, beside]) {
+            fs::create_dir(base.path().join(directory)).unwrap();
+            drop(UnixListener::bind(at(directory, "1")).unwrap());
+            fs::write(at(directory, "1.mark"), "").unwrap();
+        }
+        drop(UnixListener::bind(at(beside, "app.sock")).unwrap());
+        fs::write(at(beside, "water.mark"), "").unwrap();
+        drop(Rendezvous::open(Some(base.path())).unwrap());
+        assert!(!at(ours, "").exists());
+        assert!(others.iter().all(|other| at(other, "1").exists() && at(other, "1.mark").exists()));
+        // Somebody else's files in a directory that looks like ours.
+        assert!(at(beside, "app.sock").exists() && at(beside, "water.mark").exists());
+    }
 }
