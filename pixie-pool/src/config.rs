@@ -175,7 +175,8 @@ pub struct Config {
     pub poison_refusal: bool,
     /// Bytes of the stack that handlers run on. Default 8 MiB, as a main thread has; pages are taken only when touched.
     pub stack: usize,
-    /// Directory for the sockets; `None` tries `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` and the directory for temporary files.
+    /// Directory for the sockets: absolute, of at most 55 bytes. `None` takes the first of `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR`
+    /// and the directory for temporary files that will do.
     pub runtime_dir: Option<PathBuf>,
 }
 

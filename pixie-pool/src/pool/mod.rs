@@ -81,7 +81,7 @@ impl Pool {
         check(&config)?;
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
-            .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
+            .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
         let mut tasks = vec![tokio::spawn(look_at_clock(Arc::clone(&shared)))];
         shared.order();

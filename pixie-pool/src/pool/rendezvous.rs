@@ -32,25 +32,25 @@ pub(crate) struct Rendezvous {
 
 impl Rendezvous {
     /// Removes what dead parents have left and creates a directory of our own.
-    pub(crate) fn open(wanted: Option<&Path>) -> io::Result<Self> {
-        let base = base(wanted);
+    pub(crate) fn open(wanted: Option<&Path>) -> Result<Self, String> {
+        let base = base(wanted)?;
         remove_stale(&base);
         for _ in 0..DIRECTORY_TRIES_MAX {
             let mut random = [0; 8];
-            platform::random(&mut random)?;
+            platform::random(&mut random).map_err(|e| format!("drawing its name failed: {e}"))?;
             let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
-            platform::create_private_directory(&path)?;
+            platform::create_private_directory(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
                 Ok(Some(lock)) => return Ok(Rendezvous { path, _lock: lock }),
                 // Another pool that is starting may have taken the new directory for a stale one: then there is a next try.
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
-                    return Err(io::Error::new(error.kind(), format!("locking {}: {error}", path.display())));
+                    return Err(format!("locking {}: {error}", path.display()));
                 }
             }
         }
-        Err(io::Error::other(format!("others have taken {DIRECTORY_TRIES_MAX} new directories in {}", base.display())))
+        Err(format!("others have taken {DIRECTORY_TRIES_MAX} new directories in {}", base.display()))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,13 +82,30 @@ pub(crate) fn remove_mark(socket: &Path) {
     let _ = fs::remove_file(mark(socket));
 }
 
-fn base(wanted: Option<&Path>) -> PathBuf {
+/// Returns the directory that is wanted, or else the first of the usual ones that will do.
+fn base(wanted: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(path) = wanted {
+        return check(path).map(|()| path.to_owned()).map_err(|why| format!("{} {why}", path.display()));
+    }
     let runtime = env::var_os("RUNTIME_DIRECTORY").and_then(|list| env::split_paths(&list).next());
     let session = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let candidates = [wanted.map(Path::to_owned), runtime, session, Some(env::temp_dir())];
-    let is_short = |path: &Path| path.to_str().is_some_and(|text| text.len() + OWN_BYTES <= SOCKET_PATH_BYTES_MAX);
-    let fits = |path: &PathBuf| path.is_absolute() && path.is_dir() && is_short(path);
-    candidates.into_iter().flatten().find(fits).unwrap_or_else(|| PathBuf::from("/tmp"))
+    let candidates = [runtime, session, Some(env::temp_dir())];
+    let found = candidates.into_iter().flatten().find(|path| check(path).is_ok());
+    Ok(found.unwrap_or_else(|| PathBuf::from("/tmp")))
+}
+
+/// Says why sockets cannot be in there.
+fn check(path: &Path) -> Result<(), String> {
+    let bytes_max = SOCKET_PATH_BYTES_MAX - OWN_BYTES;
+    match path.to_str() {
+        None => Err("is not UTF-8, which what workers are told has to be".to_owned()),
+        Some(_) if !path.is_absolute() => Err("is relative, and has to be absolute".to_owned()),
+        Some(text) if text.len() > bytes_max => {
+            Err(format!("has {} bytes, at most {bytes_max} leave room for a socket's name", text.len()))
+        }
+        Some(_) if !path.is_dir() => Err("is no directory".to_owned()),
+        Some(_) => Ok(()),
+    }
 }
 
 fn remove_stale(base: &Path) {
@@ -132,9 +149,25 @@ fn remove(directory: &Path) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::{ffi::OsStrExt as _, net::UnixListener};
 
     use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_hold_sockets_is_refused_with_the_reason() {
+        let long = format!("/{}", "x".repeat(SOCKET_PATH_BYTES_MAX));
+        for (path, why) in [
+            ("/no/such/dir".into(), "/no/such/dir is no directory"),
+            ("src".into(), "src is relative"),
+            (PathBuf::from(&long), "has 101 bytes, at most 55 "),
+            (OsStr::from_bytes(b"/\xff").into(), "is not UTF-8"),
+        ] {
+            let message = Rendezvous::open(Some(&path)).unwrap_err();
+            assert!(message.contains(why), "{message}");
+        }
+        // Not by its owner's rights, which the super-user has everywhere.
+        assert!(Rendezvous::open(Some(Path::new("/proc"))).unwrap_err().contains("creating /proc/pixie-"));
+    }
 
     #[test]
     fn what_others_put_beside_us_stays_and_what_a_dead_parent_left_goes() {
