@@ -14,6 +14,8 @@ pub(crate) enum Reached {
     Nothing,
     /// It was ready but answered no job.
     Ready,
+    /// It was ready for a moment and died of nothing that a job did.
+    Idle,
     /// It answered at least one job, or was ended by us.
     Service,
 }
@@ -25,6 +27,8 @@ pub(crate) struct Restarts {
     unborn: u32,
     /// Deaths before the first answer since the last answer.
     useless: u32,
+    /// Deaths right after READY without a job, since the last worker that was of use.
+    idle: u32,
 }
 
 impl Restarts {
@@ -38,11 +42,16 @@ impl Restarts {
         match reached {
             Reached::Service => {
                 self.useless = 0;
+                self.idle = 0;
                 Duration::ZERO
             }
             Reached::Nothing => {
                 self.unborn = self.unborn.saturating_add(1);
                 pause(self.unborn)
+            }
+            Reached::Idle => {
+                self.idle = self.idle.saturating_add(1);
+                pause(self.idle)
             }
             // Crashes of requests, until proven otherwise: many of them in a row are needed before they cost a pause.
             Reached::Ready => {
@@ -93,6 +102,18 @@ mod tests {
         assert!(restarts.is_broken());
         restarts.ready();
         assert!(!restarts.is_broken());
+    }
+
+    #[test]
+    fn workers_that_die_idle_wait_longer_each_time_although_each_was_ready() {
+        let mut restarts = Restarts::default();
+        let mut die = |reached| {
+            restarts.ready();
+            restarts.died(reached).as_millis()
+        };
+        assert_eq!([Reached::Idle; 5].map(&mut die), [0, 100, 200, 400, 800]);
+        assert_eq!(die(Reached::Service), 0);
+        assert_eq!([Reached::Idle; 2].map(&mut die), [0, 100]);
     }
 
     #[test]

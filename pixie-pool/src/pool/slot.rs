@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{READS_PER_TURN, THREADS_END},
+    config::{READS_PER_TURN, RESTART_PAUSE_LAST, THREADS_END},
     error::Error,
     platform::ReadHalf,
     pool::{
@@ -95,7 +95,10 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     shared.remove(&link, closed);
     let reached = match closed {
         Closed::Killed(_) => Reached::Service,
-        Closed::Exited if link.jobs() > 0 || left.is_empty() => Reached::Service,
+        Closed::Exited if link.jobs() > 0 => Reached::Service,
+        // Old enough that starting the next at once is no loop.
+        Closed::Exited if left.is_empty() && link.age() >= RESTART_PAUSE_LAST => Reached::Service,
+        Closed::Exited if left.is_empty() => Reached::Idle,
         Closed::Exited => Reached::Ready,
     };
     // Those that are over keep their memory until they are asked for.

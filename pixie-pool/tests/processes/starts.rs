@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     os::fd::AsRawFd as _,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("without_a_free_descriptor_a_pool_fails_and_leaves_no_directory", || Box::pin(no_descriptors())),
+    ("workers_that_die_idle_are_restarted_with_growing_pauses", || Box::pin(idle_deaths())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
 ];
 
@@ -50,6 +51,7 @@ pub(crate) fn play_role() {
         }
         "wrong-token" => drop(greet([0; 32])),
         "never-ready" => drop(std::io::stdin().read(&mut [0; 64]).and_then(|_| std::io::stdin().read(&mut [0]))),
+        "die-idle" => drop(be_ready()),
         "garbage" => misbehave(&[0xff; 100]),
         // A whole answer, on a stream that was never opened.
         "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
@@ -79,11 +81,16 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     stream
 }
 
-fn misbehave(answer: &[u8]) {
+fn be_ready() -> ls::Stream {
     let mut token = [0; 32];
     std::io::stdin().read_exact(&mut token).unwrap();
     let mut stream = greet(token);
     stream.write_all(&[2, 0, 0, 3, 0, 0, 0, 0, 0, 0]).unwrap();
+    stream
+}
+
+fn misbehave(answer: &[u8]) {
+    let mut stream = be_ready();
     let _ = stream.read(&mut [0; 100]);
     stream.write_all(answer).unwrap();
     let _ = stream.read(&mut [0; 100]);
@@ -181,6 +188,15 @@ async fn no_descriptors() {
     setrlimit(Resource::Nofile, limit).unwrap();
     assert!(message.contains("locking ") && message.contains(directory.path().to_str().unwrap()), "{message}");
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+async fn idle_deaths() {
+    let begun = Instant::now();
+    let pool = pool(playing("die-idle")).await;
+    crate::setup::until(&pool, |s| s.counts.deaths.values().sum::<u64>() >= 5).await;
+    let pauses_ms = 100 + 200 + 400;
+    assert!(begun.elapsed() >= Duration::from_millis(pauses_ms), "{:?}", begun.elapsed());
+    pool.stop(Duration::ZERO).await;
 }
 
 async fn breaker() {
