@@ -153,7 +153,9 @@ pub struct Config {
     pub env: Vec<(OsString, OsString)>,
     /// Arguments of the worker's command line; `None` repeats those of this process.
     pub args: Option<Vec<OsString>>,
-    /// Fingerprint of what the handler knows; a worker that answers with another one is another program and is refused.
+    /// Fingerprint of what the handler knows; a worker that answers with another one is another program and is refused. Give each
+    /// pool of a program one of its own: the workers of all come to the same [`worker()`](crate::worker()), and with equal ones
+    /// a worker that serves the wrong pool's handler is not noticed.
     pub table_hash: u64,
     /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
     /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.

@@ -34,7 +34,7 @@ mod wear;
 use std::{
     fmt,
     future::Future,
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -44,7 +44,7 @@ use crate::{
     config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
     error::Error,
     identity,
-    job::Handler,
+    job::{Handler, Job},
     platform,
     pool::{
         exchange::{Exchange, Name},
@@ -79,6 +79,7 @@ impl Pool {
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        warn_of_mix_ups(&config, &handler);
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
@@ -184,6 +185,22 @@ fn check_size(config: &Config) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::Start(wrong))
+}
+
+/// Says so if workers of two pools could run each other's handler without anybody noticing.
+fn warn_of_mix_ups(config: &Config, handler: &Handler) {
+    static FIRST: OnceLock<(String, Weak<dyn Fn(Job) + Send + Sync>)> = OnceLock::new();
+    if config.table_hash != 0 || config.size.max == 0 {
+        return;
+    }
+    let (first, its_handler) = FIRST.get_or_init(|| (config.name.clone(), Arc::downgrade(handler)));
+    if *first != config.name && !its_handler.ptr_eq(&Arc::downgrade(handler)) {
+        tracing::warn!(
+            pool = %config.name, other = %first,
+            "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not noticed: \
+             choose by `worker.identity().pool`, and give each pool a `table_hash` of its own"
+        );
+    }
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.

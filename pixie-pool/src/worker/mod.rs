@@ -40,6 +40,20 @@ pub struct Worker {
 
 /// Returns the worker if a pool started this process. Call it first in `main`: it closes every inherited descriptor
 /// and takes stdin.
+///
+/// In a program with several pools the workers of each come here, and choose by the pool's name what they serve:
+///
+/// ```no_run
+/// # fn choose(resize: pixie_pool::Handler, search: pixie_pool::Handler) {
+/// if let Some(worker) = pixie_pool::worker() {
+///     match worker.identity().pool.as_deref() {
+///         // Each pool is started with the same number as its `Config::table_hash`, so that a mix-up is refused.
+///         Some("resize") => worker.serve(1, resize),
+///         _ => worker.serve(2, search),
+///     }
+/// }
+/// # }
+/// ```
 pub fn worker() -> Option<Worker> {
     let invitation = identity::invitation()?.clone();
     platform::close_inherited();

@@ -27,10 +27,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_crash_is_told_with_its_job_even_if_that_is_done_again", || Box::pin(retried_crash_is_told())),
     ("the_death_of_an_idle_worker_blames_no_job", || Box::pin(idle_death_is_told())),
     ("a_worker_cannot_fake_a_line_of_the_log", || Box::pin(curses_are_harmless())),
+    ("two_pools_that_could_be_mixed_up_are_told", || Box::pin(mix_ups_are_told())),
     ("a_slow_job_is_reported_once_with_what_it_does", || Box::pin(slow_is_told_once())),
     ("a_snapshot_shows_what_each_worker_runs_for_whom_and_how_large_it_is", || Box::pin(snapshot_shows_workers())),
 ];
 
+const MIXED_UP: &str = "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not \
+                        noticed: choose by `worker.identity().pool`, and give each pool a `table_hash` of its own";
 const DIED: &str = "a worker died";
 const KILLED: &str = "a worker was killed";
 const SLOW: &str = "a job is slow";
@@ -211,6 +214,26 @@ async fn curses_are_harmless() {
     assert!(told["stderr"].ends_with("ERROR all is lost | \u{fffd}[2J"), "{told:?}");
     assert!(told["stderr"].len() <= 1024 && !told["stderr"].chars().any(char::is_control), "{told:?}");
     pool.stop(Duration::ZERO).await;
+}
+
+async fn mix_ups_are_told() {
+    let shared = crate::handler::handler();
+    let mut pools = Vec::new();
+    for (name, table_hash, handler) in [
+        ("one", 0, &shared),
+        ("its-twin", 0, &shared),
+        ("one", 0, &crate::handler::handler()),
+        ("known", 1, &crate::handler::handler()),
+        ("other", 0, &crate::handler::handler()),
+    ] {
+        let own = Config { size: (0..=1).into(), table_hash, ..named(name) };
+        pools.push(own.start(handler.clone()).await.unwrap());
+    }
+    assert_eq!(["one", "its-twin", "known", "other"].map(|name| said(name, MIXED_UP).len()), [0, 0, 0, 1]);
+    assert_eq!(said("other", MIXED_UP)[0]["other"], "one");
+    for pool in pools {
+        pool.stop(Duration::ZERO).await;
+    }
 }
 
 async fn slow_is_told_once() {
