@@ -22,8 +22,8 @@ pub(crate) use linux::{
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
     exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size, limit_memory, limit_open_files,
-    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, signal_name, split, take_lifeline,
-    write_all,
+    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, register_socket, signal_name, split,
+    take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{

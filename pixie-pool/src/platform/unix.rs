@@ -42,6 +42,12 @@ pub(crate) fn split(stream: ls::tokio::Stream) -> (ReadHalf, WriteHalf) {
     tokio::net::UnixStream::from(stream).into_split()
 }
 
+/// Has the runtime look after a socket for a moment, which panics if it has no I/O.
+pub(crate) fn register_socket() {
+    // Without a free descriptor nothing is known; what needs one next says so.
+    drop(tokio::net::UnixDatagram::unbound());
+}
+
 /// Writes what the socket takes now; wakes the task when it takes more, if that is nothing.
 pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     let stream: &tokio::net::UnixStream = writer.as_ref();

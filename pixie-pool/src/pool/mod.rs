@@ -34,11 +34,12 @@ mod wear;
 use std::{
     fmt,
     future::Future,
+    panic::catch_unwind,
     sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Mutex, task::JoinHandle};
+use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
     config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
@@ -50,6 +51,7 @@ use crate::{
         exchange::{Exchange, Name},
         rendezvous::Rendezvous,
         shared::Shared,
+        slot::Place,
         upload::Upload,
     },
     protocol::frame::Start,
@@ -72,22 +74,26 @@ struct Life {
 }
 
 impl Pool {
-    /// Starts the workers and returns when the first one is ready; at once if they are started on demand. Needs a running tokio
-    /// runtime with time and I/O.
+    /// Starts the workers and returns when the first one is ready; at once if they are started on demand.
+    ///
+    /// Needs a running tokio runtime with time and I/O, and this one has to outlive the pool: when it ends the workers are killed,
+    /// and every job, also one of another runtime, gets [`Error::Stopping`]. Each `#[tokio::test]` has a runtime of its own, so a
+    /// pool in a static serves only one of them.
     ///
     /// What the environment says of the pool comes first: see [`Config::override_by_environment`].
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        check_runtime()?;
         warn_of_mix_ups(&config, &handler);
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
         let shared = Arc::new(Shared::new(config, handler, rendezvous));
-        let mut tasks = vec![tokio::spawn(look_at_clock(Arc::clone(&shared)))];
+        let mut tasks = vec![tokio::spawn(look_at_clock(ClockTask(Arc::clone(&shared))))];
         shared.order();
         for place in 1..=shared.places() {
-            tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), place)));
+            tasks.push(tokio::spawn(slot::keep(Place { shared: Arc::clone(&shared), number: place })));
         }
         let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
         let pool = Pool { shared, life: Arc::new(life) };
@@ -151,6 +157,21 @@ impl Drop for Life {
     }
 }
 
+/// Refuses what would hang or panic in a task of ours.
+fn check_runtime() -> Result<(), Error> {
+    let lacks = if Handle::try_current().is_err() {
+        "no tokio runtime is running here: start the pool inside of one, as in a function with `#[tokio::main]`"
+    // There is no other way to ask.
+    } else if catch_unwind(|| drop(sleep(Duration::ZERO))).is_err() {
+        "the tokio runtime has no timers: build it with `enable_all()`"
+    } else if catch_unwind(platform::register_socket).is_err() {
+        "the tokio runtime has no I/O: build it with `enable_all()`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Start(lacks.to_owned()))
+}
+
 fn check(config: &Config) -> Result<(), Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if config.name.is_empty() || config.name.len() > NAME_BYTES_MAX || !config.name.chars().all(is_plain) {
@@ -189,7 +210,8 @@ fn check_size(config: &Config) -> Result<(), Error> {
 
 /// Says so if workers of two pools could run each other's handler without anybody noticing.
 fn warn_of_mix_ups(config: &Config, handler: &Handler) {
-    static FIRST: OnceLock<(String, Weak<dyn Fn(Job) + Send + Sync>)> = OnceLock::new();
+    type Named = (String, Weak<dyn Fn(Job) + Send + Sync>);
+    static FIRST: OnceLock<Named> = OnceLock::new();
     if config.table_hash != 0 || config.size.max == 0 {
         return;
     }
@@ -204,12 +226,25 @@ fn warn_of_mix_ups(config: &Config, handler: &Handler) {
 }
 
 /// Looks at every clock of the pool whenever the earliest has run out.
-async fn look_at_clock(shared: Arc<Shared>) {
+async fn look_at_clock(clock: ClockTask) {
+    let shared = &clock.0;
     let mut ending = shared.ending.subscribe();
     loop {
         tokio::select! {
             () = shared.clock.wait() => shared.expire(Instant::now()),
             _ = ending.wait_for(|e| *e) => return,
+        }
+    }
+}
+
+/// Ends the pool when nobody looks at its clocks any more: a runtime that ends drops its tasks, also one that has never run.
+struct ClockTask(Arc<Shared>);
+
+impl Drop for ClockTask {
+    fn drop(&mut self) {
+        if !*self.0.ending.borrow() {
+            tracing::warn!(pool = %self.0.name, "the runtime on which the pool was started has ended, and the pool with it");
+            self.0.end();
         }
     }
 }

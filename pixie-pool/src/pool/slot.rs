@@ -36,11 +36,25 @@ use crate::{
     protocol::parent::Event,
 };
 
+/// A place that is kept.
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) number: usize,
+}
+
+impl Drop for Place {
+    /// Tells whoever waits for the first worker, also after a panic.
+    fn drop(&mut self) {
+        self.shared.left(self.number);
+    }
+}
+
 /// Fills one place whenever a worker is wanted, until the pool ends.
-pub(crate) async fn keep(shared: Arc<Shared>, place: usize) {
+pub(crate) async fn keep(place: Place) {
+    let shared = &place.shared;
     let mut graves = JoinSet::new();
-    while shared.is_wanted(place).await {
-        fill(&shared, place, &mut graves).await;
+    while shared.is_wanted(place.number).await {
+        fill(shared, place.number, &mut graves).await;
     }
     let buried = async { while graves.join_next().await.is_some() {} };
     match shared.is_threaded() {
@@ -79,6 +93,7 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
 async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) -> Duration {
     let Booted { mut host, link, reader, input } = booted;
     let watcher = host.watch(&link);
+    let _unread = Unread(&link);
     shared.add(&link);
     let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
@@ -103,8 +118,18 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     };
     // Those that are over keep their memory until they are asked for.
     while graves.try_join_next().is_some() {}
-    graves.spawn(bury(Arc::clone(shared), link, host, closed, left));
+    graves.spawn(bury(Arc::clone(shared), Arc::clone(&link), host, closed, Bereaved::of(left)));
     shared.restarts().died(reached)
+}
+
+/// Answers the jobs of a worker that nobody reads any more, because the runtime has ended.
+struct Unread<'a>(&'a Link);
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.0.close(Closed::Killed(Kill::Stop));
+        self.0.take_flights().iter().for_each(|flight| flight.exchange.fail(Error::Stopping));
+    }
 }
 
 /// The task that reads one worker.
@@ -181,7 +206,8 @@ impl Reading<'_> {
 }
 
 /// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
-async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut left: VecDeque<Flight>) {
+async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut bereaved: Bereaved) {
+    let mut left = std::mem::take(&mut bereaved.left);
     match closed {
         Closed::Killed(Kill::Stop) => left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping)),
         Closed::Killed(kill @ Kill::Protocol) => {
@@ -210,6 +236,26 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
             Closed::Killed(kill) => kill.error(),
             Closed::Exited => Error::Died(exit.clone()),
         });
+    }
+    bereaved.all.clear();
+}
+
+/// The jobs that a dead worker leaves; all are answered, also if the runtime ends before they are sorted.
+struct Bereaved {
+    left: VecDeque<Flight>,
+    all: Vec<Arc<Exchange>>,
+}
+
+impl Bereaved {
+    fn of(left: VecDeque<Flight>) -> Self {
+        let all = left.iter().map(|flight| Arc::clone(&flight.exchange)).collect();
+        Bereaved { left, all }
+    }
+}
+
+impl Drop for Bereaved {
+    fn drop(&mut self) {
+        self.all.iter().for_each(|exchange| exchange.fail(Error::Stopping));
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
     ("a_stop_does_not_wait_for_jobs_that_nobody_waits_for", || Box::pin(stop_forgets())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
+    ("a_runtime_that_ends_before_its_pool_answers_every_job", || Box::pin(runtime_ends())),
+    ("a_runtime_that_ends_before_it_ran_a_task_ends_the_pool", || Box::pin(runtime_ends_at_once())),
     ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed(""))),
     ("no_sandboxed_worker_survives_its_killed_parent", || Box::pin(parent_killed("strict"))),
     ("signals_for_everybody_leave_ending_to_the_parent", || Box::pin(signals_are_left())),
@@ -92,6 +94,34 @@ async fn drop_ends() {
     let pid = ask(&pool, "pid").await.unwrap().parse().unwrap();
     drop(pool);
     assert!(has_ended(pid).await);
+}
+
+async fn runtime_ends() {
+    let on_its_own_runtime = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let pool = runtime.block_on(pool(config(1)));
+        (runtime, pool)
+    };
+    let (runtime, pool) = tokio::task::spawn_blocking(on_its_own_runtime).await.unwrap();
+    let running = tokio::spawn(pool.submit(job("spin")));
+    until(&pool, |s| s.busy == 1).await;
+    let waiting = tokio::spawn(pool.submit(job("say x")));
+    until(&pool, |s| s.queued == 1).await;
+    tokio::task::spawn_blocking(move || drop(runtime)).await.unwrap();
+    assert!(matches!(running.await.unwrap(), Err(Error::Stopping)));
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Stopping)));
+    assert!(matches!(ask(&pool, "say late").await, Err(Error::Stopping)));
+    pool.stop(Duration::from_secs(1)).await;
+}
+
+/// On a runtime with one thread no task of a pool on demand has run when its start returns.
+async fn runtime_ends_at_once() {
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(pool(config(0..=1)))
+    };
+    let pool = tokio::task::spawn_blocking(start).await.unwrap();
+    assert!(matches!(ask(&pool, "say late").await, Err(Error::Stopping)));
 }
 
 /// Waits for the end of a process for at most a second.

@@ -3,12 +3,15 @@
 use std::{
     io::{Read as _, Write as _},
     os::fd::AsRawFd as _,
+    pin::pin,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 use pixie_pool::{Config, Error, Pool};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
 
 use crate::{
     Test, handler,
@@ -27,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("without_a_free_descriptor_a_pool_fails_and_leaves_no_directory", || Box::pin(no_descriptors())),
+    ("a_runtime_that_cannot_run_a_pool_fails_the_start_with_the_remedy", || Box::pin(wrong_runtimes())),
     ("workers_that_die_idle_are_restarted_with_growing_pauses", || Box::pin(idle_deaths())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
 ];
@@ -188,6 +192,25 @@ async fn no_descriptors() {
     setrlimit(Resource::Nofile, limit).unwrap();
     assert!(message.contains("locking ") && message.contains(directory.path().to_str().unwrap()), "{message}");
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+async fn wrong_runtimes() {
+    let no_runtime = || {
+        let mut start = pin!(refusal(config(1)));
+        match start.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(message) => message,
+            Poll::Pending => "it waits".to_owned(),
+        }
+    };
+    let lacking = |build: fn(&mut Builder) -> &mut Builder| {
+        move || build(&mut Builder::new_current_thread()).build().unwrap().block_on(refusal(config(1)))
+    };
+    let message = std::thread::spawn(no_runtime).join().unwrap();
+    assert!(message.contains("no tokio runtime is running"), "{message}");
+    let message = std::thread::spawn(lacking(Builder::enable_io)).join().unwrap();
+    assert!(message.contains("no timers") && message.contains("`enable_all()`"), "{message}");
+    let message = std::thread::spawn(lacking(Builder::enable_time)).join().unwrap();
+    assert!(message.contains("no I/O") && message.contains("`enable_all()`"), "{message}");
 }
 
 async fn idle_deaths() {

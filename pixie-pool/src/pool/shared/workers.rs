@@ -189,10 +189,43 @@ impl Shared {
         }
         let first = self.schedule().scale.at_first();
         let is_decided = |boot: &Boot| boot.is_ready || boot.failures >= first;
-        match boot.wait_for(is_decided).await.as_deref() {
+        let mut ending = self.ending.subscribe();
+        let decided = tokio::select! {
+            decided = boot.wait_for(is_decided) => decided,
+            _ = ending.wait_for(|e| *e) => return Err("the runtime is shutting down".to_owned()),
+        };
+        match decided.as_deref() {
             Ok(Boot { is_ready: true, .. }) => Ok(()),
             Ok(Boot { failure, .. }) => Err(failure.clone()),
             Err(_) => Err("the runtime is shutting down".to_owned()),
         }
+    }
+
+    /// Notes that nobody keeps this place any more.
+    pub(crate) fn left(&self, place: usize) {
+        self.boot.send_modify(|boot| {
+            boot.failures += 1;
+            boot.failure = format!("worker {place}: the task that starts it has ended");
+        });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        pool::{rendezvous::Rendezvous, slot::Place},
+    };
+
+    #[tokio::test]
+    async fn a_start_fails_when_no_place_is_kept_any_more() {
+        let config = Config { size: 2.into(), spares: 0, ..Config::default() };
+        let shared = Arc::new(Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap()));
+        for number in 1..=2 {
+            drop(Place { shared: Arc::clone(&shared), number });
+        }
+        assert!(shared.first_ready().await.unwrap_err().contains("has ended"));
     }
 }
