@@ -85,7 +85,7 @@ pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);
 pub(crate) const ANSWER_HOLD_BYTES: usize = 32 * 1024;
 /// Time that a job waits before a pool that may grow does: less is the ordinary jitter of short jobs.
 pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
-/// Time between two looks at the memory of workers that run jobs: a handler that allocates as fast as it can fills some hundred
+/// Time between two looks at the memory of workers while jobs run, and from a job's begin to the last one: a handler that allocates as fast as it can fills some hundred
 /// megabytes between two of them, which is what `RLIMIT_DATA` is there to stop.
 pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
 /// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
@@ -167,7 +167,8 @@ pub struct Config {
     pub recycle_after: Option<u64>,
     /// Age at which a worker is replaced, 10 % more or less. Default: never.
     pub recycle_age: Option<Duration>,
-    /// Bytes of resident memory from which on a worker is replaced after its job. Default: never.
+    /// Bytes of resident memory from which on a worker is replaced, after its job if it runs one. It is looked at within 250 ms of each
+    /// job's begin. Default: never.
     pub recycle_memory: Option<ByteSize>,
     /// Whether jobs are refused while no worker can be started: five failed starts in a row and none running. Default: yes; otherwise
     /// they wait for their `queue_timeout`.

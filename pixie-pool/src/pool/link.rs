@@ -63,6 +63,16 @@ pub(crate) struct Expired {
     pub(crate) slow: Option<Running>,
 }
 
+/// What a look at a worker's memory has found.
+#[derive(Debug)]
+pub(crate) enum Weight {
+    Fine,
+    /// The worker is to be replaced.
+    Large,
+    /// The connection was closed, with this job on it.
+    Over(Option<Arc<Exchange>>),
+}
+
 /// What one worker has to do.
 pub(crate) struct Load {
     /// Jobs on the way.
@@ -103,19 +113,21 @@ impl Link {
         self.line().wear.until()
     }
 
-    /// Compares the memory of a worker that runs a job with the limits: ends it, or notes that it is to be replaced.
-    pub(crate) fn weigh(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> Option<Arc<Exchange>> {
-        let bytes = platform::resident_bytes(self.pid)?;
+    /// Compares the worker's memory with the limits: ends it, or notes that it is to be replaced.
+    pub(crate) fn weigh(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> Weight {
+        let Some(bytes) = platform::resident_bytes(self.pid) else {
+            return Weight::Fine;
+        };
         let mut line = self.line();
+        if memory.is_some_and(|max| bytes > max) && line.closed.is_none() {
+            line.close(Closed::Killed(Kill::Memory));
+            return Weight::Over(line.flights.pop_front().map(|flight| flight.exchange));
+        }
         if recycle_memory.is_some_and(|max| bytes > max) {
             line.wear.found_large();
+            return Weight::Large;
         }
-        let is_over = memory.is_some_and(|max| bytes > max) && line.closed.is_none();
-        if !is_over || line.flights.is_empty() {
-            return None;
-        }
-        line.close(Closed::Killed(Kill::Memory));
-        line.flights.pop_front().map(|flight| flight.exchange)
+        Weight::Fine
     }
 
     pub(crate) fn is_busy(&self) -> bool {

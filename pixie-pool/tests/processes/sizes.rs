@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_is_replaced_after_its_jobs_and_no_job_notices", || Box::pin(recycled_by_jobs())),
     ("the_replacement_is_ready_before_the_worker_goes", || Box::pin(replacement_first())),
     ("a_worker_is_replaced_when_it_is_old_also_if_it_idles", || Box::pin(recycled_by_age())),
-    ("a_worker_that_has_become_large_is_replaced_after_its_job", || Box::pin(recycled_by_memory())),
+    ("a_worker_that_has_become_large_is_replaced_after_its_jobs_however_short", || Box::pin(recycled_by_memory())),
     ("a_worker_that_dies_while_its_replacement_starts_is_not_missed", || Box::pin(death_while_recycled())),
 ];
 

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::Link;
+use super::{Begun, Link, Weight};
 use crate::{
     config::Config,
     pool::{
@@ -89,9 +89,18 @@ async fn what_a_worker_sent_before_it_ended_by_itself_is_believed() {
 #[tokio::test]
 async fn a_worker_killed_for_its_memory_is_remembered_with_the_job_that_ran() {
     let link = link(1, std::process::id(), serving());
-    assert!(link.weigh(Some(1), None).is_none(), "without a job there is nothing to answer");
     link.begin(&mut vec![exchange("hoard", None, false)], Instant::now());
-    assert!(link.weigh(Some(1), None).is_some());
+    assert!(matches!(link.weigh(Some(1), None), Weight::Over(Some(_))));
     let (_, running) = link.ended().unwrap();
     assert_eq!(&*running.unwrap().name.label, "hoard");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_worker_is_killed_for_its_memory_also_without_a_job() {
+    let link = link(1, std::process::id(), serving());
+    assert!(matches!(link.weigh(Some(u64::MAX), Some(u64::MAX)), Weight::Fine));
+    assert!(matches!(link.weigh(Some(u64::MAX), Some(1)), Weight::Large) && link.is_worn());
+    assert!(matches!(link.weigh(Some(1), None), Weight::Over(None)));
+    assert!(matches!(link.begin(&mut vec![exchange("next", None, false)], Instant::now()), Begun::Closed));
 }

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     pool::{
         kill::{Closed, Kill},
-        link::Link,
+        link::{Link, Weight},
         restarts::Reached,
     },
 };
@@ -148,26 +148,29 @@ impl Shared {
         !self.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
     }
 
-    /// Looks at the memory of workers that run jobs, now and then; returns when to look again.
+    /// Looks at the memory of all workers now and then, for the last time after the last job; returns when to look again.
     pub(super) fn weigh(&self, now: Instant) -> Option<Instant> {
         if !self.is_weighed() {
             return None;
         }
         let mut looked = lock(&self.memory_looked);
-        let links: Vec<_> = self.schedule().links.iter().filter(|link| link.is_busy()).cloned().collect();
-        if links.is_empty() {
-            return None;
+        if now < *looked + MEMORY_LOOK {
+            return Some(*looked + MEMORY_LOOK);
         }
-        if now >= *looked + MEMORY_LOOK {
-            *looked = now;
-            let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
-            let over = links.iter().filter_map(|link| link.weigh(self.memory(), recycle));
-            over.for_each(|exchange| {
-                exchange.fail(Error::Memory);
-                self.metrics.count(Kill::Memory.outcome());
-            });
+        *looked = now;
+        let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
+        let links = self.schedule().links.clone();
+        for link in &links {
+            match link.weigh(self.memory(), recycle) {
+                Weight::Fine | Weight::Over(None) => {}
+                Weight::Large => self.wear_out(link),
+                Weight::Over(Some(exchange)) => {
+                    exchange.fail(Error::Memory);
+                    self.metrics.count(Kill::Memory.outcome());
+                }
+            }
         }
-        Some(*looked + MEMORY_LOOK)
+        links.iter().any(|link| link.is_busy()).then_some(now + MEMORY_LOOK)
     }
 
     /// Has a worker replaced that is old enough; returns when the next one is.
