@@ -1,9 +1,9 @@
 //! What Linux tells of a process: its memory, its state, what it waits for.
 //!
-//! Owns reading `/proc`. Rule: all of it is for the eye of an operator, so whatever cannot be read is left out, and nothing is
-//! decided by it.
+//! Owns reading `/proc`. Rule: whatever cannot be read is left out, and nothing is decided by it but whether a worker has
+//! more memory than it may, whose reader learns why it cannot be read.
 
-use std::{fs, time::Duration};
+use std::{fs, io, time::Duration};
 
 /// What the thread that runs jobs is doing.
 #[derive(Debug, Default)]
@@ -16,21 +16,20 @@ pub(crate) struct Posture {
     pub(crate) cpu: Option<Duration>,
 }
 
-/// Returns the bytes of memory that a process holds now.
-pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
-    of_status(pid, "VmRSS:")
+/// Returns the bytes of memory that a process holds now; 0 once it has ended.
+pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
+    Ok(of_status(pid, "VmRSS:")?.unwrap_or(0))
 }
 
 /// Returns the most bytes of memory that a process has held so far; nothing once it has ended.
 pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
-    of_status(pid, "VmHWM:")
+    of_status(pid, "VmHWM:").ok()?
 }
 
-fn of_status(pid: u32, name: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
+fn of_status(pid: u32, name: &str) -> io::Result<Option<u64>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).and_then(|line| line.trim().strip_suffix("kB"));
+    Ok(line.and_then(|kib| kib.trim().parse::<u64>().ok()?.checked_mul(1024)))
 }
 
 /// Looks at the thread with this name.
@@ -75,8 +74,8 @@ mod tests {
     fn the_memory_of_this_process_is_known() {
         let pid = std::process::id();
         let (now, peak) = (resident_bytes(pid), peak_bytes(pid));
-        assert!(now > Some(100 * 1024) && peak > Some(100 * 1024), "{now:?} {peak:?}");
-        assert_eq!(resident_bytes(u32::MAX), None);
+        assert!(now.as_ref().is_ok_and(|now| *now > 100 * 1024) && peak > Some(100 * 1024), "{now:?} {peak:?}");
+        assert_eq!(resident_bytes(u32::MAX).map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
     }
 
     #[test]

@@ -244,6 +244,8 @@ async fn greet(
         Some(missing) if shared.config.sandbox.is_required => {
             return Err(format!("a sandbox is required and it has come without {missing}"));
         }
+        // Whoever wants no worker without its sandbox wants none without its other limits.
+        None if shared.config.sandbox.is_required => shared.check_weighing(pid)?,
         _ => {}
     }
     Ok(Greeted { protocol, reader, writer, input })

@@ -115,7 +115,7 @@ impl Link {
 
     /// Compares the worker's memory with the limits: ends it, or notes that it is to be replaced.
     pub(crate) fn weigh(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> Weight {
-        let Some(bytes) = platform::resident_bytes(self.pid) else {
+        let Ok(bytes) = platform::resident_bytes(self.pid) else {
             return Weight::Fine;
         };
         let mut line = self.line();

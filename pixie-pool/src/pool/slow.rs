@@ -32,7 +32,7 @@ impl Shared {
             state = posture.state.map(field::display),
             waits_in = posture.waits_in.as_deref(),
             cpu = posture.cpu.map(|cpu| field::display(Seconds(cpu))),
-            memory = pid.and_then(platform::resident_bytes),
+            memory = pid.and_then(|pid| platform::resident_bytes(pid).ok()),
             "a job is slow"
         );
     }

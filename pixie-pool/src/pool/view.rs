@@ -75,7 +75,7 @@ fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
 /// Asks the system, which takes longer than a lock should be held.
 fn with_memory(mut snapshot: Snapshot, is_threaded: bool) -> Snapshot {
     for worker in snapshot.workers.iter_mut().filter(|_| !is_threaded) {
-        worker.memory = worker.pid.and_then(platform::resident_bytes);
+        worker.memory = worker.pid.and_then(|pid| platform::resident_bytes(pid).ok());
     }
     snapshot
 }

@@ -1,6 +1,6 @@
 //! In place of `vitals` where there is no `/proc`: nothing is known.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// What the thread that runs jobs is doing: unknown here.
 #[derive(Debug, Default)]
@@ -10,8 +10,8 @@ pub(crate) struct Posture {
     pub(crate) cpu: Option<Duration>,
 }
 
-pub(crate) fn resident_bytes(_: u32) -> Option<u64> {
-    None
+pub(crate) fn resident_bytes(_: u32) -> io::Result<u64> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell it"))
 }
 
 pub(crate) fn peak_bytes(_: u32) -> Option<u64> {

@@ -12,6 +12,7 @@ use super::{Boot, REFUSED_BROKEN, Shared, lock};
 use crate::{
     config::MEMORY_LOOK,
     error::Error,
+    platform,
     pool::{
         kill::{Closed, Kill},
         link::{Link, Weight},
@@ -91,6 +92,9 @@ impl Shared {
         let is_first = self.boot.send_if_modified(|boot| !std::mem::replace(&mut boot.is_ready, true));
         if is_first {
             self.config.sandbox.report(&self.name, (!self.is_threaded()).then_some(&link.sandbox));
+            if let Err(why) = self.check_weighing(link.pid) {
+                tracing::warn!(pool = %self.name, "{why}");
+            }
         }
         tracing::debug!(pool = %self.name, worker = link.number, pid = link.pid, "a worker is ready");
         self.pair();
@@ -146,6 +150,19 @@ impl Shared {
 
     pub(super) fn is_weighed(&self) -> bool {
         !self.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
+    }
+
+    /// Says why a limit of memory cannot be watched, if there is one and the size of this worker cannot be read.
+    pub(crate) fn check_weighing(&self, pid: u32) -> Result<(), String> {
+        if !self.is_weighed() {
+            return Ok(());
+        }
+        platform::resident_bytes(pid).map(drop).map_err(|error| {
+            format!(
+                "what its workers hold of memory cannot be read, so nobody is ended or replaced for it ({error}); where /proc is \
+                 mounted with `hidepid`, a sandboxed worker is hidden: mount it without, or with `gid=` a group of this process"
+            )
+        })
     }
 
     /// Looks at the memory of all workers now and then, for the last time after the last job; returns when to look again.
@@ -230,5 +247,14 @@ mod tests {
             drop(Place { shared: Arc::clone(&shared), number });
         }
         assert!(shared.first_ready().await.unwrap_err().contains("has ended"));
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_memory_that_cannot_be_watched_is_told() {
+        let of = |config: Config| Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap());
+        let (limited, free) = (of(Config::default().recycle_memory("1GB")), of(Config::default()));
+        let (own, nobody) = (std::process::id(), u32::MAX);
+        assert_eq!((limited.check_weighing(own), free.check_weighing(nobody)), (Ok(()), Ok(())));
+        assert!(limited.check_weighing(nobody).unwrap_err().contains("`hidepid`"));
     }
 }
