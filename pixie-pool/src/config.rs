@@ -35,6 +35,10 @@ pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
 /// How long a dead worker's pipes may stay open (a process that it left behind may hold them) before its report goes out without the rest.
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
+/// How long a worker whose start has failed gets to end by itself and say why, before it is killed: whoever ends needs moments.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time between two looks whether a worker has ended, where the system has no pidfds that tell: a call of a microsecond.
+pub(crate) const PROCESS_LOOK: Duration = Duration::from_millis(20);
 /// How long a stop waits for the threads of a pool of size 0: an idle one ends at once, and one that spins cannot be ended.
 pub(crate) const THREADS_END: Duration = Duration::from_millis(200);
 /// Longest time that anything is measured by: a hundred years are never, and more would not fit into the system's clock.

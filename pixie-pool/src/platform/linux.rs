@@ -47,13 +47,14 @@ impl ProcessWatch {
         super::kill_group(self.pid);
     }
 
-    /// Waits until the process has ended, without reaping it; for ever on kernels without pidfds, where the closed socket tells.
+    /// Waits until the process has ended, without reaping it.
     pub(crate) async fn exited(&self) {
         match &self.pidfd {
             Some(pidfd) => {
                 let _ = pidfd.readable().await;
             }
-            None => std::future::pending().await,
+            // A kernel before Linux 5.3, or one of the sandboxes that imitate an older one.
+            None => super::unix::ended(self.pid).await,
         }
     }
 
@@ -141,4 +142,18 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     // SAFETY: `time` lives through the call; a clock whose process has gone is an error.
     let read = unsafe { libc::clock_gettime(clock, &mut time) };
     (read == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_process_is_seen_and_left_to_be_waited_for_also_without_a_pidfd() {
+        let mut process = std::process::Command::new("sh").args(["-c", "exit 5"]).spawn().unwrap();
+        ProcessWatch { pid: process.id(), pidfd: None }.exited().await;
+        ProcessWatch::new(process.id()).exited().await;
+        assert_eq!(process.wait().unwrap().code(), Some(5));
+    }
 }

@@ -26,12 +26,14 @@ use rustix::{
     fs::{FlockOperation, flock},
     mm::{MapFlags, ProtFlags},
     net::RecvFlags,
-    process::{Pid, Resource, Rlimit, Signal},
+    process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, waitid},
 };
 use tokio::{
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     process::Command,
 };
+
+use crate::config::PROCESS_LOOK;
 
 pub(crate) type ReadHalf = OwnedReadHalf;
 pub(crate) type WriteHalf = OwnedWriteHalf;
@@ -109,6 +111,17 @@ pub(crate) fn kill_group(leader: u32) {
     }
 }
 
+/// Waits until a process that this one started has ended, without reaping it, where nothing tells: by looking now and then.
+pub(crate) async fn ended(pid: u32) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    // An error says that it was waited for.
+    while let Some(pid) = Pid::from_raw(pid as i32)
+        && let Ok(None) = waitid(WaitId::Pid(pid), options)
+    {
+        tokio::time::sleep(PROCESS_LOOK).await;
+    }
+}
+
 /// Ends this process and, if it leads a group of its own, everything it started, without running anything else.
 pub(crate) fn exit_now() -> ! {
     if rustix::process::getpgrp() == rustix::process::getpid() {
@@ -156,8 +169,7 @@ pub(crate) fn no_core_dumps() {
 
 /// Limits the private memory of this process.
 pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
-    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    Ok(rustix::process::setrlimit(Resource::Data, limit)?)
+    lower(Resource::Data, bytes)
 }
 
 /// Limits what this process may write to one file; a write beyond fails and does not end it.
@@ -361,9 +373,9 @@ mod elsewhere {
             super::kill_group(self.0);
         }
 
-        /// Never returns: the closed socket tells.
+        /// Waits until the process has ended, without reaping it.
         pub(crate) async fn exited(&self) {
-            std::future::pending().await
+            super::ended(self.0).await
         }
 
         /// Nothing: there is no portable call.

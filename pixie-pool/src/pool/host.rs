@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, STOP_GRACE},
+    config::{Config, LAST_WORDS, STOP_GRACE},
     error::Exit,
     identity::{Invitation, VARIABLE},
     job::Handler,
@@ -93,11 +93,16 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
     };
     let greeting = greet(shared, number, pid, &listener, token);
     let mut ending = shared.ending.subscribe();
+    let booting = async {
+        let booted = timeout(shared.config.boot_timeout, host.or_exit(greeting)).await;
+        if matches!(booted, Ok(Err(_))) && !shared.is_threaded() {
+            // It may be about to end by itself, and then it says why.
+            let _ = timeout(LAST_WORDS, host.exited()).await;
+        }
+        booted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", shared.config.boot_timeout)))
+    };
     let booted = tokio::select! {
-        booted = timeout(shared.config.boot_timeout, host.or_exit(greeting)) => match booted {
-            Ok(booted) => booted,
-            Err(_) => Err(format!("it was not ready within {:?}", shared.config.boot_timeout)),
-        },
+        booted = booting => booted,
         _ = ending.wait_for(|e| *e) => Err("the pool is shutting down".to_owned()),
     };
     // A thread that still waits to be let in must see that nobody will.
@@ -276,13 +281,18 @@ async fn expect(
 impl Host {
     /// Runs `work` unless the process ends first.
     async fn or_exit<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.exited() => Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned()),
+        }
+    }
+
+    /// Waits for the end of the process; a thread's is not seen.
+    async fn exited(&self) {
         match self {
-            Host::Thread(_) => work.await,
-            Host::Process(process) => tokio::select! {
-                biased;
-                done = work => done,
-                () = process.watch.exited() => Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned()),
-            },
+            Host::Thread(_) => std::future::pending().await,
+            Host::Process(process) => process.watch.exited().await,
         }
     }
 

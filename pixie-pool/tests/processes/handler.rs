@@ -9,7 +9,7 @@ use std::{
 };
 
 use pixie_pool::{Failure, Handler, Job};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Resource, Signal, getpid, getrlimit, kill_process};
 
 use crate::deeds;
 
@@ -27,6 +27,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "pid" => answer(job, &std::process::id().to_string()),
         "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
         "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),
+        "data-limit" => answer(job, &getrlimit(Resource::Data).maximum.unwrap_or(0).to_string()),
         "remaining" => {
             let left = job.time_limit().remaining().map_or(0, |r| r.as_millis());
             answer(job, &left.to_string());

@@ -20,6 +20,8 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_ends_at_once_fails_the_start_with_its_words", || Box::pin(ends_at_once())),
+    ("a_worker_that_hangs_up_fails_the_start_with_its_own_end_and_words", || Box::pin(hangs_up())),
+    ("a_limit_of_memory_that_an_operator_has_set_stays_in_force", || Box::pin(operators_limit())),
     ("a_worker_with_another_table_is_refused", || Box::pin(other_table())),
     ("a_worker_with_a_wrong_token_is_refused", || Box::pin(wrong_token())),
     ("a_worker_that_is_never_ready_is_given_up", || Box::pin(never_ready())),
@@ -36,6 +38,8 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const ROLE: &str = "TEST_ROLE";
+/// A limit of memory that an operator has set, below the one of the pool.
+const FEW_BYTES: u64 = 1024 * 1024 * 1024;
 
 pub(crate) fn playing(role: &str) -> Config {
     Config { env: vec![(ROLE.into(), role.into())], ..config(1) }
@@ -55,6 +59,17 @@ pub(crate) fn play_role() {
         }
         "wrong-token" => drop(greet([0; 32])),
         "never-ready" => drop(std::io::stdin().read(&mut [0; 64]).and_then(|_| std::io::stdin().read(&mut [0]))),
+        "few-bytes" => {
+            let limit = Some(FEW_BYTES);
+            return setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit }).unwrap();
+        }
+        "hang-up" => {
+            drop(be_connected());
+            // What it does until it has said why, which takes longer on a busy machine.
+            std::thread::sleep(Duration::from_millis(50));
+            eprintln!("no model found");
+            std::process::exit(5);
+        }
         "die-idle" => drop(be_ready()),
         "garbage" => misbehave(&[0xff; 100]),
         // A whole answer, on a stream that was never opened.
@@ -73,11 +88,15 @@ pub(crate) fn play_role() {
     }
 }
 
-/// Speaks the protocol by hand, as a stranger would.
-fn greet(token: [u8; 32]) -> ls::Stream {
+fn be_connected() -> ls::Stream {
     let invitation = std::env::var("PIXIE_INVITATION").expect("this is a worker");
     let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
-    let mut stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap();
+    ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap()
+}
+
+/// Speaks the protocol by hand, as a stranger would.
+fn greet(token: [u8; 32]) -> ls::Stream {
+    let mut stream = be_connected();
     let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
     // Until the pool hangs up or welcomes us.
@@ -110,6 +129,17 @@ async fn refusal(config: Config) -> String {
 async fn ends_at_once() {
     let message = refusal(playing("exit")).await;
     assert!(message.contains("exit code 7") && message.contains("no configuration found"), "{message}");
+}
+
+async fn hangs_up() {
+    let message = refusal(playing("hang-up")).await;
+    assert!(message.contains("exit code 5") && message.contains("no model found"), "{message}");
+}
+
+async fn operators_limit() {
+    let pool = pool(playing("few-bytes").memory(2 * FEW_BYTES)).await;
+    assert_eq!(ask(&pool, "data-limit").await.unwrap(), FEW_BYTES.to_string());
+    pool.stop(Duration::ZERO).await;
 }
 
 async fn other_table() {
