@@ -6,7 +6,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    io,
+    fmt, io,
     path::Path,
     process::Stdio,
     sync::Arc,
@@ -33,7 +33,7 @@ use crate::{
         line::Line,
         link::Link,
         meter::Meter,
-        output::{Output, Source},
+        output::{Output, Source, printable},
         rendezvous,
         shared::Shared,
         wear::Wear,
@@ -81,8 +81,32 @@ pub(crate) struct Peak {
     pub(crate) is_exact: bool,
 }
 
+/// Why a worker did not come to be; shown with what it wrote, line for line.
+pub(crate) struct NotBooted {
+    pub(crate) why: String,
+    pub(crate) stderr: String,
+}
+
+impl From<String> for NotBooted {
+    fn from(why: String) -> Self {
+        NotBooted { why, stderr: String::new() }
+    }
+}
+
+impl fmt::Display for NotBooted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        let mut start = "; it wrote:\n";
+        for line in self.stderr.trim().lines() {
+            write!(f, "{start}{}", printable(line.as_bytes()))?;
+            start = "\n";
+        }
+        Ok(())
+    }
+}
+
 /// Starts a worker and waits until it takes jobs.
-pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, String> {
+pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, NotBooted> {
     let (path, started) = (shared.socket(number), Instant::now());
     let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
@@ -119,16 +143,9 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, Strin
             Ok(Booted { host, link, reader, input })
         }
         Err(why) => Err(match host.buried().await {
-            Some(exit) => format!("{why} ({exit}){}", quote(&exit.stderr)),
-            None => why,
+            Some(exit) => NotBooted { why: format!("{why} ({exit})"), stderr: exit.stderr },
+            None => why.into(),
         }),
-    }
-}
-
-fn quote(stderr: &str) -> String {
-    match stderr.trim() {
-        "" => String::new(),
-        text => format!("; it wrote:\n{text}"),
     }
 }
 

@@ -82,7 +82,7 @@ impl fmt::Display for Seconds {
 }
 
 /// The last lines that a worker wrote, as one line.
-fn last_lines(stderr: &str) -> String {
+pub(crate) fn last_lines(stderr: &str) -> String {
     let lines: Vec<_> = stderr.trim_end().lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(STDERR_LINES_LOGGED)..].join(" | ");
     let mut last = printable(last.as_bytes());

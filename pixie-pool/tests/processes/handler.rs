@@ -178,11 +178,7 @@ fn crash(command: &str, argument: &str) {
             let _ = kill_process(getpid(), Signal::KILL);
         },
         "abort" => std::process::abort(),
-        "curse" => {
-            // What an attacker would have in a request, and a worker repeats.
-            eprintln!("{}\nERROR all is lost\r\n\x1b[2J", "x".repeat(5000));
-            std::process::exit(1)
-        }
+        "curse" => curse(),
         "exit" => {
             eprintln!("leaving with {argument}");
             std::process::exit(argument.parse().unwrap_or(0))
@@ -201,6 +197,12 @@ fn crash(command: &str, argument: &str) {
         }
         other => panic!("unknown command {other}"),
     }
+}
+
+/// Ends with what an attacker would have in a request, and a worker repeats.
+pub(crate) fn curse() -> ! {
+    eprintln!("{}\nERROR all is lost\r\n\x1b[2J", "x".repeat(5000));
+    std::process::exit(1)
 }
 
 fn descend(depth: u64) -> u64 {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Submission};
+use pixie_pool::{Config, Error, Pool, Submission};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{
     Event, Metadata, Subscriber,
@@ -18,6 +18,7 @@ use tracing::{
 use crate::{
     Test,
     setup::{ask, config, job, pool, text, until},
+    starts::playing,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -27,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_crash_is_told_with_its_job_even_if_that_is_done_again", || Box::pin(retried_crash_is_told())),
     ("the_death_of_an_idle_worker_blames_no_job", || Box::pin(idle_death_is_told())),
     ("a_worker_cannot_fake_a_line_of_the_log", || Box::pin(curses_are_harmless())),
+    ("a_worker_that_does_not_start_cannot_fake_a_line_of_the_log", || Box::pin(curses_before_the_start_are_harmless())),
     ("two_pools_that_could_be_mixed_up_are_told", || Box::pin(mix_ups_are_told())),
     ("a_slow_job_is_reported_once_with_what_it_does", || Box::pin(slow_is_told_once())),
     ("a_snapshot_shows_what_each_worker_runs_for_whom_and_how_large_it_is", || Box::pin(snapshot_shows_workers())),
@@ -36,6 +38,7 @@ const MIXED_UP: &str = "two pools with two handlers have the same `table_hash`, 
                         noticed: choose by `worker.identity().pool`, and give each pool a `table_hash` of its own";
 const DIED: &str = "a worker died";
 const KILLED: &str = "a worker was killed";
+const NOT_STARTED: &str = "starting a worker failed";
 const SLOW: &str = "a job is slow";
 
 /// The fields of an event, as text.
@@ -234,6 +237,19 @@ async fn mix_ups_are_told() {
     for pool in pools {
         pool.stop(Duration::ZERO).await;
     }
+}
+
+async fn curses_before_the_start_are_harmless() {
+    let cursed = Config { name: "hexed".to_owned(), ..playing("curse") };
+    let Err(Error::Start(message)) = Pool::start(cursed, crate::handler::handler()).await else {
+        panic!("it starts");
+    };
+    // Whoever reads the error sees the lines, and nothing that steers a terminal.
+    assert!(message.ends_with("\nERROR all is lost\n\u{fffd}[2J"), "{message:?}");
+    let told = heard("hexed", NOT_STARTED).await;
+    assert!(told["cause"].ends_with("(exit code 1)") && !told["cause"].contains('\n'), "{told:?}");
+    assert!(told["stderr"].ends_with("ERROR all is lost | \u{fffd}[2J"), "{told:?}");
+    assert!(told["stderr"].len() <= 1024 && !told["stderr"].chars().any(char::is_control), "{told:?}");
 }
 
 async fn slow_is_told_once() {

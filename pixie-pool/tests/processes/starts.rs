@@ -53,6 +53,7 @@ pub(crate) fn play_role() {
             eprintln!("no configuration found");
             std::process::exit(7);
         }
+        "curse" => handler::curse(),
         "other-table" => {
             let worker = pixie_pool::worker().expect("this is a worker");
             worker.serve(TABLE_HASH + 1, handler::handler());

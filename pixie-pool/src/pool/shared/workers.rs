@@ -14,8 +14,10 @@ use crate::{
     error::Error,
     platform,
     pool::{
+        host::NotBooted,
         kill::{Closed, Kill},
         link::{Link, Weight},
+        obituary::last_lines,
         restarts::Reached,
     },
 };
@@ -124,8 +126,10 @@ impl Shared {
     }
 
     /// Notes a start that failed; returns how long to wait before the next.
-    pub(crate) fn boot_failed(&self, number: usize, why: &str) -> Duration {
-        tracing::error!(pool = %self.name, worker = number, "starting a worker failed: {why}");
+    pub(crate) fn boot_failed(&self, number: usize, failure: &NotBooted) -> Duration {
+        let (why, stderr) = (&failure.why, last_lines(&failure.stderr));
+        let stderr = (!stderr.is_empty()).then_some(&*stderr);
+        tracing::error!(pool = %self.name, worker = number, cause = %why, stderr, "starting a worker failed");
         self.count(|c| c.boot_failures += 1);
         self.metrics.boot_failed();
         let mut restarts = self.restarts();
@@ -134,7 +138,7 @@ impl Shared {
         let is_broken = self.is_broken();
         self.boot.send_modify(|boot| {
             boot.failures += 1;
-            boot.failure = format!("worker {number}: {why}");
+            boot.failure = format!("worker {number}: {failure}");
         });
         let mut schedule = self.schedule();
         if is_broken && schedule.links.is_empty() {
