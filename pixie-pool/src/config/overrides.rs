@@ -50,10 +50,10 @@ impl Config {
             "slow_after" => self.slow_after = unless_none(value, duration)?,
             "cancel_grace" => self.cancel_grace = duration(value)?,
             "stream_idle_timeout" => self.stream_idle_timeout = duration(value)?,
-            "memory" => self.memory = unless_none(value, bytes)?,
+            "memory" => self.memory = unless_none(value, some_bytes)?,
             "recycle_after" => self.recycle_after = unless_none(value, number)?,
             "recycle_age" => self.recycle_age = unless_none(value, duration)?,
-            "recycle_memory" => self.recycle_memory = unless_none(value, bytes)?,
+            "recycle_memory" => self.recycle_memory = unless_none(value, some_bytes)?,
             "breaker" => self.breaker = switch(value)?,
             "poison_refusal" => self.poison_refusal = switch(value)?,
             _ => return Err(format!("there is no `{name}`, only {NAMES}")),
@@ -75,10 +75,12 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
     value.parse().map_err(|_| "the value has to be a whole number".to_owned())
 }
 
-fn bytes(value: &str) -> Result<ByteSize, String> {
+fn some_bytes(value: &str) -> Result<ByteSize, String> {
     let size = ByteSize::from(value);
-    size.bytes().map_err(str::to_owned)?;
-    Ok(size)
+    match size.bytes()? {
+        0 => Err("no worker can do with 0 bytes; write `none` for no limit".to_owned()),
+        _ => Ok(size),
+    }
 }
 
 fn switch(value: &str) -> Result<bool, String> {
@@ -132,6 +134,8 @@ mod tests {
             ("deadline=2", "such as `500ms`"),
             ("deadline=soon", "such as `500ms`"),
             ("queue=-1", "whole number"),
+            ("memory=0B", "`none` for no limit"),
+            ("recycle_memory=0MB", "`none` for no limit"),
             ("memory=64", "for example `256MB`"),
             ("breaker=no", "`on` or `off`"),
         ] {

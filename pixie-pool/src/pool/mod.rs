@@ -42,7 +42,7 @@ use std::{
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
+    config::{ByteSize, Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
     error::Error,
     identity,
     job::{Handler, Job},
@@ -178,8 +178,13 @@ fn check(config: &Config) -> Result<(), Error> {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
         return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
     }
-    for bytes in [&config.memory, &config.recycle_memory].into_iter().flatten() {
-        bytes.bytes().map_err(|why| Error::Start(format!("the memory of pool `{}`: {why}", config.name)))?;
+    for (limit, bytes) in [("memory", &config.memory), ("recycle_memory", &config.recycle_memory)] {
+        let why = match bytes.as_ref().map(ByteSize::bytes) {
+            None | Some(Ok(1..)) => continue,
+            Some(Ok(0)) => "no worker can do with 0 bytes; leave it out for no limit, or say `none` in the environment",
+            Some(Err(why)) => why,
+        };
+        return Err(Error::Start(format!("the `{limit}` of pool `{}`: {why}", config.name)));
     }
     check_size(config)?;
     if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {
