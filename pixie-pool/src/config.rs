@@ -108,7 +108,7 @@ pub(crate) const READS_PER_TURN: usize = 16;
 /// Levels of lists and structs in each other that a task's arguments and output may have, as in serde_json: each takes stack to decode.
 #[cfg(feature = "tasks")]
 pub(crate) const NESTING_MAX: usize = 128;
-/// Bytes of a task's output: bounds what a worker gone mad can make this process keep.
+/// Bytes of a task's output that a worker sends: what is larger belongs into a file.
 #[cfg(feature = "tasks")]
 pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -164,6 +164,10 @@ pub struct Config {
     /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
     /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
     pub memory: Option<ByteSize>,
+    /// Bytes of one answer that this process reads into memory, for a call of a task or [`ReplyBody::collect`](crate::ReplyBody::collect),
+    /// before it gives up with [`Error::TooLarge`](crate::Error::TooLarge). Default 256 MiB: bounds what a worker gone mad can make it
+    /// keep. An answer of at most 64 KiB comes in one piece and is not refused; a body that is read in pieces has no limit.
+    pub collect_limit: ByteSize,
     /// What a worker may do besides computing. Default: whatever the user of this process may.
     pub sandbox: Sandbox,
     /// Jobs after which a worker is replaced, 10 % more or less so that not all go at once. Default: never.
@@ -210,6 +214,7 @@ impl Default for Config {
             args: None,
             table_hash: 0,
             memory: None,
+            collect_limit: (256 << 20).into(),
             sandbox: Sandbox::none(),
             recycle_after: None,
             recycle_age: None,

@@ -41,6 +41,11 @@ pub enum Error {
     },
     /// The worker sent something that the protocol forbids and was killed.
     Protocol,
+    /// The answer is larger than what may be read into memory, and the rest of it was left.
+    TooLarge {
+        /// Bytes that may be, which is [`Config::collect_limit`](crate::Config::collect_limit).
+        limit: u64,
+    },
     /// The submitted body could not be read.
     Body(io::Error),
     /// The same job has just crashed worker after worker; nothing was started.
@@ -77,6 +82,10 @@ impl fmt::Display for Error {
             Error::Panicked { message, location: None } => write!(f, "the handler panicked: {message}"),
             Error::Failed { message } => write!(f, "the handler failed: {message}"),
             Error::Protocol => f.write_str("the worker broke the protocol and was killed"),
+            Error::TooLarge { limit } => write!(
+                f,
+                "the answer has more than the {limit} bytes that may be kept in memory: raise `collect_limit`, or read it in pieces"
+            ),
             Error::Body(error) => write!(f, "reading the submitted body failed: {error}"),
             Error::Stopping => f.write_str("the pool is shutting down"),
             Error::Unavailable { .. } => f.write_str("the pool's workers die before they are ready"),

@@ -54,16 +54,13 @@ impl ReplyBody {
         }
     }
 
-    /// Reads all of it into memory.
-    pub async fn collect(mut self) -> Result<Bytes, Error> {
-        if let ReplyBody::Full(bytes) = self {
-            return Ok(bytes);
+    /// Reads all of it into memory; fails with [`Error::TooLarge`] where it goes beyond
+    /// [`Config::collect_limit`](crate::Config::collect_limit).
+    pub async fn collect(self) -> Result<Bytes, Error> {
+        match self {
+            ReplyBody::Full(bytes) => Ok(bytes),
+            ReplyBody::Stream(stream) => stream.collect().await,
         }
-        let mut all = BytesMut::new();
-        while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
-            all.extend_from_slice(&piece?);
-        }
-        Ok(all.freeze())
     }
 }
 
@@ -86,6 +83,22 @@ impl ReplyStream {
             self.waiting.is_over = true;
         }
         next
+    }
+}
+
+impl ReplyStream {
+    async fn collect(mut self) -> Result<Bytes, Error> {
+        // It was checked when the pool was started.
+        let limit = self.waiting.shared.config.collect_limit.bytes().unwrap_or(0);
+        let mut all = BytesMut::new();
+        while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
+            let piece = piece?;
+            if (all.len() + piece.len()) as u64 > limit {
+                return Err(Error::TooLarge { limit });
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
     }
 }
 

@@ -112,6 +112,12 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::collect_limit`]: a number of bytes, or a text such as `"16MB"`.
+    pub fn collect_limit(mut self, bytes: impl Into<ByteSize>) -> Self {
+        self.collect_limit = bytes.into();
+        self
+    }
+
     /// Sets [`Config::sandbox`].
     pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
         self.sandbox = sandbox;

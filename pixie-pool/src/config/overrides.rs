@@ -11,7 +11,7 @@ use crate::config::{ByteSize, Config};
 const PREFIX: &str = "PIXIE_POOL_";
 /// Every name that may stand in the variable.
 const NAMES: &str = "size, spares, deadline, extension, cpu_time, queue, queue_timeout, boot_timeout, idle_timeout, slow_after, cancel_grace, \
-                     stream_idle_timeout, memory, recycle_after, recycle_age, recycle_memory, breaker, poison_refusal";
+                     stream_idle_timeout, memory, collect_limit, recycle_after, recycle_age, recycle_memory, breaker, poison_refusal";
 
 impl Config {
     /// Lets the variable `PIXIE_POOL_` with the pool's name in capitals (`-` and `.` become `_`) override numbers: pairs such as
@@ -51,6 +51,7 @@ impl Config {
             "cancel_grace" => self.cancel_grace = duration(value)?,
             "stream_idle_timeout" => self.stream_idle_timeout = duration(value)?,
             "memory" => self.memory = unless_none(value, some_bytes)?,
+            "collect_limit" => self.collect_limit = some_bytes(value)?,
             "recycle_after" => self.recycle_after = unless_none(value, number)?,
             "recycle_age" => self.recycle_age = unless_none(value, duration)?,
             "recycle_memory" => self.recycle_memory = unless_none(value, some_bytes)?,
@@ -78,7 +79,7 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
 fn some_bytes(value: &str) -> Result<ByteSize, String> {
     let size = ByteSize::from(value);
     match size.bytes()? {
-        0 => Err("no worker can do with 0 bytes; write `none` for no limit".to_owned()),
+        0 => Err("nothing works with 0 bytes; where no limit is allowed, write `none`".to_owned()),
         _ => Ok(size),
     }
 }
@@ -134,8 +135,8 @@ mod tests {
             ("deadline=2", "such as `500ms`"),
             ("deadline=soon", "such as `500ms`"),
             ("queue=-1", "whole number"),
-            ("memory=0B", "`none` for no limit"),
-            ("recycle_memory=0MB", "`none` for no limit"),
+            ("memory=0B", "with 0 bytes"),
+            ("recycle_memory=0MB", "write `none`"),
             ("memory=64", "for example `256MB`"),
             ("breaker=no", "`on` or `off`"),
         ] {

@@ -178,14 +178,7 @@ fn check(config: &Config) -> Result<(), Error> {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
         return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
     }
-    for (limit, bytes) in [("memory", &config.memory), ("recycle_memory", &config.recycle_memory)] {
-        let why = match bytes.as_ref().map(ByteSize::bytes) {
-            None | Some(Ok(1..)) => continue,
-            Some(Ok(0)) => "no worker can do with 0 bytes; leave it out for no limit, or say `none` in the environment",
-            Some(Err(why)) => why,
-        };
-        return Err(Error::Start(format!("the `{limit}` of pool `{}`: {why}", config.name)));
-    }
+    check_bytes(config)?;
     check_size(config)?;
     if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {
         return Err(Error::Start(
@@ -197,6 +190,23 @@ fn check(config: &Config) -> Result<(), Error> {
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
     config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
+}
+
+fn check_bytes(config: &Config) -> Result<(), Error> {
+    let limits = [
+        ("memory", config.memory.as_ref()),
+        ("recycle_memory", config.recycle_memory.as_ref()),
+        ("collect_limit", Some(&config.collect_limit)),
+    ];
+    for (limit, bytes) in limits {
+        let why = match bytes.map(ByteSize::bytes) {
+            None | Some(Ok(1..)) => continue,
+            Some(Ok(0)) => "nothing works with 0 bytes; a limit that is not wanted is left out",
+            Some(Err(why)) => why,
+        };
+        return Err(Error::Start(format!("the `{limit}` of pool `{}`: {why}", config.name)));
+    }
+    Ok(())
 }
 
 fn check_size(config: &Config) -> Result<(), Error> {

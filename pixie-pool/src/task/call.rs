@@ -1,17 +1,14 @@
 //! Calling a task: from typed arguments to a job, and from its answer to a value or an error.
 //!
 //! Owns what a task's job looks like: the head is its name and a zero byte, then the arguments if they are small; otherwise they
-//! are the body. Rule: a worker decides nothing about memory here: what it sends is limited and checked.
+//! are the body. Rule: a worker decides nothing about memory here: what it sends is limited by `collect` and checked.
 
-use std::future::{Future, poll_fn};
-
-use bytes::{Bytes, BytesMut};
+use std::future::Future;
 
 use crate::{
-    config::{AHEAD_HEAD_BYTES_MAX, OUTPUT_BYTES_MAX},
+    config::AHEAD_HEAD_BYTES_MAX,
     error::Error,
     pool::Pool,
-    reply::ReplyBody,
     submission::{Body, Submission},
     task::{Entry, Task, codec, table::table},
 };
@@ -24,7 +21,8 @@ impl Pool {
     ///
     /// `arguments` is a reference to the function's argument, to a tuple of several, or to `()`. They are encoded before this
     /// returns, so the future borrows nothing. Errors of the function itself are [`Error::Failed`], a panic is
-    /// [`Error::Panicked`], a crash [`Error::Died`]; the others are those of [`Pool::submit`], and [`Error::Encoding`].
+    /// [`Error::Panicked`], a crash [`Error::Died`]; the others are those of [`Pool::submit`], [`Error::Encoding`], and
+    /// [`Error::TooLarge`].
     pub fn call<T: Task>(
         &self,
         _task: T,
@@ -33,7 +31,7 @@ impl Pool {
         let entry = T::entry();
         let reply = self.serves_tasks().and_then(|()| submission(entry, arguments)).map(|job| self.submit(job));
         async move {
-            let answer = collect(reply?.await?.body).await?;
+            let answer = reply?.await?.body.collect().await?;
             let refused = |why| Error::Encoding(format!("what `{}` returned cannot be read: {why}", entry.name));
             codec::decode(&answer).map_err(refused)
         }
@@ -65,19 +63,4 @@ fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submis
         label: entry.name.into(),
         request_id: None,
     })
-}
-
-/// Reads an answer up to its limit, which an honest worker keeps by itself.
-async fn collect(mut body: ReplyBody) -> Result<Bytes, Error> {
-    if let ReplyBody::Full(bytes) = body {
-        return Ok(bytes);
-    }
-    let mut all = BytesMut::new();
-    while let Some(piece) = poll_fn(|cx| body.poll_next(cx)).await {
-        all.extend_from_slice(&piece?);
-        if all.len() > OUTPUT_BYTES_MAX {
-            return Err(Error::Protocol);
-        }
-    }
-    Ok(all.freeze())
 }

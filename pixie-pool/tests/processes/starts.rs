@@ -207,8 +207,8 @@ async fn sizes() {
         (Config { queue: 0, ..config(0..=2) }, "at least 1"),
         (config(1..=1_000_000), "at most"),
         (Config { spares: usize::MAX, ..config(1) }, "at most"),
-        (config(1).memory("0B"), "the `memory` of pool `test`: no worker can do with 0 bytes"),
-        (config(1).recycle_memory(0), "the `recycle_memory` of pool `test`: no worker can do with 0 bytes"),
+        (config(1).memory("0B"), "the `memory` of pool `test`: nothing works with 0 bytes"),
+        (config(1).recycle_memory(0), "the `recycle_memory` of pool `test`: nothing works with 0 bytes"),
         (config(1).recycle_memory("lots"), "for example `256MB`"),
     ] {
         let message = refusal(config).await;

@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_reader_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_reader())),
     ("a_sender_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_sender())),
     ("a_reader_that_leaves_frees_the_worker", || Box::pin(reader_leaves())),
+    ("an_answer_beyond_the_limit_is_not_read_into_memory", || Box::pin(too_large())),
     ("an_answer_that_is_broken_off_is_seen", || Box::pin(cut())),
     ("an_answer_that_stands_still_is_killed", || Box::pin(idle())),
 ];
@@ -232,5 +233,19 @@ async fn idle() {
     assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
     assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
     until(&pool, |s| s.counts.kills_idle == 1).await;
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn too_large() {
+    let pool = pool(config(1).collect_limit("1MB")).await;
+    assert_eq!(ask(&pool, "stream 1048576").await.unwrap().len(), 1 << 20);
+    assert!(matches!(ask(&pool, "stream 1048577").await, Err(Error::TooLarge { limit: 0x10_0000 })));
+    // Whoever reads it in pieces keeps none, so that one has no limit.
+    let mut body = pool.submit(job("stream 3000000")).await.unwrap().body;
+    let mut bytes = 0;
+    while let Some(piece) = poll_fn(|cx| body.poll_next(cx)).await {
+        bytes += piece.unwrap().len();
+    }
+    assert_eq!(bytes, 3_000_000);
     pool.stop(Duration::ZERO).await;
 }

@@ -9,7 +9,7 @@ use crate::{
     calls::{config, order, pool},
     work::{
         Dimensions, Filter, Order, checked_width, crash_once, doubling::doubling, gives_one_way, nothing, panic_with,
-        segfault, spin, takes_one_way, wait_for_cancellation, worker_pid,
+        reversed, segfault, spin, takes_one_way, wait_for_cancellation, worker_pid,
     },
 };
 
@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_task_that_spins_is_killed_at_its_own_deadline", || Box::pin(deadlines())),
     ("a_task_sees_that_nobody_waits", || Box::pin(cancellations())),
     ("an_idempotent_task_survives_a_crash", || Box::pin(retries())),
+    ("an_output_beyond_the_limit_is_not_read_into_memory", || Box::pin(too_large())),
     ("what_cannot_be_sent_is_named", || Box::pin(encodings())),
     ("a_job_that_names_no_task_fails", || Box::pin(unknown_tasks())),
 ];
@@ -46,6 +47,14 @@ async fn panics() {
         other => panic!("{other:?}"),
     }
     assert_eq!(pool.call(worker_pid, &()).await.unwrap(), before);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn too_large() {
+    let pool = config(1).collect_limit("1MB").start_tasks().await.unwrap();
+    let large = bytes::Bytes::from(vec![7; 2 << 20]);
+    assert!(matches!(pool.call(reversed, &large).await, Err(Error::TooLarge { limit: 0x10_0000 })));
+    assert_eq!(pool.call(reversed, &large.slice(..1000)).await.unwrap(), large[..1000]);
     pool.stop(Duration::ZERO).await;
 }
 
