@@ -26,6 +26,8 @@ pub(crate) struct Schedule {
     pub(crate) links: Vec<Arc<Link>>,
     queue: VecDeque<Queued>,
     busy: usize,
+    /// Lots of jobs that are neither in the queue nor with a worker, because they pass from one to the other.
+    passing: usize,
     /// The worker that is to be replaced, for as long as it is listed.
     worn: Option<Arc<Link>>,
     is_stopping: bool,
@@ -76,6 +78,7 @@ impl Schedule {
             links: Vec::new(),
             queue: VecDeque::new(),
             busy: 0,
+            passing: 0,
             worn: None,
             is_stopping: false,
         }
@@ -104,7 +107,12 @@ impl Schedule {
 
     /// Tells whether everything that was accepted before the stop is done.
     pub(crate) fn is_drained(&self) -> bool {
-        self.is_stopping && self.busy == 0 && self.queue.is_empty()
+        self.is_stopping && self.busy == 0 && self.queue.is_empty() && self.passing == 0
+    }
+
+    /// Notes that what passed is with a worker, in the queue or over.
+    pub(crate) fn has_passed(&mut self) {
+        self.passing -= 1;
     }
 
     /// Leases a worker for a new job, or lets it wait.
@@ -140,12 +148,13 @@ impl Schedule {
         Some(idle.link)
     }
 
-    /// Pairs the first waiting job with an idle worker.
+    /// Pairs the first waiting job with an idle worker; it passes until [`Schedule::has_passed`].
     pub(crate) fn pair(&mut self) -> Option<(Arc<Link>, Arc<Exchange>)> {
         if self.queue.is_empty() {
             return None;
         }
         let link = self.lease()?;
+        self.passing += 1;
         self.queue.pop_front().map(|q| (link, q.exchange))
     }
 
@@ -216,6 +225,12 @@ impl Schedule {
         gone
     }
 
+    /// Removes a worker that has ended and leaves jobs, which pass until [`Schedule::has_passed`].
+    pub(crate) fn remove_with_jobs(&mut self, link: &Arc<Link>) {
+        self.passing += 1;
+        self.remove(link);
+    }
+
     /// Removes a worker that has ended.
     pub(crate) fn remove(&mut self, link: &Arc<Link>) {
         if !self.is_listed(link) {
@@ -244,7 +259,8 @@ impl Schedule {
 
     /// Lets more workers run if the first job waits for too long; returns when to look again.
     pub(crate) fn grow(&mut self, now: Instant) -> Option<Instant> {
-        let oldest = self.oldest().filter(|_| self.scale.may_grow() && !self.is_stopping)?;
+        // Also while the pool stops: what was accepted may wait for the only worker, which has crashed.
+        let oldest = self.oldest().filter(|_| self.scale.may_grow())?;
         // Without a single worker nothing can be hoped for.
         let due = if self.scale.target() == 0 { now } else { oldest + GROW_AFTER };
         if due > now {

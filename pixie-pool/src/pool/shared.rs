@@ -305,6 +305,12 @@ impl Shared {
         }
     }
 
+    /// Notes that jobs which passed between the queue and a worker have arrived, or are over.
+    pub(crate) fn has_passed(&self) {
+        self.schedule().has_passed();
+        self.look_for_drained();
+    }
+
     /// Gives waiting jobs to idle workers.
     fn pair(self: &Arc<Self>) {
         loop {
@@ -312,6 +318,7 @@ impl Shared {
                 return;
             };
             self.begin(&link, vec![exchange], Instant::now());
+            self.has_passed();
         }
     }
 

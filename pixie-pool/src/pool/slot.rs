@@ -92,7 +92,7 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     link.close(closed);
     link.hang_up();
     let left = link.take_flights();
-    shared.remove(&link, closed);
+    shared.remove(&link, closed, &left);
     let reached = match closed {
         Closed::Killed(_) => Reached::Service,
         Closed::Exited if link.jobs() > 0 || left.is_empty() => Reached::Service,
@@ -179,6 +179,7 @@ impl Reading<'_> {
 
 /// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
 async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut left: VecDeque<Flight>) {
+    let has_left = !left.is_empty();
     match closed {
         Closed::Killed(Kill::Stop) => left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping)),
         Closed::Killed(kill @ Kill::Protocol) => {
@@ -196,6 +197,9 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
     }
     let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
     let lost = sort(&shared, left, last_started);
+    if has_left {
+        shared.has_passed();
+    }
     let exit = host.bury().await.unwrap_or_default();
     Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
     for exchange in lost {

@@ -54,6 +54,9 @@ struct Model {
     starting: BTreeSet<usize>,
     /// Workers that were told to go and have not ended yet.
     leaving: Vec<Arc<Link>>,
+    /// What crashed workers have left and was not put back yet.
+    left: Vec<Jobs>,
+    is_stopped: bool,
 }
 
 impl Model {
@@ -71,6 +74,8 @@ impl Model {
             workers: BTreeMap::new(),
             starting: BTreeSet::new(),
             leaving: Vec::new(),
+            left: Vec::new(),
+            is_stopped: false,
         };
         model.order();
         model
@@ -111,13 +116,17 @@ impl Model {
                 assert!(self.waiting.len() >= 10, "a job was refused although there was room");
                 self.over.insert(self.jobs.len() - 1);
             }
-            Entered::Stopping => panic!("nobody stopped it"),
+            Entered::Stopping => {
+                assert!(self.is_stopped, "nobody stopped it");
+                self.over.insert(self.jobs.len() - 1);
+            }
         }
     }
 
     fn pair(&mut self) {
         while let Some((link, exchange)) = self.schedule.pair() {
             self.give(&link, &[exchange]);
+            self.schedule.has_passed();
         }
     }
 
@@ -164,18 +173,27 @@ impl Model {
         }
     }
 
-    /// A worker dies; what it had is over, or goes back if it was not started.
+    /// A worker dies; what becomes of its jobs is known later.
     fn crash(&mut self) {
         let Some(link) = self.any_worker() else { return };
-        let (_, mut jobs) = self.workers.remove(&link.number).unwrap();
-        self.schedule.remove(&link);
-        if !jobs.is_empty() {
-            self.over.insert(jobs.remove(0));
+        let (_, jobs) = self.workers.remove(&link.number).unwrap();
+        if jobs.is_empty() {
+            self.schedule.remove(&link);
+        } else {
+            self.schedule.remove_with_jobs(&link);
+            self.left.push(jobs);
         }
-        let back: Vec<_> = jobs.iter().map(|number| Arc::clone(&self.jobs[*number])).collect();
+        self.end(link.number);
+    }
+
+    /// The first job of a dead worker is over, and those that it had not started go back.
+    fn bury(&mut self) {
+        let Some(mut jobs) = self.left.pop() else { return };
+        self.over.insert(jobs.remove(0));
+        let back = jobs.iter().map(|number| Arc::clone(&self.jobs[*number])).collect();
         jobs.into_iter().rev().for_each(|number| self.waiting.push_front(number));
         self.schedule.put_back(back, self.now, self.now + Duration::from_secs(5));
-        self.end(link.number);
+        self.schedule.has_passed();
     }
 
     /// The place of a worker that has ended is filled again, if it is wanted.
@@ -187,7 +205,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.dice.roll(12) {
+        match self.dice.roll(13) {
             0..3 => self.enter(),
             3..6 => self.finish(),
             6..8 => self.start(),
@@ -209,6 +227,7 @@ impl Model {
                     assert!(self.over.insert(number), "a job ended twice");
                 }
             }
+            11 => self.bury(),
             _ => {
                 if let Some(link) = self.leaving.pop() {
                     self.end(link.number);
@@ -221,10 +240,13 @@ impl Model {
     }
 
     fn check(&self) {
-        let running: Vec<usize> = self.workers.values().flat_map(|(_, jobs)| jobs.iter().copied()).collect();
+        let at_work = self.workers.values().flat_map(|(_, jobs)| jobs);
+        let running: Vec<usize> = at_work.chain(self.left.iter().flatten()).copied().collect();
         let unique: BTreeSet<_> = running.iter().chain(&self.waiting).chain(&self.over).copied().collect();
         assert_eq!(running.len() + self.waiting.len() + self.over.len(), unique.len(), "a job is in two places");
         assert_eq!(unique.len(), self.jobs.len(), "a job is lost");
+        let is_done = self.over.len() == self.jobs.len();
+        assert_eq!(self.schedule.is_drained(), self.is_stopped && is_done, "drained is who has no job left");
         assert_eq!(self.schedule.queued(), self.waiting.len());
         let busy = self.workers.values().filter(|(_, jobs)| !jobs.is_empty()).count();
         assert_eq!(self.schedule.busy(), busy);
@@ -248,6 +270,7 @@ impl Model {
             while let Some(link) = self.leaving.pop() {
                 self.end(link.number);
             }
+            self.bury();
             self.start();
             self.finish();
             self.now += Duration::from_millis(10);
@@ -275,6 +298,21 @@ async fn no_job_is_lost_or_doubled_and_no_worker_is_missed_whatever_happens() {
         let size = Size { min, max: (min + more).max(1) };
         let mut model = Model::new(dice.0, size, spares);
         (0..300).for_each(|_| model.step());
+        if seed % 2 == 0 {
+            model.schedule.stop();
+            model.is_stopped = true;
+            (0..20).for_each(|_| model.step());
+        }
         model.settle();
     }
+}
+
+#[test]
+fn a_job_accepted_before_a_stop_gets_the_worker_that_it_waits_for() {
+    let (mut schedule, now) = (Schedule::new((0..=1).into(), 0, 10), Instant::now());
+    let job = exchange("", None, false);
+    assert!(matches!(schedule.enter(&job, now, now + IDLE), Entered::Queued));
+    schedule.stop();
+    schedule.grow(now);
+    assert_eq!(schedule.scale.fill(), [1]);
 }

@@ -4,6 +4,7 @@
 //! worker's own life to `slot`. Rule: whatever makes another worker necessary orders it at once, or arms the clock that will.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use crate::{
     config::MEMORY_LOOK,
     error::Error,
     pool::{
+        flight::Flight,
         kill::{Closed, Kill},
         link::Link,
         restarts::Reached,
@@ -96,9 +98,12 @@ impl Shared {
         self.pair();
     }
 
-    /// Removes a worker that has ended.
-    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
-        self.schedule().remove(link);
+    /// Removes a worker that has ended; if it leaves jobs, the pool is not drained before [`Shared::has_passed`].
+    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed, left: &VecDeque<Flight>) {
+        match left.is_empty() {
+            true => self.schedule().remove(link),
+            false => self.schedule().remove_with_jobs(link),
+        }
         self.look_for_drained();
         self.look_at_ages(Instant::now());
         self.count(|c| {
