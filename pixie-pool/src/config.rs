@@ -213,6 +213,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Tells whether jobs run on threads of this process.
+    pub(crate) fn is_threaded(&self) -> bool {
+        self.size.max == 0
+    }
+
+    /// Returns how many jobs may run at the same time, at least and at most.
+    pub(crate) fn jobs_at_once(&self) -> Size {
+        if self.is_threaded() { self.threads.max(1).into() } else { self.size }
+    }
+
     /// Shortens times that reach beyond every clock, such as [`Duration::MAX`] for "never".
     pub(crate) fn bound_times(&mut self) {
         let limits = [&mut self.deadline, &mut self.cpu_time, &mut self.slow_after, &mut self.recycle_age];

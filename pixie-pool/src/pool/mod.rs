@@ -169,13 +169,15 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
+    config.sandbox.check(config.is_threaded()).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 
 fn check_size(config: &Config) -> Result<(), Error> {
-    let (Config { name, spares, queue, .. }, Size { min, max }) = (config, config.size);
+    let (Config { name, threads, spares, queue, .. }, Size { min, max }) = (config, config.size);
     let wrong = if min > max {
         format!("the size of pool `{name}` ends at {max}, before its start {min}")
+    } else if config.is_threaded() && *threads > WORKERS_MAX {
+        format!("pool `{name}` may have {threads} threads, at most {WORKERS_MAX} are allowed")
     } else if max.saturating_add(*spares) > WORKERS_MAX {
         format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
     } else if min < max && *queue == 0 {

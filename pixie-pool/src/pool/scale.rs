@@ -26,7 +26,6 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn new(size: Size, spares: usize) -> Self {
-        let spares = if size.max == 0 { 0 } else { spares };
         Scale {
             size,
             spares,

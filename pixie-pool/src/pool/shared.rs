@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK, Size},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
     error::Error,
     job::Handler,
     pool::{
@@ -86,11 +86,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
-        let (size, spares) = match config.size.max {
-            0 => (config.threads.max(1).into(), 0),
-            _ => (config.size, config.spares),
-        };
-        let schedule = Schedule::new(size, spares, config.queue);
+        let spares = if config.is_threaded() { 0 } else { config.spares };
+        let schedule = Schedule::new(config.jobs_at_once(), spares, config.queue);
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
@@ -115,12 +112,7 @@ impl Shared {
     }
 
     pub(crate) fn is_threaded(&self) -> bool {
-        self.config.size.max == 0
-    }
-
-    /// Returns how many jobs may run at the same time, at least and at most.
-    pub(crate) fn size(&self) -> Size {
-        if self.is_threaded() { self.config.threads.max(1).into() } else { self.config.size }
+        self.config.is_threaded()
     }
 
     /// Returns how many workers there may be at a time.

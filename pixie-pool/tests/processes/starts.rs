@@ -161,6 +161,7 @@ async fn sizes() {
     for (config, why) in [
         (Config { queue: 0, ..config(0..=2) }, "at least 1"),
         (config(1..=1_000_000), "at most"),
+        (Config { threads: usize::MAX, ..config(0) }, "threads, at most"),
         (Config { spares: usize::MAX, ..config(1) }, "at most"),
     ] {
         let message = refusal(config).await;

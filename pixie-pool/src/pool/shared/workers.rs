@@ -189,7 +189,7 @@ impl Shared {
     /// Waits until the first worker is ready, or every first start has failed.
     pub(crate) async fn first_ready(&self) -> Result<(), String> {
         let mut boot = self.boot.subscribe();
-        if self.size().min == 0 {
+        if self.config.jobs_at_once().min == 0 {
             return Ok(());
         }
         let first = self.schedule().scale.at_first();
