@@ -93,11 +93,7 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     link.hang_up();
     let left = link.take_flights();
     shared.remove(&link, closed, &left);
-    let reached = match closed {
-        Closed::Killed(_) => Reached::Service,
-        Closed::Exited if link.jobs() > 0 || left.is_empty() => Reached::Service,
-        Closed::Exited => Reached::Ready,
-    };
+    let reached = Reached::of(closed, link.jobs());
     // Those that are over keep their memory until they are asked for.
     while graves.try_join_next().is_some() {}
     graves.spawn(bury(Arc::clone(shared), link, host, closed, left));
