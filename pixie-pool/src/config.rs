@@ -4,6 +4,7 @@
 //! Rule: no queue, buffer, wait or retry in this crate has a limit that is not named here.
 
 mod builder;
+pub(crate) mod claim;
 mod overrides;
 mod size;
 

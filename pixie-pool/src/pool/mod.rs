@@ -41,7 +41,7 @@ use std::{
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
+    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
     error::Error,
     identity,
     job::Handler,
@@ -69,6 +69,7 @@ pub struct Pool {
 struct Life {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    _claim: Claim,
 }
 
 impl Pool {
@@ -79,6 +80,7 @@ impl Pool {
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        let claim = Claim::take(&config.name).map_err(Error::Start)?;
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
@@ -88,7 +90,7 @@ impl Pool {
         for place in 1..=shared.places() {
             tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), place)));
         }
-        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
+        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks), _claim: claim };
         let pool = Pool { shared, life: Arc::new(life) };
         match pool.shared.first_ready().await {
             Ok(()) => Ok(pool),

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
+    ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
 ];
@@ -155,6 +156,17 @@ async fn names() {
         let message = refusal(Config { name: name.to_owned(), ..config(1) }).await;
         assert!(message.contains("letters, digits"), "{message}");
     }
+}
+
+async fn shared_variable() {
+    let named = |name: &str| Config { name: name.to_owned(), ..config(0..=1) };
+    let (first, same) = (pool(named("a-b")).await, pool(named("a-b")).await);
+    let message = refusal(named("a.b")).await;
+    assert!(["`a-b`", "`a.b`", "PIXIE_POOL_A_B"].iter().all(|part| message.contains(part)), "{message}");
+    first.stop(Duration::ZERO).await;
+    same.stop(Duration::ZERO).await;
+    drop((first, same));
+    pool(named("a.b")).await.stop(Duration::ZERO).await;
 }
 
 async fn sizes() {
