@@ -16,7 +16,7 @@ pub(crate) struct Scale {
     target: usize,
     /// How many the next growth adds: doubled each time, so that a burst is met quickly and a trickle does not start a crowd.
     step: usize,
-    /// Whether one more is wanted for a worker that is about to be replaced.
+    /// Whether one more is wanted, because workers are to be replaced.
     is_turning: bool,
     /// Places where a worker is, or is being started.
     filled: BTreeSet<usize>,
@@ -65,16 +65,8 @@ impl Scale {
         self.spares.min(self.target)
     }
 
-    pub(crate) fn is_turning(&self) -> bool {
-        self.is_turning
-    }
-
     pub(crate) fn filled(&self) -> impl Iterator<Item = usize> {
         self.filled.iter().copied()
-    }
-
-    pub(crate) fn is_leaving(&self, place: usize) -> bool {
-        self.leaving.contains(&place)
     }
 
     fn wanted(&self) -> usize {
@@ -133,12 +125,12 @@ impl Scale {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
 
-    /// Wants a replacement for one worker.
+    /// Wants one worker more, as the replacement of another.
     pub(crate) fn turn(&mut self) {
         self.is_turning = true;
     }
 
-    /// Notes that the replacement is there, or that none is needed any more.
+    /// Notes that no worker has to be replaced any more.
     pub(crate) fn turned(&mut self) {
         self.is_turning = false;
     }

@@ -264,7 +264,7 @@ impl Shared {
             Next::Rest => {}
             Next::Leave => {
                 self.dismiss(std::slice::from_ref(link));
-                self.look_at_ages(now);
+                self.order();
                 self.pair();
             }
         }

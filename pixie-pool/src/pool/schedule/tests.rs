@@ -138,6 +138,14 @@ impl Model {
         }
     }
 
+    /// Workers go whose replacement is there.
+    fn replace(&mut self, gone: Vec<Arc<Link>>) {
+        let (is_any, scale) = (!gone.is_empty(), &self.schedule.scale);
+        let size = scale.target() + scale.spares();
+        self.dismiss(gone);
+        assert!(!is_any || self.workers.len() >= size, "a worker has left a gap");
+    }
+
     /// A worker that was being started is ready.
     fn start(&mut self) {
         if let Some(place) = self.starting.pop_first() {
@@ -169,7 +177,7 @@ impl Model {
         match next {
             Next::Work => assert!(in_flight + batch.len() > 0, "a worker was forgotten"),
             Next::Rest => assert!(self.schedule.is_idle(&link)),
-            Next::Leave => self.dismiss(vec![link]),
+            Next::Leave => self.replace(vec![link]),
         }
     }
 
@@ -212,7 +220,8 @@ impl Model {
             8 => self.crash(),
             9 => {
                 if let Some(link) = self.any_worker() {
-                    self.schedule.wear_out(&link);
+                    let gone = self.schedule.wear_out(&link).unwrap_or_default();
+                    self.replace(gone);
                 }
             }
             10 => {
@@ -256,6 +265,9 @@ impl Model {
         assert!(busy <= self.size.max, "more run than may");
         let idle = self.workers.len() - busy;
         assert!(self.waiting.is_empty() || idle == 0 || busy >= target, "a job waits beside a worker that may take it");
+        let may_go = |link: &Arc<Link>| self.schedule.worn.contains(&link.number) && self.schedule.is_idle(link);
+        let is_blocked = self.schedule.has_replacement() && self.workers.values().any(|(link, _)| may_go(link));
+        assert!(!is_blocked, "a worker idles although its replacement does, too");
         let places = self.workers.len() + self.starting.len() + self.leaving.len();
         assert!(places <= self.size.max + self.spares + 1 + self.leaving.len(), "too many workers");
     }
@@ -284,7 +296,7 @@ impl Model {
         let (gone, _) = self.schedule.shrink(self.now, IDLE);
         self.dismiss(gone);
         let spares = self.spares.min(self.schedule.scale.target());
-        let is_turning = usize::from(self.schedule.scale.is_turning());
+        let is_turning = usize::from(!self.schedule.worn.is_empty());
         assert_eq!(self.schedule.scale.target(), self.size.min);
         assert_eq!(self.workers.len() + self.starting.len(), self.size.min + spares + is_turning);
     }
@@ -315,4 +327,54 @@ fn a_job_accepted_before_a_stop_gets_the_worker_that_it_waits_for() {
     schedule.stop();
     schedule.grow(now);
     assert_eq!(schedule.scale.fill(), [1]);
+}
+
+/// A pool without jobs whose workers have all been started.
+fn started(size: usize) -> (Schedule, Vec<Arc<Link>>) {
+    let mut schedule = Schedule::new(size.into(), 0, 10);
+    let links = schedule.scale.fill().into_iter().map(|place| add(&mut schedule, place).0).collect();
+    (schedule, links)
+}
+
+/// A worker becomes ready; returns it and the places of those that go.
+fn add(schedule: &mut Schedule, place: usize) -> (Arc<Link>, Vec<usize>) {
+    let link = link(place, 0, Parent::new([0; 32], 0));
+    let gone = schedule.add(&link, Instant::now());
+    (link, gone.iter().map(|link| link.number).collect())
+}
+
+fn lease(schedule: &mut Schedule) -> Arc<Link> {
+    let now = Instant::now();
+    match schedule.enter(&exchange("", None, false), now, now) {
+        Entered::Leased(link) => link,
+        _ => panic!("nobody is idle"),
+    }
+}
+
+#[tokio::test]
+async fn a_worker_with_a_long_job_does_not_hold_back_the_replacement_of_the_others() {
+    let (mut schedule, links) = started(2);
+    let long = lease(&mut schedule);
+    let other = links.iter().find(|link| link.number != long.number).unwrap();
+    assert!(schedule.wear_out(&long).is_some_and(|gone| gone.is_empty()));
+    assert_eq!(schedule.scale.fill(), [3]);
+    assert!(add(&mut schedule, 3).1.is_empty(), "it has its job");
+
+    let gone = schedule.wear_out(other).unwrap();
+    assert_eq!(gone.iter().map(|link| link.number).collect::<Vec<_>>(), [other.number]);
+    assert!(schedule.scale.fill().is_empty(), "all places are taken until it has ended");
+    assert!(!schedule.scale.refill(other.number));
+    assert_eq!(schedule.scale.fill(), [other.number]);
+    assert!(add(&mut schedule, other.number).1.is_empty());
+
+    assert_eq!(schedule.next(&long, 0, 1, Instant::now(), &mut Vec::new()), Next::Leave);
+    assert_eq!(schedule.links.len(), 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_to_be_replaced_is_leased_last() {
+    let (mut schedule, links) = started(3);
+    schedule.wear_out(&links[2]);
+    let leased: Vec<_> = (0..3).map(|_| lease(&mut schedule).number).collect();
+    assert_eq!(leased, [2, 1, 3]);
 }

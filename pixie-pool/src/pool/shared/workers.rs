@@ -55,7 +55,7 @@ impl Shared {
         self.pair();
     }
 
-    /// Has the clock look at the workers' ages: one that is new has one, and one that goes makes room to replace the next.
+    /// Has the clock look at the workers' ages, because one is new.
     pub(super) fn look_at_ages(&self, now: Instant) {
         if self.config.recycle_age.is_some() {
             self.clock.arm(now);
@@ -64,9 +64,11 @@ impl Shared {
 
     /// Has a worker replaced that has done enough.
     pub(super) fn wear_out(&self, link: &Arc<Link>) {
-        if self.schedule().wear_out(link) {
-            self.order();
-        }
+        let Some(gone) = self.schedule().wear_out(link) else {
+            return;
+        };
+        self.dismiss(&gone);
+        self.order();
     }
 
     /// Lets workers go that have no job and are not listed any more.
@@ -83,6 +85,8 @@ impl Shared {
         let may_shrink = schedule.scale.may_shrink();
         drop(schedule);
         self.dismiss(&gone);
+        // Of several that are to be replaced, the next one's turn may have come.
+        self.order();
         if may_shrink {
             self.clock.arm(now + self.config.idle_timeout);
         }
@@ -105,7 +109,6 @@ impl Shared {
             false => self.schedule().remove_with_jobs(link),
         }
         self.look_for_drained();
-        self.look_at_ages(Instant::now());
         self.count(|c| {
             c.jobs += link.jobs();
             match closed {
@@ -175,13 +178,12 @@ impl Shared {
         Some(*looked + MEMORY_LOOK)
     }
 
-    /// Has a worker replaced that is old enough; returns when the next one is.
+    /// Has the workers replaced that are old enough; returns when the next one is.
     pub(super) fn replace_worn(&self, now: Instant) -> Option<Instant> {
         self.config.recycle_age.filter(|_| !self.is_threaded())?;
         let links = self.schedule().links.clone();
         let (old, young): (Vec<_>, Vec<_>) =
             links.into_iter().filter_map(|link| Some((link.worn_at()?, link))).partition(|(at, _)| *at <= now);
-        // One at a time: when its replacement is there, this is looked at again.
         old.iter().for_each(|(_, link)| self.wear_out(link));
         young.into_iter().map(|(at, _)| at).min()
     }
