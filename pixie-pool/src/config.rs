@@ -167,7 +167,7 @@ pub struct Config {
     /// Bytes of resident memory from which on a worker is replaced after its job. Default: never.
     pub recycle_memory: Option<ByteSize>,
     /// Whether jobs are refused while no worker can be started: five failed starts in a row and none running. Default: yes; otherwise
-    /// they wait for their `queue_timeout`.
+    /// they wait for their `queue_timeout`. A pool on demand starts a worker again for the first job that comes after the pause.
     pub breaker: bool,
     /// Whether a job that has crashed two workers within a minute is refused for another, with [`Error::Poison`](crate::Error::Poison).
     /// It is known by label, head and the first 64 KiB of its body; streamed bodies are not looked into. Default: yes.

@@ -71,6 +71,11 @@ impl Restarts {
         }
     }
 
+    /// Tells whether the last start has failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.unborn > 0
+    }
+
     /// Tells whether so many starts have failed that a pool without workers should refuse.
     pub(crate) fn is_broken(&self) -> bool {
         self.unborn >= BREAKER_DEATHS
@@ -107,9 +112,9 @@ mod tests {
         let mut restarts = Restarts::default();
         let pauses: Vec<u64> = (0..12).map(|_| restarts.died(Reached::Nothing).as_millis() as u64).collect();
         assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
-        assert!(restarts.is_broken());
+        assert!(restarts.is_failing() && restarts.is_broken());
         restarts.ready();
-        assert!(!restarts.is_broken());
+        assert!(!restarts.is_failing() && !restarts.is_broken());
     }
 
     #[test]

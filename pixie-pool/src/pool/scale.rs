@@ -125,6 +125,12 @@ impl Scale {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
 
+    /// Wants no more workers than are ready, unless that is less than the smallest size.
+    pub(crate) fn settle_for(&mut self, ready: usize) {
+        self.target = self.target.min(ready.max(self.size.min));
+        self.step = 1;
+    }
+
     /// Wants one worker more, as the replacement of another.
     pub(crate) fn turn(&mut self) {
         self.is_turning = true;
@@ -194,6 +200,18 @@ mod tests {
             scale.grow(1);
             assert_eq!(scale.fill(), expected);
             assert!(!scale.refill(place));
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_not_wanted_any_more_beyond_the_smallest_size() {
+        for (min, ready, target) in [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 3, 3), (0, 9, 4)] {
+            let mut scale = filled(min..=4, 1);
+            while scale.may_grow() {
+                scale.grow(4);
+            }
+            scale.settle_for(ready);
+            assert_eq!(scale.target(), target, "{ready} of {min} to 4 are ready");
         }
     }
 

@@ -86,6 +86,11 @@ impl Schedule {
         }
     }
 
+    /// Tells whether no worker is ready, and yet some are wanted: so jobs have to wait until one has started.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.links.is_empty() && self.scale.filled().next().is_some()
+    }
+
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
@@ -264,6 +269,13 @@ impl Schedule {
         }
         self.scale.grow(self.queue.len());
         Some(now + GROW_AFTER)
+    }
+
+    /// After a start that has failed: wants no more workers than there are, if no job waits for one.
+    pub(crate) fn give_up(&mut self) {
+        if self.queue.is_empty() {
+            self.scale.settle_for(self.links.len());
+        }
     }
 
     /// Takes the workers that have been idle for too long; returns them and when to look again.

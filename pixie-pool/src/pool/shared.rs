@@ -189,13 +189,13 @@ impl Shared {
         let until = now + self.config.queue_timeout;
         let mut schedule = self.schedule();
         let entered = schedule.enter(exchange, now, until);
-        let has_workers = !schedule.links.is_empty();
+        let is_starting = schedule.is_starting();
         let may_grow = schedule.scale.may_grow();
         drop(schedule);
         match entered {
             Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
-            // Unless a worker has come meanwhile and has taken it.
-            Entered::Queued if !has_workers && self.is_broken() && self.schedule().forget(exchange) => {
+            // Unless a worker has come meanwhile and has taken it. Where no start is under way, this job is the reason for the next.
+            Entered::Queued if is_starting && self.is_broken() && self.schedule().forget(exchange) => {
                 self.count(|c| c.refused_broken += 1);
                 self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });

@@ -59,9 +59,6 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
             Err(_) if *ending.borrow() => return,
             Err(why) => shared.boot_failed(place, &why),
         };
-        if !shared.is_refilled(place) {
-            return;
-        }
         let rest = async {
             sleep(pause).await;
             // What a thread runs cannot be ended, so it keeps its place until it is done: threads do not pile up.
@@ -70,6 +67,10 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
         tokio::select! {
             () = rest => {}
             _ = ending.changed() => return,
+        }
+        // Asked after the pause, for which the place stays taken: who waits then, if anybody does, is who the next start is for.
+        if !shared.is_refilled(place) {
+            return;
         }
         shared.count(|c| c.restarts += 1);
     }

@@ -10,7 +10,7 @@ use pixie_pool::{Config, Error, Pool};
 
 use crate::{
     Test, handler,
-    setup::{TABLE_HASH, ask, config, job, pool},
+    setup::{TABLE_HASH, ask, config, job, pool, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -26,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
+    ("a_pool_on_demand_whose_workers_do_not_start_tries_again_only_when_asked", || Box::pin(asked_only())),
 ];
 
 const ROLE: &str = "TEST_ROLE";
@@ -192,7 +193,25 @@ async fn breaker() {
     assert!(pool.snapshot().is_broken);
     assert!(matches!(ask(&pool, "say refused at once").await, Err(Error::Unavailable { .. })));
     std::fs::remove_file(&flag).unwrap();
-    crate::setup::until(&pool, |s| !s.is_broken).await;
+    until(&pool, |s| !s.is_broken).await;
     assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn asked_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = directory.path().join("flag");
+    std::fs::write(&flag, "").unwrap();
+    let pool = pool(Config { size: (0..=1).into(), ..playing(flag.to_str().unwrap()) }).await;
+    let mut failures = 4;
+    for _ in 0..2 {
+        assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
+        until(&pool, |s| s.workers.is_empty()).await;
+        failures += 1;
+        assert_eq!(pool.snapshot().counts.boot_failures, failures);
+    }
+    std::fs::remove_file(&flag).unwrap();
+    assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    assert!(!pool.snapshot().is_broken);
     pool.stop(Duration::ZERO).await;
 }

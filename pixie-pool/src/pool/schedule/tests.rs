@@ -204,6 +204,14 @@ impl Model {
         self.schedule.has_passed();
     }
 
+    /// A worker could not be started.
+    fn fail(&mut self) {
+        if let Some(place) = self.starting.pop_first() {
+            self.schedule.give_up();
+            self.end(place);
+        }
+    }
+
     /// The place of a worker that has ended is filled again, if it is wanted.
     fn end(&mut self, place: usize) {
         if self.schedule.scale.refill(place) {
@@ -213,7 +221,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.dice.roll(13) {
+        match self.dice.roll(14) {
             0..3 => self.enter(),
             3..6 => self.finish(),
             6..8 => self.start(),
@@ -237,6 +245,7 @@ impl Model {
                 }
             }
             11 => self.bury(),
+            12 => self.fail(),
             _ => {
                 if let Some(link) = self.leaving.pop() {
                     self.end(link.number);
@@ -377,4 +386,22 @@ async fn a_worker_that_is_to_be_replaced_is_leased_last() {
     schedule.wear_out(&links[2]);
     let leased: Vec<_> = (0..3).map(|_| lease(&mut schedule).number).collect();
     assert_eq!(leased, [2, 1, 3]);
+}
+
+#[test]
+fn a_pool_on_demand_tries_to_start_a_worker_only_while_a_job_waits() {
+    let (mut schedule, now) = (Schedule::new((0..=2).into(), 1, 10), Instant::now());
+    let job = exchange("", None, false);
+    for _ in 0..2 {
+        assert!(!schedule.is_starting());
+        schedule.enter(&job, now, now + IDLE);
+        schedule.grow(now);
+        assert_eq!(schedule.scale.fill(), [1, 2]);
+        schedule.give_up();
+        assert!(schedule.is_starting() && schedule.scale.refill(1), "the job still waits");
+        schedule.forget(&job);
+        schedule.give_up();
+        assert!(!schedule.scale.refill(1) && !schedule.scale.refill(2));
+        assert!(schedule.scale.fill().is_empty());
+    }
 }

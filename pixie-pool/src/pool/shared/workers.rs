@@ -32,9 +32,15 @@ impl Shared {
         }
     }
 
-    /// Tells whether the next worker is to be started in a place whose worker has ended.
+    /// Tells whether the next worker is to be started in a place whose worker has ended or did not start.
     pub(crate) fn is_refilled(&self, place: usize) -> bool {
-        let is_refilled = self.schedule().scale.refill(place);
+        let is_failing = self.restarts().is_failing();
+        let mut schedule = self.schedule();
+        if is_failing {
+            schedule.give_up();
+        }
+        let is_refilled = schedule.scale.refill(place);
+        drop(schedule);
         // Others may be wanted that this one was still counted as.
         self.order();
         is_refilled
