@@ -1,7 +1,7 @@
 //! One job between its submitter and its worker.
 //!
 //! Owns what has arrived of the answer, who waits for it and where the job is. Leaves bytes on sockets to `link`.
-//! Rule: its lock is never held while another one is taken.
+//! Rule: its lock is never held while another one is taken, and a job that is over stays so, whoever learns it last.
 
 use std::{
     collections::VecDeque,
@@ -132,7 +132,7 @@ impl Exchange {
     /// Returns what to send and until when it may take; `None` if nobody waits any more.
     pub(crate) fn dispatch(&self, now: Instant, link: &Arc<Link>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut state = self.state();
-        if state.is_abandoned {
+        if state.is_abandoned || state.is_over() {
             return None;
         }
         let mut start = if self.has_upload { state.request.take() } else { state.request.clone() }?;
@@ -155,7 +155,7 @@ impl Exchange {
         if let Some(start) = unsent {
             state.request = Some(start);
         }
-        if state.request.is_none() || state.is_abandoned || matches!(state.place, Place::Over) {
+        if state.request.is_none() || state.is_abandoned || state.is_over() {
             return false;
         }
         state.place = Place::Waiting;
@@ -215,7 +215,8 @@ impl Exchange {
             (Some(deadline), Some(first)) => now.saturating_duration_since(first) < deadline / 2,
             _ => true,
         };
-        let may = self.is_replayable && is_early && state.tries < 2 && !state.is_headed && !state.is_abandoned;
+        let is_open = !state.is_headed && !state.is_abandoned && !state.is_over();
+        let may = self.is_replayable && is_early && state.tries < 2 && is_open;
         if may {
             state.place = Place::Waiting;
             self.may_share.store(false, Ordering::Relaxed);
@@ -223,9 +224,12 @@ impl Exchange {
         may
     }
 
-    /// Takes in what the worker has said.
+    /// Takes in what the worker has said, unless the job was ended while that was on its way here.
     pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
         let mut state = self.state();
+        if state.is_over() {
+            return;
+        }
         if event.is_last() {
             state.place = Place::Over;
         }
@@ -311,6 +315,10 @@ impl Exchange {
 }
 
 impl State {
+    fn is_over(&self) -> bool {
+        matches!(self.place, Place::Over)
+    }
+
     fn fail(&mut self, error: Error) {
         if self.is_headed {
             self.end.get_or_insert(Err(error));
@@ -328,3 +336,6 @@ fn wake(mut state: MutexGuard<'_, State>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;
