@@ -166,9 +166,9 @@ impl Link {
             Ok(count) if count == line.output.len() => line.output.clear(),
             Ok(count) => line.output.advance(count),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is going; the reading task sees it too.
+            // The worker is going. What comes after is not sent either, or it would be missing where the job goes instead.
             Err(error) => {
-                line.output.clear();
+                line.close(Closed::Exited);
                 return Err(error);
             }
         }
@@ -195,7 +195,8 @@ impl Link {
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let line = self.line();
         match line.closed {
-            Some(_) => None,
+            // The job may have another worker soon, which wants the body from here on.
+            Some(_) => Some(0),
             None => line.protocol.send_room(stream),
         }
     }
@@ -310,7 +311,7 @@ impl Link {
         while !line.output.is_empty() && line.closed.is_none() {
             match platform::poll_write(&self.writer, cx, &line.output) {
                 Poll::Ready(Ok(count)) => line.output.advance(count),
-                Poll::Ready(Err(_)) => line.output.clear(),
+                Poll::Ready(Err(_)) => line.close(Closed::Exited),
                 Poll::Pending => break,
             }
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use tokio::net::UnixStream;
 
 use super::Link;
 use crate::{
@@ -29,12 +30,18 @@ use crate::{
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// A connection to nobody.
+/// A connection to nobody: what is sent is refused.
 pub(crate) fn link(place: usize, pid: u32, parent: Parent) -> Arc<Link> {
-    let (end, _) = tokio::net::UnixStream::pair().unwrap();
+    open_link(place, pid, parent).0
+}
+
+/// A connection to somebody who does not read, for as long as the second value lives.
+fn open_link(place: usize, pid: u32, parent: Parent) -> (Arc<Link>, UnixStream) {
+    let (end, other) = UnixStream::pair().unwrap();
     let (_, writer) = end.into_split();
     let wear = Wear::new(&Config::default(), 0, Instant::now());
-    Link::new(place, pid, writer, Line::new(parent, None, wear, Meter::new(None)), Arc::new(Metrics::new("test")))
+    let line = Line::new(parent, None, wear, Meter::new(None));
+    (Link::new(place, pid, writer, line, Arc::new(Metrics::new("test"))), other)
 }
 
 pub(crate) fn exchange(label: &str, deadline: Option<Duration>, is_replayable: bool) -> Arc<Exchange> {
@@ -44,7 +51,7 @@ pub(crate) fn exchange(label: &str, deadline: Option<Duration>, is_replayable: b
 }
 
 /// The parent's side after the handshake.
-fn serving() -> Parent {
+pub(crate) fn serving() -> Parent {
     let (mut parent, worker) = (Parent::new([0; 32], 0), Worker::default());
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     worker.hello(&Hello { version: VERSION, token: [0; 32], table_hash: 0 }, &mut input);
@@ -57,7 +64,7 @@ fn serving() -> Parent {
 
 #[tokio::test]
 async fn an_answer_that_comes_with_the_deadline_is_not_taken_for_that_of_the_next_job() {
-    let link = link(1, 0, serving());
+    let (link, _other) = open_link(1, 0, serving());
     let now = Instant::now();
     let mut batch = vec![exchange("first", Some(DEADLINE), true), exchange("next", Some(DEADLINE), true)];
     link.begin(&mut batch, now);
@@ -75,7 +82,7 @@ async fn an_answer_that_comes_with_the_deadline_is_not_taken_for_that_of_the_nex
 
 #[tokio::test]
 async fn what_a_worker_sent_before_it_ended_by_itself_is_believed() {
-    let link = link(1, 0, serving());
+    let (link, _other) = open_link(1, 0, serving());
     link.begin(&mut vec![exchange("first", None, false)], Instant::now());
     link.close(Closed::Exited);
 
@@ -88,7 +95,7 @@ async fn what_a_worker_sent_before_it_ended_by_itself_is_believed() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_worker_killed_for_its_memory_is_remembered_with_the_job_that_ran() {
-    let link = link(1, std::process::id(), serving());
+    let (link, _other) = open_link(1, std::process::id(), serving());
     assert!(link.weigh(Some(1), None).is_none(), "without a job there is nothing to answer");
     link.begin(&mut vec![exchange("hoard", None, false)], Instant::now());
     assert!(link.weigh(Some(1), None).is_some());
