@@ -319,9 +319,9 @@ impl Link {
         line.closed
     }
 
-    /// Reads everything whole that the worker has sent.
+    /// Reads everything whole that the worker has sent; closes the connection if it broke the protocol.
     ///
-    /// The second value is true if its answer has begun to arrive in pieces, which starts another clock.
+    /// Returns when an answer has begun to arrive in pieces, which starts another clock.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -335,7 +335,10 @@ impl Link {
         }
         let mut now = None;
         let mut is_streaming = false;
-        while let Some((_, event)) = line.protocol.receive(input)? {
+        // Closed at once, or a job that is being sent just now would be taken for the one that it failed at.
+        while let Some((_, event)) =
+            line.protocol.receive(input).inspect_err(|_| line.close(Closed::Killed(Kill::Protocol)))?
+        {
             let now = *now.get_or_insert_with(Instant::now);
             if let Event::GivenBack { at, count } = event {
                 let given = line.flights.drain(at..at + count).map(|f| (f.exchange, Event::GivenBack { at, count }));

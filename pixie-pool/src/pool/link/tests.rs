@@ -8,7 +8,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::net::UnixStream;
 
-use super::Link;
+use super::{Begun, Link};
 use crate::{
     config::Config,
     pool::{
@@ -90,6 +90,15 @@ async fn what_a_worker_sent_before_it_ended_by_itself_is_believed() {
     encode::put_reply(&mut input, 1, b"done", b"", Some(1));
     link.receive(&mut input, &mut deliveries).unwrap();
     assert_eq!(deliveries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_spoke_nonsense_is_given_no_job_any_more() {
+    let (link, _other) = open_link(1, 0, serving());
+    link.receive(&mut BytesMut::from(&[0xff; 100][..]), &mut Vec::new()).unwrap_err();
+    let mut batch = vec![exchange("next", None, false)];
+    assert!(matches!(link.begin(&mut batch, Instant::now()), Begun::Closed));
+    assert_eq!(batch.len(), 1, "it is left to be sent elsewhere");
 }
 
 #[cfg(target_os = "linux")]
