@@ -177,20 +177,20 @@ impl Reading<'_> {
 /// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
 async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut left: VecDeque<Flight>) {
     let has_left = !left.is_empty();
+    if closed == Closed::Killed(Kill::Stop) {
+        left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping));
+    }
+    let last_started = host.end(closed).await;
     match closed {
-        Closed::Killed(Kill::Stop) => left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping)),
+        Closed::Exited => shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started)),
         Closed::Killed(kill @ Kill::Protocol) => {
-            if let Some(flight) = left.pop_front() {
+            if let Some(flight) = left.pop_front_if(|first| first.may_have_run(last_started)) {
                 flight.exchange.fail(kill.error());
                 shared.metrics.count(kill.outcome());
             }
         }
         // The job that it was killed for has its answer already.
-        Closed::Killed(_) | Closed::Exited => {}
-    }
-    let last_started = host.end(closed).await;
-    if closed == Closed::Exited {
-        shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started));
+        Closed::Killed(_) => {}
     }
     let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
     let lost = sort(&shared, left, last_started);

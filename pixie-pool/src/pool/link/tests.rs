@@ -93,6 +93,19 @@ async fn what_a_worker_sent_before_it_ended_by_itself_is_believed() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_not_started_is_not_what_its_worker_failed_at() {
+    let (link, _other) = open_link(1, 0, serving());
+    link.begin(&mut vec![exchange("first", None, true), exchange("next", None, true)], Instant::now());
+    let (mut input, mut deliveries) = (BytesMut::new(), Vec::new());
+    encode::put_reply(&mut input, 1, b"the first one's", b"", Some(1));
+    link.receive(&mut input, &mut deliveries).unwrap();
+    let next = link.take_flights().pop_front().unwrap();
+    for (last_started, may_have_run) in [(Some(1), false), (Some(2), true), (Some(0), true), (None, true)] {
+        assert_eq!(next.may_have_run(last_started), may_have_run, "{last_started:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_worker_that_spoke_nonsense_is_given_no_job_any_more() {
     let (link, _other) = open_link(1, 0, serving());
     link.receive(&mut BytesMut::from(&[0xff; 100][..]), &mut Vec::new()).unwrap_err();
