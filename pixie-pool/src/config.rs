@@ -76,7 +76,8 @@ pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
 pub(crate) const AHEAD_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Time that a worker gets to say what it has not started: all it takes is one thread that may run, so whoever needs longer stands still.
 pub(crate) const RECALL_ANSWER_MAX: Duration = Duration::from_secs(1);
-/// Moves of one job after which it is never sent ahead again, and after which a worker that says it did not start it is not believed.
+/// Moves of one job after which it is never sent ahead again, and after which it moves no more: workers that say they did not start it
+/// are not believed for ever, and a job for which no worker listens has to be answered.
 pub(crate) const MOVES_MAX: u32 = 8;
 /// Time that a worker keeps ready answers for one write while it has more to do.
 pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);

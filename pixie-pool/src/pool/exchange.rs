@@ -181,7 +181,7 @@ impl Exchange {
         Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
-    /// Tells whether it has been moved so often that its workers are not believed any more.
+    /// Tells whether it has been moved so often that it is not moved any more.
     pub(crate) fn is_restless(&self) -> bool {
         self.state().moves >= MOVES_MAX
     }

@@ -239,8 +239,9 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
     let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
     for mut flight in left {
         let is_unsent = flight.unsent.is_some();
-        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last)) && !flight.exchange.is_restless();
-        if (is_unsent || is_unstarted) && flight.exchange.move_on(flight.unsent.take()) {
+        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last));
+        let may_move = (is_unsent || is_unstarted) && !flight.exchange.is_restless();
+        if may_move && flight.exchange.move_on(flight.unsent.take()) {
             moves += 1;
             back.push(flight.exchange);
         } else if !shared.is_poison(&flight.exchange, now) && flight.exchange.take_back(now) {

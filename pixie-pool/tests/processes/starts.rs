@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
     ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
     ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
+    ("a_job_for_which_no_worker_listens_is_answered", || Box::pin(deaf())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
@@ -54,6 +55,7 @@ pub(crate) fn play_role() {
         "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
         // An answer to the wish to have jobs back that nobody has uttered.
         "give-back" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
+        "deaf" => deafen(),
         flag => {
             if std::path::Path::new(flag).exists() {
                 std::process::exit(8);
@@ -78,14 +80,30 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     stream
 }
 
-fn misbehave(answer: &[u8]) {
+/// What a worker says when it takes jobs.
+const READY: &[u8] = &[2, 0, 0, 3, 0, 0, 0, 0, 0, 0];
+
+fn enter() -> ls::Stream {
     let mut token = [0; 32];
     std::io::stdin().read_exact(&mut token).unwrap();
-    let mut stream = greet(token);
-    stream.write_all(&[2, 0, 0, 3, 0, 0, 0, 0, 0, 0]).unwrap();
+    greet(token)
+}
+
+fn misbehave(answer: &[u8]) {
+    let mut stream = enter();
+    stream.write_all(READY).unwrap();
     let _ = stream.read(&mut [0; 100]);
     stream.write_all(answer).unwrap();
     let _ = stream.read(&mut [0; 100]);
+}
+
+/// Says that it takes jobs, and takes none until its parent ends it.
+fn deafen() {
+    let mut stream = enter();
+    let ls::Stream::UdSocket(socket) = &stream;
+    rustix::net::shutdown(socket, rustix::net::Shutdown::Read).unwrap();
+    stream.write_all(READY).unwrap();
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 async fn refusal(config: Config) -> String {
@@ -119,6 +137,13 @@ async fn garbage() {
     let pool = pool(playing("garbage")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     assert_eq!(pool.snapshot().counts.kills_protocol, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn deaf() {
+    let pool = pool(playing("deaf")).await;
+    let outcome = pool.submit(job("say hello")).await;
+    assert!(matches!(outcome, Err(Error::Died(_))), "{outcome:?}");
     pool.stop(Duration::ZERO).await;
 }
 
