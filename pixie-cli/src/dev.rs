@@ -28,7 +28,7 @@ use crate::{
         event::Event, guard::Guard, link::Meeting, session::Session, sources::Sources, substitute::Substitute,
         watch::Watch,
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
     error::Error,
     interrupt, output,
     project::{Project, Which},
@@ -111,16 +111,16 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where to listen: as the arguments say, else the variables, else the project's `.env`.
+/// Where to listen: as the arguments say, else the variables, else the project's files of variables.
 fn address(args: &DevArgs, project: &Project) -> Result<(String, u16), Error> {
     // A line that cannot be read is told when the program is started.
-    let file = EnvFile::read(&project.root).unwrap_or_default();
-    let host = args.host.as_deref().or(file.get("PIXIE_HOST")).unwrap_or(HOST);
-    let port = match (args.port, file.get("PIXIE_PORT")) {
+    let files = EnvFiles::read(&project.root).unwrap_or_default();
+    let host = args.host.as_deref().or(files.get("PIXIE_HOST").map(|(host, _)| host)).unwrap_or(HOST);
+    let port = match (args.port, files.get("PIXIE_PORT")) {
         (Some(port), _) => port,
-        (None, Some(text)) => text.parse().map_err(|_| {
+        (None, Some((text, file))) => text.parse().map_err(|_| {
             let error = Error::new(format_args!("PIXIE_PORT is `{text}`, but should be a port from 0 to 65535"));
-            error.at(project.root.join(".env").display())
+            error.at(file.display())
         })?,
         (None, None) => PORT,
     };

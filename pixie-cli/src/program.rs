@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{env_file::EnvFile, error::Error};
+use crate::{env_files::EnvFiles, error::Error};
 
 /// How long a program may take to tell: what stands in `main` before the app runs is done as well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ impl Told {
     /// Asks a program: for its `routes`, or which of them would `match GET /path`.
     pub(crate) fn by(program: &Path, folder: &Path, question: &str) -> Result<Told, Error> {
         let mut command = Command::new(program);
-        EnvFile::read(folder)?.give(&mut command);
+        EnvFiles::read(folder)?.give(&mut command);
         command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
         let started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
         let (text, how) = listen(started);

@@ -22,7 +22,7 @@ use crate::{
         guard::{Guard, Kind},
         process,
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
 };
 
 /// The first descriptor that is passed on, as systemd does.
@@ -84,7 +84,7 @@ impl App {
 
     /// Returns the command that starts a program, without what differs from start to start. What `pixie dev` sets, no file
     /// changes.
-    pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFile) -> Command {
+    pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFiles) -> Command {
         let mut command = Command::new(program);
         variables.give(&mut command);
         command.args(args).current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("PIXIE_DEV", "1");

@@ -26,7 +26,7 @@ use crate::{
         terminal::{self, seconds},
         watch::{Change, Watch},
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
     output,
     project::Project,
 };
@@ -264,7 +264,7 @@ impl Session {
             }
             return;
         }
-        let variables = match EnvFile::read(&self.parts.project.root) {
+        let variables = match EnvFiles::read(&self.parts.project.root) {
             Ok(variables) => variables,
             Err(error) => {
                 // As for a program that crashes at its start: the next edit tries again.

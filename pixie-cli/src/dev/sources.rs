@@ -10,7 +10,7 @@ use std::{
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::project::Project;
+use crate::{env_files, project::Project};
 
 /// Folders of a package that are watched with everything in them.
 const FOLDERS: [&str; 3] = ["src", "templates", "static"];
@@ -133,7 +133,7 @@ impl Sources {
         let first = inside.iter().next()?.to_str()?;
         match (first, inside.iter().count()) {
             (_, 1) if BUILD_FILES.contains(&name) => Some(Action::Build),
-            (_, 1) if name == "pixie.toml" || name == ".env" || name.starts_with(".env.") => Some(Action::Restart),
+            (_, 1) if name == "pixie.toml" || env_files::NAMES.contains(&name) => Some(Action::Restart),
             (_, 1) => None,
             ("src" | "templates", _) => Some(Action::Build),
             ("static", _) => Some(if is_swapped(path) { Action::Swap } else { Action::Reload }),
@@ -153,7 +153,7 @@ impl Sources {
         // `4913` is what vim writes to see whether it can.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";
         // A project's secrets are hidden, ignored by git, and matter nevertheless.
-        let is_secret = name.starts_with(".env");
+        let is_secret = env_files::NAMES.contains(&name);
         path.starts_with(&self.target)
             || is_scratch
             || (!is_secret && (self.is_hidden(path) || self.is_ignored_by_git(path)))

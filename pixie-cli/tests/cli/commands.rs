@@ -112,12 +112,13 @@ fn run_gives_the_program_the_variables_of_env_that_are_not_set_already() {
     let world = World::new();
     world.write("Cargo.toml", PROGRAM);
     let program =
-        "fn main() {\n    println!(\"{:?} {:?}\", std::env::var(\"GREETING\"), std::env::var(\"GUEST\"));\n}\n";
+        "fn main() {\n    println!(\"{:?}\", [\"GREETING\", \"GUEST\", \"PLACE\"].map(std::env::var));\n}\n";
     world.write("src/main.rs", program);
-    world.write(".env", "GREETING='hello $GUEST'\nGUEST=nobody\n");
+    world.write(".env", "GREETING='hello $GUEST'\nGUEST=nobody\nPLACE=shared\n");
+    world.write(".env.local", "PLACE=local\nGUEST=anybody\n");
     let output = world.pixie(&["-C", "src", "run", "--debug"]).env("GUEST", "Ada").output().unwrap();
     let shown = world.shown(&output);
-    assert!(shown.starts_with("code 0\n--- stdout\nOk(\"hello $GUEST\") Ok(\"Ada\")\n"), "{shown}");
+    assert!(shown.starts_with("code 0\n--- stdout\n[Ok(\"hello $GUEST\"), Ok(\"Ada\"), Ok(\"local\")]\n"), "{shown}");
     world.write(".env", "GREETING=hello\n\nto whom\n");
     let shown = world.run(&["run", "--debug"]);
     assert!(shown.starts_with("code 1\n") && shown.contains("  --> [DIR]/.env:3\nhelp: write NAME=value"), "{shown}");
