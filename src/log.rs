@@ -46,8 +46,10 @@ impl Subscriber for Lines {
         event.record(&mut line);
         let time = httpdate::fmt_http_date(SystemTime::now());
         let level = self.level_name(*event.metadata().level());
+        // In one piece, so that nothing of another process or of the request log comes in between.
+        let line = format!("{time} {level} {}{}\n", line.message, line.fields);
         // The log is the last place where a failure could be told, so its own is not.
-        let _ = writeln!(std::io::stderr().lock(), "{time} {level} {}{}", line.message, line.fields);
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
