@@ -48,6 +48,8 @@ pub(crate) struct Project {
     pub(crate) target: PathBuf,
     /// The folders of the package and of all that it needs by path.
     pub(crate) local: Vec<PathBuf>,
+    /// Whether pixie-web is among what the package needs.
+    pub(crate) is_app: bool,
     which: Which,
 }
 
@@ -113,6 +115,7 @@ impl Project {
             package: package.name.clone(),
             program,
             local: local_folders(&metadata, &package.id),
+            is_app: needed(&metadata, &package.id, |_| true).iter().any(|package| package.name == "pixie-web"),
             root,
             workspace: metadata.workspace_root.clone(),
             target: metadata.target_directory.clone(),
@@ -212,16 +215,21 @@ fn folder(package: &Package) -> PathBuf {
 
 /// The folders of a package and of everything without a registry that it depends on, itself first.
 fn local_folders(metadata: &Metadata, start: &str) -> Vec<PathBuf> {
+    needed(metadata, start, |package| package.source.is_none()).into_iter().map(folder).collect()
+}
+
+/// A package and all that it depends on, itself first; those that are not wanted lead no further.
+fn needed<'m>(metadata: &'m Metadata, start: &'m str, is_wanted: impl Fn(&Package) -> bool) -> Vec<&'m Package> {
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
     let needs: BTreeMap<_, _> = nodes.map(|node| (node.id.as_str(), &node.dependencies)).collect();
-    let (mut seen, mut waiting, mut folders) = (BTreeSet::new(), vec![start], Vec::new());
+    let (mut seen, mut waiting, mut found) = (BTreeSet::new(), vec![start], Vec::new());
     while let Some(id) = waiting.pop() {
-        let Some(package) = packages.get(id).filter(|package| package.source.is_none()) else { continue };
+        let Some(package) = packages.get(id).filter(|package| is_wanted(package)) else { continue };
         if seen.insert(id) {
-            folders.push(folder(package));
+            found.push(*package);
             waiting.extend(needs.get(id).into_iter().flat_map(|ids| ids.iter().map(String::as_str)));
         }
     }
-    folders
+    found
 }
