@@ -1,6 +1,9 @@
 //! Files as editors save them, projects as they change: what comes of it is always the right page.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     ends::{WAITING, waiting},
@@ -22,6 +25,17 @@ fn a_file_may_be_replaced_by_another() {
     site.write("src/main.rs", &page("three"));
     fs::remove_file(backup).expect("it is removed");
     shows(&site, "three");
+}
+
+#[test]
+fn a_file_that_is_older_than_the_one_before_is_an_edit_too() {
+    let site = Site::start("older", &page("one"));
+    let copy = site.folder.join(".copy");
+    fs::write(&copy, page("two")).expect("a file");
+    let long_ago = SystemTime::now() - Duration::from_secs(1_000_000);
+    fs::File::open(&copy).and_then(|file| file.set_modified(long_ago)).expect("it can be made older");
+    fs::rename(copy, site.folder.join("src/main.rs")).expect("it takes the place");
+    shows(&site, "two");
 }
 
 #[test]
