@@ -61,6 +61,7 @@ struct Root {
 /// The project's files.
 #[derive(Debug)]
 pub(crate) struct Sources {
+    /// The package itself comes first.
     roots: Vec<Root>,
     workspace: PathBuf,
     target: PathBuf,
@@ -133,12 +134,19 @@ impl Sources {
         let first = inside.iter().next()?.to_str()?;
         match (first, inside.iter().count()) {
             (_, 1) if BUILD_FILES.contains(&name) => Some(Action::Build),
-            (_, 1) if name == "pixie.toml" || env_files::NAMES.contains(&name) => Some(Action::Restart),
+            (_, 1) if name == "pixie.toml" => Some(Action::Restart),
+            // Those of other packages are not loaded.
+            (_, 1) if env_files::NAMES.contains(&name) => self.is_package(root).then_some(Action::Restart),
             (_, 1) => None,
             ("src" | "templates", _) => Some(Action::Build),
             ("static", _) => Some(if is_swapped(path) { Action::Swap } else { Action::Reload }),
             _ => None,
         }
+    }
+
+    /// Says whether this is the folder of the package itself, not of one that it needs.
+    fn is_package(&self, folder: &Path) -> bool {
+        self.roots.first().is_some_and(|first| first.folder == folder)
     }
 
     /// The package that a file belongs to: packages lie in one another.

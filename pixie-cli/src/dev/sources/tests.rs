@@ -44,6 +44,8 @@ fn each_file_asks_for_as_little_as_it_needs() {
         ("/w/app/.env", Some(Restart)),
         ("/w/app/.env.local", Some(Restart)),
         ("/w/app/.env.example", None),
+        ("/w/lib/.env", None),
+        ("/w/.env", None),
         ("/w/app/pixie.toml", Some(Restart)),
         ("/w/app/static/app.css", Some(Swap)),
         ("/w/app/static/logo.SVG", Some(Swap)),
