@@ -146,10 +146,11 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
         if talk == Talk::All || waits {
             anstream::eprintln!("{line}");
         }
-        if waits {
+        // The other lock is that of downloaded packages, which nobody holds for long.
+        if waits && line.contains("directory") {
             HINT.call_once(|| {
                 crate::output::help(
-                    "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
+                    "another cargo builds in this folder; an editor's gets its own by rust-analyzer.cargo.targetDir = true",
                 );
             });
         }
