@@ -68,9 +68,9 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "NAME")]
     allowed_host: Vec<String>,
     /// Worker processes of each pool
-    #[arg(long, env = "PIXIE_WORKERS")]
+    #[arg(long, value_name = "NUMBER", env = "PIXIE_WORKERS")]
     workers: Option<usize>,
-    /// Arguments for the program
+    /// Arguments of the program
     #[arg(last = true)]
     args: Vec<String>,
 }
@@ -86,8 +86,7 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     // The session may be over when the signal comes.
     interrupt::hand_over(move || drop(quit.send(Event::Quit)));
     let guard = Guard::start().map_err(|error| Error::new(format_args!("could not start a guard: {error}")))?;
-    let meeting =
-        Meeting::open(sender.clone()).map_err(|error| Error::new(format_args!("could not open a socket: {error}")))?;
+    let meeting = Meeting::open(sender.clone())?;
     let poll = args.poll.or_else(|| polled_file_system(&project)).map(|ms| Duration::from_millis(ms.max(1)));
     let watch = Watch::start(Sources::new(&project, args.watch), poll, sender.clone())?;
     let copies: Result<Vec<_>, _> = sockets.iter().map(|socket| socket.try_clone()).collect();

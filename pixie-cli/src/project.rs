@@ -16,19 +16,19 @@ use crate::error::Error;
 /// Which program of which project.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
-    /// The package, where the workspace has several
-    #[arg(short, long)]
+    /// The package, in a workspace
+    #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program, where the package has several
-    #[arg(long)]
+    /// The program, if the package has several
+    #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// An example instead of the program
-    #[arg(long, conflicts_with = "bin")]
+    #[arg(long, value_name = "NAME", conflicts_with = "bin")]
     example: Option<String>,
-    /// Features to switch on, as in cargo
-    #[arg(short = 'F', long, value_name = "FEATURES")]
+    /// Features to turn on
+    #[arg(short = 'F', long, value_name = "LIST")]
     features: Vec<String>,
-    /// Build with optimizations
+    /// Build with optimisation
     #[arg(long)]
     release: bool,
 }

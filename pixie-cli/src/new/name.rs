@@ -44,7 +44,7 @@ fn refusal(name: &str) -> Option<String> {
     let may_continue = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     let Some(first) = name.chars().next() else { return Some("it is empty".into()) };
     if let Some(wrong) = name.chars().find(|letter| !may_continue(*letter)) {
-        return Some(format!("it has {}, but only letters, digits, `-` and `_` are allowed", shown(wrong)));
+        return Some(format!("it has {}, but only ASCII letters, digits, `-` and `_` are allowed", shown(wrong)));
     }
     if first.is_ascii_digit() {
         return Some("it begins with a digit".into());
