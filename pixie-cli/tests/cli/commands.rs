@@ -31,6 +31,17 @@ fn every_shell_gets_completions() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for command in [&["completions", "bash"][..], &["man"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = World::new().pixie(command).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", World::new().shown(&output));
+    }
+}
+
 #[test]
 fn each_command_has_a_manual_page() {
     let world = World::new();
@@ -209,7 +220,10 @@ fn check_compares_the_versions_of_command_and_crates() {
     world.write("src/main.rs", "fn main() {}\n");
     world.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"pixie-web\"\nversion = \"9.9.9\"\n");
     let shown = world.run(&["check"]);
-    assert!(shown.contains("warning pixie: command 0.1.0, pixie-web 9.9.9\n"), "{shown}");
+    assert!(
+        shown.contains(concat!("warning pixie: command ", env!("CARGO_PKG_VERSION"), ", pixie-web 9.9.9\n")),
+        "{shown}"
+    );
     assert!(shown.contains("fix: cargo install --locked pixie-cli"), "{shown}");
 }
 
