@@ -149,9 +149,8 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
         // The other lock is that of downloaded packages, which nobody holds for long.
         if waits && line.contains("directory") {
             HINT.call_once(|| {
-                crate::output::help(
-                    "another cargo builds in this folder; an editor's gets its own by rust-analyzer.cargo.targetDir = true",
-                );
+                crate::output::help("another cargo builds in this folder; rust-analyzer gets one of its own by");
+                anstream::eprintln!("      rust-analyzer.cargo.targetDir = true");
             });
         }
         said += &line;

@@ -103,8 +103,8 @@ fn clone(section: &Section, repository: &Repository) -> Result<Template, Error> 
     let mut command = interrupt::quiet("git");
     command.args(["clone", "--quiet", "--depth", "1"]);
     command.args(repository.branch.iter().flat_map(|branch| ["--branch", branch]));
-    // Nobody is asked for a password behind a pipe: git fails and says so.
-    command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0");
+    // Nobody is asked for a password behind a pipe: git fails and says so, in the language that `reason` reads.
+    command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     let output = section.output(&mut command).map_err(|error| match error.code() {
         130 => error,
         _ => error.help("install git, or give the template as a folder: --path DIR"),
