@@ -256,15 +256,9 @@ fn a_template_comes_from_a_git_repository() {
         "template/inner/Cargo.toml",
         "[package]\nname = \"{{project-name}}\"\n[dependencies]\npixie-web = \"0.1\"\n",
     );
-    let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=you", "-c", "user.email=you@example.com"];
-        let mut command = std::process::Command::new("git");
-        let output = command.args(identity).args(arguments).current_dir(world.root.join("template")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    git(&["init", "--quiet", "--initial-branch", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "A template"]);
+    world.git("template", &["init", "--quiet", "--initial-branch", "main"]);
+    world.git("template", &["add", "."]);
+    world.git("template", &["commit", "--quiet", "-m", "A template"]);
     let url = format!("file://{}", world.root.join("template").display());
     assert_snapshot!(world.run(&["new", "blog", "--git", &url, "--branch", "main", "--folder", "inner", "--yes"]));
     assert_snapshot!(read(&world, "blog/Cargo.toml"));
@@ -286,8 +280,7 @@ fn a_template_with_scripts_is_announced() {
 #[test]
 fn a_project_in_a_repository_gets_none_of_its_own() {
     let world = World::new();
-    let made = std::process::Command::new("git").args(["init", "--quiet"]).current_dir(&world.root).status().unwrap();
-    assert!(made.success());
+    world.git(".", &["init", "--quiet"]);
     let shown = world.run(&["new", "blog"]);
     assert!(!exists(&world, "blog/.git") && !shown.contains("Initialised"), "{shown}");
 }

@@ -1,5 +1,8 @@
 //! A folder of its own for each test, and the real `pixie` run in it: what it wrote becomes one text to compare.
 
+#[path = "environment.rs"]
+pub(crate) mod environment;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// An empty folder outside of any repository and workspace.
+/// An empty folder outside of any workspace.
 pub(crate) struct World {
     _folder: TempDir,
     pub(crate) root: PathBuf,
@@ -24,14 +27,21 @@ impl World {
     /// Returns `pixie` in this folder, without what the developer's environment would change.
     pub(crate) fn pixie(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
-        command.args(arguments).current_dir(&self.root);
-        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "PIXIE_PORT", "CARGO", "GIT_DIR", "GIT_WORK_TREE"] {
-            command.env_remove(name);
-        }
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        environment::clean(&mut command).args(arguments).current_dir(&self.root);
+        // A folder for temporary files may lie in a repository.
+        command.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap());
         command.env("TMPDIR", self.temporary());
         command.stdin(std::process::Stdio::null());
         command
+    }
+
+    /// Runs git in a folder of this one.
+    pub(crate) fn git(&self, folder: &str, arguments: &[&str]) {
+        let identity = ["-c", "user.name=you", "-c", "user.email=you@example.com"];
+        let mut git = Command::new("git");
+        environment::clean(&mut git).args(identity).args(arguments).current_dir(self.root.join(folder));
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// A folder for temporary files: beside the world, so that what is left in it can be seen.
