@@ -235,8 +235,9 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
     }
 }
 
-fn no_cargo(error: &std::io::Error) -> Error {
-    Error::io("start cargo", Path::new("cargo"), error).help("install Rust: https://rustup.rs")
+/// Why cargo does not start.
+pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
+    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
 }
 
 fn size(bytes: u64) -> String {

@@ -78,6 +78,9 @@ pub(crate) struct DevArgs {
 /// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let project = Project::find(args.which.clone())?;
+    if let Some(missing) = args.watch.iter().find(|path| !path.exists()) {
+        return Err(Error::usage(format_args!("there is nothing to watch at `{}`", missing.display())));
+    }
     let (host, port) = address(&args, &project)?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
     output::status("Listening", terminal::local(&addresses));

@@ -11,7 +11,10 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::{
+    cargo::{cargo, no_cargo},
+    error::Error,
+};
 
 /// Which program of which project.
 #[derive(Clone, Debug, Default, Args)]
@@ -139,16 +142,12 @@ impl Project {
     }
 }
 
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
 fn metadata(more: &[&str]) -> Result<Metadata, Error> {
     let folder = std::env::current_dir().unwrap_or_default();
     // Crates that only other systems need may never have been fetched.
     let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
     let asked = cargo().args(question).args(more).output();
-    let output = asked.map_err(|error| Error::io("run cargo", &folder, &error))?;
+    let output = asked.map_err(|error| no_cargo(&error))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let text = text.trim().trim_start_matches("error: ");

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use clap::Args;
 
 use crate::{
+    cargo::no_cargo,
     error::Error,
     output,
     program::{Row, Told},
@@ -83,8 +84,8 @@ fn unanswered(request: &str, told: &Told) -> Error {
 
 /// Builds the program and returns its path.
 fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
-    let failed = |error| Error::io("run cargo", &project.root, &error);
-    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output().map_err(failed)?;
+    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| no_cargo(&error))?;
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut program = None;
     for message in messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {

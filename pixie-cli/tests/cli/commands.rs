@@ -107,6 +107,20 @@ fn routes_of_a_program_that_fails_are_answered_with_its_own_reason() {
 }
 
 #[test]
+fn where_there_is_no_cargo_each_command_says_what_to_install() {
+    let world = World::new();
+    write_app(&world, "fn main() {}\n");
+    for command in ["routes", "run", "build"] {
+        let output = world.pixie(&[command]).env("PATH", "/nowhere").output().unwrap();
+        assert_eq!(
+            world.shown(&output),
+            "code 1\n--- stdout\n--- stderr\nerror: could not start cargo: no such file or directory\n  --> cargo\n\
+             help: install Rust: https://rustup.rs\n"
+        );
+    }
+}
+
+#[test]
 fn a_program_that_is_no_app_is_not_run_for_its_routes() {
     let world = World::new();
     world.write("Cargo.toml", PROGRAM);
