@@ -147,6 +147,11 @@ impl Session {
     fn react(&mut self, event: Event) -> Next {
         match event {
             Event::Changed(changes) => self.changed(&changes),
+            Event::Folder(folder) => {
+                if let Err(error) = self.parts.watch.again(folder) {
+                    output::error(&error);
+                }
+            }
             Event::Built(built) => self.built(built),
             Event::Joined(number, link) => {
                 if let Some(app) = self.app(number) {

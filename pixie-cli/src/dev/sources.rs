@@ -96,25 +96,32 @@ impl Sources {
         self.roots = roots(project);
     }
 
-    /// Notes which files the last build read, as cargo wrote it beside the program; returns the folders they are in.
-    pub(crate) fn note_inputs(&mut self, program: &Path) -> Vec<PathBuf> {
-        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return Vec::new() };
+    /// Notes which files the last build read, as cargo wrote it beside the program.
+    pub(crate) fn note_inputs(&mut self, program: &Path) {
+        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return };
         let inputs = dep_info(&text).into_iter().filter(|path| self.root(path).is_some() && !self.is_ignored(path));
         self.inputs = inputs.collect();
-        let folders: HashSet<_> = self.inputs.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).collect();
-        folders.into_iter().collect()
     }
 
     /// Returns the folders to watch with everything in them.
     pub(crate) fn deep(&self) -> Vec<PathBuf> {
+        self.wanted().filter(|path| path.is_dir()).collect()
+    }
+
+    /// Says whether this is a folder to watch, also when it is not there.
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.wanted().any(|folder| folder == path) || self.inputs.iter().any(|input| input.parent() == Some(path))
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = PathBuf> {
         let of_root = |root: &Root| FOLDERS.map(|name| root.folder.join(name));
-        let folders = self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned());
-        folders.filter(|path| path.is_dir()).collect()
+        self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned())
     }
 
     /// Returns the folders to watch without those in them: editors replace files, so files themselves are not watched.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
-        let parents = self.extra.iter().filter(|path| path.is_file()).filter_map(|path| path.parent());
+        let files = self.extra.iter().filter(|path| path.is_file()).chain(&self.inputs);
+        let parents = files.filter_map(|path| path.parent());
         let roots = self.roots.iter().map(|root| root.folder.as_path());
         let folders = roots.chain([self.workspace.as_path()]).chain(parents);
         folders.collect::<HashSet<_>>().into_iter().map(Path::to_path_buf).collect()

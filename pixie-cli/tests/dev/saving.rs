@@ -55,6 +55,43 @@ fn several_files_are_saved_at_once_and_folders_come_and_go() {
 }
 
 #[test]
+fn a_folder_that_goes_and_comes_back_is_watched_as_before() {
+    let site = Site::start("coming-back", &page("one"));
+    let mut events = site.events();
+    // As when a branch without the folder is checked out, and then the one before.
+    fs::remove_dir_all(site.folder.join("static")).expect("it goes");
+    events.next("css");
+    fs::create_dir(site.folder.join("static")).expect("it comes");
+    site.write("static/app.css", "p { color: red }");
+    events.next("css");
+    site.write("static/app.css", "p { color: green }");
+    events.next("css");
+
+    fs::remove_dir_all(site.folder.join("src")).expect("it goes");
+    events.next("failed");
+    fs::create_dir(site.folder.join("src")).expect("it comes");
+    site.write("src/main.rs", &page("two"));
+    shows(&site, "two");
+    site.write("src/main.rs", &page("three"));
+    shows(&site, "three");
+}
+
+#[test]
+fn a_folder_that_was_not_there_is_watched_when_it_comes() {
+    let folder = Site::project("coming", &page("one"));
+    fs::remove_dir_all(folder.join("static")).expect("it was there");
+    let site = Site::launch_as(command(&folder, &[]));
+    site.says("ready in");
+    let mut events = site.events();
+    events.next("hello");
+    fs::create_dir(site.folder.join("static")).expect("it comes");
+    site.write("static/app.js", "1");
+    events.next("reload");
+    site.write("static/app.js", "2");
+    events.next("reload");
+}
+
+#[test]
 fn a_deleted_template_is_missed_until_it_is_back() {
     let site = Site::start(
         "deleted",
