@@ -21,6 +21,7 @@ use crate::{
         guard::{Guard, Kind},
         process,
     },
+    error::reason,
     project::Project,
 };
 
@@ -69,7 +70,7 @@ impl Build {
         let thread = thread::spawn(move || {
             let outcome = match started {
                 Ok(child) => follow(child, &program, talk),
-                Err(error) => Err(format!("cargo does not start: {error}")),
+                Err(error) => Err(format!("cargo does not start: {}", reason(&error))),
             };
             process.iter().for_each(|group| guard.forget(*group));
             // It fails when the session is over.

@@ -33,6 +33,13 @@ impl Name {
         Err(error.help(format_args!("try `{command} {}`", suggestion(name))))
     }
 
+    /// Says what is wrong with a name and which would do, in less than a line.
+    pub(crate) fn complaint(name: &str) -> Option<String> {
+        let reason = refusal(name)?;
+        let reason = reason.split_once(", but").map_or(reason.as_str(), |(reason, _)| reason);
+        Some(format!("{reason}; try {}", suggestion(name)))
+    }
+
     /// Returns the name.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
