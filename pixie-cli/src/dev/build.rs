@@ -28,6 +28,10 @@ use crate::{
 /// The hint on other cargos is given once: they come back all day.
 static HINT: Once = Once::new();
 
+/// How much older a changed file has to be than the last build before its time is set. One that was saved as that build began is
+/// not meant: its build is given up, and an editor would wonder who had changed the file.
+const OLDER_BY: Duration = Duration::from_secs(1);
+
 /// A build under way.
 pub(crate) struct Build {
     number: u64,
@@ -100,8 +104,8 @@ impl Drop for Build {
 /// Cargo goes by time alone and would overlook another content with an older time: a copy that kept its time, or a file on a
 /// machine whose clock is slow. The file of somebody else keeps its time, and then the build says that nothing has changed.
 pub(crate) fn make_newer(path: &Path, than: SystemTime) {
-    let is_older = fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|time| time <= than);
-    if is_older {
+    let time = fs::metadata(path).and_then(|found| found.modified());
+    if time.is_ok_and(|time| than.duration_since(time).is_ok_and(|age| age > OLDER_BY)) {
         let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }

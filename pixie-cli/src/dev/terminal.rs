@@ -13,6 +13,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    io::retry_on_intr,
     process::getpgrp,
     termios::tcgetpgrp,
 };
@@ -102,7 +103,7 @@ pub(crate) fn listen(events: Sender<Event>) {
 /// so that is not done before it is in front.
 fn next_line() -> Option<String> {
     loop {
-        poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], None).ok()?;
+        retry_on_intr(|| poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], None)).ok()?;
         // Other terminals than the session's own have no background.
         if tcgetpgrp(stdin()).map_or(true, |front| front == getpgrp()) {
             let mut line = String::new();

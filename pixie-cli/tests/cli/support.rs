@@ -35,15 +35,6 @@ impl World {
         command
     }
 
-    /// Runs git in a folder of this one.
-    pub(crate) fn git(&self, folder: &str, arguments: &[&str]) {
-        let identity = ["-c", "user.name=you", "-c", "user.email=you@example.com"];
-        let mut git = Command::new("git");
-        environment::clean(&mut git).args(identity).args(arguments).current_dir(self.root.join(folder));
-        let output = git.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
     /// A folder for temporary files: beside the world, so that what is left in it can be seen.
     pub(crate) fn temporary(&self) -> PathBuf {
         let folder = self.root.join(".tmp");
