@@ -80,6 +80,7 @@ impl Pool {
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        config.sandbox.resolve().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
         let claim = Claim::take(&config.name).map_err(Error::Start)?;
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())

@@ -22,6 +22,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
     ("the_level_in_force_is_visible", || Box::pin(level())),
     ("an_allowed_path_that_is_removed_later_keeps_no_worker_from_starting", || Box::pin(removed_path())),
+    ("a_link_that_a_job_leaves_in_place_of_an_allowed_path_allows_nothing", || Box::pin(planted_link())),
+    ("an_allowed_link_allows_what_it_leads_to_when_the_pool_starts", || Box::pin(allowed_links())),
     ("a_sandbox_on_a_process_with_threads_is_refused_with_the_remedy", || Box::pin(threaded_worker())),
     ("in_a_test_harness_the_thread_that_serves_is_sandboxed", || Box::pin(test_harness())),
     ("a_required_sandbox_that_the_kernel_lacks_is_refused_by_name", || Box::pin(old_kernel_required())),
@@ -317,6 +319,35 @@ async fn removed_path() {
     assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
     check(&pool, &[(write_gone, DONE)]).await;
     assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn planted_link() {
+    let around = Neighbourhood::new();
+    let models = around.path("models");
+    std::fs::create_dir(&models).unwrap();
+    let pool = sandboxed(Sandbox::strict().write(around.directory.path()).read(&models).required()).await;
+    let pid = ask(&pool, "pid").await.unwrap();
+    check(&pool, &each(vec![format!("rename {models}"), format!("link {models}")], DONE)).await;
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    // The link leads to this file.
+    check(&pool, &[("read /etc/passwd".to_owned(), REFUSED), (format!("read {}", around.path("file")), DONE)]).await;
+    assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn allowed_links() {
+    let around = Neighbourhood::new();
+    std::os::unix::fs::symlink(around.path("file"), around.path("link")).unwrap();
+    let pool = sandboxed(Sandbox::strict().read(around.path("link")).read("/proc/self/status").required()).await;
+    let deeds = [
+        (format!("read {}", around.path("link")), DONE),
+        (format!("append {}", around.path("link")), REFUSED),
+        ("read /proc/self/status".to_owned(), DONE),
+        // Its own status, and not that of the pool's process.
+        (format!("read /proc/{}/status", std::process::id()), REFUSED),
+    ];
+    check(&pool, &deeds).await;
     pool.stop(Duration::ZERO).await;
 }
 

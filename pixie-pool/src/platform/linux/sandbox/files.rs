@@ -3,11 +3,15 @@
 //! Owns the rights behind `read` and `write`. Rule: also a profile that leaves files alone gets a domain of its own, because
 //! the kernel keeps a process in one from tracing those outside and from reading their memory through /proc.
 
-use std::{fs, io, path::Path};
+use std::{io, os::fd::OwnedFd, path::Path};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset, RulesetAttr as _,
     RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope, make_bitflags,
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
+    io::Errno,
 };
 
 use crate::sandbox::{Profile, Sandbox};
@@ -49,20 +53,40 @@ fn handled(profile: Profile) -> BitFlags<AccessFs> {
 
 fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
     let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
-    for (path, is_writable) in system.chain(sandbox.paths()) {
-        // Not every system has all of its own. Of the others a job may have removed one, which must not keep a pool from
-        // starting workers: what is not there is not allowed.
-        if let Ok(metadata) = fs::metadata(path) {
-            ruleset = allow_path(ruleset, path, rights(metadata.is_dir(), is_writable))?;
+    for (path, is_writable) in system {
+        // Not every system has all of them.
+        if let Ok(target) = open(path, ResolveFlags::empty()) {
+            ruleset = allow_path(ruleset, path, target, is_writable)?;
+        }
+    }
+    for (path, is_writable) in sandbox.paths() {
+        // A job may have removed one, which must not keep a pool from starting workers: what is not there is not allowed.
+        match open(path, followed(path)) {
+            Ok(target) => ruleset = allow_path(ruleset, path, target, is_writable)?,
+            Err(Errno::LOOP) => {
+                eprintln!("worker: a link stands where {} was, so nothing is allowed there", path.display())
+            }
+            Err(_) => {}
         }
     }
     Ok(ruleset)
 }
 
-fn allow_path(ruleset: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<RulesetCreated> {
+/// Which links are followed on the way to what a program allows: none, because the pool has done that and a job may have made
+/// new ones; below `/proc`, where nobody makes any, those of the kernel that stay there.
+fn followed(path: &Path) -> ResolveFlags {
+    if path.starts_with("/proc") { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS }
+}
+
+fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+fn allow_path(ruleset: RulesetCreated, path: &Path, target: OwnedFd, is_writable: bool) -> io::Result<RulesetCreated> {
     let doing = || format!("allowing {}", path.display());
-    let target = PathFd::new(path).map_err(|e| failed(&doing(), e))?;
-    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&doing(), e))
+    let metadata = fstat(&target).map_err(|e| failed(&doing(), io::Error::from(e)))?;
+    let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
+    ruleset.add_rule(PathBeneath::new(target, rights(is_directory, is_writable))).map_err(|e| failed(&doing(), e))
 }
 
 fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {
