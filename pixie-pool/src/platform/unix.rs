@@ -229,7 +229,9 @@ impl MarkReader {
         // One that was left by an earlier start of this worker.
         let _ = fs::remove_file(path);
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        file.set_len(MARK_BYTES)?;
+        // Written, so that a full disk fails this start: a length alone has no room yet, and the worker's first store through its
+        // mapping would end it with SIGBUS.
+        file.write_all_at(&[0; MARK_BYTES as usize], 0)?;
         Ok(MarkReader(file))
     }
 

@@ -21,3 +21,12 @@ async fn pulling_a_worker_that_does_not_read_returns() {
     are_pulled.recv_timeout(SOON).unwrap();
     drop(lifeline);
 }
+
+#[test]
+fn a_mark_has_its_room_on_the_disk_before_a_worker_stores_into_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let reader = MarkReader::create(&directory.path().join("mark")).unwrap();
+    assert_eq!(reader.read(), Some(0));
+    // A file without blocks has no data to find.
+    assert_eq!(rustix::fs::seek(&reader.0, rustix::fs::SeekFrom::Data(0)), Ok(0));
+}
