@@ -29,6 +29,7 @@ use crate::{
 /// | use what was opened before the sandbox | yes | yes | yes |
 /// | open files and list directories | yes | yes | what [`read`](Sandbox::read) and [`write`](Sandbox::write) allow |
 /// | create, change and delete files | yes | yes | what `write` allows |
+/// | write below `/proc` and `/sys`, but for `/proc/self` | yes | no | what `write` allows |
 /// | change modes, owners, times and extended attributes of files | yes | yes | no |
 /// | see that a path exists, its size and its times | yes | yes | yes |
 /// | make sockets, connect, listen, accept | yes | no | no |
@@ -88,7 +89,12 @@ impl Sandbox {
         Sandbox::new(Profile::None, 0, 0)
     }
 
-    /// Forbids sockets, programs, new processes and everything that reaches other processes or the system; files stay as they are.
+    /// Forbids sockets, programs, new processes and everything that reaches other processes or the system, such as writing below
+    /// `/proc` and `/sys`; other files stay as they are.
+    ///
+    /// So a worker of root may still write every file and disk of the system, and through them become whatever it likes: as
+    /// root only [`strict`](Sandbox::strict) is a border. An entry of `/` itself that is new since the worker started
+    /// cannot be written.
     pub fn no_network() -> Self {
         Sandbox::new(Profile::NoNetwork, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }

@@ -29,6 +29,8 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "link" => std::os::unix::fs::symlink("/etc/passwd", argument),
         "mode" => fs::set_permissions(argument, fs::Permissions::from_mode(0o600)),
         "append" => File::options().append(true).open(argument).and_then(|mut file| file.write_all(b"more")),
+        "move" => move_file(argument),
+        "open-to-write" => File::options().write(true).open(argument).map(drop),
         "connect" => TcpStream::connect(argument).map(drop),
         "listen" => TcpListener::bind("127.0.0.1:0").map(drop),
         "datagram" => UdpSocket::bind("127.0.0.1:0").map(drop),
@@ -83,6 +85,12 @@ fn write_bytes(argument: &str) -> io::Result<()> {
         file.write_all(&piece)?;
     }
     Ok(())
+}
+
+/// `from to`: moves a file.
+fn move_file(argument: &str) -> io::Result<()> {
+    let (from, to) = argument.split_once(' ').ok_or_else(|| io::Error::other("from and to"))?;
+    fs::rename(from, to)
 }
 
 fn open_many(count: usize) -> io::Result<()> {

@@ -120,6 +120,7 @@ impl Neighbourhood {
             "processes 50".to_owned(),
             format!("signal {own}"),
             format!("environment-of {own}"),
+            format!("open-to-write /proc/{own}/oom_score_adj"),
             "raise-limit".to_owned(),
         ]
     }
@@ -139,6 +140,7 @@ impl Neighbourhood {
             format!("link {}", self.path("link")),
             format!("rename {}", self.path("new")),
             format!("delete {}", self.path("new.new")),
+            format!("move {file} {}", self.path("folder/file")),
         ]
     }
 }
@@ -168,6 +170,8 @@ async fn no_network() {
     check(&pool, &each(around.reaching(), REFUSED)).await;
     check(&pool, &each(beyond_control(), REFUSED)).await;
     check(&pool, &each(around.touching(), DONE)).await;
+    // What names threads.
+    check(&pool, &[("open-to-write /proc/thread-self/comm".to_owned(), DONE)]).await;
     check_powers(&pool);
     pool.stop(Duration::ZERO).await;
 }
@@ -222,14 +226,17 @@ async fn strict() {
         ("rename write/new", DONE),
         ("delete write/new.new", DONE),
         ("directory write/folder", DONE),
+        ("move write/file write/folder/file", DONE),
+        ("move write/folder/file write/file", DONE),
         // A link may point anywhere, and still nobody gets there.
         ("link write/link", DONE),
         ("read write/link", REFUSED),
         ("mode write/file", REFUSED),
     ];
     for (deed, expected) in deeds {
-        let (verb, name) = deed.split_once(' ').unwrap();
-        check(&pool, &[(format!("{verb} {}", around.path(name)), expected)]).await;
+        let (verb, names) = deed.split_once(' ').unwrap();
+        let paths: Vec<_> = names.split(' ').map(|name| around.path(name)).collect();
+        check(&pool, &[(format!("{verb} {}", paths.join(" ")), expected)]).await;
     }
     assert_eq!(std::fs::read_to_string(around.path("write/file")).unwrap(), "allowedmore");
     pool.stop(Duration::ZERO).await;

@@ -32,9 +32,10 @@ pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
         .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
         .and_then(Ruleset::create)
         .map_err(|e| failed("preparing Landlock", e))?;
-    if sandbox.profile == Profile::Strict {
-        ruleset = allow(ruleset, sandbox)?;
-    }
+    ruleset = match sandbox.profile {
+        Profile::Strict => allow(ruleset, sandbox)?,
+        Profile::NoNetwork | Profile::None => allow_files(ruleset)?,
+    };
     let status = ruleset.restrict_self().map_err(|e| failed("entering Landlock", e))?;
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, _) => 0,
@@ -47,8 +48,27 @@ pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
 fn handled(profile: Profile) -> BitFlags<AccessFs> {
     match profile {
         Profile::Strict => AccessFs::from_all(KNOWN),
-        Profile::NoNetwork | Profile::None => make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute}),
+        // Moves between directories are forbidden by every ruleset that does not allow them.
+        Profile::NoNetwork | Profile::None => {
+            make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute | WriteFile | Refer})
+        }
     }
+}
+
+/// Leaves files alone, but for the switches of the kernel and of other processes: what stands below `/` when the worker starts can
+/// be written, without `/proc` and `/sys`, of which it gets its own part.
+fn allow_files(mut ruleset: RulesetCreated) -> io::Result<RulesetCreated> {
+    let (root, own) = (Path::new("/"), Path::new("/proc/self"));
+    let entries = root.read_dir().map_err(|e| failed("listing /", e))?.flatten().map(|entry| entry.path());
+    let files = entries.filter(|path| path != Path::new("/proc") && path != Path::new("/sys"));
+    for path in files.chain([own.to_owned()]) {
+        // What a link leads to is an entry itself, or below one.
+        if let Ok(target) = open(&path, followed(&path)) {
+            ruleset = add(ruleset, &path, target, AccessFs::WriteFile.into())?;
+        }
+    }
+    let target = open(root, ResolveFlags::empty()).map_err(|e| failed("opening /", io::Error::from(e)))?;
+    add(ruleset, root, target, AccessFs::Refer.into())
 }
 
 fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
@@ -83,10 +103,22 @@ fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
 }
 
 fn allow_path(ruleset: RulesetCreated, path: &Path, target: OwnedFd, is_writable: bool) -> io::Result<RulesetCreated> {
-    let doing = || format!("allowing {}", path.display());
-    let metadata = fstat(&target).map_err(|e| failed(&doing(), io::Error::from(e)))?;
+    let metadata = fstat(&target).map_err(|e| failed(&allowing(path), io::Error::from(e)))?;
     let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
-    ruleset.add_rule(PathBeneath::new(target, rights(is_directory, is_writable))).map_err(|e| failed(&doing(), e))
+    add(ruleset, path, target, rights(is_directory, is_writable))
+}
+
+fn add(
+    ruleset: RulesetCreated,
+    path: &Path,
+    target: OwnedFd,
+    rights: BitFlags<AccessFs>,
+) -> io::Result<RulesetCreated> {
+    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&allowing(path), e))
+}
+
+fn allowing(path: &Path) -> String {
+    format!("allowing {}", path.display())
 }
 
 fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {
