@@ -8,7 +8,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
     os::unix::{
-        fs::PermissionsExt as _,
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
         net::{UnixDatagram, UnixStream},
         process::CommandExt as _,
     },
@@ -30,6 +30,12 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "mode" => fs::set_permissions(argument, fs::Permissions::from_mode(0o600)),
         "append" => File::options().append(true).open(argument).and_then(|mut file| file.write_all(b"more")),
         "move" => move_file(argument),
+        "program" => File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o4755)
+            .open(argument)
+            .and_then(|mut file| file.write_all(b"#!")),
         "open-to-write" => File::options().write(true).open(argument).map(drop),
         "connect" => TcpStream::connect(argument).map(drop),
         "listen" => TcpListener::bind("127.0.0.1:0").map(drop),
