@@ -157,6 +157,9 @@ pub struct Config {
     pub table_hash: u64,
     /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
     /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
+    ///
+    /// Neither counts what is not mapped: pipes and pairs of sockets, which [`Sandbox::open_files`] bounds, and files in memory, which
+    /// [`Sandbox::strict`] forbids.
     pub memory: Option<ByteSize>,
     /// What a worker may do besides computing. Default: whatever the user of this process may.
     pub sandbox: Sandbox,

@@ -36,7 +36,7 @@ use crate::{
 /// | run programs, fork | yes | no | no |
 /// | signal, trace, slow down or read the memory of other processes | yes | no | no |
 /// | mount, load modules, set the clock, io_uring, bpf, namespaces, keys, other users | yes | no | no |
-/// | SysV shared memory, message queues, inotify | yes | yes | no |
+/// | SysV shared memory, files in memory (`memfd_create`), message queues, inotify | yes | yes | no |
 /// | bytes in one file ([`file_size`](Sandbox::file_size)) | any | 1 GiB | 1 GiB |
 /// | open descriptors ([`open_files`](Sandbox::open_files)) | as inherited | 1024 | 1024 |
 ///

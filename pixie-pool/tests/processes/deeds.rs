@@ -52,6 +52,9 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "signal-itself" => Ok(()).and_then(|()| Ok(kill_process(rustix::process::getpid(), Signal::TERM)?)),
         "memory-of" => File::open(format!("/proc/{argument}/mem")).map(drop),
         "environment-of" => fs::read(format!("/proc/{argument}/environ")).map(drop),
+        "memory-file" => {
+            rustix::fs::memfd_create("file", rustix::fs::MemfdFlags::CLOEXEC).map(drop).map_err(io::Error::from)
+        }
         "file-of" => write_bytes(argument),
         "descriptors" => open_many(argument.parse().unwrap_or(0)),
         "raise-limit" => raise_limit(),

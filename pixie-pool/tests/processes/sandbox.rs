@@ -136,6 +136,7 @@ impl Neighbourhood {
         vec![
             "read /etc/passwd".to_owned(),
             "list /".to_owned(),
+            "memory-file".to_owned(),
             format!("read {file}"),
             format!("append {file}"),
             format!("write {file}"),
@@ -199,7 +200,7 @@ async fn strict_is_more() {
     let pool = sandboxed(Sandbox::strict().required()).await;
     check(&pool, &each(around.reaching(), REFUSED)).await;
     check(&pool, &each(beyond_control(), REFUSED)).await;
-    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..10].to_vec(), REFUSED)).await;
     check_powers(&pool);
     pool.stop(Duration::ZERO).await;
 }
@@ -380,7 +381,7 @@ async fn test_harness() {
     let around = Neighbourhood::new();
     let pool = pool(playing("test-harness", Sandbox::strict().required())).await;
     check(&pool, &each(around.reaching(), REFUSED)).await;
-    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..10].to_vec(), REFUSED)).await;
     check(&pool, &[("live".to_owned(), DONE)]).await;
     pool.stop(Duration::ZERO).await;
 }
