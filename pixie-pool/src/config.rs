@@ -34,6 +34,8 @@ pub(crate) const STDERR_LINES_LOGGED_BYTES: usize = 1024;
 pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of output per second and worker that reach the log; the rest is read, counted and dropped.
 pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
+/// Bytes that each line counts for besides its own: what an event costs that says whose line it is. So 512 lines a second at most.
+pub(crate) const LOG_LINE_BYTES: usize = 128;
 /// How long a dead worker's pipes may stay open (a process that it left behind may hold them) before its report goes out without the rest.
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// How long a stop waits for the threads of a pool of size 0: an idle one ends at once, and one that spins cannot be ended.
