@@ -255,6 +255,17 @@ fn whatever_is_out_of_turn_is_a_violation() {
 }
 
 #[test]
+fn a_violation_says_nothing_of_what_a_frame_held() {
+    let mut pair = Pair::serving();
+    let stream = pair.begin(&start(b"", true));
+    encode::put_data(&mut pair.to_parent, stream, b"a visitor's");
+    assert_eq!(pair.try_hear().unwrap_err().0, "unexpected Data frame on stream 1");
+    encode::put_fail(&mut pair.to_worker, stream, &Failure::error("a visitor's"));
+    let violation = pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap_err();
+    assert_eq!(violation.0, "unexpected Fail frame from the parent");
+}
+
+#[test]
 fn a_head_longer_than_its_frame_is_a_violation() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));

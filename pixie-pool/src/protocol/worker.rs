@@ -79,7 +79,7 @@ impl Worker {
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
                 Frame::Recall => self.give_back(stream, out),
-                other => return violation(format!("unexpected {other:?} from the parent")),
+                other => return violation(format!("unexpected {:?} frame from the parent", other.kind())),
             }
         }
         Ok(())
