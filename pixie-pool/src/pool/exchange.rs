@@ -242,7 +242,7 @@ impl Exchange {
                 state.answer = Some(Ok(Taken { answer, worker, pid }));
             }
             Event::Data(chunk) => {
-                if !state.is_abandoned && !chunk.is_empty() {
+                if !state.is_abandoned {
                     state.chunks.push_back(chunk);
                 }
             }
