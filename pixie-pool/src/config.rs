@@ -72,6 +72,9 @@ pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
 pub(crate) const AHEAD_JOBS_MAX: usize = 32;
 /// Longest smoothed time of a job up to which others are sent ahead behind it: above, a wake-up costs little beside the job itself.
 pub(crate) const AHEAD_SERVICE_MAX: Duration = Duration::from_micros(100);
+/// Bytes that may wait for a worker to read them when it is given a job: a body that its last handler did not read has a window of them,
+/// with the headers of frames of one byte nine, and what was sent ahead one; a worker with more answers what it has not read.
+pub(crate) const UNREAD_BYTES_MAX: usize = 16 * WINDOW_BYTES;
 /// Time that everything sent to one worker may take together, and for which an unfinished job may keep those behind it waiting.
 pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
 /// Bytes of a head that may be sent ahead: a batch of them has to fit into a socket.

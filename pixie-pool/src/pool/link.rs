@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, Config},
+    config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
     pool::{
         exchange::Exchange,
@@ -125,6 +125,10 @@ impl Link {
     /// Sends jobs in one write, from whichever task has leased this worker or reads it; those that nobody waits for are dropped.
     pub(crate) fn begin(self: &Arc<Self>, batch: &mut Vec<Arc<Exchange>>, now: Instant) -> Begun {
         let mut line = self.line();
+        if line.output.len() > UNREAD_BYTES_MAX {
+            tracing::warn!(worker = self.number, pid = self.pid, "a worker answers what it has not read");
+            line.close(Closed::Killed(Kill::Protocol));
+        }
         if line.closed.is_some() {
             return Begun::Closed;
         }

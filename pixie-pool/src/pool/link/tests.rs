@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use super::{Begun, Link};
 use crate::{
-    config::Config,
+    config::{Config, HEAD_BYTES_MAX, UNREAD_BYTES_MAX},
     pool::{
         exchange::{Exchange, Name},
         kill::{Closed, Kill},
@@ -112,6 +112,24 @@ async fn a_worker_that_spoke_nonsense_is_given_no_job_any_more() {
     let mut batch = vec![exchange("next", None, false)];
     assert!(matches!(link.begin(&mut batch, Instant::now()), Begun::Closed));
     assert_eq!(batch.len(), 1, "it is left to be sent elsewhere");
+}
+
+#[tokio::test]
+async fn a_worker_that_answers_what_it_does_not_read_is_given_no_more() {
+    let (link, _other) = open_link(1, 0, serving());
+    let begin = |stream: u32| {
+        let head = vec![b'h'; HEAD_BYTES_MAX];
+        let start =
+            Start { number: 0, deadline_ms: 0, extension_ms: 0, head: head.into(), body: "".into(), complete: true };
+        let name = Name { number: 0, label: "".into(), request_id: None };
+        let begun = link.begin(&mut vec![Arc::new(Exchange::new(name, None, start, false))], Instant::now());
+        let mut answer = BytesMut::new();
+        encode::put_reply(&mut answer, stream, b"", b"", Some(1));
+        matches!(begun, Begun::Running(1, _)) && link.receive(&mut answer, &mut Vec::new()).is_ok()
+    };
+    let answered = (1..=100).take_while(|stream| begin(*stream)).count();
+    assert!((UNREAD_BYTES_MAX / HEAD_BYTES_MAX..50).contains(&answered), "{answered}");
+    assert_eq!(link.line().closed, Some(Closed::Killed(Kill::Protocol)));
 }
 
 #[cfg(target_os = "linux")]
