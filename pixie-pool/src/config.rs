@@ -95,6 +95,9 @@ pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
 pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
 /// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
 pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
+/// Threads of a worker among which the handler's is looked for when a job is slow: more than a program starts before it serves, and
+/// few enough that a job that starts thousands does not hold up the clocks of others.
+pub(crate) const SLOW_THREADS_MAX: usize = 256;
 /// Crashes of one job, repeated by its sender or by us, after which it is refused.
 pub(crate) const POISON_DEATHS: u32 = 2;
 /// Time for which such a job is refused, and for which a first crash is remembered: short enough that a repaired

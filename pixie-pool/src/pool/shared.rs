@@ -332,13 +332,11 @@ impl Shared {
     /// Ends whatever has run out of time.
     pub(crate) fn expire(self: &Arc<Self>, now: Instant) {
         let links = self.schedule().links.clone();
-        let mut next = None;
+        let (mut next, mut slow) = (None, Vec::new());
         for link in links {
             let expired = link.expire(now, &self.config);
             next = [next, expired.due].into_iter().flatten().min();
-            if let Some(slow) = &expired.slow {
-                self.report_slow(&link, slow, now);
-            }
+            slow.extend(expired.slow.map(|running| (Arc::clone(&link), running)));
             expired.late.iter().for_each(|exchange| exchange.fail(Error::Deadline));
             // The answer goes out before the worker is killed.
             if let Some((kill, flight)) = expired.kill {
@@ -358,6 +356,8 @@ impl Shared {
             self.clock.arm(at);
         }
         self.grow(now);
+        // Last, because it reads files.
+        slow.iter().for_each(|(link, running)| self.report_slow(link, running, now));
     }
 
     /// Answers jobs that have waited for too long.
