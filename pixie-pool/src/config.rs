@@ -18,6 +18,8 @@ use crate::sandbox::Sandbox;
 pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one direction of one job that may be on the way unread: four frames keep both sides busy, and bound what a slow reader costs.
 pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
+/// Bytes of a piece of an answer below which it is joined to those that wait before it: beside fewer, what the piece costs by itself counts.
+pub(crate) const SMALL_PIECE_BYTES: usize = 4 * 1024;
 /// Bytes of a job's or a reply's head: above every HTTP head that servers accept.
 pub(crate) const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a failure's message on the wire: enough for an error chain.

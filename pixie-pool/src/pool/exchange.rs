@@ -4,7 +4,6 @@
 //! Rule: its lock is never held while another one is taken, and a job that is over stays so, whoever learns it last.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +17,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, metrics::Wait, poison::Fingerprints},
+    pool::{link::Link, metrics::Wait, pieces::Pieces, poison::Fingerprints},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
@@ -61,7 +60,7 @@ struct State {
     is_abandoned: bool,
     is_headed: bool,
     answer: Option<Result<Taken, Error>>,
-    chunks: VecDeque<Bytes>,
+    chunks: Pieces,
     /// Bytes that the submitter has taken and for which the worker got no credit yet.
     taken: usize,
     end: Option<Result<(), Error>>,
@@ -100,7 +99,7 @@ impl Exchange {
             is_abandoned: false,
             is_headed: false,
             answer: None,
-            chunks: VecDeque::new(),
+            chunks: Pieces::default(),
             taken: 0,
             end: None,
             waker: None,
@@ -201,7 +200,7 @@ impl Exchange {
         let mut state = self.state();
         state.is_abandoned = true;
         state.waker = None;
-        state.chunks.clear();
+        state.chunks = Pieces::default();
         match &state.place {
             Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
             Place::Waiting | Place::Over => None,
@@ -237,13 +236,13 @@ impl Exchange {
             Event::Reply(mut answer) => {
                 state.is_headed = true;
                 if !answer.complete && !answer.body.is_empty() {
-                    state.chunks.push_back(std::mem::take(&mut answer.body));
+                    state.chunks.push(std::mem::take(&mut answer.body));
                 }
                 state.answer = Some(Ok(Taken { answer, worker, pid }));
             }
             Event::Data(chunk) => {
                 if !state.is_abandoned {
-                    state.chunks.push_back(chunk);
+                    state.chunks.push(chunk);
                 }
             }
             Event::End => state.end = Some(Ok(())),
@@ -291,7 +290,7 @@ impl Exchange {
     /// Takes the next piece of the answer, and lets the worker send more.
     pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state();
-        let Some(chunk) = state.chunks.pop_front() else {
+        let Some(chunk) = state.chunks.pop() else {
             if let Some(end) = state.end.take() {
                 return Poll::Ready(end.err().map(Err));
             }

@@ -19,6 +19,7 @@ mod metrics;
 mod obituary;
 mod output;
 mod pace;
+mod pieces;
 mod poison;
 pub(crate) mod rendezvous;
 mod restarts;
