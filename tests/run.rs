@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::{Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -153,6 +154,32 @@ fn a_thread_whose_request_is_over_stops_reading_the_body() {
     assert_eq!(&status, b"HTTP/1.1 504");
     let answer = running.ask("POST /thread HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab");
     assert!(answer.ends_with("read 2"), "the one thread is free: {answer}");
+}
+
+/// A door that a handler waits behind; it opens when the other end is dropped.
+fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + Clone) {
+    let (held, door) = mpsc::channel::<()>();
+    let door = Arc::new(Mutex::new(door));
+    (held, move || {
+        let _ = door.lock().expect("nobody panicked with it").recv();
+    })
+}
+
+#[test]
+fn a_connection_ends_with_its_504_though_the_thread_keeps_the_reader() {
+    let (held, wait) = door();
+    let keep = move |request: &mut Request| -> pixie_web::Result<&'static str> {
+        let _reader = BodyReader::from_request(request)?;
+        wait();
+        Ok("late")
+    };
+    let route = Route::post("/keep").thread(keep).needs(Needs::default().extractor::<BodyReader>());
+    let running = start(App::new().route(route.deadline(Duration::from_millis(100))));
+    // Most of the body never comes; that the answer can be read to the end of the connection is the point.
+    let answer = running.ask("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nthe beginning");
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    drop(held);
 }
 
 #[test]
