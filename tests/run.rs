@@ -183,6 +183,25 @@ fn a_connection_ends_with_its_504_though_the_thread_keeps_the_reader() {
 }
 
 #[test]
+fn a_request_that_no_thread_takes_is_told_when_to_come_again_however_short_its_deadline() {
+    let (held, wait) = door();
+    let (begin, begun) = mpsc::channel();
+    let hold = move |_: &mut Request| {
+        begin.send(()).expect("the test listens");
+        wait();
+    };
+    let short = Route::get("/short").thread(|_| "ran").deadline(Duration::from_millis(10));
+    let app = App::new().route(Route::get("/hold").thread(hold)).route(short);
+    let running = start(app.threads(1).queue_timeout(Duration::from_millis(300)));
+    let mut holder = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+    holder.write_all(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+    begun.recv_timeout(PATIENCE).expect("the one thread is taken");
+    let answer = running.ask("GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").to_lowercase();
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    drop(held);
+}
+
+#[test]
 fn the_handle_in_a_route_stops_the_app() {
     let stop = |request: &mut pixie_web::Request| -> pixie_web::Result<&'static str> {
         let shutdown: State<Shutdown> = pixie_web::FromRequest::from_request(request)?;
