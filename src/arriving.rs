@@ -1,7 +1,7 @@
 //! `Arriving`: a request's body that is handed on while it arrives, and refused where `intake.rs` would refuse it.
 //!
-//! A worker gets it as the body of its job, a blocking thread as the pieces of its reader. Must stay true: it is never whole
-//! in memory, and what broke off stays broken, so that no handler takes a part of it for all of it.
+//! A worker gets it as the body of its job, a blocking thread as the pieces of its reader, an async handler as a stream. Must
+//! stay true: it is never whole in memory, and what broke off stays broken, so that no handler takes a part of it for all of it.
 use std::{
     fmt, io,
     pin::Pin,
@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::Body as _;
-use pixie_core::{Body, BodyReader, Error, PieceSource, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
 
 use crate::{block_on::block_on, intake};
@@ -136,6 +136,47 @@ impl Loan {
     fn settle(&self, response: Response) -> Response {
         let refused = self.lock().refused.take();
         refused.map_or(response, Response::from)
+    }
+}
+
+/// A limited body that an async handler takes as a stream, as whoever waits for the answer sees it.
+pub(crate) struct Watched(Loan);
+
+/// Limits the body that an async handler takes as a stream; one that is whole and short enough stays as it is.
+pub(crate) fn watch(request: &mut Request, bytes_max: usize) -> Result<Option<Watched>, Error> {
+    let arriving = match Arriving::take(request, bytes_max)?.into_whole() {
+        Ok(bytes) => {
+            request.set_body(Body::from(bytes));
+            return Ok(None);
+        }
+        Err(arriving) => arriving,
+    };
+    let loan = Loan::new(arriving);
+    request.set_body(Body::new(OnRuntime(loan.clone())));
+    Ok(Some(Watched(loan)))
+}
+
+impl Watched {
+    /// Waits for the answer, which a body that broke off decides. The loan goes on: the answer may be made of the body.
+    pub(crate) async fn settle(self, answer: impl Future<Output = Response>) -> Response {
+        let response = answer.await;
+        self.0.settle(response)
+    }
+}
+
+/// The body as an async handler takes it.
+struct OnRuntime(Loan);
+
+impl http_body::Body for OnRuntime {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_piece(cx).map_ok(Frame::data).map_err(BoxError::from)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.lock().body.as_ref().map_or_else(SizeHint::default, |arriving| arriving.body.size_hint())
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, Result, abort};
+use pixie_core::{BodyUse, BoxFuture, Error, Found, Handler, Request, Response, Result, abort};
 use tokio::time::timeout;
 
 use crate::{
@@ -127,16 +127,23 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
         }
         Handler::Async(handler) => {
             let asker = Asker::of(app, chain, &request);
+            let at_once = |error: Error| {
+                let answered = chain.passed(error.into());
+                Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered))
+            };
+            let streams = endpoint.route.reads().body == BodyUse::Stream;
+            let watched = match streams.then(|| arriving::watch(&mut request, endpoint.body_bytes_max)).transpose() {
+                Ok(watched) => watched.flatten(),
+                Err(error) => return at_once(error),
+            };
             let answer = match panics::caught(|| handler(request)) {
                 Ok(future) => panics::caught_async(future, Response::from),
-                Err(error) => {
-                    let answered = chain.passed(error.into());
-                    return Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered));
-                }
+                Err(error) => return at_once(error),
             };
-            match deadline {
-                None => later(app, endpoint, asker, answer),
-                Some(_) => later(app, endpoint, asker, within(deadline, answer)),
+            match (deadline, watched) {
+                (None, None) => later(app, endpoint, asker, answer),
+                (Some(_), None) => later(app, endpoint, asker, within(deadline, answer)),
+                (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(deadline, answer))),
             }
         }
         // The worker process tells the two apart (`worker.rs`); from here they are alike.

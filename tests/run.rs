@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::BodyExt;
 use pixie_web::{App, BodyReader, Form, FromRequest, Needs, Request, Route, ServerConfig, Shutdown, State};
 use support::{PATIENCE, Program, example, until};
 
@@ -199,6 +200,33 @@ fn a_request_that_no_thread_takes_is_told_when_to_come_again_however_short_its_d
     let answer = running.ask("GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").to_lowercase();
     assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
     drop(held);
+}
+
+#[test]
+fn a_body_that_an_async_route_takes_as_a_stream_is_held_to_the_limit() {
+    /// Counts what comes, and says that all is well whatever happened.
+    async fn count(request: Request) -> String {
+        let (mut request, mut bytes) = (request, 0);
+        let mut body = request.take_body();
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.into_data().map_or(0, |data| data.len());
+        }
+        bytes.to_string()
+    }
+    let needs = Needs::default().extractor::<pixie_web::Body>();
+    let running = start(App::new().route(Route::post("/").asynchronous(count).needs(needs)).body_limit(10));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for (rest, status) in [
+        ("Content-Length: 10\r\n\r\n0123456789".to_owned(), 200),
+        (format!("{chunked}5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), 200),
+        ("Content-Length: 11\r\n\r\n".to_owned(), 413),
+        (format!("{chunked}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n"), 413),
+        (format!("{chunked}6\r\n012345\r\nzz\r\n"), 400),
+    ] {
+        let answer = running.ask(&format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{rest}: {answer}");
+        assert!(status != 200 || answer.ends_with("\r\n10"), "{rest}: {answer}");
+    }
 }
 
 #[test]
