@@ -210,7 +210,7 @@ impl App {
         self
     }
 
-    /// Sets how many blocking threads run at once. Default: 256.
+    /// Sets how many handlers of thread routes run at once, each on a blocking thread; at least 1. Default: 256.
     pub fn threads(mut self, threads: usize) -> App {
         self.settings.threads = threads;
         self

@@ -99,6 +99,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     check_extensions(&routes)?;
     check_readers(&routes)?;
     check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
+    check_threads(settings.threads)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -112,7 +113,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         level,
         groups,
         trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
-        threads: Arc::new(Semaphore::new(settings.threads)),
+        threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
         spool: Spool::new(settings.upload_dir.clone()),
         table_hash,
         request_ids: RequestIds::new(),
@@ -308,6 +309,16 @@ fn check_pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Result<(
     match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
         true => Ok(()),
         false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
+    }
+}
+
+/// Refuses an app whose thread routes could only be answered with 503.
+fn check_threads(threads: usize) -> Result<()> {
+    match threads {
+        0 => Err(Error::internal(
+            "`App::threads(0)`: no thread route would ever run; say how many may run at once, from 1 on",
+        )),
+        _ => Ok(()),
     }
 }
 
