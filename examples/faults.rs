@@ -313,6 +313,14 @@ fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
     Ok(())
 }
 
+/// 200: a stream whose first piece comes half a second after its head.
+#[get("/drip", stream)]
+fn drip(out: &mut Writer) -> Result<()> {
+    out.start()?;
+    sleep(Duration::from_millis(500));
+    Ok(out.send("late")?)
+}
+
 /// 200, and then the stream is cut: its worker dies in the middle of it.
 #[get("/broken", stream)]
 fn broken(out: &mut Writer) -> Result<()> {

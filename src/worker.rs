@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use pixie_core::{
     Body, BodyReader, BodyUse, Error, Found, Handler, PieceSink, PieceSource, Request, Response, StateMap, Writer,
     abort,
@@ -19,6 +19,7 @@ use crate::{
     block_on::block_on,
     compose::{Composed, Endpoint},
     panics,
+    streamed::LengthOnly,
     wire::{self, JobBody},
 };
 
@@ -82,7 +83,12 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     match endpoint.route.handler() {
         Handler::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
         Handler::Pool(handler) => {
-            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            let mut response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            // Nothing of a stream would be sent, so it need not run.
+            if *request.method() == Method::HEAD && response.body().as_bytes().is_none() {
+                let length = LengthOnly::of(response.body());
+                response.set_body(Body::new(length));
+            }
             reply(job, response);
         }
         _ => reply(job, Error::internal("a route of the main process was sent to a worker").into()),
@@ -137,7 +143,7 @@ fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
 
 /// Runs a stream route: a failure before the head is an answer, one after it cuts the stream.
 fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>) {
-    let mut sink = JobSink { job: Some(job), writer: None };
+    let mut sink = JobSink { job: Some(job), writer: None, is_head: *request.method() == Method::HEAD };
     let outcome = panics::caught(|| {
         let mut writer = Writer::new(&mut sink);
         handler(request, &mut writer)?;
@@ -149,6 +155,8 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
     };
     match sink.job.take() {
         Some(job) => reply(job, error.into()),
+        // Its writes failed because the answer was over.
+        None if sink.is_head => sink.finish(),
         // Dropping the writer unfinished breaks the stream off. That a client left is no error.
         None if sink.is_closed() => {}
         None => tracing::error!(place = error.place(), "the stream of {} broke off: {error}", request.path()),
@@ -159,6 +167,8 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
 struct JobSink {
     job: Option<Job>,
     writer: Option<JobWriter>,
+    /// Whether the answer is over with its head: then the first write fails, which ends the handler in its own way.
+    is_head: bool,
 }
 
 impl JobSink {
@@ -179,11 +189,17 @@ impl PieceSink for JobSink {
 
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         let writer = self.writer.as_mut().ok_or_else(|| io::Error::other("the head was not sent"))?;
+        if self.is_head {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the request is HEAD: its answer has no body"));
+        }
         writer.write_all(piece)?;
         writer.flush()
     }
 
     fn is_closed(&self) -> bool {
+        if self.is_head && self.writer.is_some() {
+            return true;
+        }
         let of_job = self.job.as_ref().map(Job::cancellation);
         let cancellation = of_job.or_else(|| self.writer.as_ref().map(JobWriter::cancellation));
         cancellation.is_some_and(|cancellation| cancellation.is_cancelled())

@@ -44,7 +44,8 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Sends one piece, which the client sees at once.
+    /// Sends one piece, which the client sees at once. The answer to HEAD is over with its head: then this fails as if the client
+    /// had gone.
     pub fn send(&mut self, piece: impl AsRef<[u8]>) -> io::Result<()> {
         self.start()?;
         self.sink.write(piece.as_ref())
