@@ -24,6 +24,7 @@ mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod hooks;
+mod host;
 mod intake;
 mod jobs;
 #[cfg(feature = "sealed-cookies")]
