@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, RouteType, Router, StateMap};
+use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -294,8 +294,7 @@ fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
 
 /// Refuses routes that would block a thread of the runtime while a body arrives.
 fn check_readers(routes: &[(&'static str, Route)]) -> Result<()> {
-    let blocks =
-        |route: &Route| route.reads().body.blocks() && matches!(route.kind(), RouteType::Sync | RouteType::Async);
+    let blocks = |route: &Route| !route.reads().body.suits(route.kind());
     let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
     let (kind, Place { name, file, line }) = (route.kind(), route.place());
     Err(Error::internal(format!(

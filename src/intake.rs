@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Handler, Parts, Request, abort};
+use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Parts, Request, abort};
 use pixie_server::BodyError;
 
 use crate::{
@@ -17,10 +17,11 @@ use crate::{
 pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
     match endpoint.route.reads().body {
         BodyUse::Unused => true,
-        BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
+        early if early.is_early(endpoint.route.kind()) => true,
         // A layer or a test may have put a whole body in, which is measured too.
-        BodyUse::Stream | BodyUse::Whole => request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max,
-        BodyUse::Read => true,
+        BodyUse::Stream | BodyUse::Whole | BodyUse::Read => {
+            request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max
+        }
         // Nothing is left to be read into parts, or to be measured.
         BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
     }
