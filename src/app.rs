@@ -197,6 +197,9 @@ impl App {
     }
 
     /// Keeps large uploads in a folder within this one while they are handled. Default: the system's for temporary files.
+    ///
+    /// The folder is locked, so that systemd-tmpfiles leaves it alone. If something else removes it, it is made again; workers in a
+    /// strict sandbox that run already cannot open what is in the new one, and fail with `PermissionDenied` until they are replaced.
     pub fn upload_dir(mut self, folder: impl Into<PathBuf>) -> App {
         self.settings.upload_dir = Some(folder.into());
         self
@@ -266,6 +269,7 @@ impl App {
             worker::serve(worker, &app);
         }
         meter::install(&app)?;
+        app.spool.sweep();
         Ok(AppService::layered(app, layers))
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Composed {
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) threads: Arc<Semaphore>,
     /// Where large uploads are while they are handled.
-    pub(crate) spool: Spool,
+    pub(crate) spool: Arc<Spool>,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
     pub(crate) request_ids: RequestIds,
@@ -114,7 +114,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         groups,
         trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
         threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
-        spool: Spool::new(settings.upload_dir.clone()),
+        spool: Arc::new(Spool::new(settings.upload_dir.clone())),
         table_hash,
         request_ids: RequestIds::new(),
         meter: RouteMeter::new(Arc::from("")),

@@ -67,7 +67,7 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
         while let Some(step) = reader.step()? {
             match (step, file.take()) {
                 (FormStep::Write(bytes), Some(open)) => file = Some(SpoolWriter::write(open, bytes).await?),
-                (FormStep::Write(bytes), None) => file = Some(app.spool.writer()?.write(bytes).await?),
+                (FormStep::Write(bytes), None) => file = Some(app.spool.writer().write(bytes).await?),
                 (FormStep::Close, Some(open)) => reader.spooled(open.close().await?),
                 (FormStep::Close, None) => {}
             }

@@ -44,6 +44,7 @@ impl App {
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);
         }
+        app.spool.sweep();
         let listener = match Listener::adopted().map_err(refused)? {
             Some(passed_on) => passed_on,
             None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,

@@ -1,4 +1,6 @@
 //! Forms and uploads in all five kinds of route, in-process and with real workers, and what is left of their files.
+mod support;
+
 use std::{
     fs,
     io::Read,
@@ -260,8 +262,26 @@ fn what_a_killed_process_left_is_swept_by_the_next_one() {
     let lock = fs::File::open(held.join("lock")).expect("it can be opened");
     lock.lock().expect("it can be locked");
     let client = app().upload_dir(folder.path()).test().expect("the app fits together");
+    support::until("what was left is swept", || (!stale.exists()).then_some(()));
     client.post("/sync").field("title", "t").file("photo", "f", content(LARGE)).send().assert_status(200);
-    assert!(!stale.exists() && held.join("upload").exists());
+    assert!(held.join("upload").exists());
+}
+
+#[test]
+fn the_folder_is_locked_against_those_who_tidy_up_and_comes_back_under_its_name() {
+    let site = Site::new(App::test);
+    let look = || {
+        site.post("/sync", LARGE).send().assert_status(200);
+        let mut folders = fs::read_dir(site.folder.path()).expect("it can be listed").flatten();
+        let folder = folders.next().expect("an upload has made it").path();
+        let lock = fs::File::open(&folder).expect("it can be opened").try_lock();
+        assert!(matches!(lock, Err(fs::TryLockError::WouldBlock)), "{lock:?}");
+        folder
+    };
+    let folder = look();
+    site.assert_no_file_left("an upload");
+    fs::remove_dir_all(&folder).expect("it can be removed nevertheless");
+    assert_eq!(look(), folder);
 }
 
 #[test]
