@@ -1,7 +1,7 @@
 //! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
 use std::{net::SocketAddr, time::Duration};
 
-use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
 
 use crate::{
@@ -22,6 +22,18 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
 /// Other sites learn from which host a visitor came, not from which page.
 const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
+
+/// What describes the body that a failure's page takes the place of.
+const OF_THE_BODY: [HeaderName; 8] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+];
 
 /// Who reads the answer, and what of the request after hooks see.
 pub(crate) enum Asked<'r> {
@@ -134,10 +146,27 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        *response = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let failed = std::mem::replace(response, page);
+        keep_headers(response.headers_mut(), failed.headers());
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
+    }
+}
+
+/// Gives a page what the handler, or a hook, wrote into the head of the answer that failed.
+fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
+    for name in failed.keys().filter(|name| !OF_THE_BODY.contains(name)) {
+        let is_list = *name == header::SET_COOKIE || *name == header::VARY;
+        if !is_list && page.contains_key(name) {
+            continue;
+        }
+        for value in failed.get_all(name) {
+            if !page.get_all(name).iter().any(|known| known == value) {
+                page.append(name.clone(), value.clone());
+            }
+        }
     }
 }
 

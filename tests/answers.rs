@@ -1,0 +1,64 @@
+//! Answers at the edges, failed ones above all: every kind of route treats them alike.
+use pixie_web::{
+    App, Cookie, Error, HeaderValue, IntoResponse, Pieces, Response, Route, StatusCode, TestClient, abort, header,
+};
+
+/// Makes the answer under test.
+type Make = fn() -> Response;
+
+/// An app that gives the same answer in each kind of route; of a stream it is the head.
+fn app(answer: Make) -> App {
+    App::new()
+        .route(Route::get("/sync").sync(move |_| answer()))
+        .route(Route::get("/thread").thread(move |_| answer()))
+        .route(Route::get("/async").asynchronous(move |_| async move { answer() }))
+        .route(Route::get("/pool").pool(move |_| answer()))
+        .route(Route::get("/stream").stream(move |_| Pieces::new(["a piece"]).head(answer())))
+}
+
+const KINDS: [&str; 5] = ["/sync", "/thread", "/async", "/pool", "/stream"];
+
+fn client(app: App) -> TestClient {
+    app.test().expect("the app fits together")
+}
+
+#[test]
+fn a_failure_keeps_its_status_in_every_kind_of_route() {
+    let answers: [(Make, u16); 4] = [
+        (|| (StatusCode::CREATED, Err::<String, Error>(abort(409))).into_response(), 409),
+        (|| Response::new("x").header("bad name", "v").code(201), 500),
+        (|| Response::from(abort(403)).code(200), 403),
+        (|| Response::new("x").code(201), 201),
+    ];
+    for (answer, status) in answers {
+        let client = client(app(answer));
+        for kind in KINDS {
+            let answer = client.get(kind).header("accept", "application/json").send();
+            assert_eq!(answer.status(), status, "{kind}");
+            let is_failed = status >= 400;
+            assert_eq!(answer.header("content-type") == Some("application/problem+json"), is_failed, "{kind}");
+            assert!(!is_failed || answer.json::<serde_json::Value>()["status"] == status, "{kind}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_failure_keeps_the_headers_and_cookies_that_were_added_to_it() {
+    let answer = || {
+        let failed = abort(401).with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+        let failed = Response::from(failed).header("x-a", "b").cookie(Cookie::new("one", "1"));
+        failed.cookie(Cookie::new("two", "2")).content_type("text/csv").header("content-disposition", "attachment")
+    };
+    let plain = || app(answer).development(false);
+    let own = || plain().error_page(401, |_, _| Response::new("sign in").cookie(Cookie::new("three", "3")));
+    let pages: [(&dyn Fn() -> App, _, _); 2] = [(&plain, "401 Unauthorized\n", None), (&own, "sign in", Some("3"))];
+    for ((make, text, third), kind) in pages.iter().flat_map(|page| KINDS.map(|kind| (page, kind))) {
+        let client = client(make());
+        let answer = client.get(kind).header("accept", "text/plain").send().assert_status(401).assert_text(text);
+        let answer = answer.assert_header("x-a", "b").assert_header("www-authenticate", "Basic");
+        assert_ne!(answer.header("content-type"), Some("text/csv"), "{kind}: the page is no table");
+        assert_eq!(answer.header("content-disposition"), None, "{kind}: the page is shown, not stored");
+        let cookies = ["one", "two", "three"].map(|name| client.cookie(name));
+        assert_eq!(cookies.each_ref().map(Option::as_deref), [Some("1"), Some("2"), *third], "{kind}");
+    }
+}
