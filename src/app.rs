@@ -109,7 +109,7 @@ impl App {
         self
     }
 
-    /// Replaces the page of one error status.
+    /// Replaces the page of one error status; one that fails or panics is logged, and the plain page is shown.
     pub fn error_page<F>(mut self, code: u16, page: F) -> App
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,

@@ -218,7 +218,7 @@ fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
 fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -> Response {
     log(error, view, asked.id());
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
-    let mut response = page(error, view).with_status(error.status());
+    let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
     // A page that fails itself is not asked again.
     if let Some(failed) = response.take_error() {
         log(&failed, view, asked.id());

@@ -62,3 +62,18 @@ fn a_failure_keeps_the_headers_and_cookies_that_were_added_to_it() {
         assert_eq!(cookies.each_ref().map(Option::as_deref), [Some("1"), Some("2"), *third], "{kind}");
     }
 }
+
+#[test]
+fn an_error_page_that_fails_or_panics_gives_way_to_the_plain_one() {
+    let app = app(|| abort(409).into())
+        .error_page(404, |_, _| panic!("the page of a missing page"))
+        .error_page(409, |_, _| Response::from(abort(503)).header("x-page", "own"))
+        .development(false);
+    let client = client(app);
+    let plain = |path| client.get(path).header("accept", "text/plain").send();
+    plain("/nope").assert_status(404).assert_text("404 Not Found\n");
+    for kind in KINDS {
+        let answer = plain(kind).assert_status(409).assert_text("409 Conflict\n");
+        assert_eq!(answer.header("x-page"), None, "{kind}");
+    }
+}
