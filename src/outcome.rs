@@ -121,6 +121,7 @@ impl Asked<'_> {
 pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
     let Answered { mut response, depth } = answered;
     settle(app, asked, &mut response);
+    refuse_interim(&mut response);
     render(app, chain, asked, &mut response);
     if chain.has_after()
         && let Some(view) = asked.request_view()
@@ -129,6 +130,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
             if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
                 response = panic.into();
             }
+            refuse_interim(&mut response);
             if response.error().is_some() {
                 render(app, chain, asked, &mut response);
             }
@@ -152,6 +154,15 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
+    }
+}
+
+/// Makes a failure of a status that no answer can end with: after 1xx a client waits for another (RFC 9110, section 15.2).
+fn refuse_interim(response: &mut Response) {
+    let status = response.status();
+    if status.is_informational() {
+        let why = format!("the answer's status is {status}, which is no final one: use one from 200");
+        *response = Error::internal(why).with_place(None).into();
     }
 }
 

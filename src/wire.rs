@@ -164,10 +164,6 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
 pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Malformed> {
     let mut input = Input(head);
     let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
-    // 1xx is no final answer: hyper could not send it as one.
-    if status.is_informational() {
-        return Err(Malformed);
-    }
     let mut headers = input.end_to_end_headers()?;
     let length = headers.remove(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut response = match input.u8()? {

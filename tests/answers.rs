@@ -77,3 +77,23 @@ fn an_error_page_that_fails_or_panics_gives_way_to_the_plain_one() {
         assert_eq!(answer.header("x-page"), None, "{kind}");
     }
 }
+
+#[test]
+fn a_status_that_ends_no_answer_is_a_500_in_every_kind_of_route() {
+    let answers: [(Make, &str); 5] = [
+        (|| Response::new("x").code(100), "100 Continue"),
+        (|| Response::new("x").code(101), "101 Switching Protocols"),
+        (|| Response::new("x").code(103), "103 Early Hints"),
+        (|| Error::new(StatusCode::PROCESSING).into(), "102 Processing"),
+        (|| abort(700).into(), "abort(700)"),
+    ];
+    for (answer, cause) in answers {
+        let client = client(app(answer).development(true));
+        for kind in KINDS {
+            let answer = client.get(kind).header("accept", "text/plain").send().assert_status(500);
+            assert!(answer.text().contains(cause), "{kind}: {}", answer.text());
+        }
+    }
+    let hooked = app(|| Response::new("fine")).after(|_, response| response.set_status(StatusCode::EARLY_HINTS));
+    client(hooked).get("/sync").send().assert_status(500);
+}

@@ -49,7 +49,8 @@ impl Response {
         self.inner
     }
 
-    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500.
+    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500, and an app
+    /// answers 500 where it is one that ends no answer (100 to 199).
     #[track_caller]
     pub fn code(self, code: u16) -> Response {
         match StatusCode::from_u16(code) {
