@@ -5,6 +5,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, U
 use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
 
 use crate::{
+    coding,
     compose::Composed,
     excerpt,
     hooks::{Answered, Chain},
@@ -151,6 +152,8 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
         let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
         let failed = std::mem::replace(response, page);
         keep_headers(response.headers_mut(), failed.headers());
+        // A cache must not show a browser the page that was made for a program.
+        coding::vary(response.headers_mut(), "accept");
     }
     if app.settings.security_headers {
         secure(response.headers_mut());

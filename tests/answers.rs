@@ -97,3 +97,19 @@ fn a_status_that_ends_no_answer_is_a_500_in_every_kind_of_route() {
     let hooked = app(|| Response::new("fine")).after(|_, response| response.set_status(StatusCode::EARLY_HINTS));
     client(hooked).get("/sync").send().assert_status(500);
 }
+
+#[test]
+fn caches_are_told_that_an_error_page_depends_on_what_the_client_accepts() {
+    let vary = |answer: Make, path: &str, expected: &[&str]| {
+        let answer = client(app(answer)).get(path).send();
+        assert_eq!(answer.headers().get_all("vary").iter().collect::<Vec<_>>(), expected, "{path}");
+    };
+    for path in KINDS.into_iter().chain(["/nope"]) {
+        vary(|| abort(403).into(), path, &["accept"]);
+    }
+    for path in KINDS {
+        vary(|| Response::from(abort(403)).header("vary", "cookie"), path, &["cookie", "accept"]);
+        vary(|| Response::from(abort(403)).header("vary", "Cookie, Accept"), path, &["Cookie, Accept"]);
+        vary(|| Response::new("fine"), path, &[]);
+    }
+}
