@@ -1,7 +1,12 @@
-//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
+//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers and a true
+//! length.
 use std::{net::SocketAddr, time::Duration};
 
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, GetAll},
+};
+use http_body::Body as _;
 use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
 
 use crate::{
@@ -99,6 +104,13 @@ impl Asked<'_> {
         }
     }
 
+    fn method(&self) -> &Method {
+        match self {
+            Asked::Here(request) => request.method(),
+            Asked::Gone(asker) => &asker.method,
+        }
+    }
+
     fn id(&self) -> Option<&RequestId> {
         match self {
             Asked::Here(request) => request.id(),
@@ -140,6 +152,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
     if let Some(id) = asked.id() {
         response.headers_mut().insert(RequestId::HEADER, id.to_value());
     }
+    measure(asked, &mut response);
     // After the hooks, which may set cookies too.
     if app.settings.https {
         secure_cookies(response.headers_mut());
@@ -169,6 +182,33 @@ fn refuse_interim(response: &mut Response) {
     }
 }
 
+/// Leaves a length only where the server does not find it out by itself: of an answer to HEAD without the body, and of a
+/// stream, which the server holds to it. Any other may be wrong, and a client would take the rest of this answer for the next.
+fn measure(asked: &Asked<'_>, response: &mut Response) {
+    let length = match response.body().as_bytes() {
+        Some(bytes) => Some(bytes.len() as u64),
+        None => response.body().size_hint().exact(),
+    };
+    let is_told = match length {
+        Some(0) => *asked.method() == Method::HEAD,
+        Some(_) => false,
+        None => true,
+    };
+    let is_told = is_told && response.status() != StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    if !(is_told && is_one_number(headers.get_all(header::CONTENT_LENGTH))) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The server refuses to send anything else as a length, and closes the connection instead of answering.
+fn is_one_number(lengths: GetAll<'_, HeaderValue>) -> bool {
+    let mut lengths = lengths.iter().map(HeaderValue::as_bytes);
+    let number = lengths.next().filter(|length| length.iter().all(u8::is_ascii_digit));
+    let number = number.and_then(|length| str::from_utf8(length).ok()?.parse::<u64>().ok());
+    number.is_some() && lengths.next().is_none()
+}
+
 /// Gives a page what the handler, or a hook, wrote into the head of the answer that failed.
 fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
     for name in failed.keys().filter(|name| !OF_THE_BODY.contains(name)) {
@@ -189,9 +229,10 @@ fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
     if response.error().is_some() {
         return;
     }
-    let (method, headers) = match asked {
-        Asked::Here(request) => (request.method(), Some(request.headers())),
-        Asked::Gone(asker) => (&asker.method, asker.headers.as_ref()),
+    let method = asked.method();
+    let headers = match asked {
+        Asked::Here(request) => Some(request.headers()),
+        Asked::Gone(asker) => asker.headers.as_ref(),
     };
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     if app.settings.etags && is_read && response.status() == StatusCode::OK {
