@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::{
     compose,
     hooks::Level,
-    meter,
+    log, meter,
     operators::Views,
     registry,
     service::{AppService, HttpRequest, Layered},
@@ -265,6 +265,7 @@ impl App {
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
+            log::start_in_worker();
             worker::serve(worker, &app);
         }
         meter::install(&app)?;

@@ -7,7 +7,9 @@ use http::{
     header::{self, GetAll},
 };
 use http_body::Body as _;
-use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
+use pixie_core::{
+    Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort,
+};
 
 use crate::{
     coding,
@@ -15,6 +17,7 @@ use crate::{
     excerpt,
     hooks::{Answered, Chain},
     panics,
+    reported::Reported,
 };
 
 // What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
@@ -111,6 +114,13 @@ impl Asked<'_> {
         }
     }
 
+    fn uri(&self) -> &Uri {
+        match self {
+            Asked::Here(request) => request.uri(),
+            Asked::Gone(asker) => &asker.uri,
+        }
+    }
+
     fn id(&self) -> Option<&RequestId> {
         match self {
             Asked::Here(request) => request.id(),
@@ -156,6 +166,10 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
     // After the hooks, which may set cookies too.
     if app.settings.https {
         secure_cookies(response.headers_mut());
+    }
+    if response.body().as_bytes().is_none() {
+        let (body, method, uri) = (response.take_body(), asked.method().clone(), asked.uri().clone());
+        response.set_body(Body::new(Reported { body, method, uri, id: asked.id().cloned() }));
     }
     response
 }
