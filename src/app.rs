@@ -191,7 +191,8 @@ impl App {
         self
     }
 
-    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory.
+    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory. It holds for extractors and
+    /// for [`Request::form`](crate::Request::form) and [`Request::parts`](crate::Request::parts), in workers too.
     pub fn form_limits(mut self, limits: FormLimits) -> App {
         self.settings.form_limits = limits;
         self
