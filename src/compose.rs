@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{BodyUse, Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -92,6 +92,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
+    state.insert(settings.form_limits.clone());
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
     state.insert(pools.clone());
@@ -157,6 +158,7 @@ impl Composed {
             // Hooks may read the app's values whatever the handler does.
             reads_time_limit: time_limit::is_read(&route),
             reads_state: route.reads().states().next().is_some()
+                || route.reads().body == BodyUse::Form
                 || route.reads().header_names().is_none()
                 || chain.has_before(),
             has_ids: self.settings.request_ids || route.kind().is_pooled() || route.reads().id,
@@ -189,6 +191,7 @@ impl Composed {
     pub(crate) fn make_worker_state(&self) -> StateMap {
         let mut map = StateMap::default();
         map.insert(self.urls.clone());
+        map.insert(self.settings.form_limits.clone());
         self.worker_state.iter().for_each(|(_, put)| put(&mut map));
         map
     }

@@ -30,18 +30,13 @@ pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
 /// Reads the body: whole, or a multipart form into its parts.
 pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
     let bytes_max = endpoint.body_bytes_max;
-    let is_form = endpoint.route.reads().body == BodyUse::Form;
-    if is_form && request.is_multipart() {
+    if endpoint.route.reads().body == BodyUse::Form && request.is_multipart() {
         // Boxed, so that other bodies do not pay for the size of its future.
         let parts = Box::pin(read_form(app, request, bytes_max)).await?;
         request.set_parts(parts);
         return Ok(());
     }
-    read_whole(request, bytes_max).await?;
-    if is_form && request.is_urlencoded() {
-        app.settings.form_limits.check_urlencoded(request.body())?;
-    }
-    Ok(())
+    read_whole(request, bytes_max).await
 }
 
 async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {

@@ -45,6 +45,7 @@ mod panics;
 mod pools;
 mod proc_env;
 mod registry;
+mod reported;
 mod request_ids;
 mod run;
 mod service;

@@ -33,6 +33,7 @@ impl App {
     pub fn run(self) -> Result<()> {
         let (app, mut layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
+            log::start_in_worker();
             worker::serve(worker, &app);
         }
         if let Some(answer) = dump::asked(&app)? {

@@ -9,11 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
+use http_body::Frame;
 use pixie_core::{
     Body, BodyReader, BodyUse, Error, Found, Handler, PieceSink, PieceSource, Request, Response, StateMap, Writer,
     abort,
 };
-use pixie_pool::{Job, JobWriter};
+use pixie_pool::{Failure, Job, JobWriter};
 
 use crate::{
     block_on::block_on,
@@ -133,9 +134,17 @@ fn reply(job: Job, mut response: Response) {
 fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
     let mut body = std::pin::pin!(body);
     while let Some(frame) = block_on(|cx| http_body::Body::poll_frame(body.as_mut(), cx)) {
-        if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
-            writer.write_all(&data)?;
-            writer.flush()?;
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => {
+                writer.write_all(&data)?;
+                writer.flush()?;
+            }
+            // Trailers are not part of the content.
+            Ok(Err(_)) => {}
+            Err(error) => {
+                writer.fail(Failure::error(error.to_string()));
+                return Ok(());
+            }
         }
     }
     writer.finish()
@@ -153,14 +162,23 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
         Ok(Ok(())) => return sink.finish(),
         Ok(Err(error)) | Err(error) => error,
     };
-    match sink.job.take() {
-        Some(job) => reply(job, error.into()),
-        // Its writes failed because the answer was over.
-        None if sink.is_head => sink.finish(),
-        // Dropping the writer unfinished breaks the stream off. That a client left is no error.
-        None if sink.is_closed() => {}
-        None => tracing::error!(place = error.place(), "the stream of {} broke off: {error}", request.path()),
+    // Its writes failed because the answer was over.
+    if sink.is_head && sink.writer.is_some() {
+        return sink.finish();
     }
+    match (sink.job, sink.writer) {
+        (Some(job), _) => reply(job, error.into()),
+        // Where the answer is read it is known whose it was. Nobody is told if the client has left.
+        (None, Some(writer)) => writer.fail(broken_off(&error)),
+        (None, None) => {}
+    }
+}
+
+fn broken_off(error: &Error) -> Failure {
+    Failure::error(match error.place() {
+        Some(place) => format!("{error}, at {place}"),
+        None => error.to_string(),
+    })
 }
 
 /// The connection to the main process as the place where a stream's pieces go.

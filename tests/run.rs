@@ -4,14 +4,18 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    pin::Pin,
     process::{Command, Stdio},
     sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use http_body_util::BodyExt;
-use pixie_web::{App, BodyReader, Form, FromRequest, Needs, Request, Route, ServerConfig, Shutdown, State};
+use pixie_web::{
+    App, Body, BodyReader, Form, FromRequest, Needs, Request, Response, Route, ServerConfig, Shutdown, State,
+};
 use support::{PATIENCE, Program, example, until};
 
 /// An app on a thread of this test, on a port that was free a moment ago.
@@ -40,6 +44,93 @@ impl Running {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer can be read");
         answer
+    }
+}
+
+/// Cuts what came on a connection into answers, as a client does: status and body of each, and an error for a body that is cut.
+fn cut_up(mut text: &str) -> Vec<(u16, Result<&str, &str>)> {
+    let mut answers = Vec::new();
+    while !text.is_empty() {
+        let (head, rest) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|line| line.get(..3)?.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no head: {head:?}"));
+        let head = head.to_lowercase();
+        let length = head.split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap_or_default());
+        let length = length.map(|length| length.parse().expect("a length is a number"));
+        let (body, rest) = match (status, length) {
+            (204 | 304, _) => (Ok(""), rest),
+            (_, Some(length)) if length > rest.len() => (Err(rest), ""),
+            (_, Some(length)) => (Ok(&rest[..length]), &rest[length..]),
+            (_, None) => rest.split_once("0\r\n\r\n").map_or((Err(rest), ""), |(body, rest)| (Ok(body), rest)),
+        };
+        answers.push((status, body));
+        text = rest;
+    }
+    answers
+}
+
+/// Asks for an answer and then for `/end`, in one write on one connection.
+fn pipelined(
+    answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
+    check: impl Fn(&str, &[(u16, Result<&str, &str>)]),
+) {
+    let (sync, thread, asynchronous, pool) = (answer.clone(), answer.clone(), answer.clone(), answer);
+    let running = start(
+        App::new()
+            .route(Route::get("/sync").sync(move |_| sync()))
+            .route(Route::get("/thread").thread(move |_| thread()))
+            .route(Route::get("/async").asynchronous(move |_| std::future::ready(asynchronous())))
+            .route(Route::get("/pool").pool(move |_| pool()))
+            .route(Route::get("/end").sync(|_| "the end")),
+    );
+    for kind in ["/sync", "/thread", "/async", "/pool"] {
+        let both =
+            format!("GET {kind} HTTP/1.1\r\nHost: x\r\n\r\nGET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        check(kind, &cut_up(&running.ask(&both)));
+    }
+    running.shutdown.trigger();
+    running.ended.join().expect("it did not panic").expect("it ended well");
+}
+
+#[test]
+fn a_length_that_is_wrong_does_not_make_the_rest_of_an_answer_the_next_one() {
+    const SMUGGLED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled";
+    for (status, length) in [(200, "0"), (200, "5"), (200, "1000"), (200, "x"), (204, "55"), (304, "55")] {
+        let answer = move || Response::new(SMUGGLED).code(status).header("content-length", length);
+        let body = if status == 200 { SMUGGLED } else { "" };
+        pipelined(answer, |kind, answers| {
+            assert_eq!(answers, [(status, Ok(body)), (200, Ok("the end"))], "{kind} {status} {length}");
+        });
+    }
+}
+
+#[test]
+fn a_stream_is_held_to_the_length_that_it_declares() {
+    let streamed =
+        |length: &'static str| move || Response::new(Body::from_stream(Pieces(5))).header("content-length", length);
+    pipelined(streamed("5"), |kind, answers| assert_eq!(answers, [(200, Ok("xxxxx")), (200, Ok("the end"))], "{kind}"));
+    // What was not sent yet when the stream fails is not sent at all.
+    pipelined(streamed("9"), |kind, answers| assert!(matches!(answers, [] | [(200, Err(_))]), "{kind}: {answers:?}"));
+    pipelined(streamed("3"), |kind, answers| {
+        let is_cut = matches!(answers, [] | [(200, Err(_))]);
+        assert!(is_cut || answers == [(200, Ok("xxx")), (200, Ok("the end"))], "{kind}: {answers:?}");
+    });
+    pipelined(streamed("five"), |kind, answers| {
+        let text: String = answers[0].1.expect("it is whole").chars().filter(|letter| *letter == 'x').collect();
+        assert_eq!((text.as_str(), answers.len()), ("xxxxx", 2), "{kind}: {answers:?}");
+    });
+}
+
+/// A stream of so many pieces.
+struct Pieces(usize);
+
+impl futures_core::Stream for Pieces {
+    type Item = std::io::Result<&'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_default();
+        Poll::Ready(left.map(|_| Ok("x")))
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use pixie_web::{
-    App, Body, Bytes, Form, FormLimits, IntoResponse, Json, ProcessType, Request, Response, Result, Route, StatusCode,
-    TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
+    App, Body, Bytes, Form, FormLimits, FromRequest, IntoResponse, Json, ProcessType, Rejection, Request, Response,
+    Result, Route, StatusCode, TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
 };
 use serde::{Deserialize, Serialize};
 
@@ -320,6 +320,43 @@ fn refusals_name_the_field_in_every_kind() {
             assert!(text.contains(named), "{kind}: {text} should name {named}");
         }
         site.assert_no_file_left(kind);
+    }
+}
+
+#[test]
+fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
+    fn count(request: &mut Request) -> Result<String, Rejection> {
+        let fields = request.form().iter().count();
+        assert_eq!(fields, request.parts().map_or(0, |parts| parts.fields.iter().count()));
+        let form = Form::<Vec<(String, String)>>::from_request(request);
+        request.parts()?;
+        form.map(|form| format!("{fields} {}", form.len()))
+    }
+    let limits = |parts_max| FormLimits { parts_max, ..FormLimits::default() };
+    let client = |limits: FormLimits| {
+        let app = App::new()
+            .route(Route::post("/sync").sync(count))
+            .route(Route::post("/thread").thread(count))
+            .route(Route::post("/async").asynchronous(|mut request| async move { count(&mut request) }))
+            .route(Route::post("/pool").pool(count))
+            .route(Route::post("/stream").stream_to(|request, out| Ok(out.send(count(request)?)?)));
+        app.form_limits(limits).test().expect("the app fits together")
+    };
+    for (client, most) in [(client(limits(2)), 2), (client(FormLimits::default()), 1000), (client(limits(3000)), 3000)]
+    {
+        for kind in KINDS {
+            let post = || client.post(&format!("/{kind}"));
+            let forms = |count| {
+                let fields = vec![("a", "b"); count];
+                [post().form(&fields), fields.iter().fold(post(), |post, (name, value)| post.field(name, value))]
+            };
+            for form in forms(most) {
+                form.send().assert_status(200).assert_text(&format!("{most} {most}"));
+            }
+            for form in forms(most + 1) {
+                form.send().assert_status(413);
+            }
+        }
     }
 }
 
