@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::{
     compose,
     hooks::Level,
-    meter,
+    log, meter,
     operators::Views,
     registry,
     service::{AppService, HttpRequest, Layered},
@@ -109,7 +109,7 @@ impl App {
         self
     }
 
-    /// Replaces the page of one error status.
+    /// Replaces the page of one error status; one that fails or panics is logged, and the plain page is shown.
     pub fn error_page<F>(mut self, code: u16, page: F) -> App
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
@@ -191,13 +191,17 @@ impl App {
         self
     }
 
-    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory.
+    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory. It holds for extractors and
+    /// for [`Request::form`](crate::Request::form) and [`Request::parts`](crate::Request::parts), in workers too.
     pub fn form_limits(mut self, limits: FormLimits) -> App {
         self.settings.form_limits = limits;
         self
     }
 
     /// Keeps large uploads in a folder within this one while they are handled. Default: the system's for temporary files.
+    ///
+    /// The folder is locked, so that systemd-tmpfiles leaves it alone. If something else removes it, it is made again; workers in a
+    /// strict sandbox that run already cannot open what is in the new one, and fail with `PermissionDenied` until they are replaced.
     pub fn upload_dir(mut self, folder: impl Into<PathBuf>) -> App {
         self.settings.upload_dir = Some(folder.into());
         self
@@ -211,7 +215,7 @@ impl App {
         self
     }
 
-    /// Sets how many blocking threads run at once. Default: 256.
+    /// Sets how many handlers of thread routes run at once, each on a blocking thread; at least 1. Default: 256.
     pub fn threads(mut self, threads: usize) -> App {
         self.settings.threads = threads;
         self
@@ -265,9 +269,11 @@ impl App {
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
+            log::start_in_worker();
             worker::serve(worker, &app);
         }
         meter::install(&app)?;
+        app.spool.sweep();
         Ok(AppService::layered(app, layers))
     }
 }

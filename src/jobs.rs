@@ -151,7 +151,13 @@ fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Re
             }
             response.set_body(Body::from(bytes));
         }
-        ReplyBody::Stream(stream) => response.set_body(Body::new(Streamed::new(stream, length, parts))),
+        ReplyBody::Stream(stream) => {
+            let streamed = Streamed::new(stream, length, parts);
+            response.set_body(match is_head {
+                true => Body::new(streamed.into_length()),
+                false => Body::new(streamed),
+            });
+        }
     }
     response
 }

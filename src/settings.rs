@@ -4,6 +4,10 @@ use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 use http::HeaderMap;
 use pixie_core::{Error, FormLimits, Response, Result};
 
+/// Blocking threads beyond those of thread routes: for files that are read and uploads that are written, which must not wait for
+/// handlers. With the default of `threads` they make the 512 that are tokio's own.
+pub(crate) const SPARE_THREADS: usize = 256;
+
 /// The numbers of an app.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use cookie::{Cookie, CookieJar};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
 use pixie_pool::Sandbox;
@@ -254,6 +254,11 @@ impl TestResponse {
     /// Returns a header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns all headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
     }
 
     /// Returns the body.

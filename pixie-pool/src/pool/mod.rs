@@ -19,6 +19,7 @@ mod metrics;
 mod obituary;
 mod output;
 mod pace;
+mod pieces;
 mod poison;
 pub(crate) mod rendezvous;
 mod restarts;
@@ -42,7 +43,7 @@ use std::{
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{ByteSize, Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
+    config::{ByteSize, Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
     error::Error,
     identity,
     job::{Handler, Job},
@@ -71,6 +72,7 @@ pub struct Pool {
 struct Life {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    _claim: Claim,
 }
 
 impl Pool {
@@ -85,6 +87,8 @@ impl Pool {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
         check_runtime()?;
+        config.sandbox.resolve().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
+        let claim = Claim::take(&config.name).map_err(Error::Start)?;
         warn_of_mix_ups(&config, &handler);
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
@@ -95,7 +99,7 @@ impl Pool {
         for place in 1..=shared.places() {
             tasks.push(tokio::spawn(slot::keep(Place { shared: Arc::clone(&shared), number: place })));
         }
-        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
+        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks), _claim: claim };
         let pool = Pool { shared, life: Arc::new(life) };
         match pool.shared.first_ready().await {
             Ok(()) => Ok(pool),
@@ -189,7 +193,7 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
+    config.sandbox.check(config.is_threaded()).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 
 fn check_bytes(config: &Config) -> Result<(), Error> {
@@ -210,9 +214,11 @@ fn check_bytes(config: &Config) -> Result<(), Error> {
 }
 
 fn check_size(config: &Config) -> Result<(), Error> {
-    let (Config { name, spares, queue, .. }, Size { min, max }) = (config, config.size);
+    let (Config { name, threads, spares, queue, .. }, Size { min, max }) = (config, config.size);
     let wrong = if min > max {
         format!("the size of pool `{name}` ends at {max}, before its start {min}")
+    } else if config.is_threaded() && *threads > WORKERS_MAX {
+        format!("pool `{name}` may have {threads} threads, at most {WORKERS_MAX} are allowed")
     } else if max.saturating_add(*spares) > WORKERS_MAX {
         format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
     } else if min < max && *queue == 0 {
@@ -227,7 +233,7 @@ fn check_size(config: &Config) -> Result<(), Error> {
 fn warn_of_mix_ups(config: &Config, handler: &Handler) {
     type Named = (String, Weak<dyn Fn(Job) + Send + Sync>);
     static FIRST: OnceLock<Named> = OnceLock::new();
-    if config.table_hash != 0 || config.size.max == 0 {
+    if config.table_hash != 0 || config.is_threaded() {
         return;
     }
     let (first, its_handler) = FIRST.get_or_init(|| (config.name.clone(), Arc::downgrade(handler)));
