@@ -393,7 +393,9 @@ impl Shared {
                 next.await;
             }
         };
-        if !grace.is_zero() && timeout(grace, drained).await.is_err() {
+        // When the pool has ended already, as with its runtime, there is nobody left who could end a job.
+        let is_waiting = !grace.is_zero() && !*self.ending.borrow();
+        if is_waiting && timeout(grace, drained).await.is_err() {
             tracing::warn!(pool = %self.name, "jobs were still running after the grace period");
         }
     }

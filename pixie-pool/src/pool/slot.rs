@@ -313,3 +313,21 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
     }
     lost
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::pool::{flight::Clock, link::tests::exchange};
+
+    #[test]
+    fn a_burial_that_is_broken_off_answers_what_was_left() {
+        let left = exchange("left", None, true);
+        let clock = Clock::Head(None);
+        let flight = Flight { exchange: Arc::clone(&left), unsent: None, stream: 1, clock, is_reported: false };
+        drop(Bereaved::of(VecDeque::from([flight])));
+        let answer = left.poll_answer(&Context::from_waker(Waker::noop()));
+        assert!(matches!(answer, Poll::Ready(Err(Error::Stopping))));
+    }
+}
