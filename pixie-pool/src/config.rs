@@ -86,6 +86,13 @@ pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
 /// Time between two looks at the memory of workers that run jobs: a handler that allocates as fast as it can fills some hundred
 /// megabytes between two of them, which is what `RLIMIT_DATA` is there to stop.
 pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
+/// Time that processes left in the cgroup of an ended worker get to leave it once they were killed: one that runs needs microseconds,
+/// and one that waits for a device would hold up whoever waits for it.
+pub(crate) const CGROUP_END_MAX: Duration = Duration::from_millis(500);
+/// Time between two looks whether they have.
+pub(crate) const CGROUP_LOOK: Duration = Duration::from_millis(1);
+/// Rounds in which all processes of a cgroup are moved: a second one finds those that were started meanwhile.
+pub(crate) const CGROUP_MOVES_MAX: usize = 100;
 /// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
 pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
 /// Crashes of one job, repeated by its sender or by us, after which it is refused.
@@ -153,8 +160,14 @@ pub struct Config {
     pub args: Option<Vec<OsString>>,
     /// Fingerprint of what the handler knows; a worker that answers with another one is another program and is refused.
     pub table_hash: u64,
-    /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
-    /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
+    /// Bytes of memory that a worker may have. Default: no limit.
+    ///
+    /// Private memory beyond that fails to be allocated (`RLIMIT_DATA`), and the worker aborts unless its handler copes. Beside it
+    /// stands one of two limits of all memory, and [`WorkerSnapshot::memory_limit`](crate::WorkerSnapshot::memory_limit) says which:
+    /// - where this process may make cgroups (version 2, *delegated*: systemd's `Delegate=yes`, a container with a cgroupfs that it can
+    ///   write to), one for each worker, which also counts shared and kernel memory and the programs that a job starts; the kernel kills
+    ///   them all before they have more. For that this process moves into a cgroup below its own until its last such pool has stopped.
+    /// - elsewhere resident memory, beyond which the worker is killed within 250 ms; memory that is not mapped is not seen.
     pub memory: Option<ByteSize>,
     /// What a worker may do besides computing. Default: whatever the user of this process may.
     pub sandbox: Sandbox,

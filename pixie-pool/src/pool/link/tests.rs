@@ -25,6 +25,7 @@ use crate::{
         worker::Worker,
     },
     sandbox::{Sandbox, SandboxLevel},
+    snapshot::MemoryLimit,
 };
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -34,7 +35,8 @@ pub(crate) fn link(place: usize, pid: u32, parent: Parent) -> Arc<Link> {
     let (end, _) = tokio::net::UnixStream::pair().unwrap();
     let (_, writer) = end.into_split();
     let wear = Wear::new(&Config::default(), 0, Instant::now());
-    Link::new(place, pid, writer, Line::new(parent, None, wear, Meter::new(None)), Arc::new(Metrics::new("test")))
+    let line = Line::new(parent, None, wear, Meter::new(None));
+    Link::new(place, pid, writer, line, Some(MemoryLimit::Process), Arc::new(Metrics::new("test")))
 }
 
 pub(crate) fn exchange(label: &str, deadline: Option<Duration>, is_replayable: bool) -> Arc<Exchange> {

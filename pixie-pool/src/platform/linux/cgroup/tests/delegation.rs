@@ -1,0 +1,126 @@
+//! Which cgroups are taken for ones that were given away.
+
+use std::path::PathBuf;
+
+use super::{OWN, WORKER, imitation::Tree};
+use crate::platform::linux::cgroup::delegation::Base;
+
+/// What systemd makes of a service and of what runs in a terminal, with everything the same user's.
+fn tree() -> Tree {
+    let tree = Tree::new(OWN);
+    tree.cgroup("slice", &[]);
+    std::fs::write(tree.folder("slice/cgroup.subtree_control"), "memory\n").unwrap();
+    tree.cgroup("slice/service", &[OWN]);
+    tree
+}
+
+fn base(tree: &Tree, name: &str, has_us: bool) -> Result<Base, String> {
+    Ok(Base { folder: tree.folder(name), has_us })
+}
+
+#[track_caller]
+fn refused(found: Result<Base, String>, why: &str) {
+    let said = found.expect_err("it is not delegated");
+    assert!(said.contains(why), "{said}");
+}
+
+#[test]
+fn a_unit_of_systemds_is_ours_if_it_says_so() {
+    let tree = tree();
+    let machine = tree.machine("/slice/service", true);
+    refused(machine.find(), "set Delegate=yes");
+    tree.mark("slice/service");
+    assert_eq!(machine.find(), base(&tree, "slice/service", true));
+}
+
+#[test]
+fn a_cgroup_is_ours_if_the_one_above_is_not() {
+    let tree = tree();
+    tree.lock("slice/cgroup.procs");
+    assert_eq!(tree.machine("/slice/service", true).find(), base(&tree, "slice/service", true));
+}
+
+#[test]
+fn where_nobody_manages_cgroups_one_without_others_is_ours() {
+    let tree = tree();
+    assert_eq!(tree.machine("/slice/service", false).find(), base(&tree, "slice/service", true));
+}
+
+#[test]
+fn the_top_of_what_a_container_sees_is_ours_and_the_root_is_nobodys() {
+    let tree = tree();
+    refused(tree.machine("/", false).find(), "is the root");
+    std::fs::write(tree.folder("cgroup.type"), "domain\n").unwrap();
+    std::fs::write(tree.folder("cgroup.procs"), format!("{OWN}\n")).unwrap();
+    assert_eq!(tree.machine("/", false).find(), base(&tree, "", true));
+}
+
+#[test]
+fn a_server_in_a_subgroup_uses_the_delegated_cgroup_above() {
+    let tree = tree();
+    tree.cgroup("slice/service/main", &[OWN]);
+    let machine = tree.machine("/slice/service/main", true);
+    refused(machine.find(), "has no memory controller");
+    tree.mark("slice/service");
+    refused(machine.find(), "has no memory controller");
+    std::fs::write(tree.folder("slice/service/cgroup.procs"), "").unwrap();
+    assert_eq!(machine.find(), base(&tree, "slice/service", false));
+}
+
+#[test]
+fn processes_that_this_one_has_not_started_stay_where_they_are() {
+    let tree = tree();
+    tree.mark("slice/service");
+    let machine = tree.machine("/slice/service", true);
+    tree.process(WORKER, OWN);
+    tree.process(90, WORKER);
+    tree.process(91, 1);
+    let with = |pids: &str| std::fs::write(tree.folder("slice/service/cgroup.procs"), pids).unwrap();
+    with("4711\n4712\n90\n");
+    assert_eq!(machine.find(), base(&tree, "slice/service", true));
+    for stranger in ["91", "0", "4000"] {
+        with(&format!("4711\n{stranger}\n"));
+        refused(machine.find(), &format!("process {stranger}, which this one has not started"));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_to_is_left_alone() {
+    for file in ["slice/service", "slice/service/cgroup.procs", "slice/service/cgroup.subtree_control"] {
+        let tree = tree();
+        tree.mark("slice/service");
+        tree.lock(file);
+        refused(tree.machine("/slice/service", true).find(), "cannot be written to");
+    }
+}
+
+#[test]
+fn without_memory_or_version_2_there_is_nothing_to_use() {
+    let tree = tree();
+    tree.mark("slice/service");
+    let machine = tree.machine("/slice/service", true);
+    std::fs::write(tree.folder("slice/service/cgroup.controllers"), "cpu memoryless\n").unwrap();
+    refused(machine.find(), "has no memory controller");
+    let old = "0 1 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+    refused(tree.machine_with("/slice/service", old, true).find(), "not mounted as cgroup2");
+    let proc = tree.machine("/slice/service", true).proc.join("self/cgroup");
+    std::fs::write(proc, "4:memory:/elsewhere\n").unwrap();
+    refused(machine.find(), "has no cgroup v2");
+}
+
+#[test]
+fn a_cgroup_is_found_below_where_its_part_of_the_tree_is_mounted() {
+    let tree = tree();
+    tree.mark("slice/service");
+    let line =
+        |root: &str, point: PathBuf| format!("0 1 0:1 {root} {} rw shared:9 - cgroup2 none rw\n", point.display());
+    for (cgroup, mounts, is_found) in [
+        ("/docker/x", line("/docker/x", tree.folder("slice/service")), true),
+        ("/docker/x/service", line("/docker/x", tree.folder("slice")), true),
+        ("/docker/y", line("/docker/x", tree.folder("slice/service")), false),
+        ("/../service", line("/", tree.folder("slice")), false),
+    ] {
+        let found = tree.machine_with(cgroup, &mounts, true).find();
+        assert_eq!(found.is_ok_and(|base| base.folder == tree.folder("slice/service")), is_found, "{cgroup} {mounts}");
+    }
+}
