@@ -95,7 +95,7 @@ async fn drop_ends() {
 }
 
 /// Waits for the end of a process for at most a second.
-async fn has_ended(pid: i32) -> bool {
+pub(crate) async fn has_ended(pid: i32) -> bool {
     let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
         return true;
     };

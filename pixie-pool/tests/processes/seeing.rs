@@ -32,7 +32,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const DIED: &str = "a worker died";
-const KILLED: &str = "a worker was killed";
+pub(crate) const KILLED: &str = "a worker was killed";
 const SLOW: &str = "a job is slow";
 
 /// The fields of an event, as text.
@@ -99,7 +99,7 @@ pub(crate) fn deaths(pool: &str) -> Vec<Fields> {
 }
 
 /// Waits until something was said of a pool.
-async fn heard(pool: &str, message: &str) -> Fields {
+pub(crate) async fn heard(pool: &str, message: &str) -> Fields {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     loop {
         if let Some(fields) = said(pool, message).pop() {
