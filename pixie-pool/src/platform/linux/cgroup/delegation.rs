@@ -28,7 +28,6 @@ pub(super) struct Base {
 pub(super) struct Machine {
     pub(super) proc: PathBuf,
     pub(super) pid: u32,
-    pub(super) has_systemd: bool,
     pub(super) can_write: fn(&Path) -> bool,
     pub(super) is_marked: fn(&Path) -> bool,
 }
@@ -44,8 +43,6 @@ impl Machine {
         Machine {
             proc: PathBuf::from("/proc"),
             pid: std::process::id(),
-            // As sd_booted(3) asks.
-            has_systemd: Path::new("/run/systemd/system").is_dir(),
             can_write: |path| access(path, Access::WRITE_OK).is_ok(),
             is_marked,
         }
@@ -60,7 +57,7 @@ impl Machine {
         };
         // With systemd's `DelegateSubgroup=` the server starts one below.
         match own.parent() {
-            Some(parent) if self.check(&parent).is_ok() && self.is_given(&parent) && is_empty(&parent) => {
+            Some(parent) if !own.is_unit() && self.check(&parent).is_ok() && is_empty(&parent) => {
                 Ok(Base { folder: parent.folder, has_us: false })
             }
             _ => Err(refusal),
@@ -86,6 +83,9 @@ impl Machine {
         if !files.iter().all(|file| (self.can_write)(file)) {
             return Err(format!("cgroup {name} cannot be written to"));
         }
+        if !self.is_given(cgroup) {
+            return Err(format!("cgroup {name} was not delegated: with systemd, set Delegate=yes in the unit"));
+        }
         let controllers = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
         match controllers.split_whitespace().any(|controller| controller == "memory") {
             true => Ok(()),
@@ -93,8 +93,8 @@ impl Machine {
         }
     }
 
-    /// Tells whether this very cgroup was given away: systemd says so, it is all that a container sees, or who could write to it
-    /// could not write to the one above.
+    /// Tells whether this very cgroup was given away: it is marked so, it is all that a container sees, or who can write to it cannot
+    /// write to the one above.
     fn is_given(&self, cgroup: &Cgroup) -> bool {
         let is_top = cgroup.name == Path::new("/");
         let is_end = || cgroup.folder.parent().is_some_and(|above| !(self.can_write)(&above.join(PROCESSES)));
@@ -103,10 +103,6 @@ impl Machine {
 
     fn check_own(&self, own: &Cgroup) -> Result<(), String> {
         let name = own.name.display();
-        // Where nobody manages cgroups, one that has nobody but us in it is nobody else's.
-        if self.has_systemd && !self.is_given(own) {
-            return Err(format!("cgroup {name} belongs to systemd: set Delegate=yes in the unit"));
-        }
         let pids = fs::read_to_string(own.folder.join(PROCESSES)).unwrap_or_default();
         match pids.lines().find(|pid| !self.is_ours(pid)) {
             Some(pid) => Err(format!("process {pid}, which this one has not started, is in cgroup {name}, too")),
@@ -133,6 +129,11 @@ impl Machine {
 }
 
 impl Cgroup {
+    /// Tells whether systemd manages it, and with it the one above, which was delegated to another systemd then, such as a user's.
+    fn is_unit(&self) -> bool {
+        self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
+    }
+
     fn parent(&self) -> Option<Cgroup> {
         Some(Cgroup { name: self.name.parent()?.to_owned(), folder: self.folder.parent()?.to_owned() })
     }
@@ -149,7 +150,7 @@ fn folder_in(line: &str, name: &str) -> Option<PathBuf> {
     is_inside.then(|| if below.as_os_str().is_empty() { point.into() } else { Path::new(point).join(below) })
 }
 
-/// Asks for what systemd writes on the cgroup of a unit with `Delegate=`; the second one only root can read.
+/// Asks for what systemd writes on the cgroup of a unit with `Delegate=`, and others may; the second one only root can read.
 fn is_marked(folder: &Path) -> bool {
     ["user.delegate", "trusted.delegate"].into_iter().any(|name| {
         let mut value = [0; 1];

@@ -19,7 +19,8 @@ pub(super) const UNMOVABLE: u32 = 666;
 
 const CONTROLLERS: &str = "cgroup.controllers";
 const MARK: &str = "user.delegate";
-/// What only the root of the tree has, so that it is found from below.
+/// What only the root of the tree has, so that it is found from below, with the path of what nobody may write to: permissions would
+/// not stop root, who may run these tests.
 const ROOT: &str = "root";
 
 /// A machine with `memory` handed on from the root.
@@ -59,9 +60,7 @@ impl Tree {
 
     /// Lets nobody write to a file of a cgroup.
     pub(super) fn lock(&self, file: &str) {
-        let mut permissions = fs::metadata(self.folder(file)).unwrap().permissions();
-        permissions.set_readonly(true);
-        fs::set_permissions(self.folder(file), permissions).unwrap();
+        fs::write(self.folder(ROOT), self.folder(file).to_str().unwrap()).unwrap();
     }
 
     pub(super) fn process(&self, pid: u32, parent: u32) {
@@ -71,25 +70,22 @@ impl Tree {
     }
 
     /// The machine, with the process in this cgroup.
-    pub(super) fn machine(&self, cgroup: &str, has_systemd: bool) -> Machine {
-        self.machine_with(
-            cgroup,
-            &format!("0 1 0:1 / {} rw - cgroup2 cgroup2 rw\n", self.folder("").display()),
-            has_systemd,
-        )
+    pub(super) fn machine(&self, cgroup: &str) -> Machine {
+        self.machine_with(cgroup, &format!("0 1 0:1 / {} rw - cgroup2 cgroup2 rw\n", self.folder("").display()))
     }
 
     /// The same with these lines of mountinfo.
-    pub(super) fn machine_with(&self, cgroup: &str, mounts: &str, has_systemd: bool) -> Machine {
+    pub(super) fn machine_with(&self, cgroup: &str, mounts: &str) -> Machine {
         let proc = self.home.path().join("proc");
         fs::write(proc.join("self/cgroup"), format!("4:memory:/elsewhere\n0::{cgroup}\n")).unwrap();
         fs::write(proc.join("self/mountinfo"), mounts).unwrap();
-        Machine { proc, pid: self.pid, has_systemd, can_write, is_marked: |folder| folder.join(MARK).exists() }
+        Machine { proc, pid: self.pid, can_write, is_marked: |folder| folder.join(MARK).exists() }
     }
 }
 
 fn can_write(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| !file.permissions().readonly())
+    let locked = path.ancestors().find_map(|above| fs::read_to_string(above.join(ROOT)).ok());
+    path.exists() && locked.is_some_and(|locked| Path::new(&locked) != path)
 }
 
 fn is_on(cgroup: &Path, file: &str) -> bool {
