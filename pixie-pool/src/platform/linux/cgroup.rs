@@ -2,7 +2,8 @@
 //!
 //! Owns one folder of cgroups for all pools of this process, the workers' cgroups in it, and the removal of folders that dead
 //! servers left. Leaves whether the process may to `delegation` and what is done if not to `pool::memory`.
-//! Rule: only folders that this made are changed or removed, and when the last pool has ended everything is as it was found.
+//! Rule: only folders that this made are changed or removed, and when the last pool has ended everything is as it was found, but that
+//! `memory` stays handed on where this process was never in the way of that.
 //!
 //! ```text
 //! base                          delegated to this process; hands `memory` on, so it may have no processes of its own
@@ -76,8 +77,8 @@ impl Cgroups {
 
     /// Moves a process that was just started, and whatever it starts, into a cgroup that may hold so many bytes.
     ///
-    /// From here and not by the worker itself, because what it has not done yet cannot be undone by it, and because a start that
-    /// fails is seen where it is counted. The kernel may take some milliseconds for it.
+    /// By this process and not by the worker, which is a stranger: it is in there before it has its token, and whether that failed
+    /// is known here. The kernel may take some milliseconds for it.
     pub(crate) fn admit(&self, name: &str, memory: u64, pid: u32) -> io::Result<WorkerCgroup> {
         match &self.0 {
             Some(folder) => folder.admit(name, memory, pid),
@@ -167,6 +168,7 @@ pub(crate) struct WorkerCgroup {
 
 impl WorkerCgroup {
     fn limit(&self, memory: u64) -> io::Result<()> {
+        // No `pids.max`: that counts threads, too, which no sandbox bounds, and its filter forbids new processes already.
         self.write("memory.max", &memory.to_string())?;
         // Without these two, a kernel that lacks swap or is older than Linux 4.19 still holds the limit.
         for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
