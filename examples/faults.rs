@@ -11,13 +11,17 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
+    pin::Pin,
     process::{self, Command},
+    task::{Context, Poll},
     thread::sleep,
     time::Duration,
 };
 
+use futures_core::Stream;
 use pixie_web::{
-    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, Sandbox, State, Writer, get, post, proc_env, put,
+    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, Sandbox, State, Streamed, Writer, get, post,
+    proc_env, put,
 };
 use rustix::{
     net::SendFlags,
@@ -130,6 +134,42 @@ fn cut_by_error(out: &mut Writer) -> Result<()> {
     out.write_all(b"the beginning")?;
     out.flush()?;
     Err(pixie_web::abort(500))
+}
+
+/// The same by a panic.
+#[get("/cut/panic", stream)]
+fn cut_by_panic(out: &mut Writer) -> Result<()> {
+    out.send("the beginning")?;
+    panic!("a stream panicked")
+}
+
+/// The same by a stream of the main process.
+#[get("/cut/async")]
+async fn cut_by_item() -> Streamed<Cut> {
+    Streamed(Cut(Some("the beginning")))
+}
+
+/// The same by a stream that a worker reads to its end.
+#[get("/cut/read", pool)]
+fn cut_while_read() -> Streamed<Cut> {
+    Streamed(Cut(Some("the beginning")))
+}
+
+/// One piece, and then an error.
+struct Cut(Option<&'static str>);
+
+impl Stream for Cut {
+    type Item = io::Result<&'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(self.0.take().ok_or_else(|| io::Error::other("an item was an error"))))
+    }
+}
+
+/// 200: events of a worker go to the log, too.
+#[get("/event")]
+fn event(ask: Query<Ask>) {
+    tracing::warn!(id = ask.id, "a handler has something to tell");
 }
 
 /// A stream that stands still until its idle clock ends it.
@@ -311,6 +351,14 @@ fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// 200: a stream whose first piece comes half a second after its head.
+#[get("/drip", stream)]
+fn drip(out: &mut Writer) -> Result<()> {
+    out.start()?;
+    sleep(Duration::from_millis(500));
+    Ok(out.send("late")?)
 }
 
 /// 200, and then the stream is cut: its worker dies in the middle of it.

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::{
     compose,
     hooks::Level,
-    meter,
+    log, meter,
     operators::Views,
     registry,
     service::{AppService, HttpRequest, Layered},
@@ -109,7 +109,7 @@ impl App {
         self
     }
 
-    /// Replaces the page of one error status.
+    /// Replaces the page of one error status; one that fails or panics is logged, and the plain page is shown.
     pub fn error_page<F>(mut self, code: u16, page: F) -> App
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
@@ -165,14 +165,15 @@ impl App {
         self
     }
 
-    /// Sets the deadline of pool and stream routes that have none of their own, and of async hooks. Default: 15 s.
+    /// Sets the deadline of pool and stream routes that have none of their own and whose pool is not declared with [`App::pool`],
+    /// and of async hooks. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self
     }
 
     /// Sets the time without an answer after which a request of a pool or stream route is reported in the log, once, with what its
-    /// worker is doing; `None` reports none. Default: 5 s.
+    /// worker is doing; `None` reports none. A pool that is declared with [`App::pool`] has its own. Default: 5 s.
     pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
         self.settings.slow_after = time.into();
         self
@@ -190,13 +191,17 @@ impl App {
         self
     }
 
-    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory.
+    /// Limits what a form may hold: fields, their length, files, and what of them stays in memory. It holds for extractors and
+    /// for [`Request::form`](crate::Request::form) and [`Request::parts`](crate::Request::parts), in workers too.
     pub fn form_limits(mut self, limits: FormLimits) -> App {
         self.settings.form_limits = limits;
         self
     }
 
     /// Keeps large uploads in a folder within this one while they are handled. Default: the system's for temporary files.
+    ///
+    /// The folder is locked, so that systemd-tmpfiles leaves it alone. If something else removes it, it is made again; workers in a
+    /// strict sandbox that run already cannot open what is in the new one, and fail with `PermissionDenied` until they are replaced.
     pub fn upload_dir(mut self, folder: impl Into<PathBuf>) -> App {
         self.settings.upload_dir = Some(folder.into());
         self
@@ -210,13 +215,14 @@ impl App {
         self
     }
 
-    /// Sets how many blocking threads run at once. Default: 256.
+    /// Sets how many handlers of thread routes run at once, each on a blocking thread; at least 1. Default: 256.
     pub fn threads(mut self, threads: usize) -> App {
         self.settings.threads = threads;
         self
     }
 
-    /// Sets how long a request waits for a blocking thread or a worker before it is answered with 503. Default: 10 s.
+    /// Sets how long a request waits for a blocking thread or a worker before it is answered with 503. A pool that is declared with
+    /// [`App::pool`] has its own time. Default: 10 s.
     pub fn queue_timeout(mut self, timeout: Duration) -> App {
         self.settings.queue_timeout = timeout;
         self
@@ -263,9 +269,11 @@ impl App {
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
+            log::start_in_worker();
             worker::serve(worker, &app);
         }
         meter::install(&app)?;
+        app.spool.sweep();
         Ok(AppService::layered(app, layers))
     }
 }

@@ -1,20 +1,18 @@
 //! `Arriving`: a request's body that is handed on while it arrives, and refused where `intake.rs` would refuse it.
 //!
-//! A worker gets it as the body of its job, a blocking thread as the pieces of its reader. Must stay true: it is never whole
-//! in memory, and what broke off stays broken, so that no handler takes a part of it for all of it.
+//! A worker gets it as the body of its job, a blocking thread as the pieces of its reader, an async handler as a stream. Must
+//! stay true: it is never whole in memory, and what broke off stays broken, so that no handler takes a part of it for all of it.
 use std::{
-    convert::Infallible,
     fmt, io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
-use http_body::Body as _;
-use pixie_core::{Body, BodyReader, Error, PieceSource, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
-use tokio::sync::oneshot;
 
 use crate::{block_on::block_on, intake};
 
@@ -100,61 +98,123 @@ pub(crate) fn refusal(error: io::Error) -> Error {
     }
 }
 
-/// The hold of a request's future on the body that its thread reads: without it the thread's reads fail.
-pub(crate) struct Lent {
-    refused: Slot,
-    _waiting: oneshot::Sender<Infallible>,
+/// A body that its handler reads, shared with the future that waits for the answer.
+#[derive(Clone)]
+struct Loan(Arc<Mutex<Terms>>);
+
+struct Terms {
+    /// `None` once nobody waits for the answer.
+    body: Option<Arriving>,
+    /// Why the body broke off, if it did.
+    refused: Option<Error>,
+    /// The reader that waits for the next piece.
+    reader: Option<Waker>,
 }
 
-/// Why the body broke off, if it did.
-#[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Error>>>);
+impl Loan {
+    fn new(body: Arriving) -> Loan {
+        Loan(Arc::new(Mutex::new(Terms { body: Some(body), refused: None, reader: None })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Terms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the next piece, `None` at the end; what broke off is noted for the answer.
+    fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let terms = &mut *self.lock();
+        let Some(body) = &mut terms.body else { return Poll::Ready(Some(Err(nobody_waits()))) };
+        let next = body.poll_piece(cx);
+        terms.reader = next.is_pending().then(|| cx.waker().clone());
+        next.map_err(|error| {
+            let told = io::Error::other(error.to_string());
+            terms.refused.get_or_insert(error);
+            told
+        })
+    }
+
+    fn settle(&self, response: Response) -> Response {
+        let refused = self.lock().refused.take();
+        refused.map_or(response, Response::from)
+    }
+}
+
+/// A limited body that an async handler takes as a stream, as whoever waits for the answer sees it.
+pub(crate) struct Watched(Loan);
+
+/// Limits the body that an async handler takes as a stream; one that is whole and short enough stays as it is.
+pub(crate) fn watch(request: &mut Request, bytes_max: usize) -> Result<Option<Watched>, Error> {
+    let arriving = match Arriving::take(request, bytes_max)?.into_whole() {
+        Ok(bytes) => {
+            request.set_body(Body::from(bytes));
+            return Ok(None);
+        }
+        Err(arriving) => arriving,
+    };
+    let loan = Loan::new(arriving);
+    request.set_body(Body::new(OnRuntime(loan.clone())));
+    Ok(Some(Watched(loan)))
+}
+
+impl Watched {
+    /// Waits for the answer, which a body that broke off decides. The loan goes on: the answer may be made of the body.
+    pub(crate) async fn settle(self, answer: impl Future<Output = Response>) -> Response {
+        let response = answer.await;
+        self.0.settle(response)
+    }
+}
+
+/// The body as an async handler takes it.
+struct OnRuntime(Loan);
+
+impl http_body::Body for OnRuntime {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_piece(cx).map_ok(Frame::data).map_err(BoxError::from)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.lock().body.as_ref().map_or_else(SizeHint::default, |arriving| arriving.body.size_hint())
+    }
+}
+
+/// The hold of a request's future on the body that its thread reads: without it the thread's reads fail, and the connection
+/// has the body back.
+pub(crate) struct Lent(Loan);
 
 /// Lends a request's body to the blocking thread that is about to run its handler.
 pub(crate) fn lend(request: &mut Request, bytes_max: usize) -> Result<Lent, Error> {
-    let arriving = Arriving::take(request, bytes_max)?;
-    let (_waiting, over) = oneshot::channel();
-    let lent = Lent { refused: Slot::default(), _waiting };
-    request.set_reader(BodyReader::new(OnThread { arriving, over: Some(over), refused: lent.refused.clone() }));
-    Ok(lent)
+    let loan = Loan::new(Arriving::take(request, bytes_max)?);
+    request.set_reader(BodyReader::new(OnThread(loan.clone())));
+    Ok(Lent(loan))
 }
 
 impl Lent {
     /// Ends the loan: a body that broke off decides the answer, whatever its handler made of that.
     pub(crate) fn settle(self, response: Response) -> Response {
-        let refused = self.refused.lock().take();
-        refused.map_or(response, Response::from)
+        self.0.settle(response)
     }
 }
 
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Option<Error>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let (body, reader) = {
+            let mut terms = self.0.lock();
+            (terms.body.take(), terms.reader.take())
+        };
+        drop(body);
+        reader.into_iter().for_each(Waker::wake);
     }
 }
 
 /// The body as a blocking thread reads it.
-struct OnThread {
-    arriving: Arriving,
-    /// Ready, and then `None`, once nobody waits for the answer.
-    over: Option<oneshot::Receiver<Infallible>>,
-    refused: Slot,
-}
+struct OnThread(Loan);
 
 impl PieceSource for OnThread {
     fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
-        let next = block_on(|cx| match self.over.as_mut().map(|over| Pin::new(over).poll(cx)) {
-            Some(Poll::Pending) => self.arriving.poll_piece(cx).map(Ok),
-            Some(Poll::Ready(_)) | None => {
-                self.over = None;
-                Poll::Ready(Err(nobody_waits()))
-            }
-        })?;
-        next.transpose().map_err(|error| {
-            let told = io::Error::other(error.to_string());
-            self.refused.lock().get_or_insert(error);
-            told
-        })
+        block_on(|cx| self.0.poll_piece(cx)).transpose()
     }
 }
 
@@ -192,7 +252,7 @@ mod tests {
         let (loan, mut reader) = lent(10);
         assert_eq!(reader.read(&mut [0; 5]).ok(), Some(5));
         assert_eq!(loan.settle(Response::new("fine")).status().as_u16(), 200);
-        // The piece that is here can still be read, and nothing behind it.
+        // The piece that the reader has can still be read, and nothing behind it.
         assert_eq!(reader.read(&mut [0; 50]).ok(), Some(5));
         assert!((0..3).all(|_| reader.read(&mut [0; 5]).is_err()));
     }

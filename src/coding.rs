@@ -52,14 +52,14 @@ pub(crate) fn is_compressible(media: &HeaderValue) -> bool {
     is_text || is_structured || COMPRESSIBLE.contains(&media.as_str())
 }
 
-/// Says that the answer depends on what the client accepts, unless it says so already.
-pub(crate) fn vary(headers: &mut HeaderMap) {
+/// Says that the answer depends on this header of the request, unless it says so already.
+pub(crate) fn vary(headers: &mut HeaderMap, by: &'static str) {
     let is_named = |value: &HeaderValue| {
         let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding"))
+        names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case(by))
     };
     if !headers.get_all(header::VARY).iter().any(is_named) {
-        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.append(header::VARY, HeaderValue::from_static(by));
     }
 }
 

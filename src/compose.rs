@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Hooks, NeededState, Pattern, Place, Result, Route, RouteType, Router, StateMap};
+use pixie_core::{BodyUse, Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -50,12 +50,11 @@ pub(crate) struct Composed {
     pub(crate) trusted_origins: TrustedOrigins,
     pub(crate) threads: Arc<Semaphore>,
     /// Where large uploads are while they are handled.
-    pub(crate) spool: Spool,
+    pub(crate) spool: Arc<Spool>,
     /// What a worker must agree on.
     pub(crate) table_hash: u64,
     pub(crate) request_ids: RequestIds,
     /// The metrics of requests without a route.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
     pub(crate) meter: Arc<RouteMeter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
@@ -76,7 +75,6 @@ pub(crate) struct Endpoint {
     pub(crate) chain: Chain,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nothing is measured"))]
     pub(crate) meter: Arc<RouteMeter>,
     /// Set for pool and stream routes.
     pub(crate) pool: Option<Arc<PoolSlot>>,
@@ -94,6 +92,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
+    state.insert(settings.form_limits.clone());
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
     state.insert(pools.clone());
@@ -101,6 +100,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     check_extensions(&routes)?;
     check_readers(&routes)?;
     check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
+    check_threads(settings.threads)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -114,8 +114,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
         level,
         groups,
         trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
-        threads: Arc::new(Semaphore::new(settings.threads)),
-        spool: Spool::new(settings.upload_dir.clone()),
+        threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
+        spool: Arc::new(Spool::new(settings.upload_dir.clone())),
         table_hash,
         request_ids: RequestIds::new(),
         meter: RouteMeter::new(Arc::from("")),
@@ -158,6 +158,7 @@ impl Composed {
             // Hooks may read the app's values whatever the handler does.
             reads_time_limit: time_limit::is_read(&route),
             reads_state: route.reads().states().next().is_some()
+                || route.reads().body == BodyUse::Form
                 || route.reads().header_names().is_none()
                 || chain.has_before(),
             has_ids: self.settings.request_ids || route.kind().is_pooled() || route.reads().id,
@@ -190,6 +191,7 @@ impl Composed {
     pub(crate) fn make_worker_state(&self) -> StateMap {
         let mut map = StateMap::default();
         map.insert(self.urls.clone());
+        map.insert(self.settings.form_limits.clone());
         self.worker_state.iter().for_each(|(_, put)| put(&mut map));
         map
     }
@@ -295,8 +297,7 @@ fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
 
 /// Refuses routes that would block a thread of the runtime while a body arrives.
 fn check_readers(routes: &[(&'static str, Route)]) -> Result<()> {
-    let blocks =
-        |route: &Route| route.reads().body.blocks() && matches!(route.kind(), RouteType::Sync | RouteType::Async);
+    let blocks = |route: &Route| !route.reads().body.suits(route.kind());
     let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
     let (kind, Place { name, file, line }) = (route.kind(), route.place());
     Err(Error::internal(format!(
@@ -310,6 +311,16 @@ fn check_pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Result<(
     match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
         true => Ok(()),
         false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
+    }
+}
+
+/// Refuses an app whose thread routes could only be answered with 503.
+fn check_threads(threads: usize) -> Result<()> {
+    match threads {
+        0 => Err(Error::internal(
+            "`App::threads(0)`: no thread route would ever run; say how many may run at once, from 1 on",
+        )),
+        _ => Ok(()),
     }
 }
 

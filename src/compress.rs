@@ -47,7 +47,7 @@ fn compress_response(request: &HeaderMap, response: &mut Response) {
     if !is_worthwhile(response) {
         return;
     }
-    coding::vary(response.headers_mut());
+    coding::vary(response.headers_mut(), "accept-encoding");
     let Some(coding) = Coding::preferred(request, Coding::ALL) else { return };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));

@@ -5,10 +5,10 @@
 //! route can opt out. Must stay true: a safe method passes, so a GET route must not change anything.
 use std::collections::BTreeSet;
 
-use http::{Method, Uri, header};
+use http::{Method, Uri};
 use pixie_core::{Error, HeaderMap, Request, Result, abort};
 
-use crate::app::App;
+use crate::{app::App, host};
 
 /// The origins whose pages may send requests here, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
@@ -59,7 +59,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// Compares hosts only: behind a proxy that ends TLS, the scheme that the client used is not known here.
 fn is_own(origin: &str, request: &Request) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
-    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| request.header(header::HOST));
+    let host = host::asked(request.uri(), request.headers());
     let is_web = matches!(origin.scheme_str(), Some("http" | "https"));
     is_web && host.is_some() && origin.authority().map(|authority| authority.as_str()) == host
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BodyUse, BoxFuture, Found, Handler, Request, Response, Result, abort};
+use pixie_core::{BodyUse, BoxFuture, Error, Found, Handler, Request, Response, Result, abort};
 use tokio::time::timeout;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     compose::{Composed, Endpoint},
     hooks::Answered,
     intake, jobs,
+    meter::Measured,
     outcome::{self, Asked, Asker},
     panics,
     service::HttpResponse,
@@ -32,17 +33,19 @@ pub(crate) enum Answer {
 }
 
 /// Answers a request.
-pub(crate) fn answer(app: &Arc<Composed>, mut request: Request) -> Answer {
+pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
             request.set_params(params);
             value
         }
         other => {
+            measured.by(&app.meter);
             let refused = not_found(other);
             return without_route(app, request, refused);
         }
     };
+    measured.by(&endpoint.meter);
     if endpoint.has_ids {
         app.request_ids.identify(&mut request);
     }
@@ -119,21 +122,28 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
             let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
             let reads = endpoint.route.reads().body == BodyUse::Read;
             let lent = reads.then(|| arriving::lend(&mut request, endpoint.body_bytes_max)).transpose();
-            let answer = on_thread(app.clone(), move || handler(&mut request));
-            later(app, endpoint, asker, within(deadline, settled(lent, answer)))
+            let answer = on_thread(app.clone(), deadline, lent, move || handler(&mut request));
+            later(app, endpoint, asker, answer)
         }
         Handler::Async(handler) => {
             let asker = Asker::of(app, chain, &request);
+            let at_once = |error: Error| {
+                let answered = chain.passed(error.into());
+                Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered))
+            };
+            let streams = endpoint.route.reads().body == BodyUse::Stream;
+            let watched = match streams.then(|| arriving::watch(&mut request, endpoint.body_bytes_max)).transpose() {
+                Ok(watched) => watched.flatten(),
+                Err(error) => return at_once(error),
+            };
             let answer = match panics::caught(|| handler(request)) {
                 Ok(future) => panics::caught_async(future, Response::from),
-                Err(error) => {
-                    let answered = chain.passed(error.into());
-                    return Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered));
-                }
+                Err(error) => return at_once(error),
             };
-            match deadline {
-                None => later(app, endpoint, asker, answer),
-                Some(_) => later(app, endpoint, asker, within(deadline, answer)),
+            match (deadline, watched) {
+                (None, None) => later(app, endpoint, asker, answer),
+                (Some(_), None) => later(app, endpoint, asker, within(deadline, answer)),
+                (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(deadline, answer))),
             }
         }
         // The worker process tells the two apart (`worker.rs`); from here they are alike.
@@ -155,28 +165,36 @@ where
     }))
 }
 
-/// Runs blocking code on a thread, once one is free. The permit stays with the thread, even if nobody waits for it any more.
-async fn on_thread(app: Arc<Composed>, run: impl FnOnce() -> Response + Send + 'static) -> Response {
+/// Runs blocking code on a thread, once one is free; the deadline counts from then on. The permit stays with the thread, even
+/// if nobody waits for it any more. A body that the code reads while it arrives is lent for as long as somebody waits.
+async fn on_thread(
+    app: Arc<Composed>,
+    deadline: Option<Duration>,
+    lent: Result<Option<Lent>>,
+    run: impl FnOnce() -> Response + Send + 'static,
+) -> Response {
+    let lent = match lent {
+        Ok(lent) => lent,
+        Err(error) => return error.into(),
+    };
     let Ok(permit) = timeout(app.settings.queue_timeout, app.threads.clone().acquire_owned()).await else {
         return outcome::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
     };
-    let task = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        panics::caught(run)
-    });
-    match task.await {
-        Ok(outcome) => outcome.unwrap_or_else(Response::from),
-        Err(_) => outcome::stopping().into(),
-    }
-}
-
-/// Waits for a thread's answer and lends it the request's body for as long, if it reads that while it arrives.
-async fn settled(lent: Result<Option<Lent>>, answer: impl Future<Output = Response>) -> Response {
-    match lent {
-        Ok(None) => answer.await,
-        Ok(Some(lent)) => lent.settle(answer.await),
-        Err(error) => error.into(),
-    }
+    let answer = async {
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            panics::caught(run)
+        });
+        let response = match task.await {
+            Ok(outcome) => outcome.unwrap_or_else(Response::from),
+            Err(_) => outcome::stopping().into(),
+        };
+        match lent {
+            Some(lent) => lent.settle(response),
+            None => response,
+        }
+    };
+    within(deadline, answer).await
 }
 
 /// Waits for an answer, at most until the deadline: then it is 504.

@@ -105,7 +105,11 @@ impl App {
     pub fn group(mut self, group: Group) -> App {
         let Group { prefix, level, routes, groups } = group;
         self.routes.extend(routes.into_iter().map(|route| (compose::BY_HAND, route.under(&prefix))));
-        let nest = |inner: Group| Group { prefix: format!("{prefix}{}", inner.prefix), ..inner };
+        let nest = |inner: Group| match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
+            true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
+            // It stays as it was written, and so does the message about it: `/admin` and `users` are no `/adminusers`.
+            false => inner,
+        };
         let groups: Vec<_> = groups.into_iter().map(nest).collect();
         self.groups.push((prefix, level));
         groups.into_iter().fold(self, App::group)

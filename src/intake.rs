@@ -5,7 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Handler, Parts, Request, abort};
+use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Parts, Request, abort};
 use pixie_server::BodyError;
 
 use crate::{
@@ -17,10 +17,11 @@ use crate::{
 pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
     match endpoint.route.reads().body {
         BodyUse::Unused => true,
-        BodyUse::Stream if matches!(endpoint.route.handler(), Handler::Async(_)) => true,
+        early if early.is_early(endpoint.route.kind()) => true,
         // A layer or a test may have put a whole body in, which is measured too.
-        BodyUse::Stream | BodyUse::Whole => request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max,
-        BodyUse::Read => true,
+        BodyUse::Stream | BodyUse::Whole | BodyUse::Read => {
+            request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max
+        }
         // Nothing is left to be read into parts, or to be measured.
         BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
     }
@@ -29,18 +30,13 @@ pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
 /// Reads the body: whole, or a multipart form into its parts.
 pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
     let bytes_max = endpoint.body_bytes_max;
-    let is_form = endpoint.route.reads().body == BodyUse::Form;
-    if is_form && request.is_multipart() {
+    if endpoint.route.reads().body == BodyUse::Form && request.is_multipart() {
         // Boxed, so that other bodies do not pay for the size of its future.
         let parts = Box::pin(read_form(app, request, bytes_max)).await?;
         request.set_parts(parts);
         return Ok(());
     }
-    read_whole(request, bytes_max).await?;
-    if is_form && request.is_urlencoded() {
-        app.settings.form_limits.check_urlencoded(request.body())?;
-    }
-    Ok(())
+    read_whole(request, bytes_max).await
 }
 
 async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
@@ -66,7 +62,7 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
         while let Some(step) = reader.step()? {
             match (step, file.take()) {
                 (FormStep::Write(bytes), Some(open)) => file = Some(SpoolWriter::write(open, bytes).await?),
-                (FormStep::Write(bytes), None) => file = Some(app.spool.writer()?.write(bytes).await?),
+                (FormStep::Write(bytes), None) => file = Some(app.spool.writer().write(bytes).await?),
                 (FormStep::Close, Some(open)) => reader.spooled(open.close().await?),
                 (FormStep::Close, None) => {}
             }

@@ -39,6 +39,9 @@ impl PoolSlot {
             config.size = workers.into();
         }
         config.override_by_environment()?;
+        if let Some(workers) = settings.workers_in_test {
+            config.size = workers.into();
+        }
         Ok(PoolSlot { config, handler: OnceLock::new(), pool: OnceCell::new() })
     }
 
@@ -148,7 +151,13 @@ fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Re
             }
             response.set_body(Body::from(bytes));
         }
-        ReplyBody::Stream(stream) => response.set_body(Body::new(Streamed::new(stream, length, parts))),
+        ReplyBody::Stream(stream) => {
+            let streamed = Streamed::new(stream, length, parts);
+            response.set_body(match is_head {
+                true => Body::new(streamed.into_length()),
+                false => Body::new(streamed),
+            });
+        }
     }
     response
 }
@@ -175,4 +184,19 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         _ => abort(500),
     };
     refused.with_place(None).with_chain(vec![report])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_has_the_workers_that_it_asked_for_whatever_the_environment_says() {
+        let size = |workers_everywhere, workers_in_test| {
+            let settings = Settings { workers_everywhere, workers_in_test, ..Settings::default() };
+            PoolSlot::new("p", Some(Pool::named("p").size(2..=3)), &settings, 0).expect("its numbers are right").size()
+        };
+        let sizes = [(None, None), (Some(5), None), (Some(5), Some(0)), (None, Some(1))].map(|(e, t)| size(e, t));
+        assert_eq!(sizes, [(2..=3).into(), 5.into(), 0.into(), 1.into()]);
+    }
 }

@@ -24,6 +24,7 @@ mod group;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod hooks;
+mod host;
 mod intake;
 mod jobs;
 #[cfg(feature = "sealed-cookies")]
@@ -44,6 +45,7 @@ mod panics;
 mod pools;
 mod proc_env;
 mod registry;
+mod reported;
 mod request_ids;
 mod run;
 mod service;

@@ -16,20 +16,28 @@ use tracing::{
     span,
 };
 
-/// Starts the log. `RUST_LOG` chooses its level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
+/// Starts the log of a server. `RUST_LOG` chooses its level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
 pub(crate) fn start() {
-    let level = env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
     // `pixie dev` reads the log along, and says by this variable that it shows it on a terminal.
     let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
     let is_coloured = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
-    // It fails if the program has set up its own, which is then the log.
-    let _ = tracing::subscriber::set_global_default(Lines { level, is_coloured });
+    Lines { level: level(), is_coloured, is_dated: true }.install();
+}
+
+/// Starts the log of a worker, whose lines become events of the server's log: that dates them and says whose they are.
+pub(crate) fn start_in_worker() {
+    Lines { level: level(), is_coloured: false, is_dated: false }.install();
+}
+
+fn level() -> LevelFilter {
+    env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO)
 }
 
 /// Writes each event as one line: time, level, message, fields.
 struct Lines {
     level: LevelFilter,
     is_coloured: bool,
+    is_dated: bool,
 }
 
 impl Subscriber for Lines {
@@ -44,10 +52,12 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let time = httpdate::fmt_http_date(SystemTime::now());
+        let time = if self.is_dated { httpdate::fmt_http_date(SystemTime::now()) + " " } else { String::new() };
         let level = self.level_name(*event.metadata().level());
+        // In one piece, so that nothing of another process or of the request log comes in between.
+        let line = format!("{time}{level} {}{}\n", line.message, line.fields);
         // The log is the last place where a failure could be told, so its own is not.
-        let _ = writeln!(std::io::stderr().lock(), "{time} {level} {}{}", line.message, line.fields);
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -64,6 +74,11 @@ impl Subscriber for Lines {
 }
 
 impl Lines {
+    fn install(self) {
+        // It fails if the program has set up its own, which is then the log.
+        let _ = tracing::subscriber::set_global_default(self);
+    }
+
     fn level_name(&self, level: Level) -> String {
         let colour = match level {
             Level::ERROR => 31,

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use pixie_core::{Error, Found, Response, Result};
+use pixie_core::{Error, Response, Result};
 
 use crate::{app::App, compose::Composed, pools::Pools};
 
@@ -48,27 +48,27 @@ impl RouteMeter {
 }
 
 /// A request that is being measured.
-pub(crate) struct Measured(Option<(Arc<RouteMeter>, Instant)>);
+pub(crate) struct Measured {
+    since: Instant,
+    /// Not there until the request's route is found, and in requests to layers, inside of which it is measured.
+    meter: Option<Arc<RouteMeter>>,
+}
 
 impl Measured {
     /// Starts to measure a request.
-    pub(crate) fn begin(app: &Composed, method: &Method, path: &str) -> Measured {
-        let meter = match app.router.find(method, path) {
-            Found::Route { value, .. } => &value.meter,
-            _ => &app.meter,
-        };
-        Measured(Some((meter.clone(), Instant::now())))
+    pub(crate) fn begin() -> Measured {
+        Measured { since: Instant::now(), meter: None }
     }
 
-    /// Measures nothing: what is inside does.
-    pub(crate) fn inside() -> Measured {
-        Measured(None)
+    /// Says what the request counts for.
+    pub(crate) fn by(&mut self, meter: &Arc<RouteMeter>) {
+        self.meter = Some(meter.clone());
     }
 
     /// Notes the head of the answer.
     pub(crate) fn end(&mut self, status: StatusCode) {
-        if let Some((meter, since)) = self.0.take() {
-            meter.record(since.elapsed(), status);
+        if let Some(meter) = self.meter.take() {
+            meter.record(self.since.elapsed(), status);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::header;
 use pixie_core::{IntoResponse, Request, Response, Route, abort};
 
-use crate::{app::App, meter, pools::Pools, status};
+use crate::{app::App, host, meter, pools::Pools, status};
 
 /// Headers that say that somebody else's request was passed on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
@@ -60,13 +60,11 @@ fn guarded<R: IntoResponse>(
 fn is_from_here(request: &Request) -> bool {
     let is_local = request.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let is_passed_on = OF_PROXIES.iter().any(|name| request.headers().contains_key(*name));
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    is_local && !is_passed_on && authority.or_else(|| request.header(header::HOST)).is_some_and(is_own_name)
+    is_local && !is_passed_on && host::asked(request.uri(), request.headers()).is_some_and(is_own_name)
 }
 
 fn is_own_name(host: &str) -> bool {
-    let end = host.rfind(':').filter(|at| !host[*at..].contains(']')).unwrap_or(host.len());
-    let name = host[..end].trim_matches(['[', ']']);
+    let name = host::name(host);
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -1,14 +1,23 @@
-//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers.
+//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers and a true
+//! length.
 use std::{net::SocketAddr, time::Duration};
 
-use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, GetAll},
+};
+use http_body::Body as _;
+use pixie_core::{
+    Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort,
+};
 
 use crate::{
+    coding,
     compose::Composed,
     excerpt,
     hooks::{Answered, Chain},
     panics,
+    reported::Reported,
 };
 
 // What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
@@ -22,6 +31,18 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
 /// Other sites learn from which host a visitor came, not from which page.
 const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
+
+/// What describes the body that a failure's page takes the place of.
+const OF_THE_BODY: [HeaderName; 8] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+];
 
 /// Who reads the answer, and what of the request after hooks see.
 pub(crate) enum Asked<'r> {
@@ -86,6 +107,20 @@ impl Asked<'_> {
         }
     }
 
+    fn method(&self) -> &Method {
+        match self {
+            Asked::Here(request) => request.method(),
+            Asked::Gone(asker) => &asker.method,
+        }
+    }
+
+    fn uri(&self) -> &Uri {
+        match self {
+            Asked::Here(request) => request.uri(),
+            Asked::Gone(asker) => &asker.uri,
+        }
+    }
+
     fn id(&self) -> Option<&RequestId> {
         match self {
             Asked::Here(request) => request.id(),
@@ -109,6 +144,7 @@ impl Asked<'_> {
 pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
     let Answered { mut response, depth } = answered;
     settle(app, asked, &mut response);
+    refuse_interim(&mut response);
     render(app, chain, asked, &mut response);
     if chain.has_after()
         && let Some(view) = asked.request_view()
@@ -117,6 +153,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
             if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
                 response = panic.into();
             }
+            refuse_interim(&mut response);
             if response.error().is_some() {
                 render(app, chain, asked, &mut response);
             }
@@ -125,19 +162,79 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
     if let Some(id) = asked.id() {
         response.headers_mut().insert(RequestId::HEADER, id.to_value());
     }
+    measure(asked, &mut response);
     // After the hooks, which may set cookies too.
     if app.settings.https {
         secure_cookies(response.headers_mut());
+    }
+    if response.body().as_bytes().is_none() {
+        let (body, method, uri) = (response.take_body(), asked.method().clone(), asked.uri().clone());
+        response.set_body(Body::new(Reported { body, method, uri, id: asked.id().cloned() }));
     }
     response
 }
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        *response = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let failed = std::mem::replace(response, page);
+        keep_headers(response.headers_mut(), failed.headers());
+        // A cache must not show a browser the page that was made for a program.
+        coding::vary(response.headers_mut(), "accept");
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
+    }
+}
+
+/// Makes a failure of a status that no answer can end with: after 1xx a client waits for another (RFC 9110, section 15.2).
+fn refuse_interim(response: &mut Response) {
+    let status = response.status();
+    if status.is_informational() {
+        let why = format!("the answer's status is {status}, which is no final one: use one from 200");
+        *response = Error::internal(why).with_place(None).into();
+    }
+}
+
+/// Leaves a length only where the server does not find it out by itself: of an answer to HEAD without the body, and of a
+/// stream, which the server holds to it. Any other may be wrong, and a client would take the rest of this answer for the next.
+fn measure(asked: &Asked<'_>, response: &mut Response) {
+    let length = match response.body().as_bytes() {
+        Some(bytes) => Some(bytes.len() as u64),
+        None => response.body().size_hint().exact(),
+    };
+    let is_told = match length {
+        Some(0) => *asked.method() == Method::HEAD,
+        Some(_) => false,
+        None => true,
+    };
+    let is_told = is_told && response.status() != StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    if !(is_told && is_one_number(headers.get_all(header::CONTENT_LENGTH))) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The server refuses to send anything else as a length, and closes the connection instead of answering.
+fn is_one_number(lengths: GetAll<'_, HeaderValue>) -> bool {
+    let mut lengths = lengths.iter().map(HeaderValue::as_bytes);
+    let number = lengths.next().filter(|length| length.iter().all(u8::is_ascii_digit));
+    let number = number.and_then(|length| str::from_utf8(length).ok()?.parse::<u64>().ok());
+    number.is_some() && lengths.next().is_none()
+}
+
+/// Gives a page what the handler, or a hook, wrote into the head of the answer that failed.
+fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
+    for name in failed.keys().filter(|name| !OF_THE_BODY.contains(name)) {
+        let is_list = *name == header::SET_COOKIE || *name == header::VARY;
+        if !is_list && page.contains_key(name) {
+            continue;
+        }
+        for value in failed.get_all(name) {
+            if !page.get_all(name).iter().any(|known| known == value) {
+                page.append(name.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -146,9 +243,10 @@ fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
     if response.error().is_some() {
         return;
     }
-    let (method, headers) = match asked {
-        Asked::Here(request) => (request.method(), Some(request.headers())),
-        Asked::Gone(asker) => (&asker.method, asker.headers.as_ref()),
+    let method = asked.method();
+    let headers = match asked {
+        Asked::Here(request) => Some(request.headers()),
+        Asked::Gone(asker) => asker.headers.as_ref(),
     };
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     if app.settings.etags && is_read && response.status() == StatusCode::OK {
@@ -189,7 +287,7 @@ fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
 fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -> Response {
     log(error, view, asked.id());
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
-    let mut response = page(error, view).with_status(error.status());
+    let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
     // A page that fails itself is not asked again.
     if let Some(failed) = response.take_error() {
         log(&failed, view, asked.id());

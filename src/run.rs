@@ -2,12 +2,18 @@
 //!
 //! The order is the point: a worker turns into one before any thread, socket or runtime exists; the port is taken before
 //! workers are started, so that two servers never fight; the workers go last, when no request is left.
-use std::{io::Write, sync::Arc};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use pixie_core::{Error, Result};
 use pixie_server::{Listener, Server, Shutdown};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::{app::App, banner, compose, dev::Dev, dump, log, meter, notify, service::AppService, worker};
+use crate::{
+    app::App, banner, compose, dev::Dev, dump, log, meter, notify, service::AppService, settings::SPARE_THREADS, worker,
+};
 
 /// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
 pub fn run() -> Result<()> {
@@ -27,10 +33,11 @@ impl App {
     pub fn run(self) -> Result<()> {
         let (app, mut layers) = compose::compose(self)?;
         if let Some(worker) = pixie_pool::worker() {
+            log::start_in_worker();
             worker::serve(worker, &app);
         }
         if let Some(answer) = dump::asked(&app)? {
-            return Ok(writeln!(std::io::stdout(), "{answer}")?);
+            return Ok(writeln!(io::stdout(), "{answer}")?);
         }
         log::start();
         meter::install(&app)?;
@@ -38,16 +45,23 @@ impl App {
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);
         }
+        app.spool.sweep();
         let listener = match Listener::adopted().map_err(refused)? {
             Some(passed_on) => passed_on,
             None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = runtime(app.settings.threads)?;
         let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
         served
     }
+}
+
+/// Makes the runtime of an app whose thread routes may take so many threads at once.
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    let blocking = threads.saturating_add(SPARE_THREADS);
+    Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).build()
 }
 
 async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -> Result<()> {
@@ -59,7 +73,7 @@ async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -
     // `pixie dev` has a banner of its own.
     if app.settings.banner && dev.is_none() {
         // A closed standard output is no reason to stop.
-        let _ = writeln!(std::io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
+        let _ = writeln!(io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
     }
     if let Some(dev) = &dev {
         tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
@@ -87,4 +101,34 @@ async fn say_stopping(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
 /// A reason not to start, in the words of the crate that found it.
 fn refused(error: impl std::fmt::Display) -> Error {
     Error::internal(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, time::Duration};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn thread_routes_have_all_their_threads_and_leave_some_to_files() {
+        const THREADS: usize = 600;
+        let runtime = runtime(THREADS).expect("it can be made");
+        // Passed only if all handlers run at once, and a file is read beside them.
+        let barrier = Arc::new(Barrier::new(THREADS + 1));
+        let all = async {
+            let waiting = || {
+                let barrier = barrier.clone();
+                tokio::task::spawn_blocking(move || barrier.wait())
+            };
+            let jobs: Vec<_> = (0..=THREADS).map(|_| waiting()).collect();
+            for job in jobs {
+                job.await.expect("it does not panic");
+            }
+        };
+        let passed = runtime.block_on(async { timeout(Duration::from_secs(30), all).await });
+        runtime.shutdown_background();
+        assert!(passed.is_ok(), "they wait for each other");
+    }
 }

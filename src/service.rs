@@ -76,14 +76,14 @@ where
             if let Some(peer) = self.peer {
                 request.extensions_mut().insert(Peer(peer));
             }
-            return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::inside() };
+            return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::begin() };
         }
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
         let (head, body) = request.into_parts();
-        let measured = Measured::begin(&self.app, &head.method, head.uri.path());
+        let mut measured = Measured::begin();
         let mut request = Request::from_parts(head, Body::new(body));
         request.set_peer(peer);
-        let progress = match dispatch::answer(&self.app, request) {
+        let progress = match dispatch::answer(&self.app, request, &mut measured) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
         };
@@ -162,7 +162,7 @@ impl Service<HttpRequest> for Layered {
     }
 
     fn call(&mut self, request: HttpRequest) -> AppFuture {
-        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::inside() }
+        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin() }
     }
 }
 

@@ -4,6 +4,10 @@ use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 use http::HeaderMap;
 use pixie_core::{Error, FormLimits, Response, Result};
 
+/// Blocking threads beyond those of thread routes: for files that are read and uploads that are written, which must not wait for
+/// handlers. With the default of `threads` they make the 512 that are tokio's own.
+pub(crate) const SPARE_THREADS: usize = 256;
+
 /// The numbers of an app.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -13,8 +17,10 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     /// Worker processes of the pools that the program does not declare; nothing means one per CPU, 0 runs pool routes on threads.
     pub(crate) workers: Option<usize>,
-    /// Worker processes of all pools, whatever the program says: from the environment, or for a test.
+    /// Worker processes of all pools, whatever the program says: from the environment.
     pub(crate) workers_everywhere: Option<usize>,
+    /// Worker processes of all pools in a test, whatever the environment says.
+    pub(crate) workers_in_test: Option<usize>,
     /// Private memory of a worker. No limit by default: what a handler needs is not known here.
     pub(crate) worker_bytes_max: Option<u64>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
@@ -65,6 +71,7 @@ impl Default for Settings {
             port: 8000,
             workers: None,
             workers_everywhere: None,
+            workers_in_test: None,
             worker_bytes_max: None,
             deadline: Duration::from_secs(15),
             slow_after: pixie_pool::Config::default().slow_after,
@@ -107,9 +114,17 @@ impl Settings {
             self.workers_everywhere = Some(workers);
         }
         if let Some(development) = variable("PIXIE_DEV") {
-            self.development = development != "0";
+            self.development = switch("PIXIE_DEV", &development)?;
         }
         Ok(())
+    }
+}
+
+fn switch(name: &str, text: &str) -> Result<bool> {
+    match text.trim() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Error::internal(format!("{name} is `{text}`, but should be 1 (on) or 0 (off)"))),
     }
 }
 

@@ -1,19 +1,20 @@
 //! The spool: a folder of temporary files for what clients upload, and the writer of one of them.
 //!
 //! Only this user can read the folder, and a file goes away with its last value, with the app, or, where the whole process
-//! was killed, at the next start. Must stay true: no blocking write on the runtime's threads.
+//! was killed, at the next start. Must stay true: for an upload, the runtime's threads create, write and remove no file.
 use std::{
-    fs::{File, Permissions, read_dir, remove_dir_all},
+    fs::{DirBuilder, File, Permissions, read_dir, remove_dir_all, remove_file},
     io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use bytes::Bytes;
 use pixie_core::SpooledFile;
 use tempfile::{Builder, NamedTempFile, TempDir};
-use tokio::task::spawn_blocking;
+use tokio::{runtime::Handle, task::spawn_blocking};
 
 /// Bytes that are gathered before they are written: a hop to a blocking thread costs as much as copying some 100 KiB.
 const WRITE_BYTES: usize = 256 * 1024;
@@ -28,8 +29,15 @@ pub(crate) struct Spool {
 
 struct Folder {
     path: TempDir,
-    /// Locked while the process lives, so that others can tell a folder that was left behind.
-    _lock: File,
+    /// Locked while the process lives.
+    _locks: Locks,
+}
+
+/// The lock of the folder keeps systemd-tmpfiles from tidying up in there (tmpfiles.d(5), on BSD file locks), that of the file
+/// tells other servers that nobody has left the folder behind. It is there before the file is, without which nobody sweeps.
+struct Locks {
+    _folder: File,
+    _file: File,
 }
 
 impl Spool {
@@ -38,14 +46,17 @@ impl Spool {
         Spool { parent: parent.unwrap_or_else(std::env::temp_dir), folder: Mutex::new(None) }
     }
 
+    /// Removes what killed processes left, on a thread of its own.
+    pub(crate) fn sweep(&self) {
+        let parent = self.parent.clone();
+        // Without a thread it is left for the next start.
+        let _ = thread::Builder::new().name("pixie-sweep".into()).spawn(move || sweep(&parent));
+    }
+
     /// Returns the folder, which is made if nothing has needed it yet.
     pub(crate) fn path(&self) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = match folder.take() {
-            Some(made) => folder.insert(made),
-            None => folder.insert(Folder::new(&self.parent)?),
-        };
-        Ok(folder.path.path().to_owned())
+        Ok(self.made(&mut folder)?.path.path().to_owned())
     }
 
     /// Removes the folder with what is left in it, at the end of a server.
@@ -54,36 +65,71 @@ impl Spool {
     }
 
     /// Starts a file.
-    pub(crate) fn writer(&self) -> io::Result<SpoolWriter> {
+    pub(crate) fn writer(self: &Arc<Spool>) -> SpoolWriter {
+        SpoolWriter { spool: self.clone(), begun: None, pending: Vec::new() }
+    }
+
+    fn create(&self) -> io::Result<Begun> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = folder.as_ref() {
-            match NamedTempFile::new_in(folder.path.path()) {
-                // Something tidied the system's temporary files up.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                made => return made.map(SpoolWriter::new),
+        let folder = self.made(&mut folder)?;
+        let made = match NamedTempFile::new_in(folder.path.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folder.restore()?;
+                NamedTempFile::new_in(folder.path.path())
             }
+            made => made,
+        };
+        let (open, path) = made?.keep().map_err(|error| error.error)?;
+        Ok(Begun { open, file: SpooledFile::owned(path, remove) })
+    }
+
+    fn made<'f>(&self, folder: &'f mut Option<Folder>) -> io::Result<&'f mut Folder> {
+        match folder {
+            Some(made) => Ok(made),
+            None => Ok(folder.insert(Folder::new(&self.parent)?)),
         }
-        let folder = folder.insert(Folder::new(&self.parent)?);
-        NamedTempFile::new_in(folder.path.path()).map(SpoolWriter::new)
     }
 }
 
 impl Folder {
     fn new(parent: &Path) -> io::Result<Folder> {
-        sweep(parent);
         let path = Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
         if path.path().to_str().is_none() {
             return Err(io::Error::other(
                 "the folder for uploads has a path that is no UTF-8: set another with `App::upload_dir`",
             ));
         }
-        let lock = File::create(path.path().join(LOCK))?;
-        lock.lock()?;
-        Ok(Folder { path, _lock: lock })
+        let _locks = Locks::take(path.path())?;
+        Ok(Folder { path, _locks })
+    }
+
+    /// Makes the folder again after somebody has removed it. The name stays, because workers in a strict sandbox that are started
+    /// from now on are told to read it; to those that are there already the kernel allows only the folder that is gone.
+    fn restore(&mut self) -> io::Result<()> {
+        let path = self.path.path();
+        DirBuilder::new().mode(0o700).create(path)?;
+        self._locks = Locks::take(path)?;
+        let fix = "keep them elsewhere with `App::upload_dir`";
+        tracing::warn!(
+            folder = %path.display(),
+            "the folder for uploads was removed and is made again; workers in a strict sandbox cannot open new uploads until they \
+             are replaced: {fix}"
+        );
+        Ok(())
     }
 }
 
-/// Removes the folders of processes that were killed: those whose lock nobody holds. What fails here is left for later.
+impl Locks {
+    fn take(folder: &Path) -> io::Result<Locks> {
+        let _folder = File::open(folder)?;
+        _folder.lock()?;
+        let _file = File::create(folder.join(LOCK))?;
+        _file.lock()?;
+        Ok(Locks { _folder, _file })
+    }
+}
+
+/// Removes the folders of processes that were killed: those whose locks nobody holds. What fails here is left for later.
 fn sweep(parent: &Path) {
     let Ok(entries) = read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -92,46 +138,70 @@ fn sweep(parent: &Path) {
             continue;
         }
         // Without the file it may be a folder that is being made just now.
-        if let Ok(lock) = File::open(entry.path().join(LOCK))
-            && lock.try_lock().is_ok()
+        if let Ok(file) = File::open(entry.path().join(LOCK))
+            && let Ok(folder) = File::open(entry.path())
+            && file.try_lock().is_ok()
+            && folder.try_lock().is_ok()
         {
             let _ = remove_dir_all(entry.path());
         }
     }
 }
 
+/// Removes a file. Where the runtime's threads drop it another does: to free the blocks of a large one takes a while.
+fn remove(path: PathBuf) {
+    // It may be gone already, with its folder: that is what was wanted.
+    let unlink = move || drop(remove_file(path));
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(unlink)),
+        Err(_) => unlink(),
+    }
+}
+
 /// Writes one file of the spool; dropped before it is closed, it removes what it has written.
 pub(crate) struct SpoolWriter {
-    file: NamedTempFile,
+    spool: Arc<Spool>,
+    /// `None` until something is written.
+    begun: Option<Begun>,
     pending: Vec<u8>,
 }
 
-impl SpoolWriter {
-    fn new(file: NamedTempFile) -> SpoolWriter {
-        SpoolWriter { file, pending: Vec::new() }
-    }
+/// A file that is open, and removed with this value.
+struct Begun {
+    open: File,
+    file: SpooledFile,
+}
 
+impl SpoolWriter {
     /// Appends bytes.
     pub(crate) async fn write(mut self, bytes: Bytes) -> io::Result<SpoolWriter> {
         self.pending.extend_from_slice(&bytes);
         if self.pending.len() < WRITE_BYTES {
             return Ok(self);
         }
-        self.flush().await
+        blocking(move || {
+            let begun = Some(self.flush()?);
+            Ok(SpoolWriter { begun, ..self })
+        })
+        .await
     }
 
     /// Ends the file, which lives as long as the value that is returned.
-    pub(crate) async fn close(self) -> io::Result<SpooledFile> {
-        let written = self.flush().await?;
-        written.file.into_temp_path().keep().map(SpooledFile::owned).map_err(|error| error.error)
+    pub(crate) async fn close(mut self) -> io::Result<SpooledFile> {
+        blocking(move || self.flush().map(|begun| begun.file)).await
     }
 
-    async fn flush(mut self) -> io::Result<SpoolWriter> {
-        let written = spawn_blocking(move || {
-            self.file.write_all(&self.pending)?;
-            self.pending.clear();
-            Ok(self)
-        });
-        written.await.map_err(io::Error::other)?
+    fn flush(&mut self) -> io::Result<Begun> {
+        let mut begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.spool.create()?,
+        };
+        begun.open.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(begun)
     }
+}
+
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(run).await.map_err(io::Error::other)?
 }

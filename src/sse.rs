@@ -50,7 +50,8 @@ impl Sse {
         Sse { events: Box::pin(events), keep_alive: KEEP_ALIVE }
     }
 
-    /// Sends an empty comment after so long a silence; zero sends none. Default: 15 s.
+    /// Sends an empty comment after so long a silence; zero sends none, and so does one beyond what the clock can tell.
+    /// Default: 15 s.
     pub fn keep_alive(mut self, silence: Duration) -> Sse {
         self.keep_alive = silence;
         self
@@ -85,10 +86,13 @@ impl http_body::Body for EventBody {
                 _ => return Poll::Pending,
             },
         };
-        let next = Instant::now() + self.keep_alive;
+        let next = Instant::now().checked_add(self.keep_alive);
         if let Some(silence) = &mut self.silence {
             // The clock is polled again when this frame is out, since the sender polls until nothing comes.
-            silence.as_mut().reset(next);
+            match next {
+                Some(next) => silence.as_mut().reset(next),
+                None => self.silence = None,
+            }
         }
         Poll::Ready(Some(Ok(Frame::data(event.into()))))
     }

@@ -3,6 +3,7 @@
 //! The worker is held back while the client does not read. What the answer's head announced is believed only as far as the
 //! pieces bear it out. Must stay true: a client that leaves drops this, which cancels the job.
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -32,6 +33,18 @@ impl Streamed {
         Streamed { stream, left: length, last: None, broken: None, _parts: parts }
     }
 
+    /// Makes the body of an answer to HEAD. Its client has not left, so the job is not cancelled: its next write or the stream's
+    /// idle clock ends it.
+    pub(crate) fn into_length(self) -> LengthOnly {
+        let length = LengthOnly::of(&self);
+        tokio::spawn(self.drain());
+        length
+    }
+
+    async fn drain(mut self) {
+        while let Some(Ok(_)) = poll_fn(|cx| self.stream.poll_next(cx)).await {}
+    }
+
     /// Checks a piece against the announced length; nothing comes out of the one that completes it.
     fn measured(&mut self, piece: Bytes) -> Result<Option<Bytes>, BoxError> {
         let Some(left) = self.left else { return Ok(Some(piece)) };
@@ -53,6 +66,29 @@ impl Streamed {
             Some(1..) => Some(Err("the worker sent less than it announced".into())),
             _ => self.last.take().map(|piece| Ok(Frame::data(piece))),
         }
+    }
+}
+
+/// What an answer to HEAD has of a body: its length, if that is known.
+pub(crate) struct LengthOnly(SizeHint);
+
+impl LengthOnly {
+    /// Makes the body that stands for this one.
+    pub(crate) fn of(body: &impl http_body::Body) -> LengthOnly {
+        LengthOnly(body.size_hint())
+    }
+}
+
+impl http_body::Body for LengthOnly {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use cookie::{Cookie, CookieJar};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
 use pixie_pool::Sandbox;
@@ -34,7 +34,7 @@ impl App {
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
     pub fn test(mut self) -> Result<TestClient> {
-        self.settings.workers_everywhere = Some(0);
+        self.settings.workers_in_test = Some(0);
         // A thread has none, and what a sandbox allows may not be there where tests run.
         self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
         TestClient::new(self)
@@ -45,7 +45,7 @@ impl App {
     /// The tests' program is its own worker: write [`test_worker!`](crate::test_worker) once in it.
     pub fn test_with_workers(mut self, workers: usize) -> Result<TestClient> {
         self.settings.worker_args = Some(WORKER_ARGS.map(OsString::from).to_vec());
-        self.settings.workers_everywhere = Some(workers);
+        self.settings.workers_in_test = Some(workers);
         TestClient::new(self)
     }
 }
@@ -254,6 +254,11 @@ impl TestResponse {
     /// Returns a header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns all headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
     }
 
     /// Returns the body.

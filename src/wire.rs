@@ -154,6 +154,7 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
             let chain = error.chain();
             out.put_u16_le(u16::try_from(chain.len()).unwrap_or(u16::MAX));
             chain.iter().take(usize::from(u16::MAX)).for_each(|cause| put(&mut out, cause.as_bytes()));
+            put_headers(&mut out, error.headers().iter());
         }
     }
     out.freeze()
@@ -163,23 +164,14 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
 pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Malformed> {
     let mut input = Input(head);
     let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
-    // 1xx is no final answer: hyper could not send it as one.
-    if status.is_informational() {
-        return Err(Malformed);
-    }
-    let mut headers = input.headers()?;
-    OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    let mut headers = input.end_to_end_headers()?;
     let length = headers.remove(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut response = match input.u8()? {
         0 => Response::new(Body::empty()),
-        // The page that is made of the failure has its headers from there.
-        1 => headers
-            .iter()
-            .fold(input.error(status)?, |error, (name, value)| error.with_header(name.clone(), value.clone()))
-            .into(),
+        1 => input.error(status)?.into(),
         _ => return Err(Malformed),
     };
-    response = response.with_status(status);
+    response.set_status(status);
     *response.headers_mut() = headers;
     Ok((response, length))
 }
@@ -286,6 +278,12 @@ impl<'b> Input<'b> {
         Ok(headers)
     }
 
+    fn end_to_end_headers(&mut self) -> Result<HeaderMap, Malformed> {
+        let mut headers = self.headers()?;
+        OF_ONE_HOP.iter().for_each(|name| drop(headers.remove(name)));
+        Ok(headers)
+    }
+
     fn error(&mut self, status: StatusCode) -> Result<Error, Malformed> {
         let detail = self.text_option()?;
         let place = self.text_option()?;
@@ -293,6 +291,10 @@ impl<'b> Input<'b> {
         let causes = (0..count).map(|_| self.take().map(|cause| String::from_utf8_lossy(cause).into_owned()));
         let chain = causes.collect::<Result<Vec<_>, _>>()?;
         let error = Error::new(status).with_place(place).with_chain(chain);
+        let error = self
+            .end_to_end_headers()?
+            .iter()
+            .fold(error, |error, (name, value)| error.with_header(name.clone(), value.clone()));
         Ok(match detail {
             Some(detail) => error.with_detail(detail),
             None => error,

@@ -8,17 +8,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
+use http_body::Frame;
 use pixie_core::{
     Body, BodyReader, BodyUse, Error, Found, Handler, PieceSink, PieceSource, Request, Response, StateMap, Writer,
     abort,
 };
-use pixie_pool::{Job, JobWriter};
+use pixie_pool::{Failure, Job, JobWriter};
 
 use crate::{
     block_on::block_on,
     compose::{Composed, Endpoint},
     panics,
+    streamed::LengthOnly,
     wire::{self, JobBody},
 };
 
@@ -82,7 +84,12 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     match endpoint.route.handler() {
         Handler::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
         Handler::Pool(handler) => {
-            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            let mut response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
+            // Nothing of a stream would be sent, so it need not run.
+            if *request.method() == Method::HEAD && response.body().as_bytes().is_none() {
+                let length = LengthOnly::of(response.body());
+                response.set_body(Body::new(length));
+            }
             reply(job, response);
         }
         _ => reply(job, Error::internal("a route of the main process was sent to a worker").into()),
@@ -127,9 +134,17 @@ fn reply(job: Job, mut response: Response) {
 fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
     let mut body = std::pin::pin!(body);
     while let Some(frame) = block_on(|cx| http_body::Body::poll_frame(body.as_mut(), cx)) {
-        if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
-            writer.write_all(&data)?;
-            writer.flush()?;
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => {
+                writer.write_all(&data)?;
+                writer.flush()?;
+            }
+            // Trailers are not part of the content.
+            Ok(Err(_)) => {}
+            Err(error) => {
+                writer.fail(Failure::error(error.to_string()));
+                return Ok(());
+            }
         }
     }
     writer.finish()
@@ -137,7 +152,7 @@ fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
 
 /// Runs a stream route: a failure before the head is an answer, one after it cuts the stream.
 fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>) {
-    let mut sink = JobSink { job: Some(job), writer: None };
+    let mut sink = JobSink { job: Some(job), writer: None, is_head: *request.method() == Method::HEAD };
     let outcome = panics::caught(|| {
         let mut writer = Writer::new(&mut sink);
         handler(request, &mut writer)?;
@@ -147,18 +162,31 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
         Ok(Ok(())) => return sink.finish(),
         Ok(Err(error)) | Err(error) => error,
     };
-    match sink.job.take() {
-        Some(job) => reply(job, error.into()),
-        // Dropping the writer unfinished breaks the stream off. That a client left is no error.
-        None if sink.is_closed() => {}
-        None => tracing::error!(place = error.place(), "the stream of {} broke off: {error}", request.path()),
+    // Its writes failed because the answer was over.
+    if sink.is_head && sink.writer.is_some() {
+        return sink.finish();
     }
+    match (sink.job, sink.writer) {
+        (Some(job), _) => reply(job, error.into()),
+        // Where the answer is read it is known whose it was. Nobody is told if the client has left.
+        (None, Some(writer)) => writer.fail(broken_off(&error)),
+        (None, None) => {}
+    }
+}
+
+fn broken_off(error: &Error) -> Failure {
+    Failure::error(match error.place() {
+        Some(place) => format!("{error}, at {place}"),
+        None => error.to_string(),
+    })
 }
 
 /// The connection to the main process as the place where a stream's pieces go.
 struct JobSink {
     job: Option<Job>,
     writer: Option<JobWriter>,
+    /// Whether the answer is over with its head: then the first write fails, which ends the handler in its own way.
+    is_head: bool,
 }
 
 impl JobSink {
@@ -179,11 +207,17 @@ impl PieceSink for JobSink {
 
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         let writer = self.writer.as_mut().ok_or_else(|| io::Error::other("the head was not sent"))?;
+        if self.is_head {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the request is HEAD: its answer has no body"));
+        }
         writer.write_all(piece)?;
         writer.flush()
     }
 
     fn is_closed(&self) -> bool {
+        if self.is_head && self.writer.is_some() {
+            return true;
+        }
         let of_job = self.job.as_ref().map(Job::cancellation);
         let cancellation = of_job.or_else(|| self.writer.as_ref().map(JobWriter::cancellation));
         cancellation.is_some_and(|cancellation| cancellation.is_cancelled())

@@ -392,6 +392,7 @@ fn an_app_that_does_not_fit_together_is_refused_with_names_and_the_fix() {
         (App::collect().include("missing"), "missing"),
         (app().route(Route::get("/").name("second").sync(|_| "x")), "second"),
         (app().error_page(200, |_, _| Response::new("x")), "400 to 599"),
+        (app().threads(0), "from 1 on"),
     ];
     for (app, expected) in cases {
         let message = refusal(app);

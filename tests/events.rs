@@ -106,6 +106,18 @@ async fn silence_is_filled_with_comments_and_events_start_it_anew() {
 }
 
 #[tokio::test]
+async fn a_silence_longer_than_any_clock_is_filled_with_nothing() {
+    let (sender, events) = open();
+    let mut body = Sse::new(events).keep_alive(Duration::MAX).into_response().take_body();
+    for text in ["one", "two"] {
+        sender.send(Event::data(text)).await.expect("the stream is open");
+        assert_eq!(next(&mut body).await, Some(format!("data: {text}\n\n")));
+    }
+    drop(sender);
+    assert_eq!(next(&mut body).await, None);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_drops_the_stream() {
     let (sender, events) = open::<Event>();
     drop(Sse::new(events).into_response());

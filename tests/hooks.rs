@@ -287,6 +287,10 @@ fn a_group_with_a_wildcard_or_a_page_without_an_error_status_is_refused_at_the_s
     };
     assert!(message(Group::new("/users/<id>")).contains("no wildcards"));
     assert!(message(Group::new("users")).contains("starts with `/`"));
+    for outer in ["/admin", "/"] {
+        let nested = message(Group::new(outer).group(Group::new("users").route(Route::get("/x").sync(|_| ""))));
+        assert!(nested.contains("`Group::new(\"users\")`") && nested.contains("starts with `/`"), "{nested}");
+    }
     assert!(message(Group::new("/users").error_page(200, |_, _| Response::new(""))).contains("400 to 599"));
     assert_eq!(message(Group::new("/")), "");
 }

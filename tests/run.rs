@@ -4,12 +4,18 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    pin::Pin,
     process::{Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use pixie_web::{App, BodyReader, Form, FromRequest, Needs, Request, Route, ServerConfig, Shutdown, State};
+use http_body_util::BodyExt;
+use pixie_web::{
+    App, Body, BodyReader, Form, FromRequest, Needs, Request, Response, Route, ServerConfig, Shutdown, State,
+};
 use support::{PATIENCE, Program, example, until};
 
 /// An app on a thread of this test, on a port that was free a moment ago.
@@ -38,6 +44,93 @@ impl Running {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer can be read");
         answer
+    }
+}
+
+/// Cuts what came on a connection into answers, as a client does: status and body of each, and an error for a body that is cut.
+fn cut_up(mut text: &str) -> Vec<(u16, Result<&str, &str>)> {
+    let mut answers = Vec::new();
+    while !text.is_empty() {
+        let (head, rest) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|line| line.get(..3)?.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no head: {head:?}"));
+        let head = head.to_lowercase();
+        let length = head.split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap_or_default());
+        let length = length.map(|length| length.parse().expect("a length is a number"));
+        let (body, rest) = match (status, length) {
+            (204 | 304, _) => (Ok(""), rest),
+            (_, Some(length)) if length > rest.len() => (Err(rest), ""),
+            (_, Some(length)) => (Ok(&rest[..length]), &rest[length..]),
+            (_, None) => rest.split_once("0\r\n\r\n").map_or((Err(rest), ""), |(body, rest)| (Ok(body), rest)),
+        };
+        answers.push((status, body));
+        text = rest;
+    }
+    answers
+}
+
+/// Asks for an answer and then for `/end`, in one write on one connection.
+fn pipelined(
+    answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
+    check: impl Fn(&str, &[(u16, Result<&str, &str>)]),
+) {
+    let (sync, thread, asynchronous, pool) = (answer.clone(), answer.clone(), answer.clone(), answer);
+    let running = start(
+        App::new()
+            .route(Route::get("/sync").sync(move |_| sync()))
+            .route(Route::get("/thread").thread(move |_| thread()))
+            .route(Route::get("/async").asynchronous(move |_| std::future::ready(asynchronous())))
+            .route(Route::get("/pool").pool(move |_| pool()))
+            .route(Route::get("/end").sync(|_| "the end")),
+    );
+    for kind in ["/sync", "/thread", "/async", "/pool"] {
+        let both =
+            format!("GET {kind} HTTP/1.1\r\nHost: x\r\n\r\nGET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        check(kind, &cut_up(&running.ask(&both)));
+    }
+    running.shutdown.trigger();
+    running.ended.join().expect("it did not panic").expect("it ended well");
+}
+
+#[test]
+fn a_length_that_is_wrong_does_not_make_the_rest_of_an_answer_the_next_one() {
+    const SMUGGLED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled";
+    for (status, length) in [(200, "0"), (200, "5"), (200, "1000"), (200, "x"), (204, "55"), (304, "55")] {
+        let answer = move || Response::new(SMUGGLED).code(status).header("content-length", length);
+        let body = if status == 200 { SMUGGLED } else { "" };
+        pipelined(answer, |kind, answers| {
+            assert_eq!(answers, [(status, Ok(body)), (200, Ok("the end"))], "{kind} {status} {length}");
+        });
+    }
+}
+
+#[test]
+fn a_stream_is_held_to_the_length_that_it_declares() {
+    let streamed =
+        |length: &'static str| move || Response::new(Body::from_stream(Pieces(5))).header("content-length", length);
+    pipelined(streamed("5"), |kind, answers| assert_eq!(answers, [(200, Ok("xxxxx")), (200, Ok("the end"))], "{kind}"));
+    // What was not sent yet when the stream fails is not sent at all.
+    pipelined(streamed("9"), |kind, answers| assert!(matches!(answers, [] | [(200, Err(_))]), "{kind}: {answers:?}"));
+    pipelined(streamed("3"), |kind, answers| {
+        let is_cut = matches!(answers, [] | [(200, Err(_))]);
+        assert!(is_cut || answers == [(200, Ok("xxx")), (200, Ok("the end"))], "{kind}: {answers:?}");
+    });
+    pipelined(streamed("five"), |kind, answers| {
+        let text: String = answers[0].1.expect("it is whole").chars().filter(|letter| *letter == 'x').collect();
+        assert_eq!((text.as_str(), answers.len()), ("xxxxx", 2), "{kind}: {answers:?}");
+    });
+}
+
+/// A stream of so many pieces.
+struct Pieces(usize);
+
+impl futures_core::Stream for Pieces {
+    type Item = std::io::Result<&'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_default();
+        Poll::Ready(left.map(|_| Ok("x")))
     }
 }
 
@@ -153,6 +246,78 @@ fn a_thread_whose_request_is_over_stops_reading_the_body() {
     assert_eq!(&status, b"HTTP/1.1 504");
     let answer = running.ask("POST /thread HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab");
     assert!(answer.ends_with("read 2"), "the one thread is free: {answer}");
+}
+
+/// A door that a handler waits behind; it opens when the other end is dropped.
+fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + Clone) {
+    let (held, door) = mpsc::channel::<()>();
+    let door = Arc::new(Mutex::new(door));
+    (held, move || {
+        let _ = door.lock().expect("nobody panicked with it").recv();
+    })
+}
+
+#[test]
+fn a_connection_ends_with_its_504_though_the_thread_keeps_the_reader() {
+    let (held, wait) = door();
+    let keep = move |request: &mut Request| -> pixie_web::Result<&'static str> {
+        let _reader = BodyReader::from_request(request)?;
+        wait();
+        Ok("late")
+    };
+    let route = Route::post("/keep").thread(keep).needs(Needs::default().extractor::<BodyReader>());
+    let running = start(App::new().route(route.deadline(Duration::from_millis(100))));
+    // Most of the body never comes; that the answer can be read to the end of the connection is the point.
+    let answer = running.ask("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nthe beginning");
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    drop(held);
+}
+
+#[test]
+fn a_request_that_no_thread_takes_is_told_when_to_come_again_however_short_its_deadline() {
+    let (held, wait) = door();
+    let (begin, begun) = mpsc::channel();
+    let hold = move |_: &mut Request| {
+        begin.send(()).expect("the test listens");
+        wait();
+    };
+    let short = Route::get("/short").thread(|_| "ran").deadline(Duration::from_millis(10));
+    let app = App::new().route(Route::get("/hold").thread(hold)).route(short);
+    let running = start(app.threads(1).queue_timeout(Duration::from_millis(300)));
+    let mut holder = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+    holder.write_all(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+    begun.recv_timeout(PATIENCE).expect("the one thread is taken");
+    let answer = running.ask("GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").to_lowercase();
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    drop(held);
+}
+
+#[test]
+fn a_body_that_an_async_route_takes_as_a_stream_is_held_to_the_limit() {
+    /// Counts what comes, and says that all is well whatever happened.
+    async fn count(request: Request) -> String {
+        let (mut request, mut bytes) = (request, 0);
+        let mut body = request.take_body();
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.into_data().map_or(0, |data| data.len());
+        }
+        bytes.to_string()
+    }
+    let needs = Needs::default().extractor::<pixie_web::Body>();
+    let running = start(App::new().route(Route::post("/").asynchronous(count).needs(needs)).body_limit(10));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for (rest, status) in [
+        ("Content-Length: 10\r\n\r\n0123456789".to_owned(), 200),
+        (format!("{chunked}5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), 200),
+        ("Content-Length: 11\r\n\r\n".to_owned(), 413),
+        (format!("{chunked}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n"), 413),
+        (format!("{chunked}6\r\n012345\r\nzz\r\n"), 400),
+    ] {
+        let answer = running.ask(&format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{rest}: {answer}");
+        assert!(status != 200 || answer.ends_with("\r\n10"), "{rest}: {answer}");
+    }
 }
 
 #[test]

@@ -49,11 +49,21 @@ fn execute(target: Query<Target>) -> String {
     told(Command::new(&target.name).status())
 }
 
+#[derive(Deserialize)]
+struct Kept {
+    r#as: String,
+}
+
 #[post("/strict/upload", pool = "strict")]
-fn upload(photo: Upload) -> Result<String> {
+fn upload(kept: Query<Kept>, photo: Upload) -> Result<String> {
     let bytes = photo.bytes()?.len();
-    photo.persist(allowed().join("photo"))?;
+    photo.persist(allowed().join(&kept.r#as))?;
     Ok(bytes.to_string())
+}
+
+#[get("/strict/die", pool = "strict")]
+fn die() -> String {
+    std::process::abort()
 }
 
 #[get("/free/execute", pool = "free")]
@@ -101,9 +111,27 @@ fn a_large_file_of_a_form_reaches_a_strict_pool_and_can_be_kept_where_it_may_wri
     let _ = fs::remove_file(&kept);
     let client = app().test_with_workers(1).expect("the app fits together");
     let content = vec![7; LARGE];
-    let form = client.post("/strict/upload").file("photo", "photo.jpg", &content);
+    let form = client.post("/strict/upload?as=photo").file("photo", "photo.jpg", &content);
     assert_eq!(form.send().assert_status(200).text(), LARGE.to_string());
     assert!(fs::read(&kept).expect("it was kept") == content);
+}
+
+#[test]
+fn after_the_folder_of_uploads_was_removed_a_strict_pool_takes_them_again_from_its_next_worker_on() {
+    let uploads = tempfile::tempdir().expect("a folder can be made");
+    let client = app().upload_dir(uploads.path()).test_with_workers(1).expect("the app fits together");
+    let ask = |status| {
+        let _ = fs::remove_file(allowed().join("again"));
+        let form = client.post("/strict/upload?as=again").file("photo", "photo.jpg", [7; LARGE]);
+        form.send().assert_status(status);
+    };
+    ask(200);
+    let folder = fs::read_dir(uploads.path()).expect("it can be listed").flatten().next().expect("it was made");
+    fs::remove_dir_all(folder.path()).expect("it can be removed");
+    // The kernel lets that worker into the folder that is gone, and into no other.
+    ask(500);
+    client.get("/strict/die").send().assert_status(502);
+    ask(200);
 }
 
 #[test]

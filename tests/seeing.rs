@@ -1,7 +1,13 @@
 //! What an operator sees: the status, and the lines about workers that ended; and that nobody else sees it.
 mod support;
 
-use std::{hint::black_box, process::Stdio, thread, time::Duration};
+use std::{
+    hint::black_box,
+    io::{Read, Write},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
 
 use pixie_web::{App, RequestId, Route, TestClient};
 use serde_json::Value;
@@ -135,6 +141,52 @@ fn the_log_says_which_request_a_worker_died_of_and_the_client_learns_only_its_id
         let told = log.lines().any(|line| line.contains("status=50") && line.contains(&format!("request={id}")));
         assert!(told, "{target}: the request's own line has its id:\n{log}");
     }
+}
+
+/// Starts the example with its log in a file, and returns what reads it.
+fn logged(folder: &tempfile::TempDir) -> (Program, impl Fn() -> String) {
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).expect("a file");
+    let program = Program::start_to("faults", &[("PIXIE_DEV", "0")], Stdio::from(log));
+    (program, move || std::fs::read_to_string(&path).expect("the log can be read"))
+}
+
+#[test]
+fn a_stream_that_breaks_off_has_one_line_in_the_log_with_its_reason_and_its_request() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (faults, log) = logged(&folder);
+    let broken = [
+        ("/cut/error", "500 Internal Server Error"),
+        ("/cut/panic", "panicked: a stream panicked, at examples/faults.rs:"),
+        ("/cut/read", "an item was an error"),
+        ("/cut/async", "an item was an error"),
+    ];
+    for (target, reason) in broken {
+        let mut stream = faults.connect();
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: of{target}\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("the request can be sent");
+        // How a connection ends whose answer broke off is not what is asked here.
+        let _ = stream.read_to_end(&mut Vec::new());
+        let is_its = |line: &&str| line.contains(&format!("path={target}"));
+        let line = until("the failure is in the log", || log().lines().find(is_its).map(str::to_owned));
+        assert!(line.contains(" ERROR an answer broke off: ") && line.contains(reason), "{line}");
+        assert!(target == "/cut/async" || line.contains(&format!("request=of{target}")), "{line}");
+        assert_eq!(log().lines().filter(is_its).count(), 1, "{}", log());
+    }
+}
+
+#[test]
+fn an_event_of_a_worker_is_in_the_log_with_its_level_its_fields_and_its_worker() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (faults, log) = logged(&folder);
+    assert_eq!(faults.get("/event?id=seven").status, 200);
+    let is_it = |line: &&str| line.contains("a handler has something to tell");
+    let line = until("the event is in the log", || log().lines().find(is_it).map(str::to_owned));
+    let (date, event) = line.split_once(" INFO ").expect("it is an event of the server");
+    assert!(
+        date.ends_with("GMT ") && event.starts_with(" WARN a handler has something to tell id=seven pool=default "),
+        "{line}"
+    );
 }
 
 #[test]

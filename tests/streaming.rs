@@ -304,3 +304,17 @@ fn a_client_that_does_not_read_holds_back_the_handler_which_goes_on_when_it_does
     stream.read_exact(&mut vec![0; 2 * IN_FLIGHT_MAX]).expect("the stream goes on");
     assert!(until("a note is whole", written) > held);
 }
+
+#[test]
+fn a_head_request_to_a_stream_costs_no_worker() {
+    let faults = Program::start_with("faults", &[("PIXIE_WORKERS", "1")]);
+    let mut stream = faults.connect();
+    for target in ["/drip", "/lines/1000000?id=1"] {
+        write!(stream, "HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it can be sent");
+        assert!(read_head(&mut stream).starts_with("http/1.1 200 "), "{target}");
+        // The one worker is free, or this would never be answered.
+        assert_eq!(faults.get("/ok?id=free").body, "free");
+    }
+    let counts = faults.get("/counts").body;
+    assert!(counts.contains("\nkilled 0\n"), "{counts}");
+}

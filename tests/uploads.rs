@@ -1,4 +1,6 @@
 //! Forms and uploads in all five kinds of route, in-process and with real workers, and what is left of their files.
+mod support;
+
 use std::{
     fs,
     io::Read,
@@ -7,8 +9,8 @@ use std::{
 };
 
 use pixie_web::{
-    App, Body, Bytes, Form, FormLimits, IntoResponse, Json, ProcessType, Request, Response, Result, Route, StatusCode,
-    TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
+    App, Body, Bytes, Form, FormLimits, FromRequest, IntoResponse, Json, ProcessType, Rejection, Request, Response,
+    Result, Route, StatusCode, TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
 };
 use serde::{Deserialize, Serialize};
 
@@ -260,8 +262,26 @@ fn what_a_killed_process_left_is_swept_by_the_next_one() {
     let lock = fs::File::open(held.join("lock")).expect("it can be opened");
     lock.lock().expect("it can be locked");
     let client = app().upload_dir(folder.path()).test().expect("the app fits together");
+    support::until("what was left is swept", || (!stale.exists()).then_some(()));
     client.post("/sync").field("title", "t").file("photo", "f", content(LARGE)).send().assert_status(200);
-    assert!(!stale.exists() && held.join("upload").exists());
+    assert!(held.join("upload").exists());
+}
+
+#[test]
+fn the_folder_is_locked_against_those_who_tidy_up_and_comes_back_under_its_name() {
+    let site = Site::new(App::test);
+    let look = || {
+        site.post("/sync", LARGE).send().assert_status(200);
+        let mut folders = fs::read_dir(site.folder.path()).expect("it can be listed").flatten();
+        let folder = folders.next().expect("an upload has made it").path();
+        let lock = fs::File::open(&folder).expect("it can be opened").try_lock();
+        assert!(matches!(lock, Err(fs::TryLockError::WouldBlock)), "{lock:?}");
+        folder
+    };
+    let folder = look();
+    site.assert_no_file_left("an upload");
+    fs::remove_dir_all(&folder).expect("it can be removed nevertheless");
+    assert_eq!(look(), folder);
 }
 
 #[test]
@@ -300,6 +320,43 @@ fn refusals_name_the_field_in_every_kind() {
             assert!(text.contains(named), "{kind}: {text} should name {named}");
         }
         site.assert_no_file_left(kind);
+    }
+}
+
+#[test]
+fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
+    fn count(request: &mut Request) -> Result<String, Rejection> {
+        let fields = request.form().iter().count();
+        assert_eq!(fields, request.parts().map_or(0, |parts| parts.fields.iter().count()));
+        let form = Form::<Vec<(String, String)>>::from_request(request);
+        request.parts()?;
+        form.map(|form| format!("{fields} {}", form.len()))
+    }
+    let limits = |parts_max| FormLimits { parts_max, ..FormLimits::default() };
+    let client = |limits: FormLimits| {
+        let app = App::new()
+            .route(Route::post("/sync").sync(count))
+            .route(Route::post("/thread").thread(count))
+            .route(Route::post("/async").asynchronous(|mut request| async move { count(&mut request) }))
+            .route(Route::post("/pool").pool(count))
+            .route(Route::post("/stream").stream_to(|request, out| Ok(out.send(count(request)?)?)));
+        app.form_limits(limits).test().expect("the app fits together")
+    };
+    for (client, most) in [(client(limits(2)), 2), (client(FormLimits::default()), 1000), (client(limits(3000)), 3000)]
+    {
+        for kind in KINDS {
+            let post = || client.post(&format!("/{kind}"));
+            let forms = |count| {
+                let fields = vec![("a", "b"); count];
+                [post().form(&fields), fields.iter().fold(post(), |post, (name, value)| post.field(name, value))]
+            };
+            for form in forms(most) {
+                form.send().assert_status(200).assert_text(&format!("{most} {most}"));
+            }
+            for form in forms(most + 1) {
+                form.send().assert_status(413);
+            }
+        }
     }
 }
 

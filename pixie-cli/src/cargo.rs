@@ -17,7 +17,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    env_file::EnvFile,
+    env_files::EnvFiles,
     error::Error,
     output,
     program::Told,
@@ -82,10 +82,10 @@ impl Selection {
         command
     }
 
-    /// Returns the variables of the project's `.env`. What is wrong with the project itself is cargo's to tell.
-    fn variables(&self) -> Result<EnvFile, Error> {
+    /// Returns the variables of the project's `.env` and `.env.local`. What is wrong with the project itself is cargo's to tell.
+    fn variables(&self) -> Result<EnvFiles, Error> {
         let which = Which::named(self.package.as_deref(), self.bin.as_deref());
-        Project::find(which).map_or_else(|_| Ok(EnvFile::default()), |project| EnvFile::read(&project.root))
+        Project::find(which).map_or_else(|_| Ok(EnvFiles::default()), |project| EnvFiles::read(&project.root))
     }
 }
 
@@ -235,8 +235,9 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
     }
 }
 
-fn no_cargo(error: &std::io::Error) -> Error {
-    Error::io("start cargo", Path::new("cargo"), error).help("install Rust: https://rustup.rs")
+/// Why cargo does not start.
+pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
+    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
 }
 
 fn size(bytes: u64) -> String {

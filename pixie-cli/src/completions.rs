@@ -1,6 +1,9 @@
 //! `pixie completions` and `pixie man`: what other programs want to know of the command line, made from its definition.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -23,20 +26,34 @@ pub(crate) struct ManArgs {
 
 /// Writes a completion script to stdout.
 pub(crate) fn completions(args: CompletionsArgs) -> Result<(), Error> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "pixie", &mut io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "pixie", &mut script);
+    write(&script)
 }
 
 /// Writes the manual page to stdout, or all pages into a folder.
 pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
     let command = Cli::command();
     match args.dir {
-        None => clap_mangen::Man::new(command)
-            .render(&mut io::stdout())
-            .map_err(|error| Error::new(format_args!("could not write the page: {error}"))),
+        None => {
+            let mut page = Vec::new();
+            // Writing to memory cannot fail.
+            let _ = clap_mangen::Man::new(command).render(&mut page);
+            write(&page)
+        }
         Some(dir) => {
             std::fs::create_dir_all(&dir).map_err(|error| Error::io("create the folder", &dir, &error))?;
             clap_mangen::generate_to(command, &dir).map_err(|error| Error::io("write the pages", &dir, &error))
         }
+    }
+}
+
+/// Writes to stdout; a reader that has seen enough, such as `head`, is no failure.
+fn write(bytes: &[u8]) -> Result<(), Error> {
+    match io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(format_args!("could not write to stdout: {error}")))
+        }
+        _ => Ok(()),
     }
 }

@@ -28,7 +28,7 @@ use crate::{
         event::Event, guard::Guard, link::Meeting, session::Session, sources::Sources, substitute::Substitute,
         watch::Watch,
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
     error::Error,
     interrupt, output,
     project::{Project, Which},
@@ -68,9 +68,9 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "NAME")]
     allowed_host: Vec<String>,
     /// Worker processes of each pool
-    #[arg(long, env = "PIXIE_WORKERS")]
+    #[arg(long, value_name = "NUMBER", env = "PIXIE_WORKERS")]
     workers: Option<usize>,
-    /// Arguments for the program
+    /// Arguments of the program
     #[arg(last = true)]
     args: Vec<String>,
 }
@@ -78,6 +78,9 @@ pub(crate) struct DevArgs {
 /// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let project = Project::find(args.which.clone())?;
+    if let Some(missing) = args.watch.iter().find(|path| !path.exists()) {
+        return Err(Error::usage(format_args!("there is nothing to watch at `{}`", missing.display())));
+    }
     let (host, port) = address(&args, &project)?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
     output::status("Listening", terminal::local(&addresses));
@@ -86,8 +89,7 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     // The session may be over when the signal comes.
     interrupt::hand_over(move || drop(quit.send(Event::Quit)));
     let guard = Guard::start().map_err(|error| Error::new(format_args!("could not start a guard: {error}")))?;
-    let meeting =
-        Meeting::open(sender.clone()).map_err(|error| Error::new(format_args!("could not open a socket: {error}")))?;
+    let meeting = Meeting::open(sender.clone())?;
     let poll = args.poll.or_else(|| polled_file_system(&project)).map(|ms| Duration::from_millis(ms.max(1)));
     let watch = Watch::start(Sources::new(&project, args.watch), poll, sender.clone())?;
     let copies: Result<Vec<_>, _> = sockets.iter().map(|socket| socket.try_clone()).collect();
@@ -111,16 +113,16 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where to listen: as the arguments say, else the variables, else the project's `.env`.
+/// Where to listen: as the arguments say, else the variables, else the project's files of variables.
 fn address(args: &DevArgs, project: &Project) -> Result<(String, u16), Error> {
     // A line that cannot be read is told when the program is started.
-    let file = EnvFile::read(&project.root).unwrap_or_default();
-    let host = args.host.as_deref().or(file.get("PIXIE_HOST")).unwrap_or(HOST);
-    let port = match (args.port, file.get("PIXIE_PORT")) {
+    let files = EnvFiles::read(&project.root).unwrap_or_default();
+    let host = args.host.as_deref().or(files.get("PIXIE_HOST").map(|(host, _)| host)).unwrap_or(HOST);
+    let port = match (args.port, files.get("PIXIE_PORT")) {
         (Some(port), _) => port,
-        (None, Some(text)) => text.parse().map_err(|_| {
+        (None, Some((text, file))) => text.parse().map_err(|_| {
             let error = Error::new(format_args!("PIXIE_PORT is `{text}`, but should be a port from 0 to 65535"));
-            error.at(project.root.join(".env").display())
+            error.at(file.display())
         })?,
         (None, None) => PORT,
     };

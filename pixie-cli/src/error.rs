@@ -91,7 +91,7 @@ impl Error {
 }
 
 /// What the system said, without Rust's "(os error 13)".
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_lowercase()

@@ -9,7 +9,7 @@ mod cli;
 mod completions;
 #[cfg(unix)]
 mod dev;
-mod env_file;
+mod env_files;
 mod error;
 mod interrupt;
 mod new;

@@ -149,7 +149,7 @@ impl Command {
         let mut staging = destination.stage()?;
         self.fill(&section, &source, &template, &staging, &name, options)?;
         let mut workspace = Workspace::around(&section, destination.outside(), destination.project())?;
-        let checkout = finish_manifest(staging.path(), &name, options.checkout(), workspace.is_some())?;
+        let checkout = self.finish_manifest(staging.path(), &name, options.checkout(), workspace.is_some())?;
 
         let files = staging.list()?.to_vec();
         let replaced = staging.conflicts(&destination);
@@ -204,6 +204,24 @@ impl Command {
         let filled = generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers);
         filled.map_err(|error| error.because(format_args!("the template {source} could not be filled in")))
     }
+
+    /// Returns the checkout if the project uses it.
+    fn finish_manifest(
+        &self,
+        project: &Path,
+        name: &Name,
+        checkout: Option<PathBuf>,
+        is_member: bool,
+    ) -> Result<Option<PathBuf>, Error> {
+        let mut manifest = Manifest::read(project)?;
+        manifest.check_name(name.as_str(), self.verb)?;
+        let used = checkout.filter(|checkout| manifest.use_checkout(checkout));
+        if is_member {
+            manifest.drop_profiles();
+        }
+        manifest.write()?;
+        Ok(used)
+    }
 }
 
 impl Options {
@@ -247,23 +265,6 @@ fn check_defines(pairs: &[String]) -> Result<(), Error> {
     }
 }
 
-/// Returns the checkout if the project uses it.
-fn finish_manifest(
-    project: &Path,
-    name: &Name,
-    checkout: Option<PathBuf>,
-    is_member: bool,
-) -> Result<Option<PathBuf>, Error> {
-    let mut manifest = Manifest::read(project)?;
-    manifest.check_name(name.as_str())?;
-    let used = checkout.filter(|checkout| manifest.use_checkout(checkout));
-    if is_member {
-        manifest.drop_profiles();
-    }
-    manifest.write()?;
-    Ok(used)
-}
-
 fn refuse_conflicts(conflicts: &[PathBuf], existing: Existing) -> Result<(), Error> {
     if conflicts.is_empty() || existing == Existing::Replace {
         return Ok(());
@@ -288,8 +289,15 @@ fn join(workspace: Option<&mut Workspace>) {
 }
 
 fn next(path: &Path) -> Vec<String> {
-    let shown = path.display().to_string();
-    let quoted = if shown.contains(' ') { format!("'{shown}'") } else { shown };
-    let enter = (path != Path::new(".")).then(|| format!("cd {quoted}"));
+    let enter = (path != Path::new(".")).then(|| format!("cd {}", quoted(&path.display().to_string())));
     enter.into_iter().chain(["pixie dev".to_owned()]).collect()
+}
+
+/// Puts quotes around what a shell would not take as it is.
+fn quoted(path: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/\\.:_-+,@%=".contains(letter);
+    match path.chars().all(is_plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
 }

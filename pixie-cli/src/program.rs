@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{env_file::EnvFile, error::Error};
+use crate::{env_files::EnvFiles, error::Error};
 
 /// How long a program may take to tell: what stands in `main` before the app runs is done as well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,17 +46,13 @@ impl Told {
     /// Asks a program: for its `routes`, or which of them would `match GET /path`.
     pub(crate) fn by(program: &Path, folder: &Path, question: &str) -> Result<Told, Error> {
         let mut command = Command::new(program);
-        EnvFile::read(folder)?.give(&mut command);
+        EnvFiles::read(folder)?.give(&mut command);
         command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
         let started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
-        let (text, how) = listen(started);
+        let (text, end) = listen(started);
         // Whatever `main` prints before it runs the app comes first.
         let told = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        told.ok_or_else(|| {
-            let name = program.file_name().unwrap_or_default().to_string_lossy();
-            let error = Error::new(format_args!("`{name}` told no routes ({how})"));
-            error.help("it has to call `pixie_web::run()` or `App::run`")
-        })
+        told.ok_or_else(|| end.explain(&program.file_name().unwrap_or_default().to_string_lossy()))
     }
 
     /// Returns how many routes there are of each kind.
@@ -72,8 +68,30 @@ impl Told {
     }
 }
 
+/// How a program that was asked came to its end.
+enum End {
+    Success,
+    /// It has said why on its standard error, which is the terminal's.
+    Failure(String),
+    Late,
+}
+
+impl End {
+    /// Says why there is no answer.
+    fn explain(self, name: &str) -> Error {
+        match self {
+            End::Success => Error::new(format_args!("`{name}` told no routes"))
+                .help("it has to call `pixie_web::run()` or `App::run`"),
+            End::Failure(how) => Error::new(format_args!("`{name}` failed before it told its routes ({how})"))
+                .help("mend what it says above; variables that it needs can stand in .env"),
+            End::Late => Error::new(format_args!("`{name}` told no routes and still ran after {PATIENCE:?}"))
+                .help("whatever `main` does before `App::run` has to end"),
+        }
+    }
+}
+
 /// Reads what a program says until it ends, or ends it when it takes too long.
-fn listen(mut program: Child) -> (String, String) {
+fn listen(mut program: Child) -> (String, End) {
     let pipe = program.stdout.take();
     let (sender, said) = mpsc::channel();
     thread::spawn(move || {
@@ -87,6 +105,11 @@ fn listen(mut program: Child) -> (String, String) {
     if is_late {
         let _ = program.kill();
     }
-    let how = program.wait().map_or_else(|error| error.to_string(), |status: ExitStatus| status.to_string());
-    (said.unwrap_or_default(), if is_late { format!("it still ran after {PATIENCE:?}") } else { how })
+    let end = match program.wait() {
+        _ if is_late => End::Late,
+        Ok(status) if status.success() => End::Success,
+        Ok(status) => End::Failure(status.to_string()),
+        Err(error) => End::Failure(error.to_string()),
+    };
+    (said.unwrap_or_default(), end)
 }

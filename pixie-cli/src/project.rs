@@ -11,24 +11,27 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::{
+    cargo::{cargo, no_cargo},
+    error::Error,
+};
 
 /// Which program of which project.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
-    /// The package, where the workspace has several
-    #[arg(short, long)]
+    /// The package, in a workspace
+    #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program, where the package has several
-    #[arg(long)]
+    /// The program, if the package has several
+    #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// An example instead of the program
-    #[arg(long, conflicts_with = "bin")]
+    #[arg(long, value_name = "NAME", conflicts_with = "bin")]
     example: Option<String>,
-    /// Features to switch on, as in cargo
-    #[arg(short = 'F', long, value_name = "FEATURES")]
+    /// Features to turn on
+    #[arg(short = 'F', long, value_name = "LIST")]
     features: Vec<String>,
-    /// Build with optimizations
+    /// Build with optimisation
     #[arg(long)]
     release: bool,
 }
@@ -48,6 +51,8 @@ pub(crate) struct Project {
     pub(crate) target: PathBuf,
     /// The folders of the package and of all that it needs by path.
     pub(crate) local: Vec<PathBuf>,
+    /// Whether pixie-web is among what the package needs.
+    pub(crate) is_app: bool,
     which: Which,
 }
 
@@ -113,6 +118,7 @@ impl Project {
             package: package.name.clone(),
             program,
             local: local_folders(&metadata, &package.id),
+            is_app: needed(&metadata, &package.id, |_| true).iter().any(|package| package.name == "pixie-web"),
             root,
             workspace: metadata.workspace_root.clone(),
             target: metadata.target_directory.clone(),
@@ -136,16 +142,12 @@ impl Project {
     }
 }
 
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
 fn metadata(more: &[&str]) -> Result<Metadata, Error> {
     let folder = std::env::current_dir().unwrap_or_default();
     // Crates that only other systems need may never have been fetched.
     let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
     let asked = cargo().args(question).args(more).output();
-    let output = asked.map_err(|error| Error::io("run cargo", &folder, &error))?;
+    let output = asked.map_err(|error| no_cargo(&error))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let text = text.trim().trim_start_matches("error: ");
@@ -212,16 +214,21 @@ fn folder(package: &Package) -> PathBuf {
 
 /// The folders of a package and of everything without a registry that it depends on, itself first.
 fn local_folders(metadata: &Metadata, start: &str) -> Vec<PathBuf> {
+    needed(metadata, start, |package| package.source.is_none()).into_iter().map(folder).collect()
+}
+
+/// A package and all that it depends on, itself first; those that are not wanted lead no further.
+fn needed<'m>(metadata: &'m Metadata, start: &'m str, is_wanted: impl Fn(&Package) -> bool) -> Vec<&'m Package> {
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
     let needs: BTreeMap<_, _> = nodes.map(|node| (node.id.as_str(), &node.dependencies)).collect();
-    let (mut seen, mut waiting, mut folders) = (BTreeSet::new(), vec![start], Vec::new());
+    let (mut seen, mut waiting, mut found) = (BTreeSet::new(), vec![start], Vec::new());
     while let Some(id) = waiting.pop() {
-        let Some(package) = packages.get(id).filter(|package| package.source.is_none()) else { continue };
+        let Some(package) = packages.get(id).filter(|package| is_wanted(package)) else { continue };
         if seen.insert(id) {
-            folders.push(folder(package));
+            found.push(*package);
             waiting.extend(needs.get(id).into_iter().flat_map(|ids| ids.iter().map(String::as_str)));
         }
     }
-    folders
+    found
 }

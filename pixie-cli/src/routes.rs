@@ -7,6 +7,7 @@ use std::process::Stdio;
 use clap::Args;
 
 use crate::{
+    cargo::no_cargo,
     error::Error,
     output,
     program::{Row, Told},
@@ -19,7 +20,7 @@ pub(crate) struct RoutesArgs {
     #[command(flatten)]
     which: Which,
     /// Only the route that answers this request, such as "GET /users/7"
-    #[arg(long = "match", value_name = "REQUEST")]
+    #[arg(long = "match", value_name = "REQUEST", value_parser = request)]
     request: Option<String>,
     /// Only routes with this text in their path, handler or file
     #[arg(long, value_name = "TEXT")]
@@ -29,9 +30,29 @@ pub(crate) struct RoutesArgs {
     json: bool,
 }
 
+/// Takes a method and a path, or a path alone.
+fn request(text: &str) -> Result<String, String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let (method, path) = match words[..] {
+        [path] => ("GET", path),
+        [method, path] => (method, path),
+        _ => return Err("write a method and a path, such as \"GET /users/7\"".into()),
+    };
+    let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+    match (method.chars().all(is_token), path.starts_with('/')) {
+        (false, _) => Err(format!("`{method}` is no HTTP method")),
+        (_, false) => Err(format!("the path `{path}` does not begin with `/`")),
+        (true, true) => Ok(format!("{method} {path}")),
+    }
+}
+
 /// Prints the table.
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let project = Project::find(args.which)?;
+    if !project.is_app {
+        let error = Error::new(format_args!("`{}` is no pixie app: it does not depend on pixie-web", project.package));
+        return Err(error.at(project.root.join("Cargo.toml").display()));
+    }
     let program = build(&project)?;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
     let mut told = Told::by(&program, &project.root, &question)?;
@@ -63,8 +84,8 @@ fn unanswered(request: &str, told: &Told) -> Error {
 
 /// Builds the program and returns its path.
 fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
-    let failed = |error| Error::io("run cargo", &project.root, &error);
-    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output().map_err(failed)?;
+    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| no_cargo(&error))?;
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut program = None;
     for message in messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {

@@ -17,10 +17,10 @@ use std::{
     time::Duration,
 };
 
-use support::{World, checkout};
+use support::{World, checkout, environment};
 
 /// How long a request or a start may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[test]
 fn the_minimal_scaffold_works() {
@@ -91,9 +91,9 @@ impl Project {
 
     fn cargo(&self, arguments: &[&str]) {
         let mut command = Command::new("cargo");
-        command.args(arguments).current_dir(self.world.root.join(&self.name));
+        environment::clean(&mut command).args(arguments).current_dir(self.world.root.join(&self.name));
         // With this, a changed snapshot fails instead of being written.
-        command.env("CARGO_TARGET_DIR", Self::target()).env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
+        command.env("CARGO_TARGET_DIR", Self::target()).env("INSTA_UPDATE", "no");
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let said = text(&output.stdout) + &text(&output.stderr);
@@ -103,7 +103,10 @@ impl Project {
     /// Returns the program as it is started in production: with its variables set.
     fn program(&self) -> Command {
         let mut command = Command::new(Self::target().join("debug").join(&self.name));
-        command.current_dir(self.world.root.join(&self.name)).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
+        environment::clean(&mut command)
+            .current_dir(self.world.root.join(&self.name))
+            .env("PIXIE_PORT", "0")
+            .env("PIXIE_WORKERS", "1");
         command.env("PIXIE_SECRET", "a secret that only seals the cookies of a test");
         command
     }

@@ -32,12 +32,12 @@ enum Cause {
     Told(Vec<String>),
 }
 
-/// Ends a request with this status: `return Err(abort(404))`. A number that is no error status becomes 500.
+/// Ends a request with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes 500.
 #[track_caller]
 pub fn abort(code: u16) -> Error {
     match StatusCode::from_u16(code) {
-        Ok(status) if code >= 400 => Error::new(status),
-        _ => Error::internal(format!("abort({code}): {code} is no error status")),
+        Ok(status) if (400..600).contains(&code) => Error::new(status),
+        _ => Error::internal(format!("abort({code}): an error status is from 400 to 599")),
     }
 }
 

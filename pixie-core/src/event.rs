@@ -80,7 +80,7 @@ impl From<Event> for Bytes {
 impl Response {
     /// Returns the head of a stream of events: never stored, and never held back by a proxy's buffer.
     pub fn events(body: impl Into<Body>) -> Response {
-        let mut response = Response::with_type(body.into(), "text/event-stream");
+        let mut response = Response::with_type(body.into(), HeaderValue::from_static("text/event-stream"));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
         response

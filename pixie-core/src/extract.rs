@@ -8,7 +8,7 @@ use std::{any::TypeId, net::SocketAddr, ops::Deref, str::FromStr};
 use http::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 
-use crate::{After, Body, Rejection, RejectionKind, Request, form};
+use crate::{After, Body, Rejection, RejectionKind, Request, RouteType, form};
 
 /// Makes a handler's argument from a request.
 #[diagnostic::on_unimplemented(
@@ -59,9 +59,23 @@ impl BodyUse {
         matches!((self, other), (BodyUse::Unused, _) | (_, BodyUse::Unused) | (BodyUse::Form, BodyUse::Form))
     }
 
+    /// Says whether a handler of this kind gets the body while it still arrives.
+    pub const fn is_early(self, kind: RouteType) -> bool {
+        match self {
+            BodyUse::Read => true,
+            BodyUse::Stream => matches!(kind, RouteType::Async),
+            BodyUse::Unused | BodyUse::Whole | BodyUse::Form => false,
+        }
+    }
+
     /// Says whether it blocks while the body arrives, which a sync or an async route must not.
     pub const fn blocks(self) -> bool {
         matches!(self, BodyUse::Read)
+    }
+
+    /// Says whether a route of this kind may use the body so.
+    pub const fn suits(self, kind: RouteType) -> bool {
+        !(self.blocks() && matches!(kind, RouteType::Sync | RouteType::Async))
     }
 
     /// Returns the use of a handler that has both arguments.

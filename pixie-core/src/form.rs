@@ -32,7 +32,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         let read = match payload::is_form(request.headers()) && !request.has_parts() {
-            true => read_pairs(request.body()),
+            true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };
         read.map(Form).map_err(|Unfit { field, reason }| {

@@ -9,7 +9,8 @@ use crate::{
     Multipart, MultipartEvent, Pairs, PartHead, Rejection, RejectionKind, SpooledFile, Upload, rejection::shown,
 };
 
-/// How much a form may hold. The whole body has the route's own limit besides.
+/// How much a form may hold, in the [`StateMap`](crate::StateMap) of a request; without one there, the default. The whole body
+/// has the route's own limit besides.
 #[derive(Clone, Debug)]
 pub struct FormLimits {
     /// Fields and files together. 1000, as PHP and Django have it: a large table of inputs, and few enough to look through.

@@ -4,10 +4,12 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Body, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// JSON: as an argument the request's body read into a type of yours, as a return value the response's body.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(json) => Response::with_type(Body::from(json), "application/json"),
+            Ok(json) => Response::with_type(Body::from(json), JSON),
             Err(error) => Error::from(error).into(),
         }
     }

@@ -130,7 +130,8 @@ impl Request {
         self.body.as_bytes().is_some()
     }
 
-    /// Returns the fields of a form, decoded; empty where the body is something else.
+    /// Returns the fields of a form, decoded; empty where the body is something else, or a form beyond the app's
+    /// [`FormLimits`]: [`Request::parts`] tells which.
     pub fn form(&self) -> Pairs {
         match &self.parts {
             Some(parts) => parts.fields.clone(),
@@ -138,7 +139,8 @@ impl Request {
         }
     }
 
-    /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory.
+    /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory, and within the app's
+    /// [`FormLimits`], as any form is.
     pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
         let parts = match self.parts.take() {
             Some(parts) => parts,
@@ -149,10 +151,21 @@ impl Request {
 
     fn read_parts(&self) -> Result<FormParts, Rejection> {
         if multipart::is_multipart(self.headers()) {
-            return FormParts::read(self.headers(), self.body.shared_bytes(), &FormLimits::default());
+            return FormParts::read(self.headers(), self.body.shared_bytes(), &self.form_limits());
         }
         payload::expect_media(self, "application/x-www-form-urlencoded or multipart/form-data", payload::is_form)?;
-        Ok(FormParts { fields: Pairs::parse(self.body()), files: Vec::new() })
+        Ok(FormParts { fields: Pairs::parse(self.urlencoded()?), files: Vec::new() })
+    }
+
+    /// Returns the text of an urlencoded form, if it is within the app's limits.
+    pub(crate) fn urlencoded(&self) -> Result<&[u8], Rejection> {
+        self.form_limits().check_urlencoded(self.body())?;
+        Ok(self.body())
+    }
+
+    /// They are a value of the app like others, so that requests without a form do not carry them.
+    fn form_limits(&self) -> Arc<FormLimits> {
+        self.state().and_then(StateMap::get).unwrap_or_default()
     }
 
     /// Says whether the body is here as the parts of a form.

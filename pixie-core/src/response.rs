@@ -1,7 +1,7 @@
 //! `Response`: what goes back to a client, built step by step.
 //!
 //! A response that stands for a failure carries its [`Error`] and no body yet: the page is made at the end, in one place,
-//! when it is known what the client reads and whether this is development.
+//! when it is known what the client reads and whether this is development. Its status is the failure's, whatever is set later.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{Body, Cookie, Error, IntoResponse, Rejection, cookies};
@@ -26,9 +26,9 @@ impl Response {
     }
 
     /// Returns a 200 response with this body and media type, the one constructor of the fast path.
-    pub(crate) fn with_type(body: Body, media: &'static str) -> Response {
+    pub(crate) fn with_type(body: Body, media: HeaderValue) -> Response {
         let mut response = Response::new(body);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
         response
     }
 
@@ -49,7 +49,8 @@ impl Response {
         self.inner
     }
 
-    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500.
+    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500, and an app
+    /// answers 500 where it is one that ends no answer (100 to 199).
     #[track_caller]
     pub fn code(self, code: u16) -> Response {
         match StatusCode::from_u16(code) {
@@ -58,9 +59,9 @@ impl Response {
         }
     }
 
-    /// Sets the status.
+    /// Sets the status; a response that stands for a failure keeps the failure's.
     pub fn with_status(mut self, status: StatusCode) -> Response {
-        *self.inner.status_mut() = status;
+        self.set_status(status);
         self
     }
 
@@ -134,9 +135,11 @@ impl Response {
         self.inner.headers()
     }
 
-    /// Replaces the status, in place.
+    /// Does what [`Response::with_status`] does, in place.
     pub fn set_status(&mut self, status: StatusCode) {
-        *self.inner.status_mut() = status;
+        if self.error.is_none() {
+            *self.inner.status_mut() = status;
+        }
     }
 
     /// Returns the headers, to change them.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
 
-use crate::{Body, BoxError, IntoResponse, Response};
+use crate::{Body, BoxError, IntoResponse, Response, into_response::BINARY};
 
 /// A stream of bytes as an async route's response; its type is `application/octet-stream` unless a header says otherwise.
 ///
@@ -31,7 +31,7 @@ where
     E: Into<BoxError>,
 {
     fn into_response(self) -> Response {
-        Response::with_type(Body::from_stream(self.0), "application/octet-stream")
+        Response::with_type(Body::from_stream(self.0), BINARY)
     }
 }
 

@@ -139,26 +139,26 @@ impl Upload {
 #[derive(Debug)]
 pub struct SpooledFile {
     path: PathBuf,
-    is_owned: bool,
+    /// `None` where somebody else removes it.
+    remove: Option<fn(PathBuf)>,
 }
 
 impl SpooledFile {
-    /// Takes over a file, which is removed with this value.
-    pub fn owned(path: PathBuf) -> SpooledFile {
-        SpooledFile { path, is_owned: true }
+    /// Takes over a file, which goes with this value: by this function, on whichever thread that happens.
+    pub fn owned(path: PathBuf, remove: fn(PathBuf)) -> SpooledFile {
+        SpooledFile { path, remove: Some(remove) }
     }
 
     /// Refers to a file that somebody else removes.
     pub fn lent(path: PathBuf) -> SpooledFile {
-        SpooledFile { path, is_owned: false }
+        SpooledFile { path, remove: None }
     }
 }
 
 impl Drop for SpooledFile {
     fn drop(&mut self) {
-        if self.is_owned {
-            // It may be gone already, with its folder: that is what was wanted.
-            let _ = fs::remove_file(&self.path);
+        if let Some(remove) = self.remove {
+            remove(std::mem::take(&mut self.path));
         }
     }
 }

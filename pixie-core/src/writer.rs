@@ -44,7 +44,8 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Sends one piece, which the client sees at once.
+    /// Sends one piece, which the client sees at once. The answer to HEAD is over with its head: then this fails as if the client
+    /// had gone.
     pub fn send(&mut self, piece: impl AsRef<[u8]>) -> io::Result<()> {
         self.start()?;
         self.sink.write(piece.as_ref())
@@ -108,13 +109,14 @@ impl Pieces {
         self
     }
 
-    /// Sends all pieces, one after the other.
-    pub fn write_to(mut self, writer: &mut Writer<'_>) -> Result<(), Error> {
-        if let Some(error) = self.head.take_error() {
-            return Err(error);
-        }
+    /// Sends all pieces, one after the other; behind a head that stands for a failure there are none.
+    pub fn write_to(self, writer: &mut Writer<'_>) -> Result<(), Error> {
+        let is_failed = self.head.error().is_some();
         writer.set_head(self.head)?;
         writer.start()?;
+        if is_failed {
+            return Ok(());
+        }
         for piece in self.pieces {
             writer.send(piece)?;
         }

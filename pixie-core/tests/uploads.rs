@@ -55,7 +55,7 @@ fn an_upload_is_kept_once_and_never_over_another_file() {
     let spooled = folder.path().join("spooled");
     fs::write(&spooled, "content").expect("the file can be written");
     let head = PartHead { name: "file".into(), file_name: Some("f".into()), content_type: None };
-    let on_disk = Upload::in_file(head, SpooledFile::owned(spooled.clone()), 7);
+    let on_disk = Upload::in_file(head, SpooledFile::owned(spooled.clone(), |path| drop(fs::remove_file(path))), 7);
     for (number, upload) in [named("f"), on_disk].into_iter().enumerate() {
         let mut text = String::new();
         upload.reader().and_then(|mut reader| reader.read_to_string(&mut text)).expect("it can be read");

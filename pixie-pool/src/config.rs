@@ -4,6 +4,7 @@
 //! Rule: no queue, buffer, wait or retry in this crate has a limit that is not named here.
 
 mod builder;
+pub(crate) mod claim;
 mod overrides;
 mod size;
 
@@ -17,6 +18,8 @@ use crate::sandbox::Sandbox;
 pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one direction of one job that may be on the way unread: four frames keep both sides busy, and bound what a slow reader costs.
 pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
+/// Bytes of a piece of an answer below which it is joined to those that wait before it: beside fewer, what the piece costs by itself counts.
+pub(crate) const SMALL_PIECE_BYTES: usize = 4 * 1024;
 /// Bytes of a job's or a reply's head: above every HTTP head that servers accept.
 pub(crate) const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a failure's message on the wire: enough for an error chain.
@@ -33,6 +36,8 @@ pub(crate) const STDERR_LINES_LOGGED_BYTES: usize = 1024;
 pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of output per second and worker that reach the log; the rest is read, counted and dropped.
 pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
+/// Bytes that each line counts for besides its own: what an event costs that says whose line it is. So 512 lines a second at most.
+pub(crate) const LOG_LINE_BYTES: usize = 128;
 /// How long a dead worker's pipes may stay open (a process that it left behind may hold them) before its report goes out without the rest.
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// How long a stop waits for the threads of a pool of size 0: an idle one ends at once, and one that spins cannot be ended.
@@ -69,13 +74,17 @@ pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
 pub(crate) const AHEAD_JOBS_MAX: usize = 32;
 /// Longest smoothed time of a job up to which others are sent ahead behind it: above, a wake-up costs little beside the job itself.
 pub(crate) const AHEAD_SERVICE_MAX: Duration = Duration::from_micros(100);
+/// Bytes that may wait for a worker to read them when it is given a job: a body that its last handler did not read has a window of them,
+/// with the headers of frames of one byte nine, and what was sent ahead one; a worker with more answers what it has not read.
+pub(crate) const UNREAD_BYTES_MAX: usize = 16 * WINDOW_BYTES;
 /// Time that everything sent to one worker may take together, and for which an unfinished job may keep those behind it waiting.
 pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
 /// Bytes of a head that may be sent ahead: a batch of them has to fit into a socket.
 pub(crate) const AHEAD_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Time that a worker gets to say what it has not started: all it takes is one thread that may run, so whoever needs longer stands still.
 pub(crate) const RECALL_ANSWER_MAX: Duration = Duration::from_secs(1);
-/// Moves of one job after which it is never sent ahead again, and after which a worker that says it did not start it is not believed.
+/// Moves of one job after which it is never sent ahead again, and after which it moves no more: workers that say they did not start it
+/// are not believed for ever, and a job for which no worker listens has to be answered.
 pub(crate) const MOVES_MAX: u32 = 8;
 /// Time that a worker keeps ready answers for one write while it has more to do.
 pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);
@@ -95,6 +104,9 @@ pub(crate) const CGROUP_LOOK: Duration = Duration::from_millis(1);
 pub(crate) const CGROUP_MOVES_MAX: usize = 100;
 /// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
 pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
+/// Threads of a worker among which the handler's is looked for when a job is slow: more than a program starts before it serves, and
+/// few enough that a job that starts thousands does not hold up the clocks of others.
+pub(crate) const SLOW_THREADS_MAX: usize = 256;
 /// Crashes of one job, repeated by its sender or by us, after which it is refused.
 pub(crate) const POISON_DEATHS: u32 = 2;
 /// Time for which such a job is refused, and for which a first crash is remembered: short enough that a repaired
@@ -167,7 +179,8 @@ pub struct Config {
     /// - where this process may make cgroups (version 2, *delegated*: systemd's `Delegate=yes`, a container with a cgroupfs that it can
     ///   write to), one for each worker, which also counts shared and kernel memory and the programs that a job starts; the kernel kills
     ///   them all before they have more. For that this process moves into a cgroup below its own until its last such pool has stopped.
-    /// - elsewhere resident memory, beyond which the worker is killed within 250 ms; memory that is not mapped is not seen.
+    /// - elsewhere resident memory, beyond which the worker is killed within 250 ms; it does not count what is not mapped: pipes and
+    ///   pairs of sockets, which [`Sandbox::open_files`] bounds, and files in memory, which [`Sandbox::strict`] forbids.
     pub memory: Option<ByteSize>,
     /// What a worker may do besides computing. Default: whatever the user of this process may.
     pub sandbox: Sandbox,
@@ -179,7 +192,7 @@ pub struct Config {
     /// Bytes of resident memory from which on a worker is replaced after its job. Default: never.
     pub recycle_memory: Option<ByteSize>,
     /// Whether jobs are refused while no worker can be started: five failed starts in a row and none running. Default: yes; otherwise
-    /// they wait for their `queue_timeout`.
+    /// they wait for their `queue_timeout`. A pool on demand starts a worker again for the first job that comes after the pause.
     pub breaker: bool,
     /// Whether a job that has crashed two workers within a minute is refused for another, with [`Error::Poison`](crate::Error::Poison).
     /// It is known by label, head and the first 64 KiB of its body; streamed bodies are not looked into. Default: yes.
@@ -226,6 +239,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Tells whether jobs run on threads of this process.
+    pub(crate) fn is_threaded(&self) -> bool {
+        self.size.max == 0
+    }
+
+    /// Returns how many jobs may run at the same time, at least and at most.
+    pub(crate) fn jobs_at_once(&self) -> Size {
+        if self.is_threaded() { self.threads.max(1).into() } else { self.size }
+    }
+
     /// Shortens times that reach beyond every clock, such as [`Duration::MAX`] for "never".
     pub(crate) fn bound_times(&mut self) {
         let limits = [&mut self.deadline, &mut self.cpu_time, &mut self.slow_after, &mut self.recycle_age];

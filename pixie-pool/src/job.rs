@@ -143,6 +143,11 @@ impl JobWriter {
         self.body.ticket.cancellation()
     }
 
+    /// Breaks the answer off and says why, which its reader is told.
+    pub fn fail(self, failure: Failure) {
+        self.body.ticket.close(&failure);
+    }
+
     /// Sends the rest and ends the answer.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;

@@ -4,7 +4,7 @@
 //! a worker's steps to `worker`. Rule: what is asked for and not given is refused or said, never dropped.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -29,13 +29,14 @@ use crate::{
 /// | use what was opened before the sandbox | yes | yes | yes |
 /// | open files and list directories | yes | yes | what [`read`](Sandbox::read) and [`write`](Sandbox::write) allow |
 /// | create, change and delete files | yes | yes | what `write` allows |
+/// | write below `/proc` and `/sys`, but for `/proc/self` | yes | no | what `write` allows |
 /// | change modes, owners, times and extended attributes of files | yes | yes | no |
 /// | see that a path exists, its size and its times | yes | yes | yes |
 /// | make sockets, connect, listen, accept | yes | no | no |
 /// | run programs, fork | yes | no | no |
 /// | signal, trace, slow down or read the memory of other processes | yes | no | no |
 /// | mount, load modules, set the clock, io_uring, bpf, namespaces, keys, other users | yes | no | no |
-/// | SysV shared memory, message queues, inotify | yes | yes | no |
+/// | SysV shared memory, files in memory (`memfd_create`), message queues, inotify | yes | yes | no |
 /// | bytes in one file ([`file_size`](Sandbox::file_size)) | any | 1 GiB | 1 GiB |
 /// | open descriptors ([`open_files`](Sandbox::open_files)) | as inherited | 1024 | 1024 |
 ///
@@ -88,7 +89,12 @@ impl Sandbox {
         Sandbox::new(Profile::None, 0, 0)
     }
 
-    /// Forbids sockets, programs, new processes and everything that reaches other processes or the system; files stay as they are.
+    /// Forbids sockets, programs, new processes and everything that reaches other processes or the system, such as writing below
+    /// `/proc` and `/sys`; other files stay as they are.
+    ///
+    /// So a worker of root may still write every file and disk of the system, and through them become whatever it likes: as
+    /// root only [`strict`](Sandbox::strict) is a border. An entry of `/` itself that is new since the worker started
+    /// cannot be written.
     pub fn no_network() -> Self {
         Sandbox::new(Profile::NoNetwork, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
@@ -126,18 +132,21 @@ impl Sandbox {
         self
     }
 
-    /// Allows a strict sandbox to read a file, or everything below a directory; it has to exist when the pool starts.
+    /// Allows a strict sandbox to read a file, or everything below a directory; it has to exist when the pool starts, which is
+    /// also when links in the path are followed.
     ///
-    /// For a worker that starts later and does not find it, nothing is allowed there. At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// For a worker that starts later and does not find it, or finds a link in its place, nothing is allowed there. At most 64
+    /// paths in all. The other profiles leave files alone, so it changes nothing there.
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
     /// Allows a strict sandbox to read and write a file, or to read, write, create, rename and delete below a directory; it has
-    /// to exist when the pool starts.
+    /// to exist when the pool starts, which is also when links in the path are followed.
     ///
-    /// For a worker that starts later and does not find it, nothing is allowed there. At most 64 paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// For a worker that starts later and does not find it, or finds a link in its place, nothing is allowed there. At most 64
+    /// paths in all. The other profiles leave files alone, so it changes nothing there.
     pub fn write(mut self, path: impl Into<PathBuf>) -> Self {
         self.write.push(path.into());
         self
@@ -205,10 +214,25 @@ impl Sandbox {
         if self.paths().any(|(path, _)| path.as_os_str().len() > PATH_BYTES_MAX) {
             return Err(format!("a path of the sandbox is longer than {PATH_BYTES_MAX} bytes"));
         }
-        match self.paths().find(|(path, _)| !path.exists()) {
-            Some((path, _)) => Err(format!("the sandbox allows {}, which is not there", path.display())),
-            None => Ok(()),
+        Ok(())
+    }
+
+    /// Replaces the paths by where they lead now: a job that puts a link in the place of one must not decide what the next
+    /// worker may do.
+    pub(crate) fn resolve(&mut self) -> Result<(), String> {
+        let own = format!("/proc/{}", std::process::id());
+        for path in self.read.iter_mut().chain(&mut self.write) {
+            let found = path.canonicalize().map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => format!("the sandbox allows {}, which is not there", path.display()),
+                _ => format!("the sandbox allows {}, which cannot be reached: {error}", path.display()),
+            })?;
+            // A worker's own, not this process's.
+            *path = match found.strip_prefix(&own) {
+                Ok(rest) => Path::new("/proc/self").join(rest),
+                Err(_) => found,
+            };
         }
+        Ok(())
     }
 
     /// Names what was asked for and is not in force; `None` if that is nothing.
@@ -286,6 +310,7 @@ impl fmt::Display for SandboxLevel {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use super::*;
 
@@ -326,12 +351,24 @@ mod tests {
             (Sandbox::none().file_size("much"), false, "`much` is no number of bytes"),
             (many, false, "a directory above them"),
             (Sandbox::strict().write("/".repeat(4097)), false, "longer than 4096 bytes"),
-            (Sandbox::strict().read("/").write("/no/such/cache"), false, "allows /no/such/cache, which is not there"),
         ];
         for (sandbox, is_threaded, expected) in cases {
             let checked = sandbox.check(is_threaded);
             assert_eq!(checked.is_ok(), expected.is_empty(), "{checked:?}");
             assert!(checked.err().unwrap_or_default().contains(expected));
         }
+    }
+
+    #[test]
+    fn paths_are_followed_before_any_worker_is_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let (real, link) = (directory.path().canonicalize().unwrap().join("real"), directory.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let mut sandbox = Sandbox::strict().read(&link).write(link.join("../real"));
+        sandbox.resolve().unwrap();
+        assert_eq!((sandbox.read, sandbox.write), (vec![real.clone()], vec![real]));
+        let refused = Sandbox::strict().read("/").write("/no/such/cache").resolve();
+        assert_eq!(refused.unwrap_err(), "the sandbox allows /no/such/cache, which is not there");
     }
 }

@@ -1,11 +1,11 @@
 //! Accepts connections from all sockets of a `Listener`, on one runtime.
 //!
 //! No error ends it: what happened to one client is skipped, and when the system has run out of something it waits a
-//! little for connections to close.
+//! little for connections to close. At the stop it hands out what the kernel has for us, and closes the sockets.
 
 use std::{
     future::poll_fn,
-    io,
+    io, iter, net,
     net::SocketAddr,
     task::{Context, Poll},
     time::Duration,
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Error, Listener};
+use crate::{Error, Listener, listener::BACKLOG};
 
 /// The first pause after the system refused a connection (too many open files); it doubles from there …
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
@@ -51,13 +51,13 @@ impl Acceptor {
         }
     }
 
-    /// A connection that is already there.
-    pub(crate) async fn accept_waiting(&mut self) -> Option<(TcpStream, SocketAddr)> {
-        poll_fn(|cx| match self.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
+    /// The connections that the kernel has shaken hands with already, which closing their socket would reset. Each socket is
+    /// closed when it has no more, or as many as it can have kept for us were taken from it: Linux keeps one above the limit.
+    ///
+    /// The kernel is asked itself: to tokio nothing is there before its reactor has turned, or once a task's budget is spent.
+    pub(crate) fn into_waiting(self) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+        let sockets = self.sockets.into_iter().filter_map(|socket| socket.into_std().ok());
+        sockets.flat_map(|socket| iter::from_fn(move || accept_now(&socket)).take(BACKLOG as usize + 1))
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
@@ -68,6 +68,21 @@ impl Acceptor {
             }
         }
         Poll::Pending
+    }
+}
+
+/// A connection that is already there.
+fn accept_now(socket: &net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = socket.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(error) if is_about_one_client(&error) => {}
+            Err(_) => return None,
+        }
     }
 }
 

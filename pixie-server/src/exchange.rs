@@ -1,7 +1,8 @@
 //! Puts one tower service under one hyper connection: a request goes in, a response comes out.
 //!
-//! It turns hyper's types into ours, keeps tower's rule (`poll_ready` before `call`), and decides when a response says
-//! `Connection: close`. Per request it costs two relaxed stores and one reference count, and allocates nothing.
+//! It turns hyper's types into ours, refuses a request that does not say for which host it is, keeps tower's rule
+//! (`poll_ready` before `call`), and decides when a response says `Connection: close`. Per request it costs two relaxed
+//! stores, one reference count and the look at `Host`, and allocates nothing.
 
 use std::{
     future::Future,
@@ -10,7 +11,10 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use http::{HeaderValue, Request, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, HOST},
+};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -46,6 +50,9 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.watch.enter(Phase::Handling);
         let request = request.map(|incoming| RequestBody::new(incoming, &self.watch));
+        if !names_its_host(&request) {
+            return ResponseFuture { step: Step::Refused, watch: Some(self.watch.clone()) };
+        }
         // Nearly every service is always ready. One that is not is asked again, with a real waker, by the future.
         let mut service = lock(&self.service);
         let step = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
@@ -73,6 +80,7 @@ pin_project! {
         Running { #[pin] future: F },
         Answered { response: Option<Response<B>> },
         Failed { error: Option<BoxError> },
+        Refused,
     }
 }
 
@@ -112,10 +120,35 @@ where
                 StepProjection::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect("a future is not polled after its end")));
                 }
+                StepProjection::Refused => return Poll::Ready(Ok(refusal(this.watch))),
             };
             this.step.set(next);
         }
     }
+}
+
+/// Says whether exactly one `Host` came that can be one, which HTTP/1.1 asks of each request (RFC 9112, section 3.2): without
+/// it a proxy and we may mean different hosts. An earlier version knows none.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    if request.version() != Version::HTTP_11 {
+        return true;
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let is_one = |host: &HeaderValue| host.as_bytes().iter().all(|&byte| is_host_byte(byte));
+    hosts.next().is_some_and(is_one) && hosts.next().is_none()
+}
+
+/// What a name, an address or a port may hold (RFC 3986, section 3.2.2); an empty host is allowed.
+fn is_host_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~')
+}
+
+fn refusal<B>(watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
+    let watch = watch.take().expect("a future is not polled after its end");
+    let mut response = Response::new(ResponseBody::empty(watch));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn seal<B>(mut response: Response<B>, watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {

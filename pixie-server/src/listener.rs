@@ -15,7 +15,7 @@ use crate::{Error, PortOwner};
 
 /// How many connections the kernel keeps for us until we accept them; above what std asks for (128), because a burst of
 /// browsers opens six each. The kernel cuts it to its own limit.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 
 /// How often another port is tried when port 0 was asked for and the one we got on IPv4 is taken on IPv6.
 const PORT_ATTEMPTS: usize = 8;

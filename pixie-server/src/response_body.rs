@@ -18,8 +18,9 @@ pin_project! {
     /// A response body on its way to the client.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
+        // None in an answer of our own.
         #[pin]
-        body: B,
+        body: Option<B>,
         _done: Done,
     }
 }
@@ -30,7 +31,11 @@ struct Done(Arc<Watch>);
 
 impl<B> ResponseBody<B> {
     pub(crate) fn new(body: B, watch: Arc<Watch>) -> ResponseBody<B> {
-        ResponseBody { body, _done: Done(watch) }
+        ResponseBody { body: Some(body), _done: Done(watch) }
+    }
+
+    pub(crate) fn empty(watch: Arc<Watch>) -> ResponseBody<B> {
+        ResponseBody { body: None, _done: Done(watch) }
     }
 }
 
@@ -39,15 +44,15 @@ impl<B: Body> Body for ResponseBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        self.project().body.as_pin_mut().map_or(Poll::Ready(None), |body| body.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

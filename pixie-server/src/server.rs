@@ -75,8 +75,7 @@ impl Server {
             First::Right(never) => match never {},
         }
         connections.registry.order(Stage::Closing);
-        connections.accept_waiting(&mut acceptor, &mut make).await;
-        drop(acceptor);
+        connections.accept_waiting(acceptor, &mut make);
         Ok(connections.end(&self.config, &self.shutdown).await)
     }
 
@@ -129,14 +128,15 @@ impl Connections {
         }
     }
 
-    /// The kernel has shaken hands with these already; closing the listening socket would reset them.
-    async fn accept_waiting<M, S>(&self, acceptor: &mut Acceptor, make: &mut M)
+    /// Serves the connections that wait, as far as there are places for them, and closes the listening sockets.
+    fn accept_waiting<M, S>(&self, acceptor: Acceptor, make: &mut M)
     where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {
+        let mut waiting = acceptor.into_waiting();
         while let Ok(place) = self.places.clone().try_acquire_owned()
-            && let Some((stream, peer)) = acceptor.accept_waiting().await
+            && let Some((stream, peer)) = waiting.next()
         {
             self.start(stream, peer, place, make);
         }

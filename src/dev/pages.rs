@@ -1,6 +1,6 @@
 //! `/__pixie/`: what a page under `pixie dev` asks for. The outermost layer, where requests are logged too.
 //!
-//! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a `Host` that cannot be
+//! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a host that cannot be
 //! a stranger's name for this machine (DNS rebinding), and the token that only pages of this app hold.
 use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
@@ -11,6 +11,7 @@ use crate::{
     app::LayerFn,
     compose::Composed,
     dev::{Dev, csp, request_log},
+    host,
     service::{HttpRequest, HttpResponse, Layered},
 };
 
@@ -64,9 +65,7 @@ type Query = HashMap<String, String>;
 
 /// Returns the question of a request that may ask, or why it may not.
 fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
-    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = header.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or("");
-    if !is_ours(host, &dev.hosts) {
+    if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
     let query: Query = serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
@@ -76,10 +75,9 @@ fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     }
 }
 
-/// Says whether a `Host` is safe: an address cannot be rebound, `localhost` neither, other names must be known.
+/// Says whether a host is safe: an address cannot be rebound, `localhost` neither, other names must be known.
 fn is_ours(host: &str, known: &[String]) -> bool {
-    let end = host.rfind(':').filter(|at| !host[*at..].contains(']')).unwrap_or(host.len());
-    let name = host[..end].trim_matches(['[', ']']).to_ascii_lowercase();
+    let name = host::name(host).to_ascii_lowercase();
     let is_local = name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok();
     is_local || known.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
 }

@@ -134,22 +134,32 @@ impl Rules {
 
     /// Answers with a file, or with nothing where the name leads to a folder and has no slash at its end.
     fn answer(&self, request: &Request, root: &Path, text: &str) -> Result<Option<Response>> {
-        if self.is_cached
-            && let Some(entry) = CACHE.get(root, text)
-        {
+        let key = self.key(text).filter(|_| self.is_cached);
+        if let Some(entry) = key.as_deref().and_then(|key| CACHE.get(root, key)) {
             return self.answer_from(&entry, request).map(Some);
         }
         let name = Name::parse(text, System::HERE).ok_or_else(absent)?;
         let Some((path, opened)) = self.find(root, name)? else { return Ok(None) };
         let media = media_type(&path);
-        if self.is_cached && opened.stamp.length <= FILE_BYTES_MAX && opened.stamp.is_settled(SystemTime::now()) {
-            let entry = Arc::new(Entry::read(root, text, &path, opened, media)?);
+        if let Some(key) = key
+            && opened.stamp.length <= FILE_BYTES_MAX
+            && opened.stamp.is_settled(SystemTime::now())
+        {
+            let entry = Arc::new(Entry::read(root, &key, &path, opened, media)?);
             CACHE.insert(entry.clone());
             return self.answer_from(&entry, request).map(Some);
         }
         let opened = opened.in_preferred_coding(root, &path, &media, request.headers())?;
         let (form, content) = Representation::read(opened, media, AT_ONCE_BYTES_MAX)?;
         form.answer(request, content, self.cache_control.clone()).map(Some)
+    }
+
+    /// The name in the cache, which serves folders of any rules: what answers for a folder depends on them, so it is named.
+    fn key<'n>(&self, name: &'n str) -> Option<Cow<'n, str>> {
+        match name.is_empty() || name.ends_with('/') {
+            true => self.index.as_deref().map(|index| Cow::Owned(format!("{name}{index}"))),
+            false => Some(Cow::Borrowed(name)),
+        }
     }
 
     fn answer_from(&self, entry: &Entry, request: &Request) -> Result<Response> {

@@ -92,7 +92,7 @@ impl Representation {
         }
         // The answer without a coding says so too: another client may get the compressed file.
         if coding::is_compressible(&self.media) {
-            coding::vary(headers);
+            coding::vary(headers, "accept-encoding");
         }
         response
     }

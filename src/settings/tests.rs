@@ -15,13 +15,23 @@ fn the_environment_overrides_the_program() {
         (settings.host.as_str(), settings.port, settings.workers_everywhere, settings.development),
         ("::1", 80, Some(0), false)
     );
+    for (value, is_on) in [("1", true), ("true", true), ("0", false), ("false", false)] {
+        assert_eq!(overridden(&[("PIXIE_DEV", value)]).expect("a switch").development, is_on, "{value}");
+    }
     assert_eq!(overridden(&[]).expect("nothing is right too").port, 8000);
 }
 
 #[test]
-fn a_wrong_number_is_named_with_what_it_should_be() {
-    for (name, value) in [("PIXIE_PORT", "70000"), ("PIXIE_PORT", "http"), ("PIXIE_WORKERS", "-1")] {
-        let message = overridden(&[(name, value)]).expect_err("it is no such number");
+fn a_wrong_value_is_named_with_what_it_should_be() {
+    let wrong = [
+        ("PIXIE_PORT", "70000"),
+        ("PIXIE_PORT", "http"),
+        ("PIXIE_WORKERS", "-1"),
+        ("PIXIE_DEV", "off"),
+        ("PIXIE_DEV", ""),
+    ];
+    for (name, value) in wrong {
+        let message = overridden(&[(name, value)]).expect_err("it means nothing");
         assert!(message.contains(name) && message.contains(value) && message.contains("should be"), "{message}");
     }
 }

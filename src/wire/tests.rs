@@ -126,5 +126,4 @@ fn cut_and_changed_heads_never_panic() {
         }
     }
     assert_eq!(decode_response(&[]).map(drop), Err(Malformed));
-    assert_eq!(decode_response(&[100, 0, 0, 0, 0]).map(drop), Err(Malformed), "1xx is no final answer");
 }

@@ -58,3 +58,20 @@ fn a_missing_root_is_a_mistake_of_the_app() {
     let answer = app.test().expect("the app fits together").get("/static/a.txt").send().assert_status(500);
     assert!(answer.text().contains("no/such/folder"), "{}", answer.text());
 }
+
+#[test]
+fn folders_with_other_rules_share_a_cache_but_no_index() {
+    let files = Files::new(&[("docs/index.html", b"index"), ("docs/home.html", b"home")]);
+    let folder = || Folder::new(&files.root).cached();
+    let app = App::new()
+        .folder("/home", folder().index("home.html"))
+        .folder("/none", folder().without_index())
+        .folder("/index", folder());
+    let client = app.test().expect("the app fits together");
+    for _ in 0..2 {
+        client.get("/home/docs/").send().assert_text("home");
+        client.get("/index/docs/").send().assert_text("index");
+        client.get("/none/docs/").send().assert_status(404);
+        client.get("/none/docs/home.html").send().assert_text("home");
+    }
+}

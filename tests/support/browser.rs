@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -16,6 +16,9 @@ use crate::support::{PATIENCE, until};
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// A port that was free is hardly ever taken a moment later, and not again and again.
+const PORTS_TRIED: usize = 10;
+
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -26,18 +29,12 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one, or says loudly that there is none. Under `CI` that is a failure.
     pub(crate) fn start() -> Option<Browser> {
-        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let Ok(mut driver) = driver else {
+        let Some((driver, port)) = start_driver() else {
             let missing = "NOT TESTED: there is no chromedriver; install Debian's `chromium` and `chromium-driver`";
             assert!(std::env::var_os("CI").is_none(), "{missing}");
             eprintln!("\n*** {missing} ***\n");
             return None;
         };
-        let mut lines = BufReader::new(driver.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
-        let line =
-            lines.find(|line| line.contains("successfully on port ")).expect("chromedriver says where it listens");
-        let port = line.rsplit(' ').next().and_then(|port| port.trim_end_matches('.').parse().ok()).expect("a port");
-        std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let mut browser = Browser { driver, port, session: String::new(), _profile: profile };
         browser.open_session();
@@ -163,4 +160,24 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Starts a driver and returns it with its port; nothing where there is none.
+///
+/// Asked to choose a port itself, it does not tell which on a machine without IPv6. One that was free may be taken a moment later,
+/// and is then tried again with another.
+fn start_driver() -> Option<(Child, u16)> {
+    for _ in 0..PORTS_TRIED {
+        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a port is free");
+        let mut driver = Command::new("chromedriver");
+        driver.arg(format!("--port={}", free.port())).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = driver.spawn().ok()?;
+        let mut lines = BufReader::new(driver.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
+        if lines.any(|line| line.contains("started successfully")) {
+            std::thread::spawn(move || lines.for_each(drop));
+            return Some((driver, free.port()));
+        }
+        let _ = driver.wait();
+    }
+    panic!("chromedriver does not start on any of {PORTS_TRIED} ports");
 }

@@ -9,6 +9,7 @@ mod measure;
 mod pooled;
 mod raw;
 mod report;
+mod web;
 
 use std::{env, process::ExitCode, thread};
 
@@ -24,15 +25,26 @@ use crate::{
 pub(crate) const BODY_BYTES: usize = 16 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    if let Some(worker) = pixie_pool::worker() {
+    // An app knows by itself when it is to be a worker.
+    if !web::is_played()
+        && let Some(worker) = pixie_pool::worker()
+    {
         worker.serve(0, pooled::handler());
     }
-    match raw::play_role().and_then(|played| if played { Ok(()) } else { run() }) {
+    match play() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn play() -> Result<()> {
+    match web::is_played() {
+        true => web::play(),
+        false if raw::play_role()? => Ok(()),
+        false => run(),
     }
 }
 

@@ -18,10 +18,11 @@ use crate::{
     args::Args,
     pooled,
     raw::{self, Peer},
+    web::Web,
 };
 
 /// The deadline that jobs miss.
-const DEADLINE: Duration = Duration::from_millis(50);
+pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 /// Bodies in each round.
 const BODIES: u32 = 3;
 /// Round trips in a row before the other side has its turn.
@@ -52,7 +53,7 @@ pub(crate) enum Target {
 }
 
 /// Every comparison, in the order of the report.
-pub(crate) const COMPARISONS: [Comparison; 9] = [
+pub(crate) const COMPARISONS: [Comparison; 10] = [
     Comparison {
         what: "round trip, 64 B",
         beside: "echo on a local socket",
@@ -107,6 +108,12 @@ pub(crate) const COMPARISONS: [Comparison; 9] = [
         target: Target::Time(Duration::from_millis(5)),
         run: Bench::deadlines,
     },
+    Comparison {
+        what: "504 after a missed deadline of 50 ms, over HTTP",
+        beside: "lateness of a sleep of the runtime",
+        target: Target::Time(Duration::from_millis(5)),
+        run: Bench::deadlines_of_web,
+    },
 ];
 
 /// What one round of one comparison measured.
@@ -154,6 +161,7 @@ struct Bench {
     source: Peer,
     /// One worker without a spare, and one with.
     pools: [Pool; 2],
+    web: Web,
     seen: (Crossings, Crossings),
 }
 
@@ -164,7 +172,8 @@ pub(crate) fn all(args: Args) -> Result<Measured> {
     let start = |role| Peer::start(role, folder.path());
     let (echo, sink, source) = (start("echo")?, start("sink")?, start("source")?);
     let pools = [runtime.block_on(pooled::start(0))?.0, runtime.block_on(pooled::start(1))?.0];
-    let mut bench = Bench { args, runtime, echo, sink, source, pools, seen: Default::default() };
+    let web = Web::start()?;
+    let mut bench = Bench { args, runtime, echo, sink, source, pools, web, seen: Default::default() };
     let mut rounds: Vec<Vec<Round>> = COMPARISONS.iter().map(|_| Vec::new()).collect();
     for round in 0..args.rounds {
         let mut order: Vec<usize> = (0..COMPARISONS.len()).collect();
@@ -252,15 +261,29 @@ impl Bench {
     fn deadlines(&mut self) -> Result<Round> {
         let mut round = Round::default();
         for _ in 0..self.args.ends {
-            round.raw.add(self.in_task(async {
-                let start = Instant::now();
-                tokio::time::sleep(DEADLINE).await;
-                Ok(start.elapsed().saturating_sub(DEADLINE))
-            })?);
+            round.raw.add(self.sleep()?);
             let pool = self.pools[1].clone();
             round.pool.add(self.in_task(async move { pooled::miss_deadline(&pool, DEADLINE).await })?);
         }
         Ok(round)
+    }
+
+    fn deadlines_of_web(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..self.args.ends {
+            round.raw.add(self.sleep()?);
+            round.pool.add(self.web.miss_deadline()?);
+        }
+        Ok(round)
+    }
+
+    /// Returns how late the runtime's timer is.
+    fn sleep(&self) -> Result<Duration> {
+        self.in_task(async {
+            let start = Instant::now();
+            tokio::time::sleep(DEADLINE).await;
+            Ok(start.elapsed().saturating_sub(DEADLINE))
+        })
     }
 
     /// Runs something where a server's requests run: in a task on one of the runtime's threads.

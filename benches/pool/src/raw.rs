@@ -15,8 +15,8 @@ use bench_kit::{Result, process::Killed};
 
 use crate::BODY_BYTES;
 
-/// The first argument of a process that plays one of the roles below.
-const ROLE: &str = "--role";
+/// The first argument of a process that plays a role: one of those below, or the app.
+pub(crate) const ROLE: &str = "--role";
 /// Bytes in one read or write of a body: what a pool sends in one frame.
 const CHUNK_BYTES: usize = 64 * 1024;
 

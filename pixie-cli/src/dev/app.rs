@@ -22,13 +22,15 @@ use crate::{
         guard::{Guard, Kind},
         process,
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
 };
 
 /// The first descriptor that is passed on, as systemd does.
 const FD_FIRST: i32 = 3;
-/// How much of a program's last words is kept.
-const WORDS_BYTES_MAX: usize = 8 * 1024;
+/// How much of a program's last words is kept: the message of a panic comes before its backtrace, which is long.
+const WORDS_BYTES_MAX: usize = 64 * 1024;
+/// How long last words are waited for after the end, where another process still holds the pipe.
+const WORDS_LATE: Duration = Duration::from_secs(1);
 /// How long a stopping program may finish its requests.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -73,7 +75,7 @@ impl App {
             let status = child.wait().ok();
             guard.forget(process);
             // Its last words come before the news of its end, unless somebody else still holds the pipe.
-            let late = Instant::now() + Duration::from_millis(100);
+            let late = Instant::now() + WORDS_LATE;
             while listener.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < late {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -84,7 +86,7 @@ impl App {
 
     /// Returns the command that starts a program, without what differs from start to start. What `pixie dev` sets, no file
     /// changes.
-    pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFile) -> Command {
+    pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFiles) -> Command {
         let mut command = Command::new(program);
         variables.give(&mut command);
         command.args(args).current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("PIXIE_DEV", "1");

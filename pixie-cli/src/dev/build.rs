@@ -3,13 +3,14 @@
 //! It decides nothing: it tells the session how the build ended. Compiler messages go to the terminal as they come.
 
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{Once, mpsc::Sender},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::Value;
@@ -20,11 +21,16 @@ use crate::{
         guard::{Guard, Kind},
         process,
     },
+    error::reason,
     project::Project,
 };
 
 /// The hint on other cargos is given once: they come back all day.
 static HINT: Once = Once::new();
+
+/// How much older a changed file has to be than the last build before its time is set. One that was saved as that build began is
+/// not meant: its build is given up, and an editor would wonder who had changed the file.
+const OLDER_BY: Duration = Duration::from_secs(1);
 
 /// A build under way.
 pub(crate) struct Build {
@@ -68,7 +74,7 @@ impl Build {
         let thread = thread::spawn(move || {
             let outcome = match started {
                 Ok(child) => follow(child, &program, talk),
-                Err(error) => Err(format!("cargo does not start: {error}")),
+                Err(error) => Err(format!("cargo does not start: {}", reason(&error))),
             };
             process.iter().for_each(|group| guard.forget(*group));
             // It fails when the session is over.
@@ -92,6 +98,15 @@ impl Drop for Build {
         }
         // A reader that panicked has nothing more to say.
         let _ = thread.join();
+    }
+}
+
+/// Cargo goes by time alone and would overlook another content with an older time: a copy that kept its time, or a file on a
+/// machine whose clock is slow. The file of somebody else keeps its time, and then the build says that nothing has changed.
+pub(crate) fn make_newer(path: &Path, than: SystemTime) {
+    let time = fs::metadata(path).and_then(|found| found.modified());
+    if time.is_ok_and(|time| than.duration_since(time).is_ok_and(|age| age > OLDER_BY)) {
+        let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 
@@ -136,11 +151,11 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
         if talk == Talk::All || waits {
             anstream::eprintln!("{line}");
         }
-        if waits {
+        // The other lock is that of downloaded packages, which nobody holds for long.
+        if waits && line.contains("directory") {
             HINT.call_once(|| {
-                crate::output::help(
-                    "another cargo works here; rust-analyzer keeps away with rust-analyzer.cargo.targetDir = true",
-                );
+                crate::output::help("another cargo builds in this folder; rust-analyzer gets one of its own by");
+                anstream::eprintln!("      rust-analyzer.cargo.targetDir = true");
             });
         }
         said += &line;

@@ -1,6 +1,6 @@
 //! Everything that can happen to a session, in one queue: the session reacts to one thing after the other.
 
-use std::{os::unix::net::UnixStream, process::ExitStatus};
+use std::{os::unix::net::UnixStream, path::PathBuf, process::ExitStatus};
 
 use crate::dev::{build::Built, watch::Change};
 
@@ -9,6 +9,8 @@ use crate::dev::{build::Built, watch::Change};
 pub(crate) enum Event {
     /// Files have other contents than before.
     Changed(Vec<Change>),
+    /// A folder of the project has come or gone.
+    Folder(PathBuf),
     /// A build came to its end.
     Built(Built),
     /// A program has connected.

@@ -3,6 +3,7 @@
 //! Its end tells a program that `pixie dev` has gone, however that happened, and the program ends too.
 
 use std::{
+    env,
     fs::Permissions,
     io::{self, BufRead, BufReader},
     os::unix::{
@@ -17,7 +18,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::dev::event::Event;
+use crate::{dev::event::Event, error::Error};
 
 /// How long a program may not take what it is told, before it is told nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,12 +31,16 @@ pub(crate) struct Meeting {
 
 impl Meeting {
     /// Starts to listen.
-    pub(crate) fn open(events: Sender<Event>) -> io::Result<Meeting> {
+    pub(crate) fn open(events: Sender<Event>) -> Result<Meeting, Error> {
+        let refused = |error: io::Error| {
+            let error = Error::io("open a socket", &env::temp_dir(), &error);
+            error.help("set TMPDIR to a folder where you may write, of fewer than 80 letters, such as /tmp")
+        };
         // Not `pixie-`: folders with that name belong to pools, which remove those that nobody seems to use.
         let private = Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("pixiedev-").permissions(private).tempdir()?;
+        let folder = tempfile::Builder::new().prefix("pixiedev-").permissions(private).tempdir().map_err(refused)?;
         let path = folder.path().join("app");
-        let socket = UnixListener::bind(&path)?;
+        let socket = UnixListener::bind(&path).map_err(refused)?;
         thread::spawn(move || {
             for stream in socket.incoming().map_while(Result::ok) {
                 let events = events.clone();

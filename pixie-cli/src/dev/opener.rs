@@ -4,13 +4,13 @@
 //! found. Which files may be opened is decided here, because a web page asks.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
 };
 
-use crate::{output, project::Project};
+use crate::{error::reason, output, project::Project};
 
 /// Editors with windows, and how each takes a place.
 const EDITORS: [(&str, Style); 12] = [
@@ -43,7 +43,9 @@ enum Style {
 /// Opens an address in the browser.
 pub(crate) fn browse(address: &str) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    run(Command::new(opener).arg(address), opener);
+    if run(Command::new(opener).arg(address), opener).is_err() {
+        output::help(format_args!("open {address} in your browser"));
+    }
 }
 
 /// Opens a place, written as `file:line:column`, in the editor.
@@ -63,7 +65,8 @@ pub(crate) fn edit(place: &str, project: &Project) {
         Style::Line => vec!["--line".to_owned(), line.to_owned(), file.to_string()],
         Style::Plus => vec![format!("+{line}"), file.to_string()],
     };
-    run(Command::new(&program).args(args), &program);
+    // What fails has been told.
+    let _ = run(Command::new(&program).args(args), &program);
 }
 
 /// Files are named from the workspace's or the package's folder; those outside of the project stay closed.
@@ -75,12 +78,8 @@ fn find(file: &str, project: &Project) -> Option<PathBuf> {
 }
 
 fn editor() -> Option<(String, Style)> {
-    let named = ["PIXIE_EDITOR", "VISUAL", "EDITOR"].iter().filter_map(|name| env::var(name).ok());
-    let known = |program: &str| {
-        let name = Path::new(program).file_name()?.to_str()?;
-        EDITORS.iter().find(|(editor, _)| *editor == name).map(|(_, style)| *style)
-    };
-    let found = named.into_iter().find_map(|program| known(&program).map(|style| (program, style)));
+    let mut named = ["PIXIE_EDITOR", "VISUAL", "EDITOR"].iter().filter_map(|name| env::var(name).ok());
+    let found = named.find_map(|command| known(&command));
     found.or_else(|| env::var("PIXIE_EDITOR").ok().map(|program| (program, Style::Colons))).or_else(|| {
         let path = env::var_os("PATH")?;
         let exists = |name: &str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
@@ -88,10 +87,47 @@ fn editor() -> Option<(String, Style)> {
     })
 }
 
-fn run(command: &mut Command, name: &str) {
+/// Finds an editor that has windows in what a variable says. The arguments that git needs, as in `code --wait`, are left out.
+fn known(command: &str) -> Option<(String, Style)> {
+    let first = command.split_whitespace().next()?;
+    [command, first].into_iter().find_map(|program| {
+        let name = Path::new(program).file_name()?.to_str()?;
+        let (_, style) = EDITORS.iter().find(|(editor, _)| *editor == name)?;
+        Some((program.to_owned(), *style))
+    })
+}
+
+/// Starts a program, or tells why that cannot be.
+fn run(command: &mut Command, name: &str) -> io::Result<()> {
     match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
         // Waited for elsewhere, so that it leaves no zombie.
-        Ok(mut child) => drop(thread::spawn(move || child.wait())),
-        Err(error) => output::warning(format_args!("could not start `{name}`: {error}")),
+        Ok(mut child) => {
+            thread::spawn(move || child.wait());
+            Ok(())
+        }
+        Err(error) => {
+            output::warning(format_args!("could not start `{name}`: {}", reason(&error)));
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Style, known};
+
+    #[test]
+    fn an_editor_is_found_in_what_a_variable_says() {
+        for (command, expected) in [
+            ("code", Some(("code", Style::Goto))),
+            ("code --wait", Some(("code", Style::Goto))),
+            ("/opt/my editors/zed", Some(("/opt/my editors/zed", Style::Colons))),
+            ("emacsclient -n", Some(("emacsclient", Style::Plus))),
+            ("vim", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|(program, style)| (program.to_owned(), style));
+            assert_eq!(known(command), expected, "{command}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender},
     time::{Duration, Instant, SystemTime},
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     dev::{
         app::App,
-        build::{Build, Built, Talk},
+        build::{Build, Built, Talk, make_newer},
         event::Event,
         guard::Guard,
         link::Meeting,
@@ -26,7 +26,7 @@ use crate::{
         terminal::{self, seconds},
         watch::{Change, Watch},
     },
-    env_file::EnvFile,
+    env_files::EnvFiles,
     output,
     project::Project,
 };
@@ -64,6 +64,8 @@ pub(crate) struct Session {
     /// Counts builds and starts.
     count: u64,
     build: Option<Build>,
+    /// When the last build began.
+    build_start: SystemTime,
     /// The program file that was built last, and how to tell it from the next.
     built: Option<(PathBuf, Stamp)>,
     /// That of the program started last.
@@ -108,6 +110,7 @@ impl Session {
             token: token(),
             count: 0,
             build: None,
+            build_start: SystemTime::now(),
             built: None,
             started: None,
             is_outdated: false,
@@ -144,6 +147,11 @@ impl Session {
     fn react(&mut self, event: Event) -> Next {
         match event {
             Event::Changed(changes) => self.changed(&changes),
+            Event::Folder(folder) => {
+                if let Err(error) = self.parts.watch.again(folder) {
+                    output::error(&error);
+                }
+            }
             Event::Built(built) => self.built(built),
             Event::Joined(number, link) => {
                 if let Some(app) = self.app(number) {
@@ -186,6 +194,7 @@ impl Session {
             }
             Action::Build => {
                 self.cause = (what, Instant::now());
+                changes.iter().for_each(|change| make_newer(&change.path, self.build_start));
                 self.rebuild();
             }
         }
@@ -195,6 +204,7 @@ impl Session {
         // The one under way is of no use any more; this waits until it is gone.
         self.build = None;
         self.count += 1;
+        self.build_start = SystemTime::now();
         self.set_state("building {}".into());
         let talk = if self.built.is_none() { Talk::All } else { Talk::Diagnostics };
         self.build = Some(Build::start(
@@ -264,7 +274,7 @@ impl Session {
             }
             return;
         }
-        let variables = match EnvFile::read(&self.parts.project.root) {
+        let variables = match EnvFiles::read(&self.parts.project.root) {
             Ok(variables) => variables,
             Err(error) => {
                 // As for a program that crashes at its start: the next edit tries again.
@@ -409,7 +419,7 @@ impl Session {
     }
 }
 
-fn stamp(program: &std::path::Path) -> Stamp {
+fn stamp(program: &Path) -> Stamp {
     let found = std::fs::metadata(program).ok();
     (found.as_ref().and_then(|found| found.modified().ok()), found.map_or(0, |found| found.len()))
 }

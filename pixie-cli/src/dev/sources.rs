@@ -10,7 +10,7 @@ use std::{
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::project::Project;
+use crate::{env_files, project::Project};
 
 /// Folders of a package that are watched with everything in them.
 const FOLDERS: [&str; 3] = ["src", "templates", "static"];
@@ -61,6 +61,7 @@ struct Root {
 /// The project's files.
 #[derive(Debug)]
 pub(crate) struct Sources {
+    /// The package itself comes first.
     roots: Vec<Root>,
     workspace: PathBuf,
     target: PathBuf,
@@ -95,25 +96,32 @@ impl Sources {
         self.roots = roots(project);
     }
 
-    /// Notes which files the last build read, as cargo wrote it beside the program; returns the folders they are in.
-    pub(crate) fn note_inputs(&mut self, program: &Path) -> Vec<PathBuf> {
-        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return Vec::new() };
+    /// Notes which files the last build read, as cargo wrote it beside the program.
+    pub(crate) fn note_inputs(&mut self, program: &Path) {
+        let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return };
         let inputs = dep_info(&text).into_iter().filter(|path| self.root(path).is_some() && !self.is_ignored(path));
         self.inputs = inputs.collect();
-        let folders: HashSet<_> = self.inputs.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).collect();
-        folders.into_iter().collect()
     }
 
     /// Returns the folders to watch with everything in them.
     pub(crate) fn deep(&self) -> Vec<PathBuf> {
+        self.wanted().filter(|path| path.is_dir()).collect()
+    }
+
+    /// Says whether this is a folder to watch, also when it is not there.
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.wanted().any(|folder| folder == path) || self.inputs.iter().any(|input| input.parent() == Some(path))
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = PathBuf> {
         let of_root = |root: &Root| FOLDERS.map(|name| root.folder.join(name));
-        let folders = self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned());
-        folders.filter(|path| path.is_dir()).collect()
+        self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned())
     }
 
     /// Returns the folders to watch without those in them: editors replace files, so files themselves are not watched.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
-        let parents = self.extra.iter().filter(|path| path.is_file()).filter_map(|path| path.parent());
+        let files = self.extra.iter().filter(|path| path.is_file()).chain(&self.inputs);
+        let parents = files.filter_map(|path| path.parent());
         let roots = self.roots.iter().map(|root| root.folder.as_path());
         let folders = roots.chain([self.workspace.as_path()]).chain(parents);
         folders.collect::<HashSet<_>>().into_iter().map(Path::to_path_buf).collect()
@@ -133,12 +141,19 @@ impl Sources {
         let first = inside.iter().next()?.to_str()?;
         match (first, inside.iter().count()) {
             (_, 1) if BUILD_FILES.contains(&name) => Some(Action::Build),
-            (_, 1) if name == "pixie.toml" || name == ".env" || name.starts_with(".env.") => Some(Action::Restart),
+            (_, 1) if name == "pixie.toml" => Some(Action::Restart),
+            // Those of other packages are not loaded.
+            (_, 1) if env_files::NAMES.contains(&name) => self.is_package(root).then_some(Action::Restart),
             (_, 1) => None,
             ("src" | "templates", _) => Some(Action::Build),
             ("static", _) => Some(if is_swapped(path) { Action::Swap } else { Action::Reload }),
             _ => None,
         }
+    }
+
+    /// Says whether this is the folder of the package itself, not of one that it needs.
+    fn is_package(&self, folder: &Path) -> bool {
+        self.roots.first().is_some_and(|first| first.folder == folder)
     }
 
     /// The package that a file belongs to: packages lie in one another.
@@ -153,7 +168,7 @@ impl Sources {
         // `4913` is what vim writes to see whether it can.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";
         // A project's secrets are hidden, ignored by git, and matter nevertheless.
-        let is_secret = name.starts_with(".env");
+        let is_secret = env_files::NAMES.contains(&name);
         path.starts_with(&self.target)
             || is_scratch
             || (!is_secret && (self.is_hidden(path) || self.is_ignored_by_git(path)))

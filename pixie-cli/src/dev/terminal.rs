@@ -3,7 +3,7 @@
 //! The terminal stays in its ordinary mode, so that scrolling, Ctrl-C and the program's own output work as ever.
 
 use std::{
-    io::{BufRead, IsTerminal, stderr, stdin},
+    io::{IsTerminal, stderr, stdin},
     net::{IpAddr, SocketAddr, UdpSocket},
     path::Path,
     sync::mpsc::Sender,
@@ -11,10 +11,20 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::retry_on_intr,
+    process::getpgrp,
+    termios::tcgetpgrp,
+};
+
 use crate::{
     dev::{event::Event, watch::Change},
     output,
 };
+
+/// How often it is looked whether a program in the background has come to the front, when keys wait.
+const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 
 /// Says whether the terminal shows colours, for programs whose output passes through here.
 pub(crate) fn has_colors() -> bool {
@@ -80,13 +90,27 @@ pub(crate) fn listen(events: Sender<Event>) {
         return;
     }
     thread::spawn(move || {
-        let lines = stdin().lock().lines().map_while(Result::ok);
+        let lines = std::iter::from_fn(next_line);
         for key in lines.filter_map(|line| line.trim().chars().next()) {
             if events.send(Event::Key(key)).is_err() {
                 return;
             }
         }
     });
+}
+
+/// Waits for a line. The system stops a program that reads while it is in the background of its terminal, as with `pixie dev &`,
+/// so that is not done before it is in front.
+fn next_line() -> Option<String> {
+    loop {
+        retry_on_intr(|| poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], None)).ok()?;
+        // Other terminals than the session's own have no background.
+        if tcgetpgrp(stdin()).map_or(true, |front| front == getpgrp()) {
+            let mut line = String::new();
+            return stdin().read_line(&mut line).ok().filter(|count| *count > 0).map(|_| line);
+        }
+        thread::sleep(BACKGROUND_PAUSE);
+    }
 }
 
 /// Clears the terminal.

@@ -18,7 +18,7 @@ use std::{
 
 use notify::{
     Config, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode},
+    event::{AccessKind, AccessMode, ModifyKind},
 };
 
 use crate::{
@@ -56,19 +56,24 @@ pub(crate) struct Watch {
     /// Those of them that are watched with everything in them.
     deep: Vec<PathBuf>,
     sources: Arc<Mutex<Sources>>,
+    burst: Sender<Vec<PathBuf>>,
 }
 
 impl Watch {
     /// Starts to watch; with `poll` by looking again and again, for file systems that do not tell.
     pub(crate) fn start(sources: Sources, poll: Option<Duration>, events: Sender<Event>) -> Result<Watch, Error> {
         let (sender, burst) = channel();
+        let sources = Arc::new(Mutex::new(sources));
+        let (heard, folders, session) = (sender.clone(), sources.clone(), events.clone());
         let handler = move |found: notify::Result<notify::Event>| {
-            if let Ok(event) = found
-                && matters(event.kind)
-            {
-                // It fails when the session is over.
-                let _ = sender.send(event.paths);
+            let Some(event) = found.ok().filter(|event| matters(event.kind)) else { return };
+            if comes_or_goes(event.kind) {
+                let folders = folders.lock().unwrap_or_else(PoisonError::into_inner);
+                let ours = event.paths.iter().filter(|path| folders.is_folder(path));
+                // It fails when the session is over, as below.
+                ours.for_each(|folder| drop(session.send(Event::Folder(folder.clone()))));
             }
+            let _ = heard.send(event.paths);
         };
         let watcher: notify::Result<Box<dyn Watcher + Send>> = match poll {
             Some(pause) => {
@@ -77,12 +82,12 @@ impl Watch {
             }
             None => RecommendedWatcher::new(handler, Config::default()).map(|watcher| Box::new(watcher) as _),
         };
-        let sources = Arc::new(Mutex::new(sources));
         let mut watch = Watch {
             watcher: watcher.map_err(refused)?,
             watched: HashSet::new(),
             deep: Vec::new(),
             sources: sources.clone(),
+            burst: sender,
         };
         watch.extend()?;
         let mut seen = Seen::default();
@@ -93,11 +98,21 @@ impl Watch {
 
     /// Takes note of what the last build read, and watches that too.
     pub(crate) fn note_inputs(&mut self, program: &Path) -> Result<(), Error> {
-        let folders = self.lock().note_inputs(program);
-        for folder in folders {
-            self.add(&folder, RecursiveMode::NonRecursive)?;
-        }
+        self.lock().note_inputs(program);
         self.extend()
+    }
+
+    /// Watches a folder that has come, or come back: the system watches folders, not their names, and forgets what is gone.
+    pub(crate) fn again(&mut self, folder: PathBuf) -> Result<(), Error> {
+        if self.watched.remove(&folder) {
+            self.deep.retain(|deep| *deep != folder);
+            // It fails where the system has forgotten the folder.
+            let _ = self.watcher.unwatch(&folder);
+        }
+        self.extend()?;
+        // What was written into it before it was watched.
+        let _ = self.burst.send(vec![folder]);
+        Ok(())
     }
 
     /// Watches what the project consists of now.
@@ -137,6 +152,11 @@ impl Watch {
 /// Opening and reading a file is no change.
 fn matters(kind: EventKind) -> bool {
     !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
+/// Whether a file or folder with this name is another than before.
+fn comes_or_goes(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)))
 }
 
 fn refused(error: notify::Error) -> Error {

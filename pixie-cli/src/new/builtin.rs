@@ -16,7 +16,7 @@ const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/templates.rs
 pub(crate) enum Builtin {
     /// One file with a route of each kind, and its test
     Minimal,
-    /// Pages, forms, a database, sessions, an error page, snapshot tests, workflow, Dockerfile
+    /// Pages, forms, sessions, a database, a Dockerfile
     App,
 }
 

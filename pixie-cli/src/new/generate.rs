@@ -14,6 +14,7 @@ use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
 use clap::Parser;
 use tempfile::TempDir;
 
+use super::source::no_temporary;
 use crate::{
     error::Error,
     interrupt::{self, Section},
@@ -61,7 +62,7 @@ pub(crate) fn fill(
     answers: Answers,
 ) -> Result<(), Error> {
     let program = env::current_exe().map_err(|error| Error::new(format_args!("could not find myself: {error}")))?;
-    let folder = TempDir::new().map_err(|error| Error::io("create a temporary folder", &env::temp_dir(), &error))?;
+    let folder = TempDir::new().map_err(|error| no_temporary(&error))?;
     let config = folder.path().join("cargo-generate.toml");
     fs::write(&config, "").map_err(|error| Error::io("write a file", &config, &error))?;
 

@@ -59,8 +59,9 @@ impl Manifest {
         Ok(Self { path, document })
     }
 
-    /// Refuses a project that has the name of one of its dependencies: Rust could not tell them apart.
-    pub(crate) fn check_name(&self, name: &str) -> Result<(), Error> {
+    /// Refuses a project that has the name of one of its dependencies: Rust could not tell them apart. `command` is what to type
+    /// instead, up to the name.
+    pub(crate) fn check_name(&self, name: &str, command: &str) -> Result<(), Error> {
         let folded = name.replace('-', "_");
         let has = |table: &str| {
             self.table(table).is_some_and(|table| table.iter().any(|(key, _)| key.replace('-', "_") == folded))
@@ -70,7 +71,7 @@ impl Manifest {
             true => Err(Error::new(format_args!(
                 "`{name}` cannot be the name of a project: it depends on a crate of that name"
             ))
-            .help(format_args!("try `{name}-app`"))),
+            .help(format_args!("try `{command} {name}-app`"))),
         }
     }
 

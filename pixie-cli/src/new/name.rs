@@ -33,6 +33,13 @@ impl Name {
         Err(error.help(format_args!("try `{command} {}`", suggestion(name))))
     }
 
+    /// Says what is wrong with a name and which would do, in less than a line.
+    pub(crate) fn complaint(name: &str) -> Option<String> {
+        let reason = refusal(name)?;
+        let reason = reason.split_once(", but").map_or(reason.as_str(), |(reason, _)| reason);
+        Some(format!("{reason}; try {}", suggestion(name)))
+    }
+
     /// Returns the name.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -44,7 +51,7 @@ fn refusal(name: &str) -> Option<String> {
     let may_continue = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     let Some(first) = name.chars().next() else { return Some("it is empty".into()) };
     if let Some(wrong) = name.chars().find(|letter| !may_continue(*letter)) {
-        return Some(format!("it has {}, but only letters, digits, `-` and `_` are allowed", shown(wrong)));
+        return Some(format!("it has {}, but only ASCII letters, digits, `-` and `_` are allowed", shown(wrong)));
     }
     if first.is_ascii_digit() {
         return Some("it begins with a digit".into());

@@ -7,11 +7,18 @@ use std::{
 };
 
 use clap::ValueEnum;
-use dialoguer::{Confirm, Input, Select, theme::ColorfulTheme};
+use dialoguer::{
+    Confirm, Input, Select,
+    console::{Term, truncate_str},
+    theme::ColorfulTheme,
+};
 use toml_edit::{DocumentMut, Item};
 
 use super::{builtin::Builtin, name::Name};
 use crate::error::Error;
+
+/// What stands before a choice, and the column after it, in which the terminal would begin a new line.
+const MARK_COLUMNS: usize = 3;
 
 /// Says whether somebody is there to answer.
 pub(crate) fn may_ask() -> bool {
@@ -20,17 +27,16 @@ pub(crate) fn may_ask() -> bool {
 
 /// Asks for the name of the project.
 pub(crate) fn name() -> Result<String, Error> {
-    let check = |name: &String| match Name::check(name, "the name") {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("{}; {}", error.message(), error.remedy().unwrap_or_default())),
-    };
+    let check = |name: &String| Name::complaint(name).map_or(Ok(()), Err);
     answered(Input::<String>::with_theme(&theme()).with_prompt("Name").validate_with(check).interact_text())
 }
 
 /// Asks for a scaffold.
 pub(crate) fn template() -> Result<Builtin, Error> {
     let choices = Builtin::value_variants();
-    let lines: Vec<_> = choices.iter().map(|choice| choice.line()).collect();
+    // A line that does not fit would be drawn again and again.
+    let width = usize::from(Term::stderr().size().1).saturating_sub(MARK_COLUMNS);
+    let lines: Vec<_> = choices.iter().map(|choice| truncate_str(&choice.line(), width, "…").into_owned()).collect();
     let chosen = Select::with_theme(&theme()).with_prompt("Template").items(&lines).default(0).interact();
     Ok(choices[answered(chosen)?])
 }

@@ -51,7 +51,7 @@ impl Report {
             );
         }
         if let Some(checkout) = &self.checkout {
-            output::status("Using", format_args!("pixie from {}", checkout.display()));
+            output::status("Using", format_args!("pixie from {}, on this machine only", checkout.display()));
         }
         anstream::println!("{}", tree(shown, &self.files).trim_end());
         if !self.dry_run {

@@ -3,7 +3,7 @@
 //! Fetching gives a folder, and everything after it is alike. The user's git brings credentials, proxies and rewrites.
 
 use std::{
-    env, fmt, fs,
+    env, fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -80,8 +80,13 @@ impl fmt::Display for Source {
 }
 
 fn temporary() -> Result<TempDir, Error> {
-    TempDir::with_prefix("pixie-template-")
-        .map_err(|error| Error::io("create a temporary folder", &env::temp_dir(), &error))
+    TempDir::with_prefix("pixie-template-").map_err(|error| no_temporary(&error))
+}
+
+/// What a folder for temporary files can be in the way of.
+pub(super) fn no_temporary(error: &io::Error) -> Error {
+    let error = Error::io("create a temporary folder", &env::temp_dir(), error);
+    error.help("set TMPDIR to a folder where you may write")
 }
 
 fn check_folder(folder: &Path) -> Result<(), Error> {
@@ -98,18 +103,56 @@ fn clone(section: &Section, repository: &Repository) -> Result<Template, Error> 
     let mut command = interrupt::quiet("git");
     command.args(["clone", "--quiet", "--depth", "1"]);
     command.args(repository.branch.iter().flat_map(|branch| ["--branch", branch]));
-    // Nobody is asked for a password behind a pipe: git fails and says so.
-    command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0");
+    // Nobody is asked for a password behind a pipe: git fails and says so, in the language that `reason` reads.
+    command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     let output = section.output(&mut command).map_err(|error| match error.code() {
         130 => error,
         _ => error.help("install git, or give the template as a folder: --path DIR"),
     })?;
     if !output.status.success() {
-        let reason = output.stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git failed").to_owned();
-        let error = Error::new(format_args!("could not fetch the template: {}", reason.trim_start_matches("fatal: ")));
+        let error = Error::new(format_args!("could not fetch the template: {}", reason(&output.stderr)));
         return Err(error.at(&repository.url).help("check the address and your access with `git ls-remote`"));
     }
     let folder = repository.folder.as_ref().map_or(target.clone(), |folder| target.join(folder));
     check_folder(&folder)?;
     Ok(Template { folder, _fetched: Some(fetched) })
+}
+
+/// The line of git's words that says what is wrong: the first that is fatal, or the one before where that only says that the
+/// other side has hung up.
+fn reason(said: &str) -> &str {
+    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let fatal = lines.iter().position(|line| line.starts_with("fatal: ")).unwrap_or(lines.len().saturating_sub(1));
+    let is_vague = lines.get(fatal).is_some_and(|line| line.ends_with("Could not read from remote repository."));
+    let line = lines.get(fatal.saturating_sub(usize::from(is_vague))).copied().unwrap_or("git failed");
+    line.trim_start_matches("fatal: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn of_all_that_git_says_the_reason_is_told() {
+        let rest = "fatal: Could not read from remote repository.\n\n\
+            Please make sure you have the correct access rights\nand the repository exists.\n";
+        for (said, expected) in [
+            (
+                &*format!("fatal: '/nowhere' does not appear to be a git repository\n{rest}"),
+                "'/nowhere' does not appear to be a git repository",
+            ),
+            (
+                &*format!("git@example.com: Permission denied (publickey).\n{rest}"),
+                "git@example.com: Permission denied (publickey).",
+            ),
+            (
+                "warning: Could not find remote branch x to clone.\nfatal: Remote branch x not found in upstream origin\n",
+                "Remote branch x not found in upstream origin",
+            ),
+            ("killed\n", "killed"),
+            ("", "git failed"),
+        ] {
+            assert_eq!(reason(said), expected, "{said}");
+        }
+    }
 }

@@ -31,6 +31,17 @@ fn every_shell_gets_completions() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for command in [&["completions", "bash"][..], &["man"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = World::new().pixie(command).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", World::new().shown(&output));
+    }
+}
+
 #[test]
 fn each_command_has_a_manual_page() {
     let world = World::new();
@@ -56,11 +67,6 @@ fn a_build_tells_the_size_of_the_program() {
 #[test]
 fn a_build_of_an_app_tells_its_routes_and_pools_too() {
     let world = World::new();
-    // A stand-in that depends on a stand-in for pixie-web and answers as an app does.
-    let dependency = "\n[dependencies]\npixie-web = { path = \"web\" }\n\n[workspace]\n";
-    world.write("Cargo.toml", &format!("{PROGRAM}{dependency}"));
-    world.write("web/Cargo.toml", "[package]\nname = \"pixie-web\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    world.write("web/src/lib.rs", "");
     let row = |path: &str, kind: &str, pool: &str| {
         format!(
             r#"{{"methods":["GET"],"path":"{path}","kind":"{kind}","pool":{pool},"handler":"h","file":"f","line":1}}"#
@@ -68,8 +74,8 @@ fn a_build_of_an_app_tells_its_routes_and_pools_too() {
     };
     let rows = [row("/", "sync", "null"), row("/a", "pool", "\"default\""), row("/b", "pool", "\"images\"")].join(",");
     let told = format!("starting\n{{\"routes\":[{rows}]}}");
-    world.write(
-        "src/main.rs",
+    write_app(
+        &world,
         &format!(
             "fn main() {{\n    assert_eq!(std::env::var(\"PIXIE_DUMP\").as_deref(), Ok(\"routes\"));\n    println!(\"{{}}\", r#\"{told}\"#);\n}}\n"
         ),
@@ -84,6 +90,57 @@ fn a_build_of_an_app_tells_its_routes_and_pools_too() {
     world.write("src/main.rs", "fn main() {}\n");
     let shown = world.run(&["build", "--debug"]);
     assert!(shown.starts_with("code 0\n") && shown.contains("warning: `tiny` told no routes"), "{shown}");
+}
+
+#[test]
+fn routes_of_a_program_that_fails_are_answered_with_its_own_reason() {
+    let world = World::new();
+    write_app(&world, "fn main() {\n    eprintln!(\"Error: there is no secret\");\n    std::process::exit(1);\n}\n");
+    let shown = world.run(&["routes"]);
+    let (reason, ours) = shown.split_once("Error: there is no secret\n").unwrap_or_else(|| panic!("{shown}"));
+    assert_eq!(reason, "code 1\n--- stdout\n--- stderr\n");
+    assert_eq!(
+        ours,
+        "error: `tiny` failed before it told its routes (exit status: 1)\n\
+         help: mend what it says above; variables that it needs can stand in .env\n"
+    );
+}
+
+#[test]
+fn where_there_is_no_cargo_each_command_says_what_to_install() {
+    let world = World::new();
+    write_app(&world, "fn main() {}\n");
+    for command in ["routes", "run", "build"] {
+        let output = world.pixie(&[command]).env("PATH", "/nowhere").output().unwrap();
+        assert_eq!(
+            world.shown(&output),
+            "code 1\n--- stdout\n--- stderr\nerror: could not start cargo: no such file or directory\n  --> cargo\n\
+             help: install Rust: https://rustup.rs\n"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_is_no_app_is_not_run_for_its_routes() {
+    let world = World::new();
+    world.write("Cargo.toml", PROGRAM);
+    world.write("src/main.rs", "fn main() {\n    std::fs::write(\"ran\", \"\").unwrap();\n}\n");
+    let shown = world.run(&["routes"]);
+    assert!(shown.starts_with("code 1\n") && shown.contains("`tiny` is no pixie app"), "{shown}");
+    assert!(!world.root.join("ran").exists());
+}
+
+#[test]
+fn what_is_no_request_is_wrong_usage() {
+    for (request, reason) in [
+        ("G@T /x", "`G@T` is no HTTP method"),
+        ("users/7", "the path `users/7` does not begin with `/`"),
+        ("GET /a b", "such as \"GET /users/7\""),
+        ("", "such as \"GET /users/7\""),
+    ] {
+        let shown = World::new().run(&["routes", "--match", request]);
+        assert!(shown.starts_with("code 2\n") && shown.contains(reason), "{shown}");
+    }
 }
 
 #[test]
@@ -111,13 +168,13 @@ fn run_hands_over_arguments_port_and_exit_code() {
 fn run_gives_the_program_the_variables_of_env_that_are_not_set_already() {
     let world = World::new();
     world.write("Cargo.toml", PROGRAM);
-    let program =
-        "fn main() {\n    println!(\"{:?} {:?}\", std::env::var(\"GREETING\"), std::env::var(\"GUEST\"));\n}\n";
+    let program = "fn main() {\n    println!(\"{:?}\", [\"GREETING\", \"GUEST\", \"PLACE\"].map(std::env::var));\n}\n";
     world.write("src/main.rs", program);
-    world.write(".env", "GREETING='hello $GUEST'\nGUEST=nobody\n");
+    world.write(".env", "GREETING='hello $GUEST'\nGUEST=nobody\nPLACE=shared\n");
+    world.write(".env.local", "PLACE=local\nGUEST=anybody\n");
     let output = world.pixie(&["-C", "src", "run", "--debug"]).env("GUEST", "Ada").output().unwrap();
     let shown = world.shown(&output);
-    assert!(shown.starts_with("code 0\n--- stdout\nOk(\"hello $GUEST\") Ok(\"Ada\")\n"), "{shown}");
+    assert!(shown.starts_with("code 0\n--- stdout\n[Ok(\"hello $GUEST\"), Ok(\"Ada\"), Ok(\"local\")]\n"), "{shown}");
     world.write(".env", "GREETING=hello\n\nto whom\n");
     let shown = world.run(&["run", "--debug"]);
     assert!(shown.starts_with("code 1\n") && shown.contains("  --> [DIR]/.env:3\nhelp: write NAME=value"), "{shown}");
@@ -177,7 +234,10 @@ fn check_compares_the_versions_of_command_and_crates() {
     world.write("src/main.rs", "fn main() {}\n");
     world.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"pixie-web\"\nversion = \"9.9.9\"\n");
     let shown = world.run(&["check"]);
-    assert!(shown.contains("warning pixie: command 0.1.0, pixie-web 9.9.9\n"), "{shown}");
+    assert!(
+        shown.contains(concat!("warning pixie: command ", env!("CARGO_PKG_VERSION"), ", pixie-web 9.9.9\n")),
+        "{shown}"
+    );
     assert!(shown.contains("fix: cargo install --locked pixie-cli"), "{shown}");
 }
 
@@ -185,4 +245,13 @@ fn check_compares_the_versions_of_command_and_crates() {
 fn colours_come_when_they_are_asked_for() {
     let shown = World::new().run(&["--color", "always", "new", "blog"]);
     assert!(shown.contains("\u{1b}[1m\u{1b}[92m     Created\u{1b}[0m blog"), "{shown:?}");
+}
+
+/// Writes a program that depends on a stand-in for pixie-web.
+fn write_app(world: &World, main: &str) {
+    let dependency = "\n[dependencies]\npixie-web = { path = \"web\" }\n\n[workspace]\n";
+    world.write("Cargo.toml", &format!("{PROGRAM}{dependency}"));
+    world.write("web/Cargo.toml", "[package]\nname = \"pixie-web\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    world.write("web/src/lib.rs", "");
+    world.write("src/main.rs", main);
 }

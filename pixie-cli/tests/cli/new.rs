@@ -3,11 +3,15 @@
 //! Several cases are traps of cargo-generate, which does the filling in: its own output, its reading of the user's
 //! environment and configuration, and its names.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use insta::assert_snapshot;
 
-use crate::support::{World, checkout};
+use crate::support::{World, checkout, environment};
 
 #[test]
 fn a_new_project_is_shown_with_the_next_commands() {
@@ -256,15 +260,9 @@ fn a_template_comes_from_a_git_repository() {
         "template/inner/Cargo.toml",
         "[package]\nname = \"{{project-name}}\"\n[dependencies]\npixie-web = \"0.1\"\n",
     );
-    let git = |arguments: &[&str]| {
-        let identity = ["-c", "user.name=you", "-c", "user.email=you@example.com"];
-        let mut command = std::process::Command::new("git");
-        let output = command.args(identity).args(arguments).current_dir(world.root.join("template")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    git(&["init", "--quiet", "--initial-branch", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "A template"]);
+    git(&world, "template", &["init", "--quiet", "--initial-branch", "main"]);
+    git(&world, "template", &["add", "."]);
+    git(&world, "template", &["commit", "--quiet", "-m", "A template"]);
     let url = format!("file://{}", world.root.join("template").display());
     assert_snapshot!(world.run(&["new", "blog", "--git", &url, "--branch", "main", "--folder", "inner", "--yes"]));
     assert_snapshot!(read(&world, "blog/Cargo.toml"));
@@ -286,8 +284,7 @@ fn a_template_with_scripts_is_announced() {
 #[test]
 fn a_project_in_a_repository_gets_none_of_its_own() {
     let world = World::new();
-    let made = std::process::Command::new("git").args(["init", "--quiet"]).current_dir(&world.root).status().unwrap();
-    assert!(made.success());
+    git(&world, ".", &["init", "--quiet"]);
     let shown = world.run(&["new", "blog"]);
     assert!(!exists(&world, "blog/.git") && !shown.contains("Initialised"), "{shown}");
 }
@@ -331,7 +328,7 @@ fn an_interrupted_command_leaves_nothing_and_ends_with_130() {
         ),
     );
     fs::set_permissions(bin.join("git"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&started).status().unwrap();
+    let made = Command::new("mkfifo").arg(&started).status().unwrap();
     assert!(made.success());
 
     let mut command = world.pixie(&["new", "blog", "--git", "https://example.com/template"]);
@@ -350,6 +347,15 @@ fn an_interrupted_command_leaves_nothing_and_ends_with_130() {
         "{:?}",
         list(&world)
     );
+}
+
+/// Runs git in a folder of the world.
+fn git(world: &World, folder: &str, arguments: &[&str]) {
+    let identity = ["-c", "user.name=you", "-c", "user.email=you@example.com"];
+    let mut git = Command::new("git");
+    environment::clean(&mut git).args(identity).args(arguments).current_dir(world.root.join(folder));
+    let output = git.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn read(world: &World, path: &str) -> String {

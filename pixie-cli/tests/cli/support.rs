@@ -1,5 +1,8 @@
 //! A folder of its own for each test, and the real `pixie` run in it: what it wrote becomes one text to compare.
 
+#[path = "environment.rs"]
+pub(crate) mod environment;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// An empty folder outside of any repository and workspace.
+/// An empty folder outside of any workspace.
 pub(crate) struct World {
     _folder: TempDir,
     pub(crate) root: PathBuf,
@@ -24,11 +27,9 @@ impl World {
     /// Returns `pixie` in this folder, without what the developer's environment would change.
     pub(crate) fn pixie(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
-        command.args(arguments).current_dir(&self.root);
-        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "PIXIE_PORT", "CARGO", "GIT_DIR", "GIT_WORK_TREE"] {
-            command.env_remove(name);
-        }
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        environment::clean(&mut command).args(arguments).current_dir(&self.root);
+        // A folder for temporary files may lie in a repository.
+        command.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap());
         command.env("TMPDIR", self.temporary());
         command.stdin(std::process::Stdio::null());
         command

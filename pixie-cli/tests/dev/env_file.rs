@@ -31,6 +31,20 @@ fn an_edit_of_env_is_seen_by_the_next_program_and_its_workers() {
 }
 
 #[test]
+fn what_one_machine_has_of_its_own_wins_over_what_is_shared() {
+    let folder = Site::project("local-variables", &telling());
+    fs::write(folder.join(".env"), "PIXIE_TEST_WORD=shared\n").expect("a file");
+    fs::write(folder.join(".env.local"), "PIXIE_TEST_WORD=local\n").expect("a file");
+    let site = Site::launch_as(command(&folder, &[]));
+    site.says("ready in");
+    assert_eq!(site.get("/pool").body, "local");
+    site.write(".env.local", "PIXIE_TEST_WORD=edited\n");
+    shows(&site, "edited");
+    fs::remove_file(folder.join(".env.local")).expect("it was there");
+    shows(&site, "shared");
+}
+
+#[test]
 fn a_variable_that_is_set_already_stays() {
     let folder = Site::project("set-already", &telling());
     fs::write(folder.join(".env"), "PIXIE_TEST_WORD=inside\n").expect("a file");

@@ -1,9 +1,9 @@
 //! `pixie dev` at a terminal: keys, questions, Ctrl-C, and what the terminal is like afterwards.
 
-use std::{env, net::TcpListener};
+use std::{env, net::TcpListener, process::Command};
 
 use crate::{
-    site::{self, Site, command, heard, page, stand_in, until},
+    site::{self, Site, command, heard, isolated, page, stand_in, until},
     terminal::Terminal,
 };
 
@@ -52,6 +52,21 @@ fn ctrl_c_ends_everything_and_leaves_the_terminal_as_it_was() {
     assert_eq!(site.wait(), Some(0));
     until("its processes are gone", || site::living(&processes).is_empty().then_some(()));
     assert_eq!(terminal.modes(), before);
+}
+
+#[test]
+fn in_the_background_of_a_terminal_it_goes_on() {
+    let (terminal, folder) = (Terminal::open(), Site::project("background", &page("one")));
+    // A shell with jobs, of which the command is one that is not in front.
+    let script = "set -m; \"$0\" dev & trap 'kill %1' TERM; wait; wait";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_pixie")]).current_dir(&folder);
+    let site = Site::launch_at(&terminal, isolated(&mut shell).env("PIXIE_PORT", "0"));
+    terminal.sees("then Enter");
+    // A line waits for the shell; the command must not take it, or be stopped for trying.
+    terminal.types("q\n");
+    site.write("src/main.rs", &page("two"));
+    until("the page shows two", || site.page("/").body.contains("two").then_some(()));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod browser;
 mod ends;
 mod env_file;
+#[path = "../cli/environment.rs"]
+mod environment;
 mod events;
 mod keys;
 mod newcomer;
@@ -85,7 +87,11 @@ fn a_build_that_fails_leaves_the_old_program_serving_and_tells_the_page_why() {
 
 #[test]
 fn a_program_that_crashes_at_its_start_does_not_take_over() {
-    let site = Site::start("crashing", &page("steady"));
+    // The longest of backtraces does not push the message out.
+    let mut command = command(&Site::project("crashing", &page("steady")), &[]);
+    command.env("RUST_BACKTRACE", "full");
+    let site = Site::launch_as(command);
+    site.says("ready in");
     let mut events = site.events();
     site.write("src/main.rs", "fn main() { panic!(\"no database\"); }");
     let failed = events.next("failed");

@@ -1,6 +1,9 @@
 //! Files as editors save them, projects as they change: what comes of it is always the right page.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     ends::{WAITING, waiting},
@@ -25,6 +28,17 @@ fn a_file_may_be_replaced_by_another() {
 }
 
 #[test]
+fn a_file_that_is_older_than_the_one_before_is_an_edit_too() {
+    let site = Site::start("older", &page("one"));
+    let copy = site.folder.join(".copy");
+    fs::write(&copy, page("two")).expect("a file");
+    let long_ago = SystemTime::now() - Duration::from_secs(1_000_000);
+    fs::File::open(&copy).and_then(|file| file.set_modified(long_ago)).expect("it can be made older");
+    fs::rename(copy, site.folder.join("src/main.rs")).expect("it takes the place");
+    shows(&site, "two");
+}
+
+#[test]
 fn several_files_are_saved_at_once_and_folders_come_and_go() {
     let site = Site::start("several", &page("one"));
     let main = |word: &str| format!("mod inner;\n{}", page(word).replace(&format!("\"{word}\""), "inner::word()"));
@@ -38,6 +52,43 @@ fn several_files_are_saved_at_once_and_folders_come_and_go() {
     site.write("src/main.rs", &page("three"));
     fs::remove_dir_all(site.folder.join("src/inner")).expect("it goes");
     shows(&site, "three");
+}
+
+#[test]
+fn a_folder_that_goes_and_comes_back_is_watched_as_before() {
+    let site = Site::start("coming-back", &page("one"));
+    let mut events = site.events();
+    // As when a branch without the folder is checked out, and then the one before.
+    fs::remove_dir_all(site.folder.join("static")).expect("it goes");
+    events.next("css");
+    fs::create_dir(site.folder.join("static")).expect("it comes");
+    site.write("static/app.css", "p { color: red }");
+    events.next("css");
+    site.write("static/app.css", "p { color: green }");
+    events.next("css");
+
+    fs::remove_dir_all(site.folder.join("src")).expect("it goes");
+    events.next("failed");
+    fs::create_dir(site.folder.join("src")).expect("it comes");
+    site.write("src/main.rs", &page("two"));
+    shows(&site, "two");
+    site.write("src/main.rs", &page("three"));
+    shows(&site, "three");
+}
+
+#[test]
+fn a_folder_that_was_not_there_is_watched_when_it_comes() {
+    let folder = Site::project("coming", &page("one"));
+    fs::remove_dir_all(folder.join("static")).expect("it was there");
+    let site = Site::launch_as(command(&folder, &[]));
+    site.says("ready in");
+    let mut events = site.events();
+    events.next("hello");
+    fs::create_dir(site.folder.join("static")).expect("it comes");
+    site.write("static/app.js", "1");
+    events.next("reload");
+    site.write("static/app.js", "2");
+    events.next("reload");
 }
 
 #[test]

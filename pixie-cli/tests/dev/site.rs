@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{events::Events, terminal::Terminal};
+use crate::{environment, events::Events, terminal::Terminal};
 
-/// Longer than anything takes, the first build of an app on a cold machine with all other tests beside it included.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// Longer than anything takes, the first build of an app on a cold, slow machine with all other tests beside it included.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The source of an app whose page and pool route say a word.
 pub(crate) fn page(word: &str) -> String {
@@ -270,10 +270,7 @@ pub(crate) fn heard(program: &Path) -> String {
 /// Lets a command build into the folder that the tests share, from what is on this machine.
 pub(crate) fn isolated(command: &mut Command) -> &mut Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target");
-    for name in ["PIXIE_HOST", "PIXIE_WORKERS", "PIXIE_DEV", "LISTEN_FDS", "RUST_LOG", "CLICOLOR_FORCE", "CI"] {
-        command.env_remove(name);
-    }
-    command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true")
+    environment::clean(command).env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true")
 }
 
 /// Those of these processes that are still there, zombies left out.

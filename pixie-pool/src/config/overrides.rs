@@ -17,7 +17,8 @@ impl Config {
     /// Lets the variable `PIXIE_POOL_` with the pool's name in capitals (`-` and `.` become `_`) override numbers: pairs such as
     /// `size=2..8 deadline=2s breaker=off`, separated by spaces or commas, with the names of the fields here; `none` takes a limit away.
     ///
-    /// Fails with a message that names the variable and the pair that cannot be read.
+    /// Fails with a message that names the variable and the pair that cannot be read. A pool whose variable is that of a living
+    /// one with another name, such as `a.b` beside `a-b`, does not start.
     pub fn override_by_environment(&mut self) -> Result<(), String> {
         let variable = variable(&self.name);
         match std::env::var(&variable) {
@@ -62,7 +63,8 @@ impl Config {
     }
 }
 
-fn variable(pool: &str) -> String {
+/// Returns the variable that overrides the pool of this name.
+pub(super) fn variable(pool: &str) -> String {
     let capitals = pool.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     PREFIX.chars().chain(capitals).collect()
 }

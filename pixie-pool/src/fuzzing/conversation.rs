@@ -186,6 +186,9 @@ impl Conversation {
         assert_eq!(room.is_some(), !entry.is_body_sent && !entry.is_cancelled);
         let Some(room) = room else { return };
         let chunk = content(job, Side::Body, entry.sent, bytes.min(room));
+        if chunk.is_empty() {
+            return;
+        }
         self.parent.data(entry.stream, &chunk, &mut self.to_worker);
         entry.sent += chunk.len();
         assert!(entry.sent - entry.read <= WINDOW_BYTES, "the worker has to keep more than the window: {entry:?}");
@@ -204,8 +207,10 @@ impl Conversation {
         let Some(job) = self.pick(0) else { return };
         let entry = &mut self.jobs[job];
         let bytes = bytes.min(entry.heard - entry.taken);
-        entry.taken += bytes;
-        self.parent.credit(entry.stream, bytes, &mut self.to_worker);
+        if bytes > 0 {
+            entry.taken += bytes;
+            self.parent.credit(entry.stream, bytes, &mut self.to_worker);
+        }
     }
 
     fn cancel(&mut self, job: usize) {
@@ -280,6 +285,9 @@ impl Conversation {
             return;
         };
         let chunk = content(job, Side::Answer, entry.answered, bytes.min(room));
+        if chunk.is_empty() {
+            return;
+        }
         self.worker.data(entry.stream, &chunk, &mut self.to_parent);
         entry.answered += chunk.len();
         assert!(entry.answered - entry.taken <= WINDOW_BYTES, "the pool has to keep more than the window: {entry:?}");

@@ -120,6 +120,9 @@ impl Talk {
             assert_eq!(room.is_some(), is_open, "a body that is complete has no room, and any other has");
             let Some(room) = room else { return };
             let chunk = vec![1; room.min(chunk)];
+            if chunk.is_empty() {
+                return;
+            }
             self.both(|parent, out| parent.data(stream, &chunk, out));
             sent += chunk.len();
             assert!(sent <= WINDOW_BYTES, "{sent} bytes sent without a word from the worker");
@@ -140,7 +143,9 @@ impl Talk {
         let Some(entry) = self.books.way.front_mut() else { return };
         let (stream, bytes) = (entry.stream, bytes.min(entry.heard - entry.taken));
         entry.taken += bytes;
-        self.both(|parent, out| parent.credit(stream, bytes, out));
+        if bytes > 0 {
+            self.both(|parent, out| parent.credit(stream, bytes, out));
+        }
     }
 
     fn cancel(&mut self, script: &mut Choices<'_>) {

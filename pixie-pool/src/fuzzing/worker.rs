@@ -150,7 +150,10 @@ impl Talk {
         let Some((stream, true)) = self.running else { return };
         match self.both(|worker, _| worker.send_room(stream)) {
             None => assert!(self.worker.is_cancelled(stream)),
-            Some(room) => self.both(|worker, out| worker.data(stream, &vec![3; size.min(room)], out)),
+            Some(room) if size.min(room) > 0 => {
+                self.both(|worker, out| worker.data(stream, &vec![3; size.min(room)], out));
+            }
+            Some(_) => {}
         }
     }
 

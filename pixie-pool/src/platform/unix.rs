@@ -23,7 +23,7 @@ use std::{
 
 use interprocess::local_socket as ls;
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, OFlags, flock},
     mm::{MapFlags, ProtFlags},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal},
@@ -205,12 +205,15 @@ pub(crate) struct Leash(File);
 
 impl Leash {
     pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
-        Ok(Leash(pipe.into_owned_fd()?.into()))
+        // This makes it block, and the worker decides what room the pipe has: it may not read, and fill it from its own end.
+        let pipe = pipe.into_owned_fd()?;
+        rustix::fs::fcntl_setfl(&pipe, rustix::fs::fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
+        Ok(Leash(pipe.into()))
     }
 
-    /// Asks for attention; never blocks, because the pipe has room for more than the one byte that is on its way.
+    /// Asks for attention; never blocks, whatever the worker does with its end.
     pub(crate) fn pull(&self) {
-        // A worker that is gone is seen by others.
+        // A worker that is gone, or does not read, is seen by others.
         let _ = (&self.0).write(&[1]);
     }
 }
@@ -226,7 +229,9 @@ impl MarkReader {
         // One that was left by an earlier start of this worker.
         let _ = fs::remove_file(path);
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        file.set_len(MARK_BYTES)?;
+        // Written, so that a full disk fails this start: a length alone has no room yet, and the worker's first store through its
+        // mapping would end it with SIGBUS.
+        file.write_all_at(&[0; MARK_BYTES as usize], 0)?;
         Ok(MarkReader(file))
     }
 
@@ -406,3 +411,7 @@ pub(crate) use elsewhere::{
     HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
     set_process_name, socket_options, threads,
 };
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests;

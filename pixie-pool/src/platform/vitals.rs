@@ -33,9 +33,9 @@ fn of_status(pid: u32, name: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Looks at the thread with this name.
-pub(crate) fn posture(pid: u32, thread: &str) -> Posture {
-    let Some(thread) = find_thread(pid, thread) else {
+/// Looks at the thread with this name, if it is among the first so many.
+pub(crate) fn posture(pid: u32, thread: &str, threads_max: usize) -> Posture {
+    let Some(thread) = find_thread(pid, thread, threads_max) else {
         return Posture::default();
     };
     let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
@@ -49,9 +49,9 @@ pub(crate) fn posture(pid: u32, thread: &str) -> Posture {
     }
 }
 
-fn find_thread(pid: u32, wanted: &str) -> Option<String> {
+fn find_thread(pid: u32, wanted: &str, threads_max: usize) -> Option<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    let mut paths = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
+    let mut paths = threads.take(threads_max).filter_map(|thread| thread.path().to_str().map(str::to_owned));
     paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
 }
 
@@ -69,6 +69,8 @@ fn cpu_time(stat: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -77,6 +79,28 @@ mod tests {
         let (now, peak) = (resident_bytes(pid), peak_bytes(pid));
         assert!(now > Some(100 * 1024) && peak > Some(100 * 1024), "{now:?} {peak:?}");
         assert_eq!(resident_bytes(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_thread_is_not_looked_for_among_thousands() {
+        let start = |name: &str| {
+            let (end, has_ended) = mpsc::channel::<()>();
+            let (started, has_started) = mpsc::channel();
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            // A thread names itself before it runs this.
+            let run = move || (started.send(()).is_ok(), has_ended.recv().is_ok());
+            let thread = thread.spawn(run).expect("a thread can be started");
+            has_started.recv().expect("it runs");
+            (thread, end)
+        };
+        let others: Vec<_> = (0..20).map(|_| start("one of many")).collect();
+        let last = start("the-last");
+        let pid = std::process::id();
+        assert!(find_thread(pid, "the-last", 20).is_none() && find_thread(pid, "the-last", usize::MAX).is_some());
+        for (thread, end) in others.into_iter().chain([last]) {
+            drop(end);
+            assert!(thread.join().is_ok());
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! One job between its submitter and its worker.
 //!
 //! Owns what has arrived of the answer, who waits for it and where the job is. Leaves bytes on sockets to `link`.
-//! Rule: its lock is never held while another one is taken.
+//! Rule: its lock is never held while another one is taken, and a job that is over stays so, whoever learns it last.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +17,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, metrics::Wait, poison::Fingerprints},
+    pool::{link::Link, metrics::Wait, pieces::Pieces, poison::Fingerprints},
     protocol::{
         frame::{Answer, Start},
         parent::Event,
@@ -61,7 +60,7 @@ struct State {
     is_abandoned: bool,
     is_headed: bool,
     answer: Option<Result<Taken, Error>>,
-    chunks: VecDeque<Bytes>,
+    chunks: Pieces,
     /// Bytes that the submitter has taken and for which the worker got no credit yet.
     taken: usize,
     end: Option<Result<(), Error>>,
@@ -100,7 +99,7 @@ impl Exchange {
             is_abandoned: false,
             is_headed: false,
             answer: None,
-            chunks: VecDeque::new(),
+            chunks: Pieces::default(),
             taken: 0,
             end: None,
             waker: None,
@@ -132,7 +131,7 @@ impl Exchange {
     /// Returns what to send and until when it may take; `None` if nobody waits any more.
     pub(crate) fn dispatch(&self, now: Instant, link: &Arc<Link>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut state = self.state();
-        if state.is_abandoned {
+        if state.is_abandoned || state.is_over() {
             return None;
         }
         let mut start = if self.has_upload { state.request.take() } else { state.request.clone() }?;
@@ -155,7 +154,7 @@ impl Exchange {
         if let Some(start) = unsent {
             state.request = Some(start);
         }
-        if state.request.is_none() || state.is_abandoned || matches!(state.place, Place::Over) {
+        if state.request.is_none() || state.is_abandoned || state.is_over() {
             return false;
         }
         state.place = Place::Waiting;
@@ -181,7 +180,7 @@ impl Exchange {
         Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
-    /// Tells whether it has been moved so often that its workers are not believed any more.
+    /// Tells whether it has been moved so often that it is not moved any more.
     pub(crate) fn is_restless(&self) -> bool {
         self.state().moves >= MOVES_MAX
     }
@@ -201,7 +200,7 @@ impl Exchange {
         let mut state = self.state();
         state.is_abandoned = true;
         state.waker = None;
-        state.chunks.clear();
+        state.chunks = Pieces::default();
         match &state.place {
             Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
             Place::Waiting | Place::Over => None,
@@ -215,7 +214,8 @@ impl Exchange {
             (Some(deadline), Some(first)) => now.saturating_duration_since(first) < deadline / 2,
             _ => true,
         };
-        let may = self.is_replayable && is_early && state.tries < 2 && !state.is_headed && !state.is_abandoned;
+        let is_open = !state.is_headed && !state.is_abandoned && !state.is_over();
+        let may = self.is_replayable && is_early && state.tries < 2 && is_open;
         if may {
             state.place = Place::Waiting;
             self.may_share.store(false, Ordering::Relaxed);
@@ -223,9 +223,12 @@ impl Exchange {
         may
     }
 
-    /// Takes in what the worker has said.
+    /// Takes in what the worker has said, unless the job was ended while that was on its way here.
     pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
         let mut state = self.state();
+        if state.is_over() {
+            return;
+        }
         if event.is_last() {
             state.place = Place::Over;
         }
@@ -233,13 +236,13 @@ impl Exchange {
             Event::Reply(mut answer) => {
                 state.is_headed = true;
                 if !answer.complete && !answer.body.is_empty() {
-                    state.chunks.push_back(std::mem::take(&mut answer.body));
+                    state.chunks.push(std::mem::take(&mut answer.body));
                 }
                 state.answer = Some(Ok(Taken { answer, worker, pid }));
             }
             Event::Data(chunk) => {
-                if !state.is_abandoned && !chunk.is_empty() {
-                    state.chunks.push_back(chunk);
+                if !state.is_abandoned {
+                    state.chunks.push(chunk);
                 }
             }
             Event::End => state.end = Some(Ok(())),
@@ -287,7 +290,7 @@ impl Exchange {
     /// Takes the next piece of the answer, and lets the worker send more.
     pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut state = self.state();
-        let Some(chunk) = state.chunks.pop_front() else {
+        let Some(chunk) = state.chunks.pop() else {
             if let Some(end) = state.end.take() {
                 return Poll::Ready(end.err().map(Err));
             }
@@ -311,6 +314,10 @@ impl Exchange {
 }
 
 impl State {
+    fn is_over(&self) -> bool {
+        matches!(self.place, Place::Over)
+    }
+
     fn fail(&mut self, error: Error) {
         if self.is_headed {
             self.end.get_or_insert(Err(error));
@@ -328,3 +335,6 @@ fn wake(mut state: MutexGuard<'_, State>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,13 @@ impl Flight {
         stream.wrapping_sub(self.stream) <= u32::MAX / 2
     }
 
+    /// Tells whether the first job of a worker that broke the protocol may be what it failed at, by what it started last.
+    ///
+    /// One that does not even say what it starts is not believed.
+    pub(crate) fn may_have_run(&self, last_started: Option<u32>) -> bool {
+        last_started.is_none_or(|last| last == 0 || self.is_before(last))
+    }
+
     /// Returns when a job that was sent ahead has waited too long for its answer.
     pub(crate) fn due_ahead(&self) -> Option<Instant> {
         match self.clock {

@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, Config},
+    config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
     pool::{
         exchange::Exchange,
@@ -137,6 +137,10 @@ impl Link {
     /// Sends jobs in one write, from whichever task has leased this worker or reads it; those that nobody waits for are dropped.
     pub(crate) fn begin(self: &Arc<Self>, batch: &mut Vec<Arc<Exchange>>, now: Instant) -> Begun {
         let mut line = self.line();
+        if line.output.len() > UNREAD_BYTES_MAX {
+            tracing::warn!(worker = self.number, pid = self.pid, "a worker answers what it has not read");
+            line.close(Closed::Killed(Kill::Protocol));
+        }
         if line.closed.is_some() {
             return Begun::Closed;
         }
@@ -178,9 +182,9 @@ impl Link {
             Ok(count) if count == line.output.len() => line.output.clear(),
             Ok(count) => line.output.advance(count),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is going; the reading task sees it too.
+            // The worker is going. What comes after is not sent either, or it would be missing where the job goes instead.
             Err(error) => {
-                line.output.clear();
+                line.close(Closed::Exited);
                 return Err(error);
             }
         }
@@ -207,7 +211,8 @@ impl Link {
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let line = self.line();
         match line.closed {
-            Some(_) => None,
+            // The job may have another worker soon, which wants the body from here on.
+            Some(_) => Some(0),
             None => line.protocol.send_room(stream),
         }
     }
@@ -322,7 +327,7 @@ impl Link {
         while !line.output.is_empty() && line.closed.is_none() {
             match platform::poll_write(&self.writer, cx, &line.output) {
                 Poll::Ready(Ok(count)) => line.output.advance(count),
-                Poll::Ready(Err(_)) => line.output.clear(),
+                Poll::Ready(Err(_)) => line.close(Closed::Exited),
                 Poll::Pending => break,
             }
         }
@@ -330,9 +335,9 @@ impl Link {
         line.closed
     }
 
-    /// Reads everything whole that the worker has sent.
+    /// Reads everything whole that the worker has sent; closes the connection if it broke the protocol.
     ///
-    /// The second value is true if its answer has begun to arrive in pieces, which starts another clock.
+    /// Returns when an answer has begun to arrive in pieces, which starts another clock.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -346,7 +351,10 @@ impl Link {
         }
         let mut now = None;
         let mut is_streaming = false;
-        while let Some((_, event)) = line.protocol.receive(input)? {
+        // Closed at once, or a job that is being sent just now would be taken for the one that it failed at.
+        while let Some((_, event)) =
+            line.protocol.receive(input).inspect_err(|_| line.close(Closed::Killed(Kill::Protocol)))?
+        {
             let now = *now.get_or_insert_with(Instant::now);
             if let Event::GivenBack { at, count } = event {
                 let given = line.flights.drain(at..at + count).map(|f| (f.exchange, Event::GivenBack { at, count }));

@@ -18,7 +18,7 @@ use crate::{
 
 /// Finds out whether the workers of a pool can have cgroups, if they need any.
 pub(crate) async fn open(config: &Config) -> Option<Cgroups> {
-    if config.size.max == 0 {
+    if config.is_threaded() {
         return None;
     }
     config.memory.as_ref()?;

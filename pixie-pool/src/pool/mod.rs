@@ -20,6 +20,7 @@ mod metrics;
 mod obituary;
 mod output;
 mod pace;
+mod pieces;
 mod poison;
 pub(crate) mod rendezvous;
 mod restarts;
@@ -42,7 +43,7 @@ use std::{
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX},
+    config::{Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
     error::Error,
     identity,
     job::Handler,
@@ -70,6 +71,7 @@ pub struct Pool {
 struct Life {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    _claim: Claim,
 }
 
 impl Pool {
@@ -80,6 +82,8 @@ impl Pool {
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
+        config.sandbox.resolve().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
+        let claim = Claim::take(&config.name).map_err(Error::Start)?;
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|e| Error::Start(format!("creating a directory for the sockets failed: {e}")))?;
@@ -90,7 +94,7 @@ impl Pool {
         for place in 1..=shared.places() {
             tasks.push(tokio::spawn(slot::keep(Arc::clone(&shared), place)));
         }
-        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks) };
+        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks), _claim: claim };
         let pool = Pool { shared, life: Arc::new(life) };
         match pool.shared.first_ready().await {
             Ok(()) => Ok(pool),
@@ -172,13 +176,15 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
-    config.sandbox.check(config.size.max == 0).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
+    config.sandbox.check(config.is_threaded()).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 
 fn check_size(config: &Config) -> Result<(), Error> {
-    let (Config { name, spares, queue, .. }, Size { min, max }) = (config, config.size);
+    let (Config { name, threads, spares, queue, .. }, Size { min, max }) = (config, config.size);
     let wrong = if min > max {
         format!("the size of pool `{name}` ends at {max}, before its start {min}")
+    } else if config.is_threaded() && *threads > WORKERS_MAX {
+        format!("pool `{name}` may have {threads} threads, at most {WORKERS_MAX} are allowed")
     } else if max.saturating_add(*spares) > WORKERS_MAX {
         format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
     } else if min < max && *queue == 0 {

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::config::{LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, OUTPUT_DRAIN, STDERR_TAIL_BYTES};
+use crate::config::{LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN, STDERR_TAIL_BYTES};
 
 /// The readers of one worker's pipes.
 #[derive(Debug)]
@@ -39,12 +39,15 @@ impl Output {
         E: AsyncRead + Unpin + Send + 'static,
     {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let budget = Arc::new(Mutex::new(Budget { second: Instant::now(), spent: 0 }));
         let mut readers = Vec::new();
         if let Some(pipe) = stdout {
-            readers.push(tokio::spawn(drain(pipe, Lines::new(source.clone(), "stdout"), None)));
+            let lines = Lines::new(source.clone(), "stdout", Arc::clone(&budget));
+            readers.push(tokio::spawn(drain(pipe, lines, None)));
         }
         if let Some(pipe) = stderr {
-            readers.push(tokio::spawn(drain(pipe, Lines::new(source, "stderr"), Some(Arc::clone(&tail)))));
+            let lines = Lines::new(source, "stderr", budget);
+            readers.push(tokio::spawn(drain(pipe, lines, Some(Arc::clone(&tail)))));
         }
         Output { tail, readers }
     }
@@ -81,19 +84,40 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<
     lines.finish();
 }
 
+/// What both pipes of a worker have brought into the log within a second.
+#[derive(Debug)]
+struct Budget {
+    second: Instant,
+    spent: usize,
+}
+
+impl Budget {
+    /// Pays for a line; false if that is more than a second may cost, and so is all that follows in it.
+    fn pay(&mut self, bytes: usize) -> bool {
+        if self.second.elapsed() >= SECOND {
+            *self = Budget { second: Instant::now(), spent: 0 };
+        }
+        self.spent += bytes + LOG_LINE_BYTES;
+        self.spent <= LOG_BYTES_PER_SECOND
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Cuts a stream of bytes into lines and logs as many as the limit allows.
 struct Lines {
     source: Source,
     pipe: &'static str,
     line: Vec<u8>,
-    second: Instant,
-    logged: usize,
+    budget: Arc<Mutex<Budget>>,
     dropped: usize,
+    /// When it was last looked whether anything had been dropped.
+    reported: Instant,
 }
 
 impl Lines {
-    fn new(source: Source, pipe: &'static str) -> Self {
-        Lines { source, pipe, line: Vec::new(), second: Instant::now(), logged: 0, dropped: 0 }
+    fn new(source: Source, pipe: &'static str, budget: Arc<Mutex<Budget>>) -> Self {
+        Lines { source, pipe, line: Vec::new(), budget, dropped: 0, reported: Instant::now() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -115,18 +139,16 @@ impl Lines {
     }
 
     fn log(&mut self) {
-        if self.second.elapsed() >= Duration::from_secs(1) {
+        if self.reported.elapsed() >= SECOND {
             self.report_dropped();
-            self.second = Instant::now();
-            self.logged = 0;
+            self.reported = Instant::now();
         }
-        self.logged += self.line.len();
-        if self.logged > LOG_BYTES_PER_SECOND {
-            self.dropped += self.line.len();
-        } else {
+        if self.budget.lock().unwrap_or_else(PoisonError::into_inner).pay(self.line.len()) {
             let text = printable(&self.line);
             let Source { pool, worker, pid } = &self.source;
             tracing::info!(target: "pixie_pool::output", %pool, worker, pid, pipe = self.pipe, "{text}");
+        } else {
+            self.dropped += self.line.len();
         }
         self.line.clear();
     }
@@ -151,11 +173,57 @@ pub(crate) fn printable(line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::{Event, Metadata, Subscriber, span};
+
     use super::*;
 
     #[test]
     fn a_line_cannot_steer_the_terminal() {
         assert_eq!(printable(b"\x1b[2Jcleared\xff\tok\r\n"), "\u{fffd}[2Jcleared\u{fffd}\tok");
+    }
+
+    /// Counts events.
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicUsize>);
+
+    impl Subscriber for Count {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "pixie_pool::output"
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_prints_empty_lines_does_not_fill_the_log() {
+        let count = Count::default();
+        let _listening = tracing::subscriber::set_default(count.clone());
+        let (begun, source) = (Instant::now(), Source { pool: "p".into(), worker: 1, pid: 0 });
+        let empty = || std::io::Cursor::new(vec![b'\n'; 200_000]);
+        let mut output = Output::read(source, Some(empty()), Some(empty()));
+        for reader in output.readers.drain(..) {
+            assert!(reader.await.is_ok());
+        }
+        let events = count.0.load(Ordering::Relaxed);
+        // Each second that it takes has room for so many lines, and for a report from either pipe.
+        let seconds = begun.elapsed().as_secs() as usize + 2;
+        assert!((1..=seconds * (LOG_BYTES_PER_SECOND / LOG_LINE_BYTES + 2)).contains(&events), "{events}");
     }
 
     #[tokio::test]

@@ -5,17 +5,33 @@
 
 use std::time::Duration;
 
-use crate::config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST};
+use crate::{
+    config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
+    pool::kill::{Closed, Kill},
+};
 
 /// What a worker had reached when it died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// It never said READY.
     Nothing,
-    /// It was ready but answered no job.
+    /// It was ready, but ended by itself or spoke nonsense before it had answered a job.
     Ready,
-    /// It answered at least one job, or was ended by us.
+    /// It had answered no job when the pool ended it, for a reason that says nothing of the next one.
+    Unproven,
+    /// It answered at least one job.
     Service,
+}
+
+impl Reached {
+    /// Tells what a worker had reached that was ready and has ended so, after so many jobs.
+    pub(crate) fn of(closed: Closed, jobs: u64) -> Self {
+        match closed {
+            _ if jobs > 0 => Reached::Service,
+            Closed::Exited | Closed::Killed(Kill::Protocol) => Reached::Ready,
+            Closed::Killed(_) => Reached::Unproven,
+        }
+    }
 }
 
 /// The deaths of one pool.
@@ -23,7 +39,7 @@ pub(crate) enum Reached {
 pub(crate) struct Restarts {
     /// Deaths before READY since the last READY.
     unborn: u32,
-    /// Deaths before the first answer since the last answer.
+    /// Deaths before the first answer since the last death of a worker that had answered.
     useless: u32,
 }
 
@@ -40,6 +56,7 @@ impl Restarts {
                 self.useless = 0;
                 Duration::ZERO
             }
+            Reached::Unproven => Duration::ZERO,
             Reached::Nothing => {
                 self.unborn = self.unborn.saturating_add(1);
                 pause(self.unborn)
@@ -52,6 +69,11 @@ impl Restarts {
                     .map_or(Duration::ZERO, |n| pause(n / 8).min(RESTART_PAUSE_CRASHES))
             }
         }
+    }
+
+    /// Tells whether the last start has failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.unborn > 0
     }
 
     /// Tells whether so many starts have failed that a pool without workers should refuse.
@@ -90,9 +112,9 @@ mod tests {
         let mut restarts = Restarts::default();
         let pauses: Vec<u64> = (0..12).map(|_| restarts.died(Reached::Nothing).as_millis() as u64).collect();
         assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
-        assert!(restarts.is_broken());
+        assert!(restarts.is_failing() && restarts.is_broken());
         restarts.ready();
-        assert!(!restarts.is_broken());
+        assert!(!restarts.is_failing() && !restarts.is_broken());
     }
 
     #[test]
@@ -101,5 +123,32 @@ mod tests {
         let pauses: Vec<Duration> = (0..1000).map(|_| restarts.died(Reached::Ready)).collect();
         assert!(pauses[..40].iter().all(Duration::is_zero));
         assert_eq!(pauses[999], RESTART_PAUSE_CRASHES);
+    }
+
+    #[test]
+    fn workers_that_were_let_go_before_they_did_anything_do_not_hide_a_row_of_crashes() {
+        let retired = || Reached::of(Closed::Killed(Kill::Retire), 0);
+        let mut restarts = Restarts::default();
+        for _ in 0..1000 {
+            restarts.died(Reached::of(Closed::Exited, 0));
+            assert_eq!(restarts.died(retired()), Duration::ZERO);
+        }
+        assert_eq!(restarts.died(Reached::of(Closed::Exited, 0)), RESTART_PAUSE_CRASHES);
+        restarts.died(Reached::of(Closed::Killed(Kill::Retire), 1));
+        assert_eq!(restarts.died(Reached::of(Closed::Exited, 0)), Duration::ZERO, "one that had answered ends the row");
+    }
+
+    #[test]
+    fn workers_that_end_by_themselves_before_their_first_job_are_a_row_of_crashes() {
+        for (closed, jobs, reached) in [
+            (Closed::Exited, 0, Reached::Ready),
+            (Closed::Killed(Kill::Protocol), 0, Reached::Ready),
+            (Closed::Killed(Kill::Deadline), 0, Reached::Unproven),
+            (Closed::Killed(Kill::Stop), 0, Reached::Unproven),
+            (Closed::Exited, 1, Reached::Service),
+            (Closed::Killed(Kill::Retire), 1, Reached::Service),
+        ] {
+            assert_eq!(Reached::of(closed, jobs), reached, "{closed:?} after {jobs}");
+        }
     }
 }

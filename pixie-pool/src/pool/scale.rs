@@ -16,7 +16,7 @@ pub(crate) struct Scale {
     target: usize,
     /// How many the next growth adds: doubled each time, so that a burst is met quickly and a trickle does not start a crowd.
     step: usize,
-    /// Whether one more is wanted for a worker that is about to be replaced.
+    /// Whether one more is wanted, because workers are to be replaced.
     is_turning: bool,
     /// Places where a worker is, or is being started.
     filled: BTreeSet<usize>,
@@ -26,7 +26,6 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn new(size: Size, spares: usize) -> Self {
-        let spares = if size.max == 0 { 0 } else { spares };
         Scale {
             size,
             spares,
@@ -66,16 +65,8 @@ impl Scale {
         self.spares.min(self.target)
     }
 
-    pub(crate) fn is_turning(&self) -> bool {
-        self.is_turning
-    }
-
     pub(crate) fn filled(&self) -> impl Iterator<Item = usize> {
         self.filled.iter().copied()
-    }
-
-    pub(crate) fn is_leaving(&self, place: usize) -> bool {
-        self.leaving.contains(&place)
     }
 
     fn wanted(&self) -> usize {
@@ -134,12 +125,18 @@ impl Scale {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
 
-    /// Wants a replacement for one worker.
+    /// Wants no more workers than are ready, unless that is less than the smallest size.
+    pub(crate) fn settle_for(&mut self, ready: usize) {
+        self.target = self.target.min(ready.max(self.size.min));
+        self.step = 1;
+    }
+
+    /// Wants one worker more, as the replacement of another.
     pub(crate) fn turn(&mut self) {
         self.is_turning = true;
     }
 
-    /// Notes that the replacement is there, or that none is needed any more.
+    /// Notes that no worker has to be replaced any more.
     pub(crate) fn turned(&mut self) {
         self.is_turning = false;
     }
@@ -203,6 +200,18 @@ mod tests {
             scale.grow(1);
             assert_eq!(scale.fill(), expected);
             assert!(!scale.refill(place));
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_not_wanted_any_more_beyond_the_smallest_size() {
+        for (min, ready, target) in [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 3, 3), (0, 9, 4)] {
+            let mut scale = filled(min..=4, 1);
+            while scale.may_grow() {
+                scale.grow(4);
+            }
+            scale.settle_for(ready);
+            assert_eq!(scale.target(), target, "{ready} of {min} to 4 are ready");
         }
     }
 

@@ -5,7 +5,7 @@
 //! listed here; only a worker without a job is sent away.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,14 +20,18 @@ use crate::{
 pub(crate) struct Schedule {
     pub(crate) scale: Scale,
     queue_max: usize,
-    /// The last one that became idle is leased first: its caches are warm, and the others may sleep.
+    /// The last one that became idle is leased first: its caches are warm, and the others may sleep. Those that are to be replaced
+    /// come last, so that they can go.
     idle: Vec<Idle>,
     /// Every worker that is ready, idle or not.
     pub(crate) links: Vec<Arc<Link>>,
     queue: VecDeque<Queued>,
     busy: usize,
-    /// The worker that is to be replaced, for as long as it is listed.
-    worn: Option<Arc<Link>>,
+    /// Lots of jobs that are neither in the queue nor with a worker, because they pass from one to the other.
+    passing: usize,
+    /// Places of the listed workers that are to be replaced. One replacement is started at a time, and whoever of them has no job
+    /// first makes room for it: so one with a job of hours holds nobody back.
+    worn: BTreeSet<usize>,
     is_stopping: bool,
 }
 
@@ -76,9 +80,15 @@ impl Schedule {
             links: Vec::new(),
             queue: VecDeque::new(),
             busy: 0,
-            worn: None,
+            passing: 0,
+            worn: BTreeSet::new(),
             is_stopping: false,
         }
+    }
+
+    /// Tells whether no worker is ready, and yet some are wanted: so jobs have to wait until one has started.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.links.is_empty() && self.scale.filled().next().is_some()
     }
 
     pub(crate) fn busy(&self) -> usize {
@@ -104,7 +114,12 @@ impl Schedule {
 
     /// Tells whether everything that was accepted before the stop is done.
     pub(crate) fn is_drained(&self) -> bool {
-        self.is_stopping && self.busy == 0 && self.queue.is_empty()
+        self.is_stopping && self.busy == 0 && self.queue.is_empty() && self.passing == 0
+    }
+
+    /// Notes that what passed is with a worker, in the queue or over.
+    pub(crate) fn has_passed(&mut self) {
+        self.passing -= 1;
     }
 
     /// Leases a worker for a new job, or lets it wait.
@@ -135,17 +150,19 @@ impl Schedule {
         if self.busy >= self.scale.target() {
             return None;
         }
-        let idle = self.idle.pop()?;
+        let fresh = self.idle.iter().rposition(|idle| !self.worn.contains(&idle.link.number));
+        let idle = self.idle.remove(fresh.or(self.idle.len().checked_sub(1))?);
         self.busy += 1;
         Some(idle.link)
     }
 
-    /// Pairs the first waiting job with an idle worker.
+    /// Pairs the first waiting job with an idle worker; it passes until [`Schedule::has_passed`].
     pub(crate) fn pair(&mut self) -> Option<(Arc<Link>, Arc<Exchange>)> {
         if self.queue.is_empty() {
             return None;
         }
         let link = self.lease()?;
+        self.passing += 1;
         self.queue.pop_front().map(|q| (link, q.exchange))
     }
 
@@ -165,11 +182,11 @@ impl Schedule {
             // It has ended meanwhile, and its lease with it.
             return Next::Work;
         }
-        if self.scale.is_leaving(link.number) {
+        if self.worn.contains(&link.number) && self.has_replacement() {
             if in_flight > 0 {
                 return Next::Work;
             }
-            self.remove(link);
+            self.dismiss(link);
             return Next::Leave;
         }
         let share = self.queue.len().div_ceil(self.scale.target().max(1)).min(room);
@@ -202,18 +219,13 @@ impl Schedule {
     pub(crate) fn add(&mut self, link: &Arc<Link>, now: Instant) -> Vec<Arc<Link>> {
         self.links.push(Arc::clone(link));
         self.idle.push(Idle { link: Arc::clone(link), since: now });
-        let mut gone = Vec::new();
-        if self.scale.is_turning()
-            && let Some(worn) = self.worn.clone()
-        {
-            self.scale.turned();
-            // If it is busy, it goes when it has ended its job.
-            self.scale.leave(worn.number);
-            gone.extend(Some(worn).filter(|worn| self.is_idle(worn)));
-            gone.iter().for_each(|worn| self.remove(worn));
-        }
-        gone.extend(self.dismiss_idle());
-        gone
+        self.dismiss_idle()
+    }
+
+    /// Removes a worker that has ended and leaves jobs, which pass until [`Schedule::has_passed`].
+    pub(crate) fn remove_with_jobs(&mut self, link: &Arc<Link>) {
+        self.passing += 1;
+        self.remove(link);
     }
 
     /// Removes a worker that has ended.
@@ -227,24 +239,29 @@ impl Schedule {
         if self.idle.len() == idle {
             self.busy -= 1;
         }
-        if self.worn.take_if(|worn| Arc::ptr_eq(worn, link)).is_some() {
+        if self.worn.remove(&link.number) && self.worn.is_empty() {
             self.scale.turned();
         }
     }
 
-    /// Marks a worker for replacement, one at a time; false if another one is being replaced.
-    pub(crate) fn wear_out(&mut self, link: &Arc<Link>) -> bool {
-        let may = self.worn.is_none() && self.is_listed(link) && !self.is_stopping;
-        if may {
-            self.worn = Some(Arc::clone(link));
-            self.scale.turn();
+    /// Marks a worker for replacement; returns those that have to go because that is there, or `None` if it was marked already.
+    pub(crate) fn wear_out(&mut self, link: &Arc<Link>) -> Option<Vec<Arc<Link>>> {
+        if self.is_stopping || !self.is_listed(link) || !self.worn.insert(link.number) {
+            return None;
         }
-        may
+        self.scale.turn();
+        Some(self.dismiss_idle())
+    }
+
+    /// Tells whether a worker that is to be replaced may go without being missed.
+    fn has_replacement(&self) -> bool {
+        !self.worn.is_empty() && self.links.len() > self.scale.target() + self.scale.spares()
     }
 
     /// Lets more workers run if the first job waits for too long; returns when to look again.
     pub(crate) fn grow(&mut self, now: Instant) -> Option<Instant> {
-        let oldest = self.oldest().filter(|_| self.scale.may_grow() && !self.is_stopping)?;
+        // Also while the pool stops: what was accepted may wait for the only worker, which has crashed.
+        let oldest = self.oldest().filter(|_| self.scale.may_grow())?;
         // Without a single worker nothing can be hoped for.
         let due = if self.scale.target() == 0 { now } else { oldest + GROW_AFTER };
         if due > now {
@@ -254,13 +271,21 @@ impl Schedule {
         Some(now + GROW_AFTER)
     }
 
+    /// After a start that has failed: wants no more workers than there are, if no job waits for one.
+    pub(crate) fn give_up(&mut self) {
+        if self.queue.is_empty() {
+            self.scale.settle_for(self.links.len());
+        }
+    }
+
     /// Takes the workers that have been idle for too long; returns them and when to look again.
     pub(crate) fn shrink(&mut self, now: Instant, idle_timeout: Duration) -> (Vec<Arc<Link>>, Option<Instant>) {
         let mut gone = Vec::new();
         let due = loop {
-            // The spares are idle by nature, so as many are left out; the first in the stack has been idle for longest.
-            let is_new = |idle: &&Idle| self.worn.as_ref().is_none_or(|worn| !Arc::ptr_eq(worn, &idle.link));
-            let candidate = self.idle.iter().filter(is_new).nth(self.scale.spares());
+            // The spares are idle by nature, and so is a replacement whose turn has not come, so as many are left out; the first in
+            // the stack has been idle for longest.
+            let left_out = self.scale.spares() + usize::from(self.has_replacement());
+            let candidate = self.idle.get(left_out);
             let Some(since) = candidate.map(|idle| idle.since).filter(|_| self.scale.may_shrink()) else {
                 break None;
             };
@@ -273,11 +298,18 @@ impl Schedule {
         (gone, due)
     }
 
-    /// Sends as many idle workers away as there are too many, those idle for longest first.
+    /// Sends as many idle workers away as there are too many, those idle for longest first, and those whose replacement is there.
     fn dismiss_idle(&mut self) -> Vec<Arc<Link>> {
         let count = self.scale.excess().min(self.idle.len());
-        let gone: Vec<_> = self.idle[..count].iter().map(|idle| Arc::clone(&idle.link)).collect();
+        let mut gone: Vec<_> = self.idle[..count].iter().map(|idle| Arc::clone(&idle.link)).collect();
         gone.iter().for_each(|link| self.dismiss(link));
+        while self.has_replacement()
+            && let Some(worn) = self.idle.iter().find(|idle| self.worn.contains(&idle.link.number))
+        {
+            let link = Arc::clone(&worn.link);
+            self.dismiss(&link);
+            gone.push(link);
+        }
         gone
     }
 

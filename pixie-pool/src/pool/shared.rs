@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK, Size},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
     error::Error,
     job::Handler,
     platform::Cgroups,
@@ -88,11 +88,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous, cgroups: Option<Cgroups>) -> Self {
-        let (size, spares) = match config.size.max {
-            0 => (config.threads.max(1).into(), 0),
-            _ => (config.size, config.spares),
-        };
-        let schedule = Schedule::new(size, spares, config.queue);
+        let spares = if config.is_threaded() { 0 } else { config.spares };
+        let schedule = Schedule::new(config.jobs_at_once(), spares, config.queue);
         Shared {
             name: config.name.as_str().into(),
             clock: Clock::new(),
@@ -118,12 +115,7 @@ impl Shared {
     }
 
     pub(crate) fn is_threaded(&self) -> bool {
-        self.config.size.max == 0
-    }
-
-    /// Returns how many jobs may run at the same time, at least and at most.
-    pub(crate) fn size(&self) -> Size {
-        if self.is_threaded() { self.config.threads.max(1).into() } else { self.config.size }
+        self.config.is_threaded()
     }
 
     /// Returns how many workers there may be at a time.
@@ -200,13 +192,13 @@ impl Shared {
         let until = now + self.config.queue_timeout;
         let mut schedule = self.schedule();
         let entered = schedule.enter(exchange, now, until);
-        let has_workers = !schedule.links.is_empty();
+        let is_starting = schedule.is_starting();
         let may_grow = schedule.scale.may_grow();
         drop(schedule);
         match entered {
             Entered::Leased(link) => self.begin(&link, vec![Arc::clone(exchange)], now),
-            // Unless a worker has come meanwhile and has taken it.
-            Entered::Queued if !has_workers && self.is_broken() && self.schedule().forget(exchange) => {
+            // Unless a worker has come meanwhile and has taken it. Where no start is under way, this job is the reason for the next.
+            Entered::Queued if is_starting && self.is_broken() && self.schedule().forget(exchange) => {
                 self.count(|c| c.refused_broken += 1);
                 self.metrics.refused(REFUSED_BROKEN, 1);
                 return Err(Error::Unavailable { retry_after: self.restarts().pause() });
@@ -275,7 +267,7 @@ impl Shared {
             Next::Rest => {}
             Next::Leave => {
                 self.dismiss(std::slice::from_ref(link));
-                self.look_at_ages(now);
+                self.order();
                 self.pair();
             }
         }
@@ -308,6 +300,12 @@ impl Shared {
         }
     }
 
+    /// Notes that jobs which passed between the queue and a worker have arrived, or are over.
+    pub(crate) fn has_passed(&self) {
+        self.schedule().has_passed();
+        self.look_for_drained();
+    }
+
     /// Gives waiting jobs to idle workers.
     fn pair(self: &Arc<Self>) {
         loop {
@@ -315,6 +313,7 @@ impl Shared {
                 return;
             };
             self.begin(&link, vec![exchange], Instant::now());
+            self.has_passed();
         }
     }
 
@@ -336,13 +335,11 @@ impl Shared {
     /// Ends whatever has run out of time.
     pub(crate) fn expire(self: &Arc<Self>, now: Instant) {
         let links = self.schedule().links.clone();
-        let mut next = None;
+        let (mut next, mut slow) = (None, Vec::new());
         for link in links {
             let expired = link.expire(now, &self.config);
             next = [next, expired.due].into_iter().flatten().min();
-            if let Some(slow) = &expired.slow {
-                self.report_slow(&link, slow, now);
-            }
+            slow.extend(expired.slow.map(|running| (Arc::clone(&link), running)));
             expired.late.iter().for_each(|exchange| exchange.fail(Error::Deadline));
             // The answer goes out before the worker is killed.
             if let Some((kill, flight)) = expired.kill {
@@ -362,6 +359,8 @@ impl Shared {
             self.clock.arm(at);
         }
         self.grow(now);
+        // Last, because it reads files.
+        slow.iter().for_each(|(link, running)| self.report_slow(link, running, now));
     }
 
     /// Answers jobs that have waited for too long.

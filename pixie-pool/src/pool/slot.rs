@@ -60,9 +60,6 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
             Err(_) if *ending.borrow() => return,
             Err(why) => shared.boot_failed(place, &why),
         };
-        if !shared.is_refilled(place) {
-            return;
-        }
         let rest = async {
             sleep(pause).await;
             // What a thread runs cannot be ended, so it keeps its place until it is done: threads do not pile up.
@@ -71,6 +68,10 @@ async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
         tokio::select! {
             () = rest => {}
             _ = ending.changed() => return,
+        }
+        // Asked after the pause, for which the place stays taken: who waits then, if anybody does, is who the next start is for.
+        if !shared.is_refilled(place) {
+            return;
         }
         shared.count(|c| c.restarts += 1);
     }
@@ -93,12 +94,8 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     link.close(closed);
     link.hang_up();
     let left = link.take_flights();
-    shared.remove(&link, closed);
-    let reached = match closed {
-        Closed::Killed(_) => Reached::Service,
-        Closed::Exited if link.jobs() > 0 || left.is_empty() => Reached::Service,
-        Closed::Exited => Reached::Ready,
-    };
+    shared.remove(&link, closed, &left);
+    let reached = Reached::of(closed, link.jobs());
     // Those that are over keep their memory until they are asked for.
     while graves.try_join_next().is_some() {}
     graves.spawn(bury(Arc::clone(shared), link, host, closed, left));
@@ -180,20 +177,21 @@ impl Reading<'_> {
 
 /// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
 async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut left: VecDeque<Flight>) {
+    let has_left = !left.is_empty();
+    if closed == Closed::Killed(Kill::Stop) {
+        left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping));
+    }
+    let last_started = host.end(closed).await;
     match closed {
-        Closed::Killed(Kill::Stop) => left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping)),
+        Closed::Exited => shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started)),
         Closed::Killed(kill @ Kill::Protocol) => {
-            if let Some(flight) = left.pop_front() {
+            if let Some(flight) = left.pop_front_if(|first| first.may_have_run(last_started)) {
                 flight.exchange.fail(kill.error());
                 shared.metrics.count(kill.outcome());
             }
         }
         // The job that it was killed for has its answer already.
-        Closed::Killed(_) | Closed::Exited => {}
-    }
-    let last_started = host.end(closed).await;
-    if closed == Closed::Exited {
-        shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started));
+        Closed::Killed(_) => {}
     }
     let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
     let closed = match closed {
@@ -204,6 +202,9 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         closed => closed,
     };
     let lost = sort(&shared, left, last_started);
+    if has_left {
+        shared.has_passed();
+    }
     let cgroup = host.take_cgroup();
     let exit = host.bury().await.unwrap_or_default();
     Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
@@ -259,8 +260,9 @@ fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>)
     let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
     for mut flight in left {
         let is_unsent = flight.unsent.is_some();
-        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last)) && !flight.exchange.is_restless();
-        if (is_unsent || is_unstarted) && flight.exchange.move_on(flight.unsent.take()) {
+        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last));
+        let may_move = (is_unsent || is_unstarted) && !flight.exchange.is_restless();
+        if may_move && flight.exchange.move_on(flight.unsent.take()) {
             moves += 1;
             back.push(flight.exchange);
         } else if !shared.is_poison(&flight.exchange, now) && flight.exchange.take_back(now) {

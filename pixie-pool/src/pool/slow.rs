@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 use tracing::field;
 
 use crate::{
+    config::SLOW_THREADS_MAX,
     platform,
     pool::{flight::Running, link::Link, obituary::Seconds, shared::Shared},
     worker::HANDLER_THREAD,
@@ -20,7 +21,7 @@ impl Shared {
         let Running { name, since } = slow;
         // A thread of this process cannot be told from the others.
         let pid = Some(link.pid).filter(|_| !self.is_threaded());
-        let posture = pid.map(|pid| platform::posture(pid, HANDLER_THREAD)).unwrap_or_default();
+        let posture = pid.map(|pid| platform::posture(pid, HANDLER_THREAD, SLOW_THREADS_MAX)).unwrap_or_default();
         tracing::warn!(
             pool = %self.name,
             worker = link.number,

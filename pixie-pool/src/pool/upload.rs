@@ -77,3 +77,36 @@ impl Upload {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests {
+    use std::{sync::Arc, task::Waker, time::Instant};
+
+    use super::*;
+    use crate::{
+        pool::{
+            exchange::Name,
+            link::tests::{link, serving},
+        },
+        protocol::frame::Start,
+    };
+
+    /// The worker has died and nobody has noticed, so the job is sent to it in vain and moves on.
+    #[tokio::test]
+    async fn nothing_of_a_body_goes_to_a_worker_that_did_not_get_the_job() {
+        let (body, upload) = Upload::split(Body::Full(vec![b'x'; 2 * CHUNK_BYTES_MAX].into()));
+        let mut upload = upload.unwrap();
+        let start = Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body, complete: false };
+        let name = Name { number: 0, label: "".into(), request_id: None };
+        let (exchange, dead) = (Arc::new(Exchange::new(name, None, start, false)), link(1, 0, serving()));
+        dead.begin(&mut vec![Arc::clone(&exchange)], Instant::now());
+
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(upload.pump(&mut cx, &exchange).is_pending());
+        assert_eq!(upload.unsent.len(), CHUNK_BYTES_MAX);
+        let unsent = dead.take_flights().pop_front().unwrap().unsent;
+        assert!(unsent.is_some() && exchange.move_on(unsent), "it is left to be sent elsewhere");
+        assert!(upload.pump(&mut cx, &exchange).is_pending());
+    }
+}

@@ -25,7 +25,7 @@ impl Shared {
         let snapshot = Snapshot {
             name: self.config.name.clone(),
             size: schedule.scale.target(),
-            size_max: self.size().max,
+            size_max: self.config.jobs_at_once().max,
             idle: ready.saturating_sub(schedule.busy()),
             spares: ready.saturating_sub(schedule.scale.target()),
             busy: schedule.busy(),

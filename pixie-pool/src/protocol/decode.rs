@@ -63,7 +63,9 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
         Kind::Fail => 5,
         Kind::Ready => READY_BYTES,
-        Kind::Data | Kind::End | Kind::Cancel | Kind::Recall => 0,
+        // A piece of nothing would read as the end of the body, and could be sent for ever, because credit counts bytes.
+        Kind::Data => 1,
+        Kind::End | Kind::Cancel | Kind::Recall => 0,
     };
     if payload.len() < fixed {
         return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
@@ -91,13 +93,21 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         }
         Kind::Data => Frame::Data(payload),
         Kind::End => Frame::End,
-        Kind::Credit => Frame::Credit(payload.get_u32_le()),
+        Kind::Credit => Frame::Credit(parse_amount(kind, payload)?),
         Kind::Cancel => Frame::Cancel,
         Kind::Recall => Frame::Recall,
-        Kind::Extend => Frame::Extend(payload.get_u32_le()),
+        Kind::Extend => Frame::Extend(parse_amount(kind, payload)?),
         Kind::GiveBack => Frame::GiveBack(payload.get_u32_le()),
         Kind::Fail => parse_fail(payload)?,
     })
+}
+
+/// Reads what a frame counts: nothing could be granted or asked for without end.
+fn parse_amount(kind: Kind, mut payload: Bytes) -> Result<u32, Violation> {
+    match payload.get_u32_le() {
+        0 => violation(format!("{kind:?} frame about nothing")),
+        amount => Ok(amount),
+    }
 }
 
 /// Tells whether the body is complete within the frame.

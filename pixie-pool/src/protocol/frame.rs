@@ -102,6 +102,27 @@ pub(crate) enum Frame {
     GiveBack(u32),
 }
 
+impl Frame {
+    /// What of a frame may stand in a log: it may hold a visitor's data, or whatever a worker likes to print there.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Frame::Hello(_) => Kind::Hello,
+            Frame::Welcome(_) => Kind::Welcome,
+            Frame::Ready(_) => Kind::Ready,
+            Frame::Job(_) => Kind::Job,
+            Frame::Reply(_) => Kind::Reply,
+            Frame::Data(_) => Kind::Data,
+            Frame::End => Kind::End,
+            Frame::Credit(_) => Kind::Credit,
+            Frame::Cancel => Kind::Cancel,
+            Frame::Fail(_) => Kind::Fail,
+            Frame::Recall => Kind::Recall,
+            Frame::Extend(_) => Kind::Extend,
+            Frame::GiveBack(_) => Kind::GiveBack,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Hello = 1,

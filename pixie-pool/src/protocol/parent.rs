@@ -270,7 +270,7 @@ impl Parent {
             Frame::Fail(failure) => Event::Failed(failure),
             Frame::Credit(bytes) => flight.grant(bytes as usize)?,
             Frame::Extend(milliseconds) if !flight.is_headed => flight.extend(milliseconds)?,
-            other => return violation(format!("unexpected {other:?} on stream {stream}")),
+            other => return violation(format!("unexpected {:?} frame on stream {stream}", other.kind())),
         };
         let is_cancelled = flight.is_cancelled;
         if event.is_last() {

@@ -223,7 +223,7 @@ fn a_stranger_is_not_let_in() {
 #[test]
 fn whatever_is_out_of_turn_is_a_violation() {
     type Say = fn(&mut BytesMut, u32);
-    let lies: [(&str, Say); 15] = [
+    let lies: [(&str, Say); 18] = [
         ("data before a head", |out, s| encode::put_data(out, s, b"x")),
         ("an end before a head", |out, s| encode::put_end(out, s)),
         ("an answer to another job", |out, s| encode::put_reply(out, s + 1, b"", b"", Some(3))),
@@ -243,6 +243,12 @@ fn whatever_is_out_of_turn_is_a_violation() {
             encode::put_reply(out, s, b"", b"", None);
             (0..5).for_each(|_| encode::put_data(out, s, &[0; 64 * 1024]));
         }),
+        ("data of nothing", |out, s| {
+            encode::put_reply(out, s, b"", b"", None);
+            encode::put_data(out, s, b"");
+        }),
+        ("credit for nothing", |out, s| encode::put_credit(out, s, 0)),
+        ("no more time", |out, s| encode::put_extend(out, s, 0)),
         ("an unknown type", |out, _| out.extend_from_slice(&[0, 0, 0, 99, 0, 0, 0, 0])),
         ("a length beyond the limit", |out, _| out.extend_from_slice(&[255, 255, 255, 18, 0, 0, 0, 0])),
     ];
@@ -252,6 +258,17 @@ fn whatever_is_out_of_turn_is_a_violation() {
         say(&mut pair.to_parent, stream);
         assert!(pair.try_hear().is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_violation_says_nothing_of_what_a_frame_held() {
+    let mut pair = Pair::serving();
+    let stream = pair.begin(&start(b"", true));
+    encode::put_data(&mut pair.to_parent, stream, b"a visitor's");
+    assert_eq!(pair.try_hear().unwrap_err().0, "unexpected Data frame on stream 1");
+    encode::put_fail(&mut pair.to_worker, stream, &Failure::error("a visitor's"));
+    let violation = pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap_err();
+    assert_eq!(violation.0, "unexpected Fail frame from the parent");
 }
 
 #[test]

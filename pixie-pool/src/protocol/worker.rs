@@ -72,14 +72,12 @@ impl Worker {
             match frame {
                 Frame::Welcome(welcome) => self.welcome = Some(welcome),
                 Frame::Job(start) => self.arrive(stream, start),
-                // An empty piece would read as the end of the body.
-                Frame::Data(chunk) if chunk.is_empty() => {}
                 Frame::Data(chunk) => self.with(stream, |r| r.body.push_back(chunk)),
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
                 Frame::Recall => self.give_back(stream, out),
-                other => return violation(format!("unexpected {other:?} from the parent")),
+                other => return violation(format!("unexpected {:?} frame from the parent", other.kind())),
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
     os::unix::{
-        fs::PermissionsExt as _,
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
         net::{UnixDatagram, UnixStream},
         process::CommandExt as _,
     },
@@ -29,6 +29,14 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "link" => std::os::unix::fs::symlink("/etc/passwd", argument),
         "mode" => fs::set_permissions(argument, fs::Permissions::from_mode(0o600)),
         "append" => File::options().append(true).open(argument).and_then(|mut file| file.write_all(b"more")),
+        "move" => move_file(argument),
+        "program" => File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o4755)
+            .open(argument)
+            .and_then(|mut file| file.write_all(b"#!")),
+        "open-to-write" => File::options().write(true).open(argument).map(drop),
         "connect" => TcpStream::connect(argument).map(drop),
         "listen" => TcpListener::bind("127.0.0.1:0").map(drop),
         "datagram" => UdpSocket::bind("127.0.0.1:0").map(drop),
@@ -44,6 +52,9 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "signal-itself" => Ok(()).and_then(|()| Ok(kill_process(rustix::process::getpid(), Signal::TERM)?)),
         "memory-of" => File::open(format!("/proc/{argument}/mem")).map(drop),
         "environment-of" => fs::read(format!("/proc/{argument}/environ")).map(drop),
+        "memory-file" => {
+            rustix::fs::memfd_create("file", rustix::fs::MemfdFlags::CLOEXEC).map(drop).map_err(io::Error::from)
+        }
         "file-of" => write_bytes(argument),
         "descriptors" => open_many(argument.parse().unwrap_or(0)),
         "raise-limit" => raise_limit(),
@@ -83,6 +94,12 @@ fn write_bytes(argument: &str) -> io::Result<()> {
         file.write_all(&piece)?;
     }
     Ok(())
+}
+
+/// `from to`: moves a file.
+fn move_file(argument: &str) -> io::Result<()> {
+    let (from, to) = argument.split_once(' ').ok_or_else(|| io::Error::other("from and to"))?;
+    fs::rename(from, to)
 }
 
 fn open_many(count: usize) -> io::Result<()> {

@@ -1,13 +1,16 @@
 //! Stopping, dropping and killing: nothing is left, whoever ends first.
 
 use std::{
+    future::poll_fn,
     io::{BufRead as _, BufReader},
     path::Path,
+    pin::pin,
     process::{Command, Stdio},
+    task::Poll,
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Sandbox};
+use pixie_pool::{Config, Error, Sandbox, Submission};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -15,13 +18,14 @@ use rustix::{
 
 use crate::{
     Test,
-    setup::{ask, children, config, job, open_descriptors, pool, until},
+    setup::{ask, children, config, job, open_descriptors, pool, text, until},
     starts::playing,
 };
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_stopped_pool_leaves_nothing", || Box::pin(stop_leaves_nothing())),
     ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
+    ("a_stop_waits_for_a_job_that_its_crashed_worker_has_left", || Box::pin(stop_waits_for_what_is_left())),
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
     ("a_stop_does_not_wait_for_jobs_that_nobody_waits_for", || Box::pin(stop_forgets())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
@@ -60,6 +64,30 @@ async fn stop_waits() {
     assert!(running.await.unwrap().is_ok());
     assert!(waiting.await.unwrap().is_ok());
     stopping.await.unwrap();
+}
+
+/// The only job of the pool is for a moment neither with a worker nor in the queue; what looks at the pool just then is left to
+/// chance, so it is done several times.
+async fn stop_waits_for_what_is_left() {
+    for _ in 0..5 {
+        stop_beside_a_crash().await;
+    }
+}
+
+async fn stop_beside_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("gate");
+    let pool = pool(config(0..=1)).await;
+    let crash = Submission { replayable: true, ..job(&format!("wait-and-crash-once {}", gate.display())) };
+    let running = tokio::spawn(pool.submit(crash));
+    until(&pool, |s| s.busy == 1).await;
+    let mut stopping = pin!(pool.stop(Duration::from_secs(600)));
+    // From its first step on it refuses.
+    assert!(poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_pending())).await);
+    assert!(matches!(ask(&pool, "say refused").await, Err(Error::Stopping)));
+    std::fs::write(&gate, "").unwrap();
+    let (reply, ()) = tokio::join!(running, stopping);
+    assert_eq!(text(reply.unwrap().unwrap()).await.unwrap(), "the second time");
 }
 
 async fn stop_kills() {

@@ -95,6 +95,12 @@ fn run(mut job: Job, command: &str, argument: &str) {
             }
             std::process::abort()
         }
+        "wait-and-crash-once" => {
+            while !std::path::Path::new(argument).exists() {
+                black_box(0);
+            }
+            once(job, &format!("{argument}.crashed"));
+        }
         "note" => {
             note(argument);
             answer(job, argument);

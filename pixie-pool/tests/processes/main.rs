@@ -22,6 +22,7 @@ mod sizes;
 mod starts;
 mod streams;
 mod threads;
+mod turmoil;
 
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ const TESTS: &[&[Test]] = &[
     starts::TESTS,
     streams::TESTS,
     threads::TESTS,
+    turmoil::TESTS,
 ];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,11 @@
 //! Sandboxes: what each profile refuses, what it leaves, and what happens where it cannot be had.
 
-use std::{net::TcpListener, os::unix::net::UnixListener, path::Path, time::Duration};
+use std::{
+    net::TcpListener,
+    os::unix::{fs::MetadataExt as _, net::UnixListener},
+    path::Path,
+    time::Duration,
+};
 
 use pixie_pool::{Config, Error, Pool, Sandbox, SandboxLevel, Submission};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
@@ -22,6 +27,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
     ("the_level_in_force_is_visible", || Box::pin(level())),
     ("an_allowed_path_that_is_removed_later_keeps_no_worker_from_starting", || Box::pin(removed_path())),
+    ("a_link_that_a_job_leaves_in_place_of_an_allowed_path_allows_nothing", || Box::pin(planted_link())),
+    ("an_allowed_link_allows_what_it_leads_to_when_the_pool_starts", || Box::pin(allowed_links())),
     ("a_sandbox_on_a_process_with_threads_is_refused_with_the_remedy", || Box::pin(threaded_worker())),
     ("in_a_test_harness_the_thread_that_serves_is_sandboxed", || Box::pin(test_harness())),
     ("a_required_sandbox_that_the_kernel_lacks_is_refused_by_name", || Box::pin(old_kernel_required())),
@@ -118,6 +125,7 @@ impl Neighbourhood {
             "processes 50".to_owned(),
             format!("signal {own}"),
             format!("environment-of {own}"),
+            format!("open-to-write /proc/{own}/oom_score_adj"),
             "raise-limit".to_owned(),
         ]
     }
@@ -128,6 +136,7 @@ impl Neighbourhood {
         vec![
             "read /etc/passwd".to_owned(),
             "list /".to_owned(),
+            "memory-file".to_owned(),
             format!("read {file}"),
             format!("append {file}"),
             format!("write {file}"),
@@ -137,6 +146,7 @@ impl Neighbourhood {
             format!("link {}", self.path("link")),
             format!("rename {}", self.path("new")),
             format!("delete {}", self.path("new.new")),
+            format!("move {file} {}", self.path("folder/file")),
         ]
     }
 }
@@ -166,6 +176,8 @@ async fn no_network() {
     check(&pool, &each(around.reaching(), REFUSED)).await;
     check(&pool, &each(beyond_control(), REFUSED)).await;
     check(&pool, &each(around.touching(), DONE)).await;
+    // What names threads.
+    check(&pool, &[("open-to-write /proc/thread-self/comm".to_owned(), DONE)]).await;
     check_powers(&pool);
     pool.stop(Duration::ZERO).await;
 }
@@ -178,8 +190,8 @@ fn check_powers(pool: &Pool) {
     assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), ("1", "2"));
     for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
         let powers = u64::from_str_radix(line(set), 16).unwrap();
-        // Changing owners, reading and writing as root, acting as an owner, set-id bits.
-        assert_eq!(powers & !0b11011, 0, "{set} {powers:x}");
+        // Changing owners, reading and writing as root, acting as an owner.
+        assert_eq!(powers & !0b1011, 0, "{set} {powers:x}");
     }
 }
 
@@ -188,7 +200,7 @@ async fn strict_is_more() {
     let pool = sandboxed(Sandbox::strict().required()).await;
     check(&pool, &each(around.reaching(), REFUSED)).await;
     check(&pool, &each(beyond_control(), REFUSED)).await;
-    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..10].to_vec(), REFUSED)).await;
     check_powers(&pool);
     pool.stop(Duration::ZERO).await;
 }
@@ -220,16 +232,22 @@ async fn strict() {
         ("rename write/new", DONE),
         ("delete write/new.new", DONE),
         ("directory write/folder", DONE),
+        ("move write/file write/folder/file", DONE),
+        ("move write/folder/file write/file", DONE),
         // A link may point anywhere, and still nobody gets there.
         ("link write/link", DONE),
         ("read write/link", REFUSED),
         ("mode write/file", REFUSED),
+        ("program write/program", DONE),
     ];
     for (deed, expected) in deeds {
-        let (verb, name) = deed.split_once(' ').unwrap();
-        check(&pool, &[(format!("{verb} {}", around.path(name)), expected)]).await;
+        let (verb, names) = deed.split_once(' ').unwrap();
+        let paths: Vec<_> = names.split(' ').map(|name| around.path(name)).collect();
+        check(&pool, &[(format!("{verb} {}", paths.join(" ")), expected)]).await;
     }
     assert_eq!(std::fs::read_to_string(around.path("write/file")).unwrap(), "allowedmore");
+    let mode = Path::new(&around.path("write/program")).metadata().unwrap().mode();
+    assert_eq!(mode & 0o4000, 0, "{mode:o}: whoever runs it becomes the user of this process");
     pool.stop(Duration::ZERO).await;
 }
 
@@ -320,6 +338,35 @@ async fn removed_path() {
     pool.stop(Duration::ZERO).await;
 }
 
+async fn planted_link() {
+    let around = Neighbourhood::new();
+    let models = around.path("models");
+    std::fs::create_dir(&models).unwrap();
+    let pool = sandboxed(Sandbox::strict().write(around.directory.path()).read(&models).required()).await;
+    let pid = ask(&pool, "pid").await.unwrap();
+    check(&pool, &each(vec![format!("rename {models}"), format!("link {models}")], DONE)).await;
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    // The link leads to this file.
+    check(&pool, &[("read /etc/passwd".to_owned(), REFUSED), (format!("read {}", around.path("file")), DONE)]).await;
+    assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn allowed_links() {
+    let around = Neighbourhood::new();
+    std::os::unix::fs::symlink(around.path("file"), around.path("link")).unwrap();
+    let pool = sandboxed(Sandbox::strict().read(around.path("link")).read("/proc/self/status").required()).await;
+    let deeds = [
+        (format!("read {}", around.path("link")), DONE),
+        (format!("append {}", around.path("link")), REFUSED),
+        ("read /proc/self/status".to_owned(), DONE),
+        // Its own status, and not that of the pool's process.
+        (format!("read /proc/{}/status", std::process::id()), REFUSED),
+    ];
+    check(&pool, &deeds).await;
+    pool.stop(Duration::ZERO).await;
+}
+
 async fn threaded_worker() {
     for sandbox in [Sandbox::no_network(), Sandbox::strict().required()] {
         let message = refusal(playing("threaded", sandbox)).await;
@@ -334,7 +381,7 @@ async fn test_harness() {
     let around = Neighbourhood::new();
     let pool = pool(playing("test-harness", Sandbox::strict().required())).await;
     check(&pool, &each(around.reaching(), REFUSED)).await;
-    check(&pool, &each(around.touching()[..9].to_vec(), REFUSED)).await;
+    check(&pool, &each(around.touching()[..10].to_vec(), REFUSED)).await;
     check(&pool, &[("live".to_owned(), DONE)]).await;
     pool.stop(Duration::ZERO).await;
 }

@@ -10,7 +10,7 @@ use pixie_pool::{Config, Error, Pool};
 
 use crate::{
     Test, handler,
-    setup::{TABLE_HASH, ask, config, job, pool},
+    setup::{TABLE_HASH, ask, config, job, pool, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -21,10 +21,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
     ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
     ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
+    ("a_job_for_which_no_worker_listens_is_answered", || Box::pin(deaf())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_pool_name_is_checked", || Box::pin(names())),
+    ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
+    ("a_pool_on_demand_whose_workers_do_not_start_tries_again_only_when_asked", || Box::pin(asked_only())),
 ];
 
 const ROLE: &str = "TEST_ROLE";
@@ -52,6 +55,7 @@ pub(crate) fn play_role() {
         "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
         // An answer to the wish to have jobs back that nobody has uttered.
         "give-back" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
+        "deaf" => deafen(),
         flag => {
             if std::path::Path::new(flag).exists() {
                 std::process::exit(8);
@@ -76,14 +80,30 @@ fn greet(token: [u8; 32]) -> ls::Stream {
     stream
 }
 
-fn misbehave(answer: &[u8]) {
+/// What a worker says when it takes jobs.
+const READY: &[u8] = &[2, 0, 0, 3, 0, 0, 0, 0, 0, 0];
+
+fn enter() -> ls::Stream {
     let mut token = [0; 32];
     std::io::stdin().read_exact(&mut token).unwrap();
-    let mut stream = greet(token);
-    stream.write_all(&[2, 0, 0, 3, 0, 0, 0, 0, 0, 0]).unwrap();
+    greet(token)
+}
+
+fn misbehave(answer: &[u8]) {
+    let mut stream = enter();
+    stream.write_all(READY).unwrap();
     let _ = stream.read(&mut [0; 100]);
     stream.write_all(answer).unwrap();
     let _ = stream.read(&mut [0; 100]);
+}
+
+/// Says that it takes jobs, and takes none until its parent ends it.
+fn deafen() {
+    let mut stream = enter();
+    let ls::Stream::UdSocket(socket) = &stream;
+    rustix::net::shutdown(socket, rustix::net::Shutdown::Read).unwrap();
+    stream.write_all(READY).unwrap();
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 async fn refusal(config: Config) -> String {
@@ -117,6 +137,13 @@ async fn garbage() {
     let pool = pool(playing("garbage")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     assert_eq!(pool.snapshot().counts.kills_protocol, 1);
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn deaf() {
+    let pool = pool(playing("deaf")).await;
+    let outcome = pool.submit(job("say hello")).await;
+    assert!(matches!(outcome, Err(Error::Died(_))), "{outcome:?}");
     pool.stop(Duration::ZERO).await;
 }
 
@@ -157,10 +184,22 @@ async fn names() {
     }
 }
 
+async fn shared_variable() {
+    let named = |name: &str| Config { name: name.to_owned(), ..config(0..=1) };
+    let (first, same) = (pool(named("a-b")).await, pool(named("a-b")).await);
+    let message = refusal(named("a.b")).await;
+    assert!(["`a-b`", "`a.b`", "PIXIE_POOL_A_B"].iter().all(|part| message.contains(part)), "{message}");
+    first.stop(Duration::ZERO).await;
+    same.stop(Duration::ZERO).await;
+    drop((first, same));
+    pool(named("a.b")).await.stop(Duration::ZERO).await;
+}
+
 async fn sizes() {
     for (config, why) in [
         (Config { queue: 0, ..config(0..=2) }, "at least 1"),
         (config(1..=1_000_000), "at most"),
+        (Config { threads: usize::MAX, ..config(0) }, "threads, at most"),
         (Config { spares: usize::MAX, ..config(1) }, "at most"),
     ] {
         let message = refusal(config).await;
@@ -179,7 +218,25 @@ async fn breaker() {
     assert!(pool.snapshot().is_broken);
     assert!(matches!(ask(&pool, "say refused at once").await, Err(Error::Unavailable { .. })));
     std::fs::remove_file(&flag).unwrap();
-    crate::setup::until(&pool, |s| !s.is_broken).await;
+    until(&pool, |s| !s.is_broken).await;
     assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    pool.stop(Duration::ZERO).await;
+}
+
+async fn asked_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = directory.path().join("flag");
+    std::fs::write(&flag, "").unwrap();
+    let pool = pool(Config { size: (0..=1).into(), ..playing(flag.to_str().unwrap()) }).await;
+    let mut failures = 4;
+    for _ in 0..2 {
+        assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
+        until(&pool, |s| s.workers.is_empty()).await;
+        failures += 1;
+        assert_eq!(pool.snapshot().counts.boot_failures, failures);
+    }
+    std::fs::remove_file(&flag).unwrap();
+    assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+    assert!(!pool.snapshot().is_broken);
     pool.stop(Duration::ZERO).await;
 }

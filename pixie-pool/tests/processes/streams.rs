@@ -14,6 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use pixie_pool::{Body, BodyStream, Config, Error, Reply, Submission};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     Test,
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("bodies_of_any_size_come_back_whole", || Box::pin(sizes())),
     ("a_streamed_body_arrives_whole", || Box::pin(upload())),
+    ("a_streamed_body_arrives_whole_although_its_first_worker_is_dead", || Box::pin(upload_to_the_dead())),
     ("a_body_is_not_asked_for_beyond_the_window", || Box::pin(upload_backpressure())),
     ("a_body_may_be_left_unread", || Box::pin(unread())),
     ("a_body_that_fails_fails_its_job_only", || Box::pin(broken_upload())),
@@ -83,6 +85,24 @@ async fn upload() {
         assert_eq!(text(reply).await.unwrap(), (bytes * count).to_string());
     }
     pool.stop(Duration::ZERO).await;
+}
+
+/// On one thread, where nobody notices the death before the job is sent.
+async fn upload_to_the_dead() {
+    let scene = async {
+        let pool = pool(config(1)).await;
+        let pid = ask(&pool, "pid").await.unwrap();
+        kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+        // Reaped it is only by the runtime, which gets no chance to.
+        while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ") {}
+        let body: Bytes = (0..1_000_003).map(|i| (i % 251) as u8).collect();
+        let reply = pool.submit(job_with("echo", body.clone())).await.unwrap();
+        assert!(reply.body.collect().await.unwrap() == body);
+        assert_eq!(pool.snapshot().counts.moves, 1);
+        pool.stop(Duration::ZERO).await;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::scope(|scope| scope.spawn(move || runtime.block_on(scene)).join().unwrap());
 }
 
 async fn upload_backpressure() {

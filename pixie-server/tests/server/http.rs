@@ -40,6 +40,22 @@ fn an_http_1_0_client_gets_its_answer_and_the_end_of_the_connection() {
 }
 
 #[test]
+fn a_request_without_exactly_one_host_gets_a_400_and_the_end() {
+    let server = running();
+    for hosts in ["", "host: x\r\nhost: x\r\n", "host: x, y\r\n", "host: a b\r\n", "host: x/y\r\n", "host: u@x\r\n"] {
+        let mut client = server.client();
+        let body = "content-length: 4\r\n\r\nbody";
+        let answer = client.send(&format!("POST / HTTP/1.1\r\n{hosts}{body}")).answer();
+        assert!(answer.status() == "400" && answer.says_close(), "{hosts}: {answer:?}");
+        client.closes();
+    }
+    for host in ["", "localhost:8000", "[::1]:80", "xn--bcher-kva.example", "a_b.example", "%C3%BC"] {
+        let answer = server.client().send(&format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).answer();
+        assert_eq!(answer.status(), "200", "{host}");
+    }
+}
+
+#[test]
 fn a_head_request_gets_the_length_and_no_body() {
     let server = running();
     let mut client = server.client();

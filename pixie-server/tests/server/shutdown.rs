@@ -53,6 +53,30 @@ fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
 }
 
 #[test]
+fn connections_that_wait_to_be_accepted_at_the_stop_are_served() {
+    let listener = Listener::bind("127.0.0.1", 0).unwrap();
+    let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
+    // More than a task of tokio may do in one turn, fewer than any kernel keeps.
+    let mut clients: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
+    for client in &mut clients {
+        client.send("GET /early HTTP/1.1\r\nhost: x\r\n\r\n");
+    }
+    shutdown.trigger();
+    let server = Server::new(Config { linger: LONG, ..Config::default() }).until(&shutdown);
+    let other = Running::start(Config::default());
+    let app = other.app.clone();
+    // Its reactor has not turned yet when the stop is seen.
+    let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, app)).unwrap());
+    for client in &mut clients {
+        let answer = client.answer();
+        assert_eq!(answer.body, "you asked for /early");
+        assert!(answer.says_close(), "{answer:?}");
+        client.closes();
+    }
+    assert_eq!(thread.join().unwrap().cut, 0);
+}
+
+#[test]
 fn idle_connections_do_not_hold_a_shutdown_up() {
     let server = Running::start(Config { shutdown_grace: LONG, ..Config::default() });
     let (mut fresh, mut kept) = (server.client(), server.client());

@@ -15,9 +15,9 @@ use rustix::{
 
 use crate::sandbox::{Sandbox, SandboxLevel};
 
-/// What root keeps of its powers: those over files, so that it finds its files as before, where Landlock lets it.
-const KEPT: CapabilitySet =
-    CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER).union(CapabilitySet::FSETID);
+/// What root keeps of its powers: those over files, so that it finds its files as before, where Landlock lets it. Not `FSETID`: without
+/// it a write takes the set-user-id bit away, with which a file may be created, so that no program of root's can be left behind.
+const KEPT: CapabilitySet = CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER);
 
 /// Takes away what the sandbox forbids, as far as this kernel can, and returns what it could.
 pub(crate) fn restrict(sandbox: &Sandbox) -> io::Result<SandboxLevel> {

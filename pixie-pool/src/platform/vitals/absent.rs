@@ -18,6 +18,6 @@ pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
     None
 }
 
-pub(crate) fn posture(_: u32, _: &str) -> Posture {
+pub(crate) fn posture(_: u32, _: &str, _: usize) -> Posture {
     Posture::default()
 }

@@ -54,6 +54,9 @@ struct Model {
     starting: BTreeSet<usize>,
     /// Workers that were told to go and have not ended yet.
     leaving: Vec<Arc<Link>>,
+    /// What crashed workers have left and was not put back yet.
+    left: Vec<Jobs>,
+    is_stopped: bool,
 }
 
 impl Model {
@@ -71,6 +74,8 @@ impl Model {
             workers: BTreeMap::new(),
             starting: BTreeSet::new(),
             leaving: Vec::new(),
+            left: Vec::new(),
+            is_stopped: false,
         };
         model.order();
         model
@@ -111,13 +116,17 @@ impl Model {
                 assert!(self.waiting.len() >= 10, "a job was refused although there was room");
                 self.over.insert(self.jobs.len() - 1);
             }
-            Entered::Stopping => panic!("nobody stopped it"),
+            Entered::Stopping => {
+                assert!(self.is_stopped, "nobody stopped it");
+                self.over.insert(self.jobs.len() - 1);
+            }
         }
     }
 
     fn pair(&mut self) {
         while let Some((link, exchange)) = self.schedule.pair() {
             self.give(&link, &[exchange]);
+            self.schedule.has_passed();
         }
     }
 
@@ -127,6 +136,14 @@ impl Model {
             assert!(jobs.is_empty(), "a worker with a job was sent away");
             self.leaving.push(link);
         }
+    }
+
+    /// Workers go whose replacement is there.
+    fn replace(&mut self, gone: Vec<Arc<Link>>) {
+        let (is_any, scale) = (!gone.is_empty(), &self.schedule.scale);
+        let size = scale.target() + scale.spares();
+        self.dismiss(gone);
+        assert!(!is_any || self.workers.len() >= size, "a worker has left a gap");
     }
 
     /// A worker that was being started is ready.
@@ -160,22 +177,39 @@ impl Model {
         match next {
             Next::Work => assert!(in_flight + batch.len() > 0, "a worker was forgotten"),
             Next::Rest => assert!(self.schedule.is_idle(&link)),
-            Next::Leave => self.dismiss(vec![link]),
+            Next::Leave => self.replace(vec![link]),
         }
     }
 
-    /// A worker dies; what it had is over, or goes back if it was not started.
+    /// A worker dies; what becomes of its jobs is known later.
     fn crash(&mut self) {
         let Some(link) = self.any_worker() else { return };
-        let (_, mut jobs) = self.workers.remove(&link.number).unwrap();
-        self.schedule.remove(&link);
-        if !jobs.is_empty() {
-            self.over.insert(jobs.remove(0));
+        let (_, jobs) = self.workers.remove(&link.number).unwrap();
+        if jobs.is_empty() {
+            self.schedule.remove(&link);
+        } else {
+            self.schedule.remove_with_jobs(&link);
+            self.left.push(jobs);
         }
-        let back: Vec<_> = jobs.iter().map(|number| Arc::clone(&self.jobs[*number])).collect();
+        self.end(link.number);
+    }
+
+    /// The first job of a dead worker is over, and those that it had not started go back.
+    fn bury(&mut self) {
+        let Some(mut jobs) = self.left.pop() else { return };
+        self.over.insert(jobs.remove(0));
+        let back = jobs.iter().map(|number| Arc::clone(&self.jobs[*number])).collect();
         jobs.into_iter().rev().for_each(|number| self.waiting.push_front(number));
         self.schedule.put_back(back, self.now, self.now + Duration::from_secs(5));
-        self.end(link.number);
+        self.schedule.has_passed();
+    }
+
+    /// A worker could not be started.
+    fn fail(&mut self) {
+        if let Some(place) = self.starting.pop_first() {
+            self.schedule.give_up();
+            self.end(place);
+        }
     }
 
     /// The place of a worker that has ended is filled again, if it is wanted.
@@ -187,14 +221,15 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.dice.roll(12) {
+        match self.dice.roll(14) {
             0..3 => self.enter(),
             3..6 => self.finish(),
             6..8 => self.start(),
             8 => self.crash(),
             9 => {
                 if let Some(link) = self.any_worker() {
-                    self.schedule.wear_out(&link);
+                    let gone = self.schedule.wear_out(&link).unwrap_or_default();
+                    self.replace(gone);
                 }
             }
             10 => {
@@ -209,6 +244,8 @@ impl Model {
                     assert!(self.over.insert(number), "a job ended twice");
                 }
             }
+            11 => self.bury(),
+            12 => self.fail(),
             _ => {
                 if let Some(link) = self.leaving.pop() {
                     self.end(link.number);
@@ -221,10 +258,13 @@ impl Model {
     }
 
     fn check(&self) {
-        let running: Vec<usize> = self.workers.values().flat_map(|(_, jobs)| jobs.iter().copied()).collect();
+        let at_work = self.workers.values().flat_map(|(_, jobs)| jobs);
+        let running: Vec<usize> = at_work.chain(self.left.iter().flatten()).copied().collect();
         let unique: BTreeSet<_> = running.iter().chain(&self.waiting).chain(&self.over).copied().collect();
         assert_eq!(running.len() + self.waiting.len() + self.over.len(), unique.len(), "a job is in two places");
         assert_eq!(unique.len(), self.jobs.len(), "a job is lost");
+        let is_done = self.over.len() == self.jobs.len();
+        assert_eq!(self.schedule.is_drained(), self.is_stopped && is_done, "drained is who has no job left");
         assert_eq!(self.schedule.queued(), self.waiting.len());
         let busy = self.workers.values().filter(|(_, jobs)| !jobs.is_empty()).count();
         assert_eq!(self.schedule.busy(), busy);
@@ -234,6 +274,9 @@ impl Model {
         assert!(busy <= self.size.max, "more run than may");
         let idle = self.workers.len() - busy;
         assert!(self.waiting.is_empty() || idle == 0 || busy >= target, "a job waits beside a worker that may take it");
+        let may_go = |link: &Arc<Link>| self.schedule.worn.contains(&link.number) && self.schedule.is_idle(link);
+        let is_blocked = self.schedule.has_replacement() && self.workers.values().any(|(link, _)| may_go(link));
+        assert!(!is_blocked, "a worker idles although its replacement does, too");
         let places = self.workers.len() + self.starting.len() + self.leaving.len();
         assert!(places <= self.size.max + self.spares + 1 + self.leaving.len(), "too many workers");
     }
@@ -248,6 +291,7 @@ impl Model {
             while let Some(link) = self.leaving.pop() {
                 self.end(link.number);
             }
+            self.bury();
             self.start();
             self.finish();
             self.now += Duration::from_millis(10);
@@ -261,7 +305,7 @@ impl Model {
         let (gone, _) = self.schedule.shrink(self.now, IDLE);
         self.dismiss(gone);
         let spares = self.spares.min(self.schedule.scale.target());
-        let is_turning = usize::from(self.schedule.scale.is_turning());
+        let is_turning = usize::from(!self.schedule.worn.is_empty());
         assert_eq!(self.schedule.scale.target(), self.size.min);
         assert_eq!(self.workers.len() + self.starting.len(), self.size.min + spares + is_turning);
     }
@@ -275,6 +319,89 @@ async fn no_job_is_lost_or_doubled_and_no_worker_is_missed_whatever_happens() {
         let size = Size { min, max: (min + more).max(1) };
         let mut model = Model::new(dice.0, size, spares);
         (0..300).for_each(|_| model.step());
+        if seed % 2 == 0 {
+            model.schedule.stop();
+            model.is_stopped = true;
+            (0..20).for_each(|_| model.step());
+        }
         model.settle();
+    }
+}
+
+#[test]
+fn a_job_accepted_before_a_stop_gets_the_worker_that_it_waits_for() {
+    let (mut schedule, now) = (Schedule::new((0..=1).into(), 0, 10), Instant::now());
+    let job = exchange("", None, false);
+    assert!(matches!(schedule.enter(&job, now, now + IDLE), Entered::Queued));
+    schedule.stop();
+    schedule.grow(now);
+    assert_eq!(schedule.scale.fill(), [1]);
+}
+
+/// A pool without jobs whose workers have all been started.
+fn started(size: usize) -> (Schedule, Vec<Arc<Link>>) {
+    let mut schedule = Schedule::new(size.into(), 0, 10);
+    let links = schedule.scale.fill().into_iter().map(|place| add(&mut schedule, place).0).collect();
+    (schedule, links)
+}
+
+/// A worker becomes ready; returns it and the places of those that go.
+fn add(schedule: &mut Schedule, place: usize) -> (Arc<Link>, Vec<usize>) {
+    let link = link(place, 0, Parent::new([0; 32], 0));
+    let gone = schedule.add(&link, Instant::now());
+    (link, gone.iter().map(|link| link.number).collect())
+}
+
+fn lease(schedule: &mut Schedule) -> Arc<Link> {
+    let now = Instant::now();
+    match schedule.enter(&exchange("", None, false), now, now) {
+        Entered::Leased(link) => link,
+        _ => panic!("nobody is idle"),
+    }
+}
+
+#[tokio::test]
+async fn a_worker_with_a_long_job_does_not_hold_back_the_replacement_of_the_others() {
+    let (mut schedule, links) = started(2);
+    let long = lease(&mut schedule);
+    let other = links.iter().find(|link| link.number != long.number).unwrap();
+    assert!(schedule.wear_out(&long).is_some_and(|gone| gone.is_empty()));
+    assert_eq!(schedule.scale.fill(), [3]);
+    assert!(add(&mut schedule, 3).1.is_empty(), "it has its job");
+
+    let gone = schedule.wear_out(other).unwrap();
+    assert_eq!(gone.iter().map(|link| link.number).collect::<Vec<_>>(), [other.number]);
+    assert!(schedule.scale.fill().is_empty(), "all places are taken until it has ended");
+    assert!(!schedule.scale.refill(other.number));
+    assert_eq!(schedule.scale.fill(), [other.number]);
+    assert!(add(&mut schedule, other.number).1.is_empty());
+
+    assert_eq!(schedule.next(&long, 0, 1, Instant::now(), &mut Vec::new()), Next::Leave);
+    assert_eq!(schedule.links.len(), 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_to_be_replaced_is_leased_last() {
+    let (mut schedule, links) = started(3);
+    schedule.wear_out(&links[2]);
+    let leased: Vec<_> = (0..3).map(|_| lease(&mut schedule).number).collect();
+    assert_eq!(leased, [2, 1, 3]);
+}
+
+#[test]
+fn a_pool_on_demand_tries_to_start_a_worker_only_while_a_job_waits() {
+    let (mut schedule, now) = (Schedule::new((0..=2).into(), 1, 10), Instant::now());
+    let job = exchange("", None, false);
+    for _ in 0..2 {
+        assert!(!schedule.is_starting());
+        schedule.enter(&job, now, now + IDLE);
+        schedule.grow(now);
+        assert_eq!(schedule.scale.fill(), [1, 2]);
+        schedule.give_up();
+        assert!(schedule.is_starting() && schedule.scale.refill(1), "the job still waits");
+        schedule.forget(&job);
+        schedule.give_up();
+        assert!(!schedule.scale.refill(1) && !schedule.scale.refill(2));
+        assert!(schedule.scale.fill().is_empty());
     }
 }

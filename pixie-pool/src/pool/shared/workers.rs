@@ -4,6 +4,7 @@
 //! worker's own life to `slot`. Rule: whatever makes another worker necessary orders it at once, or arms the clock that will.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use crate::{
     config::MEMORY_LOOK,
     error::Error,
     pool::{
+        flight::Flight,
         kill::{Closed, Kill},
         link::Link,
         restarts::Reached,
@@ -30,9 +32,15 @@ impl Shared {
         }
     }
 
-    /// Tells whether the next worker is to be started in a place whose worker has ended.
+    /// Tells whether the next worker is to be started in a place whose worker has ended or did not start.
     pub(crate) fn is_refilled(&self, place: usize) -> bool {
-        let is_refilled = self.schedule().scale.refill(place);
+        let is_failing = self.restarts().is_failing();
+        let mut schedule = self.schedule();
+        if is_failing {
+            schedule.give_up();
+        }
+        let is_refilled = schedule.scale.refill(place);
+        drop(schedule);
         // Others may be wanted that this one was still counted as.
         self.order();
         is_refilled
@@ -53,7 +61,7 @@ impl Shared {
         self.pair();
     }
 
-    /// Has the clock look at the workers' ages: one that is new has one, and one that goes makes room to replace the next.
+    /// Has the clock look at the workers' ages, because one is new.
     pub(super) fn look_at_ages(&self, now: Instant) {
         if self.config.recycle_age.is_some() {
             self.clock.arm(now);
@@ -62,9 +70,11 @@ impl Shared {
 
     /// Has a worker replaced that has done enough.
     pub(super) fn wear_out(&self, link: &Arc<Link>) {
-        if self.schedule().wear_out(link) {
-            self.order();
-        }
+        let Some(gone) = self.schedule().wear_out(link) else {
+            return;
+        };
+        self.dismiss(&gone);
+        self.order();
     }
 
     /// Lets workers go that have no job and are not listed any more.
@@ -81,6 +91,8 @@ impl Shared {
         let may_shrink = schedule.scale.may_shrink();
         drop(schedule);
         self.dismiss(&gone);
+        // Of several that are to be replaced, the next one's turn may have come.
+        self.order();
         if may_shrink {
             self.clock.arm(now + self.config.idle_timeout);
         }
@@ -96,11 +108,13 @@ impl Shared {
         self.pair();
     }
 
-    /// Removes a worker that has ended.
-    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed) {
-        self.schedule().remove(link);
+    /// Removes a worker that has ended; if it leaves jobs, the pool is not drained before [`Shared::has_passed`].
+    pub(crate) fn remove(self: &Arc<Self>, link: &Arc<Link>, closed: Closed, left: &VecDeque<Flight>) {
+        match left.is_empty() {
+            true => self.schedule().remove(link),
+            false => self.schedule().remove_with_jobs(link),
+        }
         self.look_for_drained();
-        self.look_at_ages(Instant::now());
         self.count(|c| {
             c.jobs += link.jobs();
             match closed {
@@ -170,13 +184,12 @@ impl Shared {
         Some(*looked + MEMORY_LOOK)
     }
 
-    /// Has a worker replaced that is old enough; returns when the next one is.
+    /// Has the workers replaced that are old enough; returns when the next one is.
     pub(super) fn replace_worn(&self, now: Instant) -> Option<Instant> {
         self.config.recycle_age.filter(|_| !self.is_threaded())?;
         let links = self.schedule().links.clone();
         let (old, young): (Vec<_>, Vec<_>) =
             links.into_iter().filter_map(|link| Some((link.worn_at()?, link))).partition(|(at, _)| *at <= now);
-        // One at a time: when its replacement is there, this is looked at again.
         old.iter().for_each(|(_, link)| self.wear_out(link));
         young.into_iter().map(|(at, _)| at).min()
     }
@@ -184,7 +197,7 @@ impl Shared {
     /// Waits until the first worker is ready, or every first start has failed.
     pub(crate) async fn first_ready(&self) -> Result<(), String> {
         let mut boot = self.boot.subscribe();
-        if self.size().min == 0 {
+        if self.config.jobs_at_once().min == 0 {
             return Ok(());
         }
         let first = self.schedule().scale.at_first();

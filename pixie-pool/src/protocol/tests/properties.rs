@@ -187,7 +187,9 @@ fn three_answers() -> (Pair, BytesMut) {
     for _ in 0..3 {
         let stream = pair.parent.begin(&start(b"", false), &mut pair.to_worker);
         let body = [stream as u8; 5];
-        encode::put_credit(&mut said, stream, 0);
+        // Enough that the credit may come again and again.
+        pair.parent.data(stream, &[stream as u8; 100], &mut pair.to_worker);
+        encode::put_credit(&mut said, stream, 1);
         match stream {
             1 => encode::put_reply(&mut said, stream, &body, &body, Some(stream)),
             2 => {

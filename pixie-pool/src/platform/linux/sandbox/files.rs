@@ -3,11 +3,15 @@
 //! Owns the rights behind `read` and `write`. Rule: also a profile that leaves files alone gets a domain of its own, because
 //! the kernel keeps a process in one from tracing those outside and from reading their memory through /proc.
 
-use std::{fs, io, path::Path};
+use std::{io, os::fd::OwnedFd, path::Path};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset, RulesetAttr as _,
     RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope, make_bitflags,
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
+    io::Errno,
 };
 
 use crate::sandbox::{Profile, Sandbox};
@@ -28,9 +32,10 @@ pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
         .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
         .and_then(Ruleset::create)
         .map_err(|e| failed("preparing Landlock", e))?;
-    if sandbox.profile == Profile::Strict {
-        ruleset = allow(ruleset, sandbox)?;
-    }
+    ruleset = match sandbox.profile {
+        Profile::Strict => allow(ruleset, sandbox)?,
+        Profile::NoNetwork | Profile::None => allow_files(ruleset)?,
+    };
     let status = ruleset.restrict_self().map_err(|e| failed("entering Landlock", e))?;
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, _) => 0,
@@ -43,26 +48,77 @@ pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
 fn handled(profile: Profile) -> BitFlags<AccessFs> {
     match profile {
         Profile::Strict => AccessFs::from_all(KNOWN),
-        Profile::NoNetwork | Profile::None => make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute}),
+        // Moves between directories are forbidden by every ruleset that does not allow them.
+        Profile::NoNetwork | Profile::None => {
+            make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute | WriteFile | Refer})
+        }
     }
+}
+
+/// Leaves files alone, but for the switches of the kernel and of other processes: what stands below `/` when the worker starts can
+/// be written, without `/proc` and `/sys`, of which it gets its own part.
+fn allow_files(mut ruleset: RulesetCreated) -> io::Result<RulesetCreated> {
+    let (root, own) = (Path::new("/"), Path::new("/proc/self"));
+    let entries = root.read_dir().map_err(|e| failed("listing /", e))?.flatten().map(|entry| entry.path());
+    let files = entries.filter(|path| path != Path::new("/proc") && path != Path::new("/sys"));
+    for path in files.chain([own.to_owned()]) {
+        // What a link leads to is an entry itself, or below one.
+        if let Ok(target) = open(&path, followed(&path)) {
+            ruleset = add(ruleset, &path, target, AccessFs::WriteFile.into())?;
+        }
+    }
+    let target = open(root, ResolveFlags::empty()).map_err(|e| failed("opening /", io::Error::from(e)))?;
+    add(ruleset, root, target, AccessFs::Refer.into())
 }
 
 fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
     let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
-    for (path, is_writable) in system.chain(sandbox.paths()) {
-        // Not every system has all of its own. Of the others a job may have removed one, which must not keep a pool from
-        // starting workers: what is not there is not allowed.
-        if let Ok(metadata) = fs::metadata(path) {
-            ruleset = allow_path(ruleset, path, rights(metadata.is_dir(), is_writable))?;
+    for (path, is_writable) in system {
+        // Not every system has all of them.
+        if let Ok(target) = open(path, ResolveFlags::empty()) {
+            ruleset = allow_path(ruleset, path, target, is_writable)?;
+        }
+    }
+    for (path, is_writable) in sandbox.paths() {
+        // A job may have removed one, which must not keep a pool from starting workers: what is not there is not allowed.
+        match open(path, followed(path)) {
+            Ok(target) => ruleset = allow_path(ruleset, path, target, is_writable)?,
+            Err(Errno::LOOP) => {
+                eprintln!("worker: a link stands where {} was, so nothing is allowed there", path.display())
+            }
+            Err(_) => {}
         }
     }
     Ok(ruleset)
 }
 
-fn allow_path(ruleset: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> io::Result<RulesetCreated> {
-    let doing = || format!("allowing {}", path.display());
-    let target = PathFd::new(path).map_err(|e| failed(&doing(), e))?;
-    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&doing(), e))
+/// Which links are followed on the way to what a program allows: none, because the pool has done that and a job may have made
+/// new ones; below `/proc`, where nobody makes any, those of the kernel that stay there.
+fn followed(path: &Path) -> ResolveFlags {
+    if path.starts_with("/proc") { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS }
+}
+
+fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+fn allow_path(ruleset: RulesetCreated, path: &Path, target: OwnedFd, is_writable: bool) -> io::Result<RulesetCreated> {
+    let metadata = fstat(&target).map_err(|e| failed(&allowing(path), io::Error::from(e)))?;
+    let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
+    add(ruleset, path, target, rights(is_directory, is_writable))
+}
+
+fn add(
+    ruleset: RulesetCreated,
+    path: &Path,
+    target: OwnedFd,
+    rights: BitFlags<AccessFs>,
+) -> io::Result<RulesetCreated> {
+    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&allowing(path), e))
+}
+
+fn allowing(path: &Path) -> String {
+    format!("allowing {}", path.display())
 }
 
 fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {

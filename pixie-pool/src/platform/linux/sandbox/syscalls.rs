@@ -103,6 +103,9 @@ const FORBIDDEN_STRICTLY: &[c_long] = &[
     libc::SYS_msgctl,
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
+    // Memory that no limit of a worker counts while it is not mapped.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
 ];
 /// The same number on every processor; libc does not name it for all.
 const FCHMODAT2: c_long = 452;

@@ -1,51 +1,68 @@
-//! The variables of a project's `.env`: read anew for each start of the program, which gets those that are not set already.
+//! The variables of a project's `.env` and `.env.local`: read anew for each start of the program, which gets those that are
+//! not set already.
 //!
 //! `dotenvy` parses; its substitution is kept out: a `$` is a `$`, so that a password reaches the program as it is written.
-//! A line that cannot be read is named with its place, and then none of the file's variables counts.
+//! A line that cannot be read is named with its place, and then none of the variables counts.
 
 use std::{
     cell::Cell,
     env, fs,
     io::{self, ErrorKind, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::error::Error;
 
-/// The file's name, in the folder of the package.
-const NAME: &str = ".env";
+/// The files' names, in the folder of the package; of a variable in both the later file's counts. The order is that of other
+/// tools: what a team shares, then what one machine has of its own.
+pub(crate) const NAMES: [&str; 2] = [".env", ".env.local"];
 /// Stands for `$` while a text is parsed: Unicode promises that this is no character of any text.
 const DOLLAR: char = '\u{fdd0}';
 
-/// What a `.env` says, in its order.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct EnvFile(Vec<(String, String)>);
+/// What the files of a folder say.
+#[derive(Debug, Default)]
+pub(crate) struct EnvFiles(Vec<(PathBuf, Variables)>);
 
-impl EnvFile {
-    /// Reads the file of a folder; one that is not there says nothing.
-    pub(crate) fn read(folder: &Path) -> Result<EnvFile, Error> {
-        let path = folder.join(NAME);
-        match fs::read_to_string(&path) {
-            Ok(text) => EnvFile::parse(&text).map_err(|line| unreadable(&path, line)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(EnvFile::default()),
-            Err(error) => Err(Error::io("read the program's variables", &path, &error)),
-        }
+/// What one file says, in its order.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Variables(Vec<(String, String)>);
+
+impl EnvFiles {
+    /// Reads the files of a folder; one that is not there says nothing.
+    pub(crate) fn read(folder: &Path) -> Result<EnvFiles, Error> {
+        let paths = NAMES.map(|name| folder.join(name));
+        paths
+            .into_iter()
+            .map(|path| Variables::read(&path).map(|found| (path, found)))
+            .collect::<Result<_, _>>()
+            .map(EnvFiles)
     }
 
     /// Gives a program the variables that are not set already.
     pub(crate) fn give(&self, command: &mut Command) {
-        let unset = self.0.iter().filter(|(name, _)| env::var_os(name).is_none());
+        let all = self.0.iter().flat_map(|(_, Variables(variables))| variables);
+        let unset = all.filter(|(name, _)| env::var_os(name).is_none());
         command.envs(unset.map(|(name, value)| (name, value)));
     }
 
-    /// Returns a variable's value; of several lines with its name the last one counts.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// Returns a variable's value and the file that it is from; of several lines with its name the last one counts.
+    pub(crate) fn get(&self, name: &str) -> Option<(&str, &Path)> {
+        self.0.iter().rev().find_map(|(path, variables)| Some((variables.get(name)?, path.as_path())))
+    }
+}
+
+impl Variables {
+    fn read(path: &Path) -> Result<Variables, Error> {
+        match fs::read_to_string(path) {
+            Ok(text) => Variables::parse(&text).map_err(|line| unreadable(path, line)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Variables::default()),
+            Err(error) => Err(Error::io("read the program's variables", path, &error)),
+        }
     }
 
     /// Parses a text, or returns the number of the first line that cannot be read.
-    fn parse(text: &str) -> Result<EnvFile, usize> {
+    fn parse(text: &str) -> Result<Variables, usize> {
         let literal = literal(text.trim_start_matches('\u{feff}'));
         let number = Cell::new(0);
         let mut found = dotenvy::Iter::new(Lines { rest: literal.as_bytes(), number: &number });
@@ -53,11 +70,15 @@ impl EnvFile {
         loop {
             let before = number.get();
             match found.next() {
-                None => return Ok(EnvFile(variables)),
+                None => return Ok(Variables(variables)),
                 Some(Ok((name, value))) => variables.push((name, value.replace(DOLLAR, "$"))),
                 Some(Err(_)) => return Err(first_statement(&literal, before)),
             }
         }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -99,18 +120,19 @@ impl Read for Lines<'_> {
 }
 
 fn unreadable(path: &Path, line: usize) -> Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let error =
-        Error::new(format_args!("a line of {NAME} cannot be read")).at(format_args!("{}:{line}", path.display()));
+        Error::new(format_args!("a line of {name} cannot be read")).at(format_args!("{}:{line}", path.display()));
     error.help("write NAME=value, and quotes around what has blanks or quotes in it: NAME='two words'")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::EnvFile;
+    use super::Variables;
 
     fn check(text: &str, expected: &[(&str, &str)]) {
         let expected = expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(EnvFile::parse(text), Ok(EnvFile(expected)), "{text}");
+        assert_eq!(Variables::parse(text), Ok(Variables(expected)), "{text}");
     }
 
     #[test]
@@ -132,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_last_line_of_a_name_counts() {
-        let file = EnvFile::parse("A=1\nB=2\nA=3").expect("it can be read");
+        let file = Variables::parse("A=1\nB=2\nA=3").expect("it can be read");
         assert_eq!((file.get("A"), file.get("B"), file.get("C")), (Some("3"), Some("2"), None));
     }
 
@@ -145,7 +167,7 @@ mod tests {
             ("A=1\n\nB=it's open\nC=3\nD=4", 3),
             ("A=\"one\ntwo\"\n# three\n=four", 4),
         ] {
-            assert_eq!(EnvFile::parse(text), Err(line), "{text}");
+            assert_eq!(Variables::parse(text), Err(line), "{text}");
         }
     }
 }

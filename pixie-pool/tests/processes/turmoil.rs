@@ -1,0 +1,148 @@
+//! Everything at once: jobs that crash, spin, stream and are given up, workers that are killed, retired and recycled.
+//!
+//! Rule: whatever meets in one moment, a job gets its own answer or an error that fits, and runs as often as it may.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use pixie_pool::{Config, Error, Pool, Submission};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    Test,
+    setup::{config, job, job_with, pool, text},
+};
+
+pub(crate) const TESTS: &[Test] =
+    &[("whatever_happens_at_the_same_moment_each_job_gets_its_own_answer_or_an_error", || Box::pin(turmoil()))];
+
+const TASKS: usize = 16;
+const ROUNDS: usize = 60;
+/// More than travels with a head, so that it is sent in pieces.
+const BODY_BYTES: usize = 150_000;
+
+/// A small generator, so that tasks differ and a run can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+async fn turmoil() {
+    let directory = tempfile::tempdir().unwrap();
+    let notes = directory.path().join("notes");
+    std::fs::write(&notes, "").unwrap();
+    let pool = pool(Config {
+        spares: 1,
+        idle_timeout: Duration::from_millis(5),
+        queue_timeout: Duration::from_secs(50),
+        recycle_after: Some(20),
+        recycle_age: Some(Duration::from_millis(100)),
+        poison_refusal: false,
+        breaker: false,
+        env: vec![("NOTES".into(), notes.clone().into())],
+        ..config(0..=3)
+    })
+    .await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let killer = tokio::spawn(kill_workers(pool.clone(), Arc::clone(&is_over)));
+    let tasks: Vec<_> = (0..TASKS).map(|number| tokio::spawn(take_part(pool.clone(), number))).collect();
+    let mut answered = Vec::new();
+    for task in tasks {
+        answered.extend(task.await.unwrap());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    killer.await.unwrap();
+    pool.stop(Duration::from_secs(30)).await;
+    check_notes(&notes, &answered);
+}
+
+/// Kills a worker from outside now and then, busy or not.
+async fn kill_workers(pool: Pool, is_over: Arc<AtomicBool>) {
+    let (mut dice, mut tick) = (Dice(99), tokio::time::interval(Duration::from_millis(7)));
+    while !is_over.load(Ordering::Relaxed) {
+        tick.tick().await;
+        let pids: Vec<_> = pool.snapshot().workers.iter().filter_map(|worker| worker.pid).collect();
+        if let Some(pid) = pids.get(dice.roll(pids.len().max(1))) {
+            // One that has ended meanwhile is as good.
+            let _ = kill_process(Pid::from_raw(*pid as i32).unwrap(), Signal::KILL);
+        }
+    }
+}
+
+/// Submits one job after the other; returns the noting ones that were answered.
+async fn take_part(pool: Pool, number: usize) -> Vec<String> {
+    let mut dice = Dice(0x9e37_79b9 + number as u64);
+    let mut answered = Vec::new();
+    for round in 0..ROUNDS {
+        let own = format!("{number}-{round}");
+        match dice.roll(8) {
+            0 | 1 => is_own(&own, say(&pool, Submission { replayable: true, ..job(&format!("say {own}")) }).await),
+            2 | 3 => {
+                let outcome = say(&pool, job(&format!("note {own}"))).await;
+                answered.extend(outcome.is_ok().then(|| own.clone()));
+                is_own(&own, outcome);
+            }
+            4 => {
+                let body = own.repeat(BODY_BYTES / own.len());
+                is_own(&body, say(&pool, job_with("echo", body.clone())).await);
+            }
+            5 => {
+                let spin = Submission { deadline: Some(Duration::from_millis(10)), ..job("spin") };
+                let outcome = say(&pool, spin).await;
+                assert!(matches!(outcome, Err(Error::Deadline | Error::Died(_))), "{outcome:?}");
+            }
+            6 => {
+                let outcome = say(&pool, job("abort")).await;
+                assert!(matches!(outcome, Err(Error::Died(_))), "{outcome:?}");
+            }
+            _ => give_up(&pool, &own, dice.roll(3) as u64).await,
+        }
+    }
+    answered
+}
+
+async fn say(pool: &Pool, submission: Submission) -> Result<String, Error> {
+    text(pool.submit(submission).await?).await
+}
+
+fn is_own(expected: &str, outcome: Result<String, Error>) {
+    match outcome {
+        Ok(answer) => assert!(answer == expected, "{} bytes of another answer", answer.len()),
+        // Its worker was killed from outside.
+        Err(Error::Died(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Begins a job and drops it, before its answer or in the middle of it.
+async fn give_up(pool: &Pool, own: &str, milliseconds: u64) {
+    let streaming = say(pool, job("stream 2000000"));
+    match tokio::time::timeout(Duration::from_millis(milliseconds), streaming).await {
+        Ok(Ok(answer)) => assert!(answer.len() == 2_000_000 && answer.bytes().all(|b| b == b's'), "{own}"),
+        Ok(Err(error)) => assert!(matches!(error, Error::Died(_)), "{own}: {error}"),
+        Err(_) => {}
+    }
+}
+
+/// A job that may not run twice has run once if it was answered, and otherwise once at most.
+fn check_notes(notes: &Path, answered: &[String]) {
+    let mut runs = BTreeMap::<String, usize>::new();
+    for line in std::fs::read_to_string(notes).unwrap().lines() {
+        *runs.entry(line.split(' ').next().unwrap().to_owned()).or_default() += 1;
+    }
+    assert!(runs.values().all(|count| *count == 1), "{runs:?}");
+    assert!(!answered.is_empty() && answered.iter().all(|job| runs.contains_key(job)), "{answered:?}");
+}
