@@ -158,8 +158,8 @@ impl App {
         self
     }
 
-    /// Limits the memory of each worker, in bytes, of pools that are not declared with [`App::pool`]: beyond it an allocation fails
-    /// and the worker aborts. Default: none.
+    /// Limits the memory of each worker, in bytes, of pools that are not declared with [`App::pool`], as [`PoolConfig::memory`](crate::PoolConfig::memory)
+    /// does: beyond it an allocation fails and the worker aborts, or it is killed. Default: none.
     pub fn worker_memory(mut self, bytes: u64) -> App {
         self.settings.worker_bytes_max = Some(bytes);
         self

@@ -66,7 +66,8 @@ pub use group::Group;
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_pool::{
-    ByteSize, Config as PoolConfig, Counts, Pool, Sandbox, SandboxLevel, Size, Snapshot, WorkerSnapshot, WorkerState,
+    ByteSize, Config as PoolConfig, Counts, MemoryLimit, Pool, Sandbox, SandboxLevel, Size, Snapshot, WorkerSnapshot,
+    WorkerState,
 };
 pub use pixie_server::{Config as ServerConfig, Shutdown};
 pub use pools::Pools;

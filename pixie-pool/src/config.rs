@@ -101,6 +101,13 @@ pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
 /// Time between two looks at the memory of workers while jobs run, and from a job's begin to the last one: a handler that allocates as fast as it can fills some hundred
 /// megabytes between two of them, which is what `RLIMIT_DATA` is there to stop.
 pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
+/// Time that processes left in the cgroup of an ended worker get to leave it once they were killed: one that runs needs microseconds,
+/// and one that waits for a device would hold up whoever waits for it.
+pub(crate) const CGROUP_END_MAX: Duration = Duration::from_millis(500);
+/// Time between two looks whether they have.
+pub(crate) const CGROUP_LOOK: Duration = Duration::from_millis(1);
+/// Rounds in which all processes of a cgroup are moved: a second one finds those that were started meanwhile.
+pub(crate) const CGROUP_MOVES_MAX: usize = 100;
 /// Shortest time between two looks at a worker's clock of CPU time: what the system counts in is no finer.
 pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
 /// Threads of a worker among which the handler's is looked for when a job is slow: more than a program starts before it serves, and
@@ -173,11 +180,15 @@ pub struct Config {
     /// pool of a program one of its own: the workers of all come to the same [`worker()`](crate::worker()), and with equal ones
     /// a worker that serves the wrong pool's handler is not noticed.
     pub table_hash: u64,
-    /// Bytes of memory that a worker may have: private memory by `RLIMIT_DATA`, beyond which its allocations fail and it aborts,
-    /// and resident memory, shared mappings included, beyond which it is killed within 250 ms. Default: no limit.
+    /// Bytes of memory that a worker may have. Default: no limit.
     ///
-    /// Neither counts what is not mapped: pipes and pairs of sockets, which [`Sandbox::open_files`] bounds, and files in memory, which
-    /// [`Sandbox::strict`] forbids.
+    /// Private memory beyond that fails to be allocated (`RLIMIT_DATA`), and the worker aborts unless its handler copes. Beside it
+    /// stands one of two limits of all memory, and [`WorkerSnapshot::memory_limit`](crate::WorkerSnapshot::memory_limit) says which:
+    /// - where this process may make cgroups (version 2, *delegated*: systemd's `Delegate=yes`, a container with a cgroupfs that it can
+    ///   write to), one for each worker, which also counts shared and kernel memory and the programs that a job starts; the kernel kills
+    ///   them all before they have more. For that this process moves into a cgroup below its own until its last such pool has stopped.
+    /// - elsewhere resident memory, beyond which the worker is killed within 250 ms; it does not count what is not mapped: pipes and
+    ///   pairs of sockets, which [`Sandbox::open_files`] bounds, and files in memory, which [`Sandbox::strict`] forbids.
     pub memory: Option<ByteSize>,
     /// Bytes of one answer that this process reads into memory, for a call of a task or [`ReplyBody::collect`](crate::ReplyBody::collect),
     /// before it gives up with [`Error::TooLarge`](crate::Error::TooLarge). Default 256 MiB: bounds what a worker gone mad can make it

@@ -28,7 +28,7 @@ pub use crate::{
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
     sandbox::{Sandbox, SandboxLevel},
-    snapshot::{Counts, Snapshot, WorkerSnapshot, WorkerState},
+    snapshot::{Counts, MemoryLimit, Snapshot, WorkerSnapshot, WorkerState},
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},
 };

@@ -3,7 +3,7 @@
 //! Owns plain values for status pages and metrics; with the feature `serde` they can be written as JSON, times in seconds.
 //! Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::sandbox::SandboxLevel;
 
@@ -62,8 +62,30 @@ pub struct WorkerSnapshot {
     /// How long this process has been ready.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
+    /// What holds it to [`Config::memory`](crate::Config::memory), if that is set; `None` for a thread and until it is ready.
+    pub memory_limit: Option<MemoryLimit>,
     /// Bytes of memory that this process holds, where the system tells; a thread of this process has none of its own.
     pub memory: Option<u64>,
+}
+
+/// What limits the memory of a worker as a whole, besides `RLIMIT_DATA`, which limits what it allocates for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum MemoryLimit {
+    /// A cgroup of its own: the kernel ends it, and all that it has started, before it has more.
+    Cgroup,
+    /// Looks at its resident memory while it runs jobs: it is ended soon after it has more.
+    Process,
+}
+
+impl fmt::Display for MemoryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MemoryLimit::Cgroup => "cgroup",
+            MemoryLimit::Process => "process",
+        })
+    }
 }
 
 /// What a worker does.

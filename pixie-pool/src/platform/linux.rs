@@ -3,6 +3,7 @@
 //! Owns what only Linux has; everything else is in `unix`. Rule: a process is signalled through its pidfd,
 //! so that a reused pid is never hit.
 
+pub(crate) mod cgroup;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod sandbox;
 #[cfg(not(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64"))))]

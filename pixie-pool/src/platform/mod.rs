@@ -5,6 +5,8 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(not(target_os = "linux"))]
+mod no_cgroup;
 #[cfg(unix)]
 mod unix;
 #[cfg(target_os = "linux")]
@@ -14,10 +16,14 @@ mod vitals;
 mod vitals;
 
 #[cfg(target_os = "linux")]
+pub(crate) use linux::cgroup::{Cgroups, WorkerCgroup};
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
     HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
     set_process_name, socket_options, threads,
 };
+#[cfg(not(target_os = "linux"))]
+pub(crate) use no_cgroup::{Cgroups, WorkerCgroup};
 #[cfg(unix)]
 pub(crate) use unix::{
     DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
@@ -34,3 +40,21 @@ pub(crate) use vitals::{peak_bytes, posture, resident_bytes};
 
 /// Whether this crate was built with what a sandbox needs, where the system has that.
 pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");
+
+/// Why no worker can have a cgroup.
+#[derive(Debug)]
+pub(crate) enum NoCgroups {
+    /// This process may not make any, for this reason.
+    NotDelegated(String),
+    /// It may, and could not.
+    Failed(String),
+}
+
+/// What a worker's cgroup says of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MemoryToll {
+    /// The most bytes that were counted against the limit at a time, where the kernel tells (Linux 5.19).
+    pub(crate) peak: Option<u64>,
+    /// Whether the kernel has ended it because it wanted more.
+    pub(crate) is_over: bool,
+}

@@ -27,11 +27,12 @@ use crate::{
     error::Exit,
     identity::{Invitation, VARIABLE},
     job::Handler,
-    platform::{self, Leash, MarkReader, ProcessWatch, ReadHalf, WriteHalf},
+    platform::{self, Leash, MarkReader, MemoryToll, ProcessWatch, ReadHalf, WorkerCgroup, WriteHalf},
     pool::{
         kill::Closed,
         line::Line,
         link::Link,
+        memory,
         meter::Meter,
         output::{Output, Source, printable},
         rendezvous,
@@ -71,6 +72,9 @@ pub(crate) struct Process {
     /// The most memory that this process had held when it started that one.
     own_peak: u64,
     peak: Option<Peak>,
+    cgroup: Option<WorkerCgroup>,
+    /// Whether the kernel has ended it because it wanted more memory than it may have.
+    is_over_memory: bool,
 }
 
 /// The most memory that a worker has held.
@@ -139,13 +143,11 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, NotBo
             // A thread of this process shares its clock with everything else here.
             let cpu_time = shared.config.cpu_time.filter(|_| !shared.is_threaded());
             let line = Line::new(protocol, leash, wear, Meter::new(cpu_time));
-            let link = Link::new(number, pid, writer, line, Arc::clone(&shared.metrics));
+            let memory_limit = shared.memory_limit(host.cgroup());
+            let link = Link::new(number, pid, writer, line, memory_limit, Arc::clone(&shared.metrics));
             Ok(Booted { host, link, reader, input })
         }
-        Err(why) => Err(match host.buried().await {
-            Some(exit) => NotBooted { why: format!("{why} ({exit})"), stderr: exit.stderr },
-            None => why.into(),
-        }),
+        Err(why) => Err(host.buried(why).await),
     }
 }
 
@@ -173,7 +175,9 @@ async fn start_process(
     let mark = MarkReader::create(&rendezvous::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number, pool: shared.config.name.clone(), path: path.to_owned() };
     let command = command(&shared.config, &invitation);
-    let mut child = spawn(command).await.map_err(|e| format!("running this program again failed: {e}"))?;
+    let (mut child, cgroup) = spawn(command, shared.admission(number))
+        .await
+        .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let source = Source { pool: Arc::clone(&shared.name), worker: number, pid };
     let output = Output::read(source, child.stdout.take(), child.stderr.take());
@@ -185,20 +189,29 @@ async fn start_process(
     let watch = Arc::new(ProcessWatch::new(pid));
     let leash = lifeline.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
     let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
-    let process = Process { child, watch, output, mark, own_peak, peak: None };
+    let process = Process { child, watch, output, mark, own_peak, peak: None, cgroup, is_over_memory: false };
     Ok((Host::Process(Box::new(process)), pid, leash))
 }
 
 /// Starts a program on a thread of its own: until it runs, `posix_spawn` holds its caller, on a busy machine for many milliseconds,
 /// and a thread of the runtime would hold the connections of a server as long.
-async fn spawn(command: io::Result<Command>) -> io::Result<Child> {
+///
+/// There, too, it gets its cgroup: all that it does until then is to wait for its token.
+async fn spawn(
+    command: io::Result<Command>,
+    admit: impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static,
+) -> io::Result<(Child, Option<WorkerCgroup>)> {
     let mut command = command?;
     let runtime = tokio::runtime::Handle::current();
     let (started, has_started) = oneshot::channel();
     std::thread::Builder::new().name("pool-spawn".to_owned()).spawn(move || {
         let _entered = runtime.enter();
+        let spawned = command.spawn().map(|child| {
+            let cgroup = child.id().and_then(admit);
+            (child, cgroup)
+        });
         // If nobody waits any more, the program ends with its value.
-        let _ = started.send(command.spawn());
+        let _ = started.send(spawned);
     })?;
     has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
 }
@@ -352,7 +365,32 @@ impl Host {
             process.peak = process.watch.peak_bytes().await.map(|bytes| Peak { bytes, is_exact: bytes > own });
         }
         let _ = process.child.wait().await;
+        if let Some(cgroup) = &process.cgroup {
+            let MemoryToll { peak, is_over } = cgroup.toll();
+            process.is_over_memory = is_over;
+            process.peak = peak.map(|bytes| Peak { bytes, is_exact: true }).or(process.peak);
+        }
         process.mark.read()
+    }
+
+    /// Tells whether the kernel has ended a process because it wanted more memory than its cgroup may hold.
+    pub(crate) fn is_over_memory(&self) -> bool {
+        matches!(self, Host::Process(process) if process.is_over_memory)
+    }
+
+    fn cgroup(&self) -> Option<&WorkerCgroup> {
+        match self {
+            Host::Process(process) => process.cgroup.as_ref(),
+            Host::Thread(_) => None,
+        }
+    }
+
+    /// Takes the cgroup of an ended process, which is left to be removed.
+    pub(crate) fn take_cgroup(&mut self) -> Option<WorkerCgroup> {
+        match self {
+            Host::Process(process) => process.cgroup.take(),
+            Host::Thread(_) => None,
+        }
     }
 
     /// Returns the most memory that an ended process has held, as far as that is known.
@@ -379,9 +417,16 @@ impl Host {
         }
     }
 
-    /// Ends a worker that never was one.
-    async fn buried(mut self) -> Option<Exit> {
+    /// Ends a worker that never was one; returns the reason with what is known of its end.
+    async fn buried(mut self, why: String) -> NotBooted {
         self.end(Closed::Exited).await;
-        self.bury().await
+        let (is_over_memory, cgroup) = (self.is_over_memory(), self.take_cgroup());
+        let exit = self.bury().await;
+        memory::remove(cgroup).await;
+        let Some(exit) = exit else {
+            return why.into();
+        };
+        let cause = if is_over_memory { ", it wanted more than the pool's `memory`" } else { "" };
+        NotBooted { why: format!("{why} ({exit}{cause})"), stderr: exit.stderr }
     }
 }

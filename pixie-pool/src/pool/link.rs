@@ -27,6 +27,7 @@ use crate::{
         parent::{Event, Parent},
     },
     sandbox::SandboxLevel,
+    snapshot::MemoryLimit,
 };
 
 /// The connection to one worker.
@@ -36,6 +37,7 @@ pub(crate) struct Link {
     pub(crate) pid: u32,
     /// What holds the worker, as it has said.
     pub(crate) sandbox: SandboxLevel,
+    pub(crate) memory_limit: Option<MemoryLimit>,
     born: Instant,
     writer: WriteHalf,
     metrics: Arc<Metrics>,
@@ -87,9 +89,16 @@ pub(crate) struct Load {
 pub(crate) type Delivery = (Arc<Exchange>, Event);
 
 impl Link {
-    pub(crate) fn new(number: usize, pid: u32, writer: WriteHalf, line: Line, metrics: Arc<Metrics>) -> Arc<Self> {
-        let sandbox = line.protocol.sandbox();
-        Arc::new(Link { number, pid, sandbox, born: Instant::now(), writer, metrics, line: Mutex::new(line) })
+    pub(crate) fn new(
+        number: usize,
+        pid: u32,
+        writer: WriteHalf,
+        line: Line,
+        memory_limit: Option<MemoryLimit>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let (sandbox, born) = (line.protocol.sandbox(), Instant::now());
+        Arc::new(Link { number, pid, sandbox, memory_limit, born, writer, metrics, line: Mutex::new(line) })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -115,6 +124,11 @@ impl Link {
 
     /// Compares the worker's memory with the limits: ends it, or notes that it is to be replaced.
     pub(crate) fn weigh(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> Weight {
+        // In a cgroup it cannot have more than it may.
+        let memory = memory.filter(|_| self.memory_limit == Some(MemoryLimit::Process));
+        if memory.or(recycle_memory).is_none() {
+            return Weight::Fine;
+        }
         let Ok(bytes) = platform::resident_bytes(self.pid) else {
             return Weight::Fine;
         };

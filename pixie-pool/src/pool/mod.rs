@@ -10,6 +10,7 @@ mod host;
 mod kill;
 mod line;
 pub(crate) mod link;
+mod memory;
 mod meter;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -93,7 +94,8 @@ impl Pool {
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let shared = Arc::new(Shared::new(config, handler, rendezvous));
+        let cgroups = memory::open(&config).await;
+        let shared = Arc::new(Shared::new(config, handler, rendezvous, cgroups));
         let mut tasks = vec![tokio::spawn(look_at_clock(ClockTask(Arc::clone(&shared))))];
         shared.order();
         for place in 1..=shared.places() {
@@ -145,6 +147,7 @@ impl Pool {
             // A task that panicked has nothing left to wait for.
             let _ = task.await;
         }
+        self.shared.close_cgroups().await;
         self.shared.close_rendezvous();
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
     error::Error,
     job::Handler,
+    platform::Cgroups,
     pool::{
         clock::Clock,
         exchange::Exchange,
@@ -80,12 +81,13 @@ pub(crate) struct Shared {
     restarts: Mutex<Restarts>,
     counts: Mutex<Counts>,
     rendezvous: Mutex<Option<Rendezvous>>,
+    cgroups: Mutex<Option<Cgroups>>,
     directory: PathBuf,
     jobs: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous) -> Self {
+    pub(crate) fn new(config: Config, handler: Handler, rendezvous: Rendezvous, cgroups: Option<Cgroups>) -> Self {
         let spares = if config.is_threaded() { 0 } else { config.spares };
         let schedule = Schedule::new(config.jobs_at_once(), spares, config.queue);
         Shared {
@@ -105,6 +107,7 @@ impl Shared {
             counts: Mutex::default(),
             directory: rendezvous.path().to_owned(),
             rendezvous: Mutex::new(Some(rendezvous)),
+            cgroups: Mutex::new(cgroups),
             jobs: AtomicU64::new(1),
             config,
             handler,
@@ -398,6 +401,17 @@ impl Shared {
         if is_waiting && timeout(grace, drained).await.is_err() {
             tracing::warn!(pool = %self.name, "jobs were still running after the grace period");
         }
+    }
+
+    /// Returns where workers get cgroups, if they do.
+    pub(crate) fn cgroups(&self) -> Option<Cgroups> {
+        lock(&self.cgroups).clone()
+    }
+
+    /// Gives up where workers had cgroups; with the last pool that removes it, which takes the kernel milliseconds.
+    pub(crate) async fn close_cgroups(&self) {
+        let cgroups = lock(&self.cgroups).take();
+        let _ = tokio::task::spawn_blocking(move || drop(cgroups)).await;
     }
 
     /// Removes the directory with the sockets.

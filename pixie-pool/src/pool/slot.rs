@@ -28,6 +28,7 @@ use crate::{
         host::{self, Booted, Host},
         kill::{Closed, Kill},
         link::{Delivery, Link, READ_BYTES},
+        memory,
         metrics::Outcome,
         obituary::Obituary,
         restarts::Reached,
@@ -225,10 +226,18 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         Closed::Killed(_) => {}
     }
     let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
+    let closed = match closed {
+        Closed::Exited if host.is_over_memory() => {
+            over_memory(&shared, &mut left, last_started);
+            Closed::Killed(Kill::Memory)
+        }
+        closed => closed,
+    };
     let lost = sort(&shared, left, last_started);
     if has_left {
         shared.has_passed();
     }
+    let cgroup = host.take_cgroup();
     let exit = host.bury().await.unwrap_or_default();
     Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
     for exchange in lost {
@@ -242,6 +251,7 @@ async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Clos
         });
     }
     bereaved.all.clear();
+    memory::remove(cgroup).await;
 }
 
 /// The jobs that a dead worker leaves; all are answered, also if the runtime ends before they are sorted.
@@ -260,6 +270,17 @@ impl Bereaved {
 impl Drop for Bereaved {
     fn drop(&mut self) {
         self.all.iter().for_each(|exchange| exchange.fail(Error::Stopping));
+    }
+}
+
+/// Counts a worker that its cgroup has ended as one that the pool has, and answers the job that it ran: another worker has no more
+/// memory for it.
+fn over_memory(shared: &Shared, left: &mut VecDeque<Flight>, last_started: Option<u32>) {
+    shared.count(|c| c.kills_memory += 1);
+    let at = left.iter().position(|flight| Some(flight.stream) == last_started);
+    if let Some(flight) = at.and_then(|at| left.remove(at)) {
+        flight.exchange.fail(Kill::Memory.error());
+        shared.metrics.count(Kill::Memory.outcome());
     }
 }
 

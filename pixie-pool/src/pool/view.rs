@@ -53,6 +53,7 @@ fn starting(number: usize) -> WorkerSnapshot {
         running_for: None,
         request_id: None,
         age: None,
+        memory_limit: None,
         memory: None,
     }
 }
@@ -68,6 +69,7 @@ fn look_at(link: &Link, is_idle: bool) -> WorkerSnapshot {
         request_id: name.as_ref().and_then(|name| name.request_id.clone()),
         label: name.map(|name| name.label),
         age: Some(link.age()),
+        memory_limit: link.memory_limit,
         ..starting(link.number)
     }
 }

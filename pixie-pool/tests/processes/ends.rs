@@ -153,7 +153,7 @@ async fn runtime_ends_at_once() {
 }
 
 /// Waits for the end of a process for at most a second.
-async fn has_ended(pid: i32) -> bool {
+pub(crate) async fn has_ended(pid: i32) -> bool {
     let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
         return true;
     };

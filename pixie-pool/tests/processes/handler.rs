@@ -4,6 +4,7 @@ use std::{
     fs::File,
     hint::black_box,
     io::{Read as _, Write as _},
+    os::unix::process::CommandExt as _,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -46,6 +47,8 @@ fn run(mut job: Job, command: &str, argument: &str) {
             hoard(argument.parse().unwrap_or(0));
             answer(job, &std::process::id().to_string());
         }
+        "share" => share(job, argument.parse().unwrap_or(0)),
+        "detach" => detach(job),
         "count" => {
             let count = std::io::copy(job.body(), &mut std::io::sink()).unwrap_or(0);
             answer(job, &count.to_string());
@@ -167,6 +170,24 @@ fn burn(job: Job, milliseconds: i64) {
 /// Takes so much memory and keeps it for ever.
 fn hoard(bytes: usize) {
     std::mem::forget(black_box(vec![1_u8; bytes]));
+}
+
+/// Fills so many bytes of memory that is not this process's own, which `RLIMIT_DATA` does not count.
+fn share(job: Job, bytes: usize) {
+    let file = rustix::fs::memfd_create("shared", rustix::fs::MemfdFlags::CLOEXEC).expect("Linux has files in memory");
+    let mut file = File::from(file);
+    let piece = vec![1_u8; 1024 * 1024];
+    for _ in 0..bytes / piece.len() {
+        file.write_all(&piece).expect("the file may grow");
+    }
+    answer(job, "held");
+}
+
+/// Starts a process that is in no group of the worker's, which kills the group.
+fn detach(job: Job) {
+    let mut command = std::process::Command::new("/bin/sleep");
+    let detached = command.arg("60").process_group(0).spawn().map(|process| process.id());
+    answer(job, &detached.expect("it can be started").to_string());
 }
 
 fn answer(job: Job, text: &str) {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod ahead;
+mod cgroups;
 mod clocks;
 mod crashes;
 mod deeds;
@@ -29,6 +30,7 @@ type Test = (&'static str, fn() -> setup::Outcome);
 
 const TESTS: &[&[Test]] = &[
     ahead::TESTS,
+    cgroups::TESTS,
     clocks::TESTS,
     crashes::TESTS,
     ends::TESTS,

@@ -37,7 +37,7 @@ pub(crate) const TESTS: &[Test] = &[
 const MIXED_UP: &str = "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not \
                         noticed: choose by `worker.identity().pool`, and give each pool a `table_hash` of its own";
 const DIED: &str = "a worker died";
-const KILLED: &str = "a worker was killed";
+pub(crate) const KILLED: &str = "a worker was killed";
 const NOT_STARTED: &str = "starting a worker failed";
 const SLOW: &str = "a job is slow";
 
@@ -105,7 +105,7 @@ pub(crate) fn deaths(pool: &str) -> Vec<Fields> {
 }
 
 /// Waits until something was said of a pool.
-async fn heard(pool: &str, message: &str) -> Fields {
+pub(crate) async fn heard(pool: &str, message: &str) -> Fields {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     loop {
         if let Some(fields) = said(pool, message).pop() {

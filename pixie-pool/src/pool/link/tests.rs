@@ -26,6 +26,7 @@ use crate::{
         worker::Worker,
     },
     sandbox::{Sandbox, SandboxLevel},
+    snapshot::MemoryLimit,
 };
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ fn open_link(place: usize, pid: u32, parent: Parent) -> (Arc<Link>, UnixStream) 
     let (_, writer) = end.into_split();
     let wear = Wear::new(&Config::default(), 0, Instant::now());
     let line = Line::new(parent, None, wear, Meter::new(None));
-    (Link::new(place, pid, writer, line, Arc::new(Metrics::new("test"))), other)
+    (Link::new(place, pid, writer, line, Some(MemoryLimit::Process), Arc::new(Metrics::new("test"))), other)
 }
 
 pub(crate) fn exchange(label: &str, deadline: Option<Duration>, is_replayable: bool) -> Arc<Exchange> {

@@ -172,7 +172,8 @@ impl Shared {
 
     /// Says why a limit of memory cannot be watched, if there is one and the size of this worker cannot be read.
     pub(crate) fn check_weighing(&self, pid: u32) -> Result<(), String> {
-        if !self.is_weighed() {
+        let is_left_to_cgroups = self.cgroups().is_some() && self.config.recycle_memory.is_none();
+        if !self.is_weighed() || is_left_to_cgroups {
             return Ok(());
         }
         platform::resident_bytes(pid).map(drop).map_err(|error| {

@@ -1,0 +1,163 @@
+//! Whether this process may make cgroups, and where.
+//!
+//! Owns the reading of `/proc` and of the cgroup that the process is in. Changes nothing. Rule: a cgroup that can be written to is not
+//! taken for one that was given away: root can write to all of them, and a user to those of the whole session.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Access, access, getxattr};
+
+use super::{HANDED_ON, PROCESSES};
+
+/// A process has fewer ancestors; more would be a loop in what was read.
+const ANCESTORS_MAX: usize = 1000;
+
+/// The cgroup below which others may be made.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) folder: PathBuf,
+    /// Whether this process is in it, and has to leave it before `memory` can be handed on: the kernel's "no internal processes" rule
+    /// (Documentation/admin-guide/cgroup-v2.rst). If not, the process is in a cgroup below, and stays there.
+    pub(super) has_us: bool,
+}
+
+/// What is asked of a machine; tests imitate one.
+pub(super) struct Machine {
+    pub(super) proc: PathBuf,
+    pub(super) pid: u32,
+    pub(super) can_write: fn(&Path) -> bool,
+    pub(super) is_marked: fn(&Path) -> bool,
+}
+
+/// A cgroup by the path that the kernel calls it, and where it is found.
+struct Cgroup {
+    name: PathBuf,
+    folder: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn this() -> Self {
+        Machine {
+            proc: PathBuf::from("/proc"),
+            pid: std::process::id(),
+            can_write: |path| access(path, Access::WRITE_OK).is_ok(),
+            is_marked,
+        }
+    }
+
+    /// Finds the cgroup, or says why there is none.
+    pub(super) fn find(&self) -> Result<Base, String> {
+        let own = self.own()?;
+        let refusal = match self.check(&own).and_then(|()| self.check_own(&own)) {
+            Ok(()) => return Ok(Base { folder: own.folder, has_us: true }),
+            Err(why) => why,
+        };
+        // With systemd's `DelegateSubgroup=` the server starts one below.
+        match own.parent() {
+            Some(parent) if !own.is_unit() && self.check(&parent).is_ok() && is_empty(&parent) => {
+                Ok(Base { folder: parent.folder, has_us: false })
+            }
+            _ => Err(refusal),
+        }
+    }
+
+    fn own(&self) -> Result<Cgroup, String> {
+        let read = |file: &str| fs::read_to_string(self.proc.join("self").join(file)).unwrap_or_default();
+        let (cgroup, mounts) = (read("cgroup"), read("mountinfo"));
+        let name = cgroup.lines().find_map(|line| line.strip_prefix("0::")).ok_or("this system has no cgroup v2")?;
+        let folder = mounts.lines().filter_map(|line| folder_in(line, name)).find(|folder| folder.is_dir());
+        let folder = folder.ok_or_else(|| format!("cgroup {name} is not mounted as cgroup2"))?;
+        Ok(Cgroup { name: name.into(), folder })
+    }
+
+    fn check(&self, cgroup: &Cgroup) -> Result<(), String> {
+        let (name, folder) = (cgroup.name.display(), &cgroup.folder);
+        // Every cgroup has this file but the one of the whole machine.
+        if !folder.join("cgroup.type").exists() {
+            return Err(format!("cgroup {name} is the root of all"));
+        }
+        let files = [folder.clone(), folder.join(PROCESSES), folder.join(HANDED_ON)];
+        if !files.iter().all(|file| (self.can_write)(file)) {
+            return Err(format!("cgroup {name} cannot be written to"));
+        }
+        if !self.is_given(cgroup) {
+            return Err(format!("cgroup {name} was not delegated: with systemd, set Delegate=yes in the unit"));
+        }
+        let controllers = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+        match controllers.split_whitespace().any(|controller| controller == "memory") {
+            true => Ok(()),
+            false => Err(format!("cgroup {name} has no memory controller")),
+        }
+    }
+
+    /// Tells whether this very cgroup was given away: it is marked so, it is all that a container sees, or who can write to it cannot
+    /// write to the one above.
+    fn is_given(&self, cgroup: &Cgroup) -> bool {
+        let is_top = cgroup.name == Path::new("/");
+        let is_end = || cgroup.folder.parent().is_some_and(|above| !(self.can_write)(&above.join(PROCESSES)));
+        is_top || (self.is_marked)(&cgroup.folder) || is_end()
+    }
+
+    fn check_own(&self, own: &Cgroup) -> Result<(), String> {
+        let name = own.name.display();
+        let pids = fs::read_to_string(own.folder.join(PROCESSES)).unwrap_or_default();
+        match pids.lines().find(|pid| !self.is_ours(pid)) {
+            Some(pid) => Err(format!("process {pid}, which this one has not started, is in cgroup {name}, too")),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells whether a process is this one or was started by it. One that is outside of a container is `0`.
+    fn is_ours(&self, pid: &str) -> bool {
+        let own = self.pid.to_string();
+        let mut pid = pid.to_owned();
+        for _ in 0..ANCESTORS_MAX {
+            if pid == own {
+                return true;
+            }
+            let status = fs::read_to_string(self.proc.join(&pid).join("status")).unwrap_or_default();
+            match status.lines().find_map(|line| line.strip_prefix("PPid:")) {
+                Some(parent) => pid = parent.trim().to_owned(),
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Cgroup {
+    /// Tells whether systemd manages it, and with it the one above, which was delegated to another systemd then, such as a user's.
+    fn is_unit(&self) -> bool {
+        self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
+    }
+
+    fn parent(&self) -> Option<Cgroup> {
+        Some(Cgroup { name: self.name.parent()?.to_owned(), folder: self.folder.parent()?.to_owned() })
+    }
+}
+
+/// Where a line of mountinfo puts a cgroup: `36 25 0:30 ROOT POINT … - cgroup2 …`, ROOT being what of the tree is mounted there.
+fn folder_in(line: &str, name: &str) -> Option<PathBuf> {
+    let (mount, system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    let below = Path::new(name).strip_prefix(root).ok().filter(|_| system.starts_with("cgroup2 "))?;
+    // One that is outside of what a container sees begins with `..`.
+    let is_inside = !below.components().any(|part| part == std::path::Component::ParentDir);
+    is_inside.then(|| if below.as_os_str().is_empty() { point.into() } else { Path::new(point).join(below) })
+}
+
+/// Asks for what systemd writes on the cgroup of a unit with `Delegate=`, and others may; the second one only root can read.
+fn is_marked(folder: &Path) -> bool {
+    ["user.delegate", "trusted.delegate"].into_iter().any(|name| {
+        let mut value = [0; 1];
+        getxattr(folder, name, &mut value[..]).is_ok_and(|bytes| bytes == 1) && value == *b"1"
+    })
+}
+
+fn is_empty(cgroup: &Cgroup) -> bool {
+    fs::read_to_string(cgroup.folder.join(PROCESSES)).is_ok_and(|pids| pids.is_empty())
+}

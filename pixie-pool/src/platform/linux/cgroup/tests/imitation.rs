@@ -1,0 +1,165 @@
+//! A folder that behaves like cgroupfs where that matters here, and a `/proc` beside it.
+//!
+//! Owns the rules: a cgroup that hands a controller on has no processes, one that has processes or others below it is not removed, and
+//! limits are there only if the one above hands `memory` on. Rule: whatever the kernel refuses is refused here.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::platform::linux::cgroup::{HANDED_ON, PROCESSES, delegation::Machine, folders, kernel::Kernel};
+
+pub(super) const IMITATION: Kernel = Kernel { create, remove, write };
+/// A process that cannot be moved.
+pub(super) const UNMOVABLE: u32 = 666;
+
+const CONTROLLERS: &str = "cgroup.controllers";
+const MARK: &str = "user.delegate";
+/// What only the root of the tree has, so that it is found from below, with the path of what nobody may write to: permissions would
+/// not stop root, who may run these tests.
+const ROOT: &str = "root";
+
+/// A machine with `memory` handed on from the root.
+pub(super) struct Tree {
+    home: TempDir,
+    pid: u32,
+}
+
+impl Tree {
+    pub(super) fn new(pid: u32) -> Self {
+        let tree = Tree { home: tempfile::tempdir().unwrap(), pid };
+        fs::create_dir_all(tree.home.path().join("proc/self")).unwrap();
+        create(&tree.folder("")).unwrap();
+        fs::write(tree.folder(ROOT), "").unwrap();
+        fs::write(tree.folder(CONTROLLERS), "cpu memory pids\n").unwrap();
+        fs::write(tree.folder(HANDED_ON), "cpu memory pids\n").unwrap();
+        fs::remove_file(tree.folder("cgroup.type")).unwrap();
+        tree.process(pid, 1);
+        tree
+    }
+
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        let root = self.home.path().join("cgroup");
+        if name.is_empty() { root } else { root.join(name) }
+    }
+
+    /// Makes a cgroup with these processes.
+    pub(super) fn cgroup(&self, name: &str, pids: &[u32]) {
+        create(&self.folder(name)).unwrap();
+        let pids: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
+        fs::write(self.folder(name).join(PROCESSES), pids).unwrap();
+    }
+
+    pub(super) fn mark(&self, name: &str) {
+        fs::write(self.folder(name).join(MARK), "1").unwrap();
+    }
+
+    /// Lets nobody write to a file of a cgroup.
+    pub(super) fn lock(&self, file: &str) {
+        fs::write(self.folder(ROOT), self.folder(file).to_str().unwrap()).unwrap();
+    }
+
+    pub(super) fn process(&self, pid: u32, parent: u32) {
+        let folder = self.home.path().join("proc").join(pid.to_string());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("status"), format!("Name:\tx\nPid:\t{pid}\nPPid:\t{parent}\n")).unwrap();
+    }
+
+    /// The machine, with the process in this cgroup.
+    pub(super) fn machine(&self, cgroup: &str) -> Machine {
+        self.machine_with(cgroup, &format!("0 1 0:1 / {} rw - cgroup2 cgroup2 rw\n", self.folder("").display()))
+    }
+
+    /// The same with these lines of mountinfo.
+    pub(super) fn machine_with(&self, cgroup: &str, mounts: &str) -> Machine {
+        let proc = self.home.path().join("proc");
+        fs::write(proc.join("self/cgroup"), format!("4:memory:/elsewhere\n0::{cgroup}\n")).unwrap();
+        fs::write(proc.join("self/mountinfo"), mounts).unwrap();
+        Machine { proc, pid: self.pid, can_write, is_marked: |folder| folder.join(MARK).exists() }
+    }
+}
+
+fn can_write(path: &Path) -> bool {
+    let locked = path.ancestors().find_map(|above| fs::read_to_string(above.join(ROOT)).ok());
+    path.exists() && locked.is_some_and(|locked| Path::new(&locked) != path)
+}
+
+fn is_on(cgroup: &Path, file: &str) -> bool {
+    fs::read_to_string(cgroup.join(file)).is_ok_and(|names| names.split_whitespace().any(|name| name == "memory"))
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    for (file, value) in
+        [("cgroup.type", "domain\n"), (PROCESSES, ""), (HANDED_ON, ""), (CONTROLLERS, ""), ("cgroup.kill", "")]
+    {
+        fs::write(path.join(file), value)?;
+    }
+    match path.parent() {
+        Some(above) if is_on(above, HANDED_ON) => hand(path),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a cgroup the controller, with its files.
+fn hand(path: &Path) -> io::Result<()> {
+    fs::write(path.join(CONTROLLERS), "memory\n")?;
+    for file in ["memory.max", "memory.swap.max"] {
+        fs::write(path.join(file), "max\n")?;
+    }
+    ["memory.oom.group", "memory.events", "memory.peak"].iter().try_for_each(|file| fs::write(path.join(file), "0\n"))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let is_empty = fs::read_to_string(path.join(PROCESSES))?.is_empty();
+    match is_empty && folders(path).next().is_none() {
+        true => fs::remove_dir_all(path),
+        false => Err(ErrorKind::ResourceBusy.into()),
+    }
+}
+
+fn write(path: &Path, value: &str) -> io::Result<()> {
+    let cgroup = path.parent().unwrap();
+    let name = path.file_name().unwrap().to_string_lossy();
+    fs::metadata(path)?;
+    match (&*name, value) {
+        (PROCESSES, pid) => move_to(cgroup, pid),
+        (HANDED_ON, "+memory") if !is_on(cgroup, CONTROLLERS) => Err(ErrorKind::NotFound.into()),
+        (HANDED_ON, "+memory") if !fs::read_to_string(cgroup.join(PROCESSES))?.is_empty() => {
+            Err(ErrorKind::ResourceBusy.into())
+        }
+        (HANDED_ON, "+memory") => {
+            fs::write(path, "memory\n")?;
+            folders(cgroup).try_for_each(|below| hand(&below))
+        }
+        (HANDED_ON, "-memory") if folders(cgroup).any(|below| is_on(&below, HANDED_ON)) => {
+            Err(ErrorKind::ResourceBusy.into())
+        }
+        (HANDED_ON, "-memory") => fs::write(path, ""),
+        ("cgroup.kill", "1") => fs::write(cgroup.join(PROCESSES), ""),
+        _ => fs::write(path, value),
+    }
+}
+
+fn move_to(cgroup: &Path, pid: &str) -> io::Result<()> {
+    let root = cgroup.ancestors().find(|path| path.join(ROOT).exists()).unwrap();
+    match (cgroup != root && is_on(cgroup, HANDED_ON), pid == UNMOVABLE.to_string()) {
+        (true, _) => return Err(ErrorKind::ResourceBusy.into()),
+        (_, true) => return Err(ErrorKind::PermissionDenied.into()),
+        _ => leave(root, pid)?,
+    }
+    let others = fs::read_to_string(cgroup.join(PROCESSES))?;
+    fs::write(cgroup.join(PROCESSES), format!("{others}{pid}\n"))
+}
+
+/// Takes a process out of whichever cgroup it is in.
+fn leave(cgroup: &Path, pid: &str) -> io::Result<()> {
+    let pids = fs::read_to_string(cgroup.join(PROCESSES))?;
+    let rest: String = pids.lines().filter(|other| *other != pid).map(|other| format!("{other}\n")).collect();
+    fs::write(cgroup.join(PROCESSES), rest)?;
+    folders(cgroup).try_for_each(|below| leave(&below, pid))
+}
