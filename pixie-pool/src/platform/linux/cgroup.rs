@@ -226,8 +226,12 @@ fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryL
         (kernel.create)(&path)?;
         // Another server that starts may have taken the new folder for a leftover: then there is a next try.
         match DirectoryLock::try_lock(&path) {
-            Some(lock) => return Ok((path, lock)),
-            None => drop((kernel.remove)(&path)),
+            Ok(Some(lock)) => return Ok((path, lock)),
+            Ok(None) => drop((kernel.remove)(&path)),
+            Err(error) => {
+                let _ = (kernel.remove)(&path);
+                return Err(error);
+            }
         }
     }
 }
@@ -236,7 +240,7 @@ fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryL
 fn remove_leftovers(base: &Path, kernel: Kernel) {
     for path in folders(base) {
         let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if let Some(_lock) = is_ours.then(|| DirectoryLock::try_lock(&path)).flatten() {
+        if is_ours && let Ok(Some(_lock)) = DirectoryLock::try_lock(&path) {
             remove_tree(&path, kernel);
         }
     }

@@ -260,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_fails_when_no_place_is_kept_any_more() {
         let config = Config { size: 2.into(), spares: 0, ..Config::default() };
-        let shared = Arc::new(Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap()));
+        let shared = Arc::new(Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap(), None));
         for number in 1..=2 {
             drop(Place { shared: Arc::clone(&shared), number });
         }
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_of_memory_that_cannot_be_watched_is_told() {
-        let of = |config: Config| Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap());
+        let of = |config: Config| Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap(), None);
         let (limited, free) = (of(Config::default().recycle_memory("1GB")), of(Config::default()));
         let (own, nobody) = (std::process::id(), u32::MAX);
         assert_eq!((limited.check_weighing(own), free.check_weighing(nobody)), (Ok(()), Ok(())));
