@@ -10,7 +10,7 @@ use std::{
 
 use super::{Entered, Next, Schedule};
 use crate::{
-    config::Size,
+    config::{GROW_AFTER, Size},
     pool::{
         exchange::Exchange,
         link::{
@@ -404,4 +404,26 @@ fn a_pool_on_demand_tries_to_start_a_worker_only_while_a_job_waits() {
         assert!(!schedule.scale.refill(1) && !schedule.scale.refill(2));
         assert!(schedule.scale.fill().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_pool_grows_when_its_first_job_has_waited_for_long_however_many_short_ones_came_before() {
+    let (mut schedule, start) = (Schedule::new((1..=4).into(), 0, 10), Instant::now());
+    schedule.scale.fill();
+    let worker = add(&mut schedule, 1).0;
+    let mut now = start;
+    for _ in 0..200 {
+        lease(&mut schedule);
+        let job = exchange("", None, false);
+        assert!(matches!(schedule.enter(&job, now, now + IDLE), Entered::Queued));
+        now += GROW_AFTER / 2;
+        schedule.grow(now);
+        schedule.next(&worker, 0, 1, now, &mut Vec::new());
+        assert_eq!(schedule.next(&worker, 0, 1, now, &mut Vec::new()), Next::Rest);
+    }
+    assert_eq!(schedule.scale.target(), 1);
+    lease(&mut schedule);
+    schedule.enter(&exchange("", None, false), now, now + IDLE);
+    schedule.grow(now + GROW_AFTER);
+    assert_eq!(schedule.scale.target(), 2);
 }
