@@ -1,15 +1,16 @@
 //! Composition: an `App` is checked once, at the start, and becomes the table that requests are answered from.
 //!
-//! Whatever is wrong with routes, pools or state is found here and named with its line of code; nothing is left for a
-//! request to stumble over.
+//! Whatever is wrong with routes, pools or state is found then (`checks.rs`) and named with its line of code; nothing is left
+//! for a request to stumble over.
+mod checks;
+
 use std::{
-    any::TypeId,
     collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     sync::Arc,
 };
 
-use pixie_core::{BodyUse, Error, Hooks, NeededState, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{BodyUse, Error, Hooks, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -26,7 +27,7 @@ use crate::{
     request_ids::RequestIds,
     settings::Settings,
     spool::Spool,
-    time_limit::{self, TimeLimit},
+    time_limit,
     urls::Urls,
 };
 
@@ -87,7 +88,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     } = app;
     let (level, groups) = (Arc::new(app.level), group::mounted(app.groups)?);
     settings.override_by_environment()?;
-    check_packages(&routes, &packages)?;
+    checks::packages(&routes, &packages)?;
     let pools = Pools::default();
     routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
@@ -96,11 +97,12 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     state.insert(shutdown.clone());
     keys::provide(secrets, &mut state, &mut worker_state)?;
     state.insert(pools.clone());
-    check_states(&routes, &state, &worker_state)?;
-    check_extensions(&routes)?;
-    check_readers(&routes)?;
-    check_pages(groups.iter().map(|group| &group.level).chain([&level]))?;
-    check_threads(settings.threads)?;
+    checks::states(&routes, &state, &worker_state)?;
+    checks::extensions(&routes)?;
+    checks::readers(&routes)?;
+    checks::options(&routes)?;
+    checks::pages(groups.iter().map(|group| &group.level).chain([&level]))?;
+    checks::threads(settings.threads)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -219,109 +221,6 @@ fn declared(pools: Vec<PoolConfig>, routes: &[(&str, Route)]) -> Result<BTreeMap
         }
     }
     Ok(declared)
-}
-
-/// Refuses an app without routes, and routes of a package that the app did not name.
-fn check_packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Result<()> {
-    if routes.is_empty() {
-        return Err(Error::internal(
-            "the app has no routes: write `#[route(\"/\")]` above a function, or add one with `App::route`",
-        ));
-    }
-    let found: BTreeSet<_> = routes.iter().map(|(package, _)| *package).filter(|name| *name != BY_HAND).collect();
-    if let Some(missing) = included.difference(&found).next() {
-        return Err(Error::internal(format!(
-            "`App::include(\"{missing}\")`: no attribute of that package wrote a route"
-        )));
-    }
-    if found.len() < 2 || found == *included {
-        return Ok(());
-    }
-    let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
-    let calls: String = found.iter().map(|name| format!(".include(\"{name}\")")).collect();
-    Err(Error::internal(format!(
-        "routes come from {} packages, {}: name each one that may add pages, with `App::collect(){calls}`",
-        found.len(),
-        names.join(", ")
-    )))
-}
-
-/// Refuses routes that ask for a state which their process does not have.
-fn check_states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[WorkerState]) -> Result<()> {
-    let is_given = |id: TypeId| id == TypeId::of::<Urls>() || id == TypeId::of::<TimeLimit>();
-    let in_workers = |id: TypeId| is_given(id) || workers.iter().any(|(made, _)| *made == id);
-    for (_, route) in routes {
-        let Place { name, file, line } = route.place();
-        let pooled = route.kind().is_pooled();
-        let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
-            continue;
-        };
-        if let Some(remedy) = remedy {
-            return Err(Error::internal(format!(
-                "route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"
-            )));
-        }
-        let hint = match (pooled, main.contains(id), in_workers(id)) {
-            (true, true, _) => {
-                "`App::state` belongs to the main process, this route runs in a worker: make one there with `App::worker_state`"
-            }
-            (true, false, _) => "make it in each worker with `App::worker_state`",
-            (false, _, true) => {
-                "`App::worker_state` belongs to the workers, this route runs in the main process: put one there with `App::state`"
-            }
-            (false, _, false) => "put it in with `App::state`",
-        };
-        let kind = route.kind();
-        return Err(Error::internal(format!(
-            "the {kind} route `{name}` ({file}:{line}) reads `State<{state}>`, which nobody made: {hint}"
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses routes of workers that ask for what only the main process has.
-fn check_extensions(routes: &[(&'static str, Route)]) -> Result<()> {
-    let pooled = routes.iter().map(|(_, route)| route).filter(|route| route.kind().is_pooled());
-    let Some((route, name)) =
-        pooled.flat_map(|route| route.reads().extensions().iter().map(move |name| (route, name))).next()
-    else {
-        return Ok(());
-    };
-    let (kind, Place { name: route, file, line }) = (route.kind(), route.place());
-    Err(Error::internal(format!(
-        "the {kind} route `{route}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
-         hook call `request.carry(&value)`, and read `Carried<{name}>`"
-    )))
-}
-
-/// Refuses routes that would block a thread of the runtime while a body arrives.
-fn check_readers(routes: &[(&'static str, Route)]) -> Result<()> {
-    let blocks = |route: &Route| !route.reads().body.suits(route.kind());
-    let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
-    let (kind, Place { name, file, line }) = (route.kind(), route.place());
-    Err(Error::internal(format!(
-        "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
-         thread route, or take `Bytes`"
-    )))
-}
-
-fn check_pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Result<()> {
-    let is_error = |status: http::StatusCode| status.is_client_error() || status.is_server_error();
-    match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
-        true => Ok(()),
-        false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
-    }
-}
-
-/// Refuses an app whose thread routes could only be answered with 503.
-fn check_threads(threads: usize) -> Result<()> {
-    match threads {
-        0 => Err(Error::internal(
-            "`App::threads(0)`: no thread route would ever run; say how many may run at once, from 1 on",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// A number that a worker and its server agree on only if they were built from the same routes.

@@ -197,6 +197,11 @@ impl Route {
         self.deadline
     }
 
+    /// Returns whether a job of it may be done again after a crash, if that was said.
+    pub fn retry_of(&self) -> Option<bool> {
+        self.retry
+    }
+
     /// Returns the limit of the body, if one was given.
     pub fn body_bytes_max(&self) -> Option<usize> {
         self.body_bytes_max
