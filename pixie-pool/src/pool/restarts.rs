@@ -26,12 +26,15 @@ pub(crate) enum Reached {
 }
 
 impl Reached {
-    /// Tells what a worker had reached that was ready and has ended so, after so many jobs.
-    pub(crate) fn of(closed: Closed, jobs: u64) -> Self {
-        match closed {
+    /// Tells what a worker had reached that was ready and has ended so, after so many jobs; `idle` is its age, if it had none.
+    pub(crate) fn of(closed: Closed, jobs: u64, idle: Option<Duration>) -> Self {
+        match (closed, idle) {
             _ if jobs > 0 => Reached::Service,
-            Closed::Exited | Closed::Killed(Kill::Protocol) => Reached::Ready,
-            Closed::Killed(_) => Reached::Unproven,
+            // Old enough that starting the next at once is no loop.
+            (Closed::Exited, Some(age)) if age >= RESTART_PAUSE_LAST => Reached::Service,
+            (Closed::Exited, Some(_)) => Reached::Idle,
+            (Closed::Exited | Closed::Killed(Kill::Protocol), _) => Reached::Ready,
+            (Closed::Killed(_), _) => Reached::Unproven,
         }
     }
 }
@@ -148,15 +151,19 @@ mod tests {
 
     #[test]
     fn workers_that_were_let_go_before_they_did_anything_do_not_hide_a_row_of_crashes() {
-        let retired = || Reached::of(Closed::Killed(Kill::Retire), 0);
+        let retired = || Reached::of(Closed::Killed(Kill::Retire), 0, None);
         let mut restarts = Restarts::default();
         for _ in 0..1000 {
-            restarts.died(Reached::of(Closed::Exited, 0));
+            restarts.died(Reached::of(Closed::Exited, 0, None));
             assert_eq!(restarts.died(retired()), Duration::ZERO);
         }
-        assert_eq!(restarts.died(Reached::of(Closed::Exited, 0)), RESTART_PAUSE_CRASHES);
-        restarts.died(Reached::of(Closed::Killed(Kill::Retire), 1));
-        assert_eq!(restarts.died(Reached::of(Closed::Exited, 0)), Duration::ZERO, "one that had answered ends the row");
+        assert_eq!(restarts.died(Reached::of(Closed::Exited, 0, None)), RESTART_PAUSE_CRASHES);
+        restarts.died(Reached::of(Closed::Killed(Kill::Retire), 1, None));
+        assert_eq!(
+            restarts.died(Reached::of(Closed::Exited, 0, None)),
+            Duration::ZERO,
+            "one that had answered ends the row"
+        );
     }
 
     #[test]
@@ -169,7 +176,9 @@ mod tests {
             (Closed::Exited, 1, Reached::Service),
             (Closed::Killed(Kill::Retire), 1, Reached::Service),
         ] {
-            assert_eq!(Reached::of(closed, jobs), reached, "{closed:?} after {jobs}");
+            assert_eq!(Reached::of(closed, jobs, None), reached, "{closed:?} after {jobs}");
         }
+        let idle = |age| Reached::of(Closed::Exited, 0, Some(age));
+        assert_eq!([Duration::ZERO, RESTART_PAUSE_LAST].map(idle), [Reached::Idle, Reached::Service]);
     }
 }

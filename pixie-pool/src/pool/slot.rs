@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{READS_PER_TURN, RESTART_PAUSE_LAST, THREADS_END},
+    config::{READS_PER_TURN, THREADS_END},
     error::Error,
     platform::ReadHalf,
     pool::{
@@ -110,13 +110,8 @@ async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) ->
     link.hang_up();
     let left = link.take_flights();
     shared.remove(&link, closed, &left);
-    let is_idle = closed == Closed::Exited && left.is_empty();
-    let reached = match Reached::of(closed, link.jobs()) {
-        Reached::Ready if is_idle && link.age() < RESTART_PAUSE_LAST => Reached::Idle,
-        // Old enough that starting the next at once is no loop.
-        Reached::Ready if is_idle => Reached::Service,
-        other => other,
-    };
+    let idle = left.is_empty().then(|| link.age());
+    let reached = Reached::of(closed, link.jobs(), idle);
     // Those that are over keep their memory until they are asked for.
     while graves.try_join_next().is_some() {}
     graves.spawn(bury(Arc::clone(shared), Arc::clone(&link), host, closed, Bereaved::of(left)));

@@ -194,10 +194,11 @@ impl Shared {
             return Some(*looked + MEMORY_LOOK);
         }
         *looked = now;
+        let memory = self.memory();
         let recycle = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
         let links = self.schedule().links.clone();
         for link in &links {
-            match link.weigh(self.memory(), recycle) {
+            match link.weigh(memory, recycle) {
                 Weight::Fine | Weight::Over(None) => {}
                 Weight::Large => self.wear_out(link),
                 Weight::Over(Some(exchange)) => {
