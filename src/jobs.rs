@@ -86,7 +86,7 @@ impl PoolSlot {
 fn of_app(name: &str, settings: &Settings) -> pixie_pool::Config {
     let mut config = Pool::named(name).deadline(settings.deadline).queue_timeout(settings.queue_timeout);
     config.slow_after = settings.slow_after;
-    config.memory = settings.worker_bytes_max.map(Into::into);
+    config.memory = settings.worker_memory.as_ref().and_then(|size| size.bytes().ok()).map(Into::into);
     config.size = settings.workers.map_or(config.size, Into::into);
     config
 }
@@ -111,9 +111,9 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
     };
     let submission = Submission {
         head,
-        replayable: endpoint.route.is_retried(request.method()),
+        replayable: endpoint.route.options().retries(request.method()),
         body,
-        deadline: endpoint.route.deadline_of(),
+        deadline: endpoint.route.options().deadline,
         label: endpoint.label.clone(),
         request_id: request.id().map(RequestId::shared),
     };

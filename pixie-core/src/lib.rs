@@ -50,10 +50,10 @@ pub use answer::{
 };
 
 pub use route::{
-    Place, Route, RoutePath,
-    handler::{BoxFuture, Handler, RouteType},
+    Place, Route, RouteOptions, RoutePath,
+    handler::{BoxFuture, Handler},
     hooks::{After, Before, EarlyAnswer, Hooks, LentFuture, RequestView},
-    pattern::{Pattern, PatternError},
+    pattern::Pattern,
     router::{Allowed, Found, RouteConflict, RouteEntry, Router, UrlError},
 };
 
@@ -73,3 +73,4 @@ pub use extract::{
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use bytes::Bytes;
 pub use cookie::Cookie;
+pub use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
