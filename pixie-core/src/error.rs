@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, panic::Location};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::{Body, BoxError, Media, Rejection, Response, error_page};
+use crate::{Body, BoxError, Media, Rejection, Response, answer::error_page};
 
 /// The result of a handler that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,12 +3,22 @@
 //! Extraction is plain code on a request whose body, if the extractor asks for it, has been read before: so the same
 //! extractor works inline, on a thread, on the runtime and in a worker process. Extractors that read the body are in
 //! `payload.rs`.
+pub(crate) mod carried;
+#[cfg(feature = "garde")]
+pub(crate) mod checked;
+pub(crate) mod flash;
+pub(crate) mod form;
+pub(crate) mod payload;
+#[cfg(feature = "sealed-cookies")]
+pub(crate) mod sealed_cookies;
+pub(crate) mod state;
+
 use std::{any::TypeId, net::SocketAddr, ops::Deref, str::FromStr};
 
 use http::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 
-use crate::{After, Body, Rejection, RejectionKind, Request, RouteType, form};
+use crate::{After, Body, Rejection, RejectionKind, Request, RouteType};
 
 /// Makes a handler's argument from a request.
 #[diagnostic::on_unimplemented(

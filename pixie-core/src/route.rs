@@ -2,6 +2,11 @@
 //!
 //! The attribute macro writes exactly these values; they can be written by hand as well. Whether a set of routes fits
 //! together is judged when the app starts.
+pub(crate) mod handler;
+pub(crate) mod hooks;
+pub(crate) mod pattern;
+pub(crate) mod router;
+
 use std::{borrow::Cow, future::Future, panic::Location, time::Duration};
 
 use http::Method;

@@ -6,7 +6,7 @@ use garde::Validate;
 use http::header;
 use serde::de::DeserializeOwned;
 
-use crate::{BodyUse, FormView, FromRequest, Needs, Rejection, Request, form};
+use crate::{BodyUse, FormView, FromRequest, Needs, Rejection, Request, extract::form};
 
 /// A form that fits its type and its rules, or what was submitted with the errors of each field.
 ///

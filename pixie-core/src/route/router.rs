@@ -6,12 +6,9 @@
 //! refuses), and a look-up allocates nothing up to four wildcards in a path without percent-encoding.
 
 mod conflict;
-pub(crate) mod filter;
 mod index;
 mod methods;
 mod node;
-pub(crate) mod normal;
-mod params;
 mod shape;
 mod url;
 mod walk;
@@ -20,17 +17,14 @@ use std::sync::OnceLock;
 
 use http::Method;
 
-use crate::{Pattern, Place};
+use crate::{Params, Pattern, Place, http::params::Spans, route::pattern::normal::normalise};
 use index::Index;
 use node::{Node, Variant};
-use normal::normalise;
-use params::Spans;
 use shape::Shape;
 use walk::walk;
 
 pub use conflict::RouteConflict;
 pub use methods::Allowed;
-pub use params::Params;
 pub use url::UrlError;
 
 /// A table of routes, each with a value.

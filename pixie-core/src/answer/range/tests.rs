@@ -25,7 +25,7 @@ fn pairs(row: &Value, name: &str) -> Option<Vec<(u64, u64)>> {
 
 #[test]
 fn the_grammar_is_read_as_go_reads_it() {
-    for row in rows(include_str!("../../tests/data/static/go_parse_range.json")) {
+    for row in rows(include_str!("../../../tests/data/static/go_parse_range.json")) {
         let (range, length) = (
             row["range"].as_str().expect("the table is complete"),
             row["size"].as_u64().expect("the table is complete"),
@@ -38,7 +38,7 @@ fn the_grammar_is_read_as_go_reads_it() {
 
 #[test]
 fn a_file_is_served_in_parts_as_go_serves_it() {
-    for row in rows(include_str!("../../tests/data/static/go_serve_file_range.json")) {
+    for row in rows(include_str!("../../../tests/data/static/go_serve_file_range.json")) {
         let range = row["range"].as_str().expect("the table is complete");
         let expected = match row["status"].as_u64().expect("the table is complete") {
             200 => Extent::Whole,

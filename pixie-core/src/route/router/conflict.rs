@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use http::Method;
 
-use crate::{Place, router::RouteEntry};
+use crate::{Place, RouteEntry};
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

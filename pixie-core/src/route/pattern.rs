@@ -1,12 +1,15 @@
 //! The path of a route, such as `/users/<id:int>/files/<rest:path>`: its grammar and its mistakes.
 //!
-//! Which routes are tried first is the router's business ([`crate::router`]); building a URL is in `router/url.rs`.
-//! Must stay true: literal text is kept in the router's normal form (see `router/normal.rs`), two wildcards never touch,
+//! Which routes are tried first is the router's business (`router.rs`); building a URL is in `router/url.rs`.
+//! Must stay true: literal text is kept in the router's normal form (see `pattern/normal.rs`), two wildcards never touch,
 //! and a `path` wildcard is the whole last segment, so that every accepted pattern can be searched in linear time.
+
+pub(crate) mod filter;
+pub(crate) mod normal;
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::router::{filter::Filter, normal::normalise};
+use crate::route::pattern::{filter::Filter, normal::normalise};
 
 /// A parsed route path such as `/users/<id:int>/files/<rest:path>`.
 ///

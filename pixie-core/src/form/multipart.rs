@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memmem;
 
-use crate::{Rejection, RejectionKind, part_head::PartHead};
+use crate::{Rejection, RejectionKind, form::part_head::PartHead};
 
 /// RFC 2046, section 5.1.1.
 const BOUNDARY_BYTES_MAX: usize = 70;
@@ -222,7 +222,7 @@ pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
 fn boundary(content_type: &HeaderValue) -> Option<String> {
     let text = content_type.to_str().ok()?;
     let (_, parameters) = text.split_at(text.find(';')?);
-    let parameters = crate::part_head::parameters(parameters)?;
+    let parameters = crate::form::part_head::parameters(parameters)?;
     parameters.into_iter().find(|(name, _)| name == "boundary").map(|(_, value)| value)
 }
 

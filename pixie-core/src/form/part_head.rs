@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::{Rejection, multipart::malformed};
+use crate::{Rejection, form::multipart::malformed};
 
 /// What the head of a part says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

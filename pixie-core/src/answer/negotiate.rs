@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::quality::{Rating, Wish, rate, wishes};
+use crate::answer::quality::{Rating, Wish, rate, wishes};
 
 /// Returns the language that the client likes best of those the server has, or nothing if it wants none of them.
 ///

@@ -5,8 +5,10 @@
 
 use std::{cmp::Reverse, mem};
 
-use crate::pattern::{Part, Pattern};
-use crate::router::{filter::Filter, params::Spans};
+use crate::{
+    http::params::Spans,
+    route::pattern::{Part, Pattern, filter::Filter},
+};
 
 /// A pattern without names and filters. The smaller shape is tried first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,8 +6,11 @@ use std::{error::Error, fmt};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    pattern::{Part, Pattern},
-    router::{filter::Filter, normal::normalise, params::Params, shape::Shape},
+    Params,
+    route::{
+        pattern::{Part, Pattern, filter::Filter, normal::normalise},
+        router::shape::Shape,
+    },
 };
 
 /// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
 
-use crate::{Body, BoxError, IntoResponse, Response, into_response::BINARY};
+use crate::{Body, BoxError, IntoResponse, Response, answer::into_response::BINARY};
 
 /// A stream of bytes as an async route's response; its type is `application/octet-stream` unless a header says otherwise.
 ///

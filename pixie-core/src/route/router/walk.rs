@@ -4,7 +4,7 @@
 //! one with the path's own text and the ones with a wildcard. Must stay true: the cost grows with the logarithm of the
 //! number of routes and with the number of wildcards side by side, not with the number of routes.
 
-use crate::router::{node::Node, shape::Segment};
+use crate::route::router::{node::Node, shape::Segment};
 
 /// Calls `visit` with every node whose shape the path may have, in the order of trial, until it returns something.
 pub(crate) fn walk<'n, T, R>(

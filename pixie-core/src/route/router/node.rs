@@ -3,7 +3,10 @@
 
 use http::{HeaderValue, Method};
 
-use crate::router::{RouteConflict, RouteEntry, filter::Filter, methods::allow, shape::Shape};
+use crate::route::{
+    pattern::filter::Filter,
+    router::{RouteConflict, RouteEntry, methods::allow, shape::Shape},
+};
 
 /// The routes of one shape.
 pub(crate) struct Node<T> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::{Body, Error, Rejection, Response, response::HeaderPair};
+use crate::{Body, Error, HeaderPair, Rejection, Response};
 
 // Checked when this is compiled: looking at each of their bytes is a visible part of a quick request.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -6,7 +6,7 @@ use cookie::{Cookie, Expiration, SameSite, time::OffsetDateTime};
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{FromRequest, Needs, Rejection, Request, part_head::is_token};
+use crate::{FromRequest, Needs, Rejection, Request, form::part_head::is_token};
 
 /// What a value cannot hold by RFC 6265, section 4.1.1, and the percent sign, so that reading is the inverse of writing.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');

@@ -4,7 +4,7 @@
 //! when it is known what the client reads and whether this is development. Its status is the failure's, whatever is set later.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Body, Cookie, Error, IntoResponse, Rejection, cookies};
+use crate::{Body, Cookie, Error, IntoResponse, Rejection, http::cookies};
 
 /// A response: status, headers and body.
 ///

@@ -4,7 +4,7 @@
 //! text around it (`<id>` in `/<id>/files` to `<name>.png` in `/<name>.png/<x>`), and `<a>.gz` to `<a>.tar.gz`.
 //! Must stay true: what [`Index::search`] calls certain is the first shape in the order of trial.
 
-use crate::router::shape::{Segment, Shape};
+use crate::route::router::shape::{Segment, Shape};
 
 /// A search tree over shapes, which bear their numbers.
 pub(crate) struct Index {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header;
 
 use crate::{
-    BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, file_name, part_head::PartHead, rejection::shown,
+    BodyUse, FromRequest, Needs, PartHead, Rejection, RejectionKind, Request, form::file_name, rejection::shown,
 };
 
 /// A file that was sent with a form.

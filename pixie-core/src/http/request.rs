@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Body, BodyReader, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection,
-    RejectionKind, RequestId, RequestView, StateMap, multipart, payload,
+    RejectionKind, RequestId, RequestView, StateMap, extract::payload, form::multipart,
 };
 
 /// A request, from its head to its body.
