@@ -187,7 +187,7 @@ impl Shared {
         if self.is_poison(exchange, now) {
             self.count(|c| c.refused_poison += 1);
             self.metrics.refused(REFUSED_POISON, 1);
-            return Err(Error::Poison);
+            return Err(Error::RepeatCrash);
         }
         let until = now + self.config.queue_timeout;
         let mut schedule = self.schedule();
