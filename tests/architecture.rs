@@ -8,13 +8,14 @@ use std::{
 use serde_json::Value;
 
 /// Every arrow between our crates that ARCHITECTURE.md draws. There are no others.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("pixie-web", &["pixie-core", "pixie-macros", "pixie-pool", "pixie-server", "pixie-template"]),
-    ("pixie-core", &[]),
-    ("pixie-macros", &[]),
+    ("pixie-core", &["pixie-grammar"]),
+    ("pixie-grammar", &[]),
+    ("pixie-macros", &["pixie-grammar"]),
     ("pixie-server", &[]),
-    ("pixie-pool", &["pixie-pool-macros"]),
-    ("pixie-pool-macros", &[]),
+    ("pixie-pool", &["pixie-grammar", "pixie-pool-macros"]),
+    ("pixie-pool-macros", &["pixie-grammar"]),
     ("pixie-template", &["pixie-core", "pixie-template-macros"]),
     ("pixie-template-macros", &[]),
     ("pixie-cli", &["pixie-server"]),
