@@ -29,15 +29,15 @@ use crate::{
     job::Handler,
     platform::{self, Leash, MarkReader, MemoryToll, ProcessWatch, ReadHalf, WorkerCgroup, WriteHalf},
     pool::{
-        kill::Closed,
-        line::Line,
-        link::Link,
-        memory,
-        meter::Meter,
-        output::{Output, Source, printable},
-        rendezvous,
+        connection::cpu_meter::Meter,
+        connection::kill::Closed,
+        connection::recycling::Wear,
+        connection::socket::Link,
+        connection::state::Line,
+        process::handshake,
+        process::memory,
+        process::output::{Output, Source, printable},
         shared::Shared,
-        wear::Wear,
     },
     protocol::{
         frame::{Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
@@ -112,7 +112,7 @@ impl fmt::Display for NotBooted {
 /// Starts a worker and waits until it takes jobs.
 pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, NotBooted> {
     let (path, started) = (shared.socket(number), Instant::now());
-    let listener = rendezvous::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let mut token = [0; TOKEN_BYTES];
     platform::random(&mut token).map_err(|e| format!("drawing a token failed: {e}"))?;
     let (host, pid, leash) = match shared.is_threaded() {
@@ -135,7 +135,7 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, NotBo
     };
     // A thread that still waits to be let in must see that nobody will.
     drop(listener);
-    rendezvous::remove_mark(&path);
+    handshake::remove_mark(&path);
     match booted {
         Ok(Greeted { protocol, reader, writer, input }) => {
             shared.metrics.booted(started.elapsed());
@@ -172,7 +172,7 @@ async fn start_process(
     path: &Path,
     token: &[u8],
 ) -> Result<(Host, u32, Option<Leash>), String> {
-    let mark = MarkReader::create(&rendezvous::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
+    let mark = MarkReader::create(&handshake::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number, pool: shared.config.name.clone(), path: path.to_owned() };
     let command = command(&shared.config, &invitation);
     let (mut child, cgroup) = spawn(command, shared.admission(number))

@@ -12,7 +12,7 @@ mod unix;
 #[cfg(target_os = "linux")]
 mod vitals;
 #[cfg(not(target_os = "linux"))]
-#[path = "vitals/absent.rs"]
+#[path = "platform/vitals/absent.rs"]
 mod vitals;
 
 #[cfg(target_os = "linux")]

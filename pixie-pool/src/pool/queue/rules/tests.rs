@@ -12,8 +12,8 @@ use super::{Entered, Next, Schedule};
 use crate::{
     config::{GROW_AFTER, Size},
     pool::{
-        exchange::Exchange,
-        link::{
+        connection::job_state::Exchange,
+        connection::socket::{
             Link,
             tests::{exchange, link},
         },

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::{GROW_AFTER, Size},
-    pool::{exchange::Exchange, link::Link, scale::Scale},
+    pool::{connection::job_state::Exchange, connection::socket::Link, queue::scale::Scale},
 };
 
 /// The workers and the jobs of one pool.

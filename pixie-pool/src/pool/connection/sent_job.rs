@@ -10,8 +10,8 @@ use std::{
 
 use crate::{
     pool::{
-        exchange::{Exchange, Name},
-        kill::Kill,
+        connection::job_state::{Exchange, Name},
+        connection::kill::Kill,
     },
     protocol::frame::Start,
 };

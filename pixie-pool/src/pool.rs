@@ -3,35 +3,17 @@
 //! Owns starting, submitting and stopping. Leaves a job's way to `shared`, who is next to `schedule`, workers to `slot`.
 //! Rule: a pool ends with its last owner, and nothing of it is left.
 
-mod clock;
-pub(crate) mod exchange;
-mod flight;
-mod host;
-mod kill;
-mod line;
-pub(crate) mod link;
-mod memory;
-mod meter;
+pub(crate) mod connection;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
-#[path = "metrics/absent.rs"]
+#[path = "pool/metrics/absent.rs"]
 mod metrics;
-mod obituary;
-mod output;
-mod pace;
-mod pieces;
-mod poison;
-pub(crate) mod rendezvous;
-mod restarts;
-mod scale;
-mod schedule;
+pub(crate) mod process;
+mod queue;
 pub(crate) mod shared;
-mod slot;
 mod slow;
-pub(crate) mod upload;
 mod view;
-mod wear;
 
 use std::{
     fmt,
@@ -50,11 +32,11 @@ use crate::{
     job::{Handler, Job},
     platform,
     pool::{
-        exchange::{Exchange, Name},
-        rendezvous::Rendezvous,
+        connection::job_state::{Exchange, Name},
+        connection::upload::Upload,
+        process::handshake::Rendezvous,
+        process::{worker, worker::Place},
         shared::Shared,
-        slot::Place,
-        upload::Upload,
     },
     protocol::frame::Start,
     reply::{Pending, Reply},
@@ -94,12 +76,12 @@ impl Pool {
         config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let cgroups = memory::open(&config).await;
+        let cgroups = process::memory::open(&config).await;
         let shared = Arc::new(Shared::new(config, handler, rendezvous, cgroups));
         let mut tasks = vec![tokio::spawn(look_at_clock(ClockTask(Arc::clone(&shared))))];
         shared.order();
         for place in 1..=shared.places() {
-            tasks.push(tokio::spawn(slot::keep(Place { shared: Arc::clone(&shared), number: place })));
+            tasks.push(tokio::spawn(worker::keep(Place { shared: Arc::clone(&shared), number: place })));
         }
         let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks), _claim: claim };
         let pool = Pool { shared, life: Arc::new(life) };

@@ -16,10 +16,10 @@ use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
     pool::{
-        exchange::Exchange,
-        flight::{Clock, Flight, Running},
-        kill::{Closed, Kill},
-        line::{Line, earlier},
+        connection::job_state::Exchange,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::{Clock, Flight, Running},
+        connection::state::{Line, earlier},
         metrics::{Metrics, Outcome},
     },
     protocol::{

@@ -10,7 +10,10 @@ use tracing::field;
 use crate::{
     config::{STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
     error::Exit,
-    pool::{flight::Running, host::Peak, kill::Closed, link::Link, output::printable, shared::Shared},
+    pool::{
+        connection::kill::Closed, connection::sent_job::Running, connection::socket::Link, process::child::Peak,
+        process::output::printable, shared::Shared,
+    },
 };
 
 /// Writes the event. A macro, because the level of an event has to be known when it is compiled.

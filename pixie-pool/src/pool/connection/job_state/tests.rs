@@ -8,7 +8,7 @@ use std::{
 use super::Taken;
 use crate::{
     error::Error,
-    pool::link::tests::{exchange, link},
+    pool::connection::socket::tests::{exchange, link},
     protocol::{
         frame::Answer,
         parent::{Event, Parent},

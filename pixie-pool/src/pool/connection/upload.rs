@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     config::CHUNK_BYTES_MAX,
-    pool::exchange::Exchange,
+    pool::connection::job_state::Exchange,
     submission::{Body, BodyStream},
 };
 
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use crate::{
         pool::{
-            exchange::Name,
-            link::tests::{link, serving},
+            connection::job_state::Name,
+            connection::socket::tests::{link, serving},
         },
         protocol::frame::Start,
     };

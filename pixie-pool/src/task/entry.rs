@@ -1,24 +1,13 @@
-//! Typed tasks: functions that are called here and run in a worker, their arguments and results carried by serde.
+//! A task as the attribute `task` describes it, and the way from bytes to a call of the function and back.
 //!
-//! Owns what the attribute `task` writes against: the trait, the entry in the table, the way from bytes to a call and back.
-//! Leaves the bytes to `codec`, calling to `call`, serving to `serve`. Rule: a task is known by its name, never by an address,
-//! and only processes with the same table of names speak with each other.
-
-mod call;
-mod codec;
-mod current;
-mod init;
-mod serve;
-mod table;
+//! Owns the trait and the types that the attribute's code names. Leaves the table of all tasks to `table` and the bytes to
+//! `codec`. Invariant: a task is known by its name, never by an address.
 
 use std::{fmt, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use crate::task::{
-    current::{extend, is_cancelled, remaining},
-    init::init,
-};
+use crate::task::codec;
 
 /// A function with [`#[task]`](macro@crate::task) above it; only the attribute implements this.
 #[diagnostic::on_unimplemented(

@@ -23,15 +23,15 @@ use crate::{
     error::Error,
     platform::ReadHalf,
     pool::{
-        exchange::Exchange,
-        flight::{Flight, Running},
-        host::{self, Booted, Host},
-        kill::{Closed, Kill},
-        link::{Delivery, Link, READ_BYTES},
-        memory,
+        connection::job_state::Exchange,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::{Flight, Running},
+        connection::socket::{Delivery, Link, READ_BYTES},
         metrics::Outcome,
-        obituary::Obituary,
-        restarts::Reached,
+        process::child::{self, Booted, Host},
+        process::exit_report::Obituary,
+        process::memory,
+        queue::restarts::Reached,
         shared::Shared,
     },
     protocol::parent::Event,
@@ -69,7 +69,7 @@ pub(crate) async fn keep(place: Place) {
 async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
     let mut ending = shared.ending.subscribe();
     while !*ending.borrow_and_update() {
-        let pause = match host::boot(shared, place).await {
+        let pause = match child::boot(shared, place).await {
             Ok(booted) => live(shared, booted, graves).await,
             Err(_) if *ending.borrow() => return,
             Err(why) => shared.boot_failed(place, &why),
@@ -335,7 +335,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::pool::{flight::Clock, link::tests::exchange};
+    use crate::pool::{connection::sent_job::Clock, connection::socket::tests::exchange};
 
     #[test]
     fn a_burial_that_is_broken_off_answers_what_was_left() {

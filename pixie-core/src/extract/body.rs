@@ -4,10 +4,12 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Body, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response};
+use crate::{
+    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response,
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -31,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        expect_media(request, "application/json", is_json)?;
+        request.expect_media("application/json", is_json)?;
         serde_json::from_slice(request.body()).map(Json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => unprocessable(format!("the JSON does not fit: {error}")),
             _ => Rejection::new(RejectionKind::Invalid, format!("the body is not JSON: {error}")),
@@ -48,6 +50,35 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+impl FromRequest for Request {
+    const BODY: BodyUse = BodyUse::Whole;
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take())
+    }
+}
+
+impl FromRequest for Body {
+    const BODY: BodyUse = BodyUse::Stream;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take_body())
+    }
+}
+
+impl FromRequest for BodyReader {
+    const BODY: BodyUse = BodyUse::Read;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        // Where nobody has put a reader in, as in a test of the handler, the body is whole.
+        Ok(request.take_reader().unwrap_or_else(|| BodyReader::from(request.take_bytes())))
+    }
+}
+
 impl FromRequest for Bytes {
     const BODY: BodyUse = BodyUse::Whole;
 
@@ -58,33 +89,15 @@ impl FromRequest for Bytes {
     }
 }
 
-/// Says whether the body is an urlencoded form.
-pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|media| media.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let is_json = |media: &str| media == "application/json" || media.ends_with("+json");
-    media_type(headers).is_some_and(|media| is_json(&media.to_ascii_lowercase()))
-}
-
-/// Returns the media type without its parameters (RFC 9110, section 8.3.1).
-fn media_type(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').next().map(str::trim)
-}
-
-pub(crate) fn expect_media(request: &Request, wanted: &str, fits: fn(&HeaderMap) -> bool) -> Result<(), Rejection> {
-    if fits(request.headers()) {
-        return Ok(());
+impl Request {
+    /// Reads the body as JSON, as the [`Json`] extractor does.
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
+        Json::from_request(self).map(|Json(value)| value)
     }
-    let Some(found) = media_type(request.headers()) else {
-        let detail = format!("the request has no Content-Type: send the body as {wanted}");
-        let kind = if request.body().is_empty() { RejectionKind::Missing } else { RejectionKind::MediaType };
-        return Err(Rejection::new(kind, detail));
-    };
-    let detail = format!("the body is {found}: send it as {wanted}");
-    Err(Rejection::new(RejectionKind::MediaType, detail))
+}
+
+fn is_json(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
 }
 
 pub(crate) fn unprocessable(detail: String) -> Rejection {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::{
     config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{link::Link, metrics::Wait, pieces::Pieces, poison::Fingerprints},
+    pool::{connection::pieces::Pieces, connection::socket::Link, metrics::Wait, queue::repeat_crashes::Fingerprints},
     protocol::{
         frame::{Answer, Start},
         parent::Event,

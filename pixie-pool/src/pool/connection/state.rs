@@ -14,12 +14,12 @@ use bytes::BytesMut;
 use crate::{
     platform::Leash,
     pool::{
-        flight::{Clock, Flight, Running},
-        kill::Closed,
-        link::Expired,
-        meter::Meter,
-        pace::Pace,
-        wear::Wear,
+        connection::cpu_meter::Meter,
+        connection::kill::Closed,
+        connection::pace::Pace,
+        connection::recycling::Wear,
+        connection::sent_job::{Clock, Flight, Running},
+        connection::socket::Expired,
     },
     protocol::parent::Parent,
 };

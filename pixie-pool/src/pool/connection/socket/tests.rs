@@ -12,12 +12,12 @@ use super::{Begun, Link, Weight};
 use crate::{
     config::{Config, HEAD_BYTES_MAX, UNREAD_BYTES_MAX},
     pool::{
-        exchange::{Exchange, Name},
-        kill::{Closed, Kill},
-        line::Line,
-        meter::Meter,
+        connection::cpu_meter::Meter,
+        connection::job_state::{Exchange, Name},
+        connection::kill::{Closed, Kill},
+        connection::recycling::Wear,
+        connection::state::Line,
         metrics::Metrics,
-        wear::Wear,
     },
     protocol::{
         encode,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::CPU_LOOK_MIN, platform, pool::kill::Kill};
+use crate::{config::CPU_LOOK_MIN, platform, pool::connection::kill::Kill};
 
 #[derive(Debug)]
 pub(crate) struct Meter {
