@@ -19,7 +19,7 @@ use crate::{
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
-    pool::rendezvous,
+    pool::process::handshake,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
     worker::{line::Line, sandbox::Restrict},
@@ -122,7 +122,7 @@ pub(crate) fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, Welcome)> {
-    let line = Line::connect(path, Some(Mark::open(&rendezvous::mark(path))?))?;
+    let line = Line::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
     let welcome = line.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;
