@@ -40,9 +40,9 @@ impl TrustedOrigins {
         };
         let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
         (refused && !trusted()).then(|| {
-            abort(403).with_place(None).with_detail(
-                "the browser sent this request on behalf of another site (cross-site request forgery)",
-            )
+            abort(403)
+                .with_place(None)
+                .with_detail("the browser sent this request on behalf of another site (cross-site request forgery)")
         })
     }
 }

@@ -170,7 +170,8 @@ impl TestRequest<'_> {
     /// Sets the query string from names and values.
     #[track_caller]
     pub fn query(mut self, query: &impl Serialize) -> Self {
-        let query = serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
+        let query =
+            serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
         let target = format!("{}?{query}", self.request.uri().path());
         *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("invalid path `{target}`: {error}"));
         self
@@ -278,7 +279,8 @@ impl TestResponse {
     /// Reads the body as JSON.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("cannot read the body as JSON: {error}\n{}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("cannot read the body as JSON: {error}\n{}", self.text()))
     }
 
     /// Returns whether the body was cut off before its end.

@@ -70,6 +70,10 @@ pub(super) fn find(root: &Path, path: &str) -> Result<Option<Found>> {
 
 fn failed(root: &Path, path: &str, error: &io::Error) -> Error {
     // A missing file is not an error. A missing root folder is a mistake in the app.
-    let hint = if error.kind() == ErrorKind::NotFound { "; check that the path is relative to the working directory" } else { "" };
+    let hint = if error.kind() == ErrorKind::NotFound {
+        "; check that the path is relative to the working directory"
+    } else {
+        ""
+    };
     Error::internal(format!("cannot open `{path}` in the folder `{}`: {error}{hint}", root.display())).with_place(None)
 }
