@@ -36,7 +36,7 @@ impl App {
     pub fn test(mut self) -> Result<TestClient> {
         self.settings.workers_in_test = Some(0);
         // A thread has none, and what a sandbox allows may not be there where tests run.
-        self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
+        self.pools = self.pools.into_iter().map(|pool| pool.sandbox(Sandbox::none())).collect();
         TestClient::new(self)
     }
 
