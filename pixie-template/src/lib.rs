@@ -1,10 +1,7 @@
-//! Askama templates as values: rendering, filters, fragments, snapshots. The guide is the README.
-//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod error;
-mod fragment_cache;
 #[cfg(feature = "core")]
 mod respond;
 mod view;
@@ -16,7 +13,6 @@ pub mod filters;
 pub mod testing;
 
 pub use error::Error;
-pub use fragment_cache::{Fragment, FragmentCache};
 pub use pixie_template_macros::template;
 #[cfg(feature = "core")]
 pub use respond::respond;
