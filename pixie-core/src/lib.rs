@@ -5,88 +5,75 @@
 //! dispatches) is the crate `pixie-web`.
 #![forbid(unsafe_code)]
 
-mod body;
-mod body_reader;
-mod byteranges;
-mod carried;
-#[cfg(feature = "garde")]
-mod checked;
-mod conditional;
-mod cookies;
-mod disposition;
+mod answer;
 mod error;
-mod error_page;
-mod etag;
-mod event;
 mod extract;
-mod file_name;
-mod flash;
 mod form;
-mod form_reader;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod handler;
-mod hooks;
-mod into_response;
-mod multipart;
-mod negotiate;
-mod part_head;
-mod pattern;
-mod payload;
-mod quality;
-mod range;
-mod rejection;
-mod request;
-mod request_id;
-mod response;
+mod http;
 mod route;
-mod router;
-#[cfg(feature = "sealed-cookies")]
-mod sealed_cookies;
-mod state;
-mod streamed;
-mod upload;
-mod writer;
 
-pub use body::{Body, BoxError};
-pub use body_reader::{BodyReader, PieceSource};
-pub use byteranges::{PartialBody, RangePiece};
-pub use carried::{Carried, Extension};
+pub use error::{BoxError, Error, OrAbort, Rejection, RejectionKind, Result, abort};
+
+pub use self::http::{
+    body::Body,
+    body_reader::{BodyReader, PieceSource},
+    cookies::Cookies,
+    params::Params,
+    request::{Request, RequestView},
+    request_id::RequestId,
+    response::{HeaderPair, Response},
+    state_map::StateMap,
+};
+
+pub use form::{
+    Pairs,
+    form_reader::{FormLimits, FormReader, FormStep, Parts},
+    multipart::{Multipart, MultipartEvent},
+    part_head::PartHead,
+    upload::{SpooledFile, Upload, UploadReader},
+};
+
+pub use answer::{
+    byteranges::{PartialBody, RangePiece},
+    conditional::{Precondition, Validators},
+    disposition::Disposition,
+    error_page::{ErrorView, Excerpt},
+    etag::ETag,
+    event::{Event, SseWriter},
+    into_response::{Html, IntoResponse, Redirect},
+    negotiate::{Media, preferred_encoding, preferred_language, preferred_media},
+    range::Extent,
+    streamed::Streamed,
+    writer::{IntoPieces, PieceSink, Pieces, Writer},
+};
+
+pub use route::{
+    Route, RoutePath,
+    handler::{BoxFuture, Handler, RouteType},
+    hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
+    needs::{BodyUse, NeededState, Needs},
+    pattern::{Pattern, PatternError},
+    router::{Allowed, Found, Place, RouteConflict, RouteEntry, Router, UrlError},
+};
+
 #[cfg(feature = "garde")]
-pub use checked::Checked;
-pub use conditional::{Precondition, Validators};
-pub use cookies::Cookies;
-pub use disposition::Disposition;
-pub use error::{Error, ErrorView, Excerpt, OrAbort, Result, abort};
-pub use etag::ETag;
-pub use event::{Event, LastEventId, SseWriter};
-pub use extract::{BodyUse, FromParam, FromRequest, Headers, NeededState, Needs, Peer, Query};
-pub use flash::Flash;
-pub use form::{Form, FormView};
-pub use form_reader::{FormLimits, FormReader, FormStep, Parts};
-pub use handler::{BoxFuture, Handler, RouteType};
-pub use hooks::{After, Before, EarlyAnswer, Hooks, LentFuture, RequestView};
-pub use into_response::{Html, IntoResponse, Redirect};
-pub use multipart::{Multipart, MultipartEvent};
-pub use negotiate::{Media, preferred_encoding, preferred_language, preferred_media};
-pub use part_head::PartHead;
-pub use pattern::{Pattern, PatternError};
-pub use payload::Json;
-pub use range::Extent;
-pub use rejection::{Rejection, RejectionKind};
-pub use request::{Pairs, Request};
-pub use request_id::RequestId;
-pub use response::{HeaderPair, Response};
-pub use route::{Place, Route, RoutePath};
-pub use router::{Allowed, Found, Params, RouteConflict, RouteEntry, Router, UrlError};
+pub use extract::checked::Checked;
 #[cfg(feature = "sealed-cookies")]
-pub use sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
-pub use state::{State, StateMap};
-pub use streamed::Streamed;
-pub use upload::{SpooledFile, Upload, UploadReader, Uploads};
-pub use writer::{IntoPieces, PieceSink, Pieces, Writer};
+pub use extract::sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
+pub use extract::{
+    FromParam, FromRequest,
+    body::Json,
+    carried::{Carried, Extension},
+    flash::Flash,
+    form::{Form, FormView},
+    head::{Headers, LastEventId, Peer, Query},
+    state::State,
+    upload::Uploads,
+};
 
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use bytes::Bytes;
 pub use cookie::Cookie;
-pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};

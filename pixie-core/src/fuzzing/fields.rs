@@ -7,8 +7,8 @@ use cookie::Cookie;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::{
-    Cookies, Disposition, ETag, Extent, Media, Pairs, Response, Validators, cookies::set_cookie, preferred_encoding,
-    preferred_language, preferred_media,
+    Cookies, Disposition, ETag, Extent, Media, Pairs, Response, Validators, http::cookies::set_cookie,
+    preferred_encoding, preferred_language, preferred_media,
 };
 
 /// The fields that are read here; the input chooses one or more.

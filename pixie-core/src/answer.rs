@@ -1,0 +1,14 @@
+//! How a response is made from what a handler returns, and what of it a client gets: conditions, ranges, negotiation.
+
+pub(crate) mod byteranges;
+pub(crate) mod conditional;
+pub(crate) mod disposition;
+pub(crate) mod error_page;
+pub(crate) mod etag;
+pub(crate) mod event;
+pub(crate) mod into_response;
+pub(crate) mod negotiate;
+mod quality;
+pub(crate) mod range;
+pub(crate) mod streamed;
+pub(crate) mod writer;

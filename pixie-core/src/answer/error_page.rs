@@ -1,0 +1,175 @@
+//! The three forms of an error's answer: a page, a problem document (RFC 9457) and a line of text.
+//!
+//! Everything that comes from outside is escaped. Causes, places and the request are shown in development only; otherwise
+//! a client learns the status, its title and the detail that was meant for it.
+use std::fmt::Write;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::{Body, Error, Media, Response};
+
+const STYLE: &str = include_str!("error_page.css");
+
+/// Who reads the page of an error, and where.
+#[derive(Clone, Debug)]
+pub struct ErrorView<'r> {
+    /// The form in which the client reads it.
+    pub media: Media,
+    /// The request's method.
+    pub method: &'r Method,
+    /// The request's path, as it was sent.
+    pub path: &'r str,
+    /// What stood behind the path's question mark, shown in development.
+    pub query: Option<&'r str>,
+    /// The request's headers, shown in development.
+    pub headers: Option<&'r HeaderMap>,
+    /// Whether causes and places may be shown: only to developers.
+    pub development: bool,
+    /// The code around the error's place, shown in development.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// Some lines of source code.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    /// The number of the first line.
+    pub first: usize,
+    /// The number of the line that is meant.
+    pub marked: usize,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+impl Error {
+    /// Makes the response: HTML, problem+json (RFC 9457) or text, as the client reads it. Every failure passes here.
+    pub fn render(&self, view: &ErrorView<'_>) -> Response {
+        let (body, media) = match view.media {
+            Media::Html => (html(self, view), "text/html; charset=utf-8"),
+            Media::Json => (problem(self, view), "application/problem+json"),
+            Media::Text => (text(self, view), "text/plain; charset=utf-8"),
+        };
+        let mut response = Response::empty(self.status());
+        response.headers_mut().extend(self.headers().clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response.set_body(Body::from(body));
+        response
+    }
+}
+
+/// Returns the page for browsers.
+fn html(error: &Error, view: &ErrorView<'_>) -> String {
+    let (code, title) = (error.status().as_u16(), title(error.status()));
+    let mut page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{code} {title}</title><style>{STYLE}</style><main><h1>{code}</h1><p class=title>{title}</p>"
+    );
+    if let Some(detail) = error.detail() {
+        page += &format!("<p class=detail>{}</p>", Escaped(detail));
+    }
+    if view.development {
+        development(&mut page, error, view);
+    }
+    page + "</main></html>\n"
+}
+
+/// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and `place`.
+fn problem(error: &Error, view: &ErrorView<'_>) -> String {
+    let mut problem = Map::new();
+    problem.insert("type".into(), "about:blank".into());
+    problem.insert("title".into(), title(error.status()).into());
+    problem.insert("status".into(), error.status().as_u16().into());
+    if let Some(detail) = error.detail() {
+        problem.insert("detail".into(), detail.into());
+    }
+    if view.development {
+        let causes = error.chain();
+        if !causes.is_empty() {
+            problem.insert("causes".into(), json!(causes));
+        }
+        if let Some(place) = error.place() {
+            problem.insert("place".into(), place.into());
+        }
+    }
+    Value::Object(problem).to_string()
+}
+
+/// Returns one line of text, and in development the causes below it.
+fn text(error: &Error, view: &ErrorView<'_>) -> String {
+    let mut text = format!("{} {}", error.status().as_u16(), title(error.status()));
+    if let Some(detail) = error.detail() {
+        text += &format!(": {detail}");
+    }
+    text.push('\n');
+    if view.development {
+        for cause in error.chain() {
+            text += &format!("  {cause}\n");
+        }
+        if let Some(place) = error.place() {
+            text += &format!("  at {place}\n");
+        }
+    }
+    text
+}
+
+fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
+    let chain = error.chain();
+    if !chain.is_empty() {
+        page.push_str("<h2>Because</h2><ol class=chain>");
+        for cause in &chain {
+            let _ = write!(page, "<li><pre>{}</pre>", Escaped(cause));
+        }
+        page.push_str("</ol>");
+    }
+    if let Some(place) = error.place() {
+        let _ = write!(page, "<h2>Where</h2><p><code data-pixie-place=\"{0}\">{0}</code>", Escaped(place));
+    }
+    if let Some(excerpt) = &view.excerpt {
+        code(page, excerpt);
+    }
+    let (method, path, query) = (Escaped(view.method.as_str()), Escaped(view.path), view.query.unwrap_or_default());
+    let mark = if query.is_empty() { "" } else { "?" };
+    let _ = write!(page, "<h2>Request</h2><p><code>{method} {path}{mark}{}</code>", Escaped(query));
+    if let Some(headers) = view.headers {
+        page.push_str("<table>");
+        for (name, value) in headers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let _ = write!(page, "<tr><th>{name}<td>{}", Escaped(&value));
+        }
+        page.push_str("</table>");
+    }
+    page.push_str("<p class=note>You see this because the app runs in development.");
+}
+
+/// The lines of code with their numbers, the one that is meant marked.
+fn code(page: &mut String, excerpt: &Excerpt) {
+    page.push_str("<pre class=code>");
+    for (number, line) in (excerpt.first..).zip(&excerpt.lines) {
+        let (open, close) = if number == excerpt.marked { ("<mark>", "</mark>") } else { ("", "") };
+        let _ = writeln!(page, "{open}<b>{number:>5}</b>  {}{close}", Escaped(line));
+    }
+    page.push_str("</pre>");
+}
+
+fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+/// Text with the five characters replaced that mean something in HTML.
+struct Escaped<'t>(&'t str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}

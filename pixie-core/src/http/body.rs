@@ -1,0 +1,159 @@
+//! `Body`: the bytes of a request or a response, whole or as a stream.
+//!
+//! A whole body costs no allocation beyond its bytes; only a stream is boxed. Nothing here waits: a stream is polled by
+//! whoever sends or collects it.
+use std::{
+    any::Any,
+    pin::Pin,
+    sync::Mutex,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use crate::BoxError;
+
+type BoxStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
+
+/// The body of a request or a response.
+#[derive(Default)]
+pub struct Body(Repr);
+
+#[derive(Default)]
+enum Repr {
+    #[default]
+    Empty,
+    Full(Bytes),
+    // The mutex is never locked, only borrowed through `get_mut`: it makes `Body`, and so `&Request`, shareable.
+    Stream(Mutex<BoxStream>),
+}
+
+impl Body {
+    /// Returns a body without bytes.
+    pub const fn empty() -> Body {
+        Body(Repr::Empty)
+    }
+
+    /// Wraps any `http_body::Body`; one that has already ended becomes the empty body.
+    pub fn new<B>(body: B) -> Body
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let mut body = Some(body);
+        // Layers pass bodies on as whatever they are: ours stays as it is, instead of a box around it that hides a whole one.
+        if let Some(ours) = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
+            return ours.take().unwrap_or_default();
+        }
+        let Some(body) = body.filter(|body| !body.is_end_stream()) else { return Body::empty() };
+        Body(Repr::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
+    }
+
+    /// Returns the bytes if the body is whole, or nothing if it is a stream.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::Empty => Some(&[]),
+            Repr::Full(bytes) => Some(bytes),
+            Repr::Stream(_) => None,
+        }
+    }
+
+    /// Takes the bytes if the body is whole, or gives the stream back.
+    pub fn into_bytes(self) -> Result<Bytes, Body> {
+        match self.0 {
+            Repr::Empty => Ok(Bytes::new()),
+            Repr::Full(bytes) => Ok(bytes),
+            Repr::Stream(_) => Err(self),
+        }
+    }
+
+    /// Returns the bytes without a copy; a stream has none yet.
+    pub(crate) fn shared_bytes(&self) -> Bytes {
+        match &self.0 {
+            Repr::Full(bytes) => bytes.clone(),
+            Repr::Empty | Repr::Stream(_) => Bytes::new(),
+        }
+    }
+
+    /// Says whether the body is whole and has no bytes.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.as_bytes(), Some([]))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Repr::Empty => Poll::Ready(None),
+            Repr::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Repr::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Repr::Stream(stream) => unpoisoned(stream.get_mut()).as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Repr::Empty => SizeHint::with_exact(0),
+            Repr::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Repr::Stream(stream) => match stream.try_lock() {
+                Ok(stream) => stream.size_hint(),
+                Err(_) => SizeHint::default(),
+            },
+        }
+    }
+}
+
+/// A lock that nobody takes cannot be poisoned, and a poisoned one would still hold the stream.
+fn unpoisoned<T>(result: Result<T, std::sync::PoisonError<T>>) -> T {
+    result.unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Body {
+        Body(Repr::Full(bytes))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body::from(Bytes::from(text))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::from(Bytes::from(bytes))
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Body {
+        Body::from(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<&'static [u8]> for Body {
+    fn from(bytes: &'static [u8]) -> Body {
+        Body::from(Bytes::from_static(bytes))
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.as_bytes() {
+            Some(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            None => f.write_str("Body(stream)"),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Building a URL's path from a pattern. Must stay true: a URL that [`Pattern::url`] returns leads back to the pattern
+//! with the same values, also through a client that resolves `.` and `..`, and never names another host.
+
+use std::{error::Error, fmt};
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{
+    Params,
+    route::{
+        pattern::{Part, Pattern, filter::Filter, normal::normalise},
+        router::shape::Shape,
+    },
+};
+
+/// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// Literal text is in normal form, so its `%` begins an escape and its `/` divides segments.
+const LITERAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'[')
+    .add(b']')
+    .add(b'\'');
+
+impl Pattern {
+    /// Returns the path with these values in place of the wildcards, percent-encoded.
+    pub fn url(&self, params: &[(&str, &str)]) -> Result<String, UrlError> {
+        if let Some((name, _)) = params.iter().find(|(name, _)| self.names().all(|known| known != *name)) {
+            return Err(UrlError::Unknown { pattern: self.to_string(), name: (*name).to_owned() });
+        }
+        let mut names = self.names();
+        let mut url = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => url.extend(utf8_percent_encode(text, LITERAL)),
+                Part::Wildcard(filter) => self.fill(&mut url, *filter, names.next().unwrap_or_default(), params)?,
+            }
+        }
+        let Some((name, filter)) = self.misfit(&url, params) else { return Ok(url) };
+        let (pattern, value) = (self.to_string(), value_of(name, params).unwrap_or_default().to_owned());
+        Err(UrlError::Unfit { pattern, name: name.to_owned(), value, wanted: filter.wanted() })
+    }
+
+    fn fill(&self, url: &mut String, filter: Filter, name: &str, params: &[(&str, &str)]) -> Result<(), UrlError> {
+        let Some(value) = value_of(name, params) else {
+            return Err(UrlError::Missing { pattern: self.to_string(), name: name.to_owned() });
+        };
+        if filter != Filter::Path {
+            url.extend(utf8_percent_encode(value, VALUE));
+            return Ok(());
+        }
+        for (at, segment) in value.split('/').enumerate() {
+            // A value that begins with a slash must not turn `/<rest:path>` into `//host`.
+            url.push_str(match at {
+                0 => "",
+                1 if url.ends_with('/') => "%2F",
+                _ => "/",
+            });
+            url.extend(utf8_percent_encode(segment, VALUE));
+        }
+        Ok(())
+    }
+
+    /// Returns the first wildcard whose value does not come back when the URL is searched for.
+    fn misfit(&self, url: &str, params: &[(&str, &str)]) -> Option<(&str, Filter)> {
+        let is_resolved = url.split('/').any(|segment| matches!(segment, "." | ".."));
+        let is_dots = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte == b'.');
+        let is_bad = |filter: Filter, value: &str| {
+            let bad = value.is_empty() || value.contains('\0') || !filter.accepts(value);
+            bad || is_resolved && value.split('/').any(is_dots)
+        };
+        let found = self.search(url);
+        let returns =
+            |name: &str, value: &str| found.as_ref().and_then(|found| found.get(name, url)) == Some(value.into());
+        let mut named = self.names().zip(self.filters());
+        let value = |name: &str| value_of(name, params).unwrap_or_default();
+        let bad = named.clone().find(|(name, filter)| is_bad(*filter, value(name)));
+        bad.or_else(|| named.find(|(name, _)| !returns(name, value(name))))
+    }
+
+    fn search(&self, url: &str) -> Option<Params> {
+        let normal = normalise(url).ok()?;
+        let spans = Shape::of(self).captures(normal.as_deref().unwrap_or(url))?;
+        Some(Params::new(&self.names, spans, normal))
+    }
+}
+
+fn value_of<'p>(name: &str, params: &[(&str, &'p str)]) -> Option<&'p str> {
+    params.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
+}
+
+/// A URL that cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The path has a wildcard that got no value.
+    Missing {
+        /// The route's path.
+        pattern: String,
+        /// The wildcard without a value.
+        name: String,
+    },
+    /// The path has no wildcard of this name.
+    Unknown {
+        /// The route's path.
+        pattern: String,
+        /// The name that the path does not know.
+        name: String,
+    },
+    /// The route would not match with this value.
+    Unfit {
+        /// The route's path.
+        pattern: String,
+        /// The wildcard's name.
+        name: String,
+        /// The value that does not fit.
+        value: String,
+        /// What would fit.
+        wanted: &'static str,
+    },
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` got no value"),
+            UrlError::Unknown { pattern, name } => write!(f, "no URL for `{pattern}`: it has no wildcard `{name}`"),
+            UrlError::Unfit { pattern, name, value, wanted } => {
+                write!(f, "no URL for `{pattern}`: `{name}` is {value:?}, which is not {wanted}")
+            }
+        }
+    }
+}
+
+impl Error for UrlError {}
