@@ -39,7 +39,7 @@ impl App {
     pub fn test(mut self) -> Result<TestClient> {
         self.settings.workers_in_test = Some(0);
         // Threads have no sandbox, and the paths that a sandbox allows may be missing where tests run.
-        self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
+        self.pools = self.pools.into_iter().map(|pool| pool.sandbox(Sandbox::none())).collect();
         TestClient::new(self)
     }
 
