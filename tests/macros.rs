@@ -15,8 +15,8 @@ use std::{
 
 use pixie_web::{
     __macro::{Registered, inventory},
-    Body, BodyUse, Bytes, Found, Handler, HeaderValue, Method, PieceSink, Request, Response, Route,
-    RouteType, Router, Writer,
+    Body, BodyUse, Bytes, Found, Handler, HeaderValue, Method, PieceSink, Request, Response, Route, RouteType, Router,
+    Writer,
 };
 
 mod handlers {

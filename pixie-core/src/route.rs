@@ -4,6 +4,7 @@
 //! together is judged when the app starts.
 pub(crate) mod handler;
 pub(crate) mod hooks;
+pub(crate) mod needs;
 pub(crate) mod pattern;
 pub(crate) mod router;
 
@@ -14,19 +15,8 @@ use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
 
 use crate::{
     After, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, LentFuture, Needs, Pattern,
-    Request, RequestView, Response, Writer,
+    Place, Request, RequestView, Response, Writer,
 };
-
-/// Where a route is written: its handler's name and the line of code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The handler's name.
-    pub name: &'static str,
-    /// The source file.
-    pub file: &'static str,
-    /// The line in the file.
-    pub line: u32,
-}
 
 /// A route: which requests it answers, and with what.
 #[derive(Clone)]
@@ -334,7 +324,7 @@ impl RoutePath {
 
     /// Makes the route of a handler that is one of the five kinds already.
     pub fn handler(self, handler: Handler) -> Route {
-        let needs = Needs::default().extractor::<Request>();
+        let needs = Needs::whole_request();
         Route { path: self, handler, needs, options: RouteOptions::default(), hooks: Hooks::default() }
     }
 }

@@ -26,17 +26,17 @@ use crate::{
     job::Handler,
     platform::Cgroups,
     pool::{
-        clock::Clock,
-        exchange::Exchange,
-        flight::Flight,
-        kill::{Closed, Kill},
-        line::earlier,
-        link::{Begun, Link, Load},
+        connection::job_state::Exchange,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::Flight,
+        connection::socket::{Begun, Link, Load},
+        connection::state::earlier,
         metrics::Metrics,
-        poison::{Fingerprints, Poison},
-        rendezvous::Rendezvous,
-        restarts::Restarts,
-        schedule::{Entered, Next, Schedule},
+        process::handshake::Rendezvous,
+        queue::repeat_crashes::{Fingerprints, Poison},
+        queue::restarts::Restarts,
+        queue::rules::{Entered, Next, Schedule},
+        queue::timer::Clock,
     },
     snapshot::Counts,
 };
@@ -130,7 +130,7 @@ impl Shared {
 
     /// Remembers the job that a worker has died of.
     pub(crate) fn blame(&self, flight: Option<&Flight>) {
-        let flight = flight.filter(|_| self.config.poison_refusal);
+        let flight = flight.filter(|_| self.config.repeat_crash_refusal);
         if let Some(fingerprint) = flight.and_then(|f| f.exchange.fingerprint(&self.fingerprints)) {
             let mut poison = lock(&self.poison);
             poison.killed(fingerprint, Instant::now());
@@ -185,7 +185,7 @@ impl Shared {
         }
         let now = Instant::now();
         if self.is_poison(exchange, now) {
-            self.count(|c| c.refused_poison += 1);
+            self.count(|c| c.refused_repeat_crash += 1);
             self.metrics.refused(REFUSED_POISON, 1);
             return Err(Error::RepeatCrash);
         }

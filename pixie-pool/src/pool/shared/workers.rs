@@ -15,12 +15,12 @@ use crate::{
     error::Error,
     platform,
     pool::{
-        flight::Flight,
-        host::NotBooted,
-        kill::{Closed, Kill},
-        link::{Link, Weight},
-        obituary::last_lines,
-        restarts::Reached,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::Flight,
+        connection::socket::{Link, Weight},
+        process::child::NotBooted,
+        process::exit_report::last_lines,
+        queue::restarts::Reached,
     },
 };
 
@@ -144,7 +144,7 @@ impl Shared {
         let (why, stderr) = (&failure.why, last_lines(&failure.stderr));
         let stderr = (!stderr.is_empty()).then_some(&*stderr);
         tracing::error!(pool = %self.name, worker = number, cause = %why, stderr, "starting a worker failed");
-        self.count(|c| c.boot_failures += 1);
+        self.count(|c| c.start_failures += 1);
         self.metrics.boot_failed();
         let mut restarts = self.restarts();
         let pause = restarts.died(Reached::Nothing);
@@ -255,12 +255,12 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        pool::{rendezvous::Rendezvous, slot::Place},
+        pool::{process::handshake::Rendezvous, process::worker::Place},
     };
 
     #[tokio::test]
     async fn a_start_fails_when_no_place_is_kept_any_more() {
-        let config = Config { size: 2.into(), spares: 0, ..Config::default() };
+        let config = Config::default().size(2).spares(0);
         let shared = Arc::new(Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap(), None));
         for number in 1..=2 {
             drop(Place { shared: Arc::clone(&shared), number });
