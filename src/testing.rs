@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, AppService, Urls, compose, worker};
+use crate::{App, AppService, Urls, app::compose, jobs::worker};
 
 /// Between the parts of a form; no test's content has it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";

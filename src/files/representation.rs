@@ -17,7 +17,7 @@ use super::{
     open::OpenFile,
     stamp::Stamp,
 };
-use crate::coding::{self, Coding};
+use crate::files::coding::{self, Coding};
 
 /// What describes a file's bytes: all of an answer but them.
 pub(super) struct Representation {

@@ -18,7 +18,7 @@ use pixie_core::{Body, BoxError, ETag, Response};
 
 use crate::{
     App,
-    coding::{self, Coding},
+    files::coding::{self, Coding},
 };
 
 /// Below this the coding's own bytes and the work outweigh what is saved: such an answer fits into one packet.

@@ -13,7 +13,10 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pixie_core::{Error, Response, Result};
 
-use crate::{app::App, compose::Composed, pools::Pools};
+use crate::{
+    app::{App, compose::Composed},
+    table::pools::Pools,
+};
 
 /// What every time is sorted into, in seconds: from a job that does nothing to the longest that a proxy waits.
 const BUCKETS: [f64; 17] =

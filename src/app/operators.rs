@@ -7,7 +7,10 @@ use std::{net::IpAddr, sync::Arc};
 use http::header;
 use pixie_core::{IntoResponse, Request, Response, Route, abort};
 
-use crate::{app::App, host, meter, pools::Pools, status};
+use crate::{
+    app::{App, status},
+    table::{host, meter, pools::Pools},
+};
 
 /// Headers that say that somebody else's request was passed on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use pixie_core::{Response, Result};
 
-use crate::{compose::Composed, pools::Pools};
+use crate::{app::compose::Composed, table::pools::Pools};
 
 /// The metrics of one route: none.
 pub(crate) struct RouteMeter;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use http::{Method, Uri};
 use pixie_core::{Error, HeaderMap, Request, Result, abort};
 
-use crate::{app::App, host};
+use crate::{app::App, table::host};
 
 /// The origins whose pages may send requests here, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
