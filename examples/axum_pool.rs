@@ -60,10 +60,10 @@ fn refused(error: Error) -> (StatusCode, String) {
     eprintln!("{error}");
     let (status, words) = match error {
         Error::Failed { message } => return (StatusCode::UNPROCESSABLE_ENTITY, message),
-        Error::Died(_) | Error::Memory | Error::Poison | Error::Protocol => {
+        Error::Died(_) | Error::Memory | Error::RepeatCrash | Error::Protocol => {
             (StatusCode::BAD_GATEWAY, "this picture is too much for us")
         }
-        Error::Deadline => (StatusCode::GATEWAY_TIMEOUT, "this picture takes too long"),
+        Error::Deadline | Error::CpuTime => (StatusCode::GATEWAY_TIMEOUT, "this picture takes too long"),
         Error::QueueFull { .. } | Error::QueueTimeout { .. } | Error::Unavailable { .. } | Error::Stopping => {
             (StatusCode::SERVICE_UNAVAILABLE, "try again later")
         }

@@ -8,17 +8,23 @@ use std::{
 use serde_json::Value;
 
 /// Every arrow between our crates that ARCHITECTURE.md draws. There are no others.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("pixie-web", &["pixie-core", "pixie-macros", "pixie-pool", "pixie-server", "pixie-template"]),
-    ("pixie-core", &[]),
-    ("pixie-macros", &[]),
+    ("pixie-core", &["pixie-grammar"]),
+    ("pixie-grammar", &[]),
+    ("pixie-macros", &["pixie-grammar"]),
     ("pixie-server", &[]),
-    ("pixie-pool", &["pixie-pool-macros"]),
-    ("pixie-pool-macros", &[]),
+    ("pixie-pool", &["pixie-grammar", "pixie-pool-macros"]),
+    ("pixie-pool-macros", &["pixie-grammar"]),
     ("pixie-template", &["pixie-core", "pixie-template-macros"]),
     ("pixie-template-macros", &[]),
     ("pixie-cli", &["pixie-server"]),
 ];
+
+/// The folders of each crate from the bottom up: a folder uses itself and the folders before it in its list. A file beside
+/// the folders counts as one. Every file of the crate but `lib.rs` and tests has its place in the list.
+const FOLDERS: [(&str, &[&str]); 1] =
+    [("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"])];
 
 /// What `pixie-core` must not reach: it takes values and returns values.
 const NOT_IN_CORE: [&str; 6] = ["tokio", "hyper", "mio", "socket2", "rustix", "libc"];
@@ -81,6 +87,105 @@ fn every_source_file_says_what_it_owns() {
             .any(|folder| file.components().any(|part| part.as_os_str() == *folder));
         let text = std::fs::read_to_string(&file).expect("a source file is text");
         assert!(is_input || text.starts_with("//!"), "{} does not start with `//!`", file.display());
+    }
+}
+
+#[test]
+fn the_arrows_between_the_folders_of_a_crate_point_down() {
+    for (base, folders) in FOLDERS {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join(base);
+        let exports = exports(&base);
+        let mut strays = Vec::new();
+        for file in sources(&base) {
+            let inner = file.strip_prefix(&base).expect("it was found there").to_string_lossy().into_owned();
+            let owner = inner.split('/').next().unwrap_or_default().trim_end_matches(".rs");
+            if owner == "lib" || inner.ends_with("tests.rs") || inner.contains("/tests/") {
+                continue;
+            }
+            let floor = floor(folders, owner).unwrap_or_else(|| panic!("{inner} is in no folder of {folders:?}"));
+            for path in paths_after("crate::", &code(&file)) {
+                let used = path.iter().find_map(|name| floor_of(folders, &exports, name));
+                if let Some((name, _)) = used.filter(|(_, used)| *used > floor) {
+                    strays.push(format!("{inner} uses {name} by `{}`", path.join("::")));
+                }
+            }
+        }
+        assert!(strays.is_empty(), "in {}:\n{}", base.display(), strays.join("\n"));
+    }
+}
+
+#[test]
+fn paths_are_found_in_groups_and_in_expressions() {
+    let text = "use crate::{Body, http::{self, Request as Asked}}; fn f() -> crate::Result<()> {}";
+    let found: Vec<_> = paths_after("crate::", text).iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["Body", "http::self", "http::Request", "Result"]);
+}
+
+fn floor(folders: &[&str], name: &str) -> Option<usize> {
+    folders.iter().position(|folder| *folder == name)
+}
+
+/// Returns the folder that a name stands for, as itself or as one that the crate's root exports from there.
+fn floor_of<'f>(folders: &[&'f str], exports: &BTreeMap<String, String>, name: &str) -> Option<(&'f str, usize)> {
+    let floor = floor(folders, name).or_else(|| floor(folders, exports.get(name)?))?;
+    Some((folders[floor], floor))
+}
+
+/// Returns which names the root of a crate, or the file of a folder, exports, and from which of its modules.
+fn exports(base: &Path) -> BTreeMap<String, String> {
+    let root = [base.join("lib.rs"), base.join("mod.rs"), base.with_extension("rs")];
+    let text = root.iter().find(|file| file.exists()).map(|file| code(file)).unwrap_or_default();
+    let mut found = BTreeMap::new();
+    for mut path in paths_after("use ", &text) {
+        path.retain(|name| !matches!(*name, "crate" | "self"));
+        if let (Some(home), Some(name)) = (path.first(), path.last()) {
+            found.insert((*name).to_owned(), (*home).to_owned());
+        }
+    }
+    found
+}
+
+/// Returns the code of a file without its comments and its tests.
+fn code(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).expect("a source file is text");
+    let lines = text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    lines.take_while(|line| !line.starts_with("mod tests {")).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Returns the paths behind each `start`, with the groups in braces opened.
+fn paths_after<'t>(start: &str, text: &'t str) -> Vec<Vec<&'t str>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(start) {
+        if !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
+            read_path(&text[at + start.len()..], &[], &mut found);
+        }
+    }
+    found
+}
+
+/// Reads a path or a group of them behind `prefix`, and returns the text that follows.
+fn read_path<'t>(text: &'t str, prefix: &[&'t str], found: &mut Vec<Vec<&'t str>>) -> &'t str {
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start_matches([' ', '\n', ',']);
+            match rest.strip_prefix('}') {
+                Some(after) => return after,
+                None if rest.is_empty() => return rest,
+                None => rest = read_path(rest, prefix, found),
+            }
+        }
+    }
+    let is_name = |character: char| character.is_alphanumeric() || character == '_';
+    let (name, rest) = text.split_at(text.find(|character| !is_name(character)).unwrap_or(text.len()));
+    let path = [prefix, &[name]].concat();
+    if let Some(rest) = rest.strip_prefix("::") {
+        return read_path(rest, &path, found);
+    }
+    found.push(path);
+    match rest.strip_prefix(" as ") {
+        Some(alias) => alias.trim_start_matches(is_name),
+        None if name.is_empty() => rest.get(1..).unwrap_or_default(),
+        None => rest,
     }
 }
 

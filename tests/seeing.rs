@@ -1,4 +1,5 @@
 //! What an operator sees: the status, and the lines about workers that ended; and that nobody else sees it.
+#[path = "programs/support.rs"]
 mod support;
 
 use std::{

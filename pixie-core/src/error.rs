@@ -1,15 +1,16 @@
-//! `Error`: a request that failed, and the one function that makes a response of it.
+//! `Error`: a request that failed, and `Rejection`: an argument that an extractor could not make from a request.
 //!
 //! What a client is told (status, title, detail) and what the operator is told (the chain of causes, the place in the code)
 //! are kept apart here: the second reaches a page only in development.
 use std::{borrow::Cow, fmt, panic::Location};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-
-use crate::{Body, BoxError, Media, Rejection, Response, answer::error_page};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// The result of a handler that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The error type of body streams, as in the rest of the http ecosystem.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed request: a status for the client, and a cause for the log.
 ///
@@ -124,50 +125,6 @@ impl Error {
             _ => None,
         }
     }
-
-    /// Makes the response: HTML, problem+json (RFC 9457) or text, as the client reads it. Every failure passes here.
-    pub fn render(&self, view: &ErrorView<'_>) -> Response {
-        let (body, media) = match view.media {
-            Media::Html => (error_page::html(self, view), "text/html; charset=utf-8"),
-            Media::Json => (error_page::problem(self, view), "application/problem+json"),
-            Media::Text => (error_page::text(self, view), "text/plain; charset=utf-8"),
-        };
-        let mut response = Response::empty(self.status());
-        response.headers_mut().extend(self.headers().clone());
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        response.set_body(Body::from(body));
-        response
-    }
-}
-
-/// Who reads the page of an error, and where.
-#[derive(Clone, Debug)]
-pub struct ErrorView<'r> {
-    /// The form in which the client reads it.
-    pub media: Media,
-    /// The request's method.
-    pub method: &'r Method,
-    /// The request's path, as it was sent.
-    pub path: &'r str,
-    /// What stood behind the path's question mark, shown in development.
-    pub query: Option<&'r str>,
-    /// The request's headers, shown in development.
-    pub headers: Option<&'r HeaderMap>,
-    /// Whether causes and places may be shown: only to developers.
-    pub development: bool,
-    /// The code around the error's place, shown in development.
-    pub excerpt: Option<Excerpt>,
-}
-
-/// Some lines of source code.
-#[derive(Clone, Debug)]
-pub struct Excerpt {
-    /// The number of the first line.
-    pub first: usize,
-    /// The number of the line that is meant.
-    pub marked: usize,
-    /// The lines.
-    pub lines: Vec<String>,
 }
 
 /// Turns what is missing or failed into an [`Error`] with a status of your choice.
@@ -239,4 +196,88 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// What kind of mismatch an extractor found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// What the extractor reads is not in the request at all; `Option<T>` turns this into `None`. Answers 400.
+    Missing,
+    /// It is there but cannot be read as the type asked for. Answers 400 (syntax) or 422 (form and JSON contents).
+    Invalid,
+    /// The body has another media type than the extractor reads. Answers 415.
+    MediaType,
+    /// The body, or a field of it, is longer than the route allows. Answers 413.
+    TooLarge,
+    /// A wildcard's text does not fit its type. Answers 404: there is no such page.
+    Param,
+    /// The app does not provide what the extractor asks for. Answers 500, and the client is not told more.
+    Unavailable,
+}
+
+/// The reason why an extractor refused a request.
+#[derive(Debug)]
+pub struct Rejection {
+    kind: RejectionKind,
+    status: StatusCode,
+    detail: String,
+    field: Option<String>,
+}
+
+impl Rejection {
+    /// Makes a rejection with the usual status of its kind and a message for the client.
+    pub fn new(kind: RejectionKind, detail: impl Into<String>) -> Rejection {
+        let status = match kind {
+            RejectionKind::Missing | RejectionKind::Invalid => StatusCode::BAD_REQUEST,
+            RejectionKind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RejectionKind::Param => StatusCode::NOT_FOUND,
+            RejectionKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Rejection { kind, status, detail: detail.into(), field: None }
+    }
+
+    /// Replaces the status that this rejection answers with.
+    pub fn with_status(mut self, status: StatusCode) -> Rejection {
+        self.status = status;
+        self
+    }
+
+    /// Names the field of a form or a query string that was refused.
+    pub fn with_field(mut self, field: impl Into<String>) -> Rejection {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Returns what kind of mismatch this is.
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// Returns the status that this rejection answers with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns the field of a form or a query string that was refused, where it is one.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// Returns the message for the client.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+/// Returns a client's name for something as a message can show it: short, on one line, without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    name[..name.floor_char_boundary(64)].escape_debug().to_string()
 }

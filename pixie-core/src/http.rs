@@ -7,3 +7,4 @@ pub(crate) mod params;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
+pub(crate) mod state_map;

@@ -13,35 +13,36 @@ mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
-mod rejection;
 mod route;
 
-pub use error::{Error, ErrorView, Excerpt, OrAbort, Result, abort};
-pub use rejection::{Rejection, RejectionKind};
+pub use error::{BoxError, Error, OrAbort, Rejection, RejectionKind, Result, abort};
 
 pub use self::http::{
-    body::{Body, BoxError},
+    body::Body,
     body_reader::{BodyReader, PieceSource},
     cookies::Cookies,
     params::Params,
-    request::{Pairs, Request},
+    request::{Request, RequestView},
     request_id::RequestId,
     response::{HeaderPair, Response},
+    state_map::StateMap,
 };
 
 pub use form::{
+    Pairs,
     form_reader::{FormLimits, FormReader, FormStep, Parts},
     multipart::{Multipart, MultipartEvent},
     part_head::PartHead,
-    upload::{SpooledFile, Upload, UploadReader, Uploads},
+    upload::{SpooledFile, Upload, UploadReader},
 };
 
 pub use answer::{
     byteranges::{PartialBody, RangePiece},
     conditional::{Precondition, Validators},
     disposition::Disposition,
+    error_page::{ErrorView, Excerpt},
     etag::ETag,
-    event::{Event, LastEventId, SseWriter},
+    event::{Event, SseWriter},
     into_response::{Html, IntoResponse, Redirect},
     negotiate::{Media, preferred_encoding, preferred_language, preferred_media},
     range::Extent,
@@ -50,11 +51,12 @@ pub use answer::{
 };
 
 pub use route::{
-    Place, Route, RoutePath,
+    Route, RoutePath,
     handler::{BoxFuture, Handler, RouteType},
-    hooks::{After, Before, EarlyAnswer, Hooks, LentFuture, RequestView},
+    hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
+    needs::{BodyUse, NeededState, Needs},
     pattern::{Pattern, PatternError},
-    router::{Allowed, Found, RouteConflict, RouteEntry, Router, UrlError},
+    router::{Allowed, Found, Place, RouteConflict, RouteEntry, Router, UrlError},
 };
 
 #[cfg(feature = "garde")]
@@ -62,12 +64,14 @@ pub use extract::checked::Checked;
 #[cfg(feature = "sealed-cookies")]
 pub use extract::sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
 pub use extract::{
-    BodyUse, FromParam, FromRequest, Headers, NeededState, Needs, Peer, Query,
+    FromParam, FromRequest,
+    body::Json,
     carried::{Carried, Extension},
     flash::Flash,
     form::{Form, FormView},
-    payload::Json,
-    state::{State, StateMap},
+    head::{Headers, LastEventId, Peer, Query},
+    state::State,
+    upload::Uploads,
 };
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};

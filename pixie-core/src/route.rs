@@ -4,6 +4,7 @@
 //! together is judged when the app starts.
 pub(crate) mod handler;
 pub(crate) mod hooks;
+pub(crate) mod needs;
 pub(crate) mod pattern;
 pub(crate) mod router;
 
@@ -13,19 +14,8 @@ use http::Method;
 
 use crate::{
     After, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, LentFuture, Needs, Pattern,
-    PatternError, Request, RequestView, Response, RouteType, Writer,
+    PatternError, Place, Request, RequestView, Response, RouteType, Writer,
 };
-
-/// Where a route is written: its handler's name and the line of code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The handler's name.
-    pub name: &'static str,
-    /// The source file.
-    pub file: &'static str,
-    /// The line in the file.
-    pub line: u32,
-}
 
 /// A route: which requests it answers, and with what.
 #[derive(Clone)]
@@ -316,7 +306,7 @@ impl RoutePath {
 
     /// Makes the route of a handler that is one of the five kinds already.
     pub fn handler(self, handler: Handler) -> Route {
-        let needs = Needs::default().extractor::<Request>();
+        let needs = Needs::whole_request();
         Route {
             path: self,
             handler,

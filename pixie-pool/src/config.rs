@@ -207,7 +207,7 @@ pub struct Config {
     /// Whether jobs are refused while no worker can be started: five failed starts in a row and none running. Default: yes; otherwise
     /// they wait for their `queue_timeout`. A pool on demand starts a worker again for the first job that comes after the pause.
     pub breaker: bool,
-    /// Whether a job that has crashed two workers within a minute is refused for another, with [`Error::Poison`](crate::Error::Poison).
+    /// Whether a job that has crashed two workers within a minute is refused for another, with [`Error::RepeatCrash`](crate::Error::Poison).
     /// It is known by label, head and the first 64 KiB of its body; streamed bodies are not looked into. Default: yes.
     pub poison_refusal: bool,
     /// Bytes of the stack that handlers run on. Default 8 MiB, as a main thread has; pages are taken only when touched.

@@ -1,98 +1,111 @@
-//! Everything that can go wrong with a job, as seen by whoever submitted it.
+//! Everything that can go wrong with a job, as its submitter sees it.
 //!
-//! Owns the errors of the parent side and the failure that a handler reports. Leaves their translation
-//! into answers to the caller. Rule: a message names what was being done and, if there is one, the remedy.
+//! Owns the errors of the main process and the failure that a handler reports. Leaves their translation into responses to the
+//! caller. Invariant: each cause has one variant, and its message names the setting that decides, if there is one.
 
 use std::{borrow::Cow, fmt, io, time::Duration};
 
 use crate::platform;
 
-/// Why a job was not answered.
+/// Why a job has no reply.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The queue is full; nothing was started.
+    /// The queue is full; the job was not started.
     QueueFull {
-        /// When it is worth trying again.
+        /// When to try again.
         retry_after: Duration,
     },
-    /// No worker became free within the queue time-out; nothing was started.
+    /// No worker became free within [`queue_timeout`](crate::Config::queue_timeout); the job was not started.
     QueueTimeout {
-        /// When it is worth trying again.
+        /// When to try again.
         retry_after: Duration,
     },
-    /// The job missed its deadline, or used more CPU time than one may, and its worker was killed.
+    /// The job missed its [`deadline`](crate::Config::deadline) and its worker was killed.
     Deadline,
-    /// The worker had more memory than one may while it ran the job, and was killed.
+    /// The job used more CPU time than [`cpu_time`](crate::Config::cpu_time) and its worker was killed.
+    CpuTime,
+    /// The worker sent no part of a streamed reply for [`stream_idle_timeout`](crate::Config::stream_idle_timeout) and was
+    /// killed.
+    Idle,
+    /// The job was canceled, did not end within [`cancel_grace`](crate::Config::cancel_grace), and its worker was killed.
+    Canceled,
+    /// The worker did not answer the pool and was killed, together with the job.
+    Stuck,
+    /// The worker used more than [`memory`](crate::Config::memory) while it ran the job and was killed.
     Memory,
-    /// The worker died while it ran the job.
+    /// The worker exited while it ran the job.
     Died(Exit),
-    /// The handler panicked; the worker lives.
+    /// The handler panicked; the worker continues.
     Panicked {
-        /// What the panic said.
+        /// The panic's message.
         message: String,
-        /// Where it happened, as `file:line:column`.
+        /// Where the handler panicked, as `file:line:column`.
         location: Option<String>,
     },
-    /// The handler reported an error, or left the job unanswered.
+    /// The handler reported an error, or dropped the job without a reply.
     Failed {
-        /// What it said.
+        /// The error's message.
         message: String,
     },
-    /// The worker sent something that the protocol forbids and was killed.
+    /// The worker sent bytes that the protocol forbids and was killed.
     Protocol,
-    /// The answer is larger than what may be read into memory, and the rest of it was left.
+    /// The reply is larger than [`collect_limit`](crate::Config::collect_limit); the rest of it was not read.
     TooLarge {
-        /// Bytes that may be, which is [`Config::collect_limit`](crate::Config::collect_limit).
+        /// The limit, in bytes.
         limit: u64,
     },
     /// The submitted body could not be read.
     Body(io::Error),
-    /// The same job has just crashed worker after worker; nothing was started.
-    Poison,
-    /// The pool is shutting down; nothing was started.
+    /// The same job has crashed several workers within a minute; it was not started again.
+    RepeatCrash,
+    /// The pool is shutting down; the job was not started.
     Stopping,
-    /// Workers die before they are ready, so the pool refuses for a while; nothing was started.
+    /// Workers exit before they are ready, so the pool refuses jobs for a while; the job was not started.
     Unavailable {
-        /// When it is worth trying again.
+        /// When to try again.
         retry_after: Duration,
     },
     /// The pool could not be started.
     Start(String),
-    /// What a task takes or returns cannot be encoded or decoded; says which and why.
+    /// A task's arguments or its output cannot be encoded or decoded; the message says which and why.
     Encoding(String),
-    /// The pool was started with a handler of its own and runs no tasks; nothing was started.
+    /// The pool was started with its own handler and runs no tasks; the task was not started.
     NoTasks,
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::QueueFull { .. } => f.write_str("the pool's queue is full"),
-            Error::QueueTimeout { .. } => f.write_str("no worker became free in time"),
-            Error::Deadline => f.write_str("the job missed its deadline and its worker was killed"),
-            Error::Memory => f.write_str("the job took more memory than a worker may have and its worker was killed"),
-            Error::Poison => {
-                f.write_str("the same job has just crashed worker after worker and is refused for a minute")
-            }
-            Error::Died(exit) => write!(f, "the worker died while running the job: {exit}"),
+        f.write_str(match self {
+            Error::QueueFull { .. } => "the pool's queue is full",
+            Error::QueueTimeout { .. } => "no worker became free within the queue timeout",
+            Error::Deadline => "the job missed its deadline and its worker was killed",
+            Error::CpuTime => "the job used more CPU time than `cpu_time` allows and its worker was killed",
+            Error::Idle => "the worker sent no part of its reply for the `stream_idle_timeout` and was killed",
+            Error::Canceled => "the job was canceled, did not end within the `cancel_grace`, and its worker was killed",
+            Error::Stuck => "the worker did not answer the pool and was killed",
+            Error::Memory => "the worker used more memory than `memory` allows and was killed",
+            Error::RepeatCrash => "the same job has crashed several workers and is refused for a minute",
+            Error::Died(exit) => return write!(f, "the worker exited while it ran the job: {exit}"),
             Error::Panicked { message, location: Some(place) } => {
-                write!(f, "the handler panicked at {place}: {message}")
+                return write!(f, "the handler panicked at {place}: {message}");
             }
-            Error::Panicked { message, location: None } => write!(f, "the handler panicked: {message}"),
-            Error::Failed { message } => write!(f, "the handler failed: {message}"),
-            Error::Protocol => f.write_str("the worker broke the protocol and was killed"),
-            Error::TooLarge { limit } => write!(
-                f,
-                "the answer has more than the {limit} bytes that may be kept in memory: raise `collect_limit`, or read it in pieces"
-            ),
-            Error::Body(error) => write!(f, "reading the submitted body failed: {error}"),
-            Error::Stopping => f.write_str("the pool is shutting down"),
-            Error::Unavailable { .. } => f.write_str("the pool's workers die before they are ready"),
-            Error::Start(message) => write!(f, "starting the pool failed: {message}"),
-            Error::Encoding(message) => f.write_str(message),
-            Error::NoTasks => f.write_str("this pool runs no tasks: start it with `start_tasks()`"),
-        }
+            Error::Panicked { message, location: None } => return write!(f, "the handler panicked: {message}"),
+            Error::Failed { message } => return write!(f, "the handler failed: {message}"),
+            Error::Protocol => "the worker broke the protocol and was killed",
+            Error::TooLarge { limit } => {
+                return write!(
+                    f,
+                    "the reply has more than the {limit} bytes that may be kept in memory: raise `collect_limit`, or read it in pieces"
+                );
+            }
+            Error::Body(error) => return write!(f, "reading the submitted body failed: {error}"),
+            Error::Stopping => "the pool is shutting down",
+            Error::Unavailable { .. } => "the pool's workers exit before they are ready",
+            Error::Start(message) => return write!(f, "starting the pool failed: {message}"),
+            Error::Encoding(message) => message,
+            Error::NoTasks => "this pool runs no tasks: start it with `start_tasks()`",
+        })
     }
 }
 
@@ -105,32 +118,33 @@ impl std::error::Error for Error {
     }
 }
 
-/// Whether no panic of this program is survived.
+/// Whether a panic ends the process instead of unwinding.
 const PANICS_ABORT: bool = cfg!(panic = "abort");
 
-/// How a worker ended.
+/// How a worker exited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exit {
-    /// The exit code, if it left by itself.
+    /// The exit code, if the process exited by itself.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// The last lines that it wrote to stderr, as it wrote them.
+    /// The last lines that the process wrote to stderr, unchanged.
     pub stderr: String,
 }
 
 impl Exit {
     /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code N`.
     ///
-    /// Rust ends a process by the same signal for the first three, so they are told apart by what it wrote last: a guess, which a
-    /// worker that was taken over can lead astray, within these words.
+    /// Rust ends a process by the same signal for the first three causes, so the last lines of stderr tell them apart. This is a
+    /// guess: a compromised worker can choose among these words, but it cannot add others.
     pub fn cause(&self) -> Cow<'static, str> {
         let wrote = |words| self.stderr.contains(words);
         match (self.signal, self.code) {
             (Some(signal), _) => match platform::signal_name(signal) {
                 Some("SIGABRT") if wrote("has overflowed its stack") => "stack overflow".into(),
                 Some("SIGABRT") if wrote("memory allocation of ") => "out of memory".into(),
-                // Where panics unwind, an earlier one of another job may stand there, which was caught.
+                // Where panics unwind, the lines may hold a caught panic of an earlier job.
                 Some("SIGABRT") if wrote("non-unwinding panic") || PANICS_ABORT && wrote("panicked at ") => {
                     "panic".into()
                 }
@@ -153,28 +167,30 @@ impl fmt::Display for Exit {
     }
 }
 
-/// What a handler reports instead of an answer.
+/// What a handler reports instead of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
-    /// Whether it panicked or gave up.
+    /// Whether the handler panicked or reported an error.
     pub kind: FailureKind,
-    /// What happened, in words.
+    /// The message of the panic or the error.
     pub message: String,
-    /// Where, as `file:line:column`.
+    /// Where it happened, as `file:line:column`.
     pub location: Option<String>,
 }
 
-/// The two ways in which a handler fails.
+/// The ways in which a handler fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailureKind {
-    /// It panicked.
+    /// The handler panicked.
     Panic,
-    /// It reported an error.
+    /// The handler reported an error.
     Error,
 }
 
 impl Failure {
-    /// Returns a failure that is no panic.
+    /// Returns a failure with this message that is not a panic.
     pub fn error(message: impl Into<String>) -> Self {
         Failure { kind: FailureKind::Error, message: message.into(), location: None }
     }
@@ -194,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_that_share_a_signal_are_told_apart_by_the_last_words() {
+    fn causes_that_share_a_signal_are_told_apart_by_stderr() {
         let caught = "thread 'handler' panicked at src/main.rs:1:1:\nearlier, and caught\n";
         let overflow =
             "\nthread 'handler' (7) has overflowed its stack\nfatal runtime error: stack overflow, aborting\n";
@@ -213,5 +229,21 @@ mod tests {
         ] {
             assert_eq!(Exit { code, signal, stderr: stderr.to_owned() }.cause(), cause, "{signal:?} {code:?} {stderr}");
         }
+    }
+
+    #[test]
+    fn each_kill_cause_has_a_message_of_its_own() {
+        let causes = [
+            Error::Deadline,
+            Error::CpuTime,
+            Error::Idle,
+            Error::Canceled,
+            Error::Stuck,
+            Error::Memory,
+            Error::Protocol,
+        ];
+        let messages: std::collections::BTreeSet<_> = causes.iter().map(Error::to_string).collect();
+        assert_eq!(messages.len(), causes.len(), "{messages:?}");
+        assert!(messages.iter().all(|message| message.ends_with("killed")), "{messages:?}");
     }
 }

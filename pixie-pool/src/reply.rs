@@ -16,9 +16,9 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        exchange::{Exchange, Taken},
+        connection::job_state::{Exchange, Taken},
+        connection::upload::Upload,
         shared::Shared,
-        upload::Upload,
     },
 };
 

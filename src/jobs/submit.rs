@@ -180,8 +180,8 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         }
         Pool::Panicked { message, location } => return panics::error(message, location),
         Pool::Stopping => return outcome::stopping(),
-        Pool::Deadline => abort(504),
-        Pool::Died(_) | Pool::Memory | Pool::Poison | Pool::Protocol => abort(502),
+        Pool::Deadline | Pool::CpuTime | Pool::Idle | Pool::Canceled | Pool::Stuck => abort(504),
+        Pool::Died(_) | Pool::Memory | Pool::RepeatCrash | Pool::Protocol => abort(502),
         Pool::Body(error) => return arriving::refusal(error),
         _ => abort(500),
     };

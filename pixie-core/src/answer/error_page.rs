@@ -4,15 +4,61 @@
 //! a client learns the status, its title and the detail that was meant for it.
 use std::fmt::Write;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, ErrorView, Excerpt};
+use crate::{Body, Error, Media, Response};
 
 const STYLE: &str = include_str!("error_page.css");
 
+/// Who reads the page of an error, and where.
+#[derive(Clone, Debug)]
+pub struct ErrorView<'r> {
+    /// The form in which the client reads it.
+    pub media: Media,
+    /// The request's method.
+    pub method: &'r Method,
+    /// The request's path, as it was sent.
+    pub path: &'r str,
+    /// What stood behind the path's question mark, shown in development.
+    pub query: Option<&'r str>,
+    /// The request's headers, shown in development.
+    pub headers: Option<&'r HeaderMap>,
+    /// Whether causes and places may be shown: only to developers.
+    pub development: bool,
+    /// The code around the error's place, shown in development.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// Some lines of source code.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    /// The number of the first line.
+    pub first: usize,
+    /// The number of the line that is meant.
+    pub marked: usize,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+impl Error {
+    /// Makes the response: HTML, problem+json (RFC 9457) or text, as the client reads it. Every failure passes here.
+    pub fn render(&self, view: &ErrorView<'_>) -> Response {
+        let (body, media) = match view.media {
+            Media::Html => (html(self, view), "text/html; charset=utf-8"),
+            Media::Json => (problem(self, view), "application/problem+json"),
+            Media::Text => (text(self, view), "text/plain; charset=utf-8"),
+        };
+        let mut response = Response::empty(self.status());
+        response.headers_mut().extend(self.headers().clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response.set_body(Body::from(body));
+        response
+    }
+}
+
 /// Returns the page for browsers.
-pub(crate) fn html(error: &Error, view: &ErrorView<'_>) -> String {
+fn html(error: &Error, view: &ErrorView<'_>) -> String {
     let (code, title) = (error.status().as_u16(), title(error.status()));
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
@@ -28,7 +74,7 @@ pub(crate) fn html(error: &Error, view: &ErrorView<'_>) -> String {
 }
 
 /// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and `place`.
-pub(crate) fn problem(error: &Error, view: &ErrorView<'_>) -> String {
+fn problem(error: &Error, view: &ErrorView<'_>) -> String {
     let mut problem = Map::new();
     problem.insert("type".into(), "about:blank".into());
     problem.insert("title".into(), title(error.status()).into());
@@ -49,7 +95,7 @@ pub(crate) fn problem(error: &Error, view: &ErrorView<'_>) -> String {
 }
 
 /// Returns one line of text, and in development the causes below it.
-pub(crate) fn text(error: &Error, view: &ErrorView<'_>) -> String {
+fn text(error: &Error, view: &ErrorView<'_>) -> String {
     let mut text = format!("{} {}", error.status().as_u16(), title(error.status()));
     if let Some(detail) = error.detail() {
         text += &format!(": {detail}");

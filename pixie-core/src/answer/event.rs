@@ -5,11 +5,9 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 
-use crate::{Body, FromRequest, Needs, Pieces, Rejection, RejectionKind, Request, Response, Writer};
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+use crate::{Body, Pieces, Response, Writer};
 
 /// One event of a stream, built field by field.
 ///
@@ -122,22 +120,5 @@ impl<'w, 's> SseWriter<'w, 's> {
     /// Says whether the client has gone.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
-    }
-}
-
-/// The id of the last event that a client got before it came back. `Option<LastEventId>` where it may come first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastEventId(pub String);
-
-impl FromRequest for LastEventId {
-    fn needs(needs: &mut Needs) {
-        needs.header(LAST_EVENT_ID);
-    }
-
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let missing = || Rejection::new(RejectionKind::Missing, "the request has no Last-Event-ID");
-        let value = request.headers().get(LAST_EVENT_ID).ok_or_else(missing)?;
-        // Browsers send ids as UTF-8, which header values need not be.
-        Ok(LastEventId(String::from_utf8_lossy(value.as_bytes()).into_owned()))
     }
 }

@@ -63,6 +63,18 @@ impl IntoResponse for Redirect {
     }
 }
 
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for http::Response<Body> {
+    fn into_response(self) -> Response {
+        Response::from_http(self)
+    }
+}
+
 impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::new(Body::empty())

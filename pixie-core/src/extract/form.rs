@@ -7,7 +7,7 @@ use http::header;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BodyUse, FromRequest, Needs, Pairs, Rejection, RejectionKind, Request, extract::payload, rejection::shown,
+    BodyUse, FromRequest, Needs, Pairs, Rejection, RejectionKind, Request, error::shown, extract::body::unprocessable,
 };
 
 /// The fields of a form, read into a type of yours.
@@ -33,14 +33,14 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let read = match payload::is_form(request.headers()) && !request.has_parts() {
+        let read = match request.is_urlencoded() && !request.has_parts() {
             true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };
         read.map(Form).map_err(|Unfit { field, reason }| {
             let rejection = match &field {
-                Some(field) => payload::unprocessable(format!("the field `{}` does not fit: {reason}", shown(field))),
-                None => payload::unprocessable(format!("the form does not fit: {reason}")),
+                Some(field) => unprocessable(format!("the field `{}` does not fit: {reason}", shown(field))),
+                None => unprocessable(format!("the form does not fit: {reason}")),
             };
             field.into_iter().fold(rejection, Rejection::with_field)
         })

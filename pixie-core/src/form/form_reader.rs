@@ -5,9 +5,7 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use crate::{
-    Multipart, MultipartEvent, Pairs, PartHead, Rejection, RejectionKind, SpooledFile, Upload, rejection::shown,
-};
+use crate::{Multipart, MultipartEvent, Pairs, PartHead, Rejection, RejectionKind, SpooledFile, Upload, error::shown};
 
 /// How much a form may hold, in the [`StateMap`](crate::StateMap) of a request; without one there, the default. The whole body
 /// has the route's own limit besides.

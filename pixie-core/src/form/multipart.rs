@@ -7,7 +7,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memmem;
 
-use crate::{Rejection, RejectionKind, form::part_head::PartHead};
+use crate::{
+    Rejection, RejectionKind,
+    form::part_head::{PartHead, malformed},
+};
 
 /// RFC 2046, section 5.1.1.
 const BOUNDARY_BYTES_MAX: usize = 70;
@@ -213,19 +216,9 @@ impl Multipart {
     }
 }
 
-/// Says whether the body is a multipart form.
-pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
-    media.is_some_and(|media| media.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data"))
-}
-
 fn boundary(content_type: &HeaderValue) -> Option<String> {
     let text = content_type.to_str().ok()?;
     let (_, parameters) = text.split_at(text.find(';')?);
     let parameters = crate::form::part_head::parameters(parameters)?;
     parameters.into_iter().find(|(name, _)| name == "boundary").map(|(_, value)| value)
-}
-
-pub(crate) fn malformed(what: &str) -> Rejection {
-    Rejection::new(RejectionKind::Invalid, format!("the multipart form cannot be read: {what}"))
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::{Rejection, form::multipart::malformed};
+use crate::{Rejection, RejectionKind};
 
 /// What the head of a part says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,4 +142,8 @@ fn trim(text: &str) -> &str {
 pub(crate) fn is_token(text: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)
+}
+
+pub(crate) fn malformed(what: &str) -> Rejection {
+    Rejection::new(RejectionKind::Invalid, format!("the multipart form cannot be read: {what}"))
 }

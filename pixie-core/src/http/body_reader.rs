@@ -9,8 +9,6 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use crate::{BodyUse, FromRequest, Needs, Rejection, Request};
-
 /// Where a reader's pieces come from: a worker's connection, or a client through the server's runtime.
 pub trait PieceSource: Send + Sync {
     /// Returns the next piece, and waits for it; `None` at the end.
@@ -84,17 +82,6 @@ impl Read for BodyReader {
     }
 }
 
-impl FromRequest for BodyReader {
-    const BODY: BodyUse = BodyUse::Read;
-
-    fn needs(_: &mut Needs) {}
-
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        // Where nobody has put a reader in, as in a test of the handler, the body is whole.
-        Ok(request.take_reader().unwrap_or_else(|| BodyReader::from(request.take_bytes())))
-    }
-}
-
 impl fmt::Debug for BodyReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = if self.source.is_some() { ", more to come" } else { "" };
@@ -105,6 +92,7 @@ impl fmt::Debug for BodyReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{FromRequest, Request};
 
     /// Gives its pieces, then fails for ever if it is told to.
     struct Pieces(Vec<&'static str>, bool);

@@ -6,7 +6,7 @@ use cookie::{Cookie, Expiration, SameSite, time::OffsetDateTime};
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{FromRequest, Needs, Rejection, Request, form::part_head::is_token};
+use crate::form::part_head::is_token;
 
 /// What a value cannot hold by RFC 6265, section 4.1.1, and the percent sign, so that reading is the inverse of writing.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
@@ -44,16 +44,6 @@ fn pair(text: &str) -> Option<(String, String)> {
     let value = trim(value);
     let decoded = percent_decode_str(&value).decode_utf8().ok().map(|decoded| decoded.into_owned());
     Some((trim(name), decoded.unwrap_or(value)))
-}
-
-impl FromRequest for Cookies {
-    fn needs(needs: &mut Needs) {
-        needs.header(header::COOKIE);
-    }
-
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        Ok(request.cookies())
-    }
 }
 
 /// Writes a `Set-Cookie` header, safe unless the cookie says otherwise; nothing where it cannot be sent.

@@ -2,15 +2,14 @@
 //!
 //! It owns the head, the body, the values of the path's wildcards and a handle to the app's state. It never reads from a
 //! socket: for most handlers the body has been buffered before, for the others it is a stream that they poll.
-use std::{borrow::Cow, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Method, Uri, Version, header::AsHeaderName, request::Parts};
-use serde::de::DeserializeOwned;
+use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, BodyReader, Cookies, FormLimits, FromParam, FromRequest, Json, Params, Parts as FormParts, Rejection,
-    RejectionKind, RequestId, RequestView, StateMap, extract::payload, form::multipart,
+    Body, BodyReader, Cookies, FormLimits, Pairs, Params, Parts as FormParts, Rejection, RejectionKind, RequestId,
+    StateMap,
 };
 
 /// A request, from its head to its body.
@@ -150,10 +149,10 @@ impl Request {
     }
 
     fn read_parts(&self) -> Result<FormParts, Rejection> {
-        if multipart::is_multipart(self.headers()) {
+        if self.is_multipart() {
             return FormParts::read(self.headers(), self.body.shared_bytes(), &self.form_limits());
         }
-        payload::expect_media(self, "application/x-www-form-urlencoded or multipart/form-data", payload::is_form)?;
+        self.expect_media("application/x-www-form-urlencoded or multipart/form-data", is_urlencoded)?;
         Ok(FormParts { fields: Pairs::parse(self.urlencoded()?), files: Vec::new() })
     }
 
@@ -195,17 +194,30 @@ impl Request {
 
     /// Says whether the body is a multipart form.
     pub fn is_multipart(&self) -> bool {
-        multipart::is_multipart(self.headers())
+        self.media_type().is_some_and(|media| media.eq_ignore_ascii_case("multipart/form-data"))
     }
 
     /// Says whether the body is an urlencoded form.
     pub fn is_urlencoded(&self) -> bool {
-        payload::is_form(self.headers())
+        self.media_type().is_some_and(is_urlencoded)
     }
 
-    /// Reads the body as JSON, as the [`Json`] extractor does.
-    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
-        Json::from_request(self).map(|Json(value)| value)
+    /// Returns the media type of the body, without its parameters (RFC 9110, section 8.3.1).
+    fn media_type(&self) -> Option<&str> {
+        let value = self.headers().get(header::CONTENT_TYPE)?.as_bytes();
+        let media = value.split(|byte| *byte == b';').next()?.trim_ascii();
+        std::str::from_utf8(media).ok().filter(|media| !media.is_empty())
+    }
+
+    /// Rejects a body whose media type is not the wanted one.
+    pub(crate) fn expect_media(&self, wanted: &str, is_wanted: fn(&str) -> bool) -> Result<(), Rejection> {
+        let (kind, detail) = match self.media_type() {
+            Some(media) if is_wanted(media) => return Ok(()),
+            Some(media) => (RejectionKind::MediaType, format!("the body is {media}: send it as {wanted}")),
+            None if self.body().is_empty() => (RejectionKind::Missing, no_media_type(wanted)),
+            None => (RejectionKind::MediaType, no_media_type(wanted)),
+        };
+        Err(Rejection::new(kind, detail))
     }
 
     /// Returns the address of the client, where it is known.
@@ -232,12 +244,6 @@ impl Request {
     /// Returns the decoded text of a `<wildcard>`.
     pub fn param_text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.params.get(name, self.path())
-    }
-
-    /// Returns the value of a `<wildcard>`; text that does not fit the type is rejected with 404.
-    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
-        let value = self.param_text(name).and_then(|text| T::from_param(&text));
-        value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))
     }
 
     /// Returns values that middleware attached to the request.
@@ -337,44 +343,40 @@ impl Request {
     }
 }
 
-/// Names and values of a query string or a form, in their order; a name may come more than once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pairs(Vec<(String, String)>);
-
-impl Pairs {
-    /// Reads `application/x-www-form-urlencoded` text by the rules of the URL standard; it never fails.
-    pub fn parse(text: &[u8]) -> Pairs {
-        Pairs(form_urlencoded::parse(text).into_owned().collect())
-    }
-
-    /// Writes them as `application/x-www-form-urlencoded` text.
-    pub fn encoded(&self) -> String {
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.iter()).finish()
-    }
-
-    /// Returns the first value of this name.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
-    }
-
-    /// Goes through all values of this name.
-    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
-    }
-
-    /// Returns the first value of this name, read into a type of yours.
-    pub fn parse_as<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.get(name)?.parse().ok()
-    }
-
-    /// Goes through all names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
+fn is_urlencoded(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-impl FromIterator<(String, String)> for Pairs {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Pairs {
-        Pairs(pairs.into_iter().collect())
+fn no_media_type(wanted: &str) -> String {
+    format!("the request has no Content-Type: send the body as {wanted}")
+}
+
+/// What an after hook sees of the request: its head, as the handler got it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The target as it was sent.
+    pub uri: &'r Uri,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+    /// What layers and before hooks attached to the request.
+    pub extensions: &'r Extensions,
+    /// The address of the client, where it is known.
+    pub peer: Option<SocketAddr>,
+    /// What the request is called in logs, where it has an id.
+    pub id: Option<&'r RequestId>,
+}
+
+impl<'r> RequestView<'r> {
+    /// Looks at a head and the client's address.
+    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>, id: Option<&'r RequestId>) -> RequestView<'r> {
+        let Parts { method, uri, headers, extensions, .. } = head;
+        RequestView { method, uri, headers, extensions, peer, id }
+    }
+
+    /// Returns the path as it was sent, percent-encoded.
+    pub fn path(&self) -> &'r str {
+        self.uri.path()
     }
 }

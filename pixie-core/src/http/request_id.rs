@@ -6,8 +6,6 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{FromRequest, Needs, Rejection, RejectionKind, Request};
-
 /// Ids of proxies and tracing tools have 16 to 55 characters; whatever is longer fills the log.
 const ID_BYTES_MAX: usize = 128;
 
@@ -70,17 +68,6 @@ impl Deref for RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl FromRequest for RequestId {
-    fn needs(needs: &mut Needs) {
-        needs.id = true;
-    }
-
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let none = || Rejection::new(RejectionKind::Missing, "the request got no id");
-        request.id().cloned().ok_or_else(none)
     }
 }
 

@@ -4,7 +4,7 @@
 //! when it is known what the client reads and whether this is development. Its status is the failure's, whatever is set later.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Body, Cookie, Error, IntoResponse, Rejection, http::cookies};
+use crate::{Body, Cookie, Error, Rejection, http::cookies};
 
 /// A response: status, headers and body.
 ///
@@ -206,17 +206,5 @@ impl From<Error> for Response {
 impl From<Rejection> for Response {
     fn from(rejection: Rejection) -> Response {
         Error::from(rejection).into()
-    }
-}
-
-impl IntoResponse for Response {
-    fn into_response(self) -> Response {
-        self
-    }
-}
-
-impl IntoResponse for http::Response<Body> {
-    fn into_response(self) -> Response {
-        Response::from_http(self)
     }
 }

@@ -2,11 +2,9 @@
 //!
 //! Here are the values only; in which order they run, and that they run in the main process, is the app's business. Must
 //! stay true: a hook that fails refuses the request, whether it says so with an error or with `?`.
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use http::{Extensions, HeaderMap, Method, Uri, request::Parts};
-
-use crate::{Error, IntoResponse, Request, RequestId, Response};
+use crate::{Error, IntoResponse, Request, RequestView, Response};
 
 type BeforeCall = dyn Fn(&mut Request) -> Option<Response> + Send + Sync;
 type WaitingCall = dyn for<'r> Fn(&'r mut Request) -> LentFuture<'r, Option<Response>> + Send + Sync;
@@ -118,35 +116,5 @@ impl<T: EarlyAnswer, E: Into<Error>> EarlyAnswer for Result<T, E> {
             Ok(verdict) => verdict.into_early_answer(),
             Err(error) => Some(error.into().into()),
         }
-    }
-}
-
-/// What an after hook sees of the request: its head, as the handler got it.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestView<'r> {
-    /// The method.
-    pub method: &'r Method,
-    /// The target as it was sent.
-    pub uri: &'r Uri,
-    /// The headers.
-    pub headers: &'r HeaderMap,
-    /// What layers and before hooks attached to the request.
-    pub extensions: &'r Extensions,
-    /// The address of the client, where it is known.
-    pub peer: Option<SocketAddr>,
-    /// What the request is called in logs, where it has an id.
-    pub id: Option<&'r RequestId>,
-}
-
-impl<'r> RequestView<'r> {
-    /// Looks at a head and the client's address.
-    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>, id: Option<&'r RequestId>) -> RequestView<'r> {
-        let Parts { method, uri, headers, extensions, .. } = head;
-        RequestView { method, uri, headers, extensions, peer, id }
-    }
-
-    /// Returns the path as it was sent, percent-encoded.
-    pub fn path(&self) -> &'r str {
-        self.uri.path()
     }
 }

@@ -13,11 +13,11 @@ mod shape;
 mod url;
 mod walk;
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use http::Method;
 
-use crate::{Params, Pattern, Place, http::params::Spans, route::pattern::normal::normalise};
+use crate::{Params, Pattern, http::params::Spans, route::pattern::normal::normalise};
 use index::Index;
 use node::{Node, Variant};
 use shape::Shape;
@@ -67,6 +67,23 @@ pub struct RouteEntry<T> {
     pub value: T,
     /// Where it stands in the program.
     pub place: Place,
+}
+
+/// Where a route is written: its handler's name and the line of code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The handler's name.
+    pub name: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// The line in the file.
+    pub line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
+    }
 }
 
 /// What a look-up found.

@@ -26,17 +26,17 @@ use crate::{
     job::Handler,
     platform::Cgroups,
     pool::{
-        clock::Clock,
-        exchange::Exchange,
-        flight::Flight,
-        kill::{Closed, Kill},
-        line::earlier,
-        link::{Begun, Link, Load},
+        connection::job_state::Exchange,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::Flight,
+        connection::socket::{Begun, Link, Load},
+        connection::state::earlier,
         metrics::Metrics,
-        poison::{Fingerprints, Poison},
-        rendezvous::Rendezvous,
-        restarts::Restarts,
-        schedule::{Entered, Next, Schedule},
+        process::handshake::Rendezvous,
+        queue::repeat_crashes::{Fingerprints, Poison},
+        queue::restarts::Restarts,
+        queue::rules::{Entered, Next, Schedule},
+        queue::timer::Clock,
     },
     snapshot::Counts,
 };
@@ -187,7 +187,7 @@ impl Shared {
         if self.is_poison(exchange, now) {
             self.count(|c| c.refused_poison += 1);
             self.metrics.refused(REFUSED_POISON, 1);
-            return Err(Error::Poison);
+            return Err(Error::RepeatCrash);
         }
         let until = now + self.config.queue_timeout;
         let mut schedule = self.schedule();

@@ -9,7 +9,7 @@ use tracing::field;
 use crate::{
     config::SLOW_THREADS_MAX,
     platform,
-    pool::{flight::Running, link::Link, obituary::Seconds, shared::Shared},
+    pool::{connection::sent_job::Running, connection::socket::Link, process::exit_report::Seconds, shared::Shared},
     worker::HANDLER_THREAD,
 };
 

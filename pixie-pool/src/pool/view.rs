@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     platform,
-    pool::{link::Link, shared::Shared},
+    pool::{connection::socket::Link, shared::Shared},
     snapshot::{Snapshot, WorkerSnapshot, WorkerState},
 };
 

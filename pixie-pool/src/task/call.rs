@@ -10,7 +10,11 @@ use crate::{
     error::Error,
     pool::Pool,
     submission::{Body, Submission},
-    task::{Entry, Task, codec, table::table},
+    task::{
+        codec,
+        entry::{Entry, Task},
+        table::table,
+    },
 };
 
 /// What stands between a task's name and its arguments.

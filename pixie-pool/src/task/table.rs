@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::task::{Entry, Registered};
+use crate::task::entry::{Entry, Registered};
 
 static TABLE: OnceLock<Result<Table, String>> = OnceLock::new();
 

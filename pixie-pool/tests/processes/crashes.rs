@@ -174,11 +174,14 @@ async fn one_of_many(pool: &pixie_pool::Pool, task: usize, round: usize) {
     match (task * 31 + round * 17) % 100 {
         0 => {
             let end = ask(pool, "segv").await.unwrap_err();
-            assert!(matches!(&end, Error::Died(e) if e.signal == Some(11)) || matches!(end, Error::Poison), "{end}");
+            assert!(
+                matches!(&end, Error::Died(e) if e.signal == Some(11)) || matches!(end, Error::RepeatCrash),
+                "{end}"
+            );
         }
         1 => {
             let end = ask(pool, "exit 9").await.unwrap_err();
-            assert!(matches!(&end, Error::Died(e) if e.code == Some(9)) || matches!(end, Error::Poison), "{end}");
+            assert!(matches!(&end, Error::Died(e) if e.code == Some(9)) || matches!(end, Error::RepeatCrash), "{end}");
         }
         2 => {
             let spin = Submission { deadline: Some(Duration::from_millis(20)), ..job("spin") };

@@ -25,7 +25,7 @@ async fn poison() {
         assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
     }
     for _ in 0..3 {
-        assert!(matches!(ask(&pool, "abort").await, Err(Error::Poison)));
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::RepeatCrash)));
     }
     assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
@@ -41,7 +41,7 @@ async fn poisonous_body() {
         let bad = || pool.submit(job_with("abort", vec![b'x'; bytes]));
         assert!(matches!(bad().await, Err(Error::Died(_))));
         assert!(matches!(bad().await, Err(Error::Died(_))));
-        assert!(matches!(bad().await, Err(Error::Poison)));
+        assert!(matches!(bad().await, Err(Error::RepeatCrash)));
     }
     let other = pool.submit(job_with("abort", vec![b'y'; 1000])).await;
     assert!(matches!(other, Err(Error::Died(_))));
@@ -52,7 +52,7 @@ async fn replayed_poison() {
     let pool = pool(config(1)).await;
     let bad = || pool.submit(Submission { replayable: true, ..job("abort") });
     assert!(matches!(bad().await, Err(Error::Died(_))));
-    assert!(matches!(bad().await, Err(Error::Poison)));
+    assert!(matches!(bad().await, Err(Error::RepeatCrash)));
     assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
     pool.stop(Duration::ZERO).await;
 }

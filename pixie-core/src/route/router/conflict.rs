@@ -6,12 +6,6 @@ use http::Method;
 
 use crate::{Place, RouteEntry};
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
-    }
-}
-
 /// Two routes that would answer the same requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConflict {

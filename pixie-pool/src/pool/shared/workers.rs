@@ -15,12 +15,12 @@ use crate::{
     error::Error,
     platform,
     pool::{
-        flight::Flight,
-        host::NotBooted,
-        kill::{Closed, Kill},
-        link::{Link, Weight},
-        obituary::last_lines,
-        restarts::Reached,
+        connection::kill::{Closed, Kill},
+        connection::sent_job::Flight,
+        connection::socket::{Link, Weight},
+        process::child::NotBooted,
+        process::exit_report::last_lines,
+        queue::restarts::Reached,
     },
 };
 
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        pool::{rendezvous::Rendezvous, slot::Place},
+        pool::{process::handshake::Rendezvous, process::worker::Place},
     };
 
     #[tokio::test]

@@ -1,0 +1,120 @@
+//! [`ByteSize`]: a number of bytes, from a number or from a text such as `10MB`.
+//!
+//! Owns the units. Invariant: a text is a whole number and a unit; nothing is rounded and no unit is assumed.
+
+use std::fmt;
+
+/// The units, largest first.
+const UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("GB", 1000 * 1000 * 1000),
+    ("MiB", 1 << 20),
+    ("MB", 1000 * 1000),
+    ("KiB", 1 << 10),
+    ("kB", 1000),
+    ("B", 1),
+];
+
+/// A number of bytes: from a number, or from a text such as `"10MB"`.
+///
+/// The units of a text are `B`, `kB`, `MB` and `GB`, each 1000 times the one before, and `KiB`, `MiB` and `GiB`, each 1024
+/// times the one before, in capital or small letters. A malformed text becomes a `ByteSize` without a number: the app or
+/// the pool that gets it refuses to start, and names the option.
+///
+/// ```
+/// use pixie_grammar::ByteSize;
+///
+/// assert_eq!(ByteSize::from("10MB").bytes(), Ok(10_000_000));
+/// assert_eq!(ByteSize::from("10 MiB"), ByteSize::from(10 * 1024 * 1024));
+/// assert_eq!(ByteSize::from(65_536).to_string(), "64KiB");
+/// assert!(ByteSize::from("10 gigs").bytes().is_err());
+/// ```
+// There is one conversion from integers: with a second one, the compiler could not tell the type of a plain `1024`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByteSize(Result<u64, String>);
+
+impl ByteSize {
+    /// Returns the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message that shows the text and how to fix it if the size was made from a malformed text.
+    pub fn bytes(&self) -> Result<u64, &str> {
+        self.0.as_ref().copied().map_err(String::as_str)
+    }
+}
+
+impl From<u64> for ByteSize {
+    fn from(bytes: u64) -> ByteSize {
+        ByteSize(Ok(bytes))
+    }
+}
+
+impl From<&str> for ByteSize {
+    fn from(text: &str) -> ByteSize {
+        let trimmed = text.trim();
+        let (digits, unit) = trimmed.split_at(trimmed.bytes().take_while(u8::is_ascii_digit).count());
+        let factor =
+            UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim_start())).map(|(_, factor)| factor);
+        let bytes = digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(*factor));
+        ByteSize(bytes.ok_or_else(|| {
+            format!(
+                "invalid size `{text}`: write a whole number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`, such as `10MB`"
+            )
+        }))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// Writes the number with the largest unit that divides it, or the message about a malformed text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = match &self.0 {
+            Ok(bytes) => *bytes,
+            Err(message) => return f.write_str(message),
+        };
+        match UNITS.iter().find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)) {
+            Some((unit, factor)) => write!(f, "{}{unit}", bytes / factor),
+            None => f.write_str("0B"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_whole_number_with_a_unit() {
+        for (text, bytes) in [
+            ("0B", 0),
+            ("1B", 1),
+            ("64kB", 64_000),
+            ("64KB", 64_000),
+            ("64KiB", 65_536),
+            ("10MB", 10_000_000),
+            ("10MiB", 10 << 20),
+            (" 3mb ", 3_000_000),
+            ("1GB", 1_000_000_000),
+            ("2 GiB", 2 << 30),
+        ] {
+            assert_eq!(ByteSize::from(text).bytes(), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_text_keeps_its_error() {
+        for text in ["", "256", "MB", "1.5GB", "-1MB", "+1MB", "1TB", "10 megabytes", "18446744073709551615GB"] {
+            let size = ByteSize::from(text);
+            let message = size.bytes().expect_err(text);
+            assert!(message.starts_with(&format!("invalid size `{text}`: ")), "{message}");
+            assert_eq!(size.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_size_is_shown_exactly() {
+        for text in ["0B", "1B", "1001B", "64kB", "64KiB", "10MB", "10MiB", "1GB", "3GiB", "1536MiB"] {
+            assert_eq!(ByteSize::from(text).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `Json` and the plain extractors that read the whole body, and the media types that bodies are accepted in.
+//!
+//! The body's length was limited before it was buffered; here only its type and its contents are judged.
+use std::ops::Deref;
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response,
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// JSON: as an argument the request's body read into a type of yours, as a return value the response's body.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    const BODY: BodyUse = BodyUse::Whole;
+
+    fn needs(needs: &mut Needs) {
+        needs.header(header::CONTENT_TYPE);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        request.expect_media("application/json", is_json)?;
+        serde_json::from_slice(request.body()).map(Json).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => unprocessable(format!("the JSON does not fit: {error}")),
+            _ => Rejection::new(RejectionKind::Invalid, format!("the body is not JSON: {error}")),
+        })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(json) => Response::with_type(Body::from(json), JSON),
+            Err(error) => Error::from(error).into(),
+        }
+    }
+}
+
+impl FromRequest for Request {
+    const BODY: BodyUse = BodyUse::Whole;
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take())
+    }
+}
+
+impl FromRequest for Body {
+    const BODY: BodyUse = BodyUse::Stream;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take_body())
+    }
+}
+
+impl FromRequest for BodyReader {
+    const BODY: BodyUse = BodyUse::Read;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        // Where nobody has put a reader in, as in a test of the handler, the body is whole.
+        Ok(request.take_reader().unwrap_or_else(|| BodyReader::from(request.take_bytes())))
+    }
+}
+
+impl FromRequest for Bytes {
+    const BODY: BodyUse = BodyUse::Whole;
+
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.take_bytes())
+    }
+}
+
+impl Request {
+    /// Reads the body as JSON, as the [`Json`] extractor does.
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
+        Json::from_request(self).map(|Json(value)| value)
+    }
+}
+
+fn is_json(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
+}
+
+pub(crate) fn unprocessable(detail: String) -> Rejection {
+    Rejection::new(RejectionKind::Invalid, detail).with_status(http::StatusCode::UNPROCESSABLE_ENTITY)
+}

@@ -1,0 +1,104 @@
+//! Extractors that read only a request's head: the query string, headers, cookies, the client's address and ids.
+
+use std::{net::SocketAddr, ops::Deref};
+
+use http::{HeaderMap, HeaderName, header};
+use serde::de::DeserializeOwned;
+
+use crate::{Cookies, FromRequest, Needs, Rejection, RejectionKind, Request, RequestId, extract::form};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The query string, read into a type of yours; a name that comes more than once is read into a `Vec`.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    fn needs(needs: &mut Needs) {
+        needs.query = true;
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let query = request.query().unwrap_or_default();
+        form::read_pairs(query.as_bytes()).map(Query).map_err(|unfit| unfit.of_query(query))
+    }
+}
+
+/// All headers of the request.
+#[derive(Clone, Debug)]
+pub struct Headers(pub HeaderMap);
+
+impl Deref for Headers {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        &self.0
+    }
+}
+
+impl FromRequest for Headers {
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(Headers(request.headers().clone()))
+    }
+}
+
+/// The address of the client, or of the proxy in front.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl FromRequest for Peer {
+    fn needs(needs: &mut Needs) {
+        needs.peer = true;
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let unknown = || Rejection::new(RejectionKind::Missing, "the client's address is not known");
+        request.peer().map(Peer).ok_or_else(unknown)
+    }
+}
+
+impl FromRequest for Cookies {
+    fn needs(needs: &mut Needs) {
+        needs.header(header::COOKIE);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.cookies())
+    }
+}
+
+impl FromRequest for RequestId {
+    fn needs(needs: &mut Needs) {
+        needs.id = true;
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let none = || Rejection::new(RejectionKind::Missing, "the request got no id");
+        request.id().cloned().ok_or_else(none)
+    }
+}
+
+/// The id of the last event that a client got before it came back. `Option<LastEventId>` where it may come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastEventId(pub String);
+
+impl FromRequest for LastEventId {
+    fn needs(needs: &mut Needs) {
+        needs.header(LAST_EVENT_ID);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let missing = || Rejection::new(RejectionKind::Missing, "the request has no Last-Event-ID");
+        let value = request.headers().get(LAST_EVENT_ID).ok_or_else(missing)?;
+        // Browsers send ids as UTF-8, which header values need not be.
+        Ok(LastEventId(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    }
+}

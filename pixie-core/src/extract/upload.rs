@@ -1,0 +1,99 @@
+//! `Upload`, `Uploads` and `Vec<Upload>` as arguments of a handler: the files of a form.
+
+use http::header;
+
+use crate::{BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, Upload, error::shown};
+
+/// All files of a form, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Uploads(Vec<Upload>);
+
+impl Uploads {
+    /// Returns the first file of this field.
+    pub fn get(&self, field: &str) -> Option<&Upload> {
+        self.iter().find(|file| file.field() == field)
+    }
+
+    /// Goes through all files of this field.
+    pub fn get_all<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a Upload> {
+        self.iter().filter(move |file| file.field() == field)
+    }
+
+    /// Goes through all files.
+    pub fn iter(&self) -> std::slice::Iter<'_, Upload> {
+        self.0.iter()
+    }
+
+    /// Returns the number of files.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Says whether there is no file.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Uploads {
+    type Item = Upload;
+    type IntoIter = std::vec::IntoIter<Upload>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl FromRequest for Uploads {
+    const BODY: BodyUse = BodyUse::Form;
+
+    fn needs(needs: &mut Needs) {
+        needs.header(header::CONTENT_TYPE);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let files = &request.parts()?.files;
+        Ok(Uploads(files.iter().filter(|file| !file.is_blank()).cloned().collect()))
+    }
+}
+
+/// Without the name of an argument: the first file of the form.
+impl FromRequest for Upload {
+    const BODY: BodyUse = BodyUse::Form;
+
+    fn needs(needs: &mut Needs) {
+        Uploads::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let first = Uploads::from_request(request)?.into_iter().next();
+        first.ok_or_else(|| Rejection::new(RejectionKind::Missing, "the form has no file"))
+    }
+
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+        let uploads = Uploads::from_request(request)?;
+        let missing = || {
+            let detail = format!("the form has no file in the field `{}`", shown(name));
+            Rejection::new(RejectionKind::Missing, detail).with_field(name)
+        };
+        uploads.into_iter().find(|file| file.field() == name).ok_or_else(missing)
+    }
+}
+
+/// Without the name of an argument: all files of the form.
+impl FromRequest for Vec<Upload> {
+    const BODY: BodyUse = BodyUse::Form;
+
+    fn needs(needs: &mut Needs) {
+        Uploads::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Uploads::from_request(request).map(|uploads| uploads.0)
+    }
+
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+        let uploads = Uploads::from_request(request)?;
+        Ok(uploads.into_iter().filter(|file| file.field() == name).collect())
+    }
+}
