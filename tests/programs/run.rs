@@ -141,7 +141,7 @@ fn form_app() -> App {
 
 #[test]
 fn a_body_that_stands_still_is_answered_with_408() {
-    let app = form_app().server(ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() });
+    let app = form_app().server(ServerConfig::new().body_timeout(Duration::from_millis(100)));
     let running = start(app);
     let answer = running.ask("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\na=1");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -151,7 +151,7 @@ fn a_body_that_stands_still_is_answered_with_408() {
 #[test]
 fn a_multipart_form_that_stands_still_or_never_ends_is_answered_and_leaves_no_file() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let server = ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let server = ServerConfig::new().body_timeout(Duration::from_millis(100));
     let running = start(form_app().server(server).body_limit(1024 * 1024).upload_dir(folder.path()));
     let head = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n";
     let part = "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n";
@@ -175,7 +175,7 @@ fn a_multipart_form_that_stands_still_or_never_ends_is_answered_and_leaves_no_fi
 
 #[test]
 fn a_head_that_does_not_end_is_answered_with_408() {
-    let app = form_app().server(ServerConfig { header_timeout: Duration::from_millis(100), ..ServerConfig::default() });
+    let app = form_app().server(ServerConfig::new().header_timeout(Duration::from_millis(100)));
     let answer = start(app).ask("GET / HTTP/1.1\r\nHost: x\r\n");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
@@ -204,7 +204,7 @@ fn reader_app() -> App {
 
 #[test]
 fn a_body_that_breaks_off_while_it_is_read_decides_the_answer() {
-    let server = ServerConfig { body_timeout: Duration::from_millis(100), ..ServerConfig::default() };
+    let server = ServerConfig::new().body_timeout(Duration::from_millis(100));
     let running = start(reader_app().server(server));
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     for path in ["/pool", "/thread"] {

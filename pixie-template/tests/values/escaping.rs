@@ -1,4 +1,4 @@
-//! What an attacker writes stays text, wherever a template puts it.
+//! Input from an attacker stays text in every position of a template.
 
 use pixie_template::{assert_html, template};
 

@@ -88,7 +88,7 @@ fn json_ends_neither_a_script_nor_a_line() {
 }
 
 mod own {
-    //! A module with filters of its own beside pixie's.
+    //! A module that uses its own filters and those of pixie-template.
 
     use pixie_template::template;
 

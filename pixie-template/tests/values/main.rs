@@ -3,7 +3,6 @@
 //! One program for all of them, because linking costs more than running.
 mod escaping;
 mod filters;
-mod fragment_cache;
 mod normalized;
 mod options;
 mod pages;

@@ -1,4 +1,4 @@
-//! The normaliser behind `assert_html!`, as values.
+//! The normal form that `assert_html!` compares, as values.
 
 use pixie_template::testing::normalized;
 

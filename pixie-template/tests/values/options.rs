@@ -1,4 +1,4 @@
-//! What `#[template]` accepts, and how it gets along with askama's own derive in the same file.
+//! The options of `#[template]`, also beside askama's own derive in the same file.
 #![forbid(unsafe_code)]
 
 use pixie_template::{View, askama::Template, render, template};

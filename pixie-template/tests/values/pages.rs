@@ -51,9 +51,9 @@ fn a_failing_filter_names_the_template_and_the_cause() {
     #[template(source = "{{ 0i64|date(\"%Q\") }}")]
     struct Broken;
 
-    let error = render(&Broken).expect_err("%Q is no date format");
+    let error = render(&Broken).expect_err("%Q is not a date format");
     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     assert_eq!(error.to_string(), "cannot render template `Broken`");
-    assert!(cause.starts_with("`%Q` is no date format"), "{cause}");
+    assert!(cause.starts_with("invalid date format `%Q`"), "{cause}");
     assert_eq!(error.template(), Broken::NAME);
 }

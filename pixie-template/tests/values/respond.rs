@@ -1,4 +1,4 @@
-//! A view as what a handler returns.
+//! A view as the return value of a handler.
 
 use pixie_core::{IntoResponse, StatusCode, header::CONTENT_TYPE};
 use pixie_template::template;

@@ -1,0 +1,85 @@
+//! Content codings in their order of preference, and the media types that are worth compressing.
+use http::{HeaderMap, HeaderValue, header};
+
+/// A content coding (RFC 9110, section 8.4.1, and its registry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Brotli,
+    Zstd,
+    Gzip,
+}
+
+impl Coding {
+    /// All codings, the most efficient first.
+    pub(crate) const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+
+    /// Returns the coding that the client prefers. If the client weighs several equally, as browsers do, the
+    /// most efficient one is used.
+    pub(crate) fn preferred(request: &HeaderMap, available: impl IntoIterator<Item = Coding>) -> Option<Coding> {
+        if !request.contains_key(header::ACCEPT_ENCODING) {
+            return None;
+        }
+        let mut names: Vec<_> = available.into_iter().map(Coding::as_str).collect();
+        names.push("identity");
+        let best = pixie_core::preferred_encoding(request, &names)?;
+        Coding::ALL.into_iter().find(|coding| coding.as_str() == best)
+    }
+
+    /// Returns the name in HTTP.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Zstd => "zstd",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// Returns the extension of files in this coding.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Zstd => "zst",
+            Coding::Gzip => "gz",
+        }
+    }
+}
+
+/// Returns whether content of this type becomes much shorter. Images, videos and archives are already
+/// compressed.
+pub(crate) fn is_compressible(media: &HeaderValue) -> bool {
+    let Ok(media) = media.to_str() else { return false };
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_text = media.starts_with("text/") && media != "text/event-stream";
+    let is_structured = media.ends_with("+json") || media.ends_with("+xml") || media.ends_with("+text");
+    is_text || is_structured || COMPRESSIBLE.contains(&media.as_str())
+}
+
+/// Adds a header name to `Vary`, unless it is there already.
+pub(crate) fn vary(headers: &mut HeaderMap, by: &'static str) {
+    let is_named = |value: &HeaderValue| {
+        let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case(by))
+    };
+    if !headers.get_all(header::VARY).iter().any(is_named) {
+        headers.append(header::VARY, HeaderValue::from_static(by));
+    }
+}
+
+const COMPRESSIBLE: [&str; 16] = [
+    "application/ecmascript",
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/rtf",
+    "application/sql",
+    "application/toml",
+    "application/wasm",
+    "application/x-javascript",
+    "application/x-ndjson",
+    "application/x-sh",
+    "application/xml",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/x-icon",
+];
