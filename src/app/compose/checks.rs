@@ -6,7 +6,10 @@ use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 use pixie_core::{Error, NeededState, Place, Result, Route, RouteType, StateMap};
 
 use super::BY_HAND;
-use crate::{app::WorkerState, hooks::Level, time_limit::TimeLimit, urls::Urls};
+use crate::{
+    app::WorkerState,
+    table::{hooks::Level, time_limit::TimeLimit, urls::Urls},
+};
 
 /// Refuses an app without routes, and routes of a package that the app did not name.
 pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Result<()> {

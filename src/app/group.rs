@@ -9,7 +9,10 @@ use pixie_core::{
     After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Pattern, Request, RequestView, Response, Result, Route,
 };
 
-use crate::{app::App, compose, hooks::Level};
+use crate::{
+    app::{App, compose},
+    table::hooks::Level,
+};
 
 /// Hooks and error pages for every route under a path prefix, and routes that get the prefix.
 ///

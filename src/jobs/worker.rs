@@ -17,11 +17,13 @@ use pixie_core::{
 use pixie_pool::{Failure, Job, JobWriter};
 
 use crate::{
-    block_on::block_on,
-    compose::{Composed, Endpoint},
-    panics,
-    streamed::LengthOnly,
-    wire::{self, JobBody},
+    app::compose::{Composed, Endpoint},
+    jobs::{
+        block_on::block_on,
+        streamed::LengthOnly,
+        wire::{self, JobBody},
+    },
+    table::panics,
 };
 
 /// From this length on an answer's head announces it: a shorter one reaches the main process in one piece, and shows it.

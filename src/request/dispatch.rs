@@ -12,14 +12,15 @@ use pixie_core::{BodyUse, BoxFuture, Error, Found, Handler, Request, Response, R
 use tokio::time::timeout;
 
 use crate::{
-    arriving::{self, Lent},
-    compose::{Composed, Endpoint},
-    hooks::Answered,
-    intake, jobs,
-    meter::Measured,
-    outcome::{self, Asked, Asker},
-    panics,
-    service::HttpResponse,
+    app::compose::{Composed, Endpoint},
+    jobs::submit,
+    request::{
+        arriving::{self, Lent},
+        intake,
+        outcome::{self, Asked, Asker},
+        service::HttpResponse,
+    },
+    table::{hooks::Answered, meter::Measured, panics},
 };
 
 /// How long a sync route may hold the thread that it shares with other connections before a developer is told. A visitor
@@ -149,7 +150,7 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> A
         // The worker process tells the two apart (`worker.rs`); from here they are alike.
         Handler::Pool(_) | Handler::Stream(_) => {
             let asker = Asker::of(app, chain, &request);
-            later(app, endpoint, asker, jobs::submit(app.clone(), endpoint.clone(), request))
+            later(app, endpoint, asker, submit::submit(app.clone(), endpoint.clone(), request))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use http::{Method, Uri};
 use pixie_core::{Error, HeaderMap, Request, Result, abort};
 
-use crate::{app::App, host};
+use crate::{app::App, table::host};
 
 /// The origins whose pages may send requests to this app, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);

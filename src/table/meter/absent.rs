@@ -4,7 +4,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use pixie_core::{Response, Result};
 
-use crate::{compose::Composed, pools::Pools};
+use crate::{app::compose::Composed, table::pools::Pools};
 
 /// Stands for the metrics of a route.
 pub(crate) struct RouteMeter;

@@ -3,7 +3,7 @@ use std::{fmt::Write, net::SocketAddr};
 
 use pixie_core::Route;
 
-use crate::compose::Composed;
+use crate::app::compose::Composed;
 
 /// Returns the banner: addresses, the table of routes with their kinds, and the pools.
 pub(crate) fn banner(app: &Composed, addresses: &[SocketAddr]) -> String {

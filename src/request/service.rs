@@ -17,10 +17,9 @@ use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abo
 use tower_service::Service;
 
 use crate::{
-    app::LayerFn,
-    compose::Composed,
-    dispatch::{self, Answer},
-    meter::Measured,
+    app::{LayerFn, compose::Composed},
+    request::dispatch::{self, Answer},
+    table::meter::Measured,
 };
 
 /// A request as layers see it.

@@ -9,8 +9,8 @@ use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Parts, Re
 use pixie_server::BodyError;
 
 use crate::{
-    compose::{Composed, Endpoint},
-    spool::SpoolWriter,
+    app::compose::{Composed, Endpoint},
+    table::spool::SpoolWriter,
 };
 
 /// Says whether the handler may run now: nobody reads the body, it is here, or the handler takes it while it arrives.

@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
 
-use crate::{block_on::block_on, intake};
+use crate::{jobs::block_on::block_on, request::intake};
 
 /// A body that is sent from a client to a handler.
 pub(crate) struct Arriving {

@@ -5,7 +5,7 @@ use pixie_core::Json;
 use pixie_pool::Snapshot;
 use serde::Serialize;
 
-use crate::pools::Pools;
+use crate::table::pools::Pools;
 
 /// The whole answer.
 #[derive(Serialize)]

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 
 use crate::{
     app::{App, ErrorPage},
-    outcome, panics,
+    request::outcome,
+    table::panics,
 };
 
 type Immediate = Arc<dyn Fn(&mut Request) -> Option<Response> + Send + Sync>;

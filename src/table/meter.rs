@@ -14,7 +14,10 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pixie_core::{Error, Response, Result};
 
-use crate::{app::App, compose::Composed, pools::Pools};
+use crate::{
+    app::{App, compose::Composed},
+    table::pools::Pools,
+};
 
 /// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
 /// waits.

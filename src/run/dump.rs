@@ -8,7 +8,7 @@ use http::Method;
 use pixie_core::{Error, Found, Place, Result};
 use serde_json::{Value, json};
 
-use crate::compose::{Composed, Endpoint};
+use crate::app::compose::{Composed, Endpoint};
 
 /// Returns what the environment asks for, if it asks.
 pub(crate) fn asked(app: &Composed) -> Result<Option<String>> {

@@ -12,12 +12,13 @@ use pixie_core::{
 };
 
 use crate::{
-    coding,
-    compose::Composed,
-    excerpt,
-    hooks::{Answered, Chain},
-    panics,
-    reported::Reported,
+    app::compose::Composed,
+    files::coding,
+    request::{excerpt, reported::Reported},
+    table::{
+        hooks::{Answered, Chain},
+        panics,
+    },
 };
 
 // What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use pixie_pool::Snapshot;
 
-use crate::jobs::PoolSlot;
+use crate::jobs::submit::PoolSlot;
 
 /// The worker pools of an app: routes of the main process read them as `State<Pools>`.
 ///

@@ -16,19 +16,23 @@ use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{App, LayerFn, WorkerState},
-    csrf::{self, TrustedOrigins},
-    group::{self, Mounted},
-    hooks::{Chain, Level},
-    jobs::PoolSlot,
-    keys,
-    meter::RouteMeter,
-    pools::Pools,
-    request_ids::RequestIds,
-    settings::Settings,
-    spool::Spool,
-    time_limit,
-    urls::Urls,
+    app::{
+        App, LayerFn, WorkerState,
+        group::{self, Mounted},
+        keys,
+    },
+    jobs::submit::PoolSlot,
+    table::{
+        csrf::{self, TrustedOrigins},
+        hooks::{Chain, Level},
+        meter::RouteMeter,
+        pools::Pools,
+        request_ids::RequestIds,
+        settings::Settings,
+        spool::Spool,
+        time_limit,
+        urls::Urls,
+    },
 };
 
 /// The package of routes that were added by hand: they need no leave.

@@ -18,7 +18,7 @@ use pixie_core::{Body, BoxError, ETag, Response};
 
 use crate::{
     App,
-    coding::{self, Coding},
+    files::coding::{self, Coding},
 };
 
 /// Minimum length of a compressed response, in bytes. A shorter one fits into one packet anyway.

@@ -8,7 +8,10 @@ use std::{net::IpAddr, sync::Arc};
 use http::header;
 use pixie_core::{IntoResponse, Request, Response, Route, abort};
 
-use crate::{app::App, host, meter, pools::Pools, status};
+use crate::{
+    app::{App, status},
+    table::{host, meter, pools::Pools},
+};
 
 /// Headers that show that a proxy passed the request on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
