@@ -1,5 +1,16 @@
 //! `App`: the builder of an application. It gathers routes, state, layers and settings; `compose.rs` judges whether they
 //! fit together, `run.rs` serves them.
+pub(crate) mod compose;
+pub(crate) mod group;
+#[cfg(feature = "sealed-cookies")]
+pub(crate) mod keys;
+#[cfg(not(feature = "sealed-cookies"))]
+#[path = "app/keys/absent.rs"]
+pub(crate) mod keys;
+mod operators;
+pub(crate) mod registry;
+mod status;
+
 use std::{any::TypeId, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
@@ -10,14 +21,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    compose,
-    hooks::Level,
-    log, meter,
-    operators::Views,
-    registry,
-    service::{AppService, HttpRequest, Layered},
-    settings::Settings,
-    worker,
+    app::operators::Views,
+    jobs::worker,
+    request::service::{AppService, HttpRequest, Layered},
+    run::log,
+    table::{hooks::Level, meter, settings::Settings},
 };
 
 /// Puts one value into a worker's map; it runs once in each worker.

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, AppService, Urls, compose, worker};
+use crate::{App, AppService, Urls, app::compose, jobs::worker};
 
 /// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";

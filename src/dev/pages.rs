@@ -9,11 +9,10 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::Body;
 
 use crate::{
-    app::LayerFn,
-    compose::Composed,
+    app::{LayerFn, compose::Composed},
     dev::{Dev, csp, request_log},
-    host,
-    service::{HttpRequest, HttpResponse, Layered},
+    request::service::{HttpRequest, HttpResponse, Layered},
+    table::host,
 };
 
 const SCRIPT: &str = include_str!("dev.js");
