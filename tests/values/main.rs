@@ -8,6 +8,7 @@ mod compress;
 mod events;
 mod files;
 mod hooks;
+mod options;
 mod security;
 mod slow_sync;
 
