@@ -1,7 +1,9 @@
-//! `PIXIE_DUMP`: a program tells what it is made of and ends, before it takes a port or starts a worker.
+//! `PIXIE_DUMP`: the program prints information about itself and exits, before it opens a port or starts a
+//! worker.
 //!
-//! `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that would answer that
-//! request: one line of JSON on standard output. Being asked in the program itself, it cannot be out of date.
+//! `PIXIE_DUMP=routes` prints the table of routes. `PIXIE_DUMP="match GET /users/7"` prints the routes that
+//! would answer that request. The output is one line of JSON. It comes from the program itself, so it is
+//! never outdated.
 use std::env;
 
 use http::Method;
@@ -10,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::app::compose::{Composed, Endpoint};
 
-/// Returns what the environment asks for, if it asks.
+/// Returns the output if `PIXIE_DUMP` is set.
 pub(crate) fn asked(app: &Composed) -> Result<Option<String>> {
     env::var("PIXIE_DUMP").ok().map(|question| answer(app, &question)).transpose()
 }
 
-/// Answers a question with a line of JSON.
+/// Returns the answer to a question as one line of JSON.
 pub(crate) fn answer(app: &Composed, question: &str) -> Result<String> {
     let words: Vec<_> = question.split_whitespace().collect();
     match words[..] {
