@@ -24,9 +24,7 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String> {
         ["routes"] => Ok(routes(app)),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
-        _ => {
-            Err(Error::internal(format!("PIXIE_DUMP is `{question}`, but should be `routes` or `match METHOD /path`")))
-        }
+        _ => Err(Error::internal(format!("invalid PIXIE_DUMP `{question}`: use `routes` or `match METHOD /path`"))),
     }
 }
 
@@ -37,7 +35,7 @@ fn routes(app: &Composed) -> String {
 }
 
 fn matching(app: &Composed, method: &str, target: &str) -> Result<String> {
-    let wrong = |_| Error::internal(format!("`{method}` is no HTTP method"));
+    let wrong = |_| Error::internal(format!("invalid HTTP method `{method}`"));
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).map_err(wrong)?;
     let path = target.split(['?', '#']).next().unwrap_or(target);
     Ok(match app.router.find(&method, path) {

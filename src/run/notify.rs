@@ -15,7 +15,7 @@ pub(crate) fn tell(dev: Option<&Dev>, word: &str) {
     if let Some(name) = env::var_os("NOTIFY_SOCKET")
         && let Err(error) = platform::send(&name, word)
     {
-        tracing::warn!("could not tell {} that {word}: {error}", name.display());
+        tracing::warn!("cannot send {word} to {}: {error}", name.display());
     }
 }
 
