@@ -20,8 +20,8 @@
 //! ```
 //!
 //! **What an answer has.** `ETag`, `Last-Modified`, `Cache-Control: max-age=38400` and a type by the file's extension. All
-//! `If-…` conditions and ranges are followed, several at once as `multipart/byteranges`. A file that was changed less than two
-//! seconds ago has a weak tag: it could change once more and keep its time.
+//! `If-…` conditions and single ranges are followed; a request for several ranges gets the whole file. A file that was changed
+//! less than two seconds ago has a weak tag: it could change once more and keep its time.
 //!
 //! **Compressed files.** Where `style.css.br`, `style.css.zst` or `style.css.gz` lies beside `style.css` and is not older, it
 //! is sent to clients that prefer that coding.

@@ -37,7 +37,6 @@ pub use form::{
 };
 
 pub use answer::{
-    byteranges::{PartialBody, RangePiece},
     conditional::{Precondition, Validators},
     disposition::Disposition,
     error_page::{ErrorView, Excerpt},

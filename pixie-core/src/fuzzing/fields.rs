@@ -57,10 +57,9 @@ fn cookies(headers: &HeaderMap) {
 }
 
 fn ranges(headers: &HeaderMap, length: u64) {
-    let Extent::Parts(mut parts) = Extent::of(&Method::GET, headers, &Validators::default(), length) else { return };
-    assert!(!parts.is_empty() && parts.iter().all(|part| part.start < part.end && part.end <= length), "{parts:?}");
-    parts.sort_by_key(|part| part.start);
-    assert!(parts.windows(2).all(|two| two[0].end <= two[1].start), "{parts:?} overlap");
+    if let Extent::Part(part) = Extent::of(&Method::GET, headers, &Validators::default(), length) {
+        assert!(part.start < part.end && part.end <= length, "{part:?}");
+    }
 }
 
 fn offers(headers: &HeaderMap) {
