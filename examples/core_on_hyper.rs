@@ -21,7 +21,7 @@ fn routes() -> Result<Router<Route>, Box<dyn std::error::Error>> {
 fn answer(router: &Router<Route>, mut request: Request) -> Response {
     let mut response = match router.find(request.method(), request.path()) {
         Found::Route { value: route, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             match route.handler() {
                 Handler::Sync(handler) => handler(&mut request),
                 _ => abort(501).into(),

@@ -36,7 +36,7 @@ pub(crate) enum Answer {
 pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             value
         }
         other => {
@@ -50,7 +50,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut M
         app.request_ids.identify(&mut request);
     }
     if endpoint.reads_state {
-        request.set_state(app.state.clone());
+        request.plumbing_mut().state = Some(app.state.clone());
     }
     let chain = &endpoint.chain;
     if endpoint.is_guarded
@@ -90,7 +90,7 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
         app.request_ids.identify(&mut request);
     }
     if chain.has_before() {
-        request.set_state(app.state.clone());
+        request.plumbing_mut().state = Some(app.state.clone());
     }
     if !chain.waits() {
         let answered = chain.before(&mut request).unwrap_or_else(|| chain.passed(refused));

@@ -33,7 +33,7 @@ pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &
     if endpoint.route.reads().body == BodyUse::Form && request.is_multipart() {
         // Boxed, so that other bodies do not pay for the size of its future.
         let parts = Box::pin(read_form(app, request, bytes_max)).await?;
-        request.set_parts(parts);
+        request.plumbing_mut().parts = Some(Box::new(parts));
         return Ok(());
     }
     read_whole(request, bytes_max).await

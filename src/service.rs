@@ -81,8 +81,8 @@ where
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
         let (head, body) = request.into_parts();
         let mut measured = Measured::begin();
-        let mut request = Request::from_parts(head, Body::new(body));
-        request.set_peer(peer);
+        let mut request = Request::from_http(http::Request::from_parts(head, Body::new(body)));
+        request.plumbing_mut().peer = peer;
         let progress = match dispatch::answer(&self.app, request, &mut measured) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),

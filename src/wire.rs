@@ -55,7 +55,7 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
         }
         None => put_headers(&mut out, request.headers().iter()),
     }
-    out.put_u8(u8::from(request.has_parts()));
+    out.put_u8(u8::from(request.plumbing().parts.is_some()));
     out.freeze()
 }
 
@@ -77,11 +77,11 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
     for _ in 0..input.u16()? {
         let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
-        request.set_carried(name.into(), input.take()?.to_vec());
+        request.plumbing_mut().carry(name.into(), input.take()?.to_vec());
     }
     *request.headers_mut() = input.headers()?;
-    request.set_peer(peer);
-    request.set_id(id);
+    request.plumbing_mut().peer = peer;
+    request.plumbing_mut().id = id;
     let body = match input.u8()? {
         0 => JobBody::Bytes,
         1 => JobBody::Parts,
@@ -205,7 +205,8 @@ fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h Header
 }
 
 fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
-    let read = || request.carried_values().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
+    let read =
+        || request.plumbing().carried.iter().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
     out.put_u16_le(read().count() as u16);
     for (name, json) in read() {
         put(out, name.as_bytes());

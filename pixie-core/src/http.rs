@@ -4,6 +4,8 @@ pub(crate) mod body;
 pub(crate) mod body_reader;
 pub(crate) mod cookies;
 pub(crate) mod params;
+#[doc(hidden)]
+pub mod plumbing;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;

@@ -17,6 +17,8 @@ mod route;
 
 pub use error::{BoxError, Error, OrAbort, Rejection, RejectionKind, Result, abort};
 
+#[doc(hidden)]
+pub use self::http::plumbing;
 pub use self::http::{
     body::Body,
     body_reader::{BodyReader, PieceSource},

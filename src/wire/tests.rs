@@ -13,8 +13,8 @@ fn request() -> Request {
     let mut request = Request::new(Method::POST, "/a%20b?q=1".parse().expect("a target"));
     request.headers_mut().insert(header::COOKIE, HeaderValue::from_static("a=1"));
     request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("secret"));
-    request.set_id(RequestId::new("7b1f-2"));
-    request.set_peer(Some("[::1]:80".parse().expect("an address")));
+    request.plumbing_mut().id = RequestId::new("7b1f-2");
+    request.plumbing_mut().peer = Some("[::1]:80".parse().expect("an address"));
     request
 }
 
@@ -57,7 +57,7 @@ fn parts() -> Parts {
 #[test]
 fn the_parts_of_a_form_travel_a_large_file_as_its_path() {
     let mut request = request();
-    request.set_parts(parts());
+    request.plumbing_mut().parts = Some(Box::new(parts()));
     let (_, body) = decode_request(&encode_request(&request, &Needs::default())).expect("our own head can be read");
     assert_eq!(body, JobBody::Parts);
     let read = decode_parts(&encode_parts(&parts())).expect("our own parts can be read");

@@ -75,7 +75,8 @@ impl FromRequest for BodyReader {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         // Where nobody has put a reader in, as in a test of the handler, the body is whole.
-        Ok(request.take_reader().unwrap_or_else(|| BodyReader::from(request.take_bytes())))
+        let reader = request.plumbing_mut().reader.take();
+        Ok(reader.map_or_else(|| BodyReader::from(request.take_bytes()), |reader| *reader))
     }
 }
 

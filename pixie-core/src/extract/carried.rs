@@ -41,7 +41,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
         let failed =
             |kind, detail: String| Rejection::new(kind, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR);
         let name = type_name::<T>();
-        let json = request.carried(name).ok_or_else(|| {
+        let carried = request.plumbing().carried.iter().find(|(known, _)| known == name);
+        let (_, json) = carried.ok_or_else(|| {
             failed(RejectionKind::Missing, format!("no before hook carried a {name}: call `request.carry(&value)`"))
         })?;
         let unreadable = |error| failed(RejectionKind::Invalid, format!("the carried {name} cannot be read: {error}"));
@@ -58,7 +59,7 @@ impl Request {
         let name = type_name::<T>();
         let json = serde_json::to_vec(value)
             .map_err(|error| Error::internal(format!("the {name} cannot be carried: {error}")))?;
-        self.set_carried(name.into(), json);
+        self.plumbing_mut().carry(name.into(), json);
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let read = match request.is_urlencoded() && !request.has_parts() {
+        let read = match request.is_urlencoded() && request.plumbing().parts.is_none() {
             true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, BodyReader, Cookies, FormLimits, Pairs, Params, Parts as FormParts, Rejection, RejectionKind, RequestId,
-    StateMap,
+    Body, Cookies, FormLimits, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap,
+    plumbing::Plumbing,
 };
 
 /// A request, from its head to its body.
@@ -17,37 +17,14 @@ use crate::{
 pub struct Request {
     head: Parts,
     body: Body,
-    parts: Option<Box<FormParts>>,
-    /// Boxed, because few handlers read so.
-    reader: Option<Box<BodyReader>>,
-    params: Params,
-    peer: Option<SocketAddr>,
-    id: Option<RequestId>,
-    state: Option<Arc<StateMap>>,
-    /// What hooks carried: the name of each value's type, and the value as JSON.
-    carried: Vec<(Cow<'static, str>, Vec<u8>)>,
+    plumbing: Plumbing,
 }
 
 impl Request {
     /// Takes a request from the http crate's type.
     pub fn from_http(request: http::Request<Body>) -> Request {
         let (head, body) = request.into_parts();
-        Request::from_parts(head, body)
-    }
-
-    /// Puts a request together from its head and its body.
-    pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request {
-            head,
-            body,
-            parts: None,
-            reader: None,
-            params: Params::default(),
-            peer: None,
-            id: None,
-            state: None,
-            carried: Vec::new(),
-        }
+        Request { head, body, plumbing: Plumbing::default() }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -132,7 +109,7 @@ impl Request {
     /// Returns the fields of a form, decoded; empty where the body is something else, or a form beyond the app's
     /// [`FormLimits`]: [`Request::parts`] tells which.
     pub fn form(&self) -> Pairs {
-        match &self.parts {
+        match &self.plumbing.parts {
             Some(parts) => parts.fields.clone(),
             None => self.read_parts().map(|parts| parts.fields).unwrap_or_default(),
         }
@@ -141,11 +118,11 @@ impl Request {
     /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory, and within the app's
     /// [`FormLimits`], as any form is.
     pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
-        let parts = match self.parts.take() {
+        let parts = match self.plumbing.parts.take() {
             Some(parts) => parts,
             None => Box::new(self.read_parts()?),
         };
-        Ok(self.parts.insert(parts))
+        Ok(self.plumbing.parts.insert(parts))
     }
 
     fn read_parts(&self) -> Result<FormParts, Rejection> {
@@ -165,31 +142,6 @@ impl Request {
     /// They are a value of the app like others, so that requests without a form do not carry them.
     fn form_limits(&self) -> Arc<FormLimits> {
         self.state().and_then(StateMap::get).unwrap_or_default()
-    }
-
-    /// Says whether the body is here as the parts of a form.
-    pub fn has_parts(&self) -> bool {
-        self.parts.is_some()
-    }
-
-    /// Takes the parts of a form out, if that is what the body is here as.
-    pub fn take_parts(&mut self) -> Option<FormParts> {
-        self.parts.take().map(|parts| *parts)
-    }
-
-    /// Puts in the parts that the body was read into.
-    pub fn set_parts(&mut self, parts: FormParts) {
-        self.parts = Some(Box::new(parts));
-    }
-
-    /// Puts in a reader of the body, in place of the body.
-    pub fn set_reader(&mut self, reader: BodyReader) {
-        self.reader = Some(Box::new(reader));
-    }
-
-    /// Takes the reader of the body out, if the body is read while it arrives.
-    pub(crate) fn take_reader(&mut self) -> Option<BodyReader> {
-        self.reader.take().map(|reader| *reader)
     }
 
     /// Says whether the body is a multipart form.
@@ -222,7 +174,7 @@ impl Request {
 
     /// Returns the address of the client, where it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+        self.plumbing.peer
     }
 
     /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body.
@@ -243,7 +195,7 @@ impl Request {
 
     /// Returns the decoded text of a `<wildcard>`.
     pub fn param_text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.params.get(name, self.path())
+        self.plumbing.params.get(name, self.path())
     }
 
     /// Returns values that middleware attached to the request.
@@ -263,28 +215,12 @@ impl Request {
 
     /// Returns the app's values of this process.
     pub fn state(&self) -> Option<&StateMap> {
-        self.state.as_deref()
+        self.plumbing.state.as_deref()
     }
 
     /// Returns the head and the client's address, as after hooks see them.
     pub fn view(&self) -> RequestView<'_> {
-        RequestView::of(&self.head, self.peer, self.id.as_ref())
-    }
-
-    /// Returns the JSON of a carried value, by the name of its type.
-    pub(crate) fn carried(&self, name: &str) -> Option<&[u8]> {
-        self.carried.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_slice())
-    }
-
-    /// Goes through all carried values: the name of the type, and the value as JSON.
-    pub fn carried_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.carried.iter().map(|(name, json)| (&**name, json.as_slice()))
-    }
-
-    /// Puts in a carried value, as it came from another process.
-    pub fn set_carried(&mut self, name: Cow<'static, str>, json: Vec<u8>) {
-        self.carried.retain(|(known, _)| *known != name);
-        self.carried.push((name, json));
+        RequestView::of(&self.head, self.peer(), self.id())
     }
 
     /// Takes the body out, whole or as a stream.
@@ -302,43 +238,30 @@ impl Request {
         self.body = body;
     }
 
-    /// Puts in what the route match found in the path.
-    pub fn set_params(&mut self, params: Params) {
-        self.params = params;
-    }
-
     /// Returns what the request is called in logs, where it has an id: see [`RequestId`].
     pub fn id(&self) -> Option<&RequestId> {
-        self.id.as_ref()
+        self.plumbing.id.as_ref()
     }
 
-    /// Gives the request its id.
-    pub fn set_id(&mut self, id: Option<RequestId>) {
-        self.id = id;
+    /// Returns what the server attached to the request.
+    #[doc(hidden)]
+    pub fn plumbing(&self) -> &Plumbing {
+        &self.plumbing
     }
 
-    /// Puts the client's address in.
-    pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
-        self.peer = peer;
+    /// Returns what the server attached to the request, to change it.
+    #[doc(hidden)]
+    pub fn plumbing_mut(&mut self) -> &mut Plumbing {
+        &mut self.plumbing
     }
 
-    /// Puts the app's values in.
-    pub fn set_state(&mut self, state: Arc<StateMap>) {
-        self.state = Some(state);
-    }
-
-    /// Takes the request with its body and leaves its head behind, for the error page.
+    /// Takes the request with its body and leaves a copy of its head, which the error page reads.
     pub(crate) fn take(&mut self) -> Request {
+        let left = self.plumbing.without_body();
         Request {
             head: self.head.clone(),
             body: self.take_body(),
-            parts: self.parts.take(),
-            reader: self.reader.take(),
-            params: self.params.clone(),
-            peer: self.peer,
-            id: self.id.clone(),
-            state: self.state.clone(),
-            carried: self.carried.clone(),
+            plumbing: std::mem::replace(&mut self.plumbing, left),
         }
     }
 }
