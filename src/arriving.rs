@@ -1,7 +1,8 @@
-//! `Arriving`: a request's body that is handed on while it arrives, and refused where `intake.rs` would refuse it.
+//! `Arriving`: passes a request body on while it arrives, with the same limits as `intake.rs`.
 //!
-//! A worker gets it as the body of its job, a blocking thread as the pieces of its reader, an async handler as a stream. Must
-//! stay true: it is never whole in memory, and what broke off stays broken, so that no handler takes a part of it for all of it.
+//! A worker gets the body as the body of its job, a blocking thread as a reader, and an async handler as a
+//! stream. Invariant: the whole body is never in memory. A body that failed stays failed, so that a handler
+//! cannot mistake a part for the whole.
 use std::{
     fmt, io,
     pin::Pin,
@@ -16,23 +17,24 @@ use pixie_pool::BodyStream;
 
 use crate::{block_on::block_on, intake};
 
-/// A body on its way from a client to a handler.
+/// A body that is sent from a client to a handler.
 pub(crate) struct Arriving {
     body: Body,
-    /// Bytes that may still come.
+    /// Bytes that may still arrive within the limit.
     room: usize,
     bytes_max: usize,
     is_broken: bool,
 }
 
 impl Arriving {
-    /// Takes the body off a request; one that is announced as too long is refused before a byte of it is read.
+    /// Takes the body of a request. Refuses a body whose announced length is above the limit before reading
+    /// it.
     pub(crate) fn take(request: &mut Request, bytes_max: usize) -> Result<Arriving, Error> {
         intake::check_announced(request, bytes_max)?;
         Ok(Arriving { body: request.take_body(), room: bytes_max, bytes_max, is_broken: false })
     }
 
-    /// Gives the body if it is whole already, which spares a short one the way in pieces.
+    /// Returns the body if it has arrived completely, so that a short body is not sent in pieces.
     pub(crate) fn into_whole(mut self) -> Result<Bytes, Arriving> {
         if self.body.as_bytes().is_none_or(|bytes| bytes.len() > self.room) {
             return Err(self);
@@ -46,10 +48,10 @@ impl Arriving {
         }
     }
 
-    /// Returns the next piece, `None` at the end, or the error that the request is answered with.
+    /// Returns the next piece, `None` at the end, or the error with which to answer the request.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.is_broken {
-            return Poll::Ready(Some(Err(intake::unreadable("it broke off before".into()))));
+            return Poll::Ready(Some(Err(intake::unreadable("an earlier read failed".into()))));
         }
         let piece = loop {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
@@ -78,7 +80,7 @@ impl BodyStream for Arriving {
     }
 }
 
-/// What a request is answered with whose body broke off, on its way through a pool.
+/// The error for a request whose body failed, on its way through a pool.
 #[derive(Debug)]
 struct Refused(Error);
 
@@ -90,7 +92,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Returns the error that a request is answered with whose body came to a pool and broke off.
+/// Returns the error for a request whose body failed while it was sent to a pool.
 pub(crate) fn refusal(error: io::Error) -> Error {
     match error.downcast() {
         Ok(Refused(error)) => error,
@@ -98,16 +100,16 @@ pub(crate) fn refusal(error: io::Error) -> Error {
     }
 }
 
-/// A body that its handler reads, shared with the future that waits for the answer.
+/// A body that a handler reads, shared with the future that waits for the response.
 #[derive(Clone)]
 struct Loan(Arc<Mutex<Terms>>);
 
 struct Terms {
-    /// `None` once nobody waits for the answer.
+    /// `None` after the future has been dropped.
     body: Option<Arriving>,
-    /// Why the body broke off, if it did.
+    /// Why the body failed.
     refused: Option<Error>,
-    /// The reader that waits for the next piece.
+    /// Wakes the reader that waits for the next piece.
     reader: Option<Waker>,
 }
 
@@ -120,7 +122,7 @@ impl Loan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the next piece, `None` at the end; what broke off is noted for the answer.
+    /// Returns the next piece, or `None` at the end. Stores an error for the response.
     fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let terms = &mut *self.lock();
         let Some(body) = &mut terms.body else { return Poll::Ready(Some(Err(nobody_waits()))) };
@@ -139,10 +141,11 @@ impl Loan {
     }
 }
 
-/// A limited body that an async handler takes as a stream, as whoever waits for the answer sees it.
+/// A limited body that an async handler takes as a stream, as seen by the future that waits for the response.
 pub(crate) struct Watched(Loan);
 
-/// Limits the body that an async handler takes as a stream; one that is whole and short enough stays as it is.
+/// Limits the body that an async handler takes as a stream. A complete body within the limit is left as it
+/// is.
 pub(crate) fn watch(request: &mut Request, bytes_max: usize) -> Result<Option<Watched>, Error> {
     let arriving = match Arriving::take(request, bytes_max)?.into_whole() {
         Ok(bytes) => {
@@ -157,7 +160,8 @@ pub(crate) fn watch(request: &mut Request, bytes_max: usize) -> Result<Option<Wa
 }
 
 impl Watched {
-    /// Waits for the answer, which a body that broke off decides. The loan goes on: the answer may be made of the body.
+    /// Waits for the response. If the body failed, its error replaces the response. The handler keeps the
+    /// body, because the response may be made from it.
     pub(crate) async fn settle(self, answer: impl Future<Output = Response>) -> Response {
         let response = answer.await;
         self.0.settle(response)
@@ -180,11 +184,11 @@ impl http_body::Body for OnRuntime {
     }
 }
 
-/// The hold of a request's future on the body that its thread reads: without it the thread's reads fail, and the connection
-/// has the body back.
+/// Owned by the future of a request whose thread reads the body. When it is dropped, the reads of the thread
+/// fail, and the connection gets the body back.
 pub(crate) struct Lent(Loan);
 
-/// Lends a request's body to the blocking thread that is about to run its handler.
+/// Lends the body of a request to the blocking thread that will run its handler.
 pub(crate) fn lend(request: &mut Request, bytes_max: usize) -> Result<Lent, Error> {
     let loan = Loan::new(Arriving::take(request, bytes_max)?);
     request.plumbing_mut().reader = Some(Box::new(BodyReader::new(OnThread(loan.clone()))));
@@ -192,7 +196,7 @@ pub(crate) fn lend(request: &mut Request, bytes_max: usize) -> Result<Lent, Erro
 }
 
 impl Lent {
-    /// Ends the loan: a body that broke off decides the answer, whatever its handler made of that.
+    /// Takes the body back. If the body failed, its error replaces the response.
     pub(crate) fn settle(self, response: Response) -> Response {
         self.0.settle(response)
     }
@@ -219,7 +223,7 @@ impl PieceSource for OnThread {
 }
 
 fn nobody_waits() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "nobody waits for the answer any more")
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the request has been answered")
 }
 
 #[cfg(test)]
@@ -252,7 +256,7 @@ mod tests {
         let (loan, mut reader) = lent(10);
         assert_eq!(reader.read(&mut [0; 5]).ok(), Some(5));
         assert_eq!(loan.settle(Response::new("fine")).status().as_u16(), 200);
-        // The piece that the reader has can still be read, and nothing behind it.
+        // The reader can still read the piece that it has.
         assert_eq!(reader.read(&mut [0; 50]).ok(), Some(5));
         assert!((0..3).all(|_| reader.read(&mut [0; 5]).is_err()));
     }

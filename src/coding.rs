@@ -1,7 +1,7 @@
-//! Content codings: which there are, in the order in which they are preferred, and which media types gain by them.
+//! Content codings in their order of preference, and the media types that are worth compressing.
 use http::{HeaderMap, HeaderValue, header};
 
-/// A content coding of RFC 9110, section 8.4.1, or of its registry.
+/// A content coding (RFC 9110, section 8.4.1, and its registry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Brotli,
@@ -10,10 +10,11 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// The best first.
+    /// All codings, the most efficient first.
     pub(crate) const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
-    /// Chooses what the client likes best; among equals, and all browsers' are, the best.
+    /// Returns the coding that the client prefers. If the client weighs several equally, as browsers do, the
+    /// most efficient one is used.
     pub(crate) fn preferred(request: &HeaderMap, available: impl IntoIterator<Item = Coding>) -> Option<Coding> {
         if !request.contains_key(header::ACCEPT_ENCODING) {
             return None;
@@ -43,7 +44,8 @@ impl Coding {
     }
 }
 
-/// Says whether bytes of this media type become much shorter; images, films and archives are compressed already.
+/// Returns whether content of this type becomes much shorter. Images, videos and archives are already
+/// compressed.
 pub(crate) fn is_compressible(media: &HeaderValue) -> bool {
     let Ok(media) = media.to_str() else { return false };
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -52,7 +54,7 @@ pub(crate) fn is_compressible(media: &HeaderValue) -> bool {
     is_text || is_structured || COMPRESSIBLE.contains(&media.as_str())
 }
 
-/// Says that the answer depends on this header of the request, unless it says so already.
+/// Adds a header name to `Vary`, unless it is there already.
 pub(crate) fn vary(headers: &mut HeaderMap, by: &'static str) {
     let is_named = |value: &HeaderValue| {
         let names = value.to_str().unwrap_or_default().split(',').map(str::trim);

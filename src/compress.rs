@@ -1,8 +1,8 @@
-//! Compression of answers while they are sent, with the feature `compression`.
+//! Compresses responses while they are sent (feature `compression`).
 //!
-//! It decides by the head alone, then encodes piece by piece. Must stay true: whatever has been taken from the body is sent
-//! before it is waited for more, so a stream stays a stream; and the tag becomes weak, since the bytes are others
-//! (RFC 9110, section 8.8.3.3).
+//! The head alone decides whether a response is compressed. Invariant: before the encoder waits for more of
+//! the body, all encoded data is sent, so that a stream remains a stream. The `ETag` becomes weak, because
+//! the bytes differ (RFC 9110, section 8.8.3.3).
 use std::{
     io::{self, Write},
     pin::Pin,
@@ -21,22 +21,24 @@ use crate::{
     coding::{self, Coding},
 };
 
-/// Below this the coding's own bytes and the work outweigh what is saved: such an answer fits into one packet.
+/// Minimum length of a compressed response, in bytes. A shorter one fits into one packet anyway.
 const BYTES_MIN: u64 = 860;
-/// So much is encoded at once, about a millisecond; then other requests have their turn.
+/// Bytes that are encoded in one step, which takes about a millisecond. Then other requests run.
 const CHUNK: usize = 32 * 1024;
-// The levels at which each is about as fast as a network, and much of what higher levels save is saved.
+// At these levels, encoding is about as fast as a network, and higher levels save little more.
 const BROTLI_QUALITY: u32 = 4;
 const BROTLI_WINDOW_BITS: u32 = 19;
 const GZIP_LEVEL: u32 = 5;
 const ZSTD_LEVEL: i32 = 3;
 
 impl App {
-    /// Says whether answers are compressed with Brotli, Zstandard or gzip, as the client likes best. Default: no.
+    /// Sets whether responses are compressed with Brotli, Zstandard or gzip, as the client prefers. Default:
+    /// no.
     ///
-    /// Left alone are answers that are short, that are compressed already by their type or `Content-Encoding`, parts of
-    /// files, event streams, and those with `Cache-Control: no-transform`. Set that on a page that has a secret of the user
-    /// next to text of somebody else: its compressed length may tell the secret (the BREACH attack).
+    /// These responses are not compressed: responses below 860 bytes, content that is already compressed
+    /// according to its type or `Content-Encoding`, parts of files, event streams, and responses with
+    /// `Cache-Control: no-transform`. Set that header on a page that contains both a secret of the user and
+    /// text from other people: the compressed length can reveal the secret (BREACH attack).
     pub fn compress(mut self, compress: bool) -> App {
         self.settings.compress = compress.then_some(compress_response);
         self
@@ -57,7 +59,7 @@ fn compress_response(request: &HeaderMap, response: &mut Response) {
         headers.insert(header::ETAG, etag.weakened().into());
     }
     let body = response.take_body();
-    // The answer to HEAD has the head that GET would have, and no body.
+    // The response to HEAD has the headers of GET, and no body.
     if !body.is_empty() {
         response.set_body(Body::new(CompressedBody::new(body, coding)));
     }
@@ -78,11 +80,11 @@ fn is_worthwhile(response: &Response) -> bool {
 /// A body that is encoded while it is polled.
 struct CompressedBody {
     body: Body,
-    /// What the body has given and the encoder has not taken.
+    /// Data that the body has returned and the encoder has not taken.
     input: Bytes,
-    /// Nothing once the end is written.
+    /// `None` after the end of the encoded data was written.
     encoder: Option<Encoder>,
-    /// Whether the encoder may hold back what it has taken.
+    /// Whether the encoder may hold data that it has not written yet.
     is_holding: bool,
 }
 
@@ -91,7 +93,7 @@ impl CompressedBody {
         CompressedBody { body, input: Bytes::new(), encoder: Some(Encoder::new(coding)), is_holding: false }
     }
 
-    /// Encodes one chunk of the input, and returns what comes out; nothing if the encoder wants more first.
+    /// Encodes one chunk of the input. Returns the encoded data, or `None` if the encoder needs more input.
     fn encode(&mut self) -> io::Result<Option<Bytes>> {
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
         let chunk = self.input.split_to(self.input.len().min(CHUNK));
@@ -129,7 +131,7 @@ impl http_body::Body for CompressedBody {
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.input = data,
-                    // Trailers come after the last byte of the coding, so they cannot be passed on from here.
+                    // Trailers must come after the last encoded byte, so they cannot be passed on here.
                     Err(_) => continue,
                 },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
@@ -146,7 +148,7 @@ impl http_body::Body for CompressedBody {
     }
 }
 
-/// An encoder that writes into its own buffer.
+/// An encoder with its own output buffer.
 enum Encoder {
     Brotli(Box<CompressorWriter<Vec<u8>>>),
     Gzip(GzEncoder<Vec<u8>>),
@@ -163,12 +165,12 @@ impl Encoder {
             Coding::Gzip => Encoder::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL))),
             Coding::Zstd => {
                 let writer = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL);
-                Encoder::Zstd(writer.expect("the level is one that zstd knows"))
+                Encoder::Zstd(writer.expect("zstd accepts the level"))
             }
         }
     }
 
-    /// Takes what has come out so far.
+    /// Returns the output so far.
     fn take(&mut self) -> Option<Bytes> {
         let buffer = match self {
             Encoder::Brotli(writer) => writer.get_mut(),
@@ -178,7 +180,7 @@ impl Encoder {
         (!buffer.is_empty()).then(|| std::mem::take(buffer).into())
     }
 
-    /// Writes the end of the coding, and returns what was still to come.
+    /// Ends the encoding and returns the remaining output.
     fn finish(self) -> io::Result<Bytes> {
         Ok(match self {
             Encoder::Brotli(writer) => writer.into_inner(),

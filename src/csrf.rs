@@ -1,8 +1,9 @@
-//! Cross-site request forgery: requests that another site made a browser send are refused, without tokens.
+//! Cross-site request forgery: refuses requests that a browser sends on behalf of another site, without
+//! tokens.
 //!
-//! The algorithm is the one of Go 1.25's `CrossOriginProtection` (<https://words.filippo.io/csrf/>): browsers say in
-//! `Sec-Fetch-Site`, older ones in `Origin`, who made them ask. tower-http's layer does the same for a whole service; here a
-//! route can opt out. Must stay true: a safe method passes, so a GET route must not change anything.
+//! The algorithm is that of `CrossOriginProtection` in Go 1.25 (<https://words.filippo.io/csrf/>): browsers
+//! send `Sec-Fetch-Site`, older ones `Origin`. tower-http's layer does the same for a whole service; here a
+//! route can opt out. Invariant: safe methods pass, so a GET route must not change anything.
 use std::collections::BTreeSet;
 
 use http::{Method, Uri};
@@ -10,11 +11,11 @@ use pixie_core::{Error, HeaderMap, Request, Result, abort};
 
 use crate::{app::App, host};
 
-/// The origins whose pages may send requests here, as browsers write them.
+/// The origins whose pages may send requests to this app, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
 
 impl TrustedOrigins {
-    /// Checks that these are origins: anything else would never be sent by a browser, and so trust nobody.
+    /// Checks that these are origins. A browser would never send another text, so it would have no effect.
     pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins> {
         match origins.iter().find(|origin| !is_origin(origin)) {
             Some(wrong) => Err(Error::internal(format!(
@@ -24,7 +25,7 @@ impl TrustedOrigins {
         }
     }
 
-    /// Returns the refusal of a request that another site made a browser send.
+    /// Returns an error if a browser sent this request on behalf of another site.
     pub(crate) fn refusal(&self, request: &Request) -> Option<Error> {
         if !is_unsafe(request.method()) {
             return None;
@@ -32,31 +33,31 @@ impl TrustedOrigins {
         let text = |name: &str| text(request.headers(), name);
         let origin = text("origin");
         let refused = match text("sec-fetch-site") {
-            // Neither header: no browser, and then nobody's cookies are misused.
+            // Without both headers the client is not a browser, so it cannot misuse a user's cookies.
             None => origin.is_some_and(|origin| !is_own(origin, request)),
-            // `same-site` is refused as well: another subdomain may belong to somebody else.
+            // `same-site` is refused too: another subdomain may belong to another person.
             Some(site) => !matches!(site, "same-origin" | "none"),
         };
         let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
         (refused && !trusted()).then(|| {
-            abort(403).with_place(None).with_detail(
-                "the request came from a page of another site, which may not send forms here (cross-site request forgery)",
-            )
+            abort(403)
+                .with_place(None)
+                .with_detail("the browser sent this request on behalf of another site (cross-site request forgery)")
         })
     }
 }
 
-/// Says whether requests of this method are checked. TRACE changes nothing, but no browser sends it either.
+/// Returns whether requests of this method are checked. TRACE changes nothing, but browsers do not send it.
 pub(crate) fn is_unsafe(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Returns a header's text; one that is none counts as sent, by somebody else.
+/// Returns a header as text. A header that is not text counts as sent by another site.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("unreadable")).filter(|text| !text.is_empty())
 }
 
-/// Compares hosts only: behind a proxy that ends TLS, the scheme that the client used is not known here.
+/// Compares only hosts: behind a proxy with TLS, the scheme of the client is unknown.
 fn is_own(origin: &str, request: &Request) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
     let host = host::asked(request.uri(), request.headers());
@@ -72,14 +73,14 @@ fn is_origin(text: &str) -> bool {
 }
 
 impl App {
-    /// Lets the pages of another origin, such as `https://shop.example`, send requests of every method here.
+    /// Allows pages of another origin, such as `https://shop.example`, to send requests of every method.
     pub fn trust_origin(mut self, origin: impl Into<String>) -> App {
         self.trusted_origins.push(origin.into());
         self
     }
 
-    /// Says whether requests that another site made a browser send are refused with 403; a route may say otherwise with
-    /// [`Route::csrf`](crate::Route::csrf). Default: yes.
+    /// Sets whether requests that a browser sends on behalf of another site get 403. A route can override
+    /// this with [`Route::csrf`](crate::Route::csrf). Default: yes.
     ///
     /// ```
     /// # use pixie_web::{App, Route};

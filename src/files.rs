@@ -1,7 +1,7 @@
-//! Files: answers made of what is on disk, to the letter of RFC 9110.
+//! Serving files and folders, as RFC 9110 specifies.
 //!
-//! Three ways lead to the same answer: [`static_file`] reads the file, [`cached_file`] keeps small files in memory, and
-//! [`App::folder`](crate::App::folder) mounts a whole folder.
+//! [`static_file`] reads a file, [`cached_file`] keeps small files in memory, and
+//! [`App::folder`](crate::App::folder) mounts a whole folder. All three send the same responses.
 //!
 //! ```
 //! use pixie_web::{App, Folder, Request, Route, cached_file};
@@ -19,21 +19,22 @@
 //! # Ok::<(), pixie_web::Error>(())
 //! ```
 //!
-//! **What an answer has.** `ETag`, `Last-Modified`, `Cache-Control: max-age=38400` and a type by the file's extension. All
-//! `If-…` conditions and single ranges are followed; a request for several ranges gets the whole file. A file that was changed
-//! less than two seconds ago has a weak tag: it could change once more and keep its time.
+//! **Headers.** A response has `ETag`, `Last-Modified`, `Cache-Control: max-age=38400` and a `Content-Type`
+//! for the file's extension. All `If-…` conditions are supported, and ranges with one part. If a request asks
+//! for several ranges, the response has the whole file. If the file changed less than two seconds ago, the
+//! tag is weak, because the file could change again without a change of its time.
 //!
-//! **Compressed files.** Where `style.css.br`, `style.css.zst` or `style.css.gz` lies beside `style.css` and is not older, it
-//! is sent to clients that prefer that coding.
+//! **Compressed files.** If `style.css.br`, `style.css.zst` or `style.css.gz` lies beside `style.css` and is
+//! not older, clients that prefer that coding get the compressed file.
 //!
-//! **Folders.** `docs/` answers with `docs/index.html`, `docs` leads there.
+//! **Folders.** `docs/` serves `docs/index.html`. `docs` redirects to `docs/`.
 //!
-//! **What is refused**, with 404: names that begin with a dot, `..` in any form, backslashes, control characters, on Windows
-//! also its drives, devices and streams, and symbolic links that lead out of the folder.
+//! **Refused names** get 404: names that begin with a dot, `..` in any form, backslashes, control characters,
+//! and symbolic links that lead out of the folder. On Windows, drives, devices and streams are refused too.
 //!
-//! **Where it runs.** All three may be called from handlers of any kind. The file is opened at once, and a short one is read
-//! at once: up to 64 KiB, or what the cache keeps. A longer one is read piece by piece while it is sent, never on a thread of
-//! the runtime, so only as much of it is in memory as is on its way.
+//! **Threads.** Handlers of every kind may call these functions. They open the file at once. They also read
+//! it at once if it is at most 64 KiB long, or if the cache keeps it. A longer file is read in pieces while
+//! it is sent, on a blocking thread, so that only a few pieces are in memory.
 
 mod beneath;
 mod body;

@@ -1,7 +1,7 @@
-//! `Group`: hooks, error pages and routes of everything under one prefix.
+//! `Group`: hooks, error pages and routes under one path prefix.
 //!
-//! What a group applies to is decided by the text of paths alone, when the app starts (`compose.rs`). Must stay true: two
-//! spellings of one path, such as `/admin` and `/%61dmin`, are in the same groups.
+//! The text of a path alone decides whether a group applies to it, when the app starts (`compose.rs`).
+//! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -11,11 +11,12 @@ use pixie_core::{
 
 use crate::{app::App, compose, hooks::Level};
 
-/// Hooks and error pages for every route under a prefix, and routes that get the prefix.
+/// Hooks and error pages for every route under a path prefix, and routes that get the prefix.
 ///
-/// It applies to every route whose path, as written, lies under the prefix: to its own and those of its groups, to those
-/// that attributes wrote, and to those that [`App::route`] added. A route with a wildcard before or instead of the prefix,
-/// such as `/<page>`, is not under it, whatever is asked for: give such a route hooks of its own.
+/// A group applies to every route whose path, as written, is under the prefix: its own routes and those of
+/// inner groups, routes from attributes, and routes added with [`App::route`]. A route with a wildcard before
+/// or instead of the prefix, such as `/<page>`, is not under the prefix, even if a request has a matching
+/// path. Give such a route its own hooks.
 ///
 /// ```
 /// use pixie_web::{App, Group, OrAbort, Request, Response, Result, Route};
@@ -39,20 +40,20 @@ pub struct Group {
     groups: Vec<Group>,
 }
 
-/// A group whose prefix is known to be one.
+/// A group with a checked prefix.
 pub(crate) struct Mounted {
     pub(crate) prefix: Pattern,
     pub(crate) level: Arc<Level>,
 }
 
 impl Group {
-    /// Starts a group for a prefix such as `/admin`, without wildcards; `/` is everything.
+    /// Returns a group for a prefix such as `/admin`, without wildcards. `/` contains everything.
     pub fn new(prefix: &str) -> Group {
         let prefix = prefix.trim_end_matches('/').to_owned();
         Group { prefix, level: Level::default(), routes: Vec::new(), groups: Vec::new() }
     }
 
-    /// Runs this before the group's handlers; see [`App::before`].
+    /// Runs a hook before the handlers of the group. See [`App::before`].
     pub fn before<F, R>(mut self, hook: F) -> Group
     where
         F: Fn(&mut Request) -> R + Send + Sync + 'static,
@@ -62,7 +63,7 @@ impl Group {
         self
     }
 
-    /// The same for a hook that waits; see [`App::before_async`].
+    /// Like [`Group::before`], for a hook that waits. See [`App::before_async`].
     pub fn before_async<F, R>(mut self, hook: F) -> Group
     where
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
@@ -72,13 +73,13 @@ impl Group {
         self
     }
 
-    /// Shows this the group's finished responses; see [`App::after`].
+    /// Runs a hook on the finished responses of the group. See [`App::after`].
     pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> Group {
         self.level.hooks.after.push(After::new(hook));
         self
     }
 
-    /// Replaces the page of one error status under the prefix; the innermost group's page counts.
+    /// Replaces the page of one error status under the prefix. The page of the innermost group applies.
     pub fn error_page<F>(mut self, code: u16, page: F) -> Group
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
@@ -87,13 +88,13 @@ impl Group {
         self
     }
 
-    /// Adds a route, whose path gets the prefix; `/` becomes the prefix itself.
+    /// Adds a route. Its path gets the prefix. The path `/` becomes the prefix itself.
     pub fn route(mut self, route: Route) -> Group {
         self.routes.push(route);
         self
     }
 
-    /// Adds a group, whose prefix gets this one's.
+    /// Adds a group. Its prefix gets this group's prefix.
     pub fn group(mut self, group: Group) -> Group {
         self.groups.push(group);
         self
@@ -107,7 +108,8 @@ impl App {
         self.routes.extend(routes.into_iter().map(|route| (compose::BY_HAND, route.under(&prefix))));
         let nest = |inner: Group| match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
             true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
-            // It stays as it was written, and so does the message about it: `/admin` and `users` are no `/adminusers`.
+            // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
+            // would give `/adminusers`.
             false => inner,
         };
         let groups: Vec<_> = groups.into_iter().map(nest).collect();
@@ -116,7 +118,7 @@ impl App {
     }
 }
 
-/// Checks the prefixes and sorts the groups, the outer before the inner.
+/// Checks the prefixes, and sorts the groups from outer to inner.
 pub(crate) fn mounted(groups: Vec<(String, Level)>) -> Result<Vec<Mounted>> {
     let mut mounted = groups.into_iter().map(mount).collect::<Result<Vec<_>>>()?;
     mounted.sort_by_key(|group| group.prefix.as_str().len());
@@ -129,6 +131,6 @@ fn mount((text, level): (String, Level)) -> Result<Mounted> {
         Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
     match prefix.names().count() {
         0 => Ok(Mounted { prefix, level: Arc::new(level) }),
-        _ => Err(wrong("a prefix has no wildcards: group the routes by the literal text before them")),
+        _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
     }
 }

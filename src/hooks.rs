@@ -1,7 +1,8 @@
-//! The chain of hooks that a request passes: the app's, its groups' from the outer to the inner, its route's.
+//! The chain of hooks of a request: those of the app, of its groups from outer to inner, and of its route.
 //!
-//! Before hooks run inwards in the order of adding, after hooks outwards in the reverse, as the layers of an onion. Must stay
-//! true: a request that a hook answers goes no further in, and passes the after hooks of just those levels it had reached.
+//! Before hooks run inwards in the order in which they were added. After hooks run outwards in reverse order.
+//! Invariant: if a hook answers a request, only the after hooks of the levels that the request has entered
+//! run.
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
@@ -19,32 +20,32 @@ type Immediate = Arc<dyn Fn(&mut Request) -> Option<Response> + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Level {
     pub(crate) hooks: Hooks,
-    /// Without a status where its number was none: `compose` refuses such a page.
+    /// The status is `None` if the number was not a status. `compose` refuses such a page.
     pub(crate) pages: Vec<(Option<StatusCode>, ErrorPage)>,
 }
 
-/// The levels of one address, ready to run.
+/// The levels of one route, ready to run.
 pub(crate) struct Chain {
     levels: Vec<Arc<Level>>,
     before: Befores,
-    /// In the order of running, each with its level's depth.
+    /// In the order in which they run, each with the depth of its level.
     after: Vec<(usize, After)>,
 }
 
-/// In the order of running, each with its level's depth.
+/// In the order in which they run, each with the depth of its level.
 enum Befores {
     Immediate(Vec<(usize, Immediate)>),
     Waiting(Vec<(usize, Before)>),
 }
 
-/// A response, and how many levels its request had reached.
+/// A response, and the number of levels that its request has entered.
 pub(crate) struct Answered {
     pub(crate) response: Response,
     pub(crate) depth: usize,
 }
 
 impl Chain {
-    /// Puts levels together, the app's first.
+    /// Combines levels. The app's level is first.
     pub(crate) fn new(levels: Vec<Arc<Level>>) -> Chain {
         let numbered = || levels.iter().enumerate().map(|(index, level)| (index + 1, &level.hooks));
         let before =
@@ -55,17 +56,17 @@ impl Chain {
         Chain { levels, before, after }
     }
 
-    /// Says whether a before hook may wait.
+    /// Returns whether a before hook may wait.
     pub(crate) fn waits(&self) -> bool {
         matches!(self.before, Befores::Waiting(_))
     }
 
-    /// Says whether there are before hooks.
+    /// Returns whether there are before hooks.
     pub(crate) fn has_before(&self) -> bool {
         !matches!(&self.before, Befores::Immediate(hooks) if hooks.is_empty())
     }
 
-    /// Says whether there are after hooks.
+    /// Returns whether there are after hooks.
     pub(crate) fn has_after(&self) -> bool {
         !self.after.is_empty()
     }
@@ -79,7 +80,7 @@ impl Chain {
         })
     }
 
-    /// Runs the before hooks of a chain that waits, each until the deadline at most.
+    /// Runs the before hooks of a chain that waits. Each hook may take as long as the deadline.
     pub(crate) async fn before_waiting(&self, deadline: Duration, request: &mut Request) -> Option<Answered> {
         let Befores::Waiting(hooks) = &self.before else { return None };
         for (depth, hook) in hooks {
@@ -97,12 +98,12 @@ impl Chain {
         None
     }
 
-    /// The response of a request that all before hooks let pass.
+    /// Returns the response of a request that has passed all before hooks.
     pub(crate) fn passed(&self, response: Response) -> Answered {
         Answered { response, depth: self.levels.len() }
     }
 
-    /// Goes through the after hooks of the levels that a request had reached, in the order of running.
+    /// Returns the after hooks of the levels that a request has entered, in the order in which they run.
     pub(crate) fn after(&self, reached: usize) -> impl Iterator<Item = &After> {
         self.after.iter().filter(move |(depth, _)| *depth <= reached).map(|(_, hook)| hook)
     }
@@ -137,14 +138,15 @@ impl Befores {
 }
 
 impl App {
-    /// Runs this before every handler, in the main process; it may answer in the handler's place.
+    /// Runs a hook before every handler, in the main process. The hook may answer instead of the handler.
     ///
-    /// The order is: hooks of the app, of its groups from the outer to the inner, of the route; then the handler; then the
-    /// after hooks the other way round. A hook that answers skips the handler and all that is further in, but not the after
-    /// hooks of its own level and those further out. Requests that no route takes pass the hooks of the app and of the groups
-    /// whose prefix they lie under. A request's body has not been read yet, so nobody sends a large one in vain.
+    /// Hooks run in this order: app, groups from outer to inner, route. Then the handler runs, then the after
+    /// hooks in reverse order. If a hook answers, the inner levels and the handler are skipped, but the after
+    /// hooks of its own level and of the outer levels run. A request without a route runs the hooks of the
+    /// app and of the groups that contain its path. The body of the request has not been read yet, so a hook
+    /// can refuse a large upload early.
     ///
-    /// The hook runs on the connection's thread: one that waits is for [`App::before_async`].
+    /// The hook runs on the connection's thread. If it has to wait, use [`App::before_async`].
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, Carried, OrAbort, Request, Result, Route, get};
@@ -176,7 +178,8 @@ impl App {
         self
     }
 
-    /// The same for a hook that waits; if it waits longer than [`App::deadline`], the answer is 504.
+    /// Like [`App::before`], for a hook that waits. If it takes longer than [`App::deadline`], the client
+    /// gets 504.
     ///
     /// ```
     /// use pixie_web::{App, Request, Result, Route, abort};
@@ -202,7 +205,8 @@ impl App {
         self
     }
 
-    /// Shows this every finished response, error pages included; it may change them. The last hook added runs first.
+    /// Runs a hook on every finished response, including error pages. The hook may change the response. The
+    /// last hook added runs first.
     ///
     /// ```
     /// # use pixie_web::{App, HeaderValue, Route};

@@ -1,10 +1,10 @@
-//! The host that a request asks for, which decides whether it comes from a page of this app or from a stranger.
+//! The host of a request, which shows whether the request comes from a page of this app.
 //!
-//! Must stay true: a target that names its host counts before the `Host` header, which RFC 9112, section 3.2.2, tells a server
-//! to ignore then. Else a browser and we could mean different hosts.
+//! Invariant: a host in the request target takes precedence over the `Host` header, as RFC 9112, section
+//! 3.2.2, requires. Otherwise a browser and pixie could mean different hosts.
 use http::{HeaderMap, Uri, header};
 
-/// Returns the host that was asked for, with its port if it was named.
+/// Returns the requested host, with its port if the request names one.
 pub(crate) fn asked<'r>(target: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     let of_target = target.authority().map(|authority| authority.as_str());
     of_target.or_else(|| headers.get(header::HOST)?.to_str().ok())

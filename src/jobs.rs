@@ -25,22 +25,24 @@ pub(crate) struct PoolSlot {
 }
 
 impl PoolSlot {
-    /// Makes the slot of a pool with the numbers that the program gave it, or else those of the app; the environment has the last word.
+    /// Makes the slot of a pool. A setting comes from the environment, else from the pool's declaration, else from the app.
     pub(crate) fn new(
         name: &str,
         declared: Option<pixie_pool::Config>,
         settings: &Settings,
         table_hash: u64,
     ) -> Result<PoolSlot, String> {
-        let mut config = declared.unwrap_or_else(|| of_app(name, settings));
-        config.args = settings.worker_args.clone().or(config.args);
-        config.table_hash = table_hash;
+        let mut config = declared.unwrap_or_else(|| Pool::named(name)).table_hash(table_hash);
+        config.inherit(&of_app(settings));
+        if let Some(args) = &settings.worker_args {
+            config = config.args(args.clone());
+        }
         if let Some(workers) = settings.workers_everywhere {
-            config.size = workers.into();
+            config = config.size(workers);
         }
         config.override_by_environment()?;
         if let Some(workers) = settings.workers_in_test {
-            config.size = workers.into();
+            config = config.size(workers);
         }
         Ok(PoolSlot { config, handler: OnceLock::new(), pool: OnceCell::new() })
     }
@@ -82,13 +84,20 @@ impl PoolSlot {
     }
 }
 
-/// The numbers of a pool that the program says nothing about.
-fn of_app(name: &str, settings: &Settings) -> pixie_pool::Config {
-    let mut config = Pool::named(name).deadline(settings.deadline).queue_timeout(settings.queue_timeout);
-    config.slow_after = settings.slow_after;
-    config.memory = settings.worker_bytes_max.map(Into::into);
-    config.size = settings.workers.map_or(config.size, Into::into);
-    config
+/// Returns the app's settings, which a pool has unless it sets its own.
+fn of_app(settings: &Settings) -> pixie_pool::Config {
+    let config = Pool::named("app")
+        .deadline(settings.deadline)
+        .queue_timeout(settings.queue_timeout)
+        .slow_after(settings.slow_after);
+    let config = match settings.worker_bytes_max {
+        Some(bytes) => config.memory(bytes),
+        None => config,
+    };
+    match settings.workers {
+        Some(workers) => config.size(workers),
+        None => config,
+    }
 }
 
 /// Runs a request in the endpoint's pool.
@@ -189,6 +198,21 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_declared_pool_has_the_settings_of_the_app_that_it_does_not_set() {
+        use std::time::Duration;
+
+        let second = Duration::from_secs(1);
+        let settings =
+            Settings { deadline: second, queue_timeout: 2 * second, worker_bytes_max: Some(7), ..Settings::default() };
+        let declared = Pool::named("p").size(2).queue_timeout(3 * second);
+        let slot = PoolSlot::new("p", Some(declared), &settings, 0).expect("its settings are right");
+        let config = &slot.config;
+        assert_eq!((config.size, config.queue_timeout), (2.into(), 3 * second));
+        assert_eq!((config.deadline, config.slow_after), (Some(second), settings.slow_after));
+        assert_eq!(config.memory, Some(7.into()));
+    }
 
     #[test]
     fn a_test_has_the_workers_that_it_asked_for_whatever_the_environment_says() {

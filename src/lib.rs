@@ -1,4 +1,4 @@
-//! Pixie, composed: the app, its dispatch, its worker pools and its server. The guide is the README.
+//! `pixie-web`: the app, its requests, its worker pools and its server. The README follows, then the `guide`.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
@@ -82,7 +82,7 @@ pub use urls::Urls;
 #[cfg(feature = "template")]
 pub use pixie_template::{self as template, web::template};
 
-/// What the attributes' code refers to; not for use by hand.
+/// Used by the code that the attributes generate. Not public API.
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::{registry::Registered, testing::work_if_asked};

@@ -1,7 +1,8 @@
-//! The log: events of this program and its workers as lines on standard error, unless the program has a log of its own.
+//! The built-in log: writes events of this program and its workers to standard error, one line for each
+//! event.
 //!
-//! A subscriber of a few lines instead of `tracing-subscriber`: a program that wants spans, formats or filters by target
-//! brings its own, and one that does not should not compile five crates for it.
+//! This is a small subscriber instead of `tracing-subscriber`. A program that needs spans, formats or filters
+//! by target installs its own. Other programs do not have to compile five more crates.
 use std::{
     env,
     fmt::{self, Write as _},
@@ -16,15 +17,17 @@ use tracing::{
     span,
 };
 
-/// Starts the log of a server. `RUST_LOG` chooses its level: `off`, `error`, `warn`, `info` (the default), `debug` or `trace`.
+/// Starts the log of a server. `RUST_LOG` sets its level: `off`, `error`, `warn`, `info` (the default),
+/// `debug` or `trace`.
 pub(crate) fn start() {
-    // `pixie dev` reads the log along, and says by this variable that it shows it on a terminal.
+    // `pixie dev` reads the log, and sets this variable if it shows the log on a terminal.
     let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
     let is_coloured = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
     Lines { level: level(), is_coloured, is_dated: true }.install();
 }
 
-/// Starts the log of a worker, whose lines become events of the server's log: that dates them and says whose they are.
+/// Starts the log of a worker. Its lines become events of the server's log, which adds the time and the
+/// worker.
 pub(crate) fn start_in_worker() {
     Lines { level: level(), is_coloured: false, is_dated: false }.install();
 }
@@ -54,9 +57,9 @@ impl Subscriber for Lines {
         event.record(&mut line);
         let time = if self.is_dated { httpdate::fmt_http_date(SystemTime::now()) + " " } else { String::new() };
         let level = self.level_name(*event.metadata().level());
-        // In one piece, so that nothing of another process or of the request log comes in between.
+        // One write, so that lines of other processes do not mix with this one.
         let line = format!("{time}{level} {}{}\n", line.message, line.fields);
-        // The log is the last place where a failure could be told, so its own is not.
+        // A failure of the log cannot be logged.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
@@ -75,7 +78,7 @@ impl Subscriber for Lines {
 
 impl Lines {
     fn install(self) {
-        // It fails if the program has set up its own, which is then the log.
+        // Fails if the program has installed its own subscriber, which is used then.
         let _ = tracing::subscriber::set_global_default(self);
     }
 
@@ -93,8 +96,8 @@ impl Lines {
     }
 }
 
-/// The message and the fields of one event. Control characters are escaped and values with spaces are quoted, so that nothing
-/// in an event can forge another line or field.
+/// The message and the fields of one event. Control characters are escaped and values with spaces are quoted,
+/// so that a value cannot imitate another line or field.
 #[derive(Default)]
 struct Line {
     message: String,
@@ -121,7 +124,7 @@ impl Visit for Line {
     }
 }
 
-/// Says whether a value ends where the next space is and holds nothing that would look like another field.
+/// Returns whether a value needs no quotes: it has no spaces and cannot look like another field.
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '='))
 }

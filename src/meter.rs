@@ -1,7 +1,8 @@
-//! Metrics: of requests here, of pools in `pixie-pool`, and their text for Prometheus. Feature `metrics`.
+//! Metrics of requests, and the text for Prometheus (feature `metrics`). `pixie-pool` measures the pools.
 //!
-//! Recorded by the facade of the crate `metrics`, so a program that sends them elsewhere installs its own recorder and does not
-//! call [`App::metrics`]. Must stay true: labels are routes and classes of status, never what a client sent.
+//! They are recorded through the crate `metrics`. A program that sends its metrics elsewhere installs its own
+//! recorder and does not call [`App::metrics`]. Invariant: labels are routes and status classes, never data
+//! from a client.
 use std::{
     sync::{Arc, OnceLock},
     thread,
@@ -15,20 +16,21 @@ use pixie_core::{Error, Response, Result};
 
 use crate::{app::App, compose::Composed, pools::Pools};
 
-/// What every time is sorted into, in seconds: from a job that does nothing to the longest that a proxy waits.
+/// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
+/// waits.
 const BUCKETS: [f64; 17] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// How often what was recorded is gathered, so that it does not pile up where nobody asks for it.
+/// Interval at which recorded values are collected, so that they do not accumulate if they are not requested.
 const UPKEEP: Duration = Duration::from_secs(5);
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The recorder of this process, once an app has installed it: there can be one only.
+/// The recorder of this process. A process can have only one.
 static RECORDER: OnceLock<std::result::Result<PrometheusHandle, String>> = OnceLock::new();
 
 /// The metrics of one route.
 pub(crate) struct RouteMeter {
     route: Arc<str>,
-    // Looked up with the first request: the recorder is installed after the routes are made.
+    // Set by the first request, because the recorder is installed after the routes are made.
     seconds: OnceLock<Histogram>,
     answers: [OnceLock<Counter>; CLASSES.len()],
 }
@@ -50,7 +52,7 @@ impl RouteMeter {
 /// A request that is being measured.
 pub(crate) struct Measured {
     since: Instant,
-    /// Not there until the request's route is found, and in requests to layers, inside of which it is measured.
+    /// `None` until the route is found. Requests to layers have none, because the inner request is measured.
     meter: Option<Arc<RouteMeter>>,
 }
 
@@ -60,12 +62,12 @@ impl Measured {
         Measured { since: Instant::now(), meter: None }
     }
 
-    /// Says what the request counts for.
+    /// Sets the route of the request.
     pub(crate) fn by(&mut self, meter: &Arc<RouteMeter>) {
         self.meter = Some(meter.clone());
     }
 
-    /// Notes the head of the answer.
+    /// Records the head of the response.
     pub(crate) fn end(&mut self, status: StatusCode) {
         if let Some(meter) = self.meter.take() {
             meter.record(self.since.elapsed(), status);
@@ -73,7 +75,8 @@ impl Measured {
     }
 }
 
-/// Installs the recorder if the app shows metrics. In the main process only: workers have nothing to show.
+/// Installs the recorder if the app shows metrics. Workers show no metrics, so this runs only in the main
+/// process.
 pub(crate) fn install(app: &Composed) -> Result<()> {
     if !app.settings.shows_metrics {
         return Ok(());
@@ -109,19 +112,20 @@ fn installed() -> std::result::Result<PrometheusHandle, String> {
     Ok(handle)
 }
 
-/// Writes everything that was recorded, as Prometheus reads it.
+/// Returns all metrics as text for Prometheus.
 pub(crate) fn page(pools: &Pools) -> Response {
-    // Looking sets the gauges.
+    // Taking snapshots updates the gauges.
     pools.snapshots();
     let text = RECORDER.get().and_then(|recorder| recorder.as_ref().ok()).map(PrometheusHandle::render);
     Response::new(text.unwrap_or_default()).content_type("text/plain; version=0.0.4; charset=utf-8")
 }
 
 impl App {
-    /// Shows at this path the metrics of routes and pools as text, in the format that Prometheus reads. Default: nowhere.
+    /// Serves the metrics of routes and pools at this path, as text for Prometheus. Default: not served.
     ///
-    /// Only operators may look: see [`App::operators`]. It installs the recorder of the crate `metrics` for the whole process,
-    /// so what the main process records of its own is shown, too; what handlers record in workers is not.
+    /// Only operators may read it: see [`App::operators`]. This installs the recorder of the crate `metrics`
+    /// for the whole process, so the page also shows metrics that your code records in the main process.
+    /// Metrics that handlers record in workers are not shown.
     ///
     /// ```
     /// # use pixie_web::{App, Route};

@@ -1,7 +1,8 @@
-//! Operators: who may look into the app, at its status and its metrics.
+//! Operators: who may read the status and the metrics of an app.
 //!
-//! Neither exists unless the app asks for it, and then it is for this machine alone, unless the app says who else may look.
-//! Must stay true: what was not asked for is never shown, and a request about which nothing is known is refused.
+//! The app must ask for these pages. By default only requests from this machine may read them; the app can
+//! decide otherwise. Invariant: a page that the app did not ask for does not exist, and a request is refused
+//! unless it is known to be allowed.
 use std::{net::IpAddr, sync::Arc};
 
 use http::header;
@@ -9,12 +10,12 @@ use pixie_core::{IntoResponse, Request, Response, Route, abort};
 
 use crate::{app::App, host, meter, pools::Pools, status};
 
-/// Headers that say that somebody else's request was passed on.
+/// Headers that show that a proxy passed the request on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 type MayLook = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
-/// What of the app can be looked at, and by whom.
+/// The pages that an app shows, and who may read them.
 #[derive(Default)]
 pub(crate) struct Views {
     pub(crate) status: Option<&'static str>,
@@ -23,7 +24,7 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    /// Makes the routes that the app has asked for.
+    /// Returns the routes of the pages that the app asks for.
     pub(crate) fn routes(self, pools: &Pools) -> impl Iterator<Item = Route> {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
         let status = self.status.map(|path| {
@@ -38,7 +39,7 @@ impl Views {
     }
 }
 
-/// A sync route, so that it answers also while every worker and every thread is busy.
+/// Makes a sync route, so that the page works while every worker and every thread is busy.
 fn guarded<R: IntoResponse>(
     path: &'static str,
     name: &'static str,
@@ -48,15 +49,16 @@ fn guarded<R: IntoResponse>(
     Route::get(path).name(name).sync(move |request: &mut Request| -> Response {
         match may_look(request) {
             true => page().into_response().header(header::CACHE_CONTROL, "no-store"),
-            false => {
-                abort(403).with_place(None).with_detail("only operators may look here: see `App::operators`").into()
-            }
+            false => abort(403)
+                .with_place(None)
+                .with_detail("only operators may read this page: see `App::operators`")
+                .into(),
         }
     })
 }
 
-/// Says whether a request comes from this machine, by no proxy that shows itself, and under a name that no other site can have
-/// for this machine (DNS rebinding).
+/// Returns whether a request comes from this machine, without headers of a proxy, and under a host name that
+/// another site cannot use for this machine (DNS rebinding).
 fn is_from_here(request: &Request) -> bool {
     let is_local = request.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let is_passed_on = OF_PROXIES.iter().any(|name| request.headers().contains_key(*name));
@@ -69,9 +71,10 @@ fn is_own_name(host: &str) -> bool {
 }
 
 impl App {
-    /// Shows at this path, as JSON, what the worker pools look like: see [`Snapshot`](crate::Snapshot). Default: nowhere.
+    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::Snapshot).
+    /// Default: not served.
     ///
-    /// Only operators may look: see [`App::operators`]. The app's hooks see these requests, too.
+    /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
     ///
     /// ```
     /// # use pixie_web::{App, Route};
@@ -84,11 +87,11 @@ impl App {
         self
     }
 
-    /// Says who may look at [`App::status`] and `App::metrics`; others are answered with 403.
+    /// Decides who may read [`App::status`] and `App::metrics`. Other requests get 403.
     ///
-    /// Default: whoever asks from this machine, for `localhost` or a loopback address, and without the headers of a proxy. A proxy
-    /// on this machine that adds none of them looks like this machine: keep these paths from it, or say here who may look, by a
-    /// password for example.
+    /// By default a request may read them if it comes from this machine, is for `localhost` or a loopback
+    /// address, and has no headers of a proxy. A proxy on this machine that adds no such headers is treated
+    /// as this machine: block the paths in the proxy, or check a password here.
     ///
     /// ```
     /// # use pixie_web::{App, Route};

@@ -1,7 +1,7 @@
-//! Panics of handlers: caught, turned into errors that know where it happened, and kept out of everybody else's way.
+//! Catches panics of handlers and turns them into errors that know their place in the code.
 //!
-//! The place of a panic is known only inside the panic hook, so the hook notes it for the thread that panics. The hook is
-//! put in once and passes on to the one before it whenever the panic is not a handler's.
+//! Only the panic hook knows the place of a panic, so it stores the place for the thread that panics. The
+//! hook is installed once. It calls the previous hook for panics outside handlers.
 use std::{
     any::Any,
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs a handler; a panic becomes a 500 with the panic's message and place.
+/// Runs a handler. A panic becomes a 500 with its message and place.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
     note_places();
     let was_guarded = IS_GUARDED.replace(true);
@@ -28,7 +28,8 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
     outcome.map_err(|payload| error(message(payload.as_ref()), PLACE.take()))
 }
 
-/// Runs the future of an async handler or hook; a panic becomes a 500, as in [`caught`], in the shape that `failed` gives it.
+/// Runs the future of an async handler or hook. A panic becomes a 500, as in [`caught`], converted by
+/// `failed`.
 pub(crate) fn caught_async<T>(mut future: LentFuture<'_, T>, failed: fn(Error) -> T) -> impl Future<Output = T> {
     poll_fn(move |cx| match caught(|| future.as_mut().poll(cx)) {
         Ok(poll) => poll,
@@ -36,7 +37,7 @@ pub(crate) fn caught_async<T>(mut future: LentFuture<'_, T>, failed: fn(Error) -
     })
 }
 
-/// Makes the error of a panic that was caught here or in a worker.
+/// Returns the error of a panic that was caught here or in a worker.
 pub(crate) fn error(message: String, place: Option<String>) -> Error {
     Error::new(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![format!("panicked: {message}")]).with_place(place)
 }

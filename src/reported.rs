@@ -1,7 +1,7 @@
-//! `Reported`: an answer's stream on its way to the server, whose failure gets its line in the log.
+//! `Reported`: the stream of a response, which logs a failure.
 //!
-//! The head is out by then, so all that a client sees is an answer that breaks off. Must stay true: that a client leaves drops
-//! this unread, and is no failure.
+//! The head has been sent already, so the client sees only that the response is cut off. Invariant: when the
+//! client disconnects, the stream is dropped, which is not logged as a failure.
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use pixie_core::{Body, BoxError, RequestId};
 use pixie_server::BodyError;
 
-/// A stream that says whose answer it was when it breaks off.
+/// A stream that logs the request when it fails.
 pub(crate) struct Reported {
     pub(crate) body: Body,
     pub(crate) method: Method,
@@ -25,9 +25,9 @@ impl Reported {
     fn log(&self, error: &BoxError) {
         let (method, path, request) = (&self.method, self.uri.path(), self.id.as_deref());
         match error.is::<BodyError>() {
-            // A handler that sends the request's body back breaks off where its client did.
-            true => tracing::debug!(%method, path, request, "an answer broke off: {error}"),
-            false => tracing::error!(%method, path, request, "an answer broke off: {error}"),
+            // A handler that sends the body of the request back fails when its client disconnects.
+            true => tracing::debug!(%method, path, request, "a response was cut off: {error}"),
+            false => tracing::error!(%method, path, request, "a response was cut off: {error}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Request ids: taken from the client or made here, so that what the log says of a request can be found again.
+//! Request ids: taken from the client or made here, so that log lines of a request can be found.
 //!
-//! What an id may look like is in `pixie-core`. Made for pool and stream routes, whose failures are told by another part of the
-//! program than their requests, and where a handler or the app asks for it: the others are so quick that an id would cost them
-//! a visible part.
+//! `pixie-core` decides which ids are valid. Pool and stream routes always have an id, because their failures
+//! and their requests are logged in different places. Other requests have an id if a handler or the app asks
+//! for it: they are so fast that making an id would be noticeable.
 use std::{
     hash::{BuildHasher as _, RandomState},
     io::Write as _,
@@ -13,7 +13,7 @@ use pixie_core::{Request, RequestId};
 
 use crate::app::App;
 
-/// Makes ids: a number that differs between processes and one that counts.
+/// Makes ids from a random number of this process and a counter.
 pub(crate) struct RequestIds {
     process: u32,
     requests: AtomicU64,
@@ -21,18 +21,18 @@ pub(crate) struct RequestIds {
 
 impl RequestIds {
     pub(crate) fn new() -> RequestIds {
-        // The standard library's hashers start from a random number.
+        // The hashers of the standard library start from a random number.
         RequestIds { process: RandomState::new().hash_one(0) as u32, requests: AtomicU64::new(1) }
     }
 
-    /// Gives a request its id.
+    /// Sets the id of a request.
     pub(crate) fn identify(&self, request: &mut Request) {
         let id = RequestId::from_headers(request.headers()).or_else(|| self.next());
         request.plumbing_mut().id = id;
     }
 
     fn next(&self) -> Option<RequestId> {
-        // Eight and sixteen digits at most and a dash, on the stack: the id itself is the only allocation.
+        // At most eight and sixteen digits and a dash, on the stack. The id itself is the only allocation.
         let mut text = [0; 25];
         let mut left = &mut text[..];
         write!(left, "{:08x}-{:x}", self.process, self.requests.fetch_add(1, Ordering::Relaxed)).ok()?;
@@ -42,11 +42,12 @@ impl RequestIds {
 }
 
 impl App {
-    /// Says whether every request has an id, not only those of pool and stream routes and of handlers that read
-    /// [`RequestId`]. Default: no.
+    /// Sets whether every request has an id. By default, requests of pool and stream routes and of handlers
+    /// that take a [`RequestId`] have one.
     ///
-    /// It is the client's or the proxy's `X-Request-Id` if that is well-formed, otherwise a new one. The answer carries it, and
-    /// so do the lines of the log about the request and about a worker that died of it.
+    /// The id is the `X-Request-Id` from the client or proxy if that is valid, otherwise a new one. The
+    /// response has it in the same header. So do the log lines about the request, and about a worker that
+    /// crashed while it ran the request.
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, RequestId, get};

@@ -1,7 +1,8 @@
-//! The spool: a folder of temporary files for what clients upload, and the writer of one of them.
+//! The spool: a folder of temporary files for uploads, and the writer of one file.
 //!
-//! Only this user can read the folder, and a file goes away with its last value, with the app, or, where the whole process
-//! was killed, at the next start. Must stay true: for an upload, the runtime's threads create, write and remove no file.
+//! Only this user can read the folder. A file is removed when its last value is dropped, when the app stops,
+//! or, after a kill of the process, at the next start. Invariant: threads of the runtime do not create, write
+//! or remove these files.
 use std::{
     fs::{DirBuilder, File, Permissions, read_dir, remove_dir_all, remove_file},
     io::{self, Write},
@@ -16,12 +17,13 @@ use pixie_core::SpooledFile;
 use tempfile::{Builder, NamedTempFile, TempDir};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-/// Bytes that are gathered before they are written: a hop to a blocking thread costs as much as copying some 100 KiB.
+/// Bytes that are collected before they are written. Switching to a blocking thread costs as much as copying
+/// some 100 KiB.
 const WRITE_BYTES: usize = 256 * 1024;
 const PREFIX: &str = "pixie-uploads-";
 const LOCK: &str = "lock";
 
-/// The folder of an app's temporary files, made when the first one is needed.
+/// The folder of an app's temporary files. It is made when the first file is needed.
 pub(crate) struct Spool {
     parent: PathBuf,
     folder: Mutex<Option<Folder>>,
@@ -29,37 +31,38 @@ pub(crate) struct Spool {
 
 struct Folder {
     path: TempDir,
-    /// Locked while the process lives.
+    /// Held until the process exits.
     _locks: Locks,
 }
 
-/// The lock of the folder keeps systemd-tmpfiles from tidying up in there (tmpfiles.d(5), on BSD file locks), that of the file
-/// tells other servers that nobody has left the folder behind. It is there before the file is, without which nobody sweeps.
+/// The lock of the folder keeps systemd-tmpfiles from cleaning it (tmpfiles.d(5), BSD file locks). The lock
+/// of the file tells other servers that the folder is in use. The folder is locked before the file exists,
+/// and a folder without the file is not removed.
 struct Locks {
     _folder: File,
     _file: File,
 }
 
 impl Spool {
-    /// Makes the folder within this one, or within the system's for temporary files.
+    /// Returns a spool in this folder, or in the system's folder for temporary files.
     pub(crate) fn new(parent: Option<PathBuf>) -> Spool {
         Spool { parent: parent.unwrap_or_else(std::env::temp_dir), folder: Mutex::new(None) }
     }
 
-    /// Removes what killed processes left, on a thread of its own.
+    /// Removes the folders of killed processes, on a thread of its own.
     pub(crate) fn sweep(&self) {
         let parent = self.parent.clone();
-        // Without a thread it is left for the next start.
+        // If the thread cannot be started, the next start removes them.
         let _ = thread::Builder::new().name("pixie-sweep".into()).spawn(move || sweep(&parent));
     }
 
-    /// Returns the folder, which is made if nothing has needed it yet.
+    /// Returns the folder. Makes it on the first call.
     pub(crate) fn path(&self) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(self.made(&mut folder)?.path.path().to_owned())
     }
 
-    /// Removes the folder with what is left in it, at the end of a server.
+    /// Removes the folder and its files when the server stops.
     pub(crate) fn remove(&self) {
         self.folder.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -103,17 +106,17 @@ impl Folder {
         Ok(Folder { path, _locks })
     }
 
-    /// Makes the folder again after somebody has removed it. The name stays, because workers in a strict sandbox that are started
-    /// from now on are told to read it; to those that are there already the kernel allows only the folder that is gone.
+    /// Makes the folder again after another program has removed it. The name stays the same, because workers
+    /// in a strict sandbox that start later are allowed to read it. Running workers in a strict sandbox can
+    /// read only the removed folder.
     fn restore(&mut self) -> io::Result<()> {
         let path = self.path.path();
         DirBuilder::new().mode(0o700).create(path)?;
         self._locks = Locks::take(path)?;
-        let fix = "keep them elsewhere with `App::upload_dir`";
         tracing::warn!(
             folder = %path.display(),
-            "the folder for uploads was removed and is made again; workers in a strict sandbox cannot open new uploads until they \
-             are replaced: {fix}"
+            "made the folder for uploads again because another program removed it: workers in a strict sandbox cannot \
+             open new uploads until they are replaced; set another folder with `App::upload_dir`"
         );
         Ok(())
     }
@@ -129,7 +132,8 @@ impl Locks {
     }
 }
 
-/// Removes the folders of processes that were killed: those whose locks nobody holds. What fails here is left for later.
+/// Removes the folders of killed processes: those whose lock is free. The next start tries again if this
+/// fails.
 fn sweep(parent: &Path) {
     let Ok(entries) = read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -137,7 +141,7 @@ fn sweep(parent: &Path) {
         if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
-        // Without the file it may be a folder that is being made just now.
+        // Without the lock file, another process may be making the folder now.
         if let Ok(file) = File::open(entry.path().join(LOCK))
             && let Ok(folder) = File::open(entry.path())
             && file.try_lock().is_ok()
@@ -148,9 +152,10 @@ fn sweep(parent: &Path) {
     }
 }
 
-/// Removes a file. Where the runtime's threads drop it another does: to free the blocks of a large one takes a while.
+/// Removes a file. On a thread of the runtime, another thread does this, because freeing the blocks of a
+/// large file takes time.
 fn remove(path: PathBuf) {
-    // It may be gone already, with its folder: that is what was wanted.
+    // The file may have been removed with its folder.
     let unlink = move || drop(remove_file(path));
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(unlink)),
@@ -158,15 +163,15 @@ fn remove(path: PathBuf) {
     }
 }
 
-/// Writes one file of the spool; dropped before it is closed, it removes what it has written.
+/// Writes one file of the spool. If it is dropped before `close`, it removes the file.
 pub(crate) struct SpoolWriter {
     spool: Arc<Spool>,
-    /// `None` until something is written.
+    /// `None` until the first write.
     begun: Option<Begun>,
     pending: Vec<u8>,
 }
 
-/// A file that is open, and removed with this value.
+/// An open file, which is removed when this value is dropped.
 struct Begun {
     open: File,
     file: SpooledFile,
@@ -186,7 +191,7 @@ impl SpoolWriter {
         .await
     }
 
-    /// Ends the file, which lives as long as the value that is returned.
+    /// Completes the file. The file exists as long as the returned value.
     pub(crate) async fn close(mut self) -> io::Result<SpooledFile> {
         blocking(move || self.flush().map(|begun| begun.file)).await
     }

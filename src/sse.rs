@@ -1,7 +1,7 @@
-//! `Sse`: a stream of events as an async route's response, with comments that fill its silence.
+//! `Sse`: a stream of events as the response of an async route, with comments while no event comes.
 //!
-//! What an event looks like is the core's business; a stream route in a worker writes events with `SseWriter` or
-//! `Pieces::events`. Must stay true: the stream is dropped with the response, so a client that leaves ends it.
+//! The core formats events. A stream route in a worker writes events with `SseWriter` or `Pieces::events`.
+//! Invariant: the stream is dropped with the response, so it ends when the client disconnects.
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -17,10 +17,11 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// Proxies and load balancers close a connection after 30 s to 60 s of silence; half of the shortest is on the safe side.
+/// Proxies and load balancers close a connection after 30 s to 60 s without data. This is half of the
+/// shortest.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A stream of events, sent as they come: what an async route returns.
+/// A stream of events that are sent as they come. An async route returns it.
 ///
 /// ```
 /// use futures_core::Stream;
@@ -45,13 +46,13 @@ pub struct Sse {
 }
 
 impl Sse {
-    /// Makes a response of a stream; it ends with the stream, or when the client leaves.
+    /// Makes a response from a stream. The response ends with the stream, or when the client disconnects.
     pub fn new(events: impl Stream<Item = Event> + Send + 'static) -> Sse {
         Sse { events: Box::pin(events), keep_alive: KEEP_ALIVE }
     }
 
-    /// Sends an empty comment after so long a silence; zero sends none, and so does one beyond what the clock can tell.
-    /// Default: 15 s.
+    /// Sets the time without an event after which an empty comment is sent. Zero, or a time too long for the
+    /// clock, sends no comments. Default: 15 s.
     pub fn keep_alive(mut self, silence: Duration) -> Sse {
         self.keep_alive = silence;
         self
@@ -60,7 +61,7 @@ impl Sse {
 
 impl IntoResponse for Sse {
     fn into_response(self) -> Response {
-        // A worker has no runtime, and so no clock that could wake the stream.
+        // A worker has no runtime, so it has no timer that could wake the stream.
         let is_kept_alive = !self.keep_alive.is_zero() && Handle::try_current().is_ok();
         let silence = is_kept_alive.then(|| Box::pin(sleep(self.keep_alive)));
         Response::events(Body::new(EventBody { events: self.events, silence, keep_alive: self.keep_alive }))
@@ -88,7 +89,7 @@ impl http_body::Body for EventBody {
         };
         let next = Instant::now().checked_add(self.keep_alive);
         if let Some(silence) = &mut self.silence {
-            // The clock is polled again when this frame is out, since the sender polls until nothing comes.
+            // The sender polls until the stream is pending, so it polls the timer again after this frame.
             match next {
                 Some(next) => silence.as_mut().reset(next),
                 None => self.silence = None,

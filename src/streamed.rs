@@ -1,7 +1,7 @@
 //! `Streamed`: the pieces that a worker sends, as the body of a response.
 //!
-//! The worker is held back while the client does not read. What the answer's head announced is believed only as far as the
-//! pieces bear it out. Must stay true: a client that leaves drops this, which cancels the job.
+//! If the client does not read, the worker waits. The body is checked against the length in its head.
+//! Invariant: when the client disconnects, this value is dropped, which cancels the job.
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -13,28 +13,28 @@ use http_body::{Frame, SizeHint};
 use pixie_core::{BoxError, Parts};
 use pixie_pool::ReplyStream;
 
-/// An answer that still arrives from its worker.
+/// A response that a worker is still sending.
 pub(crate) struct Streamed {
     stream: ReplyStream,
-    /// What is left of the announced length, if there is one.
+    /// The rest of the announced length, if a length was announced.
     left: Option<u64>,
-    /// The piece that completes the announced length: kept until the worker has ended the answer, or its handler would be
-    /// stopped as soon as the client has everything.
+    /// The piece that completes the announced length. It is kept until the worker has ended the reply.
+    /// Otherwise the handler would be stopped as soon as the client has everything.
     last: Option<Bytes>,
-    /// Why the answer ends too early: kept for one turn, so that what came before still goes out.
+    /// Why the response ends too early. It is kept for one poll, so that earlier data is still sent.
     broken: Option<BoxError>,
-    /// The worker may still read the files of a form.
+    /// Kept because the worker may still read the files of a form.
     _parts: Option<Parts>,
 }
 
 impl Streamed {
-    /// Makes the body of an answer, of the length that its head has announced if it has.
+    /// Returns the body of a response. `length` is the length in its head.
     pub(crate) fn new(stream: ReplyStream, length: Option<u64>, parts: Option<Parts>) -> Streamed {
         Streamed { stream, left: length, last: None, broken: None, _parts: parts }
     }
 
-    /// Makes the body of an answer to HEAD. Its client has not left, so the job is not cancelled: its next write or the stream's
-    /// idle clock ends it.
+    /// Returns the body of a response to HEAD. The client is still connected, so the job is not canceled. It
+    /// ends at its next write, or after the idle timeout of the stream.
     pub(crate) fn into_length(self) -> LengthOnly {
         let length = LengthOnly::of(&self);
         tokio::spawn(self.drain());
@@ -45,7 +45,7 @@ impl Streamed {
         while let Some(Ok(_)) = poll_fn(|cx| self.stream.poll_next(cx)).await {}
     }
 
-    /// Checks a piece against the announced length; nothing comes out of the one that completes it.
+    /// Checks a piece against the announced length. Returns `None` for the piece that completes it.
     fn measured(&mut self, piece: Bytes) -> Result<Option<Bytes>, BoxError> {
         let Some(left) = self.left else { return Ok(Some(piece)) };
         let Some(left) = left.checked_sub(piece.len() as u64) else {
@@ -60,7 +60,7 @@ impl Streamed {
         Ok(None)
     }
 
-    /// Ends the body, which has to have the announced length.
+    /// Ends the body. Returns an error if its length differs from the announced one.
     fn end(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         match self.left.take() {
             Some(1..) => Some(Err("the worker sent less than it announced".into())),
@@ -69,11 +69,11 @@ impl Streamed {
     }
 }
 
-/// What an answer to HEAD has of a body: its length, if that is known.
+/// The body of a response to HEAD: only its length, if it is known.
 pub(crate) struct LengthOnly(SizeHint);
 
 impl LengthOnly {
-    /// Makes the body that stands for this one.
+    /// Returns the length of a body.
     pub(crate) fn of(body: &impl http_body::Body) -> LengthOnly {
         LengthOnly(body.size_hint())
     }
@@ -109,7 +109,7 @@ impl http_body::Body for Streamed {
             }
         };
         if let Some(Err(error)) = next {
-            // The server writes what it has only when nothing more is there, and nothing at all once there is an error.
+            // The server flushes its buffer only when the body is pending, and discards it after an error.
             self.broken = Some(error);
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -1,7 +1,9 @@
-//! `TestClient`: an app asked in-process, without a socket, as a browser would that keeps its cookies.
+//! `TestClient`: sends requests to an app in the same process, without a socket, and keeps cookies as a
+//! browser does.
 //!
-//! Pool routes run on a thread, through the same encoding and decoding as in a worker, so that what cannot travel fails
-//! in tests too. Real workers are one call away, and need one line: [`test_worker!`](crate::test_worker).
+//! Pool routes run on a thread. Their requests and responses are encoded and decoded as in a worker, so that
+//! a value that cannot be sent to a worker fails in tests too. Real workers need one line:
+//! [`test_worker!`](crate::test_worker).
 use std::{
     ffi::OsString,
     sync::{Mutex, PoisonError},
@@ -19,13 +21,14 @@ use tower_service::Service;
 
 use crate::{App, AppService, Urls, compose, worker};
 
-/// Between the parts of a form; no test's content has it.
+/// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
-/// The worker's command line under a test harness: run only the test that `test_worker!` wrote.
+/// Arguments of a worker under a test harness: run only the test that `test_worker!` defines.
 const WORKER_ARGS: [&str; 3] = ["pixie_worker", "--nocapture", "--test-threads=1"];
 
 impl App {
-    /// Returns a client that asks this app in-process; pool and stream routes run on a thread, without the sandboxes of their pools.
+    /// Returns a client for this app in the same process. Pool and stream routes run on threads, without the
+    /// sandboxes of their pools.
     ///
     /// ```
     /// use pixie_web::{App, Route};
@@ -35,14 +38,14 @@ impl App {
     /// ```
     pub fn test(mut self) -> Result<TestClient> {
         self.settings.workers_in_test = Some(0);
-        // A thread has none, and what a sandbox allows may not be there where tests run.
-        self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
+        // Threads have no sandbox, and the paths that a sandbox allows may be missing where tests run.
+        self.pools = self.pools.into_iter().map(|pool| pool.sandbox(Sandbox::none())).collect();
         TestClient::new(self)
     }
 
-    /// Returns a client that asks this app in-process, with so many real worker processes.
+    /// Returns a client for this app in the same process, with this number of real worker processes.
     ///
-    /// The tests' program is its own worker: write [`test_worker!`](crate::test_worker) once in it.
+    /// The test program also runs as the worker: put [`test_worker!`](crate::test_worker) into it once.
     pub fn test_with_workers(mut self, workers: usize) -> Result<TestClient> {
         self.settings.worker_args = Some(WORKER_ARGS.map(OsString::from).to_vec());
         self.settings.workers_in_test = Some(workers);
@@ -50,8 +53,9 @@ impl App {
     }
 }
 
-/// Lets the program of a test start itself as a worker: `pixie_web::test_worker!(app)`, where `app` is a function that
-/// returns the [`App`] under test. It writes a test named `pixie_worker`, which does nothing in an ordinary run.
+/// Lets a test program start itself as a worker: `pixie_web::test_worker!(app)`, where `app` is a function
+/// that returns the [`App`] under test. The macro defines a test named `pixie_worker`, which does nothing in
+/// an ordinary test run.
 #[macro_export]
 macro_rules! test_worker {
     ($app:expr) => {
@@ -62,18 +66,18 @@ macro_rules! test_worker {
     };
 }
 
-/// Becomes a worker of this app, if the process was started as one.
+/// Runs as a worker of this app, if the process was started as a worker.
 #[doc(hidden)]
 pub fn work_if_asked(make: impl FnOnce() -> App) {
     if let Some(worker) = pixie_pool::worker() {
-        let (app, _) = compose::compose(make()).expect("the app under test fits together");
+        let (app, _) = compose::compose(make()).expect("the app under test is valid");
         worker::serve(worker.in_a_test(), &app);
     }
 }
 
-/// Asks an app in-process and keeps the cookies that it sets.
+/// Sends requests to an app in the same process, and keeps the cookies that the app sets.
 ///
-/// Its calls block, so use it in plain tests, not in async ones.
+/// Its methods block. Use it in plain tests, not in async ones.
 pub struct TestClient {
     runtime: Runtime,
     service: AppService,
@@ -111,11 +115,11 @@ impl TestClient {
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
         let mut request = http::Request::new(Body::empty());
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("`{path}` is no path: {error}"));
+        *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("invalid path `{path}`: {error}"));
         TestRequest { client: self, request }
     }
 
-    /// Returns the addresses of the app's routes.
+    /// Returns the URLs of the app's routes.
     pub fn urls(&self) -> Urls {
         self.service.app().urls.clone()
     }
@@ -147,7 +151,7 @@ impl TestClient {
     }
 }
 
-/// A request that is being put together.
+/// A request that is being built.
 pub struct TestRequest<'c> {
     client: &'c TestClient,
     request: http::Request<Body>,
@@ -157,8 +161,8 @@ impl TestRequest<'_> {
     /// Sets a header.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("`{name}` is no header name"));
-        let value = HeaderValue::from_str(value).unwrap_or_else(|_| panic!("`{value}` is no header value"));
+        let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("invalid header name `{name}`"));
+        let value = HeaderValue::from_str(value).unwrap_or_else(|_| panic!("invalid header value `{value}`"));
         self.request.headers_mut().insert(name, value);
         self
     }
@@ -166,16 +170,17 @@ impl TestRequest<'_> {
     /// Sets the query string from names and values.
     #[track_caller]
     pub fn query(mut self, query: &impl Serialize) -> Self {
-        let query = serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("no query string: {error}"));
+        let query =
+            serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
         let target = format!("{}?{query}", self.request.uri().path());
-        *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("`{target}` is no path: {error}"));
+        *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("invalid path `{target}`: {error}"));
         self
     }
 
-    /// Sends an urlencoded form.
+    /// Sets an urlencoded form as the body.
     #[track_caller]
     pub fn form(self, form: &impl Serialize) -> Self {
-        let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("no form: {error}"));
+        let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
         self.header("content-type", "application/x-www-form-urlencoded").body(form)
     }
 
@@ -200,20 +205,20 @@ impl TestRequest<'_> {
         self.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))
     }
 
-    /// Sends JSON.
+    /// Sets JSON as the body.
     #[track_caller]
     pub fn json(self, value: &impl Serialize) -> Self {
-        let json = serde_json::to_vec(value).unwrap_or_else(|error| panic!("no JSON: {error}"));
+        let json = serde_json::to_vec(value).unwrap_or_else(|error| panic!("cannot encode the JSON: {error}"));
         self.header("content-type", "application/json").body(json)
     }
 
-    /// Sends a body of any kind.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
     }
 
-    /// Sends the request and waits for the whole answer.
+    /// Sends the request and waits for the whole response.
     pub fn send(mut self) -> TestResponse {
         if let Some(cookies) = self.client.cookie_header() {
             self.request.headers_mut().entry(header::COOKIE).or_insert(cookies);
@@ -237,7 +242,7 @@ impl TestRequest<'_> {
     }
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub struct TestResponse {
     head: http::response::Parts,
@@ -266,7 +271,7 @@ impl TestResponse {
         &self.body
     }
 
-    /// Returns the body as text; bytes that are no UTF-8 are replaced.
+    /// Returns the body as text. Invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -274,10 +279,11 @@ impl TestResponse {
     /// Reads the body as JSON.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no such JSON: {error}\n{}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("cannot read the body as JSON: {error}\n{}", self.text()))
     }
 
-    /// Says whether the body broke off before its end.
+    /// Returns whether the body was cut off before its end.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }

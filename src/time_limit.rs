@@ -1,9 +1,10 @@
-//! `TimeLimit`: what is left of a request's time, for handlers that run in a pool.
+//! `TimeLimit`: the time that a request has left, for handlers that run in a pool.
 use std::{any::TypeId, time::Duration};
 
 use pixie_core::{FromRequest, Needs, Rejection, Request, Route};
 
-/// The time until this request's deadline, when its worker is killed, and how to get more: an argument of pool and stream routes.
+/// The time until the deadline of this request, when its worker is killed. Pool and stream routes can take it
+/// as an argument, and can ask for more time.
 ///
 /// ```standalone_crate
 /// use pixie_web::{App, Pool, TimeLimit, get};
@@ -31,13 +32,14 @@ use pixie_core::{FromRequest, Needs, Rejection, Request, Route};
 pub struct TimeLimit(Option<pixie_pool::TimeLimit>);
 
 impl TimeLimit {
-    /// Returns the time until the deadline; `None` if the pool has none.
+    /// Returns the time until the deadline, or `None` if the pool has no deadline.
     pub fn remaining(&self) -> Option<Duration> {
         self.0.as_ref().and_then(pixie_pool::TimeLimit::remaining)
     }
 
-    /// Asks for so much more time and returns how much it gets, in whole milliseconds: what the pool's
-    /// [`extension`](pixie_pool::Config::extension) leaves, and nothing without a deadline or once the answer has begun.
+    /// Asks for more time and returns how much was granted, in whole milliseconds. The pool's
+    /// [`extension`](pixie_pool::Config::extension) limits the total. Returns zero without a deadline, or
+    /// after the response has begun.
     pub fn extend(&self, by: Duration) -> Duration {
         self.0.as_ref().map_or(Duration::ZERO, |time| time.extend(by))
     }
@@ -55,7 +57,7 @@ impl FromRequest for TimeLimit {
     }
 }
 
-/// Tells whether a route's handler has such an argument, so that no other job pays for it.
+/// Returns whether the handler of a route has this argument. Other jobs do not measure the time.
 pub(crate) fn is_read(route: &Route) -> bool {
     route.reads().states().any(|state| state.id == TypeId::of::<TimeLimit>())
 }

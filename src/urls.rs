@@ -1,9 +1,9 @@
-//! `Urls`: addresses of routes, made from the names of their handlers.
+//! `Urls`: URLs of routes, made from the names of their handlers.
 use std::{collections::HashMap, fmt::Display, sync::Arc};
 
 use pixie_core::{Error, FromRequest, Needs, Pattern, Rejection, Request, Result, Route, State};
 
-/// Makes the address of a route from its handler's name: an extractor for every kind of route.
+/// Makes the URL of a route from the name of its handler. It is an extractor for every kind of route.
 ///
 /// ```
 /// # use pixie_web::{App, Route, Urls};
@@ -17,12 +17,12 @@ pub struct Urls(Arc<HashMap<&'static str, Named>>);
 
 enum Named {
     One(Pattern),
-    /// Several handlers share the name, so it says nothing.
+    /// Several handlers have this name, so it is ambiguous.
     Many,
 }
 
 impl Urls {
-    /// Gathers the names of these routes; a route with a bad path is refused elsewhere.
+    /// Collects the names of these routes. A route with an invalid path is refused elsewhere.
     pub(crate) fn of<'r>(routes: impl Iterator<Item = &'r Route>) -> Urls {
         let mut named = HashMap::new();
         for route in routes {
@@ -37,9 +37,11 @@ impl Urls {
         Urls(Arc::new(named))
     }
 
-    /// Returns the path of the route with this name, its wildcards filled in and percent-encoded.
+    /// Returns the path of the route with this name, with its wildcards filled in and percent-encoded.
     ///
-    /// Fails where no route or more than one has the name, or a value is missing, unknown or does not fit.
+    /// # Errors
+    ///
+    /// Fails if no route or several routes have the name, or if a value is missing, unknown or invalid.
     #[track_caller]
     pub fn url_for(&self, name: &str, params: &[(&str, &dyn Display)]) -> Result<String> {
         let pattern = match self.0.get(name) {

@@ -1,23 +1,25 @@
-//! The wire: how a request's parts travel to a worker and an answer's head travels back, as bytes.
+//! The wire format: the parts of a request on their way to a worker, and the head of a response on its way
+//! back.
 //!
-//! Only what the handler's extractors read is written. What comes back is read as hostile input: a worker may have been
-//! taken over, so a malformed head is an error, and headers that frame a message or a connection are dropped.
+//! A request contains only what the handler's extractors read. A response is read as untrusted input, because
+//! an attacker may have taken over the worker: a malformed head is an error, and headers that frame a message
+//! or belong to one connection are dropped.
 use std::{net::SocketAddr, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, RequestId, Response, SpooledFile, Upload};
 
-/// Says that bytes from the other side are no head.
+/// The bytes from the other side are not a valid head.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// What begins a part of a form.
+/// Tag of a field in a form.
 const FIELD: u8 = 0;
 const FILE: u8 = 1;
 const SPOOLED: u8 = 2;
 
-/// Headers of one hop (RFC 9110, section 7.6.1): a worker's are dropped.
+/// Headers of one connection (RFC 9110, section 7.6.1). They are dropped from a worker's response.
 const OF_ONE_HOP: [HeaderName; 6] = [
     header::CONNECTION,
     header::TE,
@@ -27,16 +29,16 @@ const OF_ONE_HOP: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// What the body of a job is.
+/// The body of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobBody {
-    /// The request's, as it was sent.
+    /// The body of the request as it was sent.
     Bytes,
     /// The parts of a form, as [`encode_parts`] writes them.
     Parts,
 }
 
-/// Writes the parts of a request that the handler reads.
+/// Encodes the parts of a request that the handler reads.
 pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     put(&mut out, request.verb().as_bytes());
@@ -59,12 +61,12 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     out.freeze()
 }
 
-/// Reads the parts of a request.
+/// Decodes the parts of a request.
 pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malformed> {
     let mut input = Input(head);
     let method = Method::from_bytes(input.take()?).map_err(|_| Malformed)?;
     let mut target = input.take()?.to_vec();
-    // Other forms of a target lose something on this way: what a worker reads must be what was routed.
+    // Other forms of a target would be changed by the encoding. A worker must read exactly what was routed.
     if !target.starts_with(b"/") {
         return Err(Malformed);
     }
@@ -90,7 +92,7 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     Ok((request, body))
 }
 
-/// Writes the parts of a form: fields and small files as they are, of a large file the path.
+/// Encodes the parts of a form: fields and small files with their content, large files with their path.
 pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
     let mut out = BytesMut::new();
     for (name, value) in parts.fields.iter() {
@@ -109,14 +111,14 @@ pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
                 out.put_u64_le(file.len());
                 put(&mut out, path.as_bytes());
             }
-            // It is in memory, so reading cannot fail.
+            // The file is in memory, so reading cannot fail.
             None => put(&mut out, &file.bytes().unwrap_or_default()),
         }
     }
     out.freeze()
 }
 
-/// Reads the parts of a form; the content of small files stays where it is in these bytes.
+/// Decodes the parts of a form. The content of small files remains in `body`.
 pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
     let mut input = Input(body);
     let (mut fields, mut files) = (Vec::new(), Vec::new());
@@ -140,7 +142,7 @@ pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
     Ok(Parts { fields: fields.into_iter().collect(), files })
 }
 
-/// Writes an answer's head: its status, headers and, if it stands for one, its failure.
+/// Encodes the head of a response: status, headers and, for an error, its details.
 pub(crate) fn encode_response(response: &Response) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.put_u16_le(response.status().as_u16());
@@ -160,7 +162,8 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
     out.freeze()
 }
 
-/// Reads an answer's head, and apart from it the length that it announces: the body has to show whether that is true.
+/// Decodes the head of a response, and separately the announced length, which must be checked against the
+/// body.
 pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Malformed> {
     let mut input = Input(head);
     let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
@@ -177,7 +180,7 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Ma
 }
 
 fn put(out: &mut BytesMut, bytes: &[u8]) {
-    // Longer than 4 GiB does not come: hyper limits heads, and bodies do not pass here.
+    // More than 4 GiB cannot occur: hyper limits heads, and bodies are not encoded here.
     out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     out.put_slice(bytes);
 }
@@ -222,7 +225,7 @@ fn parse_peer(text: &[u8]) -> Result<SocketAddr, Malformed> {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Malformed)
 }
 
-/// Bytes that are read from the front, each read checked against what is left.
+/// A cursor over bytes. Every read is checked against the rest.
 struct Input<'b>(&'b [u8]);
 
 impl<'b> Input<'b> {
@@ -273,7 +276,7 @@ impl<'b> Input<'b> {
         for _ in 0..count {
             let name = HeaderName::from_bytes(self.take()?).map_err(|_| Malformed)?;
             let value = HeaderValue::from_bytes(self.take()?).map_err(|_| Malformed)?;
-            // `HeaderMap` holds 32 768 names and panics beyond: `try_append` refuses.
+            // `HeaderMap` holds 32 768 names and panics beyond that; `try_append` returns an error.
             headers.try_append(name, value).map_err(|_| Malformed)?;
         }
         Ok(headers)

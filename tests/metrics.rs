@@ -1,4 +1,5 @@
 //! The metrics as Prometheus reads them. One test alone in its program, because the recorder counts for the whole process.
+#[path = "programs/support.rs"]
 mod support;
 
 use std::{hint::black_box, time::Duration};

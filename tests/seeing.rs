@@ -1,4 +1,5 @@
 //! What an operator sees: the status, and the lines about workers that ended; and that nobody else sees it.
+#[path = "programs/support.rs"]
 mod support;
 
 use std::{
@@ -165,11 +166,11 @@ fn a_stream_that_breaks_off_has_one_line_in_the_log_with_its_reason_and_its_requ
         let mut stream = faults.connect();
         let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: of{target}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("the request can be sent");
-        // How a connection ends whose answer broke off is not what is asked here.
+        // This test does not check how the connection ends after a cut-off response.
         let _ = stream.read_to_end(&mut Vec::new());
         let is_its = |line: &&str| line.contains(&format!("path={target}"));
         let line = until("the failure is in the log", || log().lines().find(is_its).map(str::to_owned));
-        assert!(line.contains(" ERROR an answer broke off: ") && line.contains(reason), "{line}");
+        assert!(line.contains(" ERROR a response was cut off: ") && line.contains(reason), "{line}");
         assert!(target == "/cut/async" || line.contains(&format!("request=of{target}")), "{line}");
         assert_eq!(log().lines().filter(is_its).count(), 1, "{}", log());
     }

@@ -1,4 +1,5 @@
 //! Forms and uploads in all five kinds of route, in-process and with real workers, and what is left of their files.
+#[path = "programs/support.rs"]
 mod support;
 
 use std::{

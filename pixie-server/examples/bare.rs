@@ -1,7 +1,7 @@
-//! Serves a bare tower service, no framework: `cargo run --example bare -p pixie-server`.
+//! Serves a tower service without a framework: `cargo run --example bare -p pixie-server`.
 //!
-//! With `PIXIE_RUNTIMES=2` it serves from that many single-threaded runtimes instead of one runtime with two workers,
-//! which is how `serve` is meant to be spread.
+//! With `PIXIE_RUNTIMES=2` it serves from two single-threaded runtimes, instead of one runtime with two
+//! threads.
 
 use std::{
     convert::Infallible,
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let server = Server::new(Config::default()).until(&shutdown);
+    let server = Server::new(Config::new()).until(&shutdown);
     for address in listener.local_addrs() {
         println!("listening on http://{address}");
     }

@@ -1,7 +1,8 @@
 //! Accepts connections from all sockets of a `Listener`, on one runtime.
 //!
-//! No error ends it: what happened to one client is skipped, and when the system has run out of something it waits a
-//! little for connections to close. At the stop it hands out what the kernel has for us, and closes the sockets.
+//! An error never ends the acceptor. An error of one client is skipped. If the system has too few resources
+//! (such as file descriptors), the acceptor pauses until connections close. At a shutdown it returns the
+//! connections that wait in the kernel, and closes the sockets.
 
 use std::{
     future::poll_fn,
@@ -15,14 +16,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Error, Listener, listener::BACKLOG};
 
-/// The first pause after the system refused a connection (too many open files); it doubles from there …
+/// First pause after the system failed to accept (too many open files). Each further pause is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
-/// … up to this, which is still soon enough for a person.
+/// Limits the pause, because a person who waits for a page accepts about this delay.
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 
 pub(crate) struct Acceptor {
     sockets: Vec<TcpListener>,
-    /// The socket that is asked first, so that none starves another.
+    /// The socket that was polled first the last time. It changes each time, so that all sockets get their
+    /// turn.
     turn: usize,
 }
 
@@ -43,7 +45,7 @@ impl Acceptor {
                 Ok(accepted) => return accepted,
                 Err(error) if is_about_one_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, ?pause, "cannot accept connections; trying again");
+                    tracing::warn!(%error, ?pause, "cannot accept connections; trying again after a pause");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_LONGEST);
                 }
@@ -51,10 +53,11 @@ impl Acceptor {
         }
     }
 
-    /// The connections that the kernel has shaken hands with already, which closing their socket would reset. Each socket is
-    /// closed when it has no more, or as many as it can have kept for us were taken from it: Linux keeps one above the limit.
+    /// Returns the connections that wait in the kernel's queues; closing a listening socket would reset them.
     ///
-    /// The kernel is asked itself: to tokio nothing is there before its reactor has turned, or once a task's budget is spent.
+    /// Each socket is closed when its queue is empty or has given `BACKLOG + 1` connections (Linux keeps one
+    /// above the limit). This asks the kernel directly, because tokio reports a waiting connection only after
+    /// its reactor has run, and reports nothing after a task has used up its budget.
     pub(crate) fn into_waiting(self) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
         let sockets = self.sockets.into_iter().filter_map(|socket| socket.into_std().ok());
         sockets.flat_map(|socket| iter::from_fn(move || accept_now(&socket)).take(BACKLOG as usize + 1))
@@ -71,7 +74,7 @@ impl Acceptor {
     }
 }
 
-/// A connection that is already there.
+/// Returns a connection that waits in the kernel's queue.
 fn accept_now(socket: &net::TcpListener) -> Option<(TcpStream, SocketAddr)> {
     loop {
         let accepted = socket.accept().and_then(|(stream, peer)| {

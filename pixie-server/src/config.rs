@@ -1,59 +1,34 @@
-//! Every limit and time-out of the server, with the reason for its default.
+//! Every limit and timeout of the server, with the reason for its default.
 //!
-//! A value here bounds something that a client could otherwise make endless. The clocks are coarse (a sweep a few times
-//! a second, see `registry.rs`), so a time-out fires between its value and a quarter of a second later.
+//! Each value bounds something that a client could otherwise make endless. Timeouts are checked a few times a
+//! second (see `registry.rs`), so a timeout fires between its value and a quarter of a second later.
 
 use std::time::Duration;
 
-/// How long the server waits and how much it takes; every field may be set to any value.
+/// How long the server waits for clients, and how much it accepts from them.
+///
+/// ```
+/// use std::time::Duration;
+/// use pixie_server::Config;
+///
+/// let config = Config::new().body_timeout(Duration::from_secs(10)).connections_max(500);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// From the first byte of a request's head to its last; after that the client gets a 408.
-    ///
-    /// 30 s: hyper's own default. A head fits one packet, so only a hostile or very ill client needs more.
-    pub header_timeout: Duration,
-
-    /// How long a request body that the handler is waiting for may stand still before it yields
-    /// [`BodyError::Timeout`](crate::BodyError::Timeout).
-    ///
-    /// 30 s: a phone that changes cells is back within that. The whole upload may take as long as it likes.
-    pub body_timeout: Duration,
-
-    /// How long a response may stand still because the client does not read, before the connection is closed.
-    ///
-    /// 60 s, as nginx's `send_timeout`. A slow handler or stream is never stopped by this.
-    pub write_timeout: Duration,
-
-    /// How long a connection may sit between two requests, or before the first, before it is closed silently.
-    ///
-    /// 75 s, as nginx: longer than the 60 s of the usual load balancers, so that they close first and never send a
-    /// request into a closing connection.
-    pub idle_timeout: Duration,
-
-    /// The longest request line and headers together; above, the client gets a 431.
-    ///
-    /// 32 KiB, as nginx's four buffers of 8 KiB: room for many cookies. More than 100 headers are a 431 too.
-    pub head_bytes_max: usize,
-
-    /// How many connections one [`serve`](crate::Server::serve) holds; more wait in the kernel's queue.
-    ///
-    /// 10 000: an idle connection costs some 10 KiB, so this bounds them to about 100 MB.
-    pub connections_max: usize,
-
-    /// After a shutdown begins, how long kept connections are still answered (with `Connection: close`) before the
-    /// idle ones are closed.
-    ///
-    /// 50 ms: clients with a request on the wire lost some at 0 ms and none from 20 ms on.
-    pub linger: Duration,
-
-    /// How long a shutdown waits for running requests before it cuts them.
-    ///
-    /// 10 s: what container runtimes wait between SIGTERM and SIGKILL.
-    pub shutdown_grace: Duration,
+    pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) head_bytes_max: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) linger: Duration,
+    pub(crate) shutdown_grace: Duration,
 }
 
-impl Default for Config {
-    fn default() -> Config {
+impl Config {
+    /// Returns the defaults.
+    pub fn new() -> Config {
         Config {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
@@ -64,5 +39,76 @@ impl Default for Config {
             linger: Duration::from_millis(50),
             shutdown_grace: Duration::from_secs(10),
         }
+    }
+
+    /// Limits the time from the first byte of a request's head to the last; after that the client gets a 408.
+    ///
+    /// Default: 30 s, as in hyper. A head fits into one packet, so a client that needs longer is hostile or
+    /// broken.
+    pub fn header_timeout(self, timeout: Duration) -> Config {
+        Config { header_timeout: timeout, ..self }
+    }
+
+    /// Limits how long a handler waits for more bytes of the request body; after that the body yields
+    /// [`BodyError::Timeout`](crate::BodyError::Timeout).
+    ///
+    /// Default: 30 s, enough for a phone that changes its radio cell. The time of the whole upload is not
+    /// limited.
+    pub fn body_timeout(self, timeout: Duration) -> Config {
+        Config { body_timeout: timeout, ..self }
+    }
+
+    /// Limits how long a client may leave a response unread; after that the connection is closed.
+    ///
+    /// Default: 60 s, as `send_timeout` of nginx. This does not limit a slow handler or a slow stream.
+    pub fn write_timeout(self, timeout: Duration) -> Config {
+        Config { write_timeout: timeout, ..self }
+    }
+
+    /// Limits how long a connection may be idle, before its first request and between two requests; after
+    /// that it is closed without a response.
+    ///
+    /// Default: 75 s, as nginx. Most load balancers close after 60 s, so they close first and do not send a
+    /// request on a connection that the server is closing.
+    pub fn idle_timeout(self, timeout: Duration) -> Config {
+        Config { idle_timeout: timeout, ..self }
+    }
+
+    /// Limits the request line and the headers together, in bytes; for a longer head the client gets a 431.
+    ///
+    /// Default: 32 KiB, as the four buffers of 8 KiB in nginx: enough for many cookies. A head with more than
+    /// 100 headers also gets a 431.
+    pub fn head_bytes_max(self, bytes: usize) -> Config {
+        Config { head_bytes_max: bytes, ..self }
+    }
+
+    /// Limits the open connections of one [`serve`](crate::Server::serve); further ones wait in the kernel's
+    /// queue.
+    ///
+    /// Default: 10 000, about 100 MB, because an idle connection needs about 10 KiB.
+    pub fn connections_max(self, count: usize) -> Config {
+        Config { connections_max: count, ..self }
+    }
+
+    /// Sets how long open connections still get responses (with `Connection: close`) after a shutdown begins,
+    /// before the idle ones are closed.
+    ///
+    /// Default: 50 ms. In a measurement, some clients that were just sending a request lost it at 0 ms; from
+    /// 20 ms on no request was lost.
+    pub fn linger(self, time: Duration) -> Config {
+        Config { linger: time, ..self }
+    }
+
+    /// Limits how long a shutdown waits for running requests before it closes their connections.
+    ///
+    /// Default: 10 s, the time that container runtimes wait between SIGTERM and SIGKILL.
+    pub fn shutdown_grace(self, time: Duration) -> Config {
+        Config { shutdown_grace: time, ..self }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
     }
 }

@@ -1,7 +1,8 @@
-//! One accepted connection from its first byte to the closed socket.
+//! One accepted connection, from its first byte to the closed socket.
 //!
-//! hyper speaks HTTP; here it is driven, told to finish, or taken apart when the sweeper has passed a verdict. Every
-//! connection is a task of its own, so a panic in a service ends this connection and nothing else.
+//! hyper implements HTTP. This module polls hyper, starts its graceful shutdown, and closes the connection
+//! when the sweeper reports a timeout. Every connection has its own task, so a panic in a service ends only
+//! this connection.
 
 use std::{
     future::{Future, poll_fn},
@@ -20,19 +21,20 @@ use crate::{
     exchange::Exchange,
     race::race,
     socket::Socket,
-    watch::{Body, Phase, Stage, Verdict, Watch},
+    watch::{BodyPhase, Phase, Stage, Timeout, Watch},
 };
 
-/// How long the rest of a refused request is read before the socket is closed, so that the client sees the refusal.
+/// Limits how long the rest of a refused request is read before the socket is closed. Long enough for the
+/// client to read the response; without this, the unread bytes would cause a reset.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Who talks to whom on a connection.
+/// The two addresses of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The client's end; a proxy's, if one stands between.
+    /// The address of the client, or of the proxy in front of this server.
     pub peer: SocketAddr,
-    /// Our end.
+    /// The address of this server.
     pub local: SocketAddr,
 }
 
@@ -44,13 +46,13 @@ impl Connection {
 
 type Http<S> = UpgradeableConnection<TokioIo<Socket>, Exchange<S>>;
 
-/// How a connection came to its end.
+/// How a connection ended.
 enum End {
-    /// HTTP came to its end, orderly or not.
+    /// hyper ended it, with or without an error.
     Http(hyper::Result<()>),
-    /// The head did not come in time.
+    /// The head of a request was not complete in time; the client gets a 408.
     HeadTimeout,
-    /// Nobody waits for a word from us.
+    /// It is closed without a response.
     Silent,
 }
 
@@ -60,7 +62,7 @@ pub(crate) async fn drive<S: HttpService>(http: Builder, socket: Socket, service
     let mut http: Http<S> = http.serve_connection(TokioIo::new(socket), exchange).with_upgrades();
     let mut draining = false;
     let end = poll_fn(|cx| {
-        watch.driven_by(cx);
+        watch.set_task(cx);
         if let Poll::Ready(result) = Pin::new(&mut http).poll(cx) {
             return Poll::Ready(End::Http(result));
         }
@@ -72,20 +74,21 @@ pub(crate) async fn drive<S: HttpService>(http: Builder, socket: Socket, service
         ended_by_order(&watch)
     })
     .await;
-    watch.enter(Phase::Over);
+    watch.enter(Phase::Ended);
     let Some(parts) = http.into_parts() else {
         return;
     };
     close(end, parts.io.into_inner(), &watch).await;
 }
 
-/// What the sweeper or a shutdown wants, asked after HTTP had its chance to move on.
+/// Returns ready if the sweeper or a shutdown ends the connection. Called only after hyper had a chance to
+/// progress.
 fn ended_by_order(watch: &Watch) -> Poll<End> {
     if watch.stage() == Stage::Cut {
         return Poll::Ready(End::Silent);
     }
-    match watch.verdict() {
-        Some(Verdict::Head) => Poll::Ready(End::HeadTimeout),
+    match watch.timeout() {
+        Some(Timeout::Head) => Poll::Ready(End::HeadTimeout),
         Some(_) => Poll::Ready(End::Silent),
         None => Poll::Pending,
     }
@@ -95,14 +98,15 @@ async fn close(end: End, socket: Socket, watch: &Watch) {
     let unread = match end {
         End::Silent => false,
         End::HeadTimeout => {
-            socket.say_goodbye(request_timeout().as_bytes());
+            socket.send_last(request_timeout().as_bytes());
             true
         }
         End::Http(result) => {
             if let Err(error) = &result {
-                tracing::debug!(%error, "connection ended");
+                tracing::debug!(%error, "a connection ended with an error");
             }
-            result.is_err_and(|error| error.is_parse()) || matches!(watch.body(), Body::Abandoned | Body::TimedOut)
+            result.is_err_and(|error| error.is_parse())
+                || matches!(watch.body(), BodyPhase::Abandoned | BodyPhase::TimedOut)
         }
     };
     if unread {
@@ -110,7 +114,7 @@ async fn close(end: End, socket: Socket, watch: &Watch) {
     }
 }
 
-/// hyper answers every other refusal itself, but it has no way to be told of this one.
+/// Returns the bytes of a 408. hyper writes all other refusals, but it cannot be told to write this one.
 fn request_timeout() -> String {
     let date = httpdate::fmt_http_date(SystemTime::now());
     format!("HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n")

@@ -1,6 +1,6 @@
-//! What can keep a server from starting, each with its remedy in the message.
+//! Why a server cannot start; each message contains the fix.
 //!
-//! Nothing here happens because of a client: once it serves, a server only ends when it is told to.
+//! A client cannot cause these errors. Once started, a server ends only at a shutdown.
 
 use std::{fmt, io, net::SocketAddr};
 
@@ -14,9 +14,9 @@ pub enum Error {
     PortTaken {
         /// The address that was asked for.
         address: SocketAddr,
-        /// The process that holds it, where the system tells.
+        /// The process that uses the port, if the system reports it.
         owner: Option<PortOwner>,
-        /// A port that was free a moment ago.
+        /// A port that was free when this error was made.
         free: Option<u16>,
     },
     /// The system does not let this user listen on the port.
@@ -33,24 +33,24 @@ pub enum Error {
     NoSuchHost {
         /// The name that was asked for.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
     /// The system refused for another reason.
     Listen {
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The socket that the parent process passed on cannot be used.
+    /// A socket from the parent process (`LISTEN_FDS`) cannot be used.
     Adopt {
-        /// What is wrong with it.
+        /// The reason.
         source: io::Error,
     },
-    /// Signals cannot be listened to.
+    /// The handlers of signals cannot be installed.
     Signals {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -61,23 +61,23 @@ impl fmt::Display for Error {
             Error::PortTaken { address, owner, free } => port_taken(f, *address, owner.as_ref(), *free),
             Error::NotPermitted { address } => write!(
                 f,
-                "port {} needs more rights than this user has; choose one above 1023, for example PIXIE_PORT=8000",
+                "this user may not listen on port {}; choose a port above 1023, for example PIXIE_PORT=8000",
                 address.port()
             ),
             Error::NoSuchAddress { address } => write!(
                 f,
-                "this machine has no address {}; use 127.0.0.1 (this machine only) or 0.0.0.0 (every network)",
+                "this machine does not have the address {}; use 127.0.0.1 (this machine only) or 0.0.0.0 (every network)",
                 address.ip()
             ),
             Error::NoSuchHost { host, source } => {
-                write!(f, "no address is known for the host `{host}` ({source}); use an IP address or `localhost`")
+                write!(f, "cannot find the address of the host `{host}`: {source}; use an IP address or `localhost`")
             }
             Error::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Error::Adopt { source } => write!(
                 f,
-                "the socket that LISTEN_FDS names cannot be used: {source}; start the program without LISTEN_FDS to let it bind itself"
+                "cannot use the socket from LISTEN_FDS: {source}; remove LISTEN_FDS to let the program open its own socket"
             ),
-            Error::Signals { source } => write!(f, "cannot listen to signals: {source}"),
+            Error::Signals { source } => write!(f, "cannot install signal handlers: {source}"),
         }
     }
 }

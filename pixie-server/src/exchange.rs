@@ -1,8 +1,8 @@
-//! Puts one tower service under one hyper connection: a request goes in, a response comes out.
+//! Connects one tower service with one hyper connection: takes a request and returns the response.
 //!
-//! It turns hyper's types into ours, refuses a request that does not say for which host it is, keeps tower's rule
-//! (`poll_ready` before `call`), and decides when a response says `Connection: close`. Per request it costs two relaxed
-//! stores, one reference count and the look at `Host`, and allocates nothing.
+//! Converts hyper's types to ours, refuses a request without a valid `Host`, calls `poll_ready` before `call`
+//! as tower requires, and decides when a response has `Connection: close`. Costs two relaxed stores, one
+//! reference count and the check of `Host` for each request, and does not allocate.
 
 use std::{
     future::Future,
@@ -22,12 +22,13 @@ use tower_service::Service;
 use crate::{
     RequestBody, ResponseBody,
     http_service::BoxError,
-    watch::{Body, Phase, Stage, Watch},
+    watch::{BodyPhase, Phase, Stage, Watch},
 };
 
 /// One connection's service, as hyper calls it.
 pub(crate) struct Exchange<S> {
-    /// Shared only with a request that waits for the service to become ready; else the lock is never contended.
+    /// Shared with a request only while that request waits for the service to become ready, so the lock is
+    /// free.
     service: Arc<Mutex<S>>,
     watch: Arc<Watch>,
 }
@@ -53,7 +54,7 @@ where
         if !names_its_host(&request) {
             return ResponseFuture { step: Step::Refused, watch: Some(self.watch.clone()) };
         }
-        // Nearly every service is always ready. One that is not is asked again, with a real waker, by the future.
+        // Nearly every service is always ready. If not, the future polls the service again with a real waker.
         let mut service = lock(&self.service);
         let step = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Step::Running { future: service.call(request) },
@@ -65,7 +66,7 @@ where
 }
 
 pin_project! {
-    /// The way from a request to its response.
+    /// Returns the response to one request.
     pub(crate) struct ResponseFuture<S, F, B> {
         #[pin]
         step: Step<S, F, B>,
@@ -104,11 +105,12 @@ where
                 StepProjection::Running { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
                     let watch = this.watch.as_ref().expect("a future is not polled after its end");
-                    if watch.body() == Body::Ended {
+                    if watch.body() == BodyPhase::Ended {
                         return Poll::Ready(Ok(seal(response, this.watch)));
                     }
-                    // The body was left unread. hyper learns it when it polls for reading, drains the body or gives
-                    // the connection up, and then writes the right `Connection` header: so it goes first.
+                    // The service did not read the whole body. hyper notices this when it polls for reading:
+                    // it drains the body or gives the connection up. Let hyper do that first, so that it then
+                    // writes the right `Connection` header.
                     cx.waker().wake_by_ref();
                     this.step.set(Step::Answered { response: Some(response) });
                     return Poll::Pending;
@@ -127,8 +129,9 @@ where
     }
 }
 
-/// Says whether exactly one `Host` came that can be one, which HTTP/1.1 asks of each request (RFC 9112, section 3.2): without
-/// it a proxy and we may mean different hosts. An earlier version knows none.
+/// Returns whether the request has exactly one `Host` header and that header is valid, as HTTP/1.1 requires
+/// (RFC 9112, section 3.2). Without this check, a proxy and this server may see different hosts. HTTP/1.0
+/// does not need `Host`.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     if request.version() != Version::HTTP_11 {
         return true;
@@ -138,7 +141,7 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
     hosts.next().is_some_and(is_one) && hosts.next().is_none()
 }
 
-/// What a name, an address or a port may hold (RFC 3986, section 3.2.2); an empty host is allowed.
+/// Returns whether the byte may be part of a host name, an address or a port (RFC 3986, section 3.2.2).
 fn is_host_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~')
 }
@@ -153,7 +156,7 @@ fn refusal<B>(watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
 
 fn seal<B>(mut response: Response<B>, watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
     let watch = watch.take().expect("a future is not polled after its end");
-    if watch.stage() != Stage::Serving || watch.body() == Body::TimedOut {
+    if watch.stage() != Stage::Serving || watch.body() == BodyPhase::TimedOut {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| ResponseBody::new(body, watch))

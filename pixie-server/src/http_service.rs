@@ -1,6 +1,6 @@
-//! What a service must be so that it can be served: one name for a long list of bounds.
+//! `HttpService`: a short name for the bounds of a service that this crate can serve.
 //!
-//! Nobody implements it by hand; every tower service that fits has it.
+//! Every tower service that meets the bounds implements the trait.
 
 use http::{Request, Response};
 use tower_service::Service;
@@ -9,13 +9,13 @@ use crate::RequestBody;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A tower service from requests to responses that can be moved to another thread.
+/// A tower service that takes HTTP requests, returns HTTP responses and can move to another thread.
 pub trait HttpService:
     Service<Request<RequestBody>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
     + Send
     + 'static
 {
-    /// The body of its responses.
+    /// The body of the service's responses.
     type Body: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
 }
 

@@ -1,8 +1,8 @@
-//! Serves any [`tower_service::Service`] over HTTP/1.1, with every limit and time-out switched on.
+//! Serves any [`tower_service::Service`] over HTTP/1.1, with all limits and timeouts on.
 //!
-//! It owns sockets, HTTP framing, limits, slow clients and the orderly stop. It knows no routes, no handlers and no
-//! worker processes: those are the service's. What must stay true: a client can be slow, silent, huge or gone, and none
-//! of that reaches another client or stops the accept loop.
+//! This crate owns sockets, HTTP framing, limits, slow clients and the orderly shutdown. Routes, handlers and
+//! worker processes belong to the service. Invariant: a client that is slow or silent, sends too much or
+//! disconnects does not affect other clients and does not stop the accept loop.
 //!
 //! ```no_run
 //! use std::convert::Infallible;
@@ -11,12 +11,13 @@
 //! use pixie_server::{Config, Listener, RequestBody, Server, Shutdown};
 //! # #[derive(Clone)]
 //! # struct Hello;
+//! # use std::task::{Context, Poll};
 //! # impl tower_service::Service<Request<RequestBody>> for Hello {
 //! #     type Response = Response<Full<&'static [u8]>>;
 //! #     type Error = Infallible;
 //! #     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
-//! #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-//! #         std::task::Poll::Ready(Ok(()))
+//! #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+//! #         Poll::Ready(Ok(()))
 //! #     }
 //! #     fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
 //! #         std::future::ready(Ok(Response::new(Full::new(b"hello".as_slice()))))
@@ -27,7 +28,7 @@
 //! let shutdown = Shutdown::new();
 //! shutdown.on_signals()?;
 //! let listener = Listener::bind("localhost", 8000)?;
-//! Server::new(Config::default()).until(&shutdown).serve(listener, |_connection| Hello).await?;
+//! Server::new(Config::new()).until(&shutdown).serve(listener, |_connection| Hello).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -1,7 +1,7 @@
-//! The listening sockets: bound by ourselves or taken over from the process that started us.
+//! The listening sockets: opened by this process, or received from the process that started it.
 //!
-//! It leaves accepting to `acceptor.rs`. A `Listener` is bound without a runtime, so that a program can fail with a
-//! clear message before it starts anything; it belongs to no runtime until it is served.
+//! `acceptor.rs` accepts the connections. A `Listener` does not need a runtime until it is served, so a
+//! program can report a wrong address before it starts anything else.
 
 use std::{
     io,
@@ -13,11 +13,12 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::{Error, PortOwner};
 
-/// How many connections the kernel keeps for us until we accept them; above what std asks for (128), because a burst of
-/// browsers opens six each. The kernel cuts it to its own limit.
+/// Limits the connections that wait in the kernel until we accept them. Larger than the 128 of std, because
+/// each of many browsers opens six connections at once. The kernel reduces the number to its own limit.
 pub(crate) const BACKLOG: i32 = 1024;
 
-/// How often another port is tried when port 0 was asked for and the one we got on IPv4 is taken on IPv6.
+/// Limits the attempts to find a port that is free on IPv4 and on IPv6, when port 0 was asked for. Each
+/// attempt fails only by chance, so a few are enough.
 const PORT_ATTEMPTS: usize = 8;
 
 /// One or more sockets that listen on the same port.
@@ -27,7 +28,22 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a host (an IP address, a name, or `localhost` for both loopback addresses) and a port (0: any).
+    /// Listens on a host and a port.
+    ///
+    /// The host is an IP address, a name, or `localhost` for both loopback addresses. With port 0 the system
+    /// chooses a free port.
+    ///
+    /// ```
+    /// use pixie_server::Listener;
+    ///
+    /// let listener = Listener::bind("127.0.0.1", 0)?;
+    /// assert_ne!(listener.local_addrs()[0].port(), 0);
+    /// # Ok::<(), pixie_server::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the host is unknown, the port is used, or the system refuses; the message contains the fix.
     pub fn bind(host: &str, port: u16) -> Result<Listener, Error> {
         if host.eq_ignore_ascii_case("localhost") {
             return bind_localhost(port);
@@ -44,9 +60,15 @@ impl Listener {
         Ok(Listener { sockets: vec![bind(address).map_err(|source| refused(address, source))?] })
     }
 
-    /// Takes over the sockets that the parent process passed on (`LISTEN_FDS`, as systemd does), if there are any.
+    /// Takes the sockets that the parent process (for example systemd) has passed by `LISTEN_FDS`, if there
+    /// are any.
     ///
-    /// The variable is removed and the sockets are not passed on again, so a second call returns `None`.
+    /// Removes the variable, and does not pass the sockets to child processes. So a second call returns
+    /// `None`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a passed descriptor is not a listening TCP socket.
     pub fn adopted() -> Result<Option<Listener>, Error> {
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(passed.len());
@@ -60,24 +82,29 @@ impl Listener {
         Ok((!sockets.is_empty()).then_some(Listener { sockets }))
     }
 
-    /// The addresses that are listened on, with the real port where 0 was asked for.
+    /// Returns the addresses of the sockets, with the real port if port 0 was asked for.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Makes a second handle to the same sockets, to serve them from another runtime at the same time.
+    /// Returns a second handle to the same sockets, to serve them from another runtime at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the process has too many open files.
     pub fn try_clone(&self) -> Result<Listener, Error> {
         let sockets: io::Result<_> = self.sockets.iter().map(TcpListener::try_clone).collect();
         Ok(Listener { sockets: sockets.map_err(|source| Error::Adopt { source })? })
     }
 
-    /// Gives up the sockets, to pass them on to another process; they do not block.
+    /// Returns the sockets, for example to pass them to another process. The sockets are in non-blocking
+    /// mode.
     pub fn into_sockets(self) -> Vec<TcpListener> {
         self.sockets
     }
 }
 
-/// Browsers and tools disagree on whether `localhost` is 127.0.0.1 or ::1, so both are listened on.
+/// Listens on 127.0.0.1 and on ::1, because browsers and tools differ in which of them `localhost` is.
 fn bind_localhost(port: u16) -> Result<Listener, Error> {
     let mut attempt = 0;
     loop {
@@ -102,12 +129,12 @@ fn bind_localhost(port: u16) -> Result<Listener, Error> {
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if cfg!(unix) {
-        // Lets a restarted server bind while old connections are in TIME_WAIT. On Windows the same option would let a
-        // stranger take the port over.
+        // Lets a restarted server bind while old connections are in TIME_WAIT. On Windows, the same option
+        // would let another process take the port.
         socket.set_reuse_address(true)?;
     }
     if let IpAddr::V6(ip) = address.ip() {
-        // [::] means every address, IPv4 too; the system's setting may say otherwise.
+        // [::] must mean every address, IPv4 too, whatever the default of the system is.
         socket.set_only_v6(!ip.is_unspecified())?;
     }
     socket.bind(&address.into())?;
@@ -134,7 +161,7 @@ fn next_free(taken: SocketAddr) -> Option<u16> {
 
 fn check_listens(socket: &TcpListener) -> io::Result<()> {
     if SockRef::from(socket).peer_addr().is_ok() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a connection and does not listen"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket is a connection, not a listening socket"));
     }
     socket.set_nonblocking(true)
 }

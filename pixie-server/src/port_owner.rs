@@ -1,16 +1,17 @@
-//! Finds the process that listens on a port, so that "address in use" can name it.
+//! Finds the process that listens on a port, for the message of `Error::PortTaken`.
 //!
-//! It reads `/proc`, and so finds nothing where there is none, nor processes of other users. It is asked once, on the
-//! way out with an error: it may be slow, it may not fail.
+//! Reads `/proc`, so it works only on Linux and only for processes of the same user. It runs once, before the
+//! program ends with an error, so it may be slow. It returns `None` instead of failing.
 
 use std::{fs, path::Path};
 
-/// The process that holds a port.
+/// The process that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortOwner {
     /// The program's name, as `ps` shows it.
     pub name: String,
-    /// The process's number.
+    /// The process ID.
     pub pid: u32,
 }
 
@@ -32,7 +33,7 @@ impl PortOwner {
     }
 }
 
-/// The inodes of the sockets that listen on `port` in a `/proc/net/tcp` table.
+/// Returns the inodes of the sockets that listen on `port`, from a `/proc/net/tcp` table.
 fn listening_inodes(table: &str, port: u16) -> impl Iterator<Item = &str> {
     let suffix = format!(":{port:04X}");
     table.lines().skip(1).filter_map(move |line| {

@@ -1,6 +1,6 @@
-//! Waits for whichever of two futures is first, without the macros of tokio.
+//! Waits for the first of two futures, without the macros of tokio.
 //!
-//! The first argument wins a tie, so a shutdown is never starved by a busy listener.
+//! If both are ready, the left one wins, so that a busy listener cannot delay a shutdown.
 
 use std::{
     future::{Future, poll_fn},
@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-/// Which of the two futures came first.
+/// The future that was ready first, with its value.
 pub(crate) enum First<A, B> {
     Left(A),
     Right(B),

@@ -1,7 +1,8 @@
-//! All connections of one server, and the sweep that finds those that stand still.
+//! All connections of one server, and the sweep that finds connections that have not changed for too long.
 //!
-//! One sweep a few times a second replaces a timer per request, which costs hyper some 4 % of a small request. Time is
-//! counted in sweeps, not read from a clock: when the whole process stands still, its clients are not blamed for it.
+//! A sweep a few times a second replaces a timer for each request; such timers take about 4 % of the time of
+//! a small request in hyper. Time is counted in sweeps and not read from a clock, so that clients do not time
+//! out when the whole process was suspended.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,17 +16,17 @@ use tokio::{
 
 use crate::{
     Config,
-    watch::{Body, Phase, Snapshot, Stage, Verdict, Watch},
+    watch::{BodyPhase, Phase, Snapshot, Stage, Timeout, Watch},
 };
 
-/// The longest time between two sweeps. A quarter of a second is invisible against time-outs of half a minute.
+/// Longest time between two sweeps: the delay of a timeout, small beside timeouts of half a minute.
 const SWEEP_SLOWEST: Duration = Duration::from_millis(250);
-/// The shortest: time-outs below 40 ms only make sense in tests.
+/// Shortest time between two sweeps. Only tests have timeouts below 40 ms, which would need shorter ones.
 const SWEEP_FASTEST: Duration = Duration::from_millis(10);
 
 pub(crate) struct Registry {
     rows: Mutex<Rows>,
-    first_came: Notify,
+    first_added: Notify,
     limits: Limits,
 }
 
@@ -34,14 +35,14 @@ struct Rows {
     rows: Vec<Row>,
 }
 
-/// A connection and for how many sweeps it has not changed.
+/// A connection, and the number of sweeps since its last change.
 struct Row {
     watch: Arc<Watch>,
     seen: Snapshot,
     still: u32,
 }
 
-/// The time-outs, counted in sweeps.
+/// The timeouts, as numbers of sweeps.
 struct Limits {
     sweep: Duration,
     header: u32,
@@ -53,37 +54,37 @@ struct Limits {
 impl Registry {
     pub(crate) fn new(config: &Config) -> Registry {
         let rows = Rows { stage: Stage::Serving, rows: Vec::new() };
-        Registry { rows: Mutex::new(rows), first_came: Notify::new(), limits: Limits::new(config) }
+        Registry { rows: Mutex::new(rows), first_added: Notify::new(), limits: Limits::new(config) }
     }
 
-    pub(crate) fn admit(&self) -> Arc<Watch> {
+    pub(crate) fn add(&self) -> Arc<Watch> {
         let mut all = self.lock();
         let watch = Arc::new(Watch::new(all.stage));
         all.rows.push(Row { seen: watch.snapshot(), watch: watch.clone(), still: 0 });
         if all.rows.len() == 1 {
-            self.first_came.notify_one();
+            self.first_added.notify_one();
         }
         watch
     }
 
-    /// Tells every connection, now and to come, how far the shutdown is.
-    pub(crate) fn order(&self, stage: Stage) {
+    /// Sets the stage of the shutdown for all connections, the present and the future ones.
+    pub(crate) fn set_stage(&self, stage: Stage) {
         let mut all = self.lock();
         all.stage = stage;
         for row in &all.rows {
-            row.watch.order(stage);
+            row.watch.set_stage(stage);
         }
     }
 
-    /// Sweeps until it is dropped; rests while there is no connection.
+    /// Sweeps until the future is dropped, and pauses while there are zero connections.
     pub(crate) async fn sweep_forever(&self) {
-        let mut clock = interval(self.limits.sweep);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = interval(self.limits.sweep);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
+            ticks.tick().await;
             if self.sweep() == 0 {
-                self.first_came.notified().await;
-                clock.reset();
+                self.first_added.notified().await;
+                ticks.reset();
             }
         }
     }
@@ -100,7 +101,7 @@ impl Registry {
 }
 
 impl Row {
-    /// Looks at the connection once more; returns whether it is still there.
+    /// Checks the connection for changes and timeouts, and returns whether it is still open.
     fn sweep(&mut self, limits: &Limits) -> bool {
         let seen = self.watch.snapshot();
         if seen != self.seen {
@@ -108,10 +109,10 @@ impl Row {
         } else {
             self.still = self.still.saturating_add(1);
         }
-        if let Some(verdict) = limits.judge(seen, self.still) {
-            self.watch.judge(verdict, seen);
+        if let Some(timeout) = limits.exceeded(seen, self.still) {
+            self.watch.time_out(timeout, seen);
         }
-        seen.phase() != Phase::Gone
+        seen.phase() != Phase::Closed
     }
 }
 
@@ -133,17 +134,17 @@ impl Limits {
         }
     }
 
-    /// What is wrong with a connection that has not changed for so many sweeps, if anything.
-    fn judge(&self, seen: Snapshot, still: u32) -> Option<Verdict> {
-        let (limit, verdict) = match (seen.write_blocked, seen.body, seen.phase()) {
-            (_, _, Phase::Over | Phase::Gone) => return None,
-            (true, _, _) => (self.write, Verdict::Write),
-            (_, Body::Awaited, _) => (self.body, Verdict::Body),
-            (_, _, Phase::Head) => (self.header, Verdict::Head),
-            (_, Body::Ended | Body::Abandoned, Phase::Idle) => (self.idle, Verdict::Idle),
+    /// Returns the timeout of a connection that has not changed for `still` sweeps, if it has reached one.
+    fn exceeded(&self, seen: Snapshot, still: u32) -> Option<Timeout> {
+        let (limit, timeout) = match (seen.write_blocked, seen.body, seen.phase()) {
+            (_, _, Phase::Ended | Phase::Closed) => return None,
+            (true, _, _) => (self.write, Timeout::Write),
+            (_, BodyPhase::Awaited, _) => (self.body, Timeout::Body),
+            (_, _, Phase::Head) => (self.header, Timeout::Head),
+            (_, BodyPhase::Ended | BodyPhase::Abandoned, Phase::Idle) => (self.idle, Timeout::Idle),
             _ => return None,
         };
-        (still >= limit).then_some(verdict)
+        (still >= limit).then_some(timeout)
     }
 }
 

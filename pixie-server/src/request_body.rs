@@ -1,7 +1,7 @@
-//! The body of a request as the service gets it, and what can go wrong while it is read.
+//! The body of a request as the service gets it, and the errors of reading it.
 //!
-//! It wraps hyper's body without a box and adds the clock for a body that stands still. The clock runs only while
-//! somebody waits for the body: a handler that is slow to read is not the client's fault.
+//! Wraps hyper's body without a box and adds the timeout for a body that does not arrive. The timeout runs
+//! only while the service waits for the body, so a handler that reads slowly does not cause a timeout.
 
 use std::{
     fmt, io,
@@ -14,25 +14,25 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::watch::{Body, Watch};
+use crate::watch::{BodyPhase, Watch};
 
 /// The body of a request, read from the socket as it is polled.
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    /// `None` from the end of the body on; at once for a request without one.
+    /// `None` after the end of the body, and for a request without a body.
     watch: Option<Arc<Watch>>,
 }
 
-/// Why a request body ended before its time.
+/// Why a request body ended too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It stood still for longer than [`Config::body_timeout`](crate::Config::body_timeout); answer 408.
+    /// No bytes arrived for [`Config::body_timeout`](crate::Config::body_timeout). The right response is 408.
     Timeout,
-    /// The client broke the framing (a bad chunk); answer 400.
+    /// The client sent wrong framing, such as a bad chunk. The right response is 400.
     Malformed,
-    /// The client is gone; no answer will reach it.
+    /// The client has disconnected and cannot get a response.
     ClientGone,
 }
 
@@ -40,16 +40,16 @@ impl RequestBody {
     pub(crate) fn new(incoming: Incoming, watch: &Arc<Watch>) -> RequestBody {
         let ended = http_body::Body::is_end_stream(&incoming);
         if !ended {
-            watch.body_becomes(Body::Open);
-        } else if watch.body() != Body::Ended {
-            watch.body_becomes(Body::Ended);
+            watch.set_body(BodyPhase::Open);
+        } else if watch.body() != BodyPhase::Ended {
+            watch.set_body(BodyPhase::Ended);
         }
         RequestBody { incoming, watch: (!ended).then(|| watch.clone()) }
     }
 
-    fn end(&mut self, end: Body) {
+    fn end(&mut self, end: BodyPhase) {
         if let Some(watch) = self.watch.take() {
-            watch.body_becomes(end);
+            watch.set_body(end);
         }
     }
 
@@ -57,8 +57,8 @@ impl RequestBody {
         let Some(watch) = &self.watch else {
             return Poll::Ready(None);
         };
-        if watch.body() == Body::TimedOut {
-            // Left as it is, so that the response says `Connection: close`.
+        if watch.body() == BodyPhase::TimedOut {
+            // The phase stays `TimedOut`, so that the response gets `Connection: close`.
             self.watch = None;
             return Poll::Ready(Some(Err(BodyError::Timeout)));
         }
@@ -68,9 +68,9 @@ impl RequestBody {
 
     fn moved(&mut self) {
         if http_body::Body::is_end_stream(&self.incoming) {
-            self.end(Body::Ended);
-        } else if let Some(watch) = self.watch.as_ref().filter(|watch| watch.body() != Body::Open) {
-            watch.body_becomes(Body::Open);
+            self.end(BodyPhase::Ended);
+        } else if let Some(watch) = self.watch.as_ref().filter(|watch| watch.body() != BodyPhase::Open) {
+            watch.set_body(BodyPhase::Open);
         }
     }
 }
@@ -89,11 +89,11 @@ impl http_body::Body for RequestBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.end(Body::Abandoned);
+                self.end(BodyPhase::Abandoned);
                 Poll::Ready(Some(Err(BodyError::from(error))))
             }
             Poll::Ready(None) => {
-                self.end(Body::Ended);
+                self.end(BodyPhase::Ended);
                 Poll::Ready(None)
             }
             Poll::Pending => self.wait(cx),
@@ -111,7 +111,7 @@ impl http_body::Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.end(Body::Abandoned);
+        self.end(BodyPhase::Abandoned);
     }
 }
 
@@ -128,9 +128,9 @@ impl From<hyper::Error> for BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            BodyError::Timeout => "the request body stood still for too long",
-            BodyError::Malformed => "the request body is not well-formed",
-            BodyError::ClientGone => "the client is gone before the end of its request body",
+            BodyError::Timeout => "timeout: the client stopped sending its request body",
+            BodyError::Malformed => "the request body is malformed",
+            BodyError::ClientGone => "the client disconnected before the end of its request body",
         })
     }
 }

@@ -1,7 +1,7 @@
-//! The service's response body, with a note to the `Watch` when it is done.
+//! The service's response body, which marks the connection as idle when it is dropped.
 //!
-//! It passes every call on. hyper drops a body when it has taken its last byte, and that drop is the end of the
-//! request as the sweeper sees it.
+//! Forwards every call. hyper drops a body after it has taken the last byte, so the drop is the end of the
+//! request for the sweeper.
 
 use std::{
     pin::Pin,
@@ -18,14 +18,14 @@ pin_project! {
     /// A response body on its way to the client.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
-        // None in an answer of our own.
+        // `None` in a response that this crate makes itself.
         #[pin]
         body: Option<B>,
         _done: Done,
     }
 }
 
-/// Marks the connection idle when the response is done with.
+/// Marks the connection as idle when the response body is dropped.
 #[derive(Debug)]
 struct Done(Arc<Watch>);
 

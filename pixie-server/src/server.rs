@@ -1,7 +1,7 @@
-//! The life of a server: accept until a shutdown is asked for, then let the connections come to their end.
+//! A server: accepts connections until a shutdown begins, then waits for the open connections to end.
 //!
-//! It serves one `Listener` on the runtime that it is called on. To use several runtimes, clone the listener and the
-//! server and serve on each; one `Shutdown` stops them all.
+//! Serves one `Listener` on the current runtime. To use several runtimes, clone the listener and the server
+//! and serve on each; one `Shutdown` stops them all.
 
 use std::{
     convert::Infallible,
@@ -30,10 +30,11 @@ use crate::{
     watch::Stage,
 };
 
-/// How long cut connections get to take notice before `serve` returns.
+/// Limits how long `serve` waits for the tasks of connections that it has closed. Their tasks only have to
+/// run once.
 const CUT_PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Serves HTTP with a configuration, until a shutdown.
+/// Serves HTTP with a configuration until a shutdown.
 #[derive(Clone, Debug)]
 pub struct Server {
     config: Config,
@@ -44,7 +45,7 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// How many connections were still busy after the grace and were cut.
+    /// The number of connections that were still busy after [`Config::shutdown_grace`] and were closed.
     pub cut: usize,
 }
 
@@ -54,15 +55,19 @@ impl Server {
         Server { config, shutdown: Shutdown::new() }
     }
 
-    /// Returns the server with a handle that stops it.
+    /// Returns the server, which the given handle stops.
     pub fn until(self, shutdown: &Shutdown) -> Server {
         Server { shutdown: shutdown.clone(), ..self }
     }
 
-    /// Serves every connection with a service of its own, and returns after an orderly shutdown.
+    /// Serves every connection with its own service from `make`, and returns after a shutdown.
     ///
-    /// A service's error and a service's panic both close the connection without an answer. Dropping this future cuts
+    /// If a service fails or panics, its connection is closed without a response. Dropping the future closes
     /// every connection.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the runtime cannot use the sockets of the listener.
     pub async fn serve<M, S>(self, listener: Listener, mut make: M) -> Result<Stopped, Error>
     where
         M: FnMut(&Connection) -> S,
@@ -74,14 +79,19 @@ impl Server {
             First::Left(()) => {}
             First::Right(never) => match never {},
         }
-        connections.registry.order(Stage::Closing);
+        connections.registry.set_stage(Stage::Closing);
         connections.accept_waiting(acceptor, &mut make);
         Ok(connections.end(&self.config, &self.shutdown).await)
     }
 
-    /// Serves every connection with a clone of one service, which finds the [`Connection`] in the request's extensions.
+    /// Serves every connection with a clone of one service, which finds the [`Connection`] in the request's
+    /// extensions.
     ///
-    /// The extension costs an allocation per request; a service made by [`serve`](Server::serve) does without.
+    /// The extension costs an allocation for each request; [`serve`](Server::serve) avoids it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the runtime cannot use the sockets of the listener.
     pub async fn serve_service<S>(self, listener: Listener, service: S) -> Result<Stopped, Error>
     where
         S: HttpService + Clone,
@@ -90,18 +100,18 @@ impl Server {
     }
 }
 
-/// The connections of one `serve`, and the means to end them.
+/// The connections of one `serve`. Each open connection holds a permit.
 struct Connections {
     http: Builder,
     registry: Arc<Registry>,
-    places: Arc<Semaphore>,
-    places_max: u32,
+    permits: Arc<Semaphore>,
+    permits_max: u32,
     sweeper: JoinHandle<()>,
 }
 
 impl Connections {
     fn new(config: &Config) -> Connections {
-        let places_max = u32::try_from(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let permits_max = u32::try_from(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let registry = Arc::new(Registry::new(config));
         let swept = registry.clone();
         let mut http = Builder::new();
@@ -109,8 +119,8 @@ impl Connections {
         Connections {
             http,
             registry,
-            places: Arc::new(Semaphore::new(places_max as usize)),
-            places_max,
+            permits: Arc::new(Semaphore::new(permits_max as usize)),
+            permits_max,
             sweeper: tokio::spawn(async move { swept.sweep_forever().await }),
         }
     }
@@ -121,65 +131,65 @@ impl Connections {
         S: HttpService,
     {
         loop {
-            let place = self.places.clone().acquire_owned().await;
-            let place = place.expect("the semaphore is never closed");
+            let permit = self.permits.clone().acquire_owned().await;
+            let permit = permit.expect("the semaphore is never closed");
             let (stream, peer) = acceptor.accept().await;
-            self.start(stream, peer, place, make);
+            self.start(stream, peer, permit, make);
         }
     }
 
-    /// Serves the connections that wait, as far as there are places for them, and closes the listening sockets.
+    /// Serves the waiting connections as long as there are permits, and closes the listening sockets.
     fn accept_waiting<M, S>(&self, acceptor: Acceptor, make: &mut M)
     where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {
         let mut waiting = acceptor.into_waiting();
-        while let Ok(place) = self.places.clone().try_acquire_owned()
+        while let Ok(permit) = self.permits.clone().try_acquire_owned()
             && let Some((stream, peer)) = waiting.next()
         {
-            self.start(stream, peer, place, make);
+            self.start(stream, peer, permit, make);
         }
     }
 
-    fn start<M, S>(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, make: &mut M)
+    fn start<M, S>(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit, make: &mut M)
     where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {
-        // Both fail only when the client is gone already.
+        // Both fail only if the client has disconnected already.
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else {
             return;
         };
-        let watch = self.registry.admit();
-        let socket = Socket::new(stream, watch.clone(), place);
+        let watch = self.registry.add();
+        let socket = Socket::new(stream, watch.clone(), permit);
         let service = make(&Connection::new(peer, local));
         tokio::spawn(drive(self.http.clone(), socket, service, watch));
     }
 
-    /// Lets the clients learn for a moment that it is over, then waits for what runs, then cuts.
+    /// Answers with `Connection: close` for a moment, then waits for running requests, then closes the rest.
     async fn end(&self, config: &Config, shutdown: &Shutdown) -> Stopped {
         let at_once = || shutdown.wait_at_once();
         race(at_once(), race(self.empty(), sleep(config.linger))).await;
-        self.registry.order(Stage::Draining);
+        self.registry.set_stage(Stage::Draining);
         race(at_once(), race(self.empty(), sleep(config.shutdown_grace))).await;
-        let cut = self.places_max as usize - self.places.available_permits();
+        let cut = self.permits_max as usize - self.permits.available_permits();
         if cut > 0 {
-            self.registry.order(Stage::Cut);
+            self.registry.set_stage(Stage::Cut);
             race(self.empty(), sleep(CUT_PATIENCE)).await;
         }
         Stopped { cut }
     }
 
     async fn empty(&self) {
-        // An error would mean that the semaphore is closed, which nobody does.
-        let _ = self.places.acquire_many(self.places_max).await;
+        // It fails only if the semaphore is closed, and we never close it.
+        let _ = self.permits.acquire_many(self.permits_max).await;
     }
 }
 
 impl Drop for Connections {
     fn drop(&mut self) {
-        self.registry.order(Stage::Cut);
+        self.registry.set_stage(Stage::Cut);
         self.sweeper.abort();
     }
 }

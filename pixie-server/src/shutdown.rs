@@ -1,12 +1,15 @@
-//! The handle that tells every server of a program to stop, and lets others wait for that moment.
+//! The handle that stops every server of a program, and lets other code wait for the shutdown.
 //!
-//! It only carries the wish; `server.rs` acts on it. A wish is never taken back, and asking twice means "now".
+//! It only contains the request to stop; `server.rs` acts on it. The request cannot be withdrawn.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::{Error, signals};
+
+/// Exit code after the third signal. Shells report 128 + SIGINT for a program that Ctrl-C ended.
+const EXIT_CODE_INTERRUPTED: i32 = 130;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Wish {
@@ -15,54 +18,74 @@ enum Wish {
     StopAtOnce,
 }
 
-/// Asks servers to stop; clones are handles to the same wish and work across threads and runtimes.
+/// Stops servers. Clones belong to the same shutdown and work across threads and runtimes.
+///
+/// ```
+/// use pixie_server::Shutdown;
+///
+/// let shutdown = Shutdown::new();
+/// let other = shutdown.clone();
+/// other.trigger();
+/// assert!(shutdown.is_triggered() && !shutdown.is_triggered_at_once());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     wish: Arc<watch::Sender<Wish>>,
 }
 
 impl Shutdown {
-    /// Returns a handle on which nothing has been asked yet.
+    /// Returns a handle that is not triggered yet.
     pub fn new() -> Shutdown {
         Shutdown { wish: Arc::new(watch::Sender::new(Wish::Serve)) }
     }
 
-    /// Asks for an orderly stop: running requests are finished within the grace.
+    /// Starts an orderly shutdown: running requests may finish within
+    /// [`shutdown_grace`](crate::Config::shutdown_grace).
     pub fn trigger(&self) {
         self.raise(Wish::Stop);
     }
 
-    /// Asks to stop at once: running requests are cut.
+    /// Stops at once: the connections of running requests are closed.
     pub fn trigger_at_once(&self) {
         self.raise(Wish::StopAtOnce);
     }
 
-    /// Returns whether a stop of either sort was asked for.
+    /// Returns whether a shutdown has begun, orderly or at once.
     pub fn is_triggered(&self) -> bool {
         *self.wish.borrow() >= Wish::Stop
     }
 
-    /// Returns whether stopping at once was asked for.
+    /// Returns whether servers have to stop at once.
     pub fn is_triggered_at_once(&self) -> bool {
         *self.wish.borrow() == Wish::StopAtOnce
     }
 
-    /// Waits until a stop of either sort is asked for.
+    /// Waits until a shutdown begins, orderly or at once.
     pub async fn wait(&self) {
         self.reach(Wish::Stop).await;
     }
 
-    /// Waits until stopping at once is asked for.
+    /// Waits until servers have to stop at once.
     pub async fn wait_at_once(&self) {
         self.reach(Wish::StopAtOnce).await;
     }
 
-    /// Triggers on the first SIGINT or SIGTERM, at once on the second, and ends the process on the third.
+    /// Starts an orderly shutdown on the first SIGINT or SIGTERM, stops at once on the second, and ends the
+    /// process on the third.
     ///
-    /// The signals are awaited on a thread of their own, so that a handler that blocks the runtime cannot keep Ctrl-C
-    /// from being heard.
+    /// A thread of its own waits for the signals, so Ctrl-C works even if a handler blocks the runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system does not allow the signal handlers or the thread.
     pub fn on_signals(&self) -> Result<(), Error> {
-        signals::listen(self.clone()).map_err(|source| Error::Signals { source })
+        let shutdown = self.clone();
+        let react = move |count| match count {
+            1 => shutdown.trigger(),
+            2 => shutdown.trigger_at_once(),
+            _ => std::process::exit(EXIT_CODE_INTERRUPTED),
+        };
+        signals::listen(react).map_err(|source| Error::Signals { source })
     }
 
     fn raise(&self, wish: Wish) {
@@ -75,7 +98,7 @@ impl Shutdown {
 
     async fn reach(&self, wish: Wish) {
         let reached = self.wish.subscribe();
-        // An error would mean that the sender is gone, but this handle holds it.
+        // It fails only if the sender is dropped, and this handle owns the sender.
         let _ = { reached }.wait_for(|current| *current >= wish).await;
     }
 }

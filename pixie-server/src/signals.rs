@@ -1,35 +1,25 @@
-//! Turns the signals of the terminal and of service managers into wishes on a `Shutdown`.
+//! Waits for the signals with which terminals and service managers stop a program.
 //!
-//! The only place that knows which signals a platform has. It runs on its own thread with its own runtime.
+//! Only this module knows which signals each platform has. It uses its own thread with its own runtime.
 
 use std::{io, thread};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-use crate::Shutdown;
-
-/// What a shell reports for a program that ended by Ctrl-C: 128 + SIGINT.
-const EXIT_CODE_INTERRUPTED: i32 = 130;
-
-pub(crate) fn listen(shutdown: Shutdown) -> io::Result<()> {
+/// Calls `react` at each signal with the number of signals so far: 1 at the first.
+pub(crate) fn listen(react: impl Fn(u32) + Send + 'static) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    // Only entered, not blocked on: the caller may be inside a runtime of its own.
+    // Only entered, not blocked on: the caller may be inside another runtime.
     let entered = runtime.enter();
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     drop(entered);
-    let run = move || obey(&runtime, signals, &shutdown);
+    let run = move || {
+        (1..).for_each(|count| {
+            runtime.block_on(signals.next());
+            react(count);
+        });
+    };
     thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
-}
-
-fn obey(runtime: &Runtime, mut signals: Signals, shutdown: &Shutdown) {
-    runtime.block_on(async {
-        signals.next().await;
-        shutdown.trigger();
-        signals.next().await;
-        shutdown.trigger_at_once();
-        signals.next().await;
-    });
-    std::process::exit(EXIT_CODE_INTERRUPTED);
 }
 
 #[cfg(unix)]

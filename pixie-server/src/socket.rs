@@ -1,7 +1,7 @@
 //! A TCP stream that reports its reads and its blocked writes to the connection's `Watch`.
 //!
-//! It adds two compares and no allocation to a read or write. It holds the connection's place among `connections_max`
-//! for as long as the socket lives, also when an upgrade has carried it away from HTTP.
+//! Adds two comparisons to each read and write, and does not allocate. The socket owns the connection's
+//! permit (see `connections_max`) until it is closed, also after an upgrade from HTTP.
 
 use std::{
     io::{self, IoSlice},
@@ -20,31 +20,33 @@ use tokio::{
 
 use crate::watch::{Phase, Watch};
 
-/// How much of what the client still sends is read before it is cut off nevertheless.
+/// Limits the bytes that are read from a client after the last response. A client that sends more gets a
+/// reset.
 const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 
 pub(crate) struct Socket {
     stream: TcpStream,
     watch: Arc<Watch>,
     write_blocked: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>, place: OwnedSemaphorePermit) -> Socket {
-        Socket { stream, watch, write_blocked: false, _place: place }
+    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>, permit: OwnedSemaphorePermit) -> Socket {
+        Socket { stream, watch, write_blocked: false, _permit: permit }
     }
 
-    /// Sends a short last answer if the client takes it at once, and no more after that.
-    pub(crate) fn say_goodbye(&self, answer: &[u8]) {
-        // Nothing is left to be done for a client that does not take so few bytes.
+    /// Sends a short last response if the client takes it at once, and ends the sending side.
+    pub(crate) fn send_last(&self, answer: &[u8]) {
+        // A client that does not take so few bytes gets no response.
         let _ = self.stream.try_write(answer);
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
     }
 
-    /// Reads and forgets what the client still sends.
+    /// Reads and drops the bytes that the client still sends.
     ///
-    /// Closing a socket with unread bytes sends a reset, and a reset makes the client's system throw our answer away.
+    /// Closing a socket with unread bytes sends a reset, and after a reset the client's system drops our
+    /// response.
     pub(crate) async fn discard_rest(&self) {
         let mut scratch = [0; 4096];
         let mut discarded = 0;
@@ -59,10 +61,10 @@ impl Socket {
     }
 
     fn wrote<T>(&mut self, polled: Poll<T>) -> Poll<T> {
-        // Progress between two blocked writes counts as a change, so a slow reader that does read is left alone.
+        // Progress between two blocked writes is a change, so a client that reads slowly does not time out.
         if polled.is_pending() != self.write_blocked {
             self.write_blocked = polled.is_pending();
-            self.watch.write_blocks(self.write_blocked);
+            self.watch.set_write_blocked(self.write_blocked);
         }
         polled
     }
@@ -73,7 +75,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.watch.bytes_came();
+            self.watch.bytes_received();
         }
         polled
     }
@@ -109,6 +111,6 @@ impl AsyncWrite for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.watch.enter(Phase::Gone);
+        self.watch.enter(Phase::Closed);
     }
 }

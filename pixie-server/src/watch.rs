@@ -1,8 +1,9 @@
-//! What one connection tells the sweeper about itself, and what the sweeper tells it.
+//! The state that one connection shares with the sweeper.
 //!
-//! A connection never reads a clock: it only says what it is doing, with relaxed stores to its own cache line, and counts
-//! the changes. The sweeper (`registry.rs`) sees for how long nothing has changed. Three parties write here: the
-//! connection's task (`phase`), whoever reads the request body (`body`), and the sweeper (`verdict`, `stage`).
+//! A connection never reads a clock. It stores its phase in its own cache line, with relaxed stores, and
+//! counts the changes. The sweeper (`registry.rs`) measures how long the count has not changed. There are
+//! three writers: the task of the connection (`phase`), the reader of the request body (`body`), and the
+//! sweeper (`timeout`, `stage`).
 
 use std::{
     sync::{
@@ -12,71 +13,72 @@ use std::{
     task::{Context, Waker},
 };
 
-/// What the connection is doing.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Between requests, or before the first.
     Idle,
-    /// The first byte of a head has come, the last has not.
+    /// The head of a request has arrived in part.
     Head,
-    /// The service works or its response is being written.
+    /// The service runs, or its response is being written.
     Handling,
-    /// HTTP is over: the socket belongs to an upgrade, or is being closed.
-    Over,
+    /// HTTP has ended: the socket belongs to an upgrade or is being closed.
+    Ended,
     /// The socket is closed.
-    Gone,
+    Closed,
 }
 
-/// What the request body is doing.
+/// The state of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// There is none, or all of it was read.
+pub(crate) enum BodyPhase {
+    /// The request has an empty body, or all of it was read.
     Ended,
-    /// There is more to come, but nobody waits for it.
+    /// There are more bytes, but the handler does not wait for them now.
     Open,
-    /// The handler waits for more.
+    /// The handler waits for more bytes.
     Awaited,
     /// The handler waited for too long.
     TimedOut,
-    /// The handler let go of it before its end.
+    /// The handler dropped the body before its end.
     Abandoned,
 }
 
-/// How far a shutdown has come.
+/// The stage of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Requests are kept alive.
     Serving,
     /// Requests are answered with `Connection: close`.
     Closing,
-    /// Idle connections close, running requests finish.
+    /// Idle connections are closed, running requests may finish.
     Draining,
-    /// Everything ends now.
+    /// All connections are closed now.
     Cut,
 }
 
-/// What has taken too long.
+/// The limit that a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Timeout {
     Head,
     Idle,
     Write,
     Body,
 }
 
-const PHASES: [Phase; 5] = [Phase::Idle, Phase::Head, Phase::Handling, Phase::Over, Phase::Gone];
-const BODIES: [Body; 5] = [Body::Ended, Body::Open, Body::Awaited, Body::TimedOut, Body::Abandoned];
+const PHASES: [Phase; 5] = [Phase::Idle, Phase::Head, Phase::Handling, Phase::Ended, Phase::Closed];
+const BODIES: [BodyPhase; 5] =
+    [BodyPhase::Ended, BodyPhase::Open, BodyPhase::Awaited, BodyPhase::TimedOut, BodyPhase::Abandoned];
 const STAGES: [Stage; 4] = [Stage::Serving, Stage::Closing, Stage::Draining, Stage::Cut];
 
-/// The low bits of the word hold the phase, the others count changes.
+/// The low bits of the word contain the phase; the other bits count changes.
 const PHASE_BITS: u32 = 3;
 const CHANGE: u32 = 1 << PHASE_BITS;
 
-/// Everything that the sweeper compares to see whether anything has happened.
+/// The values that the sweeper compares to find out whether the connection has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     word: u32,
-    pub(crate) body: Body,
+    pub(crate) body: BodyPhase,
     pub(crate) write_blocked: bool,
 }
 
@@ -92,8 +94,8 @@ pub(crate) struct Watch {
     body: AtomicU8,
     write_blocked: AtomicBool,
     stage: AtomicU8,
-    /// A verdict in the low byte (0: none) and the word that it was passed on.
-    verdict: AtomicU64,
+    /// The timeout in the low byte (0: no timeout), and above it the word for which the timeout was found.
+    timeout: AtomicU64,
     task: OnceLock<Waker>,
     body_task: Mutex<Option<Waker>>,
 }
@@ -102,10 +104,10 @@ impl Watch {
     pub(crate) fn new(stage: Stage) -> Watch {
         Watch {
             word: AtomicU32::new(Phase::Idle as u32),
-            body: AtomicU8::new(Body::Ended as u8),
+            body: AtomicU8::new(BodyPhase::Ended as u8),
             write_blocked: AtomicBool::new(false),
             stage: AtomicU8::new(stage as u8),
-            verdict: AtomicU64::new(0),
+            timeout: AtomicU64::new(0),
             task: OnceLock::new(),
             body_task: Mutex::new(None),
         }
@@ -119,7 +121,7 @@ impl Watch {
         PHASES[(self.word.load(Relaxed) & (CHANGE - 1)) as usize]
     }
 
-    pub(crate) fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> BodyPhase {
         BODIES[self.body.load(Relaxed) as usize]
     }
 
@@ -127,77 +129,77 @@ impl Watch {
         STAGES[self.stage.load(Relaxed) as usize]
     }
 
-    /// Says what the connection does now. Only its own task calls this, so a load and a store are enough.
+    /// Sets the phase. Only the connection's own task calls this, so a load and a store are enough.
     pub(crate) fn enter(&self, phase: Phase) {
         let changes = self.word.load(Relaxed) & !(CHANGE - 1);
         self.word.store(changes.wrapping_add(CHANGE) | phase as u32, Relaxed);
     }
 
-    /// Bytes have come; between requests they are the beginning of a head.
-    pub(crate) fn bytes_came(&self) {
-        if self.phase() == Phase::Idle && matches!(self.body(), Body::Ended | Body::Abandoned) {
+    /// Records that bytes have arrived; between requests they are the beginning of a head.
+    pub(crate) fn bytes_received(&self) {
+        if self.phase() == Phase::Idle && matches!(self.body(), BodyPhase::Ended | BodyPhase::Abandoned) {
             self.enter(Phase::Head);
         }
     }
 
-    /// The client takes (`false`) or does not take (`true`) the response's bytes.
-    pub(crate) fn write_blocks(&self, blocked: bool) {
+    /// Sets whether the client does not take the bytes of the response.
+    pub(crate) fn set_write_blocked(&self, blocked: bool) {
         self.write_blocked.store(blocked, Relaxed);
         self.enter(self.phase());
     }
 
-    /// Says what the body does now. Its reader may be on another thread than the connection, hence the addition.
-    pub(crate) fn body_becomes(&self, body: Body) {
+    /// Sets the phase of the body. Uses an atomic addition, because its reader may run on another thread.
+    pub(crate) fn set_body(&self, body: BodyPhase) {
         self.body.store(body as u8, Relaxed);
         self.word.fetch_add(CHANGE, Relaxed);
     }
 
-    /// The handler waits for the body; the clock runs until it stops waiting.
+    /// Records that the handler waits for the body, and which task to wake at a timeout.
     pub(crate) fn body_awaited(&self, cx: &Context<'_>) {
         let mut task = self.body_task.lock().unwrap_or_else(PoisonError::into_inner);
         if !task.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
         }
         drop(task);
-        if self.body() != Body::Awaited {
-            self.body_becomes(Body::Awaited);
+        if self.body() != BodyPhase::Awaited {
+            self.set_body(BodyPhase::Awaited);
         }
     }
 
-    /// Remembers the connection's task; tokio never moves a spawned future to another waker.
-    pub(crate) fn driven_by(&self, cx: &Context<'_>) {
+    /// Stores the connection's task. tokio never changes the waker of a spawned future, so once is enough.
+    pub(crate) fn set_task(&self, cx: &Context<'_>) {
         self.task.get_or_init(|| cx.waker().clone());
     }
 
-    pub(crate) fn order(&self, stage: Stage) {
+    pub(crate) fn set_stage(&self, stage: Stage) {
         self.stage.store(stage as u8, Relaxed);
         self.wake();
     }
 
-    /// Passes a verdict on what was seen; it is void if anything has changed since.
-    pub(crate) fn judge(&self, verdict: Verdict, seen: Snapshot) {
-        if verdict == Verdict::Body {
-            return self.time_body_out();
+    /// Reports a timeout. It is ignored if the connection has changed since `seen`.
+    pub(crate) fn time_out(&self, timeout: Timeout, seen: Snapshot) {
+        if timeout == Timeout::Body {
+            return self.time_out_body();
         }
-        self.verdict.store(u64::from(seen.word) << 8 | (verdict as u64 + 1), Relaxed);
+        self.timeout.store(u64::from(seen.word) << 8 | (timeout as u64 + 1), Relaxed);
         self.wake();
     }
 
-    /// Returns the verdict that still holds.
-    pub(crate) fn verdict(&self) -> Option<Verdict> {
-        let verdict = self.verdict.load(Relaxed);
-        if verdict == 0 || verdict >> 8 != u64::from(self.word.load(Relaxed)) {
+    /// Returns the reported timeout, unless the connection has changed since.
+    pub(crate) fn timeout(&self) -> Option<Timeout> {
+        let timeout = self.timeout.load(Relaxed);
+        if timeout == 0 || timeout >> 8 != u64::from(self.word.load(Relaxed)) {
             return None;
         }
-        match (verdict & 0xff) - 1 {
-            0 => Some(Verdict::Head),
-            1 => Some(Verdict::Idle),
-            _ => Some(Verdict::Write),
+        match (timeout & 0xff) - 1 {
+            0 => Some(Timeout::Head),
+            1 => Some(Timeout::Idle),
+            _ => Some(Timeout::Write),
         }
     }
 
-    fn time_body_out(&self) {
-        let (from, to) = (Body::Awaited as u8, Body::TimedOut as u8);
+    fn time_out_body(&self) {
+        let (from, to) = (BodyPhase::Awaited as u8, BodyPhase::TimedOut as u8);
         if self.body.compare_exchange(from, to, Relaxed, Relaxed).is_ok() {
             let task = self.body_task.lock().unwrap_or_else(PoisonError::into_inner).take();
             task.into_iter().for_each(Waker::wake);

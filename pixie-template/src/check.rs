@@ -1,22 +1,23 @@
-//! Lets generated code ask whether a struct passes reads of unknown fields on to another by `Deref`.
+//! Lets generated code find out whether a type implements `Deref` and so may have fields that the macro
+//! cannot see.
 //!
-//! The inherent constant exists for types with `Deref` only and is preferred over the trait's; so `Reads::<T>::PASSED_ON` is
-//! true or false without a bound that would have to hold.
+//! The inherent constant exists only for types with `Deref`, and Rust prefers it to the trait's constant. So
+//! `Reads::<T>::PASSED_ON` is true or false, and compiles for every type.
 
 use std::{marker::PhantomData, ops::Deref};
 
-/// The question, asked of one type.
+/// Carries the answer for one type.
 #[derive(Debug)]
 pub struct Reads<T: ?Sized>(PhantomData<T>);
 
 impl<T: Deref + ?Sized> Reads<T> {
-    /// The type has `Deref`.
+    /// True: the type implements `Deref`.
     pub const PASSED_ON: bool = true;
 }
 
 /// The answer for every other type.
 pub trait PassesNothingOn {
-    /// The type has no `Deref`.
+    /// False: the type does not implement `Deref`.
     const PASSED_ON: bool = false;
 }
 

@@ -1,10 +1,11 @@
 //! `Error`: a template that could not be rendered.
 //!
-//! Mistakes in a template are compile errors; what is left for run time is a filter or a `Display` that fails.
+//! Mistakes in a template are compile errors. At run time, only a filter or a `Display` implementation can
+//! fail.
 
 use std::{error, fmt};
 
-/// Rendering failed.
+/// A template could not be rendered; `source()` returns the cause.
 #[derive(Debug)]
 pub struct Error {
     template: &'static str,

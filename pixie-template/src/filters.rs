@@ -1,7 +1,7 @@
-//! Filters that askama lacks, for every template without an import.
+//! Filters that every template can use without an import, in addition to those of askama.
 //!
-//! askama's own come first: `{{ n|pluralize }}`, `{{ text|truncate(20) }}`, `{{ size|filesizeformat }}` and so on. A filter of
-//! your own is a function in a module `filters` where the struct stands:
+//! Examples of askama's filters are `{{ n|pluralize }}`, `{{ text|truncate(20) }}` and
+//! `{{ size|filesizeformat }}`. To add a filter, write a function in a module `filters` beside the struct:
 //!
 //! ```
 //! mod filters {
@@ -22,7 +22,7 @@
 //! assert_eq!(Hello { name: "<b>" }.to_string(), "&#60;B&#62;!");
 //! ```
 //!
-//! The names below always mean these filters. One of your own with the same name is reached by a path,
+//! The names below always mean these filters. To call your own filter with the same name, write its path:
 //! `{{ day|self::filters::date }}`.
 
 #[cfg(feature = "markdown")]
@@ -35,11 +35,13 @@ mod moment;
 /// Renders Markdown as HTML, with all HTML inside it escaped: `{{ post.body|markdown }}`.
 #[cfg(feature = "markdown")]
 pub use commonmark::markdown;
-/// Writes a value as JSON that is safe in a script element: `<script>const post = {{ post|json_script }};</script>`.
+/// Writes a value as JSON that is safe in a script element:
+/// `<script>const post = {{ post|json_script }};</script>`.
 #[cfg(feature = "json")]
 pub use json::json_script;
 #[cfg(feature = "date")]
 pub use moment::Moment;
-/// Formats a moment with a `strftime` pattern, `%Y-%m-%d` if there is none: `{{ post.written|date("%d %B %Y") }}`.
+/// Formats a moment with a `strftime` pattern: `{{ post.written|date("%d %B %Y") }}`. The default is
+/// `%Y-%m-%d`.
 #[cfg(feature = "date")]
 pub use moment::date;

@@ -1,12 +1,7 @@
-//! Askama templates as values: rendering, filters, fragments, snapshots. The guide is the README.
-//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod error;
-mod fragment_cache;
-#[cfg(feature = "core")]
-mod respond;
 mod view;
 
 #[doc(hidden)]
@@ -16,10 +11,9 @@ pub mod filters;
 pub mod testing;
 
 pub use error::Error;
-pub use fragment_cache::{Fragment, FragmentCache};
 pub use pixie_template_macros::template;
 #[cfg(feature = "core")]
-pub use respond::respond;
+pub use view::respond;
 pub use view::{View, render};
 
 pub use askama;
@@ -30,8 +24,8 @@ pub use insta;
 #[doc(hidden)]
 pub use pixie_core;
 
-/// What `pixie-web` exports in place of the items here whose generated code names this crate: the attribute writes paths below
-/// `::pixie_web::template`, which is to be this crate under that name.
+/// The attribute that `pixie-web` exports: its generated code uses paths below `::pixie_web::template`, the
+/// name under which `pixie-web` exports this crate.
 #[doc(hidden)]
 pub mod web {
     pub use pixie_template_macros::web_template as template;

@@ -1,7 +1,8 @@
-//! Snapshot tests of pages: `assert_html!` and the normaliser behind it.
+//! Snapshot tests of pages: `assert_html!` and the function that normalizes pages for it.
 //!
-//! The macro belongs to insta in all but the text that it compares. That text is the page as a parser reads it, laid out for a
-//! diff: one element per line, attributes in their order, entities spelled in one way, white space only where it shows.
+//! The macro calls insta with a normalized text: the page as a parser reads it, laid out for a diff. Each
+//! element has its own line, attributes keep their order, entities have one spelling, and white space that a
+//! browser does not show is removed.
 
 mod parse;
 mod print;
@@ -11,9 +12,10 @@ use std::fmt::Display;
 
 /// Compares a page with its snapshot, in one line: `assert_html!(Post { title: "Hello" })`.
 ///
-/// Takes a template or any text that is HTML, a response's body for instance. The snapshot stands in `snapshots/` next to the
-/// test and is named after it; `assert_html!("name", page)` names it, `assert_html!(page, @"…")` keeps it inside the test.
-/// New and changed snapshots are reviewed with `cargo insta review`.
+/// Takes a template or any HTML text, for example a response's body. The snapshot is a file in `snapshots/`
+/// next to the test, with the test's name. `assert_html!("name", page)` sets another name;
+/// `assert_html!(page, @"…")` keeps the snapshot inside the test. Review new and changed snapshots with
+/// `cargo insta review`.
 #[macro_export]
 macro_rules! assert_html {
     ($page:expr, @$snapshot:literal $(,)?) => {
@@ -31,10 +33,17 @@ macro_rules! assert_html {
     };
 }
 
-/// Returns HTML laid out for reading and comparing.
+/// Returns the page's HTML in a normal form for reading and comparing.
 ///
-/// Two pages that a browser shows alike give the same text, if they differ in white space, in the spelling of entities, quotes
-/// and letter case of tags, or in end tags that HTML lets one leave out. Text in `pre`, `textarea`, `script` and `style` stays as it is.
+/// The result does not depend on white space that a browser ignores, on the spelling of entities, on quotes,
+/// on the letter case of tags, or on whether optional end tags are written. Text in `pre`, `textarea`,
+/// `script` and `style` is unchanged.
+///
+/// ```
+/// use pixie_template::testing::normalized;
+///
+/// assert_eq!(normalized("<UL><li>a<li class='b'>\n  b"), normalized("<ul><li>a</li><li class=b>b</li>"));
+/// ```
 pub fn normalized(page: &(impl Display + ?Sized)) -> String {
     print::print(&parse::parse(&page.to_string()))
 }

@@ -1,25 +1,46 @@
 //! `View`: a value that renders to text of a known content type.
 //!
-//! The attribute `#[template]` implements it; the template itself is askama's part. Rendering writes into memory, so a template
-//! that fails half-way sends nothing.
+//! The attribute `#[template]` implements it; askama compiles the template. A view is rendered into memory
+//! first, so that a client never gets a part of a page whose template fails.
 
 use askama::Template;
+#[cfg(feature = "core")]
+use pixie_core::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::Error;
 
-/// A template with its values: what `#[template]` makes of a struct or enum.
+/// A template with its values; `#[template]` implements this for a struct or enum.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no template",
-    note = "put `#[template(\"file.html\")]` above it; the file stands in `templates/` next to `Cargo.toml`"
+    message = "`{Self}` is not a template",
+    note = "put `#[template(\"file.html\")]` above it; the file is in `templates/` next to `Cargo.toml`"
 )]
 pub trait View: Template {
     /// The template's path below `templates/`, or the type's name if the template is inline.
     const NAME: &'static str;
-    /// The content type that the template's file extension stands for.
+    /// The content type, chosen by the template's file extension.
     const CONTENT_TYPE: &'static str;
 }
 
-/// Renders a view.
+/// Renders a view to text.
+///
+/// # Errors
+///
+/// Fails if a filter or a `Display` implementation in the template fails.
 pub fn render<V: View>(view: &V) -> Result<String, Error> {
     view.render().map_err(|source| Error::new(V::NAME, source))
+}
+
+/// Renders a view into a response with the view's content type; a view that fails to render becomes a 500.
+///
+/// The `IntoResponse` that `#[template]` implements calls this function.
+#[cfg(feature = "core")]
+pub fn respond<V: View>(view: &V) -> Response {
+    match render(view) {
+        Ok(text) => {
+            let mut response = Response::new(text);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(V::CONTENT_TYPE));
+            response
+        }
+        Err(error) => pixie_core::Error::from(error).into(),
+    }
 }

@@ -8,7 +8,8 @@ fn a_mistake_in_a_template_names_its_file_and_line() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
 
-/// Puts the templates where askama looks for them: trybuild compiles its cases as a package in the target folder.
+/// Puts the templates where askama looks for them: trybuild compiles its cases as a package in the target
+/// folder.
 fn copy_templates() -> io::Result<()> {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tests/trybuild").join(env!("CARGO_PKG_NAME"));
     let target = package.join("templates");

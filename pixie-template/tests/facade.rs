@@ -1,4 +1,5 @@
-//! The attribute as `pixie-web` exports it: this file poses as that crate, and generated code finds its way through it.
+//! The attribute as `pixie-web` exports it: this file poses as that crate, and generated code finds its way
+//! through it.
 
 // The generated code says `::pixie_web::template::…`.
 extern crate self as pixie_web;

@@ -1,8 +1,8 @@
-//! Lets the development script through a page's own Content-Security-Policy, and nothing else.
+//! Adds only the development script to a page's own Content-Security-Policy.
 //!
-//! The script is external and of the same origin, so most policies take it as it is. `'self'` is added where a policy names
-//! other sources only; a nonce where `'strict-dynamic'` makes browsers ignore `'self'`. A nonce is not added elsewhere: it
-//! would switch the page's `'unsafe-inline'` off.
+//! The script is a file of the same origin, so most policies allow it already. `'self'` is added if a policy
+//! lists only other sources. A nonce is added only if `'strict-dynamic'` makes browsers ignore `'self'`,
+//! because a nonce turns off the page's `'unsafe-inline'`.
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const NAMES: [HeaderName; 2] = [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY];
@@ -23,7 +23,7 @@ fn admitted(value: &HeaderValue, nonce: &str) -> HeaderValue {
     changed.and_then(|all| HeaderValue::try_from(all.join(", ")).ok()).unwrap_or_else(|| value.clone())
 }
 
-/// Returns one policy with the script and its event stream allowed.
+/// Returns the policy with the script and its event stream allowed.
 pub(super) fn policy(text: &str, nonce: &str) -> String {
     let mut directives: Vec<Vec<String>> = text
         .split(';')
@@ -32,7 +32,8 @@ pub(super) fn policy(text: &str, nonce: &str) -> String {
         .collect();
     let has = |name: &str, all: &[Vec<String>]| all.iter().any(|words| words[0].eq_ignore_ascii_case(name));
     for wanted in ["script-src", "connect-src"] {
-        // Without its own directive the default counts, and writing an own one replaces it: so it is copied first.
+        // Without its own directive, `default-src` applies. A new directive would replace it, so the new one
+        // starts as a copy.
         let fallback = directives.iter().find(|words| words[0].eq_ignore_ascii_case("default-src")).cloned();
         if let Some(mut copy) = fallback.filter(|_| !has(wanted, &directives)) {
             copy[0] = wanted.to_owned();
@@ -52,7 +53,7 @@ pub(super) fn policy(text: &str, nonce: &str) -> String {
 }
 
 fn add_self(words: &mut Vec<String>) {
-    // `'none'` counts only where it stands alone.
+    // Browsers ignore `'none'` beside other sources.
     words.retain(|word| word != "'none'");
     if !words.iter().any(|word| word == "'self'" || word == "*") {
         words.push("'self'".to_owned());

@@ -1,7 +1,7 @@
-//! The pages that are open in browsers, and what they are told: server-sent events.
+//! Sends events to the pages that are open in browsers (server-sent events).
 //!
-//! A page that comes later learns the last state of the build. Bounded: a page that does not read is dropped (it comes
-//! back by itself), and so is the oldest of too many.
+//! A new page first gets the last state of the build. The queues have limits: a page that does not read is
+//! dropped and reconnects by itself. If too many pages are open, the oldest one is dropped.
 use std::{
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,17 +13,17 @@ use http_body::Frame;
 use pixie_core::BoxError;
 use tokio::sync::mpsc;
 
-/// Open pages at once; a browser opens a stream for visible ones only.
+/// Limits the open pages. A browser opens a stream only for visible pages.
 const PAGES_MAX: usize = 64;
-/// Events that a page may be behind.
+/// Limits the events that wait for a slow page.
 const EVENTS_MAX: usize = 32;
-/// Events that describe the state of the build; the last one is told to pages that come later.
+/// Events that describe the state of the build. New pages get the last one.
 const STATES: [&str; 3] = ["building", "failed", "ok"];
 
-/// The next program is there: a page comes back at once, instead of after the browser's own pause.
+/// Tells a page to reconnect to the next program at once, instead of after the browser's own delay.
 const RESTART: &[u8] = b"event: restart\ndata: {}\n\n";
 
-/// Everybody who listens.
+/// All connected pages.
 #[derive(Default)]
 pub(super) struct Events(Mutex<Listeners>);
 
@@ -35,11 +35,11 @@ struct Listeners {
 }
 
 impl Events {
-    /// Adds a page, which is greeted with the number of the build that it talks to.
+    /// Adds a page and sends it the number of this build.
     pub(super) fn join(&self, build: &str) -> Stream {
         let (page, stream) = mpsc::channel(EVENTS_MAX);
         let mut listeners = self.lock();
-        // There is room for these, so none can fail.
+        // The new channel has room for these events.
         let _ = page.try_send(Bytes::from(format!("retry: 10\nevent: hello\ndata: \"{build}\"\n\n")));
         if let Some(state) = &listeners.state {
             let _ = page.try_send(state.clone());
@@ -55,7 +55,7 @@ impl Events {
         Stream(stream)
     }
 
-    /// Tells every page; `data` is one line of JSON.
+    /// Sends an event to every page. `data` is one line of JSON.
     pub(super) fn send(&self, name: &str, data: &str) {
         let event = Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
         let mut listeners = self.lock();
@@ -65,10 +65,10 @@ impl Events {
         }
     }
 
-    /// Ends every stream, with the word that the next program is there.
+    /// Ends every stream, and tells the pages to reconnect.
     pub(super) fn end(&self) {
         let mut listeners = self.lock();
-        // A page that is behind learns it by the end of its stream.
+        // A page whose queue is full reconnects when its stream ends.
         listeners.pages.iter().for_each(|page| drop(page.try_send(Bytes::from_static(RESTART))));
         listeners.is_over = true;
         listeners.pages.clear();
@@ -79,7 +79,7 @@ impl Events {
     }
 }
 
-/// The body of one page's stream.
+/// The body of a page's stream.
 pub(super) struct Stream(mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Stream {

@@ -1,7 +1,8 @@
-//! Puts the development script into pages: the innermost layer, so that it stands before any compression.
+//! Adds the development script to pages. This is the innermost layer, so it runs before compression.
 //!
-//! The script is appended after the last byte, which browsers take and streams allow. Left alone: HEAD, ranges, answers
-//! without content, other media types, what is compressed already, and pieces of pages that a script has asked for.
+//! The script is appended after the last byte of the page. Browsers accept that, and it works for streams.
+//! Some responses are not changed: responses to HEAD, ranges, responses without content, other media types,
+//! compressed content, and fragments of pages that a script has requested.
 use std::{
     pin::Pin,
     sync::Arc,
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Page,
-    /// The client does not say: the content's first bytes do.
+    /// The client does not say. The first bytes of the content decide.
     Unsaid,
     Other,
 }
@@ -38,7 +39,7 @@ pub(super) fn innermost(dev: Arc<Dev>) -> LayerFn {
         Layered::new(move |mut request| {
             let wanted = wanted(&request);
             if wanted != Wanted::Other {
-                // A page that the browser kept from before has no script, or an old one.
+                // A page in the browser's cache has no script, or an old one.
                 request.headers_mut().remove(header::IF_NONE_MATCH);
                 request.headers_mut().remove(header::IF_MODIFIED_SINCE);
             }
@@ -70,7 +71,7 @@ fn injected(response: HttpResponse, wanted: Wanted, tag: Bytes) -> HttpResponse 
         (Ok(bytes), Wanted::Unsaid) if !begins_page(&bytes) => return HttpResponse::from_parts(head, bytes.into()),
         (Ok(bytes), _) => Body::from([bytes, tag].concat()),
         (Err(stream), Wanted::Unsaid) => {
-            // Whether the length changes is known too late for this header.
+            // The headers are sent before it is known whether the length changes.
             head.headers.remove(header::CONTENT_LENGTH);
             Body::new(Appended { stream, after: After::Unsaid(tag), trailers: None })
         }
@@ -87,14 +88,14 @@ fn takes_script(status: StatusCode, headers: &HeaderMap) -> bool {
     is_html && !without.contains(&status) && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
-/// Says whether the text begins as a whole page, not as a piece of one.
+/// Returns whether the text begins like a whole page, and not like a fragment.
 fn begins_page(bytes: &[u8]) -> bool {
     let text = bytes.trim_ascii_start();
     let starts = |mark: &[u8]| text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark));
     starts(b"<!doctype") || starts(b"<html")
 }
 
-/// The length grows, and nobody may keep the page: the next build may answer otherwise.
+/// Adds to the length and forbids caching: the next build may return another page.
 fn adjust(headers: &mut HeaderMap, added: u64) {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = length {
@@ -105,7 +106,7 @@ fn adjust(headers: &mut HeaderMap, added: u64) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// A streamed page with the script after its last piece, before its trailers.
+/// A streamed page, with the script after its last piece and before its trailers.
 struct Appended {
     stream: Body,
     after: After,

@@ -1,7 +1,8 @@
-//! The connection to `pixie dev`: words go out, events come in, and its end ends the program.
+//! The connection to `pixie dev`: sends lines, receives events, and ends the program when it closes.
 //!
-//! Out: `BUILD=number` first, then `READY=1`, `STOPPING=1`, `OPEN=file:line:column`. In: a name, a space and JSON for the pages, or `pools`. It is read
-//! by a thread of its own, so that a handler that blocks the runtime cannot keep the program alive.
+//! The app sends `BUILD=number` first, then `READY=1`, `STOPPING=1` and `OPEN=file:line:column`. It receives
+//! `pools`, or the name of an event, a space and JSON for the pages. A thread of its own reads the
+//! connection, so that a handler that blocks the runtime cannot keep the program running.
 use std::{
     ffi::OsStr,
     fs,
@@ -19,14 +20,14 @@ use std::net::TcpStream as Socket;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream as Socket;
 
-/// How long an app may take to end in order after `pixie dev` has gone.
+/// Time that an app has for a graceful stop after `pixie dev` has exited.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The sending half.
 pub(super) struct Link(Mutex<Socket>);
 
 impl Link {
-    /// Connects, and starts to listen.
+    /// Connects and starts the reading thread.
     pub(super) fn open(name: &OsStr, build: &str, app: &Arc<Composed>, events: &Arc<Events>) -> io::Result<Link> {
         let mut socket = connect(name)?;
         writeln!(socket, "BUILD={build}")?;
@@ -43,7 +44,7 @@ impl Link {
     /// Sends a line.
     pub(super) fn tell(&self, word: &str) {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A line that cannot be sent has no reader; the listening thread sees that too and ends the program.
+        // If sending fails, the reading thread detects that the connection has ended, and ends the program.
         let _ = socket.write_all(format!("{word}\n").as_bytes());
     }
 }
@@ -66,18 +67,18 @@ fn obey(line: &str, app: &Weak<Composed>, events: &Events) {
     }
 }
 
-/// A `pixie dev` that was killed cannot remove its socket and the folder around it.
+/// Removes the socket and its folder, which a killed `pixie dev` could not remove.
 fn tidy(socket: &Path) {
     let folder = socket
         .parent()
         .filter(|folder| folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pixiedev-")));
     if let Some(folder) = folder {
-        // Another program of the same `pixie dev` may have been quicker.
+        // Another program of the same `pixie dev` may have removed them already.
         let _ = fs::remove_file(socket).and_then(|()| fs::remove_dir(folder));
     }
 }
 
-/// Nobody watches any more: the program goes, in order if that is quick.
+/// Ends the program, after a graceful stop if that is quick.
 fn end(app: &Weak<Composed>) {
     if let Some(app) = app.upgrade() {
         app.shutdown.trigger_at_once();
@@ -100,6 +101,6 @@ fn print_pools(app: &Composed) {
     if text.is_empty() {
         text = "  no pools: no route runs in a worker process\n".into();
     }
-    // A closed standard output is no reason to stop.
+    // Continues if standard output is closed.
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -1,7 +1,8 @@
-//! `/__pixie/`: what a page under `pixie dev` asks for. The outermost layer, where requests are logged too.
+//! `/__pixie/`: what pages request under `pixie dev`. This is the outermost layer. It also logs requests.
 //!
-//! `dev.js` is the script, `events` the stream of news, `open` opens a file in the editor. All want a host that cannot be
-//! a stranger's name for this machine (DNS rebinding), and the token that only pages of this app hold.
+//! `dev.js` is the script, `events` is the event stream, and `open` opens a file in the editor. All need the
+//! token that only pages of this app have, and a host that another site cannot use as a name for this machine
+//! (DNS rebinding).
 use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -43,8 +44,8 @@ fn loads_page(request: &HttpRequest) -> bool {
     is_page && request.method() == Method::GET
 }
 
-/// A page that reloads over a connection to a stopping program would see the old one: it is sent to the same address
-/// over a new connection, since this answer closes the old.
+/// Redirects a page that reloads over a connection to a stopping program. This response closes the
+/// connection, so the browser opens a new one, to the next program.
 fn to_next_program(address: &Uri) -> HttpResponse {
     let mut response = answer(StatusCode::TEMPORARY_REDIRECT, "text/plain", Body::empty());
     let target = address.path_and_query().and_then(|target| HeaderValue::from_str(target.as_str()).ok());
@@ -52,7 +53,7 @@ fn to_next_program(address: &Uri) -> HttpResponse {
     response
 }
 
-/// Runs the app's own answer, prints its line, and lets the script through its policy.
+/// Runs the app, prints the line of the request, and allows the script in the page's policy.
 async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let (mut response, worker) = request_log::noting_worker(inner.answer(request)).await;
@@ -63,7 +64,7 @@ async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: Http
 
 type Query = HashMap<String, String>;
 
-/// Returns the question of a request that may ask, or why it may not.
+/// Returns the query of an allowed request, or why the request is refused.
 fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
@@ -75,7 +76,7 @@ fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     }
 }
 
-/// Says whether a host is safe: an address cannot be rebound, `localhost` neither, other names must be known.
+/// Returns whether a host is safe. Addresses and `localhost` cannot be rebound. Other names must be known.
 fn is_ours(host: &str, known: &[String]) -> bool {
     let name = host::name(host).to_ascii_lowercase();
     let is_local = name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok();
@@ -90,7 +91,7 @@ fn events(dev: &Dev, _: &Query) -> HttpResponse {
     answer(StatusCode::OK, "text/event-stream", Body::new(dev.events.join(&dev.build)))
 }
 
-/// Passes the wish on: `pixie dev` knows the editor, and which files are the project's.
+/// Passes the request to `pixie dev`, which knows the editor and the files of the project.
 fn open(dev: &Dev, query: &Query) -> HttpResponse {
     let number = |name| query.get(name).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
     match query.get("file").filter(|file| !file.is_empty() && !file.contains(char::is_control)) {
@@ -109,7 +110,7 @@ fn answer(status: StatusCode, media: &'static str, body: impl Into<Body>) -> Htt
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Another site may not take the script in as its own.
+    // Other sites must not load the script.
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
 }

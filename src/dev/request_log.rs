@@ -1,4 +1,4 @@
-//! One line for each request under `pixie dev`: status, request, time to the head, kind and worker.
+//! Prints one line for each request under `pixie dev`: status, request, time to the head, kind and worker.
 use std::{
     cell::Cell,
     env,
@@ -15,13 +15,13 @@ tokio::task_local! {
     static WORKER: Cell<usize>;
 }
 
-/// Notes the number of the worker that answered the request of this task; nothing happens outside `pixie dev`.
+/// Stores the number of the worker that answered the request of this task. Has no effect outside `pixie dev`.
 pub(crate) fn ran_in_worker(number: usize) {
-    // It fails where nobody logs, which is nearly always.
+    // Fails outside `pixie dev`.
     let _ = WORKER.try_with(|worker| worker.set(number));
 }
 
-/// Runs a request and returns its answer with the number of its worker, 0 if it had none.
+/// Runs a request. Returns its response and the number of its worker, or 0 without a worker.
 pub(super) async fn noting_worker<T>(answer: impl Future<Output = T>) -> (T, usize) {
     WORKER.scope(Cell::new(0), async move { (answer.await, WORKER.with(Cell::get)) }).await
 }
@@ -46,11 +46,11 @@ pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusC
     };
     let reset = if color.is_empty() { "" } else { "\x1b[0m" };
     let (code, request, ms) = (status.as_u16(), format!("{method} {}", printable(path)), time.as_secs_f64() * 1e3);
-    // A closed standard output is no reason to stop.
+    // Continues if standard output is closed.
     let _ = writeln!(out, "  {color}{code}{reset}  {request:<32} {ms:>8.1} ms  {place}");
 }
 
-/// What a client sent must not steer the terminal.
+/// Text from a client must not control the terminal.
 fn printable(path: &str) -> String {
     path.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

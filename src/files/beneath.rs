@@ -1,7 +1,7 @@
-//! Opening a file beneath a folder, so that no symbolic link leads out of it.
+//! Opens a file inside a folder. No symbolic link can lead out of the folder.
 //!
-//! The name has been judged before. Linux resolves the path itself under a ban on leaving the folder; elsewhere, and on
-//! kernels that cannot do this, the resolved path is compared with the folder's.
+//! `name.rs` has already checked the name. On Linux the kernel resolves the path and refuses to leave the
+//! folder. Elsewhere, and on older kernels, the resolved path is compared with the path of the folder.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,7 +1,7 @@
-//! `FileBody`: the pieces of a file that are read while they are sent.
+//! `FileBody`: a body that reads a file in pieces while it is sent.
 //!
-//! Where it is polled on a runtime, each piece is read on a blocking thread; in a worker process, which has none, on the
-//! thread that polls. Must stay true: it ends after exactly the announced bytes, or with an error.
+//! On a runtime, a blocking thread reads each piece. A worker process has no runtime, so there the polling
+//! thread reads. Invariant: the body ends after exactly the announced number of bytes, or with an error.
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
@@ -17,7 +17,8 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-/// One read: large enough that the hop to a thread is small beside it, small enough for a thousand at once.
+/// Length of one read, in bytes. Long enough that switching threads costs little in comparison, short enough
+/// for a thousand responses at once.
 const CHUNK: u64 = 64 * 1024;
 
 /// A file, or a part of it, as the body of a response.
@@ -62,7 +63,7 @@ impl Body for FileBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        // Whatever goes wrong below leaves a reader that has failed.
+        // On every early return below, the reader remains failed.
         let mut file = match std::mem::replace(&mut self.reader, Reader::Failed) {
             Reader::Failed => return Poll::Ready(None),
             Reader::Idle(file) => file,
@@ -96,7 +97,7 @@ impl Body for FileBody {
     }
 }
 
-/// Reads exactly this range; a file that has become shorter is an error.
+/// Reads exactly this range. If the file has become shorter, this is an error.
 pub(super) fn read(file: &mut File, range: Range<u64>) -> io::Result<Bytes> {
     let length = range.end - range.start;
     let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
@@ -104,6 +105,6 @@ pub(super) fn read(file: &mut File, range: Range<u64>) -> io::Result<Bytes> {
     file.take(length).read_to_end(&mut chunk)?;
     match chunk.len() as u64 == length {
         true => Ok(chunk.into()),
-        false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")),
+        false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was being sent")),
     }
 }

@@ -1,7 +1,7 @@
-//! `Cache`: small files kept in memory, the one whose last use is longest ago going first.
+//! `Cache`: keeps small files in memory and drops the least recently used ones first.
 //!
-//! Must stay true: an answer from memory costs one look at the disk, which finds any change of the file; and a file that
-//! changed so recently that another change might not show is not kept at all.
+//! Invariant: before the cache returns a file, it reads the file's metadata, which show any change. A file is
+//! not kept if it changed so recently that another change might not show.
 use std::{
     collections::HashMap,
     fs,
@@ -22,12 +22,13 @@ use super::{
 };
 use crate::coding::{Coding, is_compressible};
 
-/// Longer files are read while they are sent.
+/// Limits the length of a cached file, in bytes. Longer files are read while they are sent.
 pub(super) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// As many as the original.
+/// Limits the number of cached files, as in the Python framework that pixie is modeled on.
 const ENTRIES_MAX: usize = 256;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
-/// After this time a file is opened again, to see compressed files that have come or changed beside it.
+/// Time after which a cached file is opened again, to find compressed files that were added or changed beside
+/// it.
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// The cache of this process.
@@ -42,7 +43,8 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Shelf {
-    /// By the hash of root and name, so that a look-up needs no owned key. The entry has both, to be compared.
+    /// The key is a hash of root and name, so that a look-up needs no allocation. The entry holds both for
+    /// comparison.
     slots: HashMap<u64, Slot>,
     bytes: usize,
     uses: u64,
@@ -57,16 +59,16 @@ struct Slot {
 pub(super) struct Entry {
     root: PathBuf,
     name: String,
-    /// Where the file itself lies.
+    /// Path of the file itself.
     place: PathBuf,
     stamp: Stamp,
     read_at: Instant,
-    /// The file itself first; it is always there.
+    /// The file itself is always the first.
     forms: Vec<(Representation, Bytes)>,
 }
 
 impl Entry {
-    /// Reads the file that a name in a folder leads to, with the compressed forms beside it.
+    /// Reads a file, and the compressed files beside it.
     pub(super) fn read(root: &Path, name: &str, path: &str, file: OpenFile, media: HeaderValue) -> Result<Entry> {
         let stamp = file.stamp.clone();
         let mut open = Vec::new();
@@ -75,7 +77,7 @@ impl Entry {
         }
         let mut forms = Vec::new();
         for file in [file].into_iter().chain(open) {
-            // Only a compressed form can be longer than what may be kept, and it is then left out.
+            // Only a compressed file can be longer than the limit. It is left out then.
             if let (form, Content::Memory(bytes)) = Representation::read(file, media.clone(), FILE_BYTES_MAX)? {
                 forms.push((form, bytes));
             }
@@ -84,7 +86,7 @@ impl Entry {
         Ok(Entry { root, name, place, stamp, read_at: Instant::now(), forms })
     }
 
-    /// Returns the form that the client likes best.
+    /// Returns the form that the client prefers.
     pub(super) fn preferred(&self, request: &HeaderMap) -> &(Representation, Bytes) {
         let codings = self.forms.iter().filter_map(|(form, _)| form.coding);
         let coding = if self.forms.len() > 1 { Coding::preferred(request, codings) } else { None };
@@ -95,7 +97,8 @@ impl Entry {
         self.name == name && self.root == root
     }
 
-    /// Looks at the disk. Links are not judged here: another file than the one that was read has another stamp.
+    /// Compares the file on disk with the entry. Symbolic links need no check here: a different file has a
+    /// different stamp.
     fn is_current(&self) -> bool {
         let is_same = |metadata| Stamp::of(&metadata) == self.stamp;
         self.read_at.elapsed() < RECHECK && fs::metadata(&self.place).is_ok_and(is_same)
@@ -111,14 +114,14 @@ impl Cache {
         Cache { entries_max, bytes_max, hasher: RandomState::new(), shelf: Mutex::default() }
     }
 
-    /// Returns the entry if the file is still what it was; otherwise the entry is dropped.
+    /// Returns the entry if the file has not changed. Otherwise removes the entry.
     pub(super) fn get(&self, root: &Path, name: &str) -> Option<Arc<Entry>> {
         let key = self.key(root, name);
         let entry = self.shelf().take_note(key)?;
         if !entry.is_for(root, name) {
             return None;
         }
-        // The lock is not held while the disk is asked.
+        // The lock is not held during the system call.
         if !entry.is_current() {
             self.shelf().remove(key);
             return None;
@@ -126,7 +129,7 @@ impl Cache {
         Some(entry)
     }
 
-    /// Keeps an entry, and drops others until all limits are kept.
+    /// Adds an entry, and removes older ones until the limits are met.
     pub(super) fn insert(&self, entry: Arc<Entry>) {
         let bytes = entry.bytes();
         if bytes > self.bytes_max {
@@ -167,7 +170,7 @@ impl Shelf {
         }
     }
 
-    /// A walk over all slots: a few hundred, and only when a file has just been read from disk.
+    /// Looks at all slots. There are a few hundred, and this runs only after a file was read from disk.
     fn remove_oldest(&mut self) {
         let oldest = self.slots.iter().min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| *key);
         oldest.into_iter().for_each(|key| self.remove(key));

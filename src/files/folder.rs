@@ -1,4 +1,4 @@
-//! `Folder`: a folder of files and how it is served; `static_file`, `cached_file` and `App::folder` are made of it.
+//! `Folder`: a folder of files and how it is served, with `static_file`, `cached_file` and `App::folder`.
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
@@ -17,29 +17,31 @@ use super::{
 };
 use crate::App;
 
-/// As the original: a little more than ten hours.
+/// A little more than ten hours, as in the Python framework that pixie is modeled on.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=38400");
 const INDEX: &str = "index.html";
-/// The wildcard of a mounted folder.
+/// Name of the wildcard in the path of a mounted folder.
 const WILDCARD: &str = "file";
-/// A file up to this length is read where it is opened: a hop to another thread takes longer.
+/// Limits the length of a file that is read where it is opened, in bytes. For such a file, switching threads
+/// would take longer than reading.
 const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Answers with a file of a folder: with its type, validators, conditions and ranges (see [`files`](crate::files)).
+/// Serves a file of a folder, with its type, validators, conditions and ranges (see [`files`](crate::files)).
 ///
-/// The name may come from the client. A name that leads nowhere, or out of the folder, is a 404.
+/// The name may come from the client. A name that does not exist or leads out of the folder gets 404.
 pub fn static_file(request: &Request, root: impl AsRef<Path>, name: &str) -> Result<Response> {
     Rules::default().serve(request, root.as_ref(), name)
 }
 
-/// Does the same as [`static_file`], and keeps files of up to 4 MiB in memory, 256 of them and 64 MiB in each process.
+/// Like [`static_file`], but keeps files of up to 4 MiB in memory: at most 256 files and 64 MiB per process.
 ///
-/// A file that has changed is noticed at once, one that was compressed beside it within a second.
+/// A changed file is detected at once. A compressed file that changed beside it is detected within a second.
 pub fn cached_file(request: &Request, root: impl AsRef<Path>, name: &str) -> Result<Response> {
     Rules { is_cached: true, ..Rules::default() }.serve(request, root.as_ref(), name)
 }
 
-/// A folder of files, to be mounted with [`App::folder`](crate::App::folder) or asked by a handler.
+/// A folder of files. Mount it with [`App::folder`](crate::App::folder), or call [`Folder::serve`] in a
+/// handler.
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
@@ -55,25 +57,26 @@ struct Rules {
 }
 
 impl Folder {
-    /// Serves this folder; a relative path starts where the program was started.
+    /// Returns a folder with default settings. A relative path starts in the working directory of the
+    /// program.
     pub fn new(root: impl Into<PathBuf>) -> Folder {
         Folder { root: root.into(), rules: Rules::default() }
     }
 
-    /// Sets how long clients may use a file without asking again. Default: 38400 s.
+    /// Sets how long clients may use a file before they ask again. Default: 38400 s.
     pub fn max_age(mut self, age: Duration) -> Folder {
         let value = HeaderValue::try_from(format!("max-age={}", age.as_secs()));
-        self.rules.cache_control = value.expect("digits may stand in a header");
+        self.rules.cache_control = value.expect("digits are valid in a header");
         self
     }
 
-    /// Sets the file that answers for a folder. Default: `index.html`.
+    /// Sets the file that is served for a folder. Default: `index.html`.
     pub fn index(mut self, name: impl Into<String>) -> Folder {
         self.rules.index = Some(Cow::Owned(name.into()));
         self
     }
 
-    /// Lets no file answer for a folder.
+    /// Serves no index file for folders.
     pub fn without_index(mut self) -> Folder {
         self.rules.index = None;
         self
@@ -85,12 +88,13 @@ impl Folder {
         self
     }
 
-    /// Answers with a file of this folder; a name that leads nowhere is a 404.
+    /// Serves a file of this folder. A name that does not exist gets 404.
     pub fn serve(&self, request: &Request, name: &str) -> Result<Response> {
         self.rules.serve(request, &self.root, name)
     }
 
-    /// Answers with the file that the wildcard names, and leads from a folder without a slash to one with it.
+    /// Serves the file that the wildcard names. Redirects a folder without a final slash to the path with the
+    /// slash.
     fn serve_mounted(&self, request: &Request) -> Result<Response> {
         let name = request.param_text(WILDCARD).unwrap_or_default();
         if name.is_empty() && !request.path().ends_with('/') {
@@ -102,10 +106,11 @@ impl Folder {
 }
 
 impl App {
-    /// Mounts a folder: `GET /static/a/b.css` answers with the file `a/b.css`, see [`files`](crate::files).
+    /// Mounts a folder: `GET /static/a/b.css` serves the file `a/b.css`. See [`files`](crate::files).
     ///
-    /// Its routes run on blocking threads. With an index it also takes the path itself, `/static` and `/static/`, so to
-    /// have a handler of your own at `/` beside a folder mounted there, use [`Folder::without_index`].
+    /// The routes run on blocking threads. With an index file, the folder also serves the paths `/static` and
+    /// `/static/`. To use your own handler at `/` beside a folder mounted at `/`, use
+    /// [`Folder::without_index`].
     #[track_caller]
     pub fn folder(mut self, path: &str, folder: impl Into<Folder>) -> App {
         let folder = Arc::new(folder.into());
@@ -119,7 +124,7 @@ impl App {
         needs.everything();
         for path in paths {
             let folder = folder.clone();
-            // A route lives as long as the program, and so does its path.
+            // A route exists as long as the program, so its path may be leaked.
             let route = Route::get(path.leak()).thread(move |request: &mut Request| folder.serve_mounted(request));
             self = self.route(route.needs(needs.clone()));
         }
@@ -132,7 +137,7 @@ impl Rules {
         self.answer(request, root, name)?.ok_or_else(absent)
     }
 
-    /// Answers with a file, or with nothing where the name leads to a folder and has no slash at its end.
+    /// Returns the response, or `None` if the name is a folder without a final slash.
     fn answer(&self, request: &Request, root: &Path, text: &str) -> Result<Option<Response>> {
         let key = self.key(text).filter(|_| self.is_cached);
         if let Some(entry) = key.as_deref().and_then(|key| CACHE.get(root, key)) {
@@ -154,7 +159,8 @@ impl Rules {
         form.answer(request, content, self.cache_control.clone()).map(Some)
     }
 
-    /// The name in the cache, which serves folders of any rules: what answers for a folder depends on them, so it is named.
+    /// Returns the name of the entry in the cache. Folders with different index files share the cache, so the
+    /// name includes the index file.
     fn key<'n>(&self, name: &'n str) -> Option<Cow<'n, str>> {
         match name.is_empty() || name.ends_with('/') {
             true => self.index.as_deref().map(|index| Cow::Owned(format!("{name}{index}"))),
@@ -167,7 +173,8 @@ impl Rules {
         form.answer(request, Content::Memory(bytes.clone()), self.cache_control.clone())
     }
 
-    /// Opens what a name leads to and returns it with its path; a folder without a slash is nothing.
+    /// Opens the file that a name leads to. Returns it with its path, or `None` for a folder without a final
+    /// slash.
     fn find<'n>(&self, root: &Path, name: Name<'n>) -> Result<Option<(Cow<'n, str>, OpenFile)>> {
         match find(root, name.path)?.ok_or_else(absent)? {
             Found::File(file) if !name.is_folder => Ok(Some((Cow::Borrowed(name.path), file))),
@@ -195,9 +202,9 @@ fn absent() -> Error {
     abort(404).with_place(None)
 }
 
-/// Leads to the same address with a slash at its end, so that relative links within the folder work.
+/// Redirects to the same path with a final slash, so that relative links within the folder work.
 ///
-/// The address is a relative one: an absolute one could be read as another host where the path begins with two slashes.
+/// The target is relative. An absolute path that begins with two slashes would be read as another host.
 fn with_slash(request: &Request) -> Response {
     let last = request.path().rsplit('/').next().unwrap_or_default();
     let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();

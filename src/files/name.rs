@@ -1,18 +1,18 @@
-//! `Name`: a file's name as a client gives it, judged before the disk is touched.
+//! `Name`: a file name from a client, checked before the file system is used.
 //!
-//! Must stay true: a name that passes is a relative path of plain segments, which the system cannot read as anything else.
-//! Symbolic links are not known here; they are judged where the file is opened, in `beneath.rs`.
+//! Invariant: a name that passes is a relative path of plain segments, which the system cannot interpret in
+//! another way. Symbolic links are checked in `beneath.rs`, when the file is opened.
 
-/// A relative path without surprises.
+/// A safe relative path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name<'n> {
-    /// Segments between slashes; empty for the folder itself.
+    /// Segments separated by slashes. Empty for the folder itself.
     pub(super) path: &'n str,
-    /// Whether it ended in a slash or was empty, and so means a folder.
+    /// Whether the name was empty or ended in a slash, and so means a folder.
     pub(super) is_folder: bool,
 }
 
-/// By whose rules a name is read.
+/// The system whose rules apply to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum System {
     Windows,
@@ -24,7 +24,7 @@ impl System {
 }
 
 impl<'n> Name<'n> {
-    /// Reads a decoded name; it is never decoded a second time.
+    /// Parses a decoded name. It must not be decoded again.
     pub(super) fn parse(text: &'n str, system: System) -> Option<Name<'n>> {
         let (path, is_folder) = match text.strip_suffix('/') {
             Some(folder) => (folder, true),
@@ -36,13 +36,13 @@ impl<'n> Name<'n> {
 }
 
 fn is_plain(segment: &str, system: System) -> bool {
-    // A leading dot is `..`, `.` or a hidden file.
+    // A leading dot means `..`, `.` or a hidden file.
     let is_hidden = segment.is_empty() || segment.starts_with('.');
     let has_strange = segment.contains('\\') || segment.contains(char::is_control);
     !is_hidden && !has_strange && (system == System::Other || is_plain_on_windows(segment))
 }
 
-/// Windows knows drives and streams (`:`), devices in every folder, and drops dots and spaces at the end.
+/// Windows has drives and streams (`:`) and devices in every folder, and ignores dots and spaces at the end.
 fn is_plain_on_windows(segment: &str) -> bool {
     let has_strange = segment.contains(['<', '>', ':', '"', '|', '?', '*']);
     !has_strange && !segment.ends_with(['.', ' ']) && !is_device(segment)

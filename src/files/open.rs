@@ -1,4 +1,4 @@
-//! What a name leads to: a file, its compressed form beside it, or a folder.
+//! Opens what a name leads to: a file, a compressed file beside it, or a folder.
 use std::{
     fs::File,
     io::{self, ErrorKind},
@@ -17,16 +17,16 @@ pub(super) enum Found {
     Folder,
 }
 
-/// A file that is open, as it was at that moment.
+/// An open file, with its stamp at that moment.
 pub(super) struct OpenFile {
     pub(super) file: File,
     pub(super) stamp: Stamp,
-    /// The coding that its bytes are in.
+    /// The content coding of its bytes.
     pub(super) coding: Option<Coding>,
 }
 
 impl OpenFile {
-    /// Takes, in its place, the compressed form beside it that the client likes best, if it prefers one.
+    /// Returns the compressed file beside this one that the client prefers, or this file.
     pub(super) fn in_preferred_coding(
         self,
         root: &Path,
@@ -44,7 +44,8 @@ impl OpenFile {
         Ok(self)
     }
 
-    /// Opens the compressed form beside it, unless that is older and so was made from something else.
+    /// Opens the compressed file beside this one. Ignores it if it is older, because it was then made from
+    /// another version.
     pub(super) fn in_coding(&self, root: &Path, path: &str, coding: Coding) -> Result<Option<OpenFile>> {
         let path = format!("{path}.{}", coding.extension());
         let Some(Found::File(beside)) = find(root, &path)? else { return Ok(None) };
@@ -53,7 +54,7 @@ impl OpenFile {
     }
 }
 
-/// Opens what lies at a path; a device, a pipe or a socket is nothing.
+/// Opens the file or folder at a path. Returns `None` for devices, pipes and sockets.
 pub(super) fn find(root: &Path, path: &str) -> Result<Option<Found>> {
     let open = || -> io::Result<Option<Found>> {
         let Some(file) = beneath::open(root, path)? else { return Ok(None) };
@@ -68,7 +69,11 @@ pub(super) fn find(root: &Path, path: &str) -> Result<Option<Found>> {
 }
 
 fn failed(root: &Path, path: &str, error: &io::Error) -> Error {
-    // What is not found beneath the root is nothing; that the root itself is missing is a mistake of the app.
-    let hint = if error.kind() == ErrorKind::NotFound { "; is it relative to another folder?" } else { "" };
+    // A missing file is not an error. A missing root folder is a mistake in the app.
+    let hint = if error.kind() == ErrorKind::NotFound {
+        "; check that the path is relative to the working directory"
+    } else {
+        ""
+    };
     Error::internal(format!("cannot open `{path}` in the folder `{}`: {error}{hint}", root.display())).with_place(None)
 }

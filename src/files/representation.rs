@@ -1,6 +1,6 @@
-//! `Representation`: a file as HTTP sees it, and the answers that are made of it.
+//! `Representation`: a file as HTTP sees it, and the responses made from it.
 //!
-//! What the conditions and ranges of a request come to is decided in `pixie-core`; here the decision becomes an answer.
+//! `pixie-core` decides about conditions and ranges. This file builds the response.
 use std::{fs::File, io, ops::Range, time::SystemTime};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::coding::{self, Coding};
 
-/// What describes a file's bytes: all of an answer but them.
+/// All facts about a file that the head of a response needs.
 pub(super) struct Representation {
     pub(super) coding: Option<Coding>,
     length: u64,
@@ -23,14 +23,14 @@ pub(super) struct Representation {
     last_modified: Option<HeaderValue>,
 }
 
-/// A file's bytes.
+/// The bytes of a file.
 pub(super) enum Content {
     Memory(Bytes),
     Disk(File),
 }
 
 impl Representation {
-    /// Describes an open file, and reads it if it is not longer than this.
+    /// Describes an open file, and reads it if it is not longer than `bytes_max`.
     pub(super) fn read(opened: OpenFile, media: HeaderValue, bytes_max: u64) -> io::Result<(Representation, Content)> {
         let OpenFile { mut file, stamp, coding } = opened;
         let content = match stamp.length <= bytes_max {
@@ -42,7 +42,7 @@ impl Representation {
         Ok((Representation { coding, length: stamp.length, media, validators, last_modified }, content))
     }
 
-    /// Answers a request: with the whole, with parts, or that the client has it already.
+    /// Returns the response: the whole file, a part, or 304 if the client's copy is current.
     pub(super) fn answer(&self, request: &Request, content: Content, cache_control: HeaderValue) -> Result<Response> {
         let mut response = self.head(cache_control);
         response.apply_conditions(request.method(), request.headers())?;
@@ -80,7 +80,8 @@ impl Representation {
         if let Some(coding) = self.coding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         }
-        // The answer without a coding says so too: another client may get the compressed file.
+        // The header also belongs to uncompressed responses, because another client may get the compressed
+        // file.
         if coding::is_compressible(&self.media) {
             coding::vary(headers, "accept-encoding");
         }
@@ -104,7 +105,7 @@ impl Content {
     }
 }
 
-/// Returns the type of a file by its extension; text is taken to be UTF-8.
+/// Returns the media type for the file's extension. Text is assumed to be UTF-8.
 pub(super) fn media_type(path: &str) -> HeaderValue {
     let media = mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream");
     let with_charset = media.starts_with("text/").then(|| HeaderValue::try_from(format!("{media}; charset=utf-8")));
@@ -117,12 +118,13 @@ fn validators(stamp: &Stamp, coding: Option<Coding>, content: &Content, now: Sys
             let nanos = modified.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
             let suffix = coding.map_or("", Coding::as_str);
             let text = format!("{nanos:x}-{:x}{suffix}", stamp.length);
-            // RFC 9110, section 8.8.1: a time is no strong validator while a second change may go unseen.
+            // RFC 9110, section 8.8.1: a time is not a strong validator while a second change may go
+            // undetected.
             if stamp.is_settled(now) { ETag::strong(&text) } else { ETag::weak(&text) }
         }
         (None, Content::Memory(bytes)) => Some(ETag::of(bytes)),
         (None, Content::Disk(_)) => None,
     };
-    // Section 8.8.2.1: never later than now.
+    // RFC 9110, section 8.8.2.1: not later than the current time.
     Validators { etag, last_modified: stamp.modified.map(|modified| modified.min(now)) }
 }

@@ -1,19 +1,20 @@
-//! `Stamp`: what tells, without reading it, that a file is still the one that was read.
+//! `Stamp`: shows whether a file has changed, without reading it.
 use std::{
     fs::Metadata,
     time::{Duration, SystemTime},
 };
 
-/// A second change within this time may leave a file's time as it was: clocks of file systems tick in up to two seconds.
+/// Within this time, a second change may not change the time of the file: clocks of file systems have a
+/// resolution of up to two seconds.
 const SETTLING: Duration = Duration::from_secs(2);
-/// Build tools that want the same bytes every time set a time near zero, which then says nothing.
+/// Build tools that produce reproducible files set a time near zero. Such a time carries no information.
 const EARLIEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file's length, time and identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) length: u64,
-    /// The time of the last change, unless it says nothing.
+    /// The time of the last change, if it carries information.
     pub(super) modified: Option<SystemTime>,
     identity: Identity,
 }
@@ -25,12 +26,13 @@ impl Stamp {
         Stamp { length: metadata.len(), modified, identity: identity(metadata) }
     }
 
-    /// Says whether a later change would show in the stamp.
+    /// Returns whether a later change would show in the stamp.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         self.modified.is_none_or(|modified| now.duration_since(modified).is_ok_and(|age| age >= SETTLING))
     }
 
-    /// Says whether this is as new as the other, to the second: what was made from it comes later.
+    /// Returns whether this file is at least as new as the other, in whole seconds. A file that was made from
+    /// another one is newer.
     pub(super) fn is_as_new_as(&self, other: &Stamp) -> bool {
         let seconds = |stamp: &Stamp| {
             stamp.modified.and_then(|time| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()))
@@ -39,7 +41,7 @@ impl Stamp {
     }
 }
 
-/// Device, number, and the time of the last change to the file's record, which nobody can set.
+/// Device, inode number, and the time of the last inode change, which programs cannot set.
 #[cfg(unix)]
 type Identity = (u64, u64, i64, i64);
 
@@ -49,7 +51,7 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
-/// Elsewhere length and time must do.
+/// On other systems, length and time must suffice.
 #[cfg(not(unix))]
 type Identity = ();
 

@@ -1,4 +1,4 @@
-//! In place of `meter.rs` without the feature `metrics`: nothing is measured, and nothing is paid for that.
+//! Replaces `meter.rs` without the feature `metrics`: measures and costs no time.
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -6,7 +6,7 @@ use pixie_core::{Response, Result};
 
 use crate::{compose::Composed, pools::Pools};
 
-/// The metrics of one route: none.
+/// Stands for the metrics of a route.
 pub(crate) struct RouteMeter;
 
 impl RouteMeter {
@@ -28,12 +28,12 @@ impl Measured {
     pub(crate) fn end(&mut self, _: StatusCode) {}
 }
 
-/// Does nothing: no app can ask for metrics.
+/// Does nothing: an app cannot ask for metrics without the feature.
 pub(crate) fn install(_: &Composed) -> Result<()> {
     Ok(())
 }
 
-/// Shows nothing: no app can ask for it.
+/// Returns an empty page: an app cannot ask for metrics without the feature.
 pub(crate) fn page(_: &Pools) -> Response {
     Response::empty(StatusCode::NOT_FOUND)
 }

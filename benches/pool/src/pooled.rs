@@ -11,7 +11,7 @@ use std::{
 
 use bench_kit::Result;
 use bytes::Bytes;
-use pixie_pool::{Body, BodyStream, Config, Error, Handler, Job, Pool, Reply, ReplyBody, Submission, WorkerState};
+use pixie_pool::{Body, BodyStream, Error, Handler, Job, Pool, Reply, ReplyBody, Submission, WorkerState};
 
 use crate::BODY_BYTES;
 
@@ -55,7 +55,7 @@ fn give(job: Job) -> std::io::Result<()> {
 
 /// Starts a pool of one worker and some spares; returns when the worker takes jobs, and how long that took.
 pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
-    let config = Config { name: "bench".into(), size: 1.into(), spares, args: Some(Vec::new()), ..Config::default() };
+    let config = Pool::named("bench").size(1).spares(spares).args(Vec::new());
     let start = Instant::now();
     let pool = Pool::start(config, handler()).await?;
     Ok((pool, start.elapsed()))

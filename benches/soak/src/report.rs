@@ -104,7 +104,7 @@ impl Report {
             after.died - before.died,
             after.killed - before.killed,
             after.restarts - before.restarts,
-            after.boot_failures - before.boot_failures,
+            after.start_failures - before.start_failures,
             after.retries - before.retries,
         )
     }

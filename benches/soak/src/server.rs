@@ -63,7 +63,7 @@ pub(crate) struct Counts {
     /// Workers that were started to replace others.
     pub(crate) restarts: u64,
     /// Starts that failed.
-    pub(crate) boot_failures: u64,
+    pub(crate) start_failures: u64,
     /// Jobs that were done again after a crash.
     pub(crate) retries: u64,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Counts {
 /// What the environment says of the pool that the load and the faults share.
 const POOL: &str = "PIXIE_POOL_DEFAULT";
 /// The same fault comes again and again here, and each time it has to cost a worker.
-const UNPROTECTED: &str = "poison_refusal=off breaker=off";
+const UNPROTECTED: &str = "repeat_crash_refusal=off breaker=off";
 
 impl Server {
     /// Builds and starts the server, and returns once it listens.
@@ -143,7 +143,7 @@ impl Server {
             died: value("died ")?,
             killed: value("killed ")?,
             restarts: value("restarts ")?,
-            boot_failures: value("boot_failures ")?,
+            start_failures: value("start_failures ")?,
             retries: value("retries ")?,
         })
     }

@@ -1,6 +1,6 @@
-//! One program under development: started with the listening sockets, asked to stop, and ended if it does not.
+//! One program under development: started with the listening sockets, asked to stop, and killed if it does not.
 //!
-//! It is in a process group of its own, so that the terminal's Ctrl-C reaches `pixie dev` only, which then ends everything.
+//! The program has its own process group, so that Ctrl-C reaches only `pixie dev`, which then ends all processes.
 
 use std::{
     collections::VecDeque,
@@ -19,30 +19,30 @@ use command_fds::{CommandFdExt, FdMapping};
 use crate::{
     dev::{
         event::Event,
-        guard::{Guard, Kind},
-        process,
+        guard::{self, Guard, Kind},
     },
     env_files::EnvFiles,
 };
 
-/// The first descriptor that is passed on, as systemd does.
+/// The first descriptor of the sockets, as systemd numbers them.
 const FD_FIRST: i32 = 3;
-/// How much of a program's last words is kept: the message of a panic comes before its backtrace, which is long.
-const WORDS_BYTES_MAX: usize = 64 * 1024;
-/// How long last words are waited for after the end, where another process still holds the pipe.
-const WORDS_LATE: Duration = Duration::from_secs(1);
-/// How long a stopping program may finish its requests.
+/// Limits how much of the end of a program's standard error is kept, in bytes. Enough for the message of a panic, which
+/// stands before a long backtrace.
+const STDERR_BYTES_MAX: usize = 64 * 1024;
+/// Limits how long the end of standard error is awaited after the program's end, if another process keeps the pipe open.
+const STDERR_PATIENCE: Duration = Duration::from_secs(1);
+/// Limits how long a stopping program may finish its requests.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A program that was started.
+/// A running program.
 pub(crate) struct App {
-    /// Which start it is; pages know it as their build.
+    /// The number of the start; pages get it as their build ID.
     pub(crate) number: u64,
-    /// When it was started.
+    /// When the program was started.
     pub(crate) start: Instant,
     process: u32,
     link: Option<UnixStream>,
-    words: Arc<Mutex<VecDeque<u8>>>,
+    stderr: Arc<Mutex<VecDeque<u8>>>,
     kill_at: Option<Instant>,
 }
 
@@ -64,28 +64,28 @@ impl App {
         command.env("PIXIE_BUILD_ID", number.to_string());
         command.stdin(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
-        let words = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
         let listener = child.stderr.take().map(|pipe| {
-            let words = words.clone();
-            thread::spawn(move || pass_on(pipe, &words))
+            let stderr = stderr.clone();
+            thread::spawn(move || pass_on(pipe, &stderr))
         });
         let (process, start) = (child.id(), Instant::now());
         guard.watch(process, Kind::Program);
         thread::spawn(move || {
             let status = child.wait().ok();
             guard.forget(process);
-            // Its last words come before the news of its end, unless somebody else still holds the pipe.
-            let late = Instant::now() + WORDS_LATE;
+            // Wait for the end of its output before reporting its end, unless another process keeps the pipe open.
+            let late = Instant::now() + STDERR_PATIENCE;
             while listener.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < late {
                 thread::sleep(Duration::from_millis(1));
             }
             let _ = events.send(Event::Ended(number, status));
         });
-        Ok(App { number, start, process, link: None, words, kill_at: None })
+        Ok(App { number, start, process, link: None, stderr, kill_at: None })
     }
 
-    /// Returns the command that starts a program, without what differs from start to start. What `pixie dev` sets, no file
-    /// changes.
+    /// Returns the command of a program, without the variables that differ at each start. Variables that `pixie dev`
+    /// sets override those of the project's files.
     pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFiles) -> Command {
         let mut command = Command::new(program);
         variables.give(&mut command);
@@ -97,12 +97,12 @@ impl App {
         command
     }
 
-    /// Notes the connection of the program.
+    /// Stores the connection of the program.
     pub(crate) fn joined(&mut self, link: UnixStream) {
         self.link = Some(link);
     }
 
-    /// Tells the program something; one that does not listen is told nothing more.
+    /// Sends a line to the program. After a failure, the connection is closed.
     pub(crate) fn tell(&mut self, line: &str) {
         if let Some(link) = &mut self.link
             && link.write_all(format!("{line}\n").as_bytes()).is_err()
@@ -111,40 +111,40 @@ impl App {
         }
     }
 
-    /// Asks it to finish its requests and end.
+    /// Asks the program to finish its requests and end.
     pub(crate) fn stop(&mut self) {
         self.kill_at.get_or_insert(Instant::now() + GRACE);
-        process::terminate(self.process);
+        guard::terminate(self.process);
     }
 
-    /// Ends it and whatever it has started.
+    /// Kills the program and all processes that it has started.
     pub(crate) fn kill(&self) {
-        process::kill_group(self.process);
+        guard::kill_group(self.process);
     }
 
-    /// Ends it if it was asked to stop too long ago.
+    /// Kills the program if the grace after `stop` has passed.
     pub(crate) fn kill_if_late(&self, now: Instant) {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill();
         }
     }
 
-    /// Returns the end of what it wrote to standard error.
-    pub(crate) fn last_words(&self) -> String {
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&words.iter().copied().collect::<Vec<_>>()).into_owned()
+    /// Returns the end of the program's standard error.
+    pub(crate) fn stderr_end(&self) -> String {
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&stderr.iter().copied().collect::<Vec<_>>()).into_owned()
     }
 }
 
-/// Shows what the program writes to standard error, and keeps the end of it.
-fn pass_on(mut pipe: impl Read, words: &Mutex<VecDeque<u8>>) {
+/// Prints the program's standard error, and keeps its end.
+fn pass_on(mut pipe: impl Read, kept: &Mutex<VecDeque<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-        // A closed terminal is no reason to lose the program's words.
+        // It fails if the terminal is closed; the end is still kept.
         let _ = io::stderr().write_all(&buffer[..count]);
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.extend(&buffer[..count]);
-        let excess = words.len().saturating_sub(WORDS_BYTES_MAX);
-        words.drain(..excess);
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(&buffer[..count]);
+        let excess = kept.len().saturating_sub(STDERR_BYTES_MAX);
+        kept.drain(..excess);
     }
 }

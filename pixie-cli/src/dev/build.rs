@@ -1,6 +1,7 @@
-//! One run of cargo: started in a process group of its own, read message by message, and ended early when newer edits come.
+//! The builds of a session: each is a run of cargo in its own process group, and a newer one ends the one before.
 //!
-//! It decides nothing: it tells the session how the build ended. Compiler messages go to the terminal as they come.
+//! A build sends its result to the session, which decides what happens next. Messages of the compiler are printed as
+//! they arrive.
 
 use std::{
     fs::{self, File},
@@ -17,54 +18,116 @@ use serde_json::Value;
 
 use crate::{
     dev::{
-        event::Event,
-        guard::{Guard, Kind},
-        process,
+        event::{Built, Event},
+        guard::{self, Guard, Kind},
     },
     error::reason,
     project::Project,
 };
 
-/// The hint on other cargos is given once: they come back all day.
+/// The hint on another cargo is printed once, because the lock may be taken many times a day.
 static HINT: Once = Once::new();
 
-/// How much older a changed file has to be than the last build before its time is set. One that was saved as that build began is
-/// not meant: its build is given up, and an editor would wonder who had changed the file.
+/// A changed file gets the present time if it is at least this much older than the start of the last build. A file that
+/// was saved just before that start keeps its time: that build is replaced anyway, and editors warn about such changes.
 const OLDER_BY: Duration = Duration::from_secs(1);
 
+/// The identity of a program file: time and length. cargo replaces the file only if something has changed.
+pub(crate) type Stamp = (Option<SystemTime>, u64);
+
+/// The builds of a session; at most one is under way.
+pub(crate) struct Builds {
+    guard: Guard,
+    events: Sender<Event>,
+    count: u64,
+    current: Option<Build>,
+    last_start: SystemTime,
+    /// The program file of the last successful build.
+    program: Option<(PathBuf, Stamp)>,
+    is_broken: bool,
+}
+
+impl Builds {
+    /// Returns a session's builds, before the first.
+    pub(crate) fn new(guard: Guard, events: Sender<Event>) -> Builds {
+        let last_start = SystemTime::now();
+        Builds { guard, events, count: 0, current: None, last_start, program: None, is_broken: false }
+    }
+
+    /// Starts a build; the one before must have been stopped.
+    pub(crate) fn start(&mut self, project: &Project) {
+        self.count += 1;
+        self.last_start = SystemTime::now();
+        let talk = if self.program.is_none() { Talk::All } else { Talk::Diagnostics };
+        let (guard, events) = (self.guard.clone(), self.events.clone());
+        self.current = Some(Build::start(project, self.count, talk, guard, events));
+    }
+
+    /// Stops the build under way and waits for its end.
+    pub(crate) fn stop(&mut self) {
+        self.current = None;
+    }
+
+    /// Marks a build as ended; returns false if that build was stopped before.
+    pub(crate) fn end(&mut self, number: u64) -> bool {
+        self.current.take_if(|build| build.number == number).is_some()
+    }
+
+    /// Stores the result of a build, and returns it.
+    pub(crate) fn note(&mut self, outcome: Result<PathBuf, String>) -> Result<PathBuf, String> {
+        self.is_broken = outcome.is_err();
+        let program = outcome?;
+        self.program = Some((program.clone(), stamp(&program)));
+        Ok(program)
+    }
+
+    /// Returns the program file of the last successful build.
+    pub(crate) fn program(&self) -> Option<(&Path, Stamp)> {
+        self.program.as_ref().map(|(program, stamp)| (program.as_path(), *stamp))
+    }
+
+    /// Returns when the last build began.
+    pub(crate) fn last_start(&self) -> SystemTime {
+        self.last_start
+    }
+
+    /// Returns whether a build is under way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Returns whether the last build failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+}
+
+fn stamp(program: &Path) -> Stamp {
+    let found = fs::metadata(program).ok();
+    (found.as_ref().and_then(|found| found.modified().ok()), found.map_or(0, |found| found.len()))
+}
+
 /// A build under way.
-pub(crate) struct Build {
+struct Build {
     number: u64,
     process: Option<u32>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How a build ended.
-#[derive(Debug)]
-pub(crate) struct Built {
-    /// Which build.
-    pub(crate) number: u64,
-    /// The program, or what is wrong with it, in the terminal's colours.
-    pub(crate) outcome: Result<PathBuf, String>,
-    /// How long it took.
-    pub(crate) time: Duration,
-}
-
-/// How much cargo says on the terminal.
+/// Which of cargo's messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Talk {
-    /// Everything: the first build takes long.
+enum Talk {
+    /// All of them, because the first build takes long.
     All,
-    /// What the compiler says.
+    /// Only those of the compiler.
     Diagnostics,
 }
 
 impl Build {
-    /// Starts cargo.
-    pub(crate) fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
+    fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        // Its output is a pipe, which cargo would take for a place without colours.
+        // cargo prints to a pipe, and so would not use colors without this.
         cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });
         let start = Instant::now();
         let started = cargo.spawn();
@@ -74,35 +137,32 @@ impl Build {
         let thread = thread::spawn(move || {
             let outcome = match started {
                 Ok(child) => follow(child, &program, talk),
-                Err(error) => Err(format!("cargo does not start: {}", reason(&error))),
+                Err(error) => Err(format!("could not start cargo: {}", reason(&error))),
             };
             process.iter().for_each(|group| guard.forget(*group));
-            // It fails when the session is over.
+            // It fails if the session has ended.
             let _ = events.send(Event::Built(Built { number, outcome, time: start.elapsed() }));
         });
         Build { number, process, thread: Some(thread) }
     }
-
-    /// Returns which build it is.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
 }
 
-/// Ends cargo and the compilers that it has started, and waits for that: the next build needs its lock.
+/// Kills cargo and the compilers that it has started, and waits for their end, because the next build needs the lock.
 impl Drop for Build {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if let Some(process) = self.process.filter(|_| !thread.is_finished()) {
-            process::kill_group(process);
+            guard::kill_group(process);
         }
-        // A reader that panicked has nothing more to say.
+        // It fails only if the thread panicked.
         let _ = thread.join();
     }
 }
 
-/// Cargo goes by time alone and would overlook another content with an older time: a copy that kept its time, or a file on a
-/// machine whose clock is slow. The file of somebody else keeps its time, and then the build says that nothing has changed.
+/// Sets the time of a changed file to now if the file is older than the build that began at `than`.
+///
+/// cargo compares only times, so it would not see a change with an older time: a copy that kept its time, or a file from
+/// a machine whose clock is slow. This fails silently for a file of another user; cargo then sees no change.
 pub(crate) fn make_newer(path: &Path, than: SystemTime) {
     let time = fs::metadata(path).and_then(|found| found.modified());
     if time.is_ok_and(|time| than.duration_since(time).is_ok_and(|age| age > OLDER_BY)) {
@@ -133,7 +193,7 @@ fn follow(mut child: Child, program: &str, talk: Talk) -> Result<PathBuf, String
     match executable.filter(|_| is_done) {
         Some(path) => Ok(path),
         None if errors.is_empty() => {
-            // What is wrong was no compiler's message: a broken Cargo.toml, a linker, a build script.
+            // The error is not a message of the compiler: an invalid Cargo.toml, the linker, a build script.
             if talk == Talk::Diagnostics {
                 anstream::eprint!("{said}");
             }
@@ -143,7 +203,7 @@ fn follow(mut child: Child, program: &str, talk: Talk) -> Result<PathBuf, String
     }
 }
 
-/// Reads cargo's own words, passes them on where that is wanted, and returns them.
+/// Reads cargo's own messages, prints them if `talk` says so, and returns them.
 fn listen(pipe: impl Read, talk: Talk) -> String {
     let mut said = String::new();
     for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -151,10 +211,10 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
         if talk == Talk::All || waits {
             anstream::eprintln!("{line}");
         }
-        // The other lock is that of downloaded packages, which nobody holds for long.
+        // cargo has another lock, for downloaded packages, but that one is never held for long.
         if waits && line.contains("directory") {
             HINT.call_once(|| {
-                crate::output::help("another cargo builds in this folder; rust-analyzer gets one of its own by");
+                crate::output::help("another cargo builds in this folder; give rust-analyzer its own folder with");
                 anstream::eprintln!("      rust-analyzer.cargo.targetDir = true");
             });
         }

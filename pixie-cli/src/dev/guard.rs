@@ -1,8 +1,8 @@
-//! The guard: a process that outlives `pixie dev` by a moment and ends what is left of its programs and builds.
+//! Signals to process groups, and the guard: a process that kills the programs and builds of a killed `pixie dev`.
 //!
-//! A `pixie dev` that is killed cannot clean up. The guard reads from a pipe which groups of processes there are; the end of
-//! the pipe is the end of `pixie dev`, however it came. It is this program itself, started as `pixie __guard`, in a group
-//! of its own, where neither the terminal's Ctrl-C nor a signal to the group of `pixie dev` reaches it.
+//! A `pixie dev` that is killed cannot clean up. The guard reads from a pipe which process groups exist; the pipe ends
+//! when `pixie dev` ends, for any reason. The guard is this program, started as `pixie __guard` in its own process
+//! group, so Ctrl-C and signals to the group of `pixie dev` do not reach it.
 
 use std::{
     collections::BTreeSet,
@@ -15,14 +15,14 @@ use std::{
     time::Duration,
 };
 
-use crate::dev::process;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// The first argument of the guard. It is no subcommand: completions and manual pages would show it.
+/// The first argument of the guard. Not a subcommand, so that completions and manual pages do not show it.
 const ASKED: &str = "__guard";
-/// How long programs may take to end by themselves: they notice the end of `pixie dev` too, and stop in order.
+/// Limits how long programs may take to end by themselves. They detect the end of `pixie dev` too, and stop in order.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The other side of the guard's pipe.
+/// The writing end of the guard's pipe.
 #[derive(Clone)]
 pub(crate) struct Guard(Arc<Mutex<ChildStdin>>);
 
@@ -33,29 +33,29 @@ impl Guard {
         command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let mut process = command.spawn()?;
         let pipe = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // It ends after this process, so nobody waits for it; only one that dies early is waited for.
+        // The guard usually ends after this process. The thread collects it if it ends earlier.
         thread::spawn(move || process.wait());
         Ok(Guard(Arc::new(Mutex::new(pipe))))
     }
 
-    /// Lets the guard know of a group of processes; a build's is ended at once, a program's gets time.
+    /// Tells the guard about a process group. At the end, a build is killed at once; a program gets `PATIENCE`.
     pub(crate) fn watch(&self, group: u32, kind: Kind) {
         self.tell(&format!("{} {group}\n", kind.word()));
     }
 
-    /// Says that a group has ended.
+    /// Tells the guard that a group has ended.
     pub(crate) fn forget(&self, group: u32) {
         self.tell(&format!("ended {group}\n"));
     }
 
     fn tell(&self, line: &str) {
         let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A guard that somebody has killed guards nothing, and the work goes on.
+        // It fails if someone has killed the guard; `pixie dev` works without it.
         let _ = pipe.write_all(line.as_bytes());
     }
 }
 
-/// What a group of processes is.
+/// The kind of a process group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Build,
@@ -71,7 +71,7 @@ impl Kind {
     }
 }
 
-/// Guards, if this process was started for that.
+/// Runs the guard if this process was started as one, and returns its exit code.
 pub(crate) fn guard_if_asked() -> Option<ExitCode> {
     if env::args_os().nth(1)? != ASKED {
         return None;
@@ -85,7 +85,7 @@ pub(crate) fn guard_if_asked() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Reads to the end of the pipe and returns what has not ended before.
+/// Reads to the end of the pipe and returns the groups that have not ended.
 fn read(lines: impl BufRead) -> BTreeSet<(Kind, u32)> {
     let mut groups = BTreeSet::new();
     for line in lines.lines().map_while(Result::ok) {
@@ -100,7 +100,25 @@ fn read(lines: impl BufRead) -> BTreeSet<(Kind, u32)> {
 }
 
 fn end(groups: &BTreeSet<(Kind, u32)>, kind: Kind) {
-    groups.iter().filter(|(found, _)| *found == kind).for_each(|(_, group)| process::kill_group(*group));
+    groups.iter().filter(|(found, _)| *found == kind).for_each(|(_, group)| kill_group(*group));
+}
+
+/// Asks a process to stop. Ignores a process that has ended already.
+pub(crate) fn terminate(process: u32) {
+    if let Some(pid) = pid(process) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+/// Kills all processes of a group. Ignores a group that has ended already.
+pub(crate) fn kill_group(group: u32) {
+    if let Some(pid) = pid(group) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+fn pid(process: u32) -> Option<Pid> {
+    i32::try_from(process).ok().and_then(Pid::from_raw)
 }
 
 #[cfg(test)]

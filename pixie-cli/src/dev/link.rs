@@ -1,6 +1,6 @@
-//! The socket that programs connect to: each says which build it is, then `READY=1` and so on, and reads events.
+//! The socket that programs connect to: a program sends its build ID, then lines such as `READY=1`, and reads events.
 //!
-//! Its end tells a program that `pixie dev` has gone, however that happened, and the program ends too.
+//! When `pixie dev` ends, for any reason, the connection ends, and the program then ends too.
 
 use std::{
     env,
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{dev::event::Event, error::Error};
 
-/// How long a program may not take what it is told, before it is told nothing.
+/// Limits how long a write to a program may block. After that, the program gets no further events.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The socket, in a folder that only this user can enter.
@@ -30,13 +30,13 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    /// Starts to listen.
+    /// Opens the socket.
     pub(crate) fn open(events: Sender<Event>) -> Result<Meeting, Error> {
         let refused = |error: io::Error| {
             let error = Error::io("open a socket", &env::temp_dir(), &error);
-            error.help("set TMPDIR to a folder where you may write, of fewer than 80 letters, such as /tmp")
+            error.help("set TMPDIR to a folder where you may write, with a path below 80 letters, such as /tmp")
         };
-        // Not `pixie-`: folders with that name belong to pools, which remove those that nobody seems to use.
+        // Not `pixie-`: that prefix belongs to pools, which remove folders that seem unused.
         let private = Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("pixiedev-").permissions(private).tempdir().map_err(refused)?;
         let path = folder.path().join("app");
@@ -50,7 +50,7 @@ impl Meeting {
         Ok(Meeting { path, _folder: folder })
     }
 
-    /// Returns where it is.
+    /// Returns the path of the socket.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -58,7 +58,7 @@ impl Meeting {
 
 fn listen(stream: UnixStream, events: &Sender<Event>) {
     let Ok(writer) = stream.try_clone() else { return };
-    // It fails only for a time of zero.
+    // It fails only for a timeout of zero.
     let _ = writer.set_write_timeout(Some(PATIENCE));
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let Some(number) = lines.next().and_then(|line| line.strip_prefix("BUILD=")?.parse().ok()) else { return };

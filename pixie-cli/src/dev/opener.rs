@@ -1,7 +1,7 @@
 //! Opens a page in the browser and a file in the editor.
 //!
-//! The editor is the one that `PIXIE_EDITOR`, `VISUAL` or `EDITOR` names, if it has a window of its own; else one that is
-//! found. Which files may be opened is decided here, because a web page asks.
+//! The editor is that of `PIXIE_EDITOR`, `VISUAL` or `EDITOR` if it has its own window, else the first known editor in
+//! `PATH`. Invariant: only files of the project are opened, because the request comes from a web page.
 
 use std::{
     env, io,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::{error::reason, output, project::Project};
 
-/// Editors with windows, and how each takes a place.
+/// Editors with their own windows, and the form in which each takes a file and a line.
 const EDITORS: [(&str, Style); 12] = [
     ("code", Style::Goto),
     ("codium", Style::Goto),
@@ -53,7 +53,7 @@ pub(crate) fn edit(place: &str, project: &Project) {
     let mut parts = place.rsplitn(3, ':');
     let (Some(column), Some(line), Some(file)) = (parts.next(), parts.next(), parts.next()) else { return };
     let Some(file) = find(file, project) else {
-        return output::warning(format_args!("the page asked to open {file}, which is no file of the project"));
+        return output::warning(format_args!("the page asked to open {file}, which is not a file of the project"));
     };
     let Some((program, style)) = editor() else {
         return output::help("set PIXIE_EDITOR to open files from the page, for example PIXIE_EDITOR=code");
@@ -65,11 +65,11 @@ pub(crate) fn edit(place: &str, project: &Project) {
         Style::Line => vec!["--line".to_owned(), line.to_owned(), file.to_string()],
         Style::Plus => vec![format!("+{line}"), file.to_string()],
     };
-    // What fails has been told.
+    // `run` reports a failure.
     let _ = run(Command::new(&program).args(args), &program);
 }
 
-/// Files are named from the workspace's or the package's folder; those outside of the project stay closed.
+/// Returns the path of a file of the project, given relative to the workspace or the package; else `None`.
 fn find(file: &str, project: &Project) -> Option<PathBuf> {
     let places = [&project.workspace, &project.root].map(|folder| folder.join(file));
     let found = places.iter().find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()))?;
@@ -87,7 +87,7 @@ fn editor() -> Option<(String, Style)> {
     })
 }
 
-/// Finds an editor that has windows in what a variable says. The arguments that git needs, as in `code --wait`, are left out.
+/// Returns the known editor in a variable's value. Drops arguments, such as in `code --wait`, which git needs.
 fn known(command: &str) -> Option<(String, Style)> {
     let first = command.split_whitespace().next()?;
     [command, first].into_iter().find_map(|program| {
@@ -97,10 +97,10 @@ fn known(command: &str) -> Option<(String, Style)> {
     })
 }
 
-/// Starts a program, or tells why that cannot be.
+/// Starts a program, and prints a warning on failure.
 fn run(command: &mut Command, name: &str) -> io::Result<()> {
     match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-        // Waited for elsewhere, so that it leaves no zombie.
+        // A thread waits for the program, so that it does not become a zombie.
         Ok(mut child) => {
             thread::spawn(move || child.wait());
             Ok(())
@@ -117,7 +117,7 @@ mod tests {
     use super::{Style, known};
 
     #[test]
-    fn an_editor_is_found_in_what_a_variable_says() {
+    fn an_editor_is_found_in_the_value_of_a_variable() {
         for (command, expected) in [
             ("code", Some(("code", Style::Goto))),
             ("code --wait", Some(("code", Style::Goto))),

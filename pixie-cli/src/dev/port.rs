@@ -1,15 +1,37 @@
-//! The listening sockets: bound once, before anything is built, and handed to every program.
+//! The address of the app, and its listening sockets: opened once, before the first build, and passed to every program.
 
 use std::{
     io::{ErrorKind, IsTerminal, stderr, stdin},
     net::{SocketAddr, TcpListener},
+    path::Path,
 };
 
 use pixie_server::Listener;
 
-use crate::error::Error;
+use crate::{env_files::EnvFiles, error::Error};
 
-/// Binds the port; one that is taken is named with its owner, and the next is offered on a terminal.
+/// The host on which an app listens by default.
+const HOST: &str = "localhost";
+/// The port on which an app listens by default.
+const PORT: u16 = 8000;
+
+/// Returns host and port: from the arguments, else from the project's files of variables, else the defaults.
+pub(crate) fn address(host: Option<&str>, port: Option<u16>, root: &Path) -> Result<(String, u16), Error> {
+    // An invalid line is reported when the program is started.
+    let files = EnvFiles::read(root).unwrap_or_default();
+    let host = host.or(files.get("PIXIE_HOST").map(|(host, _)| host)).unwrap_or(HOST);
+    let port = match (port, files.get("PIXIE_PORT")) {
+        (Some(port), _) => port,
+        (None, Some((text, file))) => text.parse().map_err(|_| {
+            let error = Error::new(format_args!("invalid PIXIE_PORT `{text}`: use a port from 0 to 65535"));
+            error.at(file.display())
+        })?,
+        (None, None) => PORT,
+    };
+    Ok((host.to_owned(), port))
+}
+
+/// Opens the sockets. If the port is used, names its owner, and offers a free port if a person can answer.
 pub(crate) fn bind(host: &str, port: u16, is_strict: bool) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Error> {
     let listener = match Listener::bind(host, port) {
         Err(pixie_server::Error::PortTaken { address, owner, free }) => {
@@ -28,6 +50,7 @@ pub(crate) fn bind(host: &str, port: u16, is_strict: bool) -> Result<(Vec<TcpLis
     Ok((listener.into_sockets(), addresses))
 }
 
+/// Asks whether to use the free port; returns false without a terminal.
 fn offered(taken: &Error, free: u16) -> Result<bool, Error> {
     if !stdin().is_terminal() || !stderr().is_terminal() || std::env::var_os("CI").is_some() {
         return Ok(false);
@@ -35,7 +58,7 @@ fn offered(taken: &Error, free: u16) -> Result<bool, Error> {
     let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message())).default(true);
     match question.interact() {
         Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => Err(Error::interrupted()),
-        // A terminal that cannot be asked has not said yes.
+        // A terminal that fails counts as "no".
         answer => Ok(answer.unwrap_or(false)),
     }
 }

@@ -1,7 +1,7 @@
-//! Which files belong to the project, and what an edit of each asks for. Paths in, verdicts out.
+//! Decides which files belong to the project, and which action a change of each file needs.
 //!
-//! Watched are `src`, `templates`, `static` and the few files beside them, of the package and of what it needs by path;
-//! not what git ignores, dot files, databases, editors' scratch files, or where cargo builds.
+//! Watched are `src`, `templates`, `static` and a few files beside them, of the package and of its path dependencies.
+//! Ignored are files that git ignores, hidden files, databases, scratch files of editors, and cargo's target folder.
 
 use std::{
     collections::HashSet,
@@ -12,12 +12,12 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::{env_files, project::Project};
 
-/// Folders of a package that are watched with everything in them.
+/// Folders of a package that are watched with all their content.
 const FOLDERS: [&str; 3] = ["src", "templates", "static"];
-/// Files beside them that a build reads.
+/// Files beside those folders that a build reads.
 const BUILD_FILES: [&str; 6] =
     ["Cargo.toml", "Cargo.lock", "build.rs", "askama.toml", "rust-toolchain", "rust-toolchain.toml"];
-/// Endings of databases, their logs, and editors' scratch files.
+/// Extensions of databases, their logs, and scratch files of editors.
 const NO_SOURCES: [&str; 16] = [
     "db",
     "db-journal",
@@ -38,20 +38,20 @@ const NO_SOURCES: [&str; 16] = [
 ];
 const IMAGES: [&str; 8] = ["avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"];
 
-/// What an edit asks for, the least first.
+/// The action that a change needs, the smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
-    /// The page fetches the file anew.
+    /// The page fetches the file again.
     Swap,
-    /// The page is loaded anew.
+    /// The browser reloads the page.
     Reload,
-    /// The program is started anew.
+    /// The program is restarted.
     Restart,
-    /// The program is built anew.
+    /// The program is built again.
     Build,
 }
 
-/// A package's folder, with what git ignores in it.
+/// A package's folder, with the `.gitignore` rules for it.
 #[derive(Debug)]
 struct Root {
     folder: PathBuf,
@@ -61,19 +61,19 @@ struct Root {
 /// The project's files.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// The package itself comes first.
+    /// The package itself is the first.
     roots: Vec<Root>,
     workspace: PathBuf,
     target: PathBuf,
-    /// Files and folders that the user named.
+    /// Files and folders given by the user.
     extra: Vec<PathBuf>,
-    /// Files that the last build read, wherever they are.
+    /// Files that the last build read, in any folder.
     inputs: HashSet<PathBuf>,
 }
 
 impl Sources {
-    /// Finds the rules of a project.
-    pub(crate) fn new(project: &Project, extra: Vec<PathBuf>) -> Sources {
+    /// Returns the sources of a project, with further files and folders.
+    pub(crate) fn new(project: &Project, extra: &[PathBuf]) -> Sources {
         let extra: Vec<_> = extra.iter().filter_map(|path| std::fs::canonicalize(path).ok()).collect();
         Sources {
             roots: roots(project),
@@ -84,31 +84,31 @@ impl Sources {
         }
     }
 
-    /// A folder of which everything is watched, and nothing else.
+    /// Returns sources that consist of one folder.
     #[cfg(test)]
     pub(crate) fn of(folder: &Path) -> Sources {
         let extra = vec![folder.to_path_buf()];
         Sources { roots: Vec::new(), workspace: folder.into(), target: "/target".into(), extra, inputs: HashSet::new() }
     }
 
-    /// Takes the packages that the project has now.
+    /// Replaces the packages by those that the project has now.
     pub(crate) fn renew(&mut self, project: &Project) {
         self.roots = roots(project);
     }
 
-    /// Notes which files the last build read, as cargo wrote it beside the program.
+    /// Stores which files the last build read; cargo writes the list beside the program.
     pub(crate) fn note_inputs(&mut self, program: &Path) {
         let Ok(text) = std::fs::read_to_string(program.with_extension("d")) else { return };
         let inputs = dep_info(&text).into_iter().filter(|path| self.root(path).is_some() && !self.is_ignored(path));
         self.inputs = inputs.collect();
     }
 
-    /// Returns the folders to watch with everything in them.
+    /// Returns the folders to watch with all their content.
     pub(crate) fn deep(&self) -> Vec<PathBuf> {
         self.wanted().filter(|path| path.is_dir()).collect()
     }
 
-    /// Says whether this is a folder to watch, also when it is not there.
+    /// Returns whether this is a folder to watch, also if it does not exist now.
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         self.wanted().any(|folder| folder == path) || self.inputs.iter().any(|input| input.parent() == Some(path))
     }
@@ -118,7 +118,8 @@ impl Sources {
         self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned())
     }
 
-    /// Returns the folders to watch without those in them: editors replace files, so files themselves are not watched.
+    /// Returns the folders to watch without their subfolders. Files are watched through their folders, because editors
+    /// replace files.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
         let files = self.extra.iter().filter(|path| path.is_file()).chain(&self.inputs);
         let parents = files.filter_map(|path| path.parent());
@@ -127,7 +128,7 @@ impl Sources {
         folders.collect::<HashSet<_>>().into_iter().map(Path::to_path_buf).collect()
     }
 
-    /// Returns what an edit of this file asks for, if it is one of ours.
+    /// Returns the action that a change of this file needs; `None` if it is not a file of the project.
     pub(crate) fn action(&self, path: &Path) -> Option<Action> {
         if self.is_ignored(path) {
             return None;
@@ -142,7 +143,7 @@ impl Sources {
         match (first, inside.iter().count()) {
             (_, 1) if BUILD_FILES.contains(&name) => Some(Action::Build),
             (_, 1) if name == "pixie.toml" => Some(Action::Restart),
-            // Those of other packages are not loaded.
+            // The program gets only the variables of its own package.
             (_, 1) if env_files::NAMES.contains(&name) => self.is_package(root).then_some(Action::Restart),
             (_, 1) => None,
             ("src" | "templates", _) => Some(Action::Build),
@@ -151,12 +152,12 @@ impl Sources {
         }
     }
 
-    /// Says whether this is the folder of the package itself, not of one that it needs.
+    /// Returns whether this is the folder of the package itself, not of a dependency.
     fn is_package(&self, folder: &Path) -> bool {
         self.roots.first().is_some_and(|first| first.folder == folder)
     }
 
-    /// The package that a file belongs to: packages lie in one another.
+    /// Returns the package that a file belongs to: the innermost, because a package may contain others.
     fn root(&self, path: &Path) -> Option<&Root> {
         let above = self.roots.iter().filter(|root| path.starts_with(&root.folder));
         above.max_by_key(|root| root.folder.as_os_str().len())
@@ -165,9 +166,9 @@ impl Sources {
     fn is_ignored(&self, path: &Path) -> bool {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        // `4913` is what vim writes to see whether it can.
+        // vim writes `4913` to find out whether the folder is writable.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";
-        // A project's secrets are hidden, ignored by git, and matter nevertheless.
+        // `.env` files are hidden and ignored by git, but a change of them needs a restart.
         let is_secret = env_files::NAMES.contains(&name);
         path.starts_with(&self.target)
             || is_scratch
@@ -197,15 +198,15 @@ fn roots(project: &Project) -> Vec<Root> {
     project.local.iter().map(root).collect()
 }
 
-/// The `.gitignore` of a folder and of those above it, up to the repository's, the closest first. A repository that
-/// ignores the folder as a whole has no say in what is inside.
+/// Returns the `.gitignore` rules of a folder and the folders above it, up to the repository, the closest first. Rules
+/// that ignore the whole folder are left out.
 fn git_rules(folder: &Path) -> Vec<Gitignore> {
     let mut rules = Vec::new();
     for above in folder.ancestors() {
         let file = above.join(".gitignore");
         if file.is_file() {
             let mut builder = GitignoreBuilder::new(above);
-            // A line that git would not understand either is left out.
+            // It fails for lines that git does not understand either.
             let _ = builder.add(file);
             let Ok(found) = builder.build() else { continue };
             if above != folder && found.matched_path_or_any_parents(folder, true).is_ignore() {
@@ -220,7 +221,7 @@ fn git_rules(folder: &Path) -> Vec<Gitignore> {
     rules
 }
 
-/// The files in a line `program: file file`, in which spaces are escaped.
+/// Returns the files in a line `program: file file`, in which spaces are escaped.
 fn dep_info(text: &str) -> Vec<PathBuf> {
     let files = text.lines().next().and_then(|line| line.split_once(": ")).map_or("", |(_, files)| files);
     files.replace("\\ ", "\0").split_whitespace().map(|file| PathBuf::from(file.replace('\0', " "))).collect()

@@ -1,7 +1,7 @@
-//! Answers while no program runs: a small page with 503 that says why and loads itself anew.
+//! Answers while there is no program: a small 503 page that shows the reason and reloads itself.
 //!
-//! It shares the listening sockets with the programs and accepts only while it is switched on, so that no connection is
-//! refused and none hangs, whatever state the project is in.
+//! It shares the listening sockets with the programs and accepts connections only while it is on. So connections are
+//! never refused and never left waiting.
 
 use std::{
     io::{self, Read, Write},
@@ -16,13 +16,13 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// How long the switch may be overlooked.
+/// How often the thread checks whether it was switched off.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-/// How long a client may take for its request.
+/// Limits how long a client may take to send its request or to read the response.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Connections at once; more wait in the kernel's queue.
+/// Limits the open connections, because each has a thread; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 32;
-/// How much of a request is read: nobody looks at it.
+/// Limits how much of a request is read, in bytes. Only its method matters.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:12vh auto;\
@@ -39,7 +39,7 @@ struct Shared {
     connections: AtomicUsize,
 }
 
-/// What the page says.
+/// The text of the page.
 #[derive(Clone, Debug)]
 struct Page {
     title: String,
@@ -47,7 +47,7 @@ struct Page {
 }
 
 impl Substitute {
-    /// Gets ready, switched off.
+    /// Starts the thread, switched off.
     pub(crate) fn start(sockets: Vec<TcpListener>) -> Substitute {
         let shared = Shared { page: Mutex::default(), switched: Condvar::new(), connections: AtomicUsize::new(0) };
         let substitute = Substitute(Arc::new(shared));
@@ -56,14 +56,14 @@ impl Substitute {
         substitute
     }
 
-    /// Answers from now on, with these words; the text may hold a terminal's colours.
+    /// Answers from now on with this page. Terminal colors in the text are removed.
     pub(crate) fn answer(&self, title: &str, text: &str) {
         let text = anstream::adapter::strip_str(text).to_string();
         *self.lock() = Some(Page { title: title.to_owned(), text });
         self.0.switched.notify_one();
     }
 
-    /// Leaves the sockets to a program.
+    /// Stops answering, so that a program can use the sockets.
     pub(crate) fn rest(&self) {
         *self.lock() = None;
     }
@@ -76,7 +76,7 @@ impl Substitute {
             if poll(&mut waiting, Some(&PAUSE)).is_err() {
                 continue;
             }
-            // The lock is held while accepting: once `rest` has returned, no connection is taken any more.
+            // The lock is held while accepting, so that no connection is accepted after `rest` has returned.
             let page = self.lock();
             let Some(page) = page.as_ref() else { continue };
             for socket in sockets {
@@ -92,7 +92,7 @@ impl Substitute {
             let (page, shared) = (page.clone(), self.0.clone());
             shared.connections.fetch_add(1, Relaxed);
             thread::spawn(move || {
-                // A client that leaves early is no failure.
+                // It fails if the client disconnects early.
                 let _ = exchange(stream, &page);
                 shared.connections.fetch_sub(1, Relaxed);
             });
@@ -117,7 +117,7 @@ fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
     }
     stream.write_all(answer(page, head.starts_with(b"HEAD ")).as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
-    // Closing with unread bytes would reset the connection, and the client would lose the answer.
+    // Closing with unread bytes would reset the connection, and the client would lose the response.
     let mut read = 0;
     while read < 1024 * 1024 {
         match stream.read(&mut buffer)? {
@@ -133,7 +133,7 @@ fn answer(page: &Page, is_head: bool) -> String {
     let text = if text.is_empty() { text } else { format!("<pre>{text}</pre>") };
     let body = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1>\
-         <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{text}<p>This page loads itself anew.</html>\n"
+         <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{text}<p>This page reloads itself.</html>\n"
     );
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\

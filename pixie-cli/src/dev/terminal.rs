@@ -1,6 +1,6 @@
-//! What a person sees and types: the banner, the news of builds, and keys with Enter.
+//! The terminal of `pixie dev`: the banner, and keys with Enter.
 //!
-//! The terminal stays in its ordinary mode, so that scrolling, Ctrl-C and the program's own output work as ever.
+//! The terminal stays in its normal mode, so that scrolling, Ctrl-C and the program's own output work as usual.
 
 use std::{
     io::{IsTerminal, stderr, stdin},
@@ -19,19 +19,19 @@ use rustix::{
 };
 
 use crate::{
-    dev::{event::Event, watch::Change},
+    dev::event::{Change, Event},
     output,
 };
 
-/// How often it is looked whether a program in the background has come to the front, when keys wait.
+/// How often a `pixie dev` in the background checks whether it is in the foreground again, while input waits.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
 
-/// Says whether the terminal shows colours, for programs whose output passes through here.
+/// Returns whether the terminal shows colors, for programs whose output this process prints.
 pub(crate) fn has_colors() -> bool {
     anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
 }
 
-/// Prints where the app is.
+/// Prints the addresses of the app and the keys.
 pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
     let version = env!("CARGO_PKG_VERSION");
     anstream::eprintln!("\n  {0}pixie {version}{0:#}  dev  ready in {1}\n", output::HEAD, seconds(time));
@@ -46,7 +46,7 @@ pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
     }
 }
 
-/// Returns the address to type on this machine.
+/// Returns the address of the app for a browser on this machine.
 pub(crate) fn local(addresses: &[SocketAddr]) -> String {
     let port = addresses.first().map_or(0, SocketAddr::port);
     match addresses.iter().find(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
@@ -55,7 +55,8 @@ pub(crate) fn local(addresses: &[SocketAddr]) -> String {
     }
 }
 
-/// The address for others: of the way that a packet to the outside would take; none is sent.
+/// Returns the address of the app for other machines. Connecting a UDP socket sends nothing, but it selects the network
+/// interface that packets to the outside use.
 fn network(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     let open = addresses.iter().find(|address| !address.ip().is_loopback())?;
     if !open.ip().is_unspecified() {
@@ -66,7 +67,7 @@ fn network(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     Some(SocketAddr::new(socket.local_addr().ok()?.ip(), open.port()))
 }
 
-/// Says which files have changed: the first by name, the others by number.
+/// Returns the name of the first changed file and the number of the others.
 pub(crate) fn changed(changes: &[Change], root: &Path) -> String {
     let Some(first) = changes.first() else { return "asked for".into() };
     let name = first.path.strip_prefix(root).unwrap_or(&first.path).display();
@@ -76,7 +77,7 @@ pub(crate) fn changed(changes: &[Change], root: &Path) -> String {
     }
 }
 
-/// Writes a time as people read it.
+/// Returns a duration for people: `40 ms`, `1.23 s`.
 pub(crate) fn seconds(time: Duration) -> String {
     match time.as_millis() {
         ms @ ..1000 => format!("{ms} ms"),
@@ -84,7 +85,7 @@ pub(crate) fn seconds(time: Duration) -> String {
     }
 }
 
-/// Listens to keys, on a terminal only.
+/// Reads keys, if there is a terminal.
 pub(crate) fn listen(events: Sender<Event>) {
     if !has_keys() {
         return;
@@ -99,12 +100,12 @@ pub(crate) fn listen(events: Sender<Event>) {
     });
 }
 
-/// Waits for a line. The system stops a program that reads while it is in the background of its terminal, as with `pixie dev &`,
-/// so that is not done before it is in front.
+/// Waits for a line of input. In the background of a terminal (`pixie dev &`) it does not read, because the system would
+/// stop the process; it waits until the process is in the foreground.
 fn next_line() -> Option<String> {
     loop {
         retry_on_intr(|| poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], None)).ok()?;
-        // Other terminals than the session's own have no background.
+        // An error means that the input is not the terminal of this session, which has no background.
         if tcgetpgrp(stdin()).map_or(true, |front| front == getpgrp()) {
             let mut line = String::new();
             return stdin().read_line(&mut line).ok().filter(|count| *count > 0).map(|_| line);

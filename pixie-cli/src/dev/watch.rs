@@ -1,7 +1,7 @@
-//! Watches the project's files and tells the session which of them have other contents than before.
+//! Watches the project's files and reports those whose contents have changed.
 //!
-//! Bursts are gathered until there is a pause, and contents are compared: a file that was only touched, or written as it
-//! was, is no change. What a change asks for is judged in `sources.rs`.
+//! Events are collected until there is a pause, and contents are compared, so a file that was written with the same
+//! contents is not a change. `sources.rs` decides which action a change needs.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -23,44 +23,35 @@ use notify::{
 
 use crate::{
     dev::{
-        event::Event,
-        sources::{Action, Sources},
+        event::{Change, Event},
+        sources::Sources,
     },
     error::Error,
     project::Project,
 };
 
-/// A burst ends when nothing has happened for so long: editors write a file in several steps. Everybody who saves waits for
-/// it, so it is short: a build that has begun too early is given up when the rest comes.
+/// A burst of events ends after a pause of this length, because editors write a file in several steps. Short, because it
+/// delays every build; if a build begins too early, the next event stops it.
 const PAUSE: Duration = Duration::from_millis(10);
-/// No burst is longer, so that a file that is written all the time holds nothing up.
+/// Limits a burst, so that a file that is written all the time does not delay the builds.
 const BURST_LONGEST: Duration = Duration::from_millis(500);
-/// Larger files are told apart by length and time alone.
+/// Larger files, in bytes, are compared by length and time, because reading them takes too long.
 const HASHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Deeper folders are not looked into: links can lead in circles.
+/// Limits how deep folders are searched, because links can form circles.
 const DEPTH_MAX: usize = 32;
 
-/// A file with other contents than before, or that has come or gone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Change {
-    /// What it asks for.
-    pub(crate) action: Action,
-    /// The file.
-    pub(crate) path: PathBuf,
-}
-
-/// A watch that lasts as long as this value.
+/// The watch; it ends when the value is dropped.
 pub(crate) struct Watch {
     watcher: Box<dyn Watcher + Send>,
     watched: HashSet<PathBuf>,
-    /// Those of them that are watched with everything in them.
+    /// The watched folders that include all their content.
     deep: Vec<PathBuf>,
     sources: Arc<Mutex<Sources>>,
     burst: Sender<Vec<PathBuf>>,
 }
 
 impl Watch {
-    /// Starts to watch; with `poll` by looking again and again, for file systems that do not tell.
+    /// Starts to watch; with `poll` by reading the files at that interval, for file systems that report no changes.
     pub(crate) fn start(sources: Sources, poll: Option<Duration>, events: Sender<Event>) -> Result<Watch, Error> {
         let (sender, burst) = channel();
         let sources = Arc::new(Mutex::new(sources));
@@ -70,7 +61,7 @@ impl Watch {
             if comes_or_goes(event.kind) {
                 let folders = folders.lock().unwrap_or_else(PoisonError::into_inner);
                 let ours = event.paths.iter().filter(|path| folders.is_folder(path));
-                // It fails when the session is over, as below.
+                // It fails if the session has ended, as below.
                 ours.for_each(|folder| drop(session.send(Event::Folder(folder.clone()))));
             }
             let _ = heard.send(event.paths);
@@ -96,32 +87,33 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Takes note of what the last build read, and watches that too.
+    /// Also watches the files that the last build read.
     pub(crate) fn note_inputs(&mut self, program: &Path) -> Result<(), Error> {
         self.lock().note_inputs(program);
         self.extend()
     }
 
-    /// Watches a folder that has come, or come back: the system watches folders, not their names, and forgets what is gone.
+    /// Watches a folder that was created, perhaps again. The system does not watch a name: it drops the watch of a folder
+    /// that is removed.
     pub(crate) fn again(&mut self, folder: PathBuf) -> Result<(), Error> {
         if self.watched.remove(&folder) {
             self.deep.retain(|deep| *deep != folder);
-            // It fails where the system has forgotten the folder.
+            // It fails if the system has dropped the watch already.
             let _ = self.watcher.unwatch(&folder);
         }
         self.extend()?;
-        // What was written into it before it was watched.
+        // Compares files that were written before the folder was watched.
         let _ = self.burst.send(vec![folder]);
         Ok(())
     }
 
-    /// Watches what the project consists of now.
+    /// Watches the packages that the project has now.
     pub(crate) fn renew(&mut self, project: &Project) -> Result<(), Error> {
         self.lock().renew(project);
         self.extend()
     }
 
-    /// Watches folders that have come since.
+    /// Watches folders that are not watched yet.
     fn extend(&mut self) -> Result<(), Error> {
         let (deep, flat) = {
             let sources = self.lock();
@@ -167,7 +159,7 @@ fn refused(error: notify::Error) -> Error {
     }
 }
 
-/// Gathers bursts until the watch is gone.
+/// Collects bursts of events and reports the changes, until the watch ends.
 fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Seen, events: &Sender<Event>) {
     while let Ok(first) = paths.recv() {
         let mut burst: BTreeSet<_> = first.into_iter().collect();
@@ -188,19 +180,19 @@ fn gather(paths: &Receiver<Vec<PathBuf>>, sources: &Mutex<Sources>, mut seen: Se
     }
 }
 
-/// What every file's contents were.
+/// The last known contents of every file, as hashes.
 #[derive(Default)]
 struct Seen(HashMap<PathBuf, u64>);
 
 impl Seen {
-    /// Takes everything for known that is there at the start.
+    /// Stores the contents of all files at the start.
     fn look_around(&mut self, sources: &Sources) {
         for (folders, depth) in [(sources.deep(), DEPTH_MAX), (sources.flat(), 1)] {
             folders.iter().for_each(|folder| drop(self.update(sources, folder, depth)));
         }
     }
 
-    /// Looks at a file, or at all in a folder, and returns what has changed.
+    /// Compares a file, or all files in a folder, and returns the changes.
     fn update(&mut self, sources: &Sources, path: &Path, depth: usize) -> Vec<Change> {
         if path.is_dir() {
             let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -222,7 +214,7 @@ impl Seen {
         }
     }
 
-    /// A folder that is gone takes its files along.
+    /// Removes a file, or all files of a folder, and returns the changes.
     fn gone(&mut self, sources: &Sources, path: &Path) -> Vec<Change> {
         let gone: Vec<_> = self.0.keys().filter(|known| known.starts_with(path)).cloned().collect();
         self.0.retain(|known, _| !known.starts_with(path));
@@ -259,14 +251,14 @@ mod tests {
         let (sender, burst) = channel();
         for file in &files {
             fs::write(file, "text").expect("a file");
-            // Written and closed: two words of the system for each.
+            // Written and closed: two events for each file.
             (0..2).for_each(|_| sender.send(vec![file.clone()]).expect("it is open"));
         }
         let (events, told) = channel();
         let gathering = std::thread::spawn(move || gather(&burst, &sources, Seen::default(), &events));
         let Ok(Event::Changed(changes)) = told.recv_timeout(Duration::from_secs(60)) else { panic!("no change") };
         assert_eq!(changes.iter().map(|change| change.path.clone()).rev().collect::<Vec<_>>(), files);
-        // The same contents again are nothing new.
+        // The same contents again are not a change.
         sender.send(files).expect("it is open");
         drop(sender);
         gathering.join().expect("no panic");

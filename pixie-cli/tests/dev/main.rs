@@ -2,7 +2,7 @@
 //!
 //! The apps are built from this workspace into one shared folder. Every wait is for something that is seen to happen.
 #![cfg(target_os = "linux")]
-#[path = "../../../tests/support/browser.rs"]
+#[path = "../../../tests/programs/browser.rs"]
 mod browser;
 mod ends;
 mod env_file;

@@ -1,36 +1,19 @@
 //! The inputs that the fuzzer has kept, replayed.
-
-use std::{fs, path::Path};
+use replay::{replay_corpus, replay_regressions};
 
 use super::{multipart, request_fields, route_path};
 
-const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz");
-
-type Target = fn(&[u8]);
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
 
 #[test]
 fn the_corpus_of_each_decoder_replays() {
-    let targets: [(&str, Target); 3] =
-        [("multipart", multipart), ("request_fields", request_fields), ("route_path", route_path)];
-    for (name, target) in targets {
-        let kept = replay(&Path::new(FUZZ).join("corpus").join(name), target);
-        assert!(kept > 10, "the corpus of {name} has {kept} inputs");
-    }
+    replay_corpus("multipart", multipart);
+    replay_corpus("request_fields", request_fields);
+    replay_corpus("route_path", route_path);
 }
 
 #[test]
 fn what_the_fuzzer_has_found_stays_repaired() {
-    assert!(replay(&Path::new(FUZZ).join("regressions/multipart"), multipart) > 0);
-}
-
-fn replay(folder: &Path, target: Target) -> usize {
-    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    files
-        .map(|file| {
-            let path = file.expect("a folder can be read").path();
-            // Says which input it was if the target panics.
-            println!("{}", path.display());
-            target(&fs::read(&path).expect("an input can be read"));
-        })
-        .count()
+    replay_regressions("multipart", multipart);
 }

@@ -1,41 +1,21 @@
 //! The inputs that the fuzzer has kept, replayed.
-
-use std::{fs, path::Path};
+use replay::{replay_corpus, replay_regressions};
 
 use super::{conversation, decode_frame, parent_receive, worker_receive};
 
-const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz");
-
-type Target = fn(&[u8]);
+#[path = "../../../tests/fuzz/replay.rs"]
+mod replay;
 
 #[test]
 fn the_corpus_of_each_decoder_replays() {
-    let targets: [(&str, Target); 4] = [
-        ("conversation", conversation),
-        ("decode_frame", decode_frame),
-        ("parent_receive", parent_receive),
-        ("worker_receive", worker_receive),
-    ];
-    for (name, target) in targets {
-        let kept = replay(&Path::new(FUZZ).join("corpus").join(name), target);
-        assert!(kept > 10, "the corpus of {name} has {kept} inputs");
-    }
+    replay_corpus("conversation", conversation);
+    replay_corpus("decode_frame", decode_frame);
+    replay_corpus("parent_receive", parent_receive);
+    replay_corpus("worker_receive", worker_receive);
 }
 
 #[test]
 fn what_the_fuzzer_has_found_stays_repaired() {
-    assert!(replay(&Path::new(FUZZ).join("regressions/conversation"), conversation) > 0);
-    assert!(replay(&Path::new(FUZZ).join("regressions/worker_receive"), worker_receive) > 0);
-}
-
-fn replay(folder: &Path, target: Target) -> usize {
-    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    files
-        .map(|file| {
-            let path = file.expect("a folder can be read").path();
-            // Says which input it was if the target panics.
-            println!("{}", path.display());
-            target(&fs::read(&path).expect("an input can be read"));
-        })
-        .count()
+    replay_regressions("conversation", conversation);
+    replay_regressions("worker_receive", worker_receive);
 }

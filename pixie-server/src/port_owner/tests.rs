@@ -1,4 +1,4 @@
-//! The `/proc/net/tcp` table is read as text; the walk through `/proc` is seen by `tests/listener.rs`.
+//! The `/proc/net/tcp` table is read as text; `tests/server/listener.rs` covers the search in `/proc`.
 
 use super::listening_inodes;
 
@@ -17,6 +17,6 @@ fn only_a_listening_socket_owns_its_port() {
 }
 
 #[test]
-fn a_table_that_makes_no_sense_names_nobody() {
+fn a_malformed_table_has_no_owner() {
     assert_eq!(listening_inodes("header\n\n x\n 0: a b\n", 8000).count(), 0);
 }

@@ -1,6 +1,6 @@
-//! A server on a port of its own and a client made of a plain socket.
+//! A server on its own port, and a client made of a plain socket.
 //!
-//! Every read of the client is bounded, so a test that waits for something that never comes fails instead of hanging.
+//! Every read of the client has a timeout, so a test that waits for missing bytes fails instead of hanging.
 
 use std::{
     error::Error,
@@ -30,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 type Body = BoxBody<Bytes, BodyError>;
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The service under test; its paths are what the tests need.
+/// The service under test, with the paths that the tests need.
 #[derive(Clone)]
 pub(crate) struct App {
     /// `/slow` waits for one permit of this.
     pub(crate) gate: Arc<Semaphore>,
-    /// Gets a permit when `/slow` has begun.
+    /// Gets a permit when a request to `/slow` has begun.
     pub(crate) begun: Arc<Semaphore>,
 }
 
@@ -75,7 +75,7 @@ async fn answer(app: App, request: Request<RequestBody>) -> Result<Response<Body
 }
 
 async fn read_all(body: RequestBody) -> Response<Body> {
-    // The error is found by its type behind a box, as a framework would.
+    // Finds the error by its type inside the box, as a framework does.
     let read = body.map_err(BoxError::from).collect().await;
     let (status, said) = match read.map_err(|error| error.downcast_ref::<BodyError>().copied()) {
         Ok(all) => (StatusCode::OK, format!("{} bytes", all.to_bytes().len())),
@@ -87,7 +87,7 @@ async fn read_all(body: RequestBody) -> Response<Body> {
     response
 }
 
-/// Leaves HTTP and sends back what it gets.
+/// Upgrades from HTTP and echoes the bytes.
 fn upgrade(request: Request<RequestBody>) -> Response<Body> {
     tokio::spawn(async {
         let upgraded = hyper::upgrade::on(request).await.unwrap();
@@ -119,7 +119,7 @@ impl http_body::Body for Endless {
     }
 }
 
-/// A server in a thread of its own.
+/// A server in its own thread.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: Shutdown,
@@ -142,7 +142,7 @@ impl Running {
         Client::connect(self.address)
     }
 
-    /// Waits until as many requests to `/slow` are being handled.
+    /// Waits until `count` requests to `/slow` have begun.
     pub(crate) fn wait_for_slow(&self, count: u32) {
         runtime().block_on(self.app.begun.acquire_many(count)).unwrap().forget();
     }
@@ -157,7 +157,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A client that writes bytes and reads answers.
+/// A client that writes bytes and reads responses.
 pub(crate) struct Client {
     pub(crate) socket: TcpStream,
     read: Vec<u8>,
@@ -180,7 +180,7 @@ impl Client {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).answer()
     }
 
-    /// Reads one answer with a length, or with a head only.
+    /// Reads one response with a length, or with only a head.
     pub(crate) fn answer(&mut self) -> Answer {
         self.answer_with(|head| {
             let length = head.split("content-length: ").nth(1)?;
@@ -208,13 +208,13 @@ impl Client {
         Answer { head, body }
     }
 
-    /// Reads to the end of the connection and returns what came.
+    /// Reads to the end of the connection and returns the bytes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.read_more() > 0 {}
         std::mem::take(&mut self.read)
     }
 
-    /// Asserts that the server closes the connection without another word.
+    /// Asserts that the server closes the connection and sends no further bytes.
     pub(crate) fn closes(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.rest()), "");
     }
@@ -227,7 +227,7 @@ impl Client {
     }
 }
 
-/// An answer as text.
+/// A response as text.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) head: String,

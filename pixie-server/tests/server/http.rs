@@ -1,4 +1,4 @@
-//! HTTP/1 as a client on a real socket sees it.
+//! HTTP/1 over a real socket.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::harness::{Client, Running, runtime};
 
 fn running() -> Running {
-    Running::start(Config::default())
+    Running::start(Config::new())
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_bad_request_line_gets_a_400_and_the_end() {
 
 #[test]
 fn a_head_above_the_limit_gets_a_431() {
-    let server = Running::start(Config { head_bytes_max: 1000, ..Config::default() });
+    let server = Running::start(Config::new().head_bytes_max(1000));
     let head = |padding: usize| format!("GET / HTTP/1.1\r\nhost: x\r\npad: {}", "p".repeat(padding));
     let fits = head(1000 - head(0).len() - 4) + "\r\n\r\n";
     assert_eq!(server.client().send(&fits).answer().status(), "200");
@@ -185,7 +185,7 @@ fn a_service_finds_its_client_in_the_extensions() {
 fn a_service_that_is_not_ready_is_waited_for() {
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
-    let server = Server::new(Config::default()).until(&shutdown);
+    let server = Server::new(Config::new()).until(&shutdown);
     let make = |_: &Connection| Shy { asked: false };
     let thread = thread::spawn(move || runtime().block_on(server.serve(listener, make)));
     let mut client = Client::connect(address);
@@ -194,7 +194,7 @@ fn a_service_that_is_not_ready_is_waited_for() {
     assert_eq!(thread.join().unwrap().unwrap().cut, 0);
 }
 
-/// A service that has to be asked twice before each request.
+/// A service that is ready only at the second poll before each request.
 struct Shy {
     asked: bool,
 }
@@ -223,12 +223,12 @@ impl Service<Request<RequestBody>> for Shy {
 #[test]
 fn an_upgraded_connection_belongs_to_the_service() {
     let short = Duration::from_millis(20);
-    let server = Running::start(Config { idle_timeout: short, header_timeout: short, ..Config::default() });
+    let server = Running::start(Config::new().idle_timeout(short).header_timeout(short));
     let mut client = server.client();
     client.send("GET /upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
     assert_eq!(client.answer_to_head().status(), "101");
     client.send("hel");
-    // Another connection is idled out meanwhile, this one is not.
+    // Meanwhile another connection reaches the idle timeout; this one must not.
     server.client().closes();
     server.client().closes();
     client.send("lo").socket.shutdown(std::net::Shutdown::Write).unwrap();
@@ -239,12 +239,12 @@ fn an_upgraded_connection_belongs_to_the_service() {
 fn a_server_can_be_spawned() {
     fn is_send(_: impl Send) {}
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
-    is_send(Server::new(Config::default()).serve(listener, |_| Shy { asked: false }));
+    is_send(Server::new(Config::new()).serve(listener, |_| Shy { asked: false }));
 }
 
 #[test]
 fn a_connection_above_the_limit_waits_for_its_turn() {
-    let server = Running::start(Config { connections_max: 2, ..Config::default() });
+    let server = Running::start(Config::new().connections_max(2));
     let (mut first, mut second, mut third) = (server.client(), server.client(), server.client());
     assert_eq!((first.get("/").status(), second.get("/").status()), ("200", "200"));
     third.send("GET /third HTTP/1.1\r\nhost: x\r\n\r\n");

@@ -52,7 +52,7 @@ fn an_address_of_another_machine_is_refused_with_advice() {
     assert!(error.to_string().ends_with(advice), "{error}");
 }
 
-/// Also the child of the next test: with a socket on fd 3 it serves, without one it has nothing to adopt.
+/// Also the child process of the next test: with a socket on descriptor 3 it serves that socket.
 #[test]
 fn without_a_passed_socket_there_is_nothing_to_adopt() {
     let Some(listener) = Listener::adopted().unwrap() else {
@@ -60,7 +60,7 @@ fn without_a_passed_socket_there_is_nothing_to_adopt() {
     };
     let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
     assert!(Listener::adopted().unwrap().is_none());
-    runtime().block_on(Server::new(Config::default()).serve_service(listener, app)).unwrap();
+    runtime().block_on(Server::new(Config::new()).serve_service(listener, app)).unwrap();
 }
 
 #[cfg(unix)]
@@ -91,7 +91,7 @@ fn a_socket_on_fd_3_is_taken_over() {
 
 #[test]
 fn port_0_gives_every_server_its_own_port() {
-    let (one, two) = (Running::start(Config::default()), Running::start(Config::default()));
+    let (one, two) = (Running::start(Config::new()), Running::start(Config::new()));
     assert_ne!(one.address.port(), two.address.port());
     assert_eq!((one.client().get("/").status(), two.client().get("/").status()), ("200", "200"));
 }

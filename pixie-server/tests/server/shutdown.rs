@@ -12,14 +12,14 @@ use crate::harness::{Client, Running, runtime};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Comes back when the listening socket is closed, and so the shutdown has begun for every connection.
+/// Returns when the listening socket is closed; then the shutdown has begun for every connection.
 fn refuses_connections(address: SocketAddr) {
     while TcpStream::connect(address).is_ok() {}
 }
 
 #[test]
 fn a_running_request_is_finished_and_says_close() {
-    let server = Running::start(Config::default());
+    let server = Running::start(Config::new());
     let mut client = server.client();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);
@@ -35,7 +35,7 @@ fn a_running_request_is_finished_and_says_close() {
 
 #[test]
 fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
-    let server = Running::start(Config { linger: LONG, ..Config::default() });
+    let server = Running::start(Config::new().linger(LONG));
     let mut client = server.client();
     assert!(!client.get("/").says_close());
     let mut running = server.client();
@@ -56,16 +56,16 @@ fn a_kept_connection_is_answered_with_close_while_the_server_lingers() {
 fn connections_that_wait_to_be_accepted_at_the_stop_are_served() {
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
-    // More than a task of tokio may do in one turn, fewer than any kernel keeps.
+    // More than one task of tokio may accept in one turn, fewer than any kernel keeps.
     let mut clients: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
     for client in &mut clients {
         client.send("GET /early HTTP/1.1\r\nhost: x\r\n\r\n");
     }
     shutdown.trigger();
-    let server = Server::new(Config { linger: LONG, ..Config::default() }).until(&shutdown);
-    let other = Running::start(Config::default());
+    let server = Server::new(Config::new().linger(LONG)).until(&shutdown);
+    let other = Running::start(Config::new());
     let app = other.app.clone();
-    // Its reactor has not turned yet when the stop is seen.
+    // The reactor has not run yet when the server sees the shutdown.
     let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, app)).unwrap());
     for client in &mut clients {
         let answer = client.answer();
@@ -78,7 +78,7 @@ fn connections_that_wait_to_be_accepted_at_the_stop_are_served() {
 
 #[test]
 fn idle_connections_do_not_hold_a_shutdown_up() {
-    let server = Running::start(Config { shutdown_grace: LONG, ..Config::default() });
+    let server = Running::start(Config::new().shutdown_grace(LONG));
     let (mut fresh, mut kept) = (server.client(), server.client());
     assert_eq!(kept.get("/").status(), "200");
     assert_eq!(server.stop().cut, 0);
@@ -89,7 +89,7 @@ fn idle_connections_do_not_hold_a_shutdown_up() {
 #[test]
 fn what_still_runs_after_the_grace_is_cut() {
     let grace = Duration::from_millis(10);
-    let server = Running::start(Config { shutdown_grace: grace, linger: grace, ..Config::default() });
+    let server = Running::start(Config::new().shutdown_grace(grace).linger(grace));
     let mut client = server.client();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);
@@ -99,7 +99,7 @@ fn what_still_runs_after_the_grace_is_cut() {
 
 #[test]
 fn asked_to_stop_at_once_a_server_does_not_wait() {
-    let server = Running::start(Config { shutdown_grace: LONG, linger: LONG, ..Config::default() });
+    let server = Running::start(Config::new().shutdown_grace(LONG).linger(LONG));
     let mut client = server.client();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);
@@ -113,10 +113,10 @@ fn asked_to_stop_at_once_a_server_does_not_wait() {
 fn one_shutdown_stops_a_server_on_several_runtimes() {
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
-    let other = Running::start(Config::default());
+    let other = Running::start(Config::new());
     let threads: Vec<_> = (0..2)
         .map(|_| {
-            let server = Server::new(Config::default()).until(&shutdown);
+            let server = Server::new(Config::new()).until(&shutdown);
             let (listener, app) = (listener.try_clone().unwrap(), other.app.clone());
             let make = move |_: &Connection| app.clone();
             thread::spawn(move || runtime().block_on(server.serve(listener, make)).unwrap())

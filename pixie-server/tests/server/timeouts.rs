@@ -1,4 +1,4 @@
-//! Slow and silent clients. The tests wait for the socket, never for a length of time.
+//! Slow and silent clients. The tests wait for the socket, never for a fixed time.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(80);
 
 #[test]
 fn a_head_that_does_not_end_gets_a_408() {
-    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
+    let server = Running::start(Config::new().header_timeout(SHORT));
     let mut client = server.client();
     let answer = client.send("GET / HTTP/1.1\r\nhost:").answer();
     assert_eq!(answer.status(), "408");
@@ -23,7 +23,7 @@ fn a_head_that_does_not_end_gets_a_408() {
 
 #[test]
 fn a_head_that_comes_byte_by_byte_gets_a_408() {
-    let server = Running::start(Config { header_timeout: SHORT, ..Config::default() });
+    let server = Running::start(Config::new().header_timeout(SHORT));
     let mut client = server.client();
     assert_eq!(client.get("/first").status(), "200");
     client.socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
@@ -41,7 +41,7 @@ fn a_head_that_comes_byte_by_byte_gets_a_408() {
 
 #[test]
 fn a_body_that_stands_still_is_a_typed_error() {
-    let server = Running::start(Config { body_timeout: SHORT, ..Config::default() });
+    let server = Running::start(Config::new().body_timeout(SHORT));
     let mut client = server.client();
     let answer = client.send("POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf").answer();
     assert_eq!((answer.status(), &*answer.body), ("408", "too slow"));
@@ -51,7 +51,7 @@ fn a_body_that_stands_still_is_a_typed_error() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let server = Running::start(Config { idle_timeout: SHORT, ..Config::default() });
+    let server = Running::start(Config::new().idle_timeout(SHORT));
     let mut fresh = server.client();
     let mut kept = server.client();
     assert_eq!(kept.get("/").status(), "200");
@@ -61,18 +61,12 @@ fn an_idle_connection_is_closed_without_a_word() {
 
 #[test]
 fn a_slow_handler_is_not_timed_out() {
-    let short = Config {
-        header_timeout: SHORT,
-        body_timeout: SHORT,
-        write_timeout: SHORT,
-        idle_timeout: SHORT,
-        ..Config::default()
-    };
+    let short = Config::new().header_timeout(SHORT).body_timeout(SHORT).write_timeout(SHORT).idle_timeout(SHORT);
     let server = Running::start(short);
     let mut slow = server.client();
     slow.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
     server.wait_for_slow(1);
-    // Two more connections are idled out one after the other, so the slow one has outlived every time-out.
+    // Two more connections reach the idle timeout one after the other, so the slow one outlives every timeout.
     server.client().closes();
     server.client().closes();
     server.app.gate.add_permits(1);
@@ -81,16 +75,16 @@ fn a_slow_handler_is_not_timed_out() {
 
 #[test]
 fn a_client_that_does_not_read_is_cut_off() {
-    let server = Running::start(Config { write_timeout: SHORT, ..Config::default() });
+    let server = Running::start(Config::new().write_timeout(SHORT));
     let mut client = server.client();
     client.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n");
-    // The server stops once its sends are blocked; only then does it hang up, and this server ends with nobody cut.
+    // The server closes the connection after its writes were blocked, so zero connections are left to cut.
     let mut probe = [0];
     client.socket.peek(&mut probe).unwrap();
     let stopped = server.stop();
     assert_eq!(stopped.cut, 0);
     let mut sink = Vec::new();
-    // The stream ends within a chunk, or is reset: both are a cut.
+    // The stream ends within a chunk or is reset; both mean that the connection was closed early.
     let _ = client.socket.read_to_end(&mut sink);
     assert!(!sink.ends_with(b"0\r\n\r\n"));
 }

@@ -1,16 +1,21 @@
-//! Writes the code of `#[template]`: the item as it was, askama's implementation, and ours.
+//! Writes the code of `#[template]`: the unchanged item, askama's implementation, and ours.
 //!
-//! askama's derive runs as a function inside this attribute instead of as `#[derive(Template)]` on the item, because only so can
-//! its output be completed. The attribute named `template` that askama reads is made here and never reaches the user's item,
-//! so it cannot be mistaken for this one.
+//! Calls askama's derive as a function instead of writing `#[derive(Template)]` on the item, because only
+//! then can this crate change the derive's output. The attribute `template` that askama reads is made here
+//! and is not written on the user's item, so the compiler never confuses it with this attribute.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, GenericParam, Lifetime, parse_quote};
 
-use crate::{content_type::content_type, filters, options::Options, unknown_field::unknown_fields};
+use crate::{
+    filters,
+    options::{Options, content_type},
+    unknown_field::unknown_fields,
+};
 
-/// Expands the attribute; a mistake in its options becomes a compile error that leaves the item in place.
+/// Expands the attribute. A mistake in its options becomes a compile error; the item is kept, to avoid
+/// follow-up errors.
 pub(crate) fn expand(options: TokenStream, item: TokenStream, default_home: TokenStream) -> TokenStream {
     let outcome = syn::parse2(options).and_then(|options| template(&options, syn::parse2(item.clone())?, default_home));
     outcome.unwrap_or_else(|error| {
@@ -23,7 +28,8 @@ fn template(options: &Options, mut item: DeriveInput, default_home: TokenStream)
     let home = options.home(default_home);
     let variants = take_variant_options(&mut item)?;
     let askama = annotate(&item, options, &variants, &home);
-    // The second argument would import askama by its own name; the attribute says where it is instead.
+    // The second argument would import askama by its own name; instead, the attribute contains the path of
+    // askama.
     let generated = askama_derive::derive_template(askama, TokenStream::new);
     let generated = filters::resolve(generated, &home);
     let complaints = complaints(&item, &generated, options, &home);
@@ -32,7 +38,8 @@ fn template(options: &Options, mut item: DeriveInput, default_home: TokenStream)
     Ok(quote!(#item #generated #complaints #view #response))
 }
 
-/// Takes `#[template(…)]` off the variants of an enum, where it would be no attribute that the compiler knows.
+/// Removes `#[template(…)]` from the variants of an enum, because the compiler does not know that attribute
+/// there.
 fn take_variant_options(item: &mut DeriveInput) -> syn::Result<Vec<Option<Options>>> {
     let Data::Enum(data) = &mut item.data else { return Ok(Vec::new()) };
     let is_ours = |attribute: &Attribute| attribute.path().is_ident("template");
@@ -62,9 +69,10 @@ fn annotate(item: &DeriveInput, options: &Options, variants: &[Option<Options>],
     quote!(#attribute #annotated)
 }
 
-/// Says file and line of each variable without a field, unless the compiler finds that the struct passes reads on by `Deref`.
+/// Returns a compile error with file and line for each variable without a field, if the struct does not
+/// implement `Deref`.
 fn complaints(item: &DeriveInput, generated: &TokenStream, options: &Options, home: &TokenStream) -> TokenStream {
-    // With `blocks`, askama writes structs of its own with fields of their own.
+    // With `blocks`, askama generates more structs, which have other fields.
     let concrete = concrete_type(item).filter(|_| !options.has("blocks"));
     let Some(concrete) = concrete else { return TokenStream::new() };
     let inline = options.text("source").map(|text| text.value());
@@ -75,7 +83,8 @@ fn complaints(item: &DeriveInput, generated: &TokenStream, options: &Options, ho
     };)*)
 }
 
-/// Returns the item's type for a constant: lifetimes become `'static`; with type parameters there is none.
+/// Returns the item's type with `'static` for each lifetime, for use in a constant; `None` if it has type
+/// parameters.
 fn concrete_type(item: &DeriveInput) -> Option<TokenStream> {
     let name = &item.ident;
     let lifetimes: Vec<Lifetime> = item
@@ -103,7 +112,7 @@ fn view(item: &DeriveInput, options: &Options, variants: &[Option<Options>], hom
     }
 }
 
-/// Lets a handler return the item, if pixie-template is built for that.
+/// Implements `IntoResponse`, so that a handler can return the item, if the feature `core` is on.
 fn response(item: &DeriveInput, home: &TokenStream) -> TokenStream {
     if !cfg!(feature = "core") {
         return TokenStream::new();

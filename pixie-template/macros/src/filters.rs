@@ -1,7 +1,7 @@
-//! Lets a template use pixie's filters without an import.
+//! Lets a template use the filters of pixie-template without an import.
 //!
-//! askama looks a filter that it does not know up in a module `filters` in the user's scope. Here the names that are ours are
-//! pointed at pixie-template instead; every other name still means the user's own module.
+//! askama looks up an unknown filter in a module `filters` in the user's scope. This module replaces that
+//! path for the names of our filters; every other name still means the user's own module.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::quote;
@@ -9,7 +9,7 @@ use quote::quote;
 /// The filters of `pixie_template::filters`.
 const OURS: [&str; 3] = ["date", "json_script", "markdown"];
 
-/// Rewrites `filters::date` to `home::filters::date`, and the other names that are ours likewise.
+/// Rewrites `filters::date` to `home::filters::date`, and the paths of our other filters likewise.
 pub(crate) fn resolve(tokens: TokenStream, home: &TokenStream) -> TokenStream {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let mut resolved = TokenStream::new();
@@ -29,7 +29,8 @@ pub(crate) fn resolve(tokens: TokenStream, home: &TokenStream) -> TokenStream {
     resolved
 }
 
-/// Says whether a path of two names starts here and ends in one of ours: `askama::filters::…` starts earlier.
+/// Returns whether a path of exactly two names starts here and ends in one of `OURS`: `askama::filters::…`
+/// starts earlier.
 fn is_ours(trees: &[TokenTree], at: usize) -> bool {
     let starts_here =
         at == 0 || !matches!(&trees[at - 1], TokenTree::Punct(punct) if matches!(punct.as_char(), ':' | '.'));

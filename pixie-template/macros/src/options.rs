@@ -1,7 +1,8 @@
-//! The options of `#[template]`: what the user wrote, read once.
+//! The options of `#[template]`, and the content type that follows from them.
 //!
-//! Owns the short form (`"post.html"`), `crate = path` and the default extension of inline sources. Everything else is handed
-//! on to askama as it stands, so that each option of askama works and askama words the errors.
+//! Handles the short form (`"post.html"`), `crate = path` and the default extension of inline templates. All
+//! other options are passed to askama unchanged, so that each option of askama works and errors come from
+//! askama.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -11,22 +12,22 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-/// What stands in one `#[template(…)]`.
+/// The options of one `#[template(…)]`.
 pub(crate) struct Options {
     home: Option<Path>,
     forwarded: Vec<(Ident, Expr)>,
 }
 
 impl Options {
-    /// Says whether an option is given.
+    /// Returns whether the user gave the option.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.forwarded.iter().any(|(option, _)| option == name)
     }
 
-    /// Returns the text given for an option, if it is a string.
+    /// Returns the value of an option, if it is a string.
     pub(crate) fn text(&self, name: &str) -> Option<LitStr> {
         let mut value = self.forwarded.iter().find(|(option, _)| option == name).map(|(_, value)| value)?;
-        // A `macro_rules!` hands its arguments on in invisible groups.
+        // A `macro_rules!` passes its arguments on in invisible groups.
         while let Expr::Group(group) = value {
             value = &group.expr;
         }
@@ -36,7 +37,7 @@ impl Options {
         }
     }
 
-    /// Returns the file extension that says what the template renders to, without a trailing `.j2` or the like.
+    /// Returns the file extension of the rendered text: `html` for `page.html` and for `page.html.j2`.
     pub(crate) fn extension(&self) -> Option<String> {
         if let Some(extension) = self.text("ext") {
             return Some(extension.value());
@@ -46,12 +47,12 @@ impl Options {
         parts.next().map(str::to_owned)
     }
 
-    /// Returns the path of pixie-template, as the user or else the attribute gives it.
+    /// Returns the path of pixie-template: the option `crate` if there is one, else `default`.
     pub(crate) fn home(&self, default: TokenStream) -> TokenStream {
         self.home.as_ref().map_or(default, ToTokens::to_token_stream)
     }
 
-    /// Returns askama's own attribute with these options and the given one more.
+    /// Returns askama's own attribute with these options and `extra`.
     pub(crate) fn askama_attribute(&self, extra: TokenStream) -> TokenStream {
         let options = self.forwarded.iter().map(|(name, value)| quote!(#name = #value,));
         quote!(#[template(#(#options)* #extra)])
@@ -90,7 +91,7 @@ impl Options {
         Ok(())
     }
 
-    /// An inline template is HTML unless told otherwise: the escaped choice is the default.
+    /// Makes an inline template HTML unless `ext` is given, because HTML is escaped and so the safe default.
     fn default_extension(&mut self) {
         if let Some(source) = self.text("source")
             && self.text("ext").is_none()
@@ -99,6 +100,26 @@ impl Options {
             self.forwarded
                 .push((Ident::new("ext", source.span()), Expr::Lit(ExprLit { attrs: Vec::new(), lit: html })));
         }
+    }
+}
+
+/// Returns the content type for a file extension. An unknown extension is plain text, which browsers do not
+/// execute.
+pub(crate) fn content_type(extension: &str) -> &'static str {
+    match extension {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "xhtml" => "application/xhtml+xml; charset=utf-8",
+        "xml" => "application/xml; charset=utf-8",
+        "svg" => "image/svg+xml; charset=utf-8",
+        "atom" => "application/atom+xml; charset=utf-8",
+        "rss" => "application/rss+xml; charset=utf-8",
+        "json" => "application/json",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "ics" => "text/calendar; charset=utf-8",
+        "md" => "text/markdown; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
     }
 }
 

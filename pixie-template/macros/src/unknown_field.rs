@@ -1,15 +1,17 @@
-//! Finds variables of a template that its struct has no field for, and where they stand.
+//! Finds variables of a template that are not fields of its struct, and their places in the template.
 //!
-//! askama leaves them to the compiler, which can point at the struct but at no place in another file. So the generated code is
-//! searched for `self.name`, the template files for the name, and the result becomes a second error with file and line. It
-//! must not refuse valid code: a struct may pass the read on to another by `Deref`, which `expand` lets the compiler check.
+//! The compiler reports such a variable too, but it can only point at the struct. So this module searches the
+//! generated code for `self.name` and the template files for the name, and makes a second error with file and
+//! line. Invariant: valid code is accepted. A struct with `Deref` may have the field elsewhere, so `expand`
+//! lets the compiler check for `Deref` first.
 
 use std::{env, fs};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Data, DeriveInput, Fields};
 
-/// Returns a message, place first, for each variable that the generated code reads but the struct does not have; none for an enum.
+/// Returns a message for each variable that the generated code reads but the struct does not have, with the
+/// place first. For an enum, the list is empty.
 pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline: Option<&str>) -> Vec<String> {
     let Data::Struct(data) = &item.data else { return Vec::new() };
     let fields: Vec<String> = match &data.fields {
@@ -24,7 +26,7 @@ pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline
     read.fields
         .iter()
         .filter_map(|name| {
-            // A name that stands in no template comes from askama's own code.
+            // A name that is not in a template comes from askama's own code.
             let place = place_in_files(&read.files, name).or_else(|| place_in_source(inline?, name))?;
             Some(format!("{place}: `{}` has no field `{name}`; {}", item.ident, listing(&fields)))
         })
@@ -33,12 +35,12 @@ pub(crate) fn unknown_fields(item: &DeriveInput, generated: &TokenStream, inline
 
 fn listing(fields: &[String]) -> String {
     match fields {
-        [] => "it has none".to_owned(),
+        [] => "it has no fields".to_owned(),
         _ => format!("it has `{}`", fields.join("`, `")),
     }
 }
 
-/// What the generated code reads from `self`, and the files that it was made from.
+/// The fields that the generated code reads from `self`, and the template files that it was made from.
 #[derive(Default)]
 struct Reads {
     fields: Vec<String>,
@@ -58,7 +60,7 @@ impl Reads {
         }
     }
 
-    /// Notes `.name`, unless it is a method or one of the names that askama makes up.
+    /// Adds `.name`, unless it is a method or a name that askama generates.
     fn field(&mut self, rest: &[TokenTree]) {
         let [TokenTree::Punct(dot), TokenTree::Ident(name), rest @ ..] = rest else { return };
         let is_method =
@@ -69,7 +71,7 @@ impl Reads {
         }
     }
 
-    /// Notes the file of `!("path")`; askama includes each template so that an edit triggers a rebuild.
+    /// Adds the file of `!("path")`: askama includes each template, so that an edit triggers a rebuild.
     fn file(&mut self, rest: &[TokenTree]) {
         if let [_, TokenTree::Group(group), ..] = rest
             && let Ok(path) = syn::parse2::<syn::LitStr>(group.stream())
@@ -79,7 +81,8 @@ impl Reads {
     }
 }
 
-/// Looks a variable up in the template files, whose paths are relative to the file that the attribute stands in.
+/// Looks for a variable in the template files, whose paths are relative to the source file with the
+/// attribute.
 fn place_in_files(files: &[String], name: &str) -> Option<String> {
     let mut folder = proc_macro::Span::call_site().local_file().unwrap_or_default();
     folder.pop();
@@ -87,7 +90,7 @@ fn place_in_files(files: &[String], name: &str) -> Option<String> {
         let path = folder.join(file).canonicalize().ok()?;
         let text = fs::read_to_string(&path).ok()?;
         let (line, column) = place_of(name, &text)?;
-        // Both in canonical form, which on Windows has a prefix.
+        // Both in canonical form, because that form has a prefix on Windows.
         let here = env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
         let shown = path.strip_prefix(here).unwrap_or(&path);
         Some(format!("{}:{line}:{column}", shown.display()))
@@ -112,7 +115,7 @@ fn place_of(name: &str, text: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// Returns where the next `{{ … }}` or `{% … %}` starts and ends, passing over comments.
+/// Returns where the next `{{ … }}` or `{% … %}` starts and ends; comments are skipped.
 fn next_tag(text: &str, from: usize) -> Option<(usize, usize)> {
     let mut from = from;
     loop {
@@ -136,7 +139,8 @@ fn next_tag(text: &str, from: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Returns where a variable stands in a tag: no part of a longer word, no method or field of another value, no text.
+/// Returns the position of a variable in a tag. Longer words, text, and methods or fields of other values do
+/// not count.
 fn variable_in(tag: &str, name: &str) -> Option<usize> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     tag.match_indices(name).map(|(at, _)| at).find(|&at| {

@@ -1,7 +1,8 @@
 //! `{{ post.body|markdown }}`.
 //!
-//! CommonMark with tables, strikethrough and task lists, for text that users wrote: HTML in it is shown as text, and a link or
-//! image leads to the web, to a mail address or to the same site, never to `javascript:`.
+//! CommonMark with tables, strikethrough and task lists, for text that users wrote. HTML in it is shown as
+//! text. Links and images may use `http`, `https`, `mailto` or a relative address; other schemes, such as
+//! `javascript:`, are replaced.
 #![expect(missing_docs, reason = "filter_fn drops what stands above a filter; its documentation is in `filters.rs`")]
 
 use std::fmt::Display;
@@ -33,8 +34,9 @@ fn harmless(event: Event<'_>) -> Event<'_> {
     }
 }
 
-/// Keeps an address whose scheme is known to be harmless, or that has none. Browsers skip control characters and blanks in
-/// front of and inside a scheme, so an address with such a character before its first `:` has no known scheme.
+/// Returns the address if it is relative or has an allowed scheme, else `#`. Browsers ignore control
+/// characters and spaces before and inside a scheme, so an address with such a character before its first `:`
+/// is replaced too.
 fn harmless_url(url: CowStr<'_>) -> CowStr<'_> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| !scheme.contains(['/', '?', '#']));
     match scheme.map(str::to_ascii_lowercase).as_deref() {

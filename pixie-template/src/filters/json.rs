@@ -1,8 +1,8 @@
 //! `<script>const post = {{ post|json_script }};</script>`.
 //!
-//! askama's `json` writes `<`, `>`, `&` and `'` as `\u003c` and so on; what it cannot know is that the place needs no HTML
-//! escaping on top, for which people write `|safe` and sooner or later write it where it is not safe. The result of this filter
-//! is safe inside a script element, as text, and in a single-quoted attribute.
+//! askama's `json` writes `<`, `>`, `&` and `'` as `\u003c` and so on, but askama then escapes the result as
+//! HTML, and users would have to write `|safe`. The result of this filter is not escaped again. It is safe
+//! inside a script element, as text, and in a single-quoted attribute.
 #![expect(missing_docs, reason = "filter_fn drops what stands above a filter; its documentation is in `filters.rs`")]
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! `{{ post.written|date("%d %B %Y") }}`.
 //!
-//! Formats by the crate `time`, which the cookies of pixie-core bring along anyway. Seconds since 1970 and `SystemTime` are
-//! shown in UTC; an `OffsetDateTime` keeps its own offset.
+//! Formats with the crate `time`, because the cookies of pixie-core need that crate already. Seconds since
+//! 1970 and `SystemTime` are shown in UTC; an `OffsetDateTime` keeps its own offset.
 #![expect(missing_docs, reason = "filter_fn drops what stands above a filter; its documentation is in `filters.rs`")]
 
 use std::{
@@ -15,8 +15,9 @@ use time::{OffsetDateTime, format_description::parse_strftime_borrowed};
 #[askama::filter_fn]
 pub fn date(moment: impl Moment, _: &dyn Values, #[optional("%Y-%m-%d")] format: &str) -> askama::Result<String> {
     let pattern = parse_strftime_borrowed(format)
-        .map_err(|source| refusal(format_args!("`{format}` is no date format: {source}")))?;
-    let moment = moment.to_date_time().ok_or_else(|| refusal(format_args!("the date lies outside the years ±9999")))?;
+        .map_err(|source| refusal(format_args!("invalid date format `{format}`: {source}")))?;
+    let moment =
+        moment.to_date_time().ok_or_else(|| refusal(format_args!("the date is outside the years -9999 to 9999")))?;
     moment.format(&pattern).map_err(|source| refusal(format_args!("cannot format a date with `{format}`: {source}")))
 }
 
@@ -26,7 +27,7 @@ fn refusal(message: fmt::Arguments<'_>) -> askama::Error {
 
 /// A point in time that the filter `date` takes.
 pub trait Moment {
-    /// Returns date, time and offset, or nothing if the calendar does not reach that far.
+    /// Returns date, time and offset, or `None` for a moment outside the years -9999 to 9999.
     fn to_date_time(&self) -> Option<OffsetDateTime>;
 }
 
@@ -54,7 +55,7 @@ impl Moment for u64 {
     }
 }
 
-/// `OffsetDateTime::from` would panic on a time that is too far away.
+/// Uses checked arithmetic, because `OffsetDateTime::from` panics for a time outside its range.
 impl Moment for SystemTime {
     fn to_date_time(&self) -> Option<OffsetDateTime> {
         match self.duration_since(SystemTime::UNIX_EPOCH) {

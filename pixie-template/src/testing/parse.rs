@@ -1,7 +1,8 @@
-//! From text to tree.
+//! Parses the text of a page into a tree.
 //!
-//! html5gum splits the text by the rules of the HTML standard and decodes entities, so whatever a browser would take for an
-//! element is one here. Its callback is used rather than its tokens because only that keeps the order of attributes.
+//! html5gum splits the text by the rules of the HTML standard and decodes entities, so the tree has the same
+//! elements as in a browser. We use its callback and not its tokens, because only the callback keeps the
+//! order of attributes.
 
 use html5gum::{
     Span, Tokenizer,
@@ -10,7 +11,7 @@ use html5gum::{
 
 use super::tree::{Element, Node};
 
-/// Reads a page; broken markup gives the nearest tree, never an error.
+/// Parses a page. Broken markup is not an error: it gives the closest tree.
 pub(super) fn parse(html: &str) -> Vec<Node> {
     let mut builder = Builder::default();
     let mut emitter =
@@ -25,7 +26,7 @@ pub(super) fn parse(html: &str) -> Vec<Node> {
     builder.finish()
 }
 
-/// The elements that are open, outermost first, and what is complete already.
+/// The complete nodes, and the open elements with the outermost first.
 #[derive(Default)]
 struct Builder {
     done: Vec<Node>,
@@ -57,7 +58,7 @@ impl Builder {
         while self.open.last().is_some_and(|last| last.ends_before(&element.name)) {
             self.close();
         }
-        // `<path/>` is complete in SVG, `<div/>` in HTML is not.
+        // `<path/>` closes itself in SVG; `<div/>` in HTML stays open.
         let is_foreign = self.open.iter().any(|outer| matches!(outer.name.as_str(), "svg" | "math"));
         if element.is_void() || (self_closing && is_foreign) {
             self.add(Node::Element(element));

@@ -1,18 +1,18 @@
-//! From tree to text: one line per element, and per run of text between two.
+//! Prints the tree as text: one line for each element, and one for each run of text between two elements.
 //!
-//! An element that holds text alone takes one line if that is not too long. Inside a line, white space is one blank where it
-//! was any; at the ends of a line it is dropped, as browsers do at the edges of a block.
+//! An element that contains only text takes one line if it fits. Inside a line, each run of white space
+//! becomes one space. White space at the ends of a line is removed, as browsers do at the edges of a block.
 
 use std::iter::Peekable;
 
 use super::tree::{Element, Node};
 
-/// How long a line may get before text is broken at a blank.
+/// Longest line, in bytes; longer text is broken at a space.
 const WIDTH: usize = 100;
-/// A blank between words, where a line may be broken; HTML cannot hold this character.
+/// A space between words, where a line may be broken. HTML cannot contain this character.
 const GAP: char = '\0';
 
-/// Lays a page out.
+/// Returns the text of a page.
 pub(super) fn print(nodes: &[Node]) -> String {
     let mut page = Page { text: String::new() };
     page.nodes(nodes, 0);
@@ -61,7 +61,7 @@ impl Page {
         self.line(&end, depth);
     }
 
-    /// Writes text, broken where it gets too long.
+    /// Writes text and breaks it into lines of at most `WIDTH` bytes.
     fn lines(&mut self, text: &str, depth: usize) {
         let mut line = String::new();
         for word in text.split(GAP).filter(|word| !word.is_empty()) {
@@ -86,7 +86,7 @@ impl Page {
     }
 }
 
-/// Takes the nodes up to the next block and returns their text.
+/// Takes the inline nodes before the next block and returns their text.
 fn flow<'a>(nodes: &mut Peekable<impl Iterator<Item = &'a Node>>) -> String {
     let mut text = String::new();
     while let Some(node) = nodes.next_if(|node| node.is_inline()) {

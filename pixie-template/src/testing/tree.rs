@@ -1,6 +1,7 @@
-//! The tree of a page, and what HTML says about element names.
+//! The tree of a page, and the properties that HTML gives to element names.
 //!
-//! Only what a readable layout needs: not the full rules of the HTML standard for broken markup.
+//! Contains only the rules that a readable layout needs, not the full rules of the HTML standard for broken
+//! markup.
 
 /// A piece of a page.
 #[derive(Debug)]
@@ -9,21 +10,21 @@ pub(super) enum Node {
     Comment(String),
     Text(String),
     Element(Element),
-    /// An end tag without a start tag: shown, as it is most likely a mistake.
+    /// An end tag without a start tag. Shown, because it is most likely a mistake.
     StrayEnd(String),
 }
 
-/// An element with everything in it.
+/// An element with its content.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     pub(super) name: String,
-    /// In the order of the page. An empty value and none are the same in HTML.
+    /// In the order of the page. In HTML, a missing value equals an empty one.
     pub(super) attributes: Vec<(String, String)>,
     pub(super) children: Vec<Node>,
 }
 
 impl Node {
-    /// Says whether this flows inside a line of text together with all that it holds.
+    /// Returns whether the node and all nodes in it are part of a line of text.
     pub(super) fn is_inline(&self) -> bool {
         match self {
             Node::Text(_) | Node::Comment(_) => true,
@@ -43,24 +44,24 @@ impl Element {
         INLINE.contains(&self.name.as_str()) && self.children.iter().all(Node::is_inline)
     }
 
-    /// Says whether white space inside counts.
+    /// Returns whether white space inside the element is significant.
     pub(super) fn is_verbatim(&self) -> bool {
         matches!(self.name.as_str(), "pre" | "textarea" | "script" | "style")
     }
 
-    /// Says whether the text inside is no HTML, so that `<` and `&` stand for themselves.
+    /// Returns whether the text inside is raw: `<` and `&` have no special meaning there.
     pub(super) fn is_raw(&self) -> bool {
         matches!(self.name.as_str(), "script" | "style")
     }
 
-    /// Says whether the element has no content and no end tag.
+    /// Returns whether the element is void: it has no content and no end tag.
     pub(super) fn is_void(&self) -> bool {
         const VOID: [&str; 13] =
             ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
         VOID.contains(&self.name.as_str())
     }
 
-    /// Says whether the start tag of another element ends this one, as HTML has it for `<li>` after `<li>`.
+    /// Returns whether the start tag `next` ends this element, as `<li>` ends an open `<li>`.
     pub(super) fn ends_before(&self, next: &str) -> bool {
         match self.name.as_str() {
             "li" | "option" | "tr" => next == self.name,

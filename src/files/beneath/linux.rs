@@ -1,4 +1,5 @@
-//! `openat2` with `RESOLVE_BENEATH` (Linux 5.6): the check and the opening are one step, so nothing can change in between.
+//! `openat2` with `RESOLVE_BENEATH` (Linux 5.6) checks and opens the path in one step, so that it cannot
+//! change in between.
 use std::{fs::File, io, path::Path};
 
 use rustix::{
@@ -8,14 +9,15 @@ use rustix::{
 
 use super::portable;
 
-/// The kernel gives up where links are renamed at the same time; after this many tries so do we.
+/// Limits the attempts. The kernel returns an error if links are renamed at the same time.
 const TRIES: usize = 8;
 
-/// Opens a file or folder; nothing where there is none that may be read, an error where the disk or the root fails.
+/// Opens a file or folder. Returns `None` if it does not exist or may not be read, and an error if the disk
+/// or the root fails.
 pub(crate) fn open(root: &Path, path: &str) -> io::Result<Option<File>> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = open_path(root, folder, Mode::empty())?;
-    // Without `NONBLOCK` the opening of a named pipe waits for somebody to write to it.
+    // Without `NONBLOCK`, opening a named pipe waits for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let path = if path.is_empty() { "." } else { path };
@@ -23,7 +25,7 @@ pub(crate) fn open(root: &Path, path: &str) -> io::Result<Option<File>> {
         match openat2(&folder, path, flags, Mode::empty(), resolve) {
             Ok(file) => return Ok(Some(File::from(file))),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Older kernels do not know the call, and some sandboxes forbid what they do not know.
+            // Older kernels do not have this call, and some sandboxes forbid unknown calls.
             Err(Errno::NOSYS | Errno::PERM) => return portable::open(root, path),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP | Errno::XDEV) => return Ok(None),
             Err(Errno::NAMETOOLONG | Errno::INVAL | Errno::NXIO) => return Ok(None),

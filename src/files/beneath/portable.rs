@@ -1,13 +1,13 @@
-//! Resolve, compare, open. Whoever may change the folder between the second and the third step could win a race; a client
-//! cannot.
+//! Resolves the path, compares it with the folder, and opens it. A process that may change the folder could
+//! change it between the last two steps. A client cannot.
 use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     path::Path,
 };
 
-/// Opens a file, or a folder where the system can open folders; nothing where there is none that may be read, an error
-/// where the disk or the root fails.
+/// Opens a file, or a folder if the system can open folders. Returns `None` if it does not exist or may not
+/// be read, and an error if the disk or the root fails.
 pub(crate) fn open(root: &Path, path: &str) -> io::Result<Option<File>> {
     let root = root.canonicalize()?;
     let resolved = match root.join(path).canonicalize() {
@@ -15,7 +15,7 @@ pub(crate) fn open(root: &Path, path: &str) -> io::Result<Option<File>> {
         Ok(_) => return Ok(None),
         Err(error) => return absent(error),
     };
-    // To open a named pipe would wait for somebody to write to it.
+    // Opening a named pipe would wait for a writer.
     match fs::metadata(&resolved) {
         Ok(found) if found.is_file() || found.is_dir() => File::open(resolved).map(Some).or_else(absent),
         Ok(_) => Ok(None),

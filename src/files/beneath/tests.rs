@@ -1,4 +1,4 @@
-//! Both ways of opening refuse what lies outside, whatever leads there.
+//! Both implementations refuse paths that lead out of the folder.
 use std::{fs, io, io::Read, path::Path};
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Paths and what an edit of them asks for.
+//! Paths, and the action that a change of each needs.
 
 use std::{collections::HashSet, path::Path};
 
@@ -17,7 +17,7 @@ fn sources() -> Sources {
         roots: vec![
             root("/w/app", std::slice::from_ref(&git)),
             root("/w/lib", std::slice::from_ref(&git)),
-            // Ignored as a whole by the repository around it, which says nothing about what is inside.
+            // The repository around it ignores the whole folder, so its rules do not apply inside.
             root("/w/lib/inner", &[]),
         ],
         workspace: "/w".into(),
@@ -28,7 +28,7 @@ fn sources() -> Sources {
 }
 
 #[test]
-fn each_file_asks_for_as_little_as_it_needs() {
+fn each_file_needs_the_smallest_action() {
     use Action::{Build, Reload, Restart, Swap};
     let cases = [
         ("/w/app/src/main.rs", Some(Build)),

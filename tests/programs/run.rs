@@ -1,0 +1,373 @@
+//! A running app from outside, where in-process asking does not reach: time-outs, the stop handle, a taken port.
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    pin::Pin,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Poll},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::support::{PATIENCE, Program, example, until};
+use http_body_util::BodyExt;
+use pixie_web::{
+    App, Body, BodyReader, Form, FromRequest, Needs, Request, Response, Route, ServerConfig, Shutdown, State,
+};
+
+/// An app on a thread of this test, on a port that was free a moment ago.
+struct Running {
+    port: u16,
+    shutdown: Shutdown,
+    ended: JoinHandle<Result<(), String>>,
+}
+
+fn start(app: App) -> Running {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = probe.local_addr().expect("its number").port();
+    drop(probe);
+    let app = app.host("127.0.0.1").port(port).workers(0).banner(false);
+    let shutdown = app.shutdown();
+    let ended = thread::spawn(|| app.run().map_err(|error| error.to_string()));
+    until("the app listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+    Running { port, shutdown, ended }
+}
+
+impl Running {
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.write_all(request.as_bytes()).expect("the request can be sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the answer can be read");
+        answer
+    }
+}
+
+/// Cuts what came on a connection into answers, as a client does: status and body of each, and an error for a body that is cut.
+fn cut_up(mut text: &str) -> Vec<(u16, Result<&str, &str>)> {
+    let mut answers = Vec::new();
+    while !text.is_empty() {
+        let (head, rest) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|line| line.get(..3)?.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no head: {head:?}"));
+        let head = head.to_lowercase();
+        let length = head.split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap_or_default());
+        let length = length.map(|length| length.parse().expect("a length is a number"));
+        let (body, rest) = match (status, length) {
+            (204 | 304, _) => (Ok(""), rest),
+            (_, Some(length)) if length > rest.len() => (Err(rest), ""),
+            (_, Some(length)) => (Ok(&rest[..length]), &rest[length..]),
+            (_, None) => rest.split_once("0\r\n\r\n").map_or((Err(rest), ""), |(body, rest)| (Ok(body), rest)),
+        };
+        answers.push((status, body));
+        text = rest;
+    }
+    answers
+}
+
+/// Asks for an answer and then for `/end`, in one write on one connection.
+fn pipelined(
+    answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
+    check: impl Fn(&str, &[(u16, Result<&str, &str>)]),
+) {
+    let (sync, thread, asynchronous, pool) = (answer.clone(), answer.clone(), answer.clone(), answer);
+    let running = start(
+        App::new()
+            .route(Route::get("/sync").sync(move |_| sync()))
+            .route(Route::get("/thread").thread(move |_| thread()))
+            .route(Route::get("/async").asynchronous(move |_| std::future::ready(asynchronous())))
+            .route(Route::get("/pool").pool(move |_| pool()))
+            .route(Route::get("/end").sync(|_| "the end")),
+    );
+    for kind in ["/sync", "/thread", "/async", "/pool"] {
+        let both =
+            format!("GET {kind} HTTP/1.1\r\nHost: x\r\n\r\nGET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        check(kind, &cut_up(&running.ask(&both)));
+    }
+    running.shutdown.trigger();
+    running.ended.join().expect("it did not panic").expect("it ended well");
+}
+
+#[test]
+fn a_length_that_is_wrong_does_not_make_the_rest_of_an_answer_the_next_one() {
+    const SMUGGLED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nsmuggled";
+    for (status, length) in [(200, "0"), (200, "5"), (200, "1000"), (200, "x"), (204, "55"), (304, "55")] {
+        let answer = move || Response::new(SMUGGLED).code(status).header("content-length", length);
+        let body = if status == 200 { SMUGGLED } else { "" };
+        pipelined(answer, |kind, answers| {
+            assert_eq!(answers, [(status, Ok(body)), (200, Ok("the end"))], "{kind} {status} {length}");
+        });
+    }
+}
+
+#[test]
+fn a_stream_is_held_to_the_length_that_it_declares() {
+    let streamed =
+        |length: &'static str| move || Response::new(Body::from_stream(Pieces(5))).header("content-length", length);
+    pipelined(streamed("5"), |kind, answers| assert_eq!(answers, [(200, Ok("xxxxx")), (200, Ok("the end"))], "{kind}"));
+    // What was not sent yet when the stream fails is not sent at all.
+    pipelined(streamed("9"), |kind, answers| assert!(matches!(answers, [] | [(200, Err(_))]), "{kind}: {answers:?}"));
+    pipelined(streamed("3"), |kind, answers| {
+        let is_cut = matches!(answers, [] | [(200, Err(_))]);
+        assert!(is_cut || answers == [(200, Ok("xxx")), (200, Ok("the end"))], "{kind}: {answers:?}");
+    });
+    pipelined(streamed("five"), |kind, answers| {
+        let text: String = answers[0].1.expect("it is whole").chars().filter(|letter| *letter == 'x').collect();
+        assert_eq!((text.as_str(), answers.len()), ("xxxxx", 2), "{kind}: {answers:?}");
+    });
+}
+
+/// A stream of so many pieces.
+struct Pieces(usize);
+
+impl futures_core::Stream for Pieces {
+    type Item = std::io::Result<&'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or_default();
+        Poll::Ready(left.map(|_| Ok("x")))
+    }
+}
+
+fn form_app() -> App {
+    let read = |_: &mut pixie_web::Request| "read";
+    App::new().route(
+        Route::post("/form").sync(read).needs(pixie_web::Needs::default().extractor::<Form<Vec<(String, String)>>>()),
+    )
+}
+
+#[test]
+fn a_body_that_stands_still_is_answered_with_408() {
+    let app = form_app().server(ServerConfig::new().body_timeout(Duration::from_millis(100)));
+    let running = start(app);
+    let answer = running.ask("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\na=1");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn a_multipart_form_that_stands_still_or_never_ends_is_answered_and_leaves_no_file() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let server = ServerConfig::new().body_timeout(Duration::from_millis(100));
+    let running = start(form_app().server(server).body_limit(1024 * 1024).upload_dir(folder.path()));
+    let head = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n";
+    let part = "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n";
+    // Long enough to be in a file when it stops.
+    let begun = format!("{head}Content-Length: 900000\r\n\r\n{part}{}", "a".repeat(600_000));
+    let answer = running.ask(&begun);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let chunk = format!("{:x}\r\n{}\r\n", 300_000, "a".repeat(300_000));
+    let endless = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{part}\r\n{}", part.len(), chunk.repeat(4));
+    let answer = running.ask(&endless);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    until("no file is left but the lock", || {
+        let folders = std::fs::read_dir(folder.path()).expect("it can be listed").flatten();
+        let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().count();
+        (files == 1).then_some(())
+    });
+    running.shutdown.trigger();
+    assert_eq!(running.ended.join().expect("it does not panic"), Ok(()));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it can be listed").count(), 0);
+}
+
+#[test]
+fn a_head_that_does_not_end_is_answered_with_408() {
+    let app = form_app().server(ServerConfig::new().header_timeout(Duration::from_millis(100)));
+    let answer = start(app).ask("GET / HTTP/1.1\r\nHost: x\r\n");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[test]
+fn a_chunked_body_over_the_limit_is_answered_with_413() {
+    let running = start(form_app().body_limit(8));
+    let head = "POST /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = running.ask(&format!("{head}6\r\na=1234\r\n6\r\n567890\r\n0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// An app whose handlers read a body to its end while it arrives, and say that all is well whatever happened.
+fn reader_app() -> App {
+    let read = |request: &mut Request| -> pixie_web::Result<String> {
+        let copied = std::io::copy(&mut BodyReader::from_request(request)?, &mut std::io::sink());
+        Ok(format!("read {}", copied.map_or_else(|error| error.to_string(), |bytes| bytes.to_string())))
+    };
+    let needs = || Needs::default().extractor::<BodyReader>();
+    let deadline = Duration::from_secs(60);
+    App::new()
+        .route(Route::post("/pool").pool(read).needs(needs()).body_limit(10).deadline(deadline))
+        .route(Route::post("/thread").thread(read).needs(needs()).body_limit(10).deadline(deadline))
+        .route(Route::post("/short").thread(read).needs(needs()).deadline(Duration::from_millis(100)))
+}
+
+#[test]
+fn a_body_that_breaks_off_while_it_is_read_decides_the_answer() {
+    let server = ServerConfig::new().body_timeout(Duration::from_millis(100));
+    let running = start(reader_app().server(server));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for path in ["/pool", "/thread"] {
+        let ask = |rest: &str| running.ask(&format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}"));
+        for (rest, status) in [
+            ("Content-Length: 10\r\n\r\n0123456789".to_owned(), 200),
+            (format!("{chunked}5\r\n01234\r\n5\r\n56789\r\n0\r\nx-trailer: 1\r\n\r\n"), 200),
+            ("Content-Length: 11\r\n\r\n".to_owned(), 413),
+            (format!("{chunked}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n"), 413),
+            (format!("{chunked}6\r\n012345\r\nzz\r\n"), 400),
+            ("Content-Length: 10\r\n\r\n0123".to_owned(), 408),
+        ] {
+            let answer = ask(&rest);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {rest}: {answer}");
+            assert!(status != 200 || answer.ends_with("read 10"), "{path} {rest}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_route_that_would_block_while_its_body_arrives_is_refused_at_the_start() {
+    let needs = Needs::default().extractor::<BodyReader>();
+    let refused = App::new().route(Route::post("/").sync(|_| "").needs(needs)).test();
+    let message = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(message.contains("the sync route `/`") && message.contains("thread route"), "{message}");
+}
+
+#[test]
+fn a_thread_whose_request_is_over_stops_reading_the_body() {
+    let running = start(reader_app().threads(1));
+    let mut stream = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    // The rest never comes, but the client stays.
+    stream.write_all(b"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0").expect("it can be sent");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).expect("the answer can be read");
+    assert_eq!(&status, b"HTTP/1.1 504");
+    let answer = running.ask("POST /thread HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab");
+    assert!(answer.ends_with("read 2"), "the one thread is free: {answer}");
+}
+
+/// A door that a handler waits behind; it opens when the other end is dropped.
+fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + Clone) {
+    let (held, door) = mpsc::channel::<()>();
+    let door = Arc::new(Mutex::new(door));
+    (held, move || {
+        let _ = door.lock().expect("nobody panicked with it").recv();
+    })
+}
+
+#[test]
+fn a_connection_ends_with_its_504_though_the_thread_keeps_the_reader() {
+    let (held, wait) = door();
+    let keep = move |request: &mut Request| -> pixie_web::Result<&'static str> {
+        let _reader = BodyReader::from_request(request)?;
+        wait();
+        Ok("late")
+    };
+    let route = Route::post("/keep").thread(keep).needs(Needs::default().extractor::<BodyReader>());
+    let running = start(App::new().route(route.deadline(Duration::from_millis(100))));
+    // Most of the body never comes; that the answer can be read to the end of the connection is the point.
+    let answer = running.ask("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nthe beginning");
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    drop(held);
+}
+
+#[test]
+fn a_request_that_no_thread_takes_is_told_when_to_come_again_however_short_its_deadline() {
+    let (held, wait) = door();
+    let (begin, begun) = mpsc::channel();
+    let hold = move |_: &mut Request| {
+        begin.send(()).expect("the test listens");
+        wait();
+    };
+    let short = Route::get("/short").thread(|_| "ran").deadline(Duration::from_millis(10));
+    let app = App::new().route(Route::get("/hold").thread(hold)).route(short);
+    let running = start(app.threads(1).queue_timeout(Duration::from_millis(300)));
+    let mut holder = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+    holder.write_all(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+    begun.recv_timeout(PATIENCE).expect("the one thread is taken");
+    let answer = running.ask("GET /short HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").to_lowercase();
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    drop(held);
+}
+
+#[test]
+fn a_body_that_an_async_route_takes_as_a_stream_is_held_to_the_limit() {
+    /// Counts what comes, and says that all is well whatever happened.
+    async fn count(request: Request) -> String {
+        let (mut request, mut bytes) = (request, 0);
+        let mut body = request.take_body();
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.into_data().map_or(0, |data| data.len());
+        }
+        bytes.to_string()
+    }
+    let needs = Needs::default().extractor::<pixie_web::Body>();
+    let running = start(App::new().route(Route::post("/").asynchronous(count).needs(needs)).body_limit(10));
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    for (rest, status) in [
+        ("Content-Length: 10\r\n\r\n0123456789".to_owned(), 200),
+        (format!("{chunked}5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), 200),
+        ("Content-Length: 11\r\n\r\n".to_owned(), 413),
+        (format!("{chunked}6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n"), 413),
+        (format!("{chunked}6\r\n012345\r\nzz\r\n"), 400),
+    ] {
+        let answer = running.ask(&format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{rest}: {answer}");
+        assert!(status != 200 || answer.ends_with("\r\n10"), "{rest}: {answer}");
+    }
+}
+
+#[test]
+fn the_handle_in_a_route_stops_the_app() {
+    let stop = |request: &mut pixie_web::Request| -> pixie_web::Result<&'static str> {
+        let shutdown: State<Shutdown> = pixie_web::FromRequest::from_request(request)?;
+        shutdown.trigger();
+        Ok("bye")
+    };
+    let running = start(App::new().route(Route::post("/shutdown").sync(stop)));
+    let answer = running.ask("POST /shutdown HTTP/1.1\r\nHost: x\r\n\r\n");
+    // That it could be read to its end means that the connection was closed behind it.
+    assert!(answer.ends_with("bye"), "{answer}");
+    assert_eq!(running.ended.join().expect("it did not panic"), Ok(()));
+}
+
+#[test]
+fn the_handle_outside_stops_the_app() {
+    let running = start(App::new().route(Route::get("/").sync(|_| "x")));
+    running.shutdown.trigger();
+    assert_eq!(running.ended.join().expect("it did not panic"), Ok(()));
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_owner_and_the_fix() {
+    let first = Program::start("hello");
+    let second = Command::new(example("hello"))
+        .env("PIXIE_PORT", first.port.to_string())
+        .stdout(Stdio::null())
+        .output()
+        .expect("it can be started");
+    assert_eq!(second.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&second.stderr).into_owned();
+    for part in [&format!("port {} is used by", first.port), &format!("pid {}", first.pid()), "PIXIE_PORT="] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_number_is_named() {
+    let output = Command::new(example("hello")).env("PIXIE_WORKERS", "many").output().expect("it can be started");
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("PIXIE_WORKERS is `many`, but should be how many worker processes"), "{message}");
+}
+
+#[test]
+fn the_banner_names_address_routes_and_pools() {
+    let output = Program::start_with("route_kinds", &[("PIXIE_WORKERS", "2")]).banner();
+    for part in
+        ["listening on http://localhost:", "GET  /pool     pool    in_worker", "pool default: 2 worker processes"]
+    {
+        assert!(output.contains(part), "`{part}` is not in:\n{output}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What a service manager is told, and what a program tells of itself.
+use std::{
+    env, fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{self, PATIENCE, Program, until};
+
+#[test]
+fn a_service_manager_learns_that_a_program_is_ready_and_that_it_stops() {
+    let path = env::temp_dir().join(format!("notify-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let mut program = Program::start_with("hello", &[("NOTIFY_SOCKET", path.to_str().expect("a path"))]);
+    assert_eq!(word(&socket), "READY=1");
+    program.signal("TERM");
+    assert_eq!(word(&socket), "STOPPING=1");
+    assert_eq!(program.wait(), Some(0));
+    let _ = fs::remove_file(path);
+}
+
+#[test]
+fn a_socket_that_the_service_manager_keeps_refuses_nobody_during_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let notes = UnixDatagram::bind(&path).expect("a socket");
+    notes.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    // The shell puts its input where systemd puts a socket: descriptor 3.
+    let start = || {
+        let passed = OwnedFd::from(socket.try_clone().expect("it can be shared"));
+        let mut program = Command::new("sh");
+        program.args(["-c", r#"exec 3<&0 0</dev/null; exec "$0""#]).arg(support::example("hello"));
+        program.env("LISTEN_FDS", "1").env_remove("LISTEN_PID").env("NOTIFY_SOCKET", &path);
+        program.stdin(Stdio::from(passed)).stdout(Stdio::null()).spawn().expect("it starts")
+    };
+    let stop = |mut program: Child| {
+        let status = Command::new("kill").arg(program.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+        assert_eq!(word(&notes), "STOPPING=1");
+        until("the program ends", || program.try_wait().expect("it can be waited for")).code()
+    };
+    let ask = || {
+        let mut stream = TcpStream::connect(address).expect("nobody is refused");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        write!(stream, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is sent");
+        stream
+    };
+    let answer = |mut stream: TcpStream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("the answer can be read");
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let first = start();
+    assert_eq!(word(&notes), "READY=1");
+    assert_eq!(answer(ask()), "HTTP/1.1 200 OK");
+    assert_eq!(stop(first), Some(0));
+    let waiting = ask();
+    let second = start();
+    assert_eq!(answer(waiting), "HTTP/1.1 200 OK");
+    assert_eq!(word(&notes), "READY=1");
+    assert_eq!(stop(second), Some(0));
+}
+
+fn word(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 64];
+    let count = socket.recv(&mut buffer).expect("a word comes");
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+#[test]
+fn a_program_tells_its_routes_and_ends_without_listening() {
+    let dump = |question: &str| {
+        let output = Command::new(support::example("hello")).env("PIXIE_DUMP", question).output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (is_done, text) = dump("routes");
+    assert!(is_done);
+    let table: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(table["routes"].as_array().map(Vec::len), Some(3));
+    assert_eq!(table["routes"][2]["kind"], "pool");
+    assert_eq!(table["routes"][2]["pool"], "default");
+    assert!(dump("match POST /cpu").1.contains("405"));
+    assert!(dump("match GET /none").1.contains("404"));
+    assert!(!dump("all").0);
+}
