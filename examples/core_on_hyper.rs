@@ -31,16 +31,7 @@ fn answer(router: &Router<Route>, mut request: Request) -> Response {
     };
     let Some(error) = response.take_error() else { return response };
     let accept = request.headers().get_all(header::ACCEPT);
-    let (method, path) = (request.method(), request.path());
-    error.render(&ErrorView {
-        media: Media::preferred(accept),
-        method,
-        path,
-        query: None,
-        headers: None,
-        development: false,
-        excerpt: None,
-    })
+    error.render(&ErrorView::new(Media::preferred(accept), request.method(), request.path()))
 }
 
 #[tokio::main]

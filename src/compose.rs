@@ -103,6 +103,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     checks::options(&routes)?;
     checks::pages(groups.iter().map(|group| &group.level).chain([&level]))?;
     checks::threads(settings.threads)?;
+    checks::form_limits(&settings.form_limits)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {

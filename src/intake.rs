@@ -5,7 +5,10 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Parts, Request, abort};
+use pixie_core::{
+    Body, BodyUse, BoxError, Error, Parts, Request, abort,
+    plumbing::{FormReader, FormStep},
+};
 use pixie_server::BodyError;
 
 use crate::{

@@ -169,14 +169,5 @@ impl Service<HttpRequest> for Layered {
 /// Its words are for the log: who the client is and what it reads is not known out here.
 fn layer_failed(error: &BoxError) -> HttpResponse {
     tracing::error!("a layer failed: {error}");
-    let view = ErrorView {
-        media: Media::Json,
-        method: &Method::GET,
-        path: "",
-        query: None,
-        headers: None,
-        development: false,
-        excerpt: None,
-    };
-    abort(500).render(&view).into_http()
+    abort(500).render(&ErrorView::new(Media::Json, &Method::GET, "")).into_http()
 }

@@ -8,7 +8,10 @@ use std::{net::SocketAddr, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, RequestId, Response, SpooledFile, Upload};
+use pixie_core::{
+    Body, Error, Needs, Parts, Request, RequestId, Response, Upload,
+    plumbing::{PartHead, SpooledFile},
+};
 
 /// The bytes from the other side are not a valid head.
 #[derive(Debug, PartialEq, Eq)]
@@ -139,7 +142,7 @@ pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
             _ => return Err(Malformed),
         }
     }
-    Ok(Parts { fields: fields.into_iter().collect(), files })
+    Ok(Parts::new(fields.into_iter().collect(), files))
 }
 
 /// Encodes the head of a response: status, headers and, for an error, its details.

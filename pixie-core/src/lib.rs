@@ -17,8 +17,6 @@ mod route;
 
 pub use error::{BoxError, Error, OrAbort, Rejection, RejectionKind, Result, abort};
 
-#[doc(hidden)]
-pub use self::http::plumbing;
 pub use self::http::{
     body::Body,
     body_reader::{BodyReader, PieceSource},
@@ -32,10 +30,8 @@ pub use self::http::{
 
 pub use form::{
     Pairs,
-    form_reader::{FormLimits, FormReader, FormStep, Parts},
-    multipart::{Multipart, MultipartEvent},
-    part_head::PartHead,
-    upload::{SpooledFile, Upload, UploadReader},
+    form_reader::{FormLimits, Parts},
+    upload::{Upload, UploadReader},
 };
 
 pub use answer::{
@@ -74,6 +70,19 @@ pub use extract::{
     state::State,
     upload::Uploads,
 };
+
+/// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any release.
+#[doc(hidden)]
+pub mod plumbing {
+    pub use crate::{
+        form::{
+            form_reader::{FormReader, FormStep},
+            part_head::PartHead,
+            upload::SpooledFile,
+        },
+        http::plumbing::Plumbing,
+    };
+}
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use bytes::Bytes;

@@ -3,7 +3,7 @@
 //! Each check looks at plain values and changes nothing. Must stay true: a message names the route, and the fix.
 use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 
-use pixie_core::{Error, NeededState, Place, Result, Route, RouteType, StateMap};
+use pixie_core::{Error, FormLimits, NeededState, Place, Result, Route, RouteType, StateMap};
 
 use super::BY_HAND;
 use crate::{app::WorkerState, hooks::Level, time_limit::TimeLimit, urls::Urls};
@@ -41,7 +41,8 @@ pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers:
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+        let Some(NeededState { id, name: state, remedy, .. }) = route.reads().states().find(|state| !has(state.id))
+        else {
             continue;
         };
         if let Some(remedy) = remedy {
@@ -98,6 +99,14 @@ pub(super) fn pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Res
     match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
         true => Ok(()),
         false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
+    }
+}
+
+/// Refuses an app whose limits of forms have a malformed size.
+pub(super) fn form_limits(limits: &FormLimits) -> Result<()> {
+    match limits.mistake() {
+        Some(mistake) => Err(Error::internal(format!("`App::form_limits`: {mistake}"))),
+        None => Ok(()),
     }
 }
 

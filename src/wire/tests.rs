@@ -1,8 +1,8 @@
 //! Heads survive the way there and back, and hostile bytes are an error, never a panic.
 use http::{HeaderValue, Method, StatusCode, header};
 use pixie_core::{
-    Body, Bytes, Cookies, Error, Headers, Needs, PartHead, Parts, Query, Request, RequestId, Response, SpooledFile,
-    Upload,
+    Body, Bytes, Cookies, Error, Headers, Needs, Parts, Query, Request, RequestId, Response, Upload,
+    plumbing::{PartHead, SpooledFile},
 };
 
 use super::{
@@ -42,16 +42,10 @@ fn only_what_the_handler_reads_travels() {
 fn parts() -> Parts {
     let head = |name: &str| PartHead { name: name.into(), file_name: Some("../f".into()), content_type: None };
     let spooled = SpooledFile::lent("/nowhere/spooled".into());
-    Parts {
-        fields: [("a", "1"), ("a", "ü")].map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
-        files: vec![
-            Upload::in_memory(
-                PartHead { content_type: Some("text/plain".into()), ..head("small") },
-                Bytes::from("abc"),
-            ),
-            Upload::in_file(head("large"), spooled, 1 << 40),
-        ],
-    }
+    let fields = [("a", "1"), ("a", "ü")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let small = PartHead { content_type: Some("text/plain".into()), ..head("small") };
+    let files = vec![Upload::in_memory(small, Bytes::from("abc")), Upload::in_file(head("large"), spooled, 1 << 40)];
+    Parts::new(fields.into_iter().collect(), files)
 }
 
 #[test]

@@ -4,7 +4,10 @@
 //! memory keeps to the limits.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{Bytes, FormLimits, FormReader, FormStep, Rejection, RejectionKind, SpooledFile};
+use crate::{
+    Bytes, FormLimits, Rejection, RejectionKind,
+    plumbing::{FormReader, FormStep, SpooledFile},
+};
 
 /// Where a file stays: in memory, or written out.
 type Content = (bool, Vec<u8>);
@@ -22,14 +25,9 @@ pub fn multipart(bytes: &[u8]) {
     let [head_max, memory_max, piece, rest @ ..] = bytes else { return };
     let (parameter, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));
     let body = body.strip_prefix(b"\n").unwrap_or(body);
-    let limits = FormLimits {
-        parts_max: 8,
-        field_bytes_max: 64,
-        fields_bytes_max: 100,
-        file_bytes_max: 200,
-        head_bytes_max: usize::from(*head_max),
-        memory_bytes_max: usize::from(*memory_max),
-    };
+    let size = |byte: u8| u64::from(byte);
+    let limits = FormLimits::default().parts(8).field(64).fields(100).file(200);
+    let limits = limits.head(size(*head_max)).memory(size(*memory_max));
     let Ok(value) = HeaderValue::from_bytes(&[b"multipart/form-data; boundary=", parameter].concat()) else { return };
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
     let whole = read(&headers, &limits, [body]);

@@ -1,18 +1,30 @@
 //! `Request`: what a client asked for, as a handler sees it.
 //!
-//! It owns the head, the body, the values of the path's wildcards and a handle to the app's state. It never reads from a
-//! socket: for most handlers the body has been buffered before, for the others it is a stream that they poll.
+//! It owns the head, the body, and what the server attached before the handler runs (`plumbing.rs`). A body is either whole
+//! in memory, or a stream that the handler polls.
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, Cookies, FormLimits, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap,
-    plumbing::Plumbing,
+    Body, Cookies, FormLimits, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap, error::shown,
+    http::plumbing::Plumbing,
 };
 
-/// A request, from its head to its body.
+/// A request: its head and its body.
+///
+/// A handler of any kind may take a `Request`. It then gets the whole body.
+///
+/// ```
+/// use pixie_core::Request;
+/// fn greet(request: Request) -> String {
+///     format!("Hello {}!", request.query_pairs().get("name").unwrap_or("you"))
+/// }
+/// let request = Request::from_http(http::Request::get("/?name=Ada").body("".into())?);
+/// assert_eq!(greet(request), "Hello Ada!");
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Request {
     head: Parts,
@@ -21,7 +33,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Takes a request from the http crate's type.
+    /// Returns a request from the type of the `http` crate.
     pub fn from_http(request: http::Request<Body>) -> Request {
         let (head, body) = request.into_parts();
         Request { head, body, plumbing: Plumbing::default() }
@@ -45,12 +57,12 @@ impl Request {
         self.head.method.as_str()
     }
 
-    /// Returns the target as it was sent.
+    /// Returns the target as the client sent it.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
 
-    /// Returns the path as it was sent, percent-encoded.
+    /// Returns the path as the client sent it, percent-encoded.
     pub fn path(&self) -> &str {
         self.head.uri.path()
     }
@@ -86,7 +98,7 @@ impl Request {
         &self.head.headers
     }
 
-    /// Returns a header as text, if it is there and is text.
+    /// Returns a header, if the request has it and its value is ASCII text.
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
@@ -96,18 +108,18 @@ impl Request {
         Cookies::from_headers(self.headers())
     }
 
-    /// Returns the body's bytes; a body that is still a stream shows none.
+    /// Returns the bytes of the body, or an empty slice if the body is a stream.
     pub fn body(&self) -> &[u8] {
         self.body.as_bytes().unwrap_or_default()
     }
 
-    /// Says whether the body is here whole, not a stream that is still read.
+    /// Returns whether the whole body is in memory.
     pub fn has_whole_body(&self) -> bool {
         self.body.as_bytes().is_some()
     }
 
-    /// Returns the fields of a form, decoded; empty where the body is something else, or a form beyond the app's
-    /// [`FormLimits`]: [`Request::parts`] tells which.
+    /// Returns the decoded fields of a form. They are empty if the body is not a form or exceeds the app's [`FormLimits`];
+    /// [`Request::parts`] returns the reason.
     pub fn form(&self) -> Pairs {
         match &self.plumbing.parts {
             Some(parts) => parts.fields.clone(),
@@ -115,8 +127,11 @@ impl Request {
         }
     }
 
-    /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory, and within the app's
-    /// [`FormLimits`], as any form is.
+    /// Returns the fields and files of a form.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection if the body is not a form, is malformed, or exceeds the app's [`FormLimits`].
     pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
         let parts = match self.plumbing.parts.take() {
             Some(parts) => parts,
@@ -133,24 +148,24 @@ impl Request {
         Ok(FormParts { fields: Pairs::parse(self.urlencoded()?), files: Vec::new() })
     }
 
-    /// Returns the text of an urlencoded form, if it is within the app's limits.
+    /// Returns the text of an urlencoded form that is within the app's limits.
     pub(crate) fn urlencoded(&self) -> Result<&[u8], Rejection> {
         self.form_limits().check_urlencoded(self.body())?;
         Ok(self.body())
     }
 
-    /// They are a value of the app like others, so that requests without a form do not carry them.
+    /// Returns the app's limits. They are in the app's state, so that requests without a form do not carry them.
     fn form_limits(&self) -> Arc<FormLimits> {
         self.state().and_then(StateMap::get).unwrap_or_default()
     }
 
-    /// Says whether the body is a multipart form.
+    /// Returns whether the body is a multipart form.
     pub fn is_multipart(&self) -> bool {
         self.media_type().is_some_and(|media| media.eq_ignore_ascii_case("multipart/form-data"))
     }
 
-    /// Says whether the body is an urlencoded form.
-    pub fn is_urlencoded(&self) -> bool {
+    /// Returns whether the body is an urlencoded form.
+    pub(crate) fn is_urlencoded(&self) -> bool {
         self.media_type().is_some_and(is_urlencoded)
     }
 
@@ -161,25 +176,25 @@ impl Request {
         std::str::from_utf8(media).ok().filter(|media| !media.is_empty())
     }
 
-    /// Rejects a body whose media type is not the wanted one.
+    /// Checks that the body has the wanted media type.
     pub(crate) fn expect_media(&self, wanted: &str, is_wanted: fn(&str) -> bool) -> Result<(), Rejection> {
         let (kind, detail) = match self.media_type() {
             Some(media) if is_wanted(media) => return Ok(()),
-            Some(media) => (RejectionKind::MediaType, format!("the body is {media}: send it as {wanted}")),
+            Some(media) => {
+                (RejectionKind::MediaType, format!("the body has the type `{}`: send it as {wanted}", shown(media)))
+            }
             None if self.body().is_empty() => (RejectionKind::Missing, no_media_type(wanted)),
             None => (RejectionKind::MediaType, no_media_type(wanted)),
         };
         Err(Rejection::new(kind, detail))
     }
 
-    /// Returns the address of the client, where it is known.
+    /// Returns the address of the client, or of the proxy in front, if it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.plumbing.peer
     }
 
-    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body.
-    ///
-    /// It is written from the parsed request, so header names are in lower case.
+    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body. Header names are in lower case.
     pub fn raw(&self) -> Vec<u8> {
         let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut raw = format!("{} {target} {}\r\n", self.verb(), self.protocol()).into_bytes();
@@ -198,12 +213,12 @@ impl Request {
         self.plumbing.params.get(name, self.path())
     }
 
-    /// Returns values that middleware attached to the request.
+    /// Returns the values that layers and hooks attached to the request.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
     }
 
-    /// Returns values that middleware attached to the request, to change them.
+    /// Returns the values that layers and hooks attached to the request, to change them.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.head.extensions
     }
@@ -213,32 +228,33 @@ impl Request {
         &mut self.head.headers
     }
 
-    /// Returns the app's values of this process.
+    /// Returns the app's values in this process.
     pub fn state(&self) -> Option<&StateMap> {
         self.plumbing.state.as_deref()
     }
 
-    /// Returns the head and the client's address, as after hooks see them.
+    /// Returns what an after hook gets of this request.
     pub fn view(&self) -> RequestView<'_> {
-        RequestView::of(&self.head, self.peer(), self.id())
+        let Parts { method, uri, headers, extensions, .. } = &self.head;
+        RequestView { peer: self.peer(), id: self.id(), ..RequestView::new(method, uri, headers, extensions) }
     }
 
-    /// Takes the body out, whole or as a stream.
+    /// Takes the body, and leaves an empty one.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
     }
 
-    /// Takes the body's bytes out; a body that is still a stream gives none.
+    /// Takes the bytes of the body. Returns no bytes if the body is a stream.
     pub fn take_bytes(&mut self) -> Bytes {
         self.take_body().into_bytes().unwrap_or_default()
     }
 
-    /// Puts a body in.
+    /// Replaces the body.
     pub fn set_body(&mut self, body: Body) {
         self.body = body;
     }
 
-    /// Returns what the request is called in logs, where it has an id: see [`RequestId`].
+    /// Returns the id of the request in logs, if it has one: see [`RequestId`].
     pub fn id(&self) -> Option<&RequestId> {
         self.plumbing.id.as_ref()
     }
@@ -255,7 +271,7 @@ impl Request {
         &mut self.plumbing
     }
 
-    /// Takes the request with its body and leaves a copy of its head, which the error page reads.
+    /// Takes the request, and leaves a copy without the body for the error page.
     pub(crate) fn take(&mut self) -> Request {
         let left = self.plumbing.without_body();
         Request {
@@ -274,31 +290,36 @@ fn no_media_type(wanted: &str) -> String {
     format!("the request has no Content-Type: send the body as {wanted}")
 }
 
-/// What an after hook sees of the request: its head, as the handler got it.
+/// What an after hook gets of the request: its head, as the handler got it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RequestView<'r> {
     /// The method.
     pub method: &'r Method,
-    /// The target as it was sent.
+    /// The target as the client sent it.
     pub uri: &'r Uri,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What layers and before hooks attached to the request.
+    /// The values that layers and before hooks attached to the request.
     pub extensions: &'r Extensions,
-    /// The address of the client, where it is known.
+    /// The address of the client, if it is known.
     pub peer: Option<SocketAddr>,
-    /// What the request is called in logs, where it has an id.
+    /// The id of the request in logs, if it has one.
     pub id: Option<&'r RequestId>,
 }
 
 impl<'r> RequestView<'r> {
-    /// Looks at a head and the client's address.
-    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>, id: Option<&'r RequestId>) -> RequestView<'r> {
-        let Parts { method, uri, headers, extensions, .. } = head;
-        RequestView { method, uri, headers, extensions, peer, id }
+    /// Returns a view without the address of the client and the id of the request.
+    pub fn new(
+        method: &'r Method,
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
+        extensions: &'r Extensions,
+    ) -> RequestView<'r> {
+        RequestView { method, uri, headers, extensions, peer: None, id: None }
     }
 
-    /// Returns the path as it was sent, percent-encoded.
+    /// Returns the path as the client sent it, percent-encoded.
     pub fn path(&self) -> &'r str {
         self.uri.path()
     }
