@@ -213,7 +213,7 @@ fn not_found(found: Found<'_, Arc<Endpoint>>) -> Response {
             .with_detail(format!("this address answers {}", allow.as_str()))
             .with_header(header::ALLOW, allow.header_value()),
         Found::BadPath => abort(400).with_detail("the path's percent-encoding is broken"),
-        Found::NotFound | Found::Route { .. } => abort(404),
+        _ => abort(404),
     };
     // The place would be this line, which says nothing.
     refused.with_place(None).into()
