@@ -7,7 +7,7 @@
 use http::{StatusCode, header};
 use pixie_core::{Bytes, Headers, Needs, Parts};
 
-use crate::wire::{
+use crate::jobs::wire::{
     JobBody, decode_parts, decode_request, decode_response, encode_parts, encode_request, encode_response,
 };
 

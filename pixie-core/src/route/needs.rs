@@ -44,7 +44,7 @@ impl BodyUse {
 
     /// Returns whether a route of this kind may use the body in this way.
     pub const fn suits(self, kind: RouteType) -> bool {
-        !(self.blocks() && matches!(kind, RouteType::Sync | RouteType::Async))
+        kind.may_block() || !self.blocks()
     }
 
     /// Returns the use of the body by a handler with both arguments.
