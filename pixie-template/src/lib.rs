@@ -1,3 +1,5 @@
+//! Templates as values, checked by the compiler. The README follows.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{HeaderValue, header};
-use pixie_core::{After, BodyUse, Error, Hooks, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{After, BodyUse, Error, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -158,9 +158,8 @@ impl Composed {
         let body_bytes_max = body_limit.bytes().map_err(|why| wrong(&format!("`body_limit`: {why}")))?;
         let (methods, place) = (route.methods().to_vec(), route.place());
         let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
-        let own = route.hooks().clone();
-        let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
-        let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
+        let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
+        own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
         let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
         let cached = value.map_err(|error| wrong(&format!("`cache_control`: {error}")))?.map(cached);
         let chain = self.chain_where([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
@@ -212,12 +211,13 @@ impl Composed {
 /// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of before hooks, such
 /// as a redirect to a login page, do not get the header.
 fn cached(value: HeaderValue) -> Level {
-    let hook = After::new(move |_, response| {
+    let mut level = Level::default();
+    level.hooks.after.push(After::new(move |_, response| {
         if response.status().is_success() || response.status().is_redirection() {
             response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
         }
-    });
-    Level { hooks: Hooks { after: vec![hook], ..Hooks::default() }, ..Level::default() }
+    }));
+    level
 }
 
 /// The pool that a route runs in.
