@@ -1,4 +1,4 @@
-//! `pixie completions` and `pixie man`: what other programs want to know of the command line, made from its definition.
+//! `pixie completions` and `pixie man`: made from the definition of the command line.
 
 use std::{
     io::{self, Write},
@@ -37,7 +37,7 @@ pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
     match args.dir {
         None => {
             let mut page = Vec::new();
-            // Writing to memory cannot fail.
+            // Writing to memory does not fail.
             let _ = clap_mangen::Man::new(command).render(&mut page);
             write(&page)
         }
@@ -48,7 +48,7 @@ pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
     }
 }
 
-/// Writes to stdout; a reader that has seen enough, such as `head`, is no failure.
+/// Writes to stdout. A closed pipe is not an error, because a reader such as `head` may stop early.
 fn write(bytes: &[u8]) -> Result<(), Error> {
     match io::stdout().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

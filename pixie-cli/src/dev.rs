@@ -1,7 +1,7 @@
 //! `pixie dev`: builds and runs the app, watches its files, and reloads its pages.
 //!
-//! This process keeps the listening sockets and passes them to each program. The old program serves until the new one is
-//! ready. This file reads the arguments and creates the parts; `session.rs` then reacts to events.
+//! This process keeps the listening sockets and passes them to each program. The old program serves until the
+//! new one is ready. This file reads the arguments and creates the parts; `session.rs` then reacts to events.
 
 mod app;
 mod apps;

@@ -26,7 +26,7 @@ fn the_app_template_can_leave_parts_out() {
     let world = World::new();
     assert_snapshot!(world.run(&["new", "my-app", "--template", "app", "-d", "docker=false", "--define", "ci=false"]));
     assert!(
-        read(&world, "my-app/src/snapshots/my_app__tests__a_missing_page_has_the_look_of_the_others.snap")
+        read(&world, "my-app/src/snapshots/my_app__tests__a_missing_page_has_the_error_page.snap")
             .contains("· my-app<")
     );
 }
