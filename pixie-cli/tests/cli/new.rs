@@ -190,7 +190,7 @@ fn an_answer_that_does_not_fit_is_refused() {
     let world = World::new();
     assert_snapshot!(world.run(&["new", "blog", "--template", "app", "--define", "docker=perhaps"]));
     let slip = world.run(&["new", "blog", "--template", "app", "--define", "dokcer=false"]);
-    assert!(slip.starts_with("code 2\n") && slip.contains("help: it asks `docker` and `ci`\n"), "{slip}");
+    assert!(slip.starts_with("code 2\n") && slip.contains("help: its questions are `docker` and `ci`\n"), "{slip}");
     assert_eq!(list(&world), [""; 0]);
 }
 
