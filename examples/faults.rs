@@ -390,7 +390,7 @@ fn counts(pools: State<Pools>) -> String {
         ("died", sum(|c| c.deaths.values().sum())),
         ("killed", sum(killed)),
         ("restarts", sum(|c| c.restarts)),
-        ("boot_failures", sum(|c| c.boot_failures)),
+        ("start_failures", sum(|c| c.start_failures)),
         ("retries", sum(|c| c.retries)),
         ("moves", sum(|c| c.moves)),
         ("refused", sum(|c| c.refused_full + c.refused_late + c.refused_broken)),
@@ -405,7 +405,7 @@ fn main() -> Result<()> {
     {
         process::exit(1);
     }
-    let sandbox = Sandbox::strict().write(env::temp_dir()).file_size("1MB");
+    let sandbox = Sandbox::strict().write(env::temp_dir()).file_size("1MiB");
     App::collect()
         .worker_memory(256 * 1024 * 1024)
         .pool(Pool::named("burners").size(0..=1).cpu_time(Duration::from_millis(500)))

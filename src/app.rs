@@ -1,23 +1,31 @@
 //! `App`: the builder of an application. It gathers routes, state, layers and settings; `compose.rs` judges whether they
 //! fit together, `run.rs` serves them.
+pub(crate) mod compose;
+pub(crate) mod group;
+#[cfg(feature = "sealed-cookies")]
+pub(crate) mod keys;
+#[cfg(not(feature = "sealed-cookies"))]
+#[path = "app/keys/absent.rs"]
+pub(crate) mod keys;
+mod operators;
+pub(crate) mod registry;
+mod status;
+
 use std::{any::TypeId, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-use pixie_core::{BoxError, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
+use pixie_core::{BoxError, ByteSize, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
 use pixie_server::Shutdown;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    compose,
-    hooks::Level,
-    log, meter,
-    operators::Views,
-    registry,
-    service::{AppService, HttpRequest, Layered},
-    settings::Settings,
-    worker,
+    app::operators::Views,
+    jobs::worker,
+    request::service::{AppService, HttpRequest, Layered},
+    run::log,
+    table::{hooks::Level, meter, settings::Settings},
 };
 
 /// Puts one value into a worker's map; it runs once in each worker.
@@ -158,10 +166,10 @@ impl App {
         self
     }
 
-    /// Limits the memory of each worker, in bytes, of pools that are not declared with [`App::pool`], as [`PoolConfig::memory`](crate::PoolConfig::memory)
+    /// Limits the memory of each worker of pools that are not declared with [`App::pool`], as [`PoolConfig::memory`](crate::PoolConfig::memory)
     /// does: beyond it an allocation fails and the worker aborts, or it is killed. Default: none.
-    pub fn worker_memory(mut self, bytes: u64) -> App {
-        self.settings.worker_bytes_max = Some(bytes);
+    pub fn worker_memory(mut self, size: impl Into<ByteSize>) -> App {
+        self.settings.worker_memory = Some(size.into());
         self
     }
 
@@ -179,9 +187,10 @@ impl App {
         self
     }
 
-    /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
-    pub fn body_limit(mut self, bytes: usize) -> App {
-        self.settings.body_bytes_max = bytes;
+    /// Limits the size of a request's body for routes that have no limit of their own: `"10MB"`, or a number of bytes.
+    /// Default: 2 MiB.
+    pub fn body_limit(mut self, size: impl Into<ByteSize>) -> App {
+        self.settings.body_limit = size.into();
         self
     }
 

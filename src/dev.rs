@@ -15,7 +15,7 @@ use std::{env, sync::Arc};
 use pixie_core::{Error, Result};
 use pixie_server::Shutdown;
 
-use crate::{app::LayerFn, compose::Composed};
+use crate::app::{LayerFn, compose::Composed};
 
 pub(crate) use request_log::ran_in_worker;
 

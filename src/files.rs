@@ -39,6 +39,9 @@
 mod beneath;
 mod body;
 mod cache;
+pub(crate) mod coding;
+#[cfg(feature = "compression")]
+mod compress;
 mod folder;
 mod name;
 mod open;

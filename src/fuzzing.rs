@@ -1,16 +1,17 @@
-//! What a fuzzer throws at the heads between this process and its workers, as ordinary functions of bytes that assert what
-//! must be true of any bytes.
+//! Fuzz targets for the heads between this process and its workers. Each is a function that asserts what must
+//! be true for any bytes.
 //!
-//! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the inputs that they
-//! have found are kept there and replayed by every `cargo test`. Rule: the same bytes do the same in both.
+//! They are compiled only for tests and under `cargo fuzz`. The targets in `tests/fuzz` call these functions.
+//! `cargo test` runs them with all inputs that the fuzzer has found. Invariant: both do the same with the
+//! same bytes.
 use http::{StatusCode, header};
 use pixie_core::{Bytes, Headers, Needs, Parts};
 
-use crate::wire::{
+use crate::jobs::wire::{
     JobBody, decode_parts, decode_request, decode_response, encode_parts, encode_request, encode_response,
 };
 
-/// A request's head that can be read is written and read as the same again.
+/// A valid request head is the same after encoding and decoding.
 pub fn wire_request(bytes: &[u8]) {
     let Ok((mut request, body)) = decode_request(bytes) else { return };
     if body == JobBody::Parts {
@@ -26,7 +27,8 @@ pub fn wire_request(bytes: &[u8]) {
     }
 }
 
-/// A worker's answer that can be read is a final one, frames nothing, and is written and read as the same again.
+/// A valid response of a worker has a final status and no framing headers, and is the same after encoding and
+/// decoding.
 pub fn wire_response(bytes: &[u8]) {
     let Ok((response, _)) = decode_response(bytes) else { return };
     assert!((200..1000).contains(&response.status().as_u16()), "{} is no final answer", response.status());
@@ -42,7 +44,7 @@ pub fn wire_response(bytes: &[u8]) {
     }
 }
 
-/// The parts of a form that can be read are written and read as the same again.
+/// The parts of a valid form are the same after encoding and decoding.
 pub fn wire_parts(bytes: &[u8]) {
     let Ok(parts) = decode_parts(&Bytes::copy_from_slice(bytes)) else { return };
     let written = encode_parts(&parts);

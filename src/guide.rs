@@ -1,6 +1,6 @@
-//! The guide: one page for each thing that a web app needs, every piece of code compiled and run by the tests.
+//! The guide: one page for each topic. The tests compile and run every example.
 //!
-//! It exists in the documentation only. Start with the README, which is the front page of this crate.
+//! The guide exists only in the documentation. Start with the README, the front page of this crate.
 #[cfg(feature = "template")]
 #[doc = include_str!("guide/templates.md")]
 pub mod templates {}

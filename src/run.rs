@@ -2,6 +2,12 @@
 //!
 //! The order is the point: a worker turns into one before any thread, socket or runtime exists; the port is taken before
 //! workers are started, so that two servers never fight; the workers go last, when no request is left.
+mod banner;
+pub(crate) mod dump;
+pub(crate) mod log;
+mod notify;
+pub(crate) mod proc_env;
+
 use std::{
     io::{self, Write},
     sync::Arc,
@@ -12,7 +18,11 @@ use pixie_server::{Listener, Server, Shutdown};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    app::App, banner, compose, dev::Dev, dump, log, meter, notify, service::AppService, settings::SPARE_THREADS, worker,
+    app::{App, compose},
+    dev::Dev,
+    jobs::worker,
+    request::service::AppService,
+    table::{meter, settings::SPARE_THREADS},
 };
 
 /// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.

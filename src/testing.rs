@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, AppService, Urls, compose, worker};
+use crate::{App, AppService, Urls, app::compose, jobs::worker};
 
 /// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
@@ -39,7 +39,7 @@ impl App {
     pub fn test(mut self) -> Result<TestClient> {
         self.settings.workers_in_test = Some(0);
         // Threads have no sandbox, and the paths that a sandbox allows may be missing where tests run.
-        self.pools.iter_mut().for_each(|pool| pool.sandbox = Sandbox::none());
+        self.pools = self.pools.into_iter().map(|pool| pool.sandbox(Sandbox::none())).collect();
         TestClient::new(self)
     }
 
@@ -171,7 +171,7 @@ impl TestRequest<'_> {
     #[track_caller]
     pub fn query(mut self, query: &impl Serialize) -> Self {
         let query =
-            serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
+            serde_html_form::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
         let target = format!("{}?{query}", self.request.uri().path());
         *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("invalid path `{target}`: {error}"));
         self
@@ -180,7 +180,7 @@ impl TestRequest<'_> {
     /// Sets an urlencoded form as the body.
     #[track_caller]
     pub fn form(self, form: &impl Serialize) -> Self {
-        let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
+        let form = serde_html_form::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
         self.header("content-type", "application/x-www-form-urlencoded").body(form)
     }
 

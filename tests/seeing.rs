@@ -18,13 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 fn app() -> App {
     App::new()
-        .route(Route::get("/ok").name("fine").pool(|_| "ok").in_pool("watched"))
-        .route(
-            Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).in_pool("watched"),
-        )
+        .route(Route::get("/ok").name("fine").pool(|_| "ok").pool("watched"))
+        .route(Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).pool("watched"))
         // With POST, so that none is done again.
-        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).in_pool("watched"))
-        .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).in_pool("watched").deadline(DEADLINE))
+        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).pool("watched"))
+        .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).pool("watched").deadline(DEADLINE))
         .route(Route::get("/sync").name("inline").sync(|request| request.id().map(RequestId::to_string)))
         .slow_after(Duration::from_millis(20))
         .status("/status")
@@ -166,11 +164,11 @@ fn a_stream_that_breaks_off_has_one_line_in_the_log_with_its_reason_and_its_requ
         let mut stream = faults.connect();
         let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: of{target}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("the request can be sent");
-        // How a connection ends whose answer broke off is not what is asked here.
+        // This test does not check how the connection ends after a cut-off response.
         let _ = stream.read_to_end(&mut Vec::new());
         let is_its = |line: &&str| line.contains(&format!("path={target}"));
         let line = until("the failure is in the log", || log().lines().find(is_its).map(str::to_owned));
-        assert!(line.contains(" ERROR an answer broke off: ") && line.contains(reason), "{line}");
+        assert!(line.contains(" ERROR a response was cut off: ") && line.contains(reason), "{line}");
         assert!(target == "/cut/async" || line.contains(&format!("request=of{target}")), "{line}");
         assert_eq!(log().lines().filter(is_its).count(), 1, "{}", log());
     }

@@ -21,7 +21,7 @@ mod task;
 mod worker;
 
 pub use crate::{
-    config::{ByteSize, Config, Size},
+    config::{ByteSize, Config, Settings, Size},
     error::{Error, Exit, Failure, FailureKind},
     identity::{Identity, ProcessKind, identity, is_worker},
     job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},

@@ -26,7 +26,7 @@ use std::{
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{ByteSize, Config, NAME_BYTES_MAX, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
+    config::{ByteSize, Config, NAME_BYTES_MAX, Settings, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
     error::Error,
     identity,
     job::{Handler, Job},
@@ -70,10 +70,9 @@ impl Pool {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
         check_runtime()?;
-        config.sandbox.resolve().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
+        config.prepare().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
         let claim = Claim::take(&config.name).map_err(Error::Start)?;
         warn_of_mix_ups(&config, &handler);
-        config.bound_times();
         let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
         let cgroups = process::memory::open(&config).await;
@@ -190,7 +189,7 @@ fn check_bytes(config: &Config) -> Result<(), Error> {
     for (limit, bytes) in limits {
         let why = match bytes.map(ByteSize::bytes) {
             None | Some(Ok(1..)) => continue,
-            Some(Ok(0)) => "nothing works with 0 bytes; a limit that is not wanted is left out",
+            Some(Ok(0)) => "the limit must be greater than 0; omit it for no limit",
             Some(Err(why)) => why,
         };
         return Err(Error::Start(format!("the `{limit}` of pool `{}`: {why}", config.name)));
@@ -199,7 +198,7 @@ fn check_bytes(config: &Config) -> Result<(), Error> {
 }
 
 fn check_size(config: &Config) -> Result<(), Error> {
-    let (Config { name, threads, spares, queue, .. }, Size { min, max }) = (config, config.size);
+    let (Settings { name, threads, spares, queue, .. }, Size { min, max }) = (&**config, config.size);
     let wrong = if min > max {
         format!("the size of pool `{name}` ends at {max}, before its start {min}")
     } else if config.is_threaded() && *threads > WORKERS_MAX {

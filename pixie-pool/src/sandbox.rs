@@ -348,7 +348,7 @@ mod tests {
             (Sandbox::strict(), true, ""),
             (Sandbox::strict().required(), true, "at least one worker"),
             (Sandbox::none().open_files(15), false, "at least 16"),
-            (Sandbox::none().file_size("much"), false, "`much` is no number of bytes"),
+            (Sandbox::none().file_size("much"), false, "invalid size `much`"),
             (many, false, "a directory above them"),
             (Sandbox::strict().write("/".repeat(4097)), false, "longer than 4096 bytes"),
         ];

@@ -122,7 +122,7 @@ pub struct Counts {
     /// Workers killed because they stood still with jobs that others could do.
     pub kills_stuck: u64,
     /// Workers that were not ready in time or failed to start.
-    pub boot_failures: u64,
+    pub start_failures: u64,
     /// Workers that died by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
     pub deaths: BTreeMap<String, u64>,
     /// Jobs that were reported because they had run for longer than `slow_after`.
@@ -142,7 +142,7 @@ pub struct Counts {
     /// Jobs refused because they had waited too long.
     pub refused_late: u64,
     /// Jobs refused because the same job had crashed several workers.
-    pub refused_poison: u64,
+    pub refused_repeat_crash: u64,
     /// Jobs refused because workers could not be started.
     pub refused_broken: u64,
 }

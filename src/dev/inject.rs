@@ -17,7 +17,7 @@ use pixie_core::{Body, BoxError};
 use crate::{
     app::LayerFn,
     dev::Dev,
-    service::{HttpRequest, HttpResponse, Layered},
+    request::service::{HttpRequest, HttpResponse, Layered},
 };
 
 /// Whether the client wants a whole page.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{compose::Composed, dev::events::Events};
+use crate::{app::compose::Composed, dev::events::Events};
 
 #[cfg(not(unix))]
 use std::net::TcpStream as Socket;

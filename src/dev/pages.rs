@@ -9,11 +9,10 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::Body;
 
 use crate::{
-    app::LayerFn,
-    compose::Composed,
+    app::{LayerFn, compose::Composed},
     dev::{Dev, csp, request_log},
-    host,
-    service::{HttpRequest, HttpResponse, Layered},
+    request::service::{HttpRequest, HttpResponse, Layered},
+    table::host,
 };
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -69,7 +68,7 @@ fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
-    let query: Query = serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+    let query: Query = serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
         Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
         _ => Err("the token is missing or of an earlier `pixie dev`\n"),

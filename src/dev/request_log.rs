@@ -9,7 +9,7 @@ use std::{
 use http::{Method, StatusCode};
 use pixie_core::{Found, RouteType};
 
-use crate::compose::Composed;
+use crate::app::compose::Composed;
 
 tokio::task_local! {
     static WORKER: Cell<usize>;

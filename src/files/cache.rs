@@ -20,7 +20,7 @@ use super::{
     representation::{Content, Representation},
     stamp::Stamp,
 };
-use crate::coding::{Coding, is_compressible};
+use crate::files::coding::{Coding, is_compressible};
 
 /// Limits the length of a cached file, in bytes. Longer files are read while they are sent.
 pub(super) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use pixie_core::{Error, Result};
 
 use super::{beneath, stamp::Stamp};
-use crate::coding::{Coding, is_compressible};
+use crate::files::coding::{Coding, is_compressible};
 
 /// What lies at a path.
 pub(super) enum Found {

@@ -17,7 +17,7 @@ use super::{
     open::OpenFile,
     stamp::Stamp,
 };
-use crate::coding::{self, Coding};
+use crate::files::coding::{self, Coding};
 
 /// All facts about a file that the head of a response needs.
 pub(super) struct Representation {

@@ -1,4 +1,4 @@
-//! The inputs that the fuzzer has kept, replayed.
+//! Runs the targets with the inputs that the fuzzer has found.
 use replay::{replay_corpus, replay_regressions};
 
 use super::{wire_parts, wire_request, wire_response};

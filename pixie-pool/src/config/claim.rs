@@ -1,38 +1,38 @@
-//! Which pool a variable of the environment speaks of, for as long as that pool lives.
+//! The environment variable of each running pool.
 //!
-//! Owns the names of this process's pools by their variables. Leaves what a variable says to `overrides`. Rule: no variable
-//! overrides two pools of different names; pools of the same name are meant together.
+//! Owns the names of this process's pools by variable. Leaves what a variable says to `environment`.
+//! Invariant: a variable applies to pools of one name only; several pools may have that name.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::overrides::variable;
+use super::environment::variable;
 
-/// By variable, the name of the pools that it speaks of and how many these are.
+/// By variable: the name of its pools and how many of them run.
 static CLAIMS: Mutex<BTreeMap<String, (String, usize)>> = Mutex::new(BTreeMap::new());
 
 fn claims() -> MutexGuard<'static, BTreeMap<String, (String, usize)>> {
-    // Each change below is one step.
+    // A panic cannot leave a change half done: each is one step.
     CLAIMS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A pool's right to its variable; dropping it gives it up.
+/// A running pool's use of its variable, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Claim {
     variable: String,
 }
 
 impl Claim {
-    /// Fails if the variable speaks of a pool with another name.
+    /// Returns an error if a pool with another name uses the variable.
     pub(crate) fn take(pool: &str) -> Result<Self, String> {
         let variable = variable(pool);
         let mut claims = claims();
         let (name, count) = claims.entry(variable.clone()).or_insert_with(|| (pool.to_owned(), 0));
         if name != pool {
             return Err(format!(
-                "the pools `{name}` and `{pool}` would both be overridden by the variable {variable}: rename one of them"
+                "the variable {variable} would apply to both pools `{name}` and `{pool}`: rename one of them"
             ));
         }
         *count += 1;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_belongs_to_one_name_until_the_last_pool_of_that_name_is_gone() {
+    fn a_variable_belongs_to_one_name_until_the_last_pool_of_that_name_has_stopped() {
         let (first, second) = (Claim::take("claimed-here").unwrap(), Claim::take("claimed-here").unwrap());
         for other in ["claimed.here", "claimed_here", "Claimed-Here"] {
             let message = Claim::take(other).unwrap_err();

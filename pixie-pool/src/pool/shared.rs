@@ -130,7 +130,7 @@ impl Shared {
 
     /// Remembers the job that a worker has died of.
     pub(crate) fn blame(&self, flight: Option<&Flight>) {
-        let flight = flight.filter(|_| self.config.poison_refusal);
+        let flight = flight.filter(|_| self.config.repeat_crash_refusal);
         if let Some(fingerprint) = flight.and_then(|f| f.exchange.fingerprint(&self.fingerprints)) {
             let mut poison = lock(&self.poison);
             poison.killed(fingerprint, Instant::now());
@@ -185,7 +185,7 @@ impl Shared {
         }
         let now = Instant::now();
         if self.is_poison(exchange, now) {
-            self.count(|c| c.refused_poison += 1);
+            self.count(|c| c.refused_repeat_crash += 1);
             self.metrics.refused(REFUSED_POISON, 1);
             return Err(Error::RepeatCrash);
         }

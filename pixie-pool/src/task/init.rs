@@ -78,9 +78,8 @@ impl Config {
         if self.size.max > 0 && self.args.is_none() {
             check_init()?;
         }
-        self.table_hash = table.hash;
-        self.env.push((SERVES_TASKS.into(), "1".into()));
-        Pool::start(self, serve::handler(table)).await
+        let config = self.table_hash(table.hash).env(SERVES_TASKS, "1");
+        Pool::start(config, serve::handler(table)).await
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pixie_pool::{Config, Error, Pool, Submission};
+use pixie_pool::{Error, Pool, Submission};
 use tempfile::TempDir;
 
 use crate::{
@@ -45,7 +45,7 @@ impl Noting {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("notes"), "").unwrap();
         let notes = directory.path().join("notes");
-        let pool = pool(Config { env: vec![("NOTES".into(), notes.into())], ..config(size) }).await;
+        let pool = pool(config(size).env("NOTES", notes)).await;
         Noting { pool, directory }
     }
 
@@ -169,8 +169,7 @@ async fn one_at_a_time() {
 }
 
 async fn among_crashes() {
-    let pool =
-        pool(Config { spares: 1, queue_timeout: Duration::from_secs(30), poison_refusal: false, ..config(2) }).await;
+    let pool = pool(config(2).spares(1).queue_timeout(Duration::from_secs(30)).repeat_crash_refusal(false)).await;
     let tasks = (0..64_usize).map(|task| {
         let pool = pool.clone();
         tokio::spawn(async move {
@@ -190,7 +189,7 @@ async fn among_crashes() {
 }
 
 async fn on_threads() {
-    let pool = pool(Config { threads: 2, ..config(0) }).await;
+    let pool = pool(config(0).threads(2)).await;
     let answers: Vec<_> = (0..500).map(|n| (n, tokio::spawn(pool.submit(replayable(&format!("say {n}")))))).collect();
     for (own, answer) in answers {
         assert_eq!(text(answer.await.unwrap().unwrap()).await.unwrap(), own.to_string());

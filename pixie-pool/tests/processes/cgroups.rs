@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 fn named(name: &str) -> Config {
-    Config { name: name.to_owned(), ..config(2) }.memory(LIMIT)
+    config(2).name(name).memory(LIMIT)
 }
 
 /// Tells whether the workers of a pool have cgroups, and the reader of the test's output.

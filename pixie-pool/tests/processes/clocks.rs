@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Config, Error, Submission};
+use pixie_pool::{Error, Submission};
 
 use crate::{
     Test,
@@ -24,7 +24,7 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 async fn extension() {
-    let pool = pool(Config { deadline: Some(ms(1000)), extension: ms(30_000), ..config(1) }).await;
+    let pool = pool(config(1).deadline(ms(1000)).extension(ms(30_000))).await;
     // The handler works for as long as its first deadline was, which only more time lets it survive.
     assert_eq!(ask(&pool, "extend 10000 15000 8000 1").await.unwrap(), "[10000, 15000, 5000, 0]");
     assert_eq!(pool.snapshot().counts.kills_deadline, 0);
@@ -34,13 +34,13 @@ async fn extension() {
 }
 
 async fn no_extension() {
-    let pool = pool(Config { deadline: Some(ms(100)), ..config(1) }).await;
+    let pool = pool(config(1).deadline(ms(100))).await;
     assert!(matches!(ask(&pool, "extend-and-spin").await, Err(Error::Deadline)));
     pool.stop(Duration::ZERO).await;
 }
 
 async fn extended_deadline_kills() {
-    let pool = pool(Config { deadline: Some(ms(1000)), extension: ms(1000), ..config(1) }).await;
+    let pool = pool(config(1).deadline(ms(1000)).extension(ms(1000))).await;
     let begun = Instant::now();
     // It gets part of what it asks for.
     assert!(matches!(ask(&pool, "extend-and-spin").await, Err(Error::Deadline)));
@@ -51,7 +51,7 @@ async fn extended_deadline_kills() {
 }
 
 async fn cpu_time() {
-    let pool = pool(Config { cpu_time: Some(ms(100)), ..config(1) }).await;
+    let pool = pool(config(1).cpu_time(ms(100))).await;
     let begun = Instant::now();
     assert!(matches!(ask(&pool, "spin").await, Err(Error::Deadline)));
     assert!(begun.elapsed() < ms(10_000), "the deadline of 15 s is not what ended it");
@@ -62,13 +62,13 @@ async fn cpu_time() {
 }
 
 async fn waiting_is_free() {
-    let pool = pool(Config { cpu_time: Some(ms(200)), ..config(1) }).await;
+    let pool = pool(config(1).cpu_time(ms(200))).await;
     assert_eq!(ask(&pool, "sleep 600").await.unwrap(), "600");
     pool.stop(Duration::ZERO).await;
 }
 
 async fn cpu_time_of_each() {
-    let pool = pool(Config { cpu_time: Some(ms(400)), ..config(1) }).await;
+    let pool = pool(config(1).cpu_time(ms(400))).await;
     for _ in 0..4 {
         assert_eq!(ask(&pool, "burn 150").await.unwrap(), "burnt");
     }
@@ -77,19 +77,17 @@ async fn cpu_time_of_each() {
 }
 
 async fn never() {
-    let mut config = Config {
-        deadline: Some(Duration::MAX),
-        extension: Duration::MAX,
-        cpu_time: Some(Duration::MAX),
-        slow_after: Some(Duration::MAX),
-        recycle_age: Some(Duration::MAX),
-        queue_timeout: Duration::MAX,
-        boot_timeout: Duration::MAX,
-        idle_timeout: Duration::MAX,
-        cancel_grace: Duration::MAX,
-        ..config(1..=2)
-    };
-    config.stream_idle_timeout = Duration::MAX;
+    let config = config(1..=2)
+        .deadline(Duration::MAX)
+        .extension(Duration::MAX)
+        .cpu_time(Duration::MAX)
+        .slow_after(Duration::MAX)
+        .recycle_age(Duration::MAX)
+        .queue_timeout(Duration::MAX)
+        .start_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .cancel_grace(Duration::MAX)
+        .stream_idle_timeout(Duration::MAX);
     let pool = pool(config).await;
     // It waits and makes the pool grow, both of which the clock looks at.
     let jobs = [tokio::spawn(pool.submit(job("sleep 300"))), tokio::spawn(pool.submit(job("sleep 300")))];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Config, Counts, Error, Submission};
+use pixie_pool::{Counts, Error, Submission};
 
 use crate::{
     Test,
@@ -50,7 +50,7 @@ async fn crash_is_reported() {
 }
 
 async fn out_of_memory() {
-    let pool = pool(Config { memory: Some("64MB".into()), ..config(1) }).await;
+    let pool = pool(config(1).memory("64MB")).await;
     match ask(&pool, "oom").await {
         Err(Error::Died(exit)) => {
             assert_eq!(exit.signal, Some(6));
@@ -105,7 +105,7 @@ async fn deadline_kills() {
 }
 
 async fn stopped_process_is_killed() {
-    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    let pool = pool(config(1).deadline(Duration::from_millis(200))).await;
     let pid: i32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
@@ -143,10 +143,10 @@ async fn idle_death() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn mixed_jobs(poison_refusal: bool) {
+async fn mixed_jobs(repeat_crash_refusal: bool) {
     let (descriptors, before) = (open_descriptors(), children());
     let wait = Duration::from_secs(30);
-    let pool = pool(Config { poison_refusal, queue_timeout: wait, spares: 1, ..config(2) }).await;
+    let pool = pool(config(2).repeat_crash_refusal(repeat_crash_refusal).queue_timeout(wait).spares(1)).await;
     let tasks: Vec<_> = (0..64_usize)
         .map(|task| {
             let pool = pool.clone();
@@ -161,8 +161,8 @@ async fn mixed_jobs(poison_refusal: bool) {
         task.await.unwrap();
     }
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
-    let Counts { refused_poison, deaths, .. } = pool.snapshot().counts;
-    assert_eq!(refused_poison > 0, poison_refusal, "{deaths:?}");
+    let Counts { refused_repeat_crash, deaths, .. } = pool.snapshot().counts;
+    assert_eq!(refused_repeat_crash > 0, repeat_crash_refusal, "{deaths:?}");
     pool.stop(Duration::from_secs(5)).await;
     assert_eq!(children(), before, "a process is left");
     drop(pool);

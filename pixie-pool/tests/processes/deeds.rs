@@ -122,7 +122,8 @@ fn live() -> io::Result<()> {
     fs::read("/usr/share/zoneinfo/UTC")?;
     File::open("/dev/urandom")?.read_exact(&mut [0; 8])?;
     fs::write("/dev/null", "nothing")?;
-    let names_this = trace.contains("deeds::live");
+    // The name of the function would do, too, but builds with line tables only do not keep it whole.
+    let names_this = trace.contains("deeds.rs");
     match (sum, caught.is_err(), names_this) {
         (4, true, true) => Ok(()),
         other => Err(io::Error::other(format!("{other:?} {trace}"))),

@@ -3,14 +3,14 @@
 use std::{
     future::poll_fn,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     process::{Command, Stdio},
     task::Poll,
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Sandbox, Submission};
+use pixie_pool::{Error, Sandbox, Submission};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -41,7 +41,7 @@ pub(crate) const DOOMED: &str = "--doomed-parent";
 async fn stop_leaves_nothing() {
     let (descriptors, before) = (open_descriptors(), children());
     let directory = tempfile::tempdir().unwrap();
-    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(3) }).await;
+    let pool = pool(config(3).runtime_dir(directory.path().to_owned())).await;
     assert_eq!(ask(&pool, "say x").await.unwrap(), "x");
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
     pool.stop(Duration::from_secs(1)).await;
@@ -105,7 +105,7 @@ async fn stop_kills() {
 
 /// No worker ever starts, so the job stays in the queue until it is given up.
 async fn stop_forgets() {
-    let pool = pool(Config { size: (0..=1).into(), breaker: false, ..playing("exit") }).await;
+    let pool = pool(playing("exit").size(0..=1).breaker(false)).await;
     let given_up = tokio::spawn(pool.submit(job("say never")));
     until(&pool, |s| s.queued == 1).await;
     let stopping = tokio::spawn({
@@ -169,7 +169,7 @@ pub(crate) fn run_doomed_parent() -> ! {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let directory = std::env::var_os("DOOMED_DIRECTORY").unwrap();
-        let own = Config { runtime_dir: Some(directory.into()), args: Some(vec![]), spares: 1, ..config(2) };
+        let own = config(2).runtime_dir(PathBuf::from(directory)).args(vec![]).spares(1);
         let pool = pool(match std::env::var("DOOMED_SANDBOX").as_deref() {
             Ok("strict") => own.sandbox(Sandbox::strict().required()),
             _ => own,
@@ -203,7 +203,7 @@ async fn parent_killed(sandbox: &'static str) {
     }
     // What the dead parent has left, the next one removes.
     assert_eq!(directories(directory.path()), 1);
-    let pool = pool(Config { runtime_dir: Some(directory.path().to_owned()), ..config(1) }).await;
+    let pool = pool(config(1).runtime_dir(directory.path().to_owned())).await;
     assert_eq!(directories(directory.path()), 1);
     pool.stop(Duration::ZERO).await;
     assert_eq!(directories(directory.path()), 0);

@@ -29,6 +29,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
         "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),
         "data-limit" => answer(job, &getrlimit(Resource::Data).maximum.unwrap_or(0).to_string()),
+        "core-limit" => answer(job, &format!("{:?}", getrlimit(Resource::Core).maximum)),
         "remaining" => {
             let left = job.time_limit().remaining().map_or(0, |r| r.as_millis());
             answer(job, &left.to_string());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pixie_pool::{Config, Error, Submission};
+use pixie_pool::{Error, Submission};
 
 use crate::{
     Test,
@@ -30,7 +30,7 @@ async fn poison() {
     assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;
-    assert_eq!((counts.refused_poison, counts.deaths["SIGABRT"]), (3, 3));
+    assert_eq!((counts.refused_repeat_crash, counts.deaths["SIGABRT"]), (3, 3));
     pool.stop(Duration::ZERO).await;
 }
 
@@ -58,7 +58,7 @@ async fn replayed_poison() {
 }
 
 async fn refusal_off() {
-    let pool = pool(Config { poison_refusal: false, ..config(1) }).await;
+    let pool = pool(config(1).repeat_crash_refusal(false)).await;
     for _ in 0..4 {
         assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
     }
@@ -82,10 +82,10 @@ async fn breaker_off() {
     let directory = tempfile::tempdir().unwrap();
     let flag = directory.path().join("flag");
     let queue_timeout = Duration::from_millis(500);
-    let pool = pool(Config { breaker: false, queue_timeout, ..starts::playing(&flag.display().to_string()) }).await;
+    let pool = pool(starts::playing(&flag.display().to_string()).breaker(false).queue_timeout(queue_timeout)).await;
     std::fs::write(&flag, "").unwrap();
     assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
-    until(&pool, |s| s.counts.boot_failures >= 5).await;
+    until(&pool, |s| s.counts.start_failures >= 5).await;
     assert!(!pool.snapshot().is_broken);
     assert!(matches!(ask(&pool, "say x").await, Err(Error::QueueTimeout { .. })));
     pool.stop(Duration::ZERO).await;

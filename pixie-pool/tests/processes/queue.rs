@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pixie_pool::{Config, Error, Submission};
+use pixie_pool::{Error, Submission};
 
 use crate::{
     Test,
@@ -25,7 +25,7 @@ fn spinning(pool: &pixie_pool::Pool) -> tokio::task::JoinHandle<Result<pixie_poo
 }
 
 async fn full_queue() {
-    let pool = pool(Config { queue: 1, ..config(1) }).await;
+    let pool = pool(config(1).queue(1)).await;
     let running = spinning(&pool);
     until(&pool, |s| s.busy == 1).await;
     let waiting = tokio::spawn(pool.submit(job("say waited")));
@@ -41,7 +41,7 @@ async fn full_queue() {
 }
 
 async fn queue_timeout() {
-    let pool = pool(Config { queue_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let pool = pool(config(1).queue_timeout(Duration::from_millis(50))).await;
     let running = spinning(&pool);
     until(&pool, |s| s.busy == 1).await;
     assert!(matches!(ask(&pool, "say late").await, Err(Error::QueueTimeout { .. })));
@@ -72,7 +72,7 @@ async fn order() {
 }
 
 async fn cancel_is_seen() {
-    let pool = pool(Config { cancel_grace: Duration::from_secs(20), ..config(1) }).await;
+    let pool = pool(config(1).cancel_grace(Duration::from_secs(20))).await;
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark");
     let job = tokio::spawn(pool.submit(job(&format!("until-cancelled {}", mark.display()))));
@@ -86,7 +86,7 @@ async fn cancel_is_seen() {
 }
 
 async fn cancel_kills() {
-    let pool = pool(Config { cancel_grace: Duration::from_millis(10), ..config(1) }).await;
+    let pool = pool(config(1).cancel_grace(Duration::from_millis(10))).await;
     // Its head has arrived, so the handler is running.
     drop(pool.submit(job("stand-still")).await.unwrap());
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use pixie_pool::{Body, BodyStream, Config, Error, Pool, Submission};
+use pixie_pool::{Body, BodyStream, Error, Pool, Submission};
 
 use crate::{
     Test,
@@ -59,7 +59,7 @@ async fn not_replayable() {
 }
 
 async fn once_at_most() {
-    let pool = pool(Config { poison_refusal: false, ..config(1) }).await;
+    let pool = pool(config(1).repeat_crash_refusal(false)).await;
     assert!(matches!(pool.submit(replayable("abort")).await, Err(Error::Died(_))));
     assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
     assert_eq!(retries(&pool).await, 1);
@@ -91,7 +91,7 @@ async fn after_the_head() {
 }
 
 async fn after_the_deadline() {
-    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    let pool = pool(config(1).deadline(Duration::from_millis(200))).await;
     assert!(matches!(pool.submit(replayable("spin")).await, Err(Error::Deadline)));
     assert_eq!(retries(&pool).await, 0);
 }

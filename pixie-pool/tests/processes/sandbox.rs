@@ -65,7 +65,7 @@ fn lose(call: libc::c_long) {
 }
 
 fn playing(role: &str, sandbox: Sandbox) -> Config {
-    Config { env: vec![(ROLE.into(), role.into())], ..config(1) }.sandbox(sandbox)
+    config(1).env(ROLE, role).sandbox(sandbox)
 }
 
 async fn sandboxed(sandbox: Sandbox) -> Pool {
@@ -311,7 +311,7 @@ async fn descriptors() {
 }
 
 async fn level() {
-    let pool = pool(Config { spares: 1, ..config(1) }.sandbox(Sandbox::strict())).await;
+    let pool = pool(config(1).spares(1).sandbox(Sandbox::strict())).await;
     until(&pool, |s| s.workers.iter().all(|w| w.sandbox.is_some())).await;
     for worker in pool.snapshot().workers {
         let level = worker.sandbox.unwrap();
@@ -370,7 +370,7 @@ async fn allowed_links() {
 async fn threaded_worker() {
     for sandbox in [Sandbox::no_network(), Sandbox::strict().required()] {
         let message = refusal(playing("threaded", sandbox)).await;
-        assert!(message.contains("has 2 threads already") && message.contains("#[tokio::main]"), "{message}");
+        assert!(message.contains("already has 2 threads") && message.contains("#[tokio::main]"), "{message}");
     }
     let pool = pool(playing("threaded", Sandbox::none())).await;
     assert_eq!(ask(&pool, "say free").await.unwrap(), "free");
@@ -415,8 +415,7 @@ async fn old_kernel_best_effort() {
 }
 
 async fn careless_worker() {
-    let careless =
-        |sandbox| Config { env: vec![("TEST_ROLE".into(), "wrong-stream".into())], ..config(1) }.sandbox(sandbox);
+    let careless = |sandbox| config(1).env("TEST_ROLE", "wrong-stream").sandbox(sandbox);
     let message = refusal(careless(Sandbox::no_network().required())).await;
     assert!(message.contains("a sandbox is required and it has come without the filter"), "{message}");
     let pool = pool(careless(Sandbox::no_network())).await;

@@ -116,7 +116,7 @@ pub(crate) async fn heard(pool: &str, message: &str) -> Fields {
 }
 
 fn named(name: &str) -> Config {
-    Config { name: name.to_owned(), ..config(1) }
+    config(1).name(name)
 }
 
 fn request(head: &str, id: &str) -> Submission {
@@ -164,7 +164,7 @@ async fn deaths_are_told() {
 }
 
 async fn out_of_memory_is_told() {
-    let pool = pool(Config { memory: Some("256MB".into()), ..named("hoard") }).await;
+    let pool = pool(named("hoard").memory("256MB")).await;
     assert!(pool.submit(request("oom", "greedy")).await.is_err());
     let told = heard("hoard", DIED).await;
     assert_eq!((told["cause"].as_str(), told["signal"].as_str()), ("out of memory", "6"), "{told:?}");
@@ -175,7 +175,7 @@ async fn out_of_memory_is_told() {
 }
 
 async fn kills_are_told() {
-    let pool = pool(Config { deadline: Some(Duration::from_millis(300)), ..named("late") }).await;
+    let pool = pool(named("late").deadline(Duration::from_millis(300))).await;
     assert!(pool.submit(request("spin", "endless")).await.is_err());
     let told = heard("late", KILLED).await;
     assert_eq!((told["cause"].as_str(), told["request"].as_str()), ("deadline", "endless"), "{told:?}");
@@ -229,7 +229,7 @@ async fn mix_ups_are_told() {
         ("known", 1, &crate::handler::handler()),
         ("other", 0, &crate::handler::handler()),
     ] {
-        let own = Config { size: (0..=1).into(), table_hash, ..named(name) };
+        let own = named(name).size(0..=1).table_hash(table_hash);
         pools.push(own.start(handler.clone()).await.unwrap());
     }
     assert_eq!(["one", "its-twin", "known", "other"].map(|name| said(name, MIXED_UP).len()), [0, 0, 0, 1]);
@@ -240,7 +240,7 @@ async fn mix_ups_are_told() {
 }
 
 async fn curses_before_the_start_are_harmless() {
-    let cursed = Config { name: "hexed".to_owned(), ..playing("curse") };
+    let cursed = playing("curse").name("hexed");
     let Err(Error::Start(message)) = Pool::start(cursed, crate::handler::handler()).await else {
         panic!("it starts");
     };
@@ -254,7 +254,7 @@ async fn curses_before_the_start_are_harmless() {
 
 async fn slow_is_told_once() {
     let patience = Some(Duration::from_millis(50));
-    let pool = pool(Config { slow_after: patience, deadline: Some(Duration::from_secs(1)), ..named("slow") }).await;
+    let pool = pool(named("slow").slow_after(patience).deadline(Duration::from_secs(1))).await;
     assert!(pool.submit(request("spin", "sluggish")).await.is_err());
     let told = said("slow", SLOW);
     assert_eq!(told.len(), 1, "{told:?}");
@@ -269,7 +269,7 @@ async fn slow_is_told_once() {
 }
 
 async fn snapshot_shows_workers() {
-    let pool = pool(Config { spares: 1, ..named("shown") }).await;
+    let pool = pool(named("shown").spares(1)).await;
     until(&pool, |s| s.idle == 2).await;
     let running = tokio::spawn(pool.submit(request("spin", "watched")));
     until(&pool, |s| s.busy == 1 && s.idle == 1 && s.spares == 1).await;

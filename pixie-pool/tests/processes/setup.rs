@@ -11,7 +11,7 @@ pub(crate) const TABLE_HASH: u64 = 7;
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn config(size: impl Into<Size>) -> Config {
-    Config { name: "test".to_owned(), size: size.into(), spares: 0, table_hash: TABLE_HASH, ..Config::default() }
+    Pool::named("test").size(size).spares(0).table_hash(TABLE_HASH)
 }
 
 pub(crate) async fn pool(config: Config) -> Pool {

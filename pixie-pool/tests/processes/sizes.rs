@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use pixie_pool::{Config, Pool, Snapshot};
+use pixie_pool::{Pool, Snapshot};
 
 use crate::{
     Test,
@@ -32,7 +32,7 @@ async fn pid(pool: &Pool) -> u32 {
 }
 
 async fn grows_and_shrinks() {
-    let pool = pool(Config { idle_timeout: Duration::from_millis(200), spares: 1, ..config(1..=4) }).await;
+    let pool = pool(config(1..=4).idle_timeout(Duration::from_millis(200)).spares(1)).await;
     until(&pool, |s| ready(s) == 2).await;
     assert_eq!((pool.snapshot().size, pool.snapshot().size_max), (1, 4));
     let jobs: Vec<_> = (0..8).map(|_| tokio::spawn(pool.submit(job("sleep 400")))).collect();
@@ -48,7 +48,7 @@ async fn grows_and_shrinks() {
 }
 
 async fn on_demand() {
-    let pool = pool(Config { idle_timeout: Duration::from_millis(100), spares: 1, ..config(0..=2) }).await;
+    let pool = pool(config(0..=2).idle_timeout(Duration::from_millis(100)).spares(1)).await;
     assert!(pool.snapshot().workers.is_empty());
     for _ in 0..3 {
         assert_eq!(ask(&pool, "say here").await.unwrap(), "here");
@@ -58,7 +58,7 @@ async fn on_demand() {
 }
 
 async fn recycled_by_jobs() {
-    let pool = pool(Config { recycle_after: Some(20), ..config(2) }).await;
+    let pool = pool(config(2).recycle_after(20)).await;
     let mut pids = BTreeSet::new();
     // How many jobs that takes depends on how long the machine needs for a new worker.
     while pids.len() < 6 {
@@ -80,7 +80,7 @@ async fn ask_pid(pool: Pool) -> u32 {
 
 /// With one worker and no spare, a gap between two workers would be a moment without any.
 async fn replacement_first() {
-    let pool = pool(Config { recycle_after: Some(1), ..config(1) }).await;
+    let pool = pool(config(1).recycle_after(1)).await;
     let first = pid(&pool).await;
     let mut seen = BTreeSet::new();
     while seen.len() < 5 {
@@ -92,7 +92,7 @@ async fn replacement_first() {
 }
 
 async fn recycled_by_age() {
-    let pool = pool(Config { recycle_age: Some(Duration::from_millis(300)), ..config(2) }).await;
+    let pool = pool(config(2).recycle_age(Duration::from_millis(300))).await;
     let before: Vec<_> = pool.snapshot().workers.iter().map(|worker| worker.pid).collect();
     until(&pool, |s| s.counts.recycled >= 2 && s.workers.iter().all(|w| !before.contains(&w.pid) || w.pid.is_none()))
         .await;
@@ -105,7 +105,7 @@ async fn recycled_beside_a_long_job() {
     let notes = directory.path().join("notes");
     std::fs::write(&notes, "").unwrap();
     let recycle_age = Some(Duration::from_millis(100));
-    let pool = pool(Config { recycle_age, env: vec![("NOTES".into(), notes.into())], ..config(2) }).await;
+    let pool = pool(config(2).recycle_age(recycle_age).env("NOTES", notes)).await;
     let long = tokio::spawn(pool.submit(job("note-and-hold long")));
     until(&pool, |s| s.busy == 1 && s.counts.recycled >= 5).await;
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
@@ -115,7 +115,7 @@ async fn recycled_beside_a_long_job() {
 }
 
 async fn recycled_by_memory() {
-    let pool = pool(Config { recycle_memory: Some("100MB".into()), ..config(1) }).await;
+    let pool = pool(config(1).recycle_memory("100MB")).await;
     let small = ask(&pool, "hoard 1000").await.unwrap();
     assert_eq!(ask(&pool, "pid").await.unwrap(), small);
     let large: u32 = ask(&pool, "hoard 150000000").await.unwrap().parse().unwrap();
@@ -125,7 +125,7 @@ async fn recycled_by_memory() {
 }
 
 async fn death_while_recycled() {
-    let pool = pool(Config { recycle_after: Some(1), poison_refusal: false, ..config(1) }).await;
+    let pool = pool(config(1).recycle_after(1).repeat_crash_refusal(false)).await;
     for _ in 0..20 {
         // The first job makes the worker one that is to be replaced, the second one ends it before it is.
         let _ = pid(&pool).await;

@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
     ("a_job_for_which_no_worker_listens_is_answered", || Box::pin(deaf())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
+    ("a_worker_writes_no_core_file_unless_the_pool_allows_it", || Box::pin(core_dumps())),
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
@@ -45,7 +46,7 @@ const ROLE: &str = "TEST_ROLE";
 const FEW_BYTES: u64 = 1024 * 1024 * 1024;
 
 pub(crate) fn playing(role: &str) -> Config {
-    Config { env: vec![(ROLE.into(), role.into())], ..config(1) }
+    config(1).env(ROLE, role)
 }
 
 /// In a worker: behaves as badly as the test asks for, instead of serving.
@@ -174,7 +175,7 @@ async fn wrong_token() {
 }
 
 async fn never_ready() {
-    let message = refusal(Config { boot_timeout: Duration::from_millis(100), ..playing("never-ready") }).await;
+    let message = refusal(playing("never-ready").start_timeout(Duration::from_millis(100))).await;
     assert!(message.contains("not ready within 100ms"), "{message}");
 }
 
@@ -205,11 +206,7 @@ async fn wrong_stream() {
 }
 
 async fn environment() {
-    let own = Config {
-        pass_env: vec!["CARGO_PKG_N*".to_owned()],
-        env: vec![("ONLY_HERE".into(), "yes".into())],
-        ..config(1)
-    };
+    let own = config(1).pass_env("CARGO_PKG_N*").env("ONLY_HERE", "yes");
     let pool = pool(own).await;
     assert_eq!(ask(&pool, "variable CARGO_PKG_NAME").await.unwrap(), "pixie-pool");
     assert_eq!(ask(&pool, "variable CARGO_MANIFEST_DIR").await.unwrap(), "unset");
@@ -222,15 +219,24 @@ async fn environment() {
     pool.stop(Duration::ZERO).await;
 }
 
+async fn core_dumps() {
+    let own = getrlimit(Resource::Core).maximum;
+    for (is_allowed, limit) in [(false, Some(0)), (true, own)] {
+        let pool = pool(config(1).core_dumps(is_allowed)).await;
+        assert_eq!(ask(&pool, "core-limit").await.unwrap(), format!("{limit:?}"));
+        pool.stop(Duration::ZERO).await;
+    }
+}
+
 async fn names() {
     for name in ["", "a|b", "with space", "../up", &"x".repeat(65)] {
-        let message = refusal(Config { name: name.to_owned(), ..config(1) }).await;
+        let message = refusal(config(1).name(name)).await;
         assert!(message.contains("letters, digits"), "{message}");
     }
 }
 
 async fn shared_variable() {
-    let named = |name: &str| Config { name: name.to_owned(), ..config(0..=1) };
+    let named = |name: &str| config(0..=1).name(name);
     let (first, same) = (pool(named("a-b")).await, pool(named("a-b")).await);
     let message = refusal(named("a.b")).await;
     assert!(["`a-b`", "`a.b`", "PIXIE_POOL_A_B"].iter().all(|part| message.contains(part)), "{message}");
@@ -242,13 +248,13 @@ async fn shared_variable() {
 
 async fn sizes() {
     for (config, why) in [
-        (Config { queue: 0, ..config(0..=2) }, "at least 1"),
+        (config(0..=2).queue(0), "at least 1"),
         (config(1..=1_000_000), "at most"),
-        (Config { threads: usize::MAX, ..config(0) }, "threads, at most"),
-        (Config { spares: usize::MAX, ..config(1) }, "at most"),
-        (config(1).memory("0B"), "the `memory` of pool `test`: nothing works with 0 bytes"),
-        (config(1).recycle_memory(0), "the `recycle_memory` of pool `test`: nothing works with 0 bytes"),
-        (config(1).recycle_memory("lots"), "for example `256MB`"),
+        (config(0).threads(usize::MAX), "threads, at most"),
+        (config(1).spares(usize::MAX), "at most"),
+        (config(1).memory("0B"), "the `memory` of pool `test`: the limit must be greater than 0"),
+        (config(1).recycle_memory(0), "the `recycle_memory` of pool `test`: the limit must be greater than 0"),
+        (config(1).recycle_memory("lots"), "such as `10MB`"),
     ] {
         let message = refusal(config).await;
         assert!(message.contains(why) && message.contains("`test`"), "{message}");
@@ -257,7 +263,7 @@ async fn sizes() {
 
 async fn no_descriptors() {
     let directory = tempfile::tempdir().unwrap();
-    let own = Config { runtime_dir: Some(directory.path().to_owned()), ..config(1) };
+    let own = config(1).runtime_dir(directory.path().to_owned());
     let limit = getrlimit(Resource::Nofile);
     let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
     setrlimit(Resource::Nofile, Rlimit { current: Some(free as u64), ..limit }).unwrap();
@@ -315,13 +321,13 @@ async fn asked_only() {
     let directory = tempfile::tempdir().unwrap();
     let flag = directory.path().join("flag");
     std::fs::write(&flag, "").unwrap();
-    let pool = pool(Config { size: (0..=1).into(), ..playing(flag.to_str().unwrap()) }).await;
+    let pool = pool(playing(flag.to_str().unwrap()).size(0..=1)).await;
     let mut failures = 4;
     for _ in 0..2 {
         assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
         until(&pool, |s| s.workers.is_empty()).await;
         failures += 1;
-        assert_eq!(pool.snapshot().counts.boot_failures, failures);
+        assert_eq!(pool.snapshot().counts.start_failures, failures);
     }
     std::fs::remove_file(&flag).unwrap();
     assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use pixie_pool::{Body, BodyStream, Config, Error, Reply, Submission};
+use pixie_pool::{Body, BodyStream, Error, Reply, Submission};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -107,7 +107,7 @@ async fn upload_to_the_dead() {
 }
 
 async fn upload_backpressure() {
-    let pool = pool(Config { deadline: Some(Duration::from_millis(200)), ..config(1) }).await;
+    let pool = pool(config(1).deadline(Duration::from_millis(200))).await;
     let (pieces, asked) = pieces(1024, 1_000_000);
     assert!(matches!(pool.submit(streamed("spin", pieces)).await, Err(Error::Deadline)));
     // A window of 256 KiB, and one piece in the hand.
@@ -189,7 +189,7 @@ async fn both_ways() {
 }
 
 async fn slow_reader() {
-    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(50))).await;
     let reply = pool.submit(job("stream 5000000")).await.unwrap();
     let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
     assert!(held.is_err(), "the only worker is held back");
@@ -217,7 +217,7 @@ impl BodyStream for Trickle {
 }
 
 async fn slow_sender() {
-    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(1500), ..config(1) }).await;
+    let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(1500))).await;
     // The answer has begun and stands still for longer than it may, but because of what is still being sent.
     let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
     let submission = Submission { body: Body::Stream(Box::pin(trickle)), ..job("gather") };
@@ -248,7 +248,7 @@ async fn cut() {
 }
 
 async fn idle() {
-    let pool = pool(Config { stream_idle_timeout: Duration::from_millis(50), ..config(1) }).await;
+    let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(50))).await;
     let mut reply = pool.submit(job("stand-still")).await.unwrap();
     assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
     assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
@@ -257,7 +257,7 @@ async fn idle() {
 }
 
 async fn too_large() {
-    let pool = pool(config(1).collect_limit("1MB")).await;
+    let pool = pool(config(1).collect_limit("1MiB")).await;
     assert_eq!(ask(&pool, "stream 1048576").await.unwrap().len(), 1 << 20);
     assert!(matches!(ask(&pool, "stream 1048577").await, Err(Error::TooLarge { limit: 0x10_0000 })));
     // Whoever reads it in pieces keeps none, so that one has no limit.

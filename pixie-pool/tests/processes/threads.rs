@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn threads() -> Config {
-    Config { threads: 2, ..config(0) }
+    config(0).threads(2)
 }
 
 async fn answers() {
@@ -64,7 +64,7 @@ async fn deadline() {
 }
 
 async fn cpu_time() {
-    let pool = pool(Config { cpu_time: Some(Duration::from_millis(50)), ..threads() }).await;
+    let pool = pool(threads().cpu_time(Duration::from_millis(50))).await;
     assert_eq!(ask(&pool, "burn 300").await.unwrap(), "burnt");
     pool.stop(Duration::ZERO).await;
 }

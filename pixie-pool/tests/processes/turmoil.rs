@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Pool, Submission};
+use pixie_pool::{Error, Pool, Submission};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -44,17 +44,17 @@ async fn turmoil() {
     let directory = tempfile::tempdir().unwrap();
     let notes = directory.path().join("notes");
     std::fs::write(&notes, "").unwrap();
-    let pool = pool(Config {
-        spares: 1,
-        idle_timeout: Duration::from_millis(5),
-        queue_timeout: Duration::from_secs(50),
-        recycle_after: Some(20),
-        recycle_age: Some(Duration::from_millis(100)),
-        poison_refusal: false,
-        breaker: false,
-        env: vec![("NOTES".into(), notes.clone().into())],
-        ..config(0..=3)
-    })
+    let pool = pool(
+        config(0..=3)
+            .spares(1)
+            .idle_timeout(Duration::from_millis(5))
+            .queue_timeout(Duration::from_secs(50))
+            .recycle_after(20)
+            .recycle_age(Duration::from_millis(100))
+            .repeat_crash_refusal(false)
+            .breaker(false)
+            .env("NOTES", notes.clone()),
+    )
     .await;
     let is_over = Arc::new(AtomicBool::new(false));
     let killer = tokio::spawn(kill_workers(pool.clone(), Arc::clone(&is_over)));

@@ -51,7 +51,7 @@ async fn panics() {
 }
 
 async fn too_large() {
-    let pool = config(1).collect_limit("1MB").start_tasks().await.unwrap();
+    let pool = config(1).collect_limit("1MiB").start_tasks().await.unwrap();
     let large = bytes::Bytes::from(vec![7; 2 << 20]);
     assert!(matches!(pool.call(reversed, &large).await, Err(Error::TooLarge { limit: 0x10_0000 })));
     assert_eq!(pool.call(reversed, &large.slice(..1000)).await.unwrap(), large[..1000]);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Handler, Job, Pool, Submission};
+use pixie_pool::{Error, Handler, Job, Pool, Submission};
 
 use crate::{
     Test,
@@ -94,7 +94,7 @@ async fn raw_pool() {
 }
 
 async fn both_sorts() {
-    let raw_pool = Pool::start(Config { table_hash: RAW_HASH, ..config(1) }, raw()).await.unwrap();
+    let raw_pool = Pool::start(config(1).table_hash(RAW_HASH), raw()).await.unwrap();
     let tasks = config(1).start_tasks().await.unwrap();
     assert_eq!(raw_pool.submit(Submission::new("")).await.unwrap().body.collect().await.unwrap(), "raw");
     tasks.call(nothing, &()).await.unwrap();

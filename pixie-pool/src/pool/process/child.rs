@@ -122,12 +122,12 @@ pub(crate) async fn boot(shared: &Shared, number: usize) -> Result<Booted, NotBo
     let greeting = greet(shared, number, pid, &listener, token);
     let mut ending = shared.ending.subscribe();
     let booting = async {
-        let booted = timeout(shared.config.boot_timeout, host.or_exit(greeting)).await;
+        let booted = timeout(shared.config.start_timeout, host.or_exit(greeting)).await;
         if matches!(booted, Ok(Err(_))) && !shared.is_threaded() {
             // It may be about to end by itself, and then it says why.
             let _ = timeout(LAST_WORDS, host.exited()).await;
         }
-        booted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", shared.config.boot_timeout)))
+        booted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", shared.config.start_timeout)))
     };
     let booted = tokio::select! {
         booted = booting => booted,

@@ -144,7 +144,7 @@ impl Shared {
         let (why, stderr) = (&failure.why, last_lines(&failure.stderr));
         let stderr = (!stderr.is_empty()).then_some(&*stderr);
         tracing::error!(pool = %self.name, worker = number, cause = %why, stderr, "starting a worker failed");
-        self.count(|c| c.boot_failures += 1);
+        self.count(|c| c.start_failures += 1);
         self.metrics.boot_failed();
         let mut restarts = self.restarts();
         let pause = restarts.died(Reached::Nothing);
@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_start_fails_when_no_place_is_kept_any_more() {
-        let config = Config { size: 2.into(), spares: 0, ..Config::default() };
+        let config = Config::default().size(2).spares(0);
         let shared = Arc::new(Shared::new(config, Arc::new(drop), Rendezvous::open(None).unwrap(), None));
         for number in 1..=2 {
             drop(Place { shared: Arc::clone(&shared), number });

@@ -1,0 +1,139 @@
+//! `Group`: hooks, error pages and routes under one path prefix.
+//!
+//! The text of a path alone decides whether a group applies to it, when the app starts (`compose.rs`).
+//! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
+use std::sync::Arc;
+
+use http::StatusCode;
+use pixie_core::{
+    After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Pattern, Request, RequestView, Response, Result, Route,
+};
+
+use crate::{
+    app::{App, compose},
+    table::hooks::Level,
+};
+
+/// Hooks and error pages for every route under a path prefix, and routes that get the prefix.
+///
+/// A group applies to every route whose path, as written, is under the prefix: its own routes and those of
+/// inner groups, routes from attributes, and routes added with [`App::route`]. A route with a wildcard before
+/// or instead of the prefix, such as `/<page>`, is not under the prefix, even if a request has a matching
+/// path. Give such a route its own hooks.
+///
+/// ```
+/// use pixie_web::{App, Group, OrAbort, Request, Response, Result, Route};
+/// fn sign_in(request: &mut Request) -> Result<()> {
+///     request.cookies().get("session").or_abort(401).map(drop)
+/// }
+///
+/// let admin = Group::new("/admin")
+///     .before(sign_in)
+///     .error_page(401, |_, _| Response::new("sign in first"))
+///     .route(Route::get("/").sync(|_| "the admin's page"));
+/// let client = App::new().route(Route::get("/login").sync(|_| "who are you?")).group(admin).test()?;
+/// client.get("/login").send().assert_status(200);
+/// client.get("/admin").send().assert_status(401).assert_text("sign in first");
+/// # Ok::<(), pixie_web::Error>(())
+/// ```
+pub struct Group {
+    prefix: String,
+    level: Level,
+    routes: Vec<Route>,
+    groups: Vec<Group>,
+}
+
+/// A group with a checked prefix.
+pub(crate) struct Mounted {
+    pub(crate) prefix: Pattern,
+    pub(crate) level: Arc<Level>,
+}
+
+impl Group {
+    /// Returns a group for a prefix such as `/admin`, without wildcards. `/` contains everything.
+    pub fn new(prefix: &str) -> Group {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        Group { prefix, level: Level::default(), routes: Vec::new(), groups: Vec::new() }
+    }
+
+    /// Runs a hook before the handlers of the group. See [`App::before`].
+    pub fn before<F, R>(mut self, hook: F) -> Group
+    where
+        F: Fn(&mut Request) -> R + Send + Sync + 'static,
+        R: EarlyAnswer,
+    {
+        self.level.hooks.before.push(Before::new(hook));
+        self
+    }
+
+    /// Like [`Group::before`], for a hook that waits. See [`App::before_async`].
+    pub fn before_async<F, R>(mut self, hook: F) -> Group
+    where
+        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
+        R: EarlyAnswer + 'static,
+    {
+        self.level.hooks.before.push(Before::asynchronous(hook));
+        self
+    }
+
+    /// Runs a hook on the finished responses of the group. See [`App::after`].
+    pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> Group {
+        self.level.hooks.after.push(After::new(hook));
+        self
+    }
+
+    /// Replaces the page of one error status under the prefix. The page of the innermost group applies.
+    pub fn error_page<F>(mut self, code: u16, page: F) -> Group
+    where
+        F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
+    {
+        self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self
+    }
+
+    /// Adds a route. Its path gets the prefix. The path `/` becomes the prefix itself.
+    pub fn route(mut self, route: Route) -> Group {
+        self.routes.push(route);
+        self
+    }
+
+    /// Adds a group. Its prefix gets this group's prefix.
+    pub fn group(mut self, group: Group) -> Group {
+        self.groups.push(group);
+        self
+    }
+}
+
+impl App {
+    /// Adds a group of routes, or hooks for the routes under a prefix.
+    pub fn group(mut self, group: Group) -> App {
+        let Group { prefix, level, routes, groups } = group;
+        self.routes.extend(routes.into_iter().map(|route| (compose::BY_HAND, route.under(&prefix))));
+        let nest = |inner: Group| match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
+            true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
+            // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
+            // would give `/adminusers`.
+            false => inner,
+        };
+        let groups: Vec<_> = groups.into_iter().map(nest).collect();
+        self.groups.push((prefix, level));
+        groups.into_iter().fold(self, App::group)
+    }
+}
+
+/// Checks the prefixes, and sorts the groups from outer to inner.
+pub(crate) fn mounted(groups: Vec<(String, Level)>) -> Result<Vec<Mounted>> {
+    let mut mounted = groups.into_iter().map(mount).collect::<Result<Vec<_>>>()?;
+    mounted.sort_by_key(|group| group.prefix.as_str().len());
+    Ok(mounted)
+}
+
+fn mount((text, level): (String, Level)) -> Result<Mounted> {
+    let wrong = |why: &str| Error::internal(format!("`Group::new(\"{text}\")`: {why}"));
+    let prefix =
+        Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
+    match prefix.names().count() {
+        0 => Ok(Mounted { prefix, level: Arc::new(level) }),
+        _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
+    }
+}

@@ -1,0 +1,151 @@
+//! Operators: who may read the status and the metrics of an app.
+//!
+//! The app must ask for these pages. By default only requests from this machine may read them; the app can
+//! decide otherwise. Invariant: a page that the app did not ask for does not exist, and a request is refused
+//! unless it is known to be allowed.
+use std::{net::IpAddr, sync::Arc};
+
+use http::header;
+use pixie_core::{IntoResponse, Request, Response, Route, abort};
+
+use crate::{
+    app::{App, status},
+    table::{host, meter, pools::Pools},
+};
+
+/// Headers that show that a proxy passed the request on.
+const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
+type MayLook = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+
+/// The pages that an app shows, and who may read them.
+#[derive(Default)]
+pub(crate) struct Views {
+    pub(crate) status: Option<&'static str>,
+    pub(crate) metrics: Option<&'static str>,
+    operators: Option<MayLook>,
+}
+
+impl Views {
+    /// Returns the routes of the pages that the app asks for.
+    pub(crate) fn routes(self, pools: &Pools) -> impl Iterator<Item = Route> {
+        let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
+        let status = self.status.map(|path| {
+            let pools = pools.clone();
+            guarded(path, "pixie::status", may_look.clone(), move || status::page(&pools))
+        });
+        let metrics = self.metrics.map(|path| {
+            let pools = pools.clone();
+            guarded(path, "pixie::metrics", may_look, move || meter::page(&pools))
+        });
+        status.into_iter().chain(metrics)
+    }
+}
+
+/// Makes a sync route, so that the page works while every worker and every thread is busy.
+fn guarded<R: IntoResponse>(
+    path: &'static str,
+    name: &'static str,
+    may_look: MayLook,
+    page: impl Fn() -> R + Send + Sync + 'static,
+) -> Route {
+    Route::get(path).name(name).sync(move |request: &mut Request| -> Response {
+        match may_look(request) {
+            true => page().into_response().header(header::CACHE_CONTROL, "no-store"),
+            false => abort(403)
+                .with_place(None)
+                .with_detail("only operators may read this page: see `App::operators`")
+                .into(),
+        }
+    })
+}
+
+/// Returns whether a request comes from this machine, without headers of a proxy, and under a host name that
+/// another site cannot use for this machine (DNS rebinding).
+fn is_from_here(request: &Request) -> bool {
+    let is_local = request.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let is_passed_on = OF_PROXIES.iter().any(|name| request.headers().contains_key(*name));
+    is_local && !is_passed_on && host::asked(request.uri(), request.headers()).is_some_and(is_own_name)
+}
+
+fn is_own_name(host: &str) -> bool {
+    let name = host::name(host);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl App {
+    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::Snapshot).
+    /// Default: not served.
+    ///
+    /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).status("/status").operators(|_| true);
+    /// app.test()?.get("/status").send().assert_status(200).assert_text(r#"{"pools":[]}"#);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn status(mut self, path: &'static str) -> App {
+        self.views.status = Some(path);
+        self
+    }
+
+    /// Decides who may read [`App::status`] and `App::metrics`. Other requests get 403.
+    ///
+    /// By default a request may read them if it comes from this machine, is for `localhost` or a loopback
+    /// address, and has no headers of a proxy. A proxy on this machine that adds no such headers is treated
+    /// as this machine: block the paths in the proxy, or check a password here.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).status("/status");
+    /// let client = app.operators(|request| request.header("authorization") == Some("Bearer 7b1f")).test()?;
+    /// client.get("/status").send().assert_status(403);
+    /// client.get("/status").header("authorization", "Bearer 7b1f").send().assert_status(200);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn operators(mut self, may_look: impl Fn(&Request) -> bool + Send + Sync + 'static) -> App {
+        self.views.operators = Some(Arc::new(may_look));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method};
+
+    use super::*;
+
+    fn is_shown(peer: Option<&str>, host: &str, header: Option<&'static str>) -> bool {
+        let mut request = Request::new(Method::GET, "/status".parse().expect("a path"));
+        request.set_peer(peer.map(|peer| peer.parse().expect("an address")));
+        request.headers_mut().insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
+        if let Some(name) = header {
+            request.headers_mut().insert(name, HeaderValue::from_static("192.0.2.1"));
+        }
+        is_from_here(&request)
+    }
+
+    #[test]
+    fn only_this_machine_looks_by_default() {
+        let here = Some("127.0.0.1:5000");
+        for (peer, host, header, is_meant) in [
+            (here, "localhost:8000", None, true),
+            (here, "LOCALHOST", None, true),
+            (here, "127.0.0.1:8000", None, true),
+            (Some("[::1]:5000"), "[::1]:8000", None, true),
+            (Some("[::ffff:127.0.0.1]:5000"), "localhost", None, true),
+            (Some("192.0.2.1:5000"), "localhost:8000", None, false),
+            (Some("[::ffff:192.0.2.1]:5000"), "localhost", None, false),
+            (None, "localhost:8000", None, false),
+            (here, "evil.example:8000", None, false),
+            (here, "localhost.evil.example", None, false),
+            (here, "", None, false),
+            (here, "localhost:8000", Some("x-forwarded-for"), false),
+            (here, "localhost:8000", Some("forwarded"), false),
+            (here, "localhost:8000", Some("via"), false),
+        ] {
+            assert_eq!(is_shown(peer, host, header), is_meant, "{peer:?} {host} {header:?}");
+        }
+    }
+}

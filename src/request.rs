@@ -1,0 +1,8 @@
+//! A request's way through the main process: from the server to its handler or to a worker pool, and back.
+pub(crate) mod service;
+pub(crate) mod dispatch;
+pub(crate) mod intake;
+pub(crate) mod arriving;
+pub(crate) mod outcome;
+mod reported;
+mod excerpt;

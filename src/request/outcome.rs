@@ -1,0 +1,334 @@
+//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers and a true
+//! length.
+use std::{net::SocketAddr, time::Duration};
+
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{self, GetAll},
+};
+use http_body::Body as _;
+use pixie_core::{
+    Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort,
+};
+
+use crate::{
+    app::compose::Composed,
+    files::coding,
+    request::{excerpt, reported::Reported},
+    table::{
+        hooks::{Answered, Chain},
+        panics,
+    },
+};
+
+// What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
+// `Content-Security-Policy`, which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what
+// ends TLS and binds a host for months; `X-XSS-Protection`, which no browser reads any more.
+
+/// Browsers must not guess another type than the one that was declared. The Fetch standard knows no other value, so nothing
+/// of the handler's is lost.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Other sites must not show a page in a frame, to steal clicks on it.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
+/// Other sites learn from which host a visitor came, not from which page.
+const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
+
+/// What describes the body that a failure's page takes the place of.
+const OF_THE_BODY: [HeaderName; 8] = [
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+];
+
+/// Who reads the answer, and what of the request after hooks see.
+pub(crate) enum Asked<'r> {
+    /// The request is still here.
+    Here(&'r Request),
+    /// The request has gone to its handler.
+    Gone(&'r Asker),
+}
+
+/// What is noted of a request before it goes to its handler.
+pub(crate) struct Asker {
+    method: Method,
+    uri: Uri,
+    accept: Vec<HeaderValue>,
+    /// Kept for after hooks, in development, where the page shows them, and where the answer depends on them.
+    headers: Option<HeaderMap>,
+    extensions: Extensions,
+    peer: Option<SocketAddr>,
+    id: Option<RequestId>,
+}
+
+impl Asker {
+    /// Notes it; without an `Accept` header, conditions, after hooks and development this allocates nothing.
+    pub(crate) fn of(app: &Composed, chain: &Chain, request: &Request) -> Asker {
+        let is_seen = chain.has_after();
+        let settings = &app.settings;
+        let is_read = is_seen || settings.development || settings.compress.is_some();
+        let is_read = is_read || Precondition::is_in(request.headers());
+        Asker {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            accept: request.headers().get_all(header::ACCEPT).iter().cloned().collect(),
+            headers: is_read.then(|| request.headers().clone()),
+            extensions: if is_seen { request.extensions().clone() } else { Extensions::new() },
+            peer: request.peer(),
+            id: request.id().cloned(),
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn error_view(&self, development: bool, excerpt: Option<Excerpt>) -> ErrorView<'_> {
+        match self {
+            Asked::Here(request) => ErrorView {
+                media: Media::preferred(request.headers().get_all(header::ACCEPT)),
+                method: request.method(),
+                path: request.path(),
+                query: request.query(),
+                headers: Some(request.headers()),
+                development,
+                excerpt,
+            },
+            Asked::Gone(asker) => ErrorView {
+                media: Media::preferred(&asker.accept),
+                method: &asker.method,
+                path: asker.uri.path(),
+                query: asker.uri.query(),
+                headers: asker.headers.as_ref(),
+                development,
+                excerpt,
+            },
+        }
+    }
+
+    fn method(&self) -> &Method {
+        match self {
+            Asked::Here(request) => request.method(),
+            Asked::Gone(asker) => &asker.method,
+        }
+    }
+
+    fn uri(&self) -> &Uri {
+        match self {
+            Asked::Here(request) => request.uri(),
+            Asked::Gone(asker) => &asker.uri,
+        }
+    }
+
+    fn id(&self) -> Option<&RequestId> {
+        match self {
+            Asked::Here(request) => request.id(),
+            Asked::Gone(asker) => asker.id.as_ref(),
+        }
+    }
+
+    /// Nothing where nobody needs it.
+    fn request_view(&self) -> Option<RequestView<'_>> {
+        match self {
+            Asked::Here(request) => Some(request.view()),
+            Asked::Gone(Asker { method, uri, headers, extensions, peer, id, .. }) => {
+                let (headers, id) = (headers.as_ref()?, id.as_ref());
+                Some(RequestView { method, uri, headers, extensions, peer: *peer, id })
+            }
+        }
+    }
+}
+
+/// Finishes a response: its page if it is a failure, its safe headers, then the after hooks, which see both.
+pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
+    let Answered { mut response, depth } = answered;
+    settle(app, asked, &mut response);
+    refuse_interim(&mut response);
+    render(app, chain, asked, &mut response);
+    if chain.has_after()
+        && let Some(view) = asked.request_view()
+    {
+        for hook in chain.after(depth) {
+            if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
+                response = panic.into();
+            }
+            refuse_interim(&mut response);
+            if response.error().is_some() {
+                render(app, chain, asked, &mut response);
+            }
+        }
+    }
+    if let Some(id) = asked.id() {
+        response.headers_mut().insert(RequestId::HEADER, id.to_value());
+    }
+    measure(asked, &mut response);
+    // After the hooks, which may set cookies too.
+    if app.settings.https {
+        secure_cookies(response.headers_mut());
+    }
+    if response.body().as_bytes().is_none() {
+        let (body, method, uri) = (response.take_body(), asked.method().clone(), asked.uri().clone());
+        response.set_body(Body::new(Reported { body, method, uri, id: asked.id().cloned() }));
+    }
+    response
+}
+
+fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
+    if let Some(error) = response.take_error() {
+        let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let failed = std::mem::replace(response, page);
+        keep_headers(response.headers_mut(), failed.headers());
+        // A cache must not show a browser the page that was made for a program.
+        coding::vary(response.headers_mut(), "accept");
+    }
+    if app.settings.security_headers {
+        secure(response.headers_mut());
+    }
+}
+
+/// Makes a failure of a status that no answer can end with: after 1xx a client waits for another (RFC 9110, section 15.2).
+fn refuse_interim(response: &mut Response) {
+    let status = response.status();
+    if status.is_informational() {
+        let why = format!("the answer's status is {status}, which is no final one: use one from 200");
+        *response = Error::internal(why).with_place(None).into();
+    }
+}
+
+/// Leaves a length only where the server does not find it out by itself: of an answer to HEAD without the body, and of a
+/// stream, which the server holds to it. Any other may be wrong, and a client would take the rest of this answer for the next.
+fn measure(asked: &Asked<'_>, response: &mut Response) {
+    let length = match response.body().as_bytes() {
+        Some(bytes) => Some(bytes.len() as u64),
+        None => response.body().size_hint().exact(),
+    };
+    let is_told = match length {
+        Some(0) => *asked.method() == Method::HEAD,
+        Some(_) => false,
+        None => true,
+    };
+    let is_told = is_told && response.status() != StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    if !(is_told && is_one_number(headers.get_all(header::CONTENT_LENGTH))) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The server refuses to send anything else as a length, and closes the connection instead of answering.
+fn is_one_number(lengths: GetAll<'_, HeaderValue>) -> bool {
+    let mut lengths = lengths.iter().map(HeaderValue::as_bytes);
+    let number = lengths.next().filter(|length| length.iter().all(u8::is_ascii_digit));
+    let number = number.and_then(|length| str::from_utf8(length).ok()?.parse::<u64>().ok());
+    number.is_some() && lengths.next().is_none()
+}
+
+/// Gives a page what the handler, or a hook, wrote into the head of the answer that failed.
+fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
+    for name in failed.keys().filter(|name| !OF_THE_BODY.contains(name)) {
+        let is_list = *name == header::SET_COOKIE || *name == header::VARY;
+        if !is_list && page.contains_key(name) {
+            continue;
+        }
+        for value in failed.get_all(name) {
+            if !page.get_all(name).iter().any(|known| known == value) {
+                page.append(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Tags, encodes and judges an answer as the app and the request want it.
+fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
+    if response.error().is_some() {
+        return;
+    }
+    let method = asked.method();
+    let headers = match asked {
+        Asked::Here(request) => Some(request.headers()),
+        Asked::Gone(asker) => asker.headers.as_ref(),
+    };
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if app.settings.etags && is_read && response.status() == StatusCode::OK {
+        response.tag();
+    }
+    let Some(headers) = headers else { return };
+    // The coding comes first: it changes the tag, which the conditions are about.
+    if let Some(compress) = app.settings.compress {
+        compress(headers, response);
+    }
+    if let Err(error) = response.apply_conditions(method, headers) {
+        *response = error.into();
+    }
+}
+
+/// The error of an answer that did not come in time.
+pub(crate) fn too_slow(deadline: Duration) -> Error {
+    abort(504).with_place(None).with_chain(vec![format!("no answer within the deadline of {deadline:?}")])
+}
+
+/// The error of a request that came while the app stops.
+pub(crate) fn stopping() -> Error {
+    let close = HeaderValue::from_static("close");
+    abort(503).with_place(None).with_detail("the server is shutting down").with_header(header::CONNECTION, close)
+}
+
+/// The error of a request that was refused because too many wait; `seconds` is when to come again.
+pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
+    let seconds = retry_after.as_secs().max(1);
+    abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+/// Reads the code around the place of a failure, in development.
+fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
+    app.settings.development.then(|| excerpt::around(error.place())).flatten()
+}
+
+fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -> Response {
+    log(error, view, asked.id());
+    let Some(page) = chain.page(error.status()) else { return error.render(view) };
+    let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
+    // A page that fails itself is not asked again.
+    if let Some(failed) = response.take_error() {
+        log(&failed, view, asked.id());
+        return error.render(view);
+    }
+    for (name, value) in error.headers() {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+fn log(error: &Error, view: &ErrorView<'_>, id: Option<&RequestId>) {
+    let request = id.map(|id| &**id);
+    let (status, method, path) = (error.status().as_u16(), view.method, view.path);
+    match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(status, %method, path, request, "{error}"),
+        refused if refused.is_client_error() => tracing::debug!(status, %method, path, request, "{error}"),
+        _ => tracing::error!(status, %method, path, request, place = error.place(), "{error}"),
+    }
+}
+
+/// Only pages are shown in frames and followed from, so other answers are spared two headers.
+fn secure(headers: &mut HeaderMap) {
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if is_page {
+        headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);
+        headers.entry(header::REFERRER_POLICY).or_insert(ORIGIN_ONLY);
+    }
+}
+
+/// Keeps cookies that were set over HTTPS from being sent in the clear.
+fn secure_cookies(headers: &mut HeaderMap) {
+    let cookies = headers.iter_mut().filter(|(name, _)| *name == header::SET_COOKIE);
+    for (_, cookie) in cookies {
+        let is_secure = |attribute: &[u8]| attribute.trim_ascii().eq_ignore_ascii_case(b"secure");
+        if !cookie.as_bytes().split(|byte| *byte == b';').skip(1).any(is_secure)
+            && let Ok(secure) = HeaderValue::from_bytes(&[cookie.as_bytes(), b"; Secure"].concat())
+        {
+            *cookie = secure;
+        }
+    }
+}

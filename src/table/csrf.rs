@@ -1,0 +1,99 @@
+//! Cross-site request forgery: refuses requests that a browser sends on behalf of another site, without
+//! tokens.
+//!
+//! The algorithm is that of `CrossOriginProtection` in Go 1.25 (<https://words.filippo.io/csrf/>): browsers
+//! send `Sec-Fetch-Site`, older ones `Origin`. tower-http's layer does the same for a whole service; here a
+//! route can opt out. Invariant: safe methods pass, so a GET route must not change anything.
+use std::collections::BTreeSet;
+
+use http::{Method, Uri};
+use pixie_core::{Error, HeaderMap, Request, Result, abort};
+
+use crate::{app::App, table::host};
+
+/// The origins whose pages may send requests to this app, as browsers write them.
+pub(crate) struct TrustedOrigins(BTreeSet<String>);
+
+impl TrustedOrigins {
+    /// Checks that these are origins. A browser would never send another text, so it would have no effect.
+    pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins> {
+        match origins.iter().find(|origin| !is_origin(origin)) {
+            Some(wrong) => Err(Error::internal(format!(
+                "`App::trust_origin(\"{wrong}\")`: an origin is `https://host` or `https://host:port`, in lower case, without a path"
+            ))),
+            None => Ok(TrustedOrigins(origins.into_iter().collect())),
+        }
+    }
+
+    /// Returns an error if a browser sent this request on behalf of another site.
+    pub(crate) fn refusal(&self, request: &Request) -> Option<Error> {
+        if !is_unsafe(request.method()) {
+            return None;
+        }
+        let text = |name: &str| text(request.headers(), name);
+        let origin = text("origin");
+        let refused = match text("sec-fetch-site") {
+            // Without both headers the client is not a browser, so it cannot misuse a user's cookies.
+            None => origin.is_some_and(|origin| !is_own(origin, request)),
+            // `same-site` is refused too: another subdomain may belong to another person.
+            Some(site) => !matches!(site, "same-origin" | "none"),
+        };
+        let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
+        (refused && !trusted()).then(|| {
+            abort(403)
+                .with_place(None)
+                .with_detail("the browser sent this request on behalf of another site (cross-site request forgery)")
+        })
+    }
+}
+
+/// Returns whether requests of this method are checked. TRACE changes nothing, but browsers do not send it.
+pub(crate) fn is_unsafe(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Returns a header as text. A header that is not text counts as sent by another site.
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("unreadable")).filter(|text| !text.is_empty())
+}
+
+/// Compares only hosts: behind a proxy with TLS, the scheme of the client is unknown.
+fn is_own(origin: &str, request: &Request) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else { return false };
+    let host = host::asked(request.uri(), request.headers());
+    let is_web = matches!(origin.scheme_str(), Some("http" | "https"));
+    is_web && host.is_some() && origin.authority().map(|authority| authority.as_str()) == host
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain =
+        |host: &str| !host.contains(['/', '?', '#', '@']) && !host.contains(|c: char| c.is_ascii_uppercase());
+    host.is_some_and(is_plain) && text.is_ascii() && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
+}
+
+impl App {
+    /// Allows pages of another origin, such as `https://shop.example`, to send requests of every method.
+    pub fn trust_origin(mut self, origin: impl Into<String>) -> App {
+        self.trusted_origins.push(origin.into());
+        self
+    }
+
+    /// Sets whether requests that a browser sends on behalf of another site get 403. A route can override
+    /// this with [`Route::csrf`](crate::Route::csrf). Default: yes.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new()
+    ///     .route(Route::post("/transfer").sync(|_| "done"))
+    ///     .route(Route::post("/webhook").sync(|_| "thanks").csrf(false));
+    /// let client = app.test()?;
+    /// client.post("/transfer").header("sec-fetch-site", "cross-site").send().assert_status(403);
+    /// client.post("/webhook").header("sec-fetch-site", "cross-site").send().assert_status(200);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn csrf(mut self, refused: bool) -> App {
+        self.settings.csrf = refused;
+        self
+    }
+}

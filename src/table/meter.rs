@@ -1,0 +1,147 @@
+//! Metrics of requests, and the text for Prometheus (feature `metrics`). `pixie-pool` measures the pools.
+//!
+//! They are recorded through the crate `metrics`. A program that sends its metrics elsewhere installs its own
+//! recorder and does not call [`App::metrics`]. Invariant: labels are routes and status classes, never data
+//! from a client.
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use pixie_core::{Error, Response, Result};
+
+use crate::{
+    app::{App, compose::Composed},
+    table::pools::Pools,
+};
+
+/// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
+/// waits.
+const BUCKETS: [f64; 17] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Interval at which recorded values are collected, so that they do not accumulate if they are not requested.
+const UPKEEP: Duration = Duration::from_secs(5);
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The recorder of this process. A process can have only one.
+static RECORDER: OnceLock<std::result::Result<PrometheusHandle, String>> = OnceLock::new();
+
+/// The metrics of one route.
+pub(crate) struct RouteMeter {
+    route: Arc<str>,
+    // Set by the first request, because the recorder is installed after the routes are made.
+    seconds: OnceLock<Histogram>,
+    answers: [OnceLock<Counter>; CLASSES.len()],
+}
+
+impl RouteMeter {
+    pub(crate) fn new(route: Arc<str>) -> Arc<RouteMeter> {
+        Arc::new(RouteMeter { route, seconds: OnceLock::new(), answers: Default::default() })
+    }
+
+    fn record(&self, took: Duration, status: StatusCode) {
+        let route = || metrics::SharedString::from(self.route.clone());
+        self.seconds.get_or_init(|| histogram!("pixie_http_request_seconds", "route" => route())).record(took);
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+        let answers = || counter!("pixie_http_requests_total", "route" => route(), "status" => CLASSES[class]);
+        self.answers[class].get_or_init(answers).increment(1);
+    }
+}
+
+/// A request that is being measured.
+pub(crate) struct Measured {
+    since: Instant,
+    /// `None` until the route is found. Requests to layers have none, because the inner request is measured.
+    meter: Option<Arc<RouteMeter>>,
+}
+
+impl Measured {
+    /// Starts to measure a request.
+    pub(crate) fn begin() -> Measured {
+        Measured { since: Instant::now(), meter: None }
+    }
+
+    /// Sets the route of the request.
+    pub(crate) fn by(&mut self, meter: &Arc<RouteMeter>) {
+        self.meter = Some(meter.clone());
+    }
+
+    /// Records the head of the response.
+    pub(crate) fn end(&mut self, status: StatusCode) {
+        if let Some(meter) = self.meter.take() {
+            meter.record(self.since.elapsed(), status);
+        }
+    }
+}
+
+/// Installs the recorder if the app shows metrics. Workers show no metrics, so this runs only in the main
+/// process.
+pub(crate) fn install(app: &Composed) -> Result<()> {
+    if !app.settings.shows_metrics {
+        return Ok(());
+    }
+    match RECORDER.get_or_init(installed) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Error::internal(format!(
+            "`App::metrics`: {why}: this program has installed a recorder of its own, so show the metrics with that one"
+        ))),
+    }
+}
+
+fn installed() -> std::result::Result<PrometheusHandle, String> {
+    let ours = Matcher::Prefix("pixie_".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(ours, &BUCKETS).map_err(|error| error.to_string())?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    describe_counter!("pixie_http_requests_total", Unit::Count, "Answers, by route and class of status.");
+    describe_histogram!(
+        "pixie_http_request_seconds",
+        Unit::Seconds,
+        "From a request's head to the head of its answer."
+    );
+    let upkeep = handle.clone();
+    let keep = move || {
+        loop {
+            thread::sleep(UPKEEP);
+            upkeep.run_upkeep();
+        }
+    };
+    thread::Builder::new().name("metrics".into()).spawn(keep).map_err(|error| error.to_string())?;
+    Ok(handle)
+}
+
+/// Returns all metrics as text for Prometheus.
+pub(crate) fn page(pools: &Pools) -> Response {
+    // Taking snapshots updates the gauges.
+    pools.snapshots();
+    let text = RECORDER.get().and_then(|recorder| recorder.as_ref().ok()).map(PrometheusHandle::render);
+    Response::new(text.unwrap_or_default()).content_type("text/plain; version=0.0.4; charset=utf-8")
+}
+
+impl App {
+    /// Serves the metrics of routes and pools at this path, as text for Prometheus. Default: not served.
+    ///
+    /// Only operators may read it: see [`App::operators`]. This installs the recorder of the crate `metrics`
+    /// for the whole process, so the page also shows metrics that your code records in the main process.
+    /// Metrics that handlers record in workers are not shown.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new().route(Route::get("/").name("index").sync(|_| "Hello")).metrics("/metrics").operators(|_| true);
+    /// let client = app.test()?;
+    /// client.get("/").send();
+    /// let text = client.get("/metrics").send().text();
+    /// assert!(text.contains(r#"pixie_http_requests_total{route="index",status="2xx"} 1"#));
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn metrics(mut self, path: &'static str) -> App {
+        self.views.metrics = Some(path);
+        self.settings.shows_metrics = true;
+        self
+    }
+}

@@ -1,0 +1,69 @@
+//! `Urls`: URLs of routes, made from the names of their handlers.
+use std::{collections::HashMap, fmt::Display, sync::Arc};
+
+use pixie_core::{Error, FromRequest, Needs, Pattern, Rejection, Request, Result, Route, State};
+
+/// Makes the URL of a route from the name of its handler. It is an extractor for every kind of route.
+///
+/// ```
+/// # use pixie_web::{App, Route, Urls};
+/// let app = App::new().route(Route::get("/user/<id>").name("user").sync(|_| "a user"));
+/// let urls = app.test()?.urls();
+/// assert_eq!(urls.url_for("user", &[("id", &7)])?, "/user/7");
+/// # Ok::<(), pixie_web::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Urls(Arc<HashMap<&'static str, Named>>);
+
+enum Named {
+    One(Pattern),
+    /// Several handlers have this name, so it is ambiguous.
+    Many,
+}
+
+impl Urls {
+    /// Collects the names of these routes. A route with an invalid path is refused elsewhere.
+    pub(crate) fn of<'r>(routes: impl Iterator<Item = &'r Route>) -> Urls {
+        let mut named = HashMap::new();
+        for route in routes {
+            let Ok(pattern) = route.pattern() else { continue };
+            let name = route.place().name;
+            let entry = match named.contains_key(name) {
+                true => Named::Many,
+                false => Named::One(pattern.clone()),
+            };
+            named.insert(name, entry);
+        }
+        Urls(Arc::new(named))
+    }
+
+    /// Returns the path of the route with this name, with its wildcards filled in and percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no route or several routes have the name, or if a value is missing, unknown or invalid.
+    #[track_caller]
+    pub fn url_for(&self, name: &str, params: &[(&str, &dyn Display)]) -> Result<String> {
+        let pattern = match self.0.get(name) {
+            Some(Named::One(pattern)) => pattern,
+            Some(Named::Many) => {
+                let fix = "give each a different `name = \"…\"`";
+                return Err(Error::internal(format!("url_for: several routes are named `{name}`: {fix}")));
+            }
+            None => return Err(Error::internal(format!("url_for: no route is named `{name}`"))),
+        };
+        let texts: Vec<_> = params.iter().map(|(name, value)| (*name, value.to_string())).collect();
+        let params: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        pattern.url(&params).map_err(|error| Error::internal(format!("url_for `{name}`: {error}")))
+    }
+}
+
+impl FromRequest for Urls {
+    fn needs(needs: &mut Needs) {
+        <State<Urls> as FromRequest>::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        State::<Urls>::from_request(request).map(|State(urls)| urls.as_ref().clone())
+    }
+}
