@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     output,
     program::Told,
-    project::{Project, Which},
+    project::{Project, Which, cargo, no_cargo},
 };
 
 /// What to build, for `run` and `build`.
@@ -63,11 +63,6 @@ pub(crate) struct BuildArgs {
     /// Write the summary to stdout as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Returns the cargo that started this program, else the one in `PATH`.
-pub(crate) fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 impl Selection {
@@ -235,11 +230,6 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             None
         }
     }
-}
-
-/// Returns the error of a cargo that does not start.
-pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
-    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
 }
 
 fn size(bytes: u64) -> String {

@@ -4,7 +4,7 @@
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(unix)]
 use crate::dev;
@@ -82,8 +82,8 @@ impl Command {
             Self::Run(args) => return cargo::run(args),
             Self::Build(args) => cargo::build(args)?,
             Self::Check(args) => return check::check(args),
-            Self::Completions(args) => completions::completions(args)?,
-            Self::Man(args) => completions::man(args)?,
+            Self::Completions(args) => completions::completions(args, Cli::command())?,
+            Self::Man(args) => completions::man(args, Cli::command())?,
         }
         Ok(ExitCode::SUCCESS)
     }

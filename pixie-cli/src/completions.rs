@@ -5,10 +5,10 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{cli::Cli, error::Error};
+use crate::error::Error;
 
 /// Arguments of `pixie completions`.
 #[derive(Debug, Args)]
@@ -25,15 +25,14 @@ pub(crate) struct ManArgs {
 }
 
 /// Writes a completion script to stdout.
-pub(crate) fn completions(args: CompletionsArgs) -> Result<(), Error> {
+pub(crate) fn completions(args: CompletionsArgs, mut command: Command) -> Result<(), Error> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "pixie", &mut script);
+    clap_complete::generate(args.shell, &mut command, "pixie", &mut script);
     write(&script)
 }
 
 /// Writes the manual page to stdout, or all pages into a folder.
-pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
-    let command = Cli::command();
+pub(crate) fn man(args: ManArgs, command: Command) -> Result<(), Error> {
     match args.dir {
         None => {
             let mut page = Vec::new();

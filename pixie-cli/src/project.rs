@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    env, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,10 +12,7 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use crate::{
-    cargo::{cargo, no_cargo},
-    error::Error,
-};
+use crate::error::Error;
 
 /// The options that select a program.
 #[derive(Clone, Debug, Default, Args)]
@@ -142,8 +140,18 @@ impl Project {
     }
 }
 
+/// Returns the cargo that started this program, else the one in `PATH`.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Returns the error of a cargo that does not start.
+pub(crate) fn no_cargo(error: &io::Error) -> Error {
+    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
+}
+
 fn metadata(more: &[&str]) -> Result<Metadata, Error> {
-    let folder = std::env::current_dir().unwrap_or_default();
+    let folder = env::current_dir().unwrap_or_default();
     // Without the filter, cargo would need the crates of other platforms too.
     let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
     let asked = cargo().args(question).args(more).output();
@@ -160,7 +168,7 @@ fn metadata(more: &[&str]) -> Result<Metadata, Error> {
 }
 
 fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {
-    let here = std::env::current_dir().unwrap_or_default();
+    let here = env::current_dir().unwrap_or_default();
     let wanted = |package: &&Package| match &which.package {
         Some(name) => package.source.is_none() && package.name == *name,
         None => folder(package) == here,

@@ -7,11 +7,10 @@ use std::process::Stdio;
 use clap::Args;
 
 use crate::{
-    cargo::no_cargo,
     error::Error,
     output,
     program::{Row, Told},
-    project::{Project, Which},
+    project::{Project, Which, no_cargo},
 };
 
 /// Arguments of `pixie routes`.

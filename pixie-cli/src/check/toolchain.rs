@@ -5,7 +5,7 @@ use std::{cmp::Ordering, fs, path::Path, process::Command};
 use toml_edit::Item;
 
 use super::Finding;
-use crate::cargo::cargo;
+use crate::project::cargo;
 
 /// The first release whose default linker on x86-64 Linux is lld.
 const LLD_BY_DEFAULT: (u64, u64) = (1, 90);
