@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{BodyUse, Error, Hooks, Pattern, Place, Result, Route, Router, StateMap};
+use pixie_core::{BodyUse, Error, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -157,9 +157,8 @@ impl Composed {
         let body_bytes_max = body_limit.bytes().map_err(|why| wrong(&format!("`body_limit`: {why}")))?;
         let (methods, place) = (route.methods().to_vec(), route.place());
         let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
-        let own = route.hooks().clone();
-        let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
-        let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
+        let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
+        own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
         let chain = self.chain_where(Some(own), |prefix| pattern.is_under(prefix));
         let endpoint = Arc::new(Endpoint {
             is_guarded: route.options().csrf.unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),

@@ -115,7 +115,7 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
     let head = wire::encode_request(&request, endpoint.route.reads());
     let is_head = *request.method() == Method::HEAD;
     // The files of a form stay here until the job is over: the worker gets the paths of the large ones.
-    let parts = request.take_parts();
+    let parts = request.plumbing_mut().parts.take().map(|parts| *parts);
     let body = match body(&mut request, &endpoint, parts.as_ref()) {
         Ok(body) => body,
         Err(error) => return error.into(),

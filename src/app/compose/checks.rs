@@ -44,7 +44,8 @@ pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers:
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+        let Some(NeededState { id, name: state, remedy, .. }) = route.reads().states().find(|state| !has(state.id))
+        else {
             continue;
         };
         if let Some(remedy) = remedy {
@@ -118,6 +119,9 @@ pub(super) fn threads(threads: usize) -> Result<()> {
 pub(super) fn sizes(settings: &Settings) -> Result<()> {
     let wrong = |option: &str, why: &str| Error::internal(format!("`App::{option}`: {why}"));
     settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
+    if let Some(why) = settings.form_limits.mistake() {
+        return Err(wrong("form_limits", why));
+    }
     match settings.worker_memory.as_ref().map(|size| size.bytes()) {
         Some(Err(why)) => Err(wrong("worker_memory", why)),
         _ => Ok(()),
