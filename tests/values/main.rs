@@ -8,6 +8,7 @@ mod compress;
 mod events;
 mod files;
 mod hooks;
+mod limits;
 mod security;
 mod slow_sync;
 
