@@ -15,9 +15,7 @@ use std::{env, sync::Arc};
 use pixie_core::{Error, Result};
 use pixie_server::Shutdown;
 
-use crate::app::{LayerFn, compose::Composed};
-
-pub(crate) use request_log::ran_in_worker;
+use crate::{error::StartError, request::service::LayerFn, table::Composed};
 
 /// The app's side of `pixie dev`.
 pub(crate) struct Dev {

@@ -103,37 +103,3 @@ impl Group {
         self
     }
 }
-
-impl App {
-    /// Adds a group of routes, or hooks for the routes under a prefix.
-    pub fn group(mut self, group: Group) -> App {
-        let Group { prefix, level, routes, groups } = group;
-        self.routes.extend(routes.into_iter().map(|route| (compose::BY_HAND, route.under(&prefix))));
-        let nest = |inner: Group| match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
-            true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
-            // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
-            // would give `/adminusers`.
-            false => inner,
-        };
-        let groups: Vec<_> = groups.into_iter().map(nest).collect();
-        self.groups.push((prefix, level));
-        groups.into_iter().fold(self, App::group)
-    }
-}
-
-/// Checks the prefixes, and sorts the groups from outer to inner.
-pub(crate) fn mounted(groups: Vec<(String, Level)>) -> Result<Vec<Mounted>> {
-    let mut mounted = groups.into_iter().map(mount).collect::<Result<Vec<_>>>()?;
-    mounted.sort_by_key(|group| group.prefix.as_str().len());
-    Ok(mounted)
-}
-
-fn mount((text, level): (String, Level)) -> Result<Mounted> {
-    let wrong = |why: &str| Error::internal(format!("`Group::new(\"{text}\")`: {why}"));
-    let prefix =
-        Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
-    match prefix.names().count() {
-        0 => Ok(Mounted { prefix, level: Arc::new(level) }),
-        _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
-    }
-}

@@ -73,43 +73,6 @@ fn is_own_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-impl App {
-    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::Snapshot).
-    /// Default: not served.
-    ///
-    /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
-    ///
-    /// ```
-    /// # use pixie_web::{App, Route};
-    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).status("/status").operators(|_| true);
-    /// app.test()?.get("/status").send().assert_status(200).assert_text(r#"{"pools":[]}"#);
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn status(mut self, path: &'static str) -> App {
-        self.views.status = Some(path);
-        self
-    }
-
-    /// Decides who may read [`App::status`] and `App::metrics`. Other requests get 403.
-    ///
-    /// By default a request may read them if it comes from this machine, is for `localhost` or a loopback
-    /// address, and has no headers of a proxy. A proxy on this machine that adds no such headers is treated
-    /// as this machine: block the paths in the proxy, or check a password here.
-    ///
-    /// ```
-    /// # use pixie_web::{App, Route};
-    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).status("/status");
-    /// let client = app.operators(|request| request.header("authorization") == Some("Bearer 7b1f")).test()?;
-    /// client.get("/status").send().assert_status(403);
-    /// client.get("/status").header("authorization", "Bearer 7b1f").send().assert_status(200);
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn operators(mut self, may_look: impl Fn(&Request) -> bool + Send + Sync + 'static) -> App {
-        self.views.operators = Some(Arc::new(may_look));
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderValue, Method};

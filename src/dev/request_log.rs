@@ -1,6 +1,5 @@
 //! Prints one line for each request under `pixie dev`: status, request, time to the head, kind and worker.
 use std::{
-    cell::Cell,
     env,
     io::{IsTerminal, Write, stdout},
     time::Duration,
@@ -9,22 +8,7 @@ use std::{
 use http::{Method, StatusCode};
 use pixie_core::{Found, RouteType};
 
-use crate::app::compose::Composed;
-
-tokio::task_local! {
-    static WORKER: Cell<usize>;
-}
-
-/// Stores the number of the worker that answered the request of this task. Has no effect outside `pixie dev`.
-pub(crate) fn ran_in_worker(number: usize) {
-    // Fails outside `pixie dev`.
-    let _ = WORKER.try_with(|worker| worker.set(number));
-}
-
-/// Runs a request. Returns its response and the number of its worker, or 0 without a worker.
-pub(super) async fn noting_worker<T>(answer: impl Future<Output = T>) -> (T, usize) {
-    WORKER.scope(Cell::new(0), async move { (answer.await, WORKER.with(Cell::get)) }).await
-}
+use crate::table::{Composed, Plan};
 
 /// Prints the line.
 pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {

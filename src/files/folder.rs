@@ -105,33 +105,6 @@ impl Folder {
     }
 }
 
-impl App {
-    /// Mounts a folder: `GET /static/a/b.css` serves the file `a/b.css`. See [`files`](crate::files).
-    ///
-    /// The routes run on blocking threads. With an index file, the folder also serves the paths `/static` and
-    /// `/static/`. To use your own handler at `/` beside a folder mounted at `/`, use
-    /// [`Folder::without_index`].
-    #[track_caller]
-    pub fn folder(mut self, path: &str, folder: impl Into<Folder>) -> App {
-        let folder = Arc::new(folder.into());
-        let prefix = path.strip_suffix('/').unwrap_or(path);
-        let mut paths = vec![format!("{prefix}/<{WILDCARD}:path>")];
-        if folder.rules.index.is_some() {
-            paths.push(format!("{prefix}/"));
-            paths.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
-        }
-        let mut needs = Needs::default();
-        needs.everything();
-        for path in paths {
-            let folder = folder.clone();
-            // A route exists as long as the program, so its path may be leaked.
-            let route = Route::get(path.leak()).thread(move |request: &mut Request| folder.serve_mounted(request));
-            self = self.route(route.needs(needs.clone()));
-        }
-        self
-    }
-}
-
 impl Rules {
     fn serve(&self, request: &Request, root: &Path, name: &str) -> Result<Response> {
         self.answer(request, root, name)?.ok_or_else(absent)
