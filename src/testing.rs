@@ -171,7 +171,7 @@ impl TestRequest<'_> {
     #[track_caller]
     pub fn query(mut self, query: &impl Serialize) -> Self {
         let query =
-            serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
+            serde_html_form::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
         let target = format!("{}?{query}", self.request.uri().path());
         *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("invalid path `{target}`: {error}"));
         self
@@ -180,7 +180,7 @@ impl TestRequest<'_> {
     /// Sets an urlencoded form as the body.
     #[track_caller]
     pub fn form(self, form: &impl Serialize) -> Self {
-        let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
+        let form = serde_html_form::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
         self.header("content-type", "application/x-www-form-urlencoded").body(form)
     }
 

@@ -363,7 +363,7 @@ fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
 
 #[test]
 fn a_form_longer_than_the_routes_limit_is_refused_and_leaves_no_file() {
-    let site = Site::new(|app| app.body_limit(2 * LARGE).test());
+    let site = Site::new(|app| app.body_limit(2 * LARGE as u64).test());
     site.post("/sync", LARGE).send().assert_status(200);
     site.post("/sync", 3 * LARGE).send().assert_status(413);
     // Announced lengths are refused unread, others when they are passed.

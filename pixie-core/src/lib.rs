@@ -51,11 +51,11 @@ pub use answer::{
 };
 
 pub use route::{
-    Route, RoutePath,
-    handler::{BoxFuture, Handler, RouteType},
+    Route, RouteOptions, RoutePath,
+    handler::{BoxFuture, Handler},
     hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
     needs::{BodyUse, NeededState, Needs},
-    pattern::{Pattern, PatternError},
+    pattern::Pattern,
     router::{Allowed, Found, Place, RouteConflict, RouteEntry, Router, UrlError},
 };
 
@@ -77,3 +77,4 @@ pub use extract::{
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use bytes::Bytes;
 pub use cookie::Cookie;
+pub use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};

@@ -17,7 +17,7 @@ use crate::{
     config::CHUNK_BYTES_MAX,
     error::Failure,
     protocol::frame::Start,
-    worker::{line::Line, panics},
+    worker::{panics, socket::Socket},
 };
 
 /// What a worker runs for each job.
@@ -33,13 +33,13 @@ pub struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(line: Arc<Line>, stream: u32, start: Start) -> Self {
-        let time = TimeLimit::new(&line, stream, &start);
+    pub(crate) fn new(socket: Arc<Socket>, stream: u32, start: Start) -> Self {
+        let time = TimeLimit::new(&socket, stream, &start);
         Job {
             head: start.head,
             number: start.number,
             time,
-            body: JobBody { ticket: Ticket { line, stream, is_open: true } },
+            body: JobBody { ticket: Ticket { socket, stream, is_open: true } },
         }
     }
 
@@ -62,9 +62,9 @@ impl Job {
     ///
     /// Once the job is over its reads fail.
     pub fn detached_body(&self) -> JobBody {
-        let Ticket { line, stream, .. } = &self.body.ticket;
+        let Ticket { socket, stream, .. } = &self.body.ticket;
         // It has no duty to end the job: that stays here.
-        JobBody { ticket: Ticket { line: Arc::clone(line), stream: *stream, is_open: false } }
+        JobBody { ticket: Ticket { socket: Arc::clone(socket), stream: *stream, is_open: false } }
     }
 
     /// Returns the job's clock: what is left of its time, and how to get more.
@@ -80,7 +80,7 @@ impl Job {
     /// Answers with a head of at most 256 KiB and a body of any size.
     pub fn reply(self, head: &[u8], body: &[u8]) -> io::Result<()> {
         let mut ticket = self.body.ticket;
-        ticket.line.reply(ticket.stream, head, body)?;
+        ticket.socket.reply(ticket.stream, head, body)?;
         ticket.is_open = false;
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Job {
     /// Sends a head of at most 256 KiB and returns the writer for the body.
     pub fn start(self, head: &[u8]) -> io::Result<JobWriter> {
         let body = self.body;
-        body.ticket.line.start(body.ticket.stream, head)?;
+        body.ticket.socket.start(body.ticket.stream, head)?;
         Ok(JobWriter { body, buffer: Vec::new() })
     }
 
@@ -107,13 +107,13 @@ impl JobBody {
     /// Returns the next piece as it arrived, of at most 64 KiB, and waits for it; `None` once the body is complete, an error
     /// if the job was cancelled.
     pub fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
-        self.ticket.line.piece(self.ticket.stream)
+        self.ticket.socket.piece(self.ticket.stream)
     }
 }
 
 impl Read for JobBody {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        self.ticket.line.read(self.ticket.stream, target)
+        self.ticket.socket.read(self.ticket.stream, target)
     }
 }
 
@@ -152,7 +152,7 @@ impl JobWriter {
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         let mut ticket = self.body.ticket;
-        ticket.line.end(ticket.stream)?;
+        ticket.socket.end(ticket.stream)?;
         ticket.is_open = false;
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Write for JobWriter {
             self.flush()?;
         }
         if bytes.len() >= CHUNK_BYTES_MAX {
-            self.body.ticket.line.data(self.body.ticket.stream, bytes)?;
+            self.body.ticket.socket.data(self.body.ticket.stream, bytes)?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -172,7 +172,7 @@ impl Write for JobWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let sent = self.body.ticket.line.data(self.body.ticket.stream, &self.buffer);
+        let sent = self.body.ticket.socket.data(self.body.ticket.stream, &self.buffer);
         self.buffer.clear();
         sent
     }
@@ -181,21 +181,21 @@ impl Write for JobWriter {
 /// Tells whether anybody still waits for a job.
 #[derive(Clone, Debug)]
 pub struct Cancellation {
-    line: Arc<Line>,
+    socket: Arc<Socket>,
     stream: u32,
 }
 
 impl Cancellation {
     /// Returns true once the client has gone, the pool wants the job to stop, or the job is over.
     pub fn is_cancelled(&self) -> bool {
-        self.line.is_cancelled(self.stream)
+        self.socket.is_cancelled(self.stream)
     }
 }
 
 /// The time that a job may take until the head of its answer; its end is a kill. Clones are the same clock.
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
-    line: Arc<Line>,
+    socket: Arc<Socket>,
     stream: u32,
     left: Arc<Mutex<Left>>,
 }
@@ -208,11 +208,11 @@ struct Left {
 }
 
 impl TimeLimit {
-    fn new(line: &Arc<Line>, stream: u32, start: &Start) -> Self {
+    fn new(socket: &Arc<Socket>, stream: u32, start: &Start) -> Self {
         let ms = |ms: u32| Duration::from_millis(ms.into());
         let deadline = (start.deadline_ms > 0).then(|| Instant::now() + ms(start.deadline_ms));
         let left = Left { deadline, extension: ms(start.extension_ms) };
-        TimeLimit { line: Arc::clone(line), stream, left: Arc::new(Mutex::new(left)) }
+        TimeLimit { socket: Arc::clone(socket), stream, left: Arc::new(Mutex::new(left)) }
     }
 
     /// Returns the time until the deadline; `None` if there is no deadline.
@@ -228,7 +228,7 @@ impl TimeLimit {
         let (Some(deadline), Ok(ms @ 1..)) = (left.deadline, u32::try_from(granted)) else {
             return Duration::ZERO;
         };
-        if !self.line.extend(self.stream, ms) {
+        if !self.socket.extend(self.stream, ms) {
             return Duration::ZERO;
         }
         let granted = Duration::from_millis(ms.into());
@@ -245,20 +245,20 @@ impl TimeLimit {
 /// The duty to end one job.
 #[derive(Debug)]
 struct Ticket {
-    line: Arc<Line>,
+    socket: Arc<Socket>,
     stream: u32,
     is_open: bool,
 }
 
 impl Ticket {
     fn cancellation(&self) -> Cancellation {
-        Cancellation { line: Arc::clone(&self.line), stream: self.stream }
+        Cancellation { socket: Arc::clone(&self.socket), stream: self.stream }
     }
 
     fn close(mut self, failure: &Failure) {
         self.is_open = false;
         // If the parent is gone, so is whoever would have read this.
-        let _ = self.line.fail(self.stream, failure);
+        let _ = self.socket.fail(self.stream, failure);
     }
 }
 
@@ -271,6 +271,6 @@ impl Drop for Ticket {
             true => panics::take(),
             false => Failure::error("the handler dropped its job before it was answered"),
         };
-        let _ = self.line.fail(self.stream, &failure);
+        let _ = self.socket.fail(self.stream, &failure);
     }
 }

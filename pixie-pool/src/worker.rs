@@ -1,11 +1,12 @@
-//! A process that runs a pool's jobs: how it finds out, connects, and serves until its parent ends it.
+//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent ends it.
 //!
-//! Owns the worker's life: lifeline, handshake, limits, the loop over jobs. Leaves jobs to `job` and the socket to `line`.
-//! Rule: the main thread only watches the lifeline, so that the process ends with its parent, and answers it, while a handler spins.
+//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket to `socket`.
+//! Invariant: the main thread only watches the lifeline, so that the process answers its parent, and ends with it, while a
+//! handler is busy.
 
-pub(crate) mod line;
 pub(crate) mod panics;
 mod sandbox;
+pub(crate) mod socket;
 
 use std::{
     io,
@@ -22,7 +23,7 @@ use crate::{
     pool::process::handshake,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
-    worker::{line::Line, sandbox::Restrict},
+    worker::{sandbox::Restrict, socket::Socket},
 };
 
 /// The name of the thread that runs a worker's jobs.
@@ -30,7 +31,7 @@ pub(crate) const HANDLER_THREAD: &str = "handler";
 /// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits itself before it connects.
 pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
-/// A process that a pool has started and that waits for [`Worker::serve`].
+/// A process that a pool has started, before it calls [`Worker::serve`].
 #[derive(Debug)]
 pub struct Worker {
     identity: Identity,
@@ -40,16 +41,16 @@ pub struct Worker {
     restrict: Restrict,
 }
 
-/// Returns the worker if a pool started this process. Call it first in `main`: it closes every inherited descriptor
+/// Returns the worker if a pool started this process. Call this function first in `main`: it closes every inherited descriptor
 /// and takes stdin.
 ///
-/// In a program with several pools the workers of each come here, and choose by the pool's name what they serve:
+/// In a program with several pools, the workers of all pools call this function, and choose the handler by the pool's name:
 ///
 /// ```no_run
 /// # fn choose(resize: pixie_pool::Handler, search: pixie_pool::Handler) {
 /// if let Some(worker) = pixie_pool::worker() {
 ///     match worker.identity().pool.as_deref() {
-///         // Each pool is started with the same number as its `Config::table_hash`, so that a mix-up is refused.
+///         // Start each pool with the same number as `Config::table_hash`, so that a worker with the wrong handler is refused.
 ///         Some("resize") => worker.serve(1, resize),
 ///         _ => worker.serve(2, search),
 ///     }
@@ -79,7 +80,7 @@ impl Worker {
         Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
     }
 
-    /// Accepts that other threads run, which stay outside its sandbox: for a test harness, whose main thread only waits.
+    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only waits.
     #[doc(hidden)]
     pub fn in_a_test(mut self) -> Self {
         self.restrict = platform::restrict_thread;
@@ -91,23 +92,23 @@ impl Worker {
         &self.identity
     }
 
-    /// Runs jobs until the parent ends this process. `table_hash` has to be the one in the parent's configuration.
+    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         panics::remember();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
-        let (line, welcome) = match connect(&self.invitation.path, &hello) {
+        let (socket, welcome) = match connect(&self.invitation.path, &hello) {
             Ok(connected) => connected,
-            Err(error) => give_up(&format!("reporting to the pool failed: {error}")),
+            Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
         let stack = welcome.stack as usize;
-        // Here, on the main thread and before any other exists, because a thread started later is in the sandbox of the one that starts it.
+        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that starts it.
         let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        let pulled = Arc::clone(&line);
+        let attending = Arc::clone(&socket);
         let started = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
-            if let Err(error) = run(&line, &handler, &level) {
+            if let Err(error) = run(&socket, &handler, &level) {
                 eprintln!("worker: {error}");
             }
             platform::exit_now()
@@ -115,7 +116,7 @@ impl Worker {
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        self.lifeline.wait(|| pulled.attend());
+        self.lifeline.wait(|| attending.attend());
         platform::exit_now()
     }
 }
@@ -125,30 +126,30 @@ pub(crate) fn give_up(why: &str) -> ! {
     std::process::exit(1)
 }
 
-fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Line>, Welcome)> {
-    let line = Line::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
-    let welcome = line.greet(hello)?;
+fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
+    let socket = Socket::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
+    let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;
     }
-    Ok((line, welcome))
+    Ok((socket, welcome))
 }
 
-/// Runs the jobs of a pool of size 0 on the calling thread, until the pool hangs up.
+/// Runs the jobs of a pool of size 0 on this thread, until the pool closes the connection.
 pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::Result<()> {
     panics::remember();
-    let line = Line::connect(path, None)?;
-    line.greet(hello)?;
-    run(&line, handler, &SandboxLevel::default())
+    let socket = Socket::connect(path, None)?;
+    socket.greet(hello)?;
+    run(&socket, handler, &SandboxLevel::default())
 }
 
-fn run(line: &Arc<Line>, handler: &Handler, level: &SandboxLevel) -> io::Result<()> {
-    line.ready(level)?;
-    while let Some((stream, start)) = line.next_job()? {
-        let job = Job::new(Arc::clone(line), stream, start);
-        // The job was moved into the handler: when that unwinds, its drop reports the panic.
+fn run(socket: &Arc<Socket>, handler: &Handler, level: &SandboxLevel) -> io::Result<()> {
+    socket.ready(level)?;
+    while let Some((stream, start)) = socket.next_job()? {
+        let job = Job::new(Arc::clone(socket), stream, start);
+        // The handler owns the job: if the handler panics, dropping the job reports the panic.
         let _ = catch_unwind(AssertUnwindSafe(|| handler(job)));
-        line.wait_until_done(stream);
+        socket.wait_until_done(stream);
     }
     Ok(())
 }

@@ -107,6 +107,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     checks::options(&routes)?;
     checks::pages(groups.iter().map(|group| &group.level).chain([&level]))?;
     checks::threads(settings.threads)?;
+    checks::sizes(&settings)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -152,6 +153,8 @@ impl Composed {
         let Place { name, file, line } = route.place();
         let wrong = |error: &dyn std::fmt::Display| Error::internal(format!("route `{name}` ({file}:{line}): {error}"));
         let pattern = route.pattern().map_err(|error| wrong(error))?.clone();
+        let body_limit = route.options().body_limit.as_ref().unwrap_or(&self.settings.body_limit);
+        let body_bytes_max = body_limit.bytes().map_err(|why| wrong(&format!("`body_limit`: {why}")))?;
         let (methods, place) = (route.methods().to_vec(), route.place());
         let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
         let own = route.hooks().clone();
@@ -159,8 +162,8 @@ impl Composed {
         let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
         let chain = self.chain_where(Some(own), |prefix| pattern.is_under(prefix));
         let endpoint = Arc::new(Endpoint {
-            is_guarded: route.csrf_of().unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
-            body_bytes_max: route.body_bytes_max().unwrap_or(self.settings.body_bytes_max),
+            is_guarded: route.options().csrf.unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
+            body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
             // Hooks may read the app's values whatever the handler does.
             reads_time_limit: time_limit::is_read(&route),
             reads_state: route.reads().states().next().is_some()
@@ -205,7 +208,7 @@ impl Composed {
 
 /// The pool that a route runs in.
 fn pool_of(route: &Route) -> Option<&'static str> {
-    route.kind().is_pooled().then(|| route.pool_name().unwrap_or(DEFAULT_POOL))
+    route.kind().is_pooled().then(|| route.options().pool.unwrap_or(DEFAULT_POOL))
 }
 
 /// The pools that the program declares, by name; refuses one that is declared twice or that no route runs in.

@@ -1,20 +1,27 @@
-//! The keys of signed and private cookies: from the program, or from `PIXIE_SECRET`. Feature `sealed-cookies`.
+//! The keys of signed and private cookies, from the program or from `PIXIE_SECRET` (feature
+//! `sealed-cookies`).
 //!
-//! Keys do not travel: a worker is the same program with the same `PIXIE_…` variables and derives the same ones.
+//! Keys are not sent to workers: a worker is the same program with the same `PIXIE_…` variables, and derives
+//! the same keys.
 use std::{any::TypeId, env};
 
-use pixie_core::{CookieKeys, Result, StateMap};
+use pixie_core::{CookieKeys, StateMap};
 
-use crate::app::{App, WorkerState};
+use crate::{error::StartError, table::WorkerValue};
 
-/// Puts the keys where the routes of both processes find them.
-pub(crate) fn provide(secrets: Vec<Vec<u8>>, state: &mut StateMap, worker_state: &mut Vec<WorkerState>) -> Result<()> {
+/// Gives the keys to the routes of the main process and of the workers.
+pub(crate) fn provide(
+    secrets: Vec<Vec<u8>>,
+    state: &mut StateMap,
+    worker_values: &mut Vec<WorkerValue>,
+) -> Result<(), StartError> {
     let keys = match env::var("PIXIE_SECRET") {
-        Ok(text) => CookieKeys::new(text.split(',').map(str::trim))?,
+        Ok(text) => CookieKeys::new(text.split(',').map(str::trim)),
         Err(_) if secrets.is_empty() => return Ok(()),
-        Err(_) => CookieKeys::new(secrets)?,
+        Err(_) => CookieKeys::new(secrets),
     };
+    let keys = keys.map_err(|error| StartError::new(error.to_string()))?;
     state.insert(keys.clone());
-    worker_state.push((TypeId::of::<CookieKeys>(), Box::new(move |map| map.insert(keys.clone()))));
+    worker_values.push((TypeId::of::<CookieKeys>(), Box::new(move |map| map.insert(keys.clone()))));
     Ok(())
 }

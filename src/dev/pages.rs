@@ -68,7 +68,7 @@ fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
     if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
-    let query: Query = serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+    let query: Query = serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
         Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
         _ => Err("the token is missing or of an earlier `pixie dev`\n"),

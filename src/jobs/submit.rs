@@ -92,8 +92,8 @@ fn of_app(settings: &Settings) -> pixie_pool::Config {
         .deadline(settings.deadline)
         .queue_timeout(settings.queue_timeout)
         .slow_after(settings.slow_after);
-    let config = match settings.worker_bytes_max {
-        Some(bytes) => config.memory(bytes),
+    let config = match &settings.worker_memory {
+        Some(size) => config.memory(size.clone()),
         None => config,
     };
     match settings.workers {
@@ -122,9 +122,9 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
     };
     let submission = Submission {
         head,
-        replayable: endpoint.route.is_retried(request.method()),
+        replayable: endpoint.route.options().retries(request.method()),
         body,
-        deadline: endpoint.route.deadline_of(),
+        deadline: endpoint.route.options().deadline,
         label: endpoint.label.clone(),
         request_id: request.id().map(RequestId::shared),
     };
@@ -206,8 +206,12 @@ mod tests {
         use std::time::Duration;
 
         let second = Duration::from_secs(1);
-        let settings =
-            Settings { deadline: second, queue_timeout: 2 * second, worker_bytes_max: Some(7), ..Settings::default() };
+        let settings = Settings {
+            deadline: second,
+            queue_timeout: 2 * second,
+            worker_memory: Some(7.into()),
+            ..Settings::default()
+        };
         let declared = Pool::named("p").size(2).queue_timeout(3 * second);
         let slot = PoolSlot::new("p", Some(declared), &settings, 0).expect("its settings are right");
         let config = &slot.config;

@@ -107,7 +107,7 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
 
 /// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
-    let (chain, deadline) = (&endpoint.chain, endpoint.route.deadline_of());
+    let (chain, deadline) = (&endpoint.chain, endpoint.route.options().deadline);
     match endpoint.route.handler() {
         Handler::Sync(handler) => {
             // Measured in development only: two looks at the clock are a visible part of such a request.

@@ -22,7 +22,7 @@ impl App {
             fs::create_dir_all(app.folder.join(inside)).expect("a folder");
         }
         app.save("Cargo.toml", &manifest(name));
-        // The same versions as in the workspace, so that nothing has to be fetched.
+        // The same versions as in the workspace, so that cargo downloads nothing new.
         fs::copy(workspace().join("Cargo.lock"), app.folder.join("Cargo.lock")).expect("the lock file");
         let modules: String = (1..=MODULES).map(|number| format!("mod m{number};\n")).collect();
         let main = "use pixie_web::{App, Folder};\n\nfn main() -> pixie_web::Result<()> {\n    \
@@ -36,7 +36,7 @@ impl App {
         app
     }
 
-    /// Lets the handler at `/h/NUMBER` say a word.
+    /// Makes the handler at `/h/NUMBER` answer with a word.
     pub fn set_handler(&self, number: usize, word: &str) {
         let text = format!(
             "use askama::Template;\nuse pixie_web::{{Html, get}};\n\n#[derive(Template)]\n#[template(path = \"m{number}.html\")]\n\
@@ -47,7 +47,7 @@ impl App {
         self.save(&format!("src/m{number}.rs"), &text);
     }
 
-    /// Lets the page at `/t/NUMBER` say a word.
+    /// Makes the page at `/t/NUMBER` show a word.
     pub fn set_template(&self, number: usize, word: &str) {
         let text = format!("<!doctype html><link rel=stylesheet href=/static/app.css><h1>{word} {{{{ number }}}}</h1>");
         self.save(&format!("templates/m{number}.html"), &text);
@@ -67,7 +67,7 @@ fn manifest(name: &str) -> String {
     let askama = "askama = { version = \"0.16\", default-features = false, features = [\"std\", \"derive\", \"config\", \"urlencode\"] }";
     let pixie = format!("pixie-web = {{ path = {:?} }}", workspace().display().to_string());
     let package = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
-    // As the scaffolds have them.
+    // The same profile as in the project templates.
     let profiles = "[profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.\"*\"]\ndebug = false\n";
     format!("{package}\n[dependencies]\n{askama}\n{pixie}\n\n{profiles}\n[workspace]\n")
 }

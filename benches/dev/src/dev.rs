@@ -1,4 +1,5 @@
-//! A `pixie dev` under way, and the questions that a browser would ask it. It ends with the value.
+//! A running `pixie dev`, and the requests that a browser would send to it. It exits when the value is
+//! dropped.
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -10,7 +11,7 @@ use std::{
 
 /// Longer than a first build takes.
 const PATIENCE: Duration = Duration::from_secs(1200);
-/// How often a page is asked for that has not come yet: what is measured is at most this too long.
+/// Pause between requests for a page that is not ready. A measured time is at most this much too long.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The command and the port of its app.
@@ -33,7 +34,7 @@ impl Dev {
         Dev { process, port }
     }
 
-    /// Asks until the page has the word, and returns how long that took.
+    /// Requests the page until it contains the word, and returns how long that took.
     pub fn until_page(&self, path: &str, word: &str) -> Duration {
         let start = Instant::now();
         while !self.get(path).contains(word) {
@@ -43,7 +44,7 @@ impl Dev {
         start.elapsed()
     }
 
-    /// Opens the stream of news that a page listens to.
+    /// Opens the event stream that a page reads.
     pub fn events(&self, path: &str) -> Events {
         let page = self.get(path);
         let token = page.split("token=").nth(1).and_then(|rest| rest.split('"').next()).expect("the script").to_owned();
@@ -69,13 +70,13 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // SIGTERM lets it end its app; std can only kill.
+        // SIGTERM lets it stop its app. The standard library can only send SIGKILL.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }
 }
 
-/// The news, as a page gets them.
+/// The events, as a page gets them.
 pub struct Events(BufReader<TcpStream>);
 
 impl Events {

@@ -1,7 +1,8 @@
-//! Edits an app under `pixie dev` and its twin under `cargo build` in turn, and prints what the first takes longer.
+//! Edits an app under `pixie dev` and an identical one under `cargo build` in turn, and prints the
+//! difference.
 //!
-//! Both build into one folder. Every second round is in reverse order, the first one is not counted, and differences are
-//! taken within a round, so that what disturbs the machine for a while disturbs both.
+//! Both build into one folder. Every second round runs in reverse order, the first round does not count, and
+//! differences are computed within a round, so that a temporary disturbance affects both.
 #![forbid(unsafe_code)]
 use std::{
     env,
@@ -18,9 +19,9 @@ use pixie_dev_bench::{
     table::{Times, cell},
 };
 
-/// What may be added to cargo's own time.
+/// Limits the time that `pixie dev` may add to cargo's own time, in milliseconds.
 const TARGET_MS: f64 = 50.0;
-/// After a switch the old program ends and workers start; the next measurement waits until that is over.
+/// After a switch the old program exits and workers start. The next measurement waits for that.
 const SETTLE: Duration = Duration::from_millis(700);
 
 fn main() -> ExitCode {
@@ -72,7 +73,7 @@ impl Bench {
         Bench { live, twin, dev }
     }
 
-    /// Makes an edit in both, and returns how long the page took, and how long cargo.
+    /// Makes an edit in both apps, and returns the times of the page and of cargo.
     fn edit(&self, path: &str, word: &str, round: usize, edit: impl Fn(&App)) -> (Duration, Duration) {
         let page = || {
             thread::sleep(SETTLE);
@@ -96,7 +97,7 @@ impl Bench {
         (page(), cargo)
     }
 
-    /// Changes the style sheet and returns how long the news took.
+    /// Changes the style sheet and returns the time until the event.
     fn style(&self, round: usize) -> Duration {
         thread::sleep(SETTLE);
         let mut events = self.dev.events("/t/1");
@@ -107,7 +108,7 @@ impl Bench {
     }
 }
 
-/// The times of one sort of edit.
+/// The times of one kind of edit.
 #[derive(Default)]
 struct Edits {
     page: Times,
@@ -120,7 +121,7 @@ impl Edits {
         self.cargo.add(cargo);
     }
 
-    /// Prints the row and says whether the target is met.
+    /// Prints the row, and returns whether the target is met.
     fn print(&self, name: &str) -> bool {
         let added = self.page.beyond(&self.cargo);
         let is_met = added.median().0 <= TARGET_MS;

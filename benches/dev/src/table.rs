@@ -1,7 +1,7 @@
 //! Times and their medians, as rows of a table.
 use std::{ops::Sub, time::Duration};
 
-/// Milliseconds, which may be less than nothing where they are a difference.
+/// Milliseconds. A difference may be negative.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Ms(pub f64);
 
@@ -42,7 +42,7 @@ impl Times {
         (sorted[0], sorted[sorted.len() - 1])
     }
 
-    /// Returns what these take longer than those, round by round: what disturbs a round disturbs both.
+    /// Returns the difference to the others in each round, so that a disturbance of a round affects both.
     pub fn beyond(&self, others: &Times) -> Times {
         Times(self.0.iter().zip(&others.0).map(|(one, other)| *one - *other).collect())
     }
@@ -54,7 +54,7 @@ impl Times {
     }
 }
 
-/// Writes a cell: the median, and what it lies between.
+/// Returns a cell: the median and the range.
 pub fn cell(times: &Times) -> String {
     let (low, high) = times.range();
     format!("{:.0} ms ({:.0} … {:.0})", times.median().0, low.0, high.0)

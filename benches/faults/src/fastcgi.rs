@@ -1,7 +1,7 @@
-//! A FastCGI client: as much of it as a web server needs to pass on a GET.
+//! A FastCGI client with the parts that a web server needs to pass on a GET.
 //!
-//! One request for each connection, as web servers do by default. A connection that ends before the answer does is an
-//! error; a web server would make a 502 of it.
+//! It uses one connection per request, as web servers do by default. A connection that ends before the
+//! response is an error; a web server would answer 502.
 
 use std::{
     io::{self, Read, Write},
@@ -18,7 +18,7 @@ const END_REQUEST: u8 = 3;
 const PARAMS: u8 = 4;
 const STDIN: u8 = 5;
 const STDOUT: u8 = 6;
-/// The role of a program that answers, in two bytes, and no flags: the connection ends with the answer.
+/// The role of a program that responds, in two bytes, without flags: the connection ends with the response.
 const RESPONDER: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 
 /// Asks the program `script` behind `socket` for `target`.
@@ -55,7 +55,7 @@ fn record(kind: u8, content: &[u8]) -> io::Result<Vec<u8>> {
 
 fn param(params: &mut Vec<u8>, name: &str, value: &str) -> io::Result<()> {
     params.push(u8::try_from(name.len()).map_err(io::Error::other)?);
-    // The top bit says that the length has four bytes.
+    // The top bit means that the length has four bytes.
     params.extend((u32::try_from(value.len()).map_err(io::Error::other)? | 1 << 31).to_be_bytes());
     params.extend([name.as_bytes(), value.as_bytes()].concat());
     Ok(())
@@ -78,7 +78,7 @@ fn receive(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Splits what the program wrote into status and body; without a status it is 200.
+/// Splits the program's output into status and body. The default status is 200.
 fn parse(output: &[u8]) -> io::Result<Answer> {
     let end = output.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;

@@ -1,16 +1,16 @@
-//! The faults, as a handler written in Rust commits them. The servers in `apps` do the same in their languages.
+//! The faults, as a Rust handler commits them. The servers in `apps` do the same in their languages.
 #![expect(unconditional_recursion, reason = "overflowing the stack is one of the faults")]
 
 use std::{hint::black_box, process};
 
 use rustix::process::{Signal, getpid, kill_process};
 
-/// One way to go wrong.
+/// One kind of fault.
 #[derive(Debug)]
 pub struct Fault {
     /// Its name in the path, in `--only` and in the report.
     pub name: &'static str,
-    /// The words for it in the report.
+    /// Its title in the report.
     pub title: &'static str,
 }
 
@@ -23,13 +23,13 @@ pub const FAULTS: [Fault; 5] = [
     Fault { name: "abort", title: "aborts" },
 ];
 
-/// Commits a fault; returns only when there is none of that name.
+/// Commits a fault. Returns only if no fault has this name.
 pub fn commit(name: &str) -> &'static str {
     match name {
         "loop" => loop {
             black_box(0);
         },
-        // The first one only removes the handler by which Rust's runtime reports stack overflows.
+        // The first signal only removes the handler with which Rust's runtime reports stack overflows.
         "segv" => loop {
             let _ = kill_process(getpid(), Signal::SEGV);
         },

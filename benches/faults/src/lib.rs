@@ -1,6 +1,6 @@
-//! What the bench `faults` and its servers share: the faults, and the numbers that are the same for every server.
+//! What the bench `faults` and its servers share: the faults, and numbers that are the same for every server.
 //!
-//! Each server is a program of its own in `src/bin` or `apps`. Nothing here knows a framework.
+//! Each server is a program in `src/bin` or `apps`. This library does not depend on a web framework.
 #![forbid(unsafe_code)]
 
 pub mod fault;

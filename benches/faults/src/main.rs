@@ -1,7 +1,7 @@
-//! Commits one fault after the other on one server after the other, and prints what the other requests noticed.
+//! Commits one fault after the other on one server after the other, and prints the effect on other requests.
 //!
-//! Each case has a fresh server. Nobody starts a server again that has ended: that is what a service manager would do, in its
-//! own time.
+//! Each case starts a new server. A server that has exited is not restarted: a service manager would do that
+//! later.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -32,7 +32,7 @@ use crate::{
     server::{SERVERS, Server},
 };
 
-/// How long building all servers may take: generous, for a slow machine with empty caches.
+/// Time limit for building all servers. Long enough for a slow machine with empty caches.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
@@ -84,7 +84,7 @@ fn build() -> Result<PathBuf> {
     Ok(target.join("release"))
 }
 
-/// Runs something with a folder that is gone afterwards.
+/// Calls a function with a temporary folder.
 fn in_folder(work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = env::temp_dir().join(format!("pixie-faults-{}", process::id()));
     fs::create_dir_all(&folder)?;

@@ -1,6 +1,7 @@
-//! A steady stream of healthy requests, a fault in it, and what both came to.
+//! Sends healthy requests at a steady rate, commits a fault in between, and counts the results of both.
 //!
-//! Owns the clock of one case: a quiet second, the faults a second apart, and some seconds to see who comes back.
+//! Decides the times of one case: a second without faults, the faults one second apart, and some seconds to
+//! see whether the service recovers.
 
 use std::{
     io::{self, ErrorKind},
@@ -14,41 +15,42 @@ use crate::server::{Asker, Server};
 
 /// Connections that send healthy requests.
 const CONNECTIONS: u32 = 8;
-/// The time from one request of a connection to its next one, if the first is answered by then.
+/// Time from one request of a connection to its next one, if the first has been answered by then.
 const STEP: Duration = Duration::from_millis(20);
-/// Quiet before the first fault.
+/// Time before the first fault.
 const BEFORE: Duration = Duration::from_secs(1);
-/// From one fault to the next.
+/// Time from one fault to the next.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// How long the service is watched after the last fault: longer than the deadline of those servers that have one.
+/// Time that the service is observed after the last fault. Longer than the deadline of the servers that have
+/// one.
 const AFTER: Duration = Duration::from_secs(5);
-/// A right answer that took longer has stalled.
+/// A correct response that took longer counts as stalled.
 const STALLED: Duration = Duration::from_secs(1);
-/// A healthy request that is not answered by then has failed.
+/// A healthy request without a response after this time counts as failed.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a faulty request is waited for.
+/// Time to wait for the response of a faulty request.
 const FAULT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the healthy requests and the faulty ones came to.
+/// The results of the healthy and the faulty requests.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    /// Healthy requests that were answered rightly.
+    /// Healthy requests with a correct response.
     pub(crate) answered: usize,
-    /// Those of them that took longer than a second.
+    /// Those that took longer than a second.
     pub(crate) stalled: usize,
-    /// Healthy requests that were not answered, or wrongly.
+    /// Healthy requests without a response, or with a wrong one.
     pub(crate) failed: usize,
-    /// The longest time after the first fault without a right answer on any connection.
+    /// The longest time after the first fault without a correct response on any connection.
     pub(crate) silence: Duration,
-    /// Whether right answers came until the end.
+    /// Whether correct responses came until the end.
     pub(crate) is_back: bool,
-    /// Processors that the server kept busy in the last second, long after every deadline.
+    /// Processors that the server used in the last second, after all deadlines.
     pub(crate) busy: f64,
-    /// What the faulty requests got, in their order.
+    /// The results of the faulty requests, in order.
     pub(crate) faulty: Vec<String>,
 }
 
-/// One healthy request: when it was sent, how long it took, and whether its answer was right.
+/// One healthy request: when it was sent, how long it took, and whether its response was correct.
 #[derive(Clone, Copy, Debug)]
 struct Request {
     sent: Instant,
@@ -56,7 +58,7 @@ struct Request {
     is_right: bool,
 }
 
-/// Sends healthy requests to a fresh server and commits a fault so many times meanwhile.
+/// Sends healthy requests to a new server, and commits a fault this many times meanwhile.
 pub(crate) fn observe(server: &Server, fault: &str, times: u32) -> Observed {
     let start = Instant::now();
     let end = start + BEFORE + BETWEEN * (times - 1) + AFTER;
@@ -99,7 +101,7 @@ fn stream(server: &Server, connection: u32, end: Instant) -> Vec<Request> {
     requests
 }
 
-/// Returns how many processors the server keeps busy in the second before the end.
+/// Returns how many processors the server uses in the second before the end.
 fn busy(server: &Server, end: Instant) -> f64 {
     const LAST: Duration = Duration::from_secs(1);
     thread::sleep(end.saturating_duration_since(Instant::now()).saturating_sub(LAST));

@@ -8,19 +8,19 @@ use std::{
 
 use serde::Deserialize;
 
-/// Worker processes of each server that has them, and threads of the runtime of each that has not.
+/// Worker processes of servers with processes, and runtime threads of the others.
 pub const WORKERS: usize = 4;
 
-/// How long a handler may take, where the server has a limit for that.
+/// Time limit of a handler, for servers that have one.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Private memory that each process may have, in KiB: what allocates without end has to come to one.
+/// Private memory that each process may use, in KiB, so that allocating without end has an end.
 pub const MEMORY_KIB: u32 = 256 * 1024;
 
-/// What a healthy request asks for: its own id.
+/// The query of a healthy request: its own id.
 #[derive(Deserialize)]
 pub struct Ask {
-    /// It comes back as the answer.
+    /// The response contains this id.
     pub id: String,
 }
 

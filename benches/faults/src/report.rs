@@ -1,4 +1,4 @@
-//! What was observed as two Markdown tables: the short one for a reader in a hurry, and all of it.
+//! The results as two Markdown tables: a short one, and one with all numbers.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -52,7 +52,7 @@ impl Report<'_> {
     }
 }
 
-/// Returns what the other requests noticed, in a few words.
+/// Returns the effect on other requests in a few words.
 fn summary(seen: &Observed) -> String {
     match seen {
         Observed { is_back: false, .. } => "**the service is gone**".into(),
@@ -78,7 +78,7 @@ fn silence(seen: &Observed) -> String {
     }
 }
 
-/// Returns words with the number of times that each follows itself.
+/// Returns the words, each with its number of repetitions.
 fn runs(words: &[String]) -> String {
     let runs = words.chunk_by(|left, right| left == right);
     let texts: Vec<String> =

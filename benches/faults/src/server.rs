@@ -1,7 +1,8 @@
-//! One server under test: what it is started with, and how it is asked and ended.
+//! One server under test: how it is started, called and stopped.
 //!
-//! A shell starts each server and limits its memory; when the shell's standard input ends, because this program wants that or
-//! has died, it kills the server and all that it started. So no server outlives this program.
+//! A shell starts each server and limits its memory. When the shell's standard input ends, because this
+//! program closes it or has exited, the shell kills the server and everything that the server started. So no
+//! server runs longer than this program.
 
 use std::{
     env, fs, io,
@@ -30,7 +31,7 @@ use crate::fastcgi;
 pub(crate) struct Entry {
     /// Its name in `--only`.
     pub(crate) name: &'static str,
-    /// The words for it in the report.
+    /// Its title in the report.
     pub(crate) title: &'static str,
     command: fn(&Setup) -> Result<Vec<String>>,
     environment: &'static [(&'static str, &'static str)],
@@ -58,16 +59,16 @@ pub(crate) const SERVERS: [Entry; 6] = [
 
 /// The version of gunicorn that is measured.
 const GUNICORN: &str = "gunicorn==27.0.1";
-/// How long PyPI may take.
+/// Time limit for the installation from PyPI.
 const INSTALL_LIMIT: Duration = Duration::from_secs(300);
-/// How long a server may take until it answers.
+/// Time limit for the start of a server, until it answers.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// Right answers in a row after which a server counts as started: each of its workers has had its turn.
+/// Correct responses in a row after which a server counts as started: each worker has answered by then.
 const START_ANSWERS: u32 = 20;
 
 /// The folders and the port that a server is started with.
 struct Setup<'a> {
-    /// Where the programs of this bench lie.
+    /// The folder of the bench's programs.
     programs: &'a Path,
     /// A folder for this server alone.
     folder: &'a Path,
@@ -80,14 +81,14 @@ pub(crate) struct Server {
     shell: Killed,
 }
 
-/// How a server is reached.
+/// How to connect to a server.
 #[derive(Clone, Debug)]
 enum Address {
     Http(SocketAddr),
     FastCgi { socket: PathBuf, script: PathBuf },
 }
 
-/// Whoever asks a server, one request after the other.
+/// A client that sends one request after the other.
 pub(crate) enum Asker {
     /// By HTTP, on a connection that stays open if the server wants that.
     Http(Client),
@@ -101,7 +102,7 @@ impl Server {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let setup = Setup { programs, folder, port };
         let command = (entry.command)(&setup).map_err(|error| format!("prepare {}: {error}", entry.name))?;
-        // A server that makes a group of its own, as php-fpm does, is that group's first process.
+        // A server that makes its own process group, as php-fpm does, is the first process of that group.
         let end = "kill -9 -$! $!; kill -9 -$$";
         let script = format!("ulimit -d {MEMORY_KIB}; \"$@\" </dev/null & cat >/dev/null; {end}");
         let child = Command::new("sh")
@@ -113,7 +114,7 @@ impl Server {
             .envs(entry.environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            // What a server says of its crashes; it helps when a server does not start.
+            // Messages of the server about crashes. They help if the server does not start.
             .stderr(fs::File::create(folder.join("log"))?)
             .process_group(0)
             .spawn()
@@ -130,7 +131,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Returns somebody who asks it, and waits so long for an answer.
+    /// Returns a client that waits this long for a response.
     pub(crate) fn asker(&self, patience: Duration) -> Asker {
         match self.address.clone() {
             Address::Http(address) => Asker::Http(Client::new(address, patience)),
@@ -138,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Returns the processor time that its processes, those that still are there, have used.
+    /// Returns the processor time that its running processes have used.
     pub(crate) fn processor_time(&self) -> Duration {
         system::descendants(self.shell.0.id()).iter().map(|process| process.used).sum()
     }
@@ -159,14 +160,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The shell sees the end of its input, ends the server and then itself.
+        // The shell reads the end of its input, kills the server, and exits.
         drop(self.shell.0.stdin.take());
         let _ = self.shell.0.wait();
     }
 }
 
 impl Asker {
-    /// Asks with GET.
+    /// Sends a GET request.
     pub(crate) fn get(&mut self, target: &str) -> io::Result<Answer> {
         match self {
             Asker::Http(client) => client.get(target),
@@ -180,7 +181,7 @@ impl Setup<'_> {
         Ok(vec![text(&self.programs.join(name))])
     }
 
-    /// Installs gunicorn into a virtual environment next to the programs, the first time.
+    /// On the first call, installs gunicorn into a virtual environment next to the programs.
     fn gunicorn(&self) -> Result<Vec<String>> {
         let venv = self.programs.join("gunicorn");
         let program = venv.join("bin/gunicorn");
@@ -213,7 +214,8 @@ impl Setup<'_> {
             DEADLINE.as_secs(),
         );
         fs::write(&config, text_of_config)?;
-        // Without the system's configuration, but with errors as in production; `posix` sends the signals of two faults.
+        // Without the system's configuration, but with errors as in production. `posix` sends the signals of
+        // two faults.
         let options = [
             "-n",
             "-d",
@@ -241,7 +243,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Debian names the program after PHP's version.
+/// Debian adds PHP's version to the program's name.
 fn find_php_fpm() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);

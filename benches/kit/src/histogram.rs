@@ -1,16 +1,16 @@
-//! Latencies by the million in a few kilobytes.
+//! Counts millions of latencies in a few kilobytes.
 //!
-//! Buckets grow with the value, so that each percentile is right to 1.6 %.
+//! Buckets grow with the value, so that each percentile is exact to 1.6 %.
 
 use std::time::Duration;
 
 /// Buckets within each power of two, as a power of two.
 const FINE_BITS: u32 = 6;
 const FINE: usize = 1 << FINE_BITS;
-/// Powers of two of a nanosecond above the exact ones: the last one is beyond a day.
+/// Powers of two of a nanosecond above the exact buckets. The last one is longer than a day.
 const POWERS: usize = 42;
 
-/// How often each latency was seen.
+/// How often each latency occurred.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: Vec<u64>,
@@ -32,7 +32,7 @@ impl Histogram {
         self.longest = self.longest.max(latency);
     }
 
-    /// Counts all that another one has counted.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
         self.total += other.total;
@@ -49,7 +49,7 @@ impl Histogram {
         self.longest
     }
 
-    /// Returns the latency that this share of all stays below, or nothing when there are none.
+    /// Returns the latency that this share of all stays below, or `None` if there are none.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let wanted = ((self.total as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;

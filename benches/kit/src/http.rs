@@ -1,7 +1,8 @@
-//! A client that blocks, checks and keeps its connection: HTTP/1.1 as far as a bench needs it.
+//! A blocking HTTP/1.1 client that checks responses and keeps its connection, with the parts that a bench
+//! needs.
 //!
-//! It understands answers with a length, in chunks, and up to the end of the connection. An answer that breaks off is an
-//! error, never a shorter answer.
+//! It reads responses with a length, in chunks, and up to the end of the connection. A response that is cut
+//! off is an error.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -10,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// The longest answer that is read into memory.
+/// Limits the length of a response that is read into memory, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How much is read at a time.
+/// Bytes in one read.
 const READ_BYTES: usize = 16 * 1024;
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
@@ -31,9 +32,9 @@ pub struct Client {
     address: SocketAddr,
     patience: Duration,
     stream: Option<TcpStream>,
-    /// What was read and not used.
+    /// Data that was read and not used.
     rest: Vec<u8>,
-    /// How much is read at a time, and how long the pause before it is.
+    /// Bytes in one read, and the pause before it.
     reading: (usize, Duration),
 }
 
@@ -44,12 +45,13 @@ enum Length {
 }
 
 impl Client {
-    /// Returns a client that waits so long for each piece of an answer.
+    /// Returns a client that waits this long for each piece of a response.
     pub fn new(address: SocketAddr, patience: Duration) -> Self {
         Client { address, patience, stream: None, rest: Vec::new(), reading: (READ_BYTES, Duration::ZERO) }
     }
 
-    /// Asks with GET and returns the answer; an error closes the connection, and the next request opens another.
+    /// Sends a GET request and returns the response. An error closes the connection, and the next request
+    /// opens another.
     pub fn get(&mut self, target: &str) -> io::Result<Answer> {
         let answer = self.send(target).and_then(|()| self.receive());
         if answer.is_err() {
@@ -58,7 +60,7 @@ impl Client {
         answer
     }
 
-    /// Sends a request without waiting for its answer.
+    /// Sends a request without waiting for its response.
     pub fn send(&mut self, target: &str) -> io::Result<()> {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         self.send_bytes(request.as_bytes())
@@ -69,7 +71,7 @@ impl Client {
         self.opened()?.write_all(bytes)
     }
 
-    /// Reads one answer.
+    /// Reads one response.
     pub fn receive(&mut self) -> io::Result<Answer> {
         let head = self.read_head()?;
         let (status, length, closes) = parse_head(&head)?;
@@ -84,7 +86,7 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    /// The same, reading so many bytes at a time with a pause before each read.
+    /// Reads one response, this many bytes at a time, with a pause before each read.
     pub fn receive_slowly(&mut self, bytes: usize, pause: Duration) -> io::Result<Answer> {
         self.reading = (bytes, pause);
         let answer = self.receive();
@@ -92,7 +94,7 @@ impl Client {
         answer
     }
 
-    /// Reads what has arrived, at most as much as `target` holds: 0 is the end.
+    /// Reads available data into `target`. Returns 0 at the end.
     pub fn read_some(&mut self, target: &mut [u8]) -> io::Result<usize> {
         self.opened()?.read(target)
     }

@@ -1,6 +1,6 @@
-//! What the benches share: running other programs, asking a server, counting latencies, looking at processes.
+//! What the benches share: running programs, sending requests, counting latencies, observing processes.
 //!
-//! It depends on nothing, so that no bench pays for another one's peers.
+//! It has no dependencies, so that no bench compiles what only another bench needs.
 #![forbid(unsafe_code)]
 
 pub mod histogram;
@@ -11,5 +11,5 @@ pub mod show;
 pub mod spread;
 pub mod system;
 
-/// The result of a step that can only be reported.
+/// The result of a step whose error can only be printed.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

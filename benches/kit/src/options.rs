@@ -1,4 +1,4 @@
-//! The options of a bench: a name and a value each, checked when they are read.
+//! The options of a bench: pairs of name and value, checked when they are read.
 
 use crate::Result;
 
@@ -18,7 +18,7 @@ pub fn read(mut args: impl Iterator<Item = String>, mut take: impl FnMut(&str, &
     Ok(true)
 }
 
-/// Reads a number within limits; the upper one keeps a slip of the finger from running all night.
+/// Reads a number within limits. The upper limit prevents a typing error from causing a run of many hours.
 pub fn number(option: &str, value: &str, least: f64, most: f64) -> Result<f64> {
     match value.parse::<f64>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),

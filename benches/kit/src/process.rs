@@ -1,6 +1,6 @@
-//! Runs another program to its end, within a limit of time.
+//! Runs another program until it exits, with a time limit.
 //!
-//! No program started here outlives the call: it is killed when the limit is over and when the call fails.
+//! A program started here is killed at the time limit and when the call fails.
 
 use std::{
     env,
@@ -13,15 +13,15 @@ use std::{
 
 use crate::Result;
 
-/// How long to pause before asking again whether something has happened.
+/// Pause before checking again.
 pub const PAUSE: Duration = Duration::from_millis(5);
 
-/// Returns a command for the cargo that started this program, or for the one on the path.
+/// Returns a command for the cargo that started this program, or for the cargo in `PATH`.
 pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
 }
 
-/// Runs `command` and returns what it printed; fails when it fails or takes longer than `limit`.
+/// Runs `command` and returns its output. Fails if the command fails or takes longer than `limit`.
 pub fn run(command: &mut Command, limit: Duration) -> Result<String> {
     let deadline = Instant::now() + limit;
     let program = command.get_program().display().to_string();
@@ -37,12 +37,12 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<String> {
     Ok(output)
 }
 
-/// A child that ends with its owner.
+/// A child process that is killed when this value is dropped.
 pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // Both fail only for a child that has already been waited for, and then there is nothing left to end.
+        // Both fail only for a child that has already been waited for.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -54,7 +54,7 @@ fn read_output(child: &mut Child, deadline: Instant) -> Result<String> {
     thread::spawn(move || {
         let mut text = String::new();
         let text = stdout.read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more once the limit is over.
+        // After the limit, the receiver is gone.
         let _ = sender.send(text);
     });
     let left = deadline.saturating_duration_since(Instant::now());

@@ -1,4 +1,4 @@
-//! Numbers as a reader of a table wants them.
+//! Formats numbers for tables.
 
 use std::time::Duration;
 

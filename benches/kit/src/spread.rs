@@ -1,4 +1,4 @@
-//! The median of a few measurements, and how far they lie apart.
+//! The median and the range of a few measurements.
 
 /// The least, the middle and the greatest of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Returns the spread of `values`, or nothing when there are none.
+    /// Returns the spread of `values`, or `None` if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);

@@ -1,6 +1,6 @@
-//! A look at processes from outside, through Linux's `/proc`.
+//! Observes other processes through Linux's `/proc`.
 //!
-//! What is gone in the middle of a look is left out.
+//! A process that exits during the observation is left out.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -9,19 +9,19 @@ use std::{fs, path::Path, time::Duration};
 pub struct Process {
     /// Its process id.
     pub pid: u32,
-    /// Its parent's.
+    /// The process id of its parent.
     pub parent: u32,
-    /// What it does: `R`, `S`, `Z` for one that nobody has waited for, and others.
+    /// Its state: `R` running, `S` waiting, `Z` exited and not waited for, and others.
     pub state: char,
     /// The processor that it ran on last.
     pub processor: u32,
-    /// The memory that it has in use, in bytes.
+    /// The memory that it uses, in bytes.
     pub resident: u64,
     /// The processor time that it has used.
     pub used: Duration,
 }
 
-/// Returns the children of a process, the dead ones that it has not waited for among them.
+/// Returns the children of a process, including exited ones that it has not waited for.
 pub fn children(parent: u32) -> Vec<Process> {
     all().filter(|process| process.parent == parent).collect()
 }
@@ -43,7 +43,7 @@ fn all() -> impl Iterator<Item = Process> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(process)
 }
 
-/// Returns one process, if it is there.
+/// Returns one process, if it exists.
 pub fn process(pid: u32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -61,9 +61,10 @@ pub fn files_below(folder: &Path) -> usize {
 
 fn parse(pid: u32, stat: &str) -> Option<Process> {
     const PAGE_BYTES: u64 = 4096;
-    // What Linux counts in for programs, whatever its own timer does.
+    // Linux always counts in this unit, independent of its timer.
     const TICK: Duration = Duration::from_millis(10);
-    // The name in parentheses may hold anything: what follows the last one is regular, and starts with field 3.
+    // The name in parentheses may contain any character. The text after the last parenthesis is regular and
+    // starts with field 3.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3).copied();
     let ticks = field(14)?.parse::<u32>().ok()?.saturating_add(field(15)?.parse().ok()?);

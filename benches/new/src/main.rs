@@ -1,6 +1,7 @@
-//! Makes an app from each template and serves its first page, beside cargo on its own: with cached crates, nothing built.
+//! Makes an app from each template and serves its first page, and compares with cargo alone. Crates are
+//! cached, build results are not.
 //!
-//! Each round has folders of its own, so every build is a first one. What is fetched is fetched before.
+//! Each round uses new folders, so every build is a first build. Crates are downloaded before.
 #![forbid(unsafe_code)]
 use std::{
     env, fs,
@@ -15,7 +16,7 @@ use pixie_dev_bench::{
     table::{Times, cell},
 };
 
-/// Each template, and what its first page says.
+/// Each template, and a text of its first page.
 const TEMPLATES: [(&str, &str); 2] = [("minimal", "It works!"), ("app", "There are no notes yet.")];
 
 fn main() -> ExitCode {
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         let mut rows = Rows::default();
         for round in 1..=args.rounds {
             eprintln!("{template}, round {round} of {}", args.rounds);
-            // Whatever an earlier run left is no part of this one.
+            // Removes the files of an earlier run.
             let _ = fs::remove_dir_all(&work);
             rows.measure(&args, &work, template, word, round);
         }
@@ -54,7 +55,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Every second round is in reverse order.
+    /// Every second round runs in reverse order.
     fn measure(&mut self, args: &Args, work: &Path, template: &str, word: &str, round: usize) {
         let (first, new) = make(args, work, "first", template);
         let (second, _) = make(args, work, "second", template);
@@ -88,7 +89,7 @@ impl Rows {
     }
 }
 
-/// Makes an app and returns its folder, and how long `pixie new` took.
+/// Makes an app. Returns its folder, and how long `pixie new` took.
 fn make(args: &Args, work: &Path, name: &str, template: &str) -> (PathBuf, Duration) {
     fs::create_dir_all(work).expect("a folder");
     let mut command = Command::new(&args.pixie);

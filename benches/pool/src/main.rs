@@ -1,7 +1,9 @@
-//! Measures a pool of workers beside the raw primitives that it stands on, and prints Markdown tables.
+//! Compares a pool of workers with the operating system's primitives that it uses, and prints Markdown
+//! tables.
 //!
-//! This program is the bench, its workers and its raw peers. Everything is measured twice: as the system schedules it, and
-//! with all processes on one processor, because a wake-up that crosses processors costs more than all that is compared here.
+//! This program is the bench, its workers and its peers. Everything is measured twice: as the system
+//! schedules it, and with all processes on one processor, because waking another processor costs more than
+//! everything that is compared here.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -25,7 +27,7 @@ use crate::{
 pub(crate) const BODY_BYTES: usize = 16 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    // An app knows by itself when it is to be a worker.
+    // An app detects by itself whether it runs as a worker.
     if !web::is_played()
         && let Some(worker) = pixie_pool::worker()
     {
@@ -68,7 +70,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// Runs something, and all threads and processes that it starts, on one of the processors that this thread may use.
+/// Calls a function so that it, and all threads and processes that it starts, run on one processor.
 fn on_one_processor<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let all = sched_getaffinity(None)?;
     let first =

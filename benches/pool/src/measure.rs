@@ -1,7 +1,7 @@
-//! What is compared with what, round by round: the raw primitive and the pool in turn, in the same run.
+//! The comparisons: in each round, the primitive and the pool in turn.
 //!
-//! A flat list of comparisons, each a function of one round. Every second round runs them in reverse order, so that what
-//! disturbs the machine for a while disturbs all alike.
+//! A list of comparisons, each a function of one round. Every second round runs them in reverse order, so
+//! that a temporary disturbance affects all of them.
 
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) const DEADLINE: Duration = Duration::from_millis(50);
 /// Bodies in each round.
 const BODIES: u32 = 3;
-/// Round trips in a row before the other side has its turn.
+/// Round trips in a row before the other side runs.
 const TURN_TRIPS: u32 = 200;
 
 /// One comparison.
@@ -34,12 +34,12 @@ pub(crate) struct Comparison {
     pub(crate) what: &'static str,
     /// What it is compared with.
     pub(crate) beside: &'static str,
-    /// What it has to reach.
+    /// Its target.
     pub(crate) target: Target,
     run: fn(&mut Bench) -> Result<Round>,
 }
 
-/// What a comparison has to reach.
+/// The target of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     /// At most this many times the raw primitive, at the median and at the 99th percentile.
@@ -48,7 +48,7 @@ pub(crate) enum Target {
     Median(f64),
     /// At most this long at the median.
     Time(Duration),
-    /// It is only reported.
+    /// No target.
     None,
 }
 
@@ -125,27 +125,27 @@ pub(crate) struct Round {
     pub(crate) pool: Histogram,
 }
 
-/// How often both sides of a round trip were on different processors when looked at.
+/// How often the two sides of a round trip ran on different processors.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Crossings {
-    /// Looks.
+    /// Number of samples.
     pub(crate) looks: u32,
-    /// Those that saw two processors.
+    /// Samples with two processors.
     pub(crate) apart: u32,
 }
 
-/// Everything that was measured with one assignment of processors.
+/// All measurements with one assignment of processors.
 #[derive(Default)]
 pub(crate) struct Measured {
     /// The rounds of each comparison.
     pub(crate) rounds: Vec<Vec<Round>>,
-    /// Where the raw echo ran.
+    /// The processor of the echo.
     pub(crate) raw: Crossings,
-    /// Where the pool's worker ran.
+    /// The processor of the pool's worker.
     pub(crate) pool: Crossings,
 }
 
-/// Where a message travels.
+/// The way of a message.
 #[derive(Clone, Copy)]
 enum Part {
     Head,
@@ -277,7 +277,7 @@ impl Bench {
         Ok(round)
     }
 
-    /// Returns how late the runtime's timer is.
+    /// Returns the delay of the runtime's timer.
     fn sleep(&self) -> Result<Duration> {
         self.in_task(async {
             let start = Instant::now();
@@ -286,7 +286,7 @@ impl Bench {
         })
     }
 
-    /// Runs something where a server's requests run: in a task on one of the runtime's threads.
+    /// Runs a future where a server's requests run: in a task on a thread of the runtime.
     fn in_task<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         self.runtime.block_on(self.runtime.spawn(work))?
     }

@@ -1,4 +1,5 @@
-//! The pool's side of each comparison: one worker, asked from a task of a runtime with two threads, as a server does it.
+//! The pool's side of each comparison: one worker, called from a task of a runtime with two threads, as in a
+//! server.
 
 use std::{
     future::poll_fn,
@@ -17,15 +18,15 @@ use crate::BODY_BYTES;
 
 /// Bytes in one piece of a body.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// How long a pool may take to be complete again.
+/// Time limit for a pool until all its workers are ready again.
 const COMPLETE_LIMIT: Duration = Duration::from_secs(20);
-/// How long to pause before looking again.
+/// Pause before checking again.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Returns what the workers run: the head's first byte says what.
+/// Returns the handler of the workers. The first byte of the head selects what it does.
 pub(crate) fn handler() -> Handler {
     Arc::new(|mut job: Job| {
-        // A job that cannot be answered any more has nobody who waits for it.
+        // If a reply cannot be sent, the caller is gone.
         let _ = match job.head().first() {
             Some(b'b') => {
                 let mut body = Vec::new();
@@ -53,7 +54,7 @@ fn give(job: Job) -> std::io::Result<()> {
     writer.finish()
 }
 
-/// Starts a pool of one worker and some spares; returns when the worker takes jobs, and how long that took.
+/// Starts a pool with one worker and some spares. Returns when the worker takes jobs, and how long that took.
 pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
     let config = Pool::named("bench").size(1).spares(spares).args(Vec::new());
     let start = Instant::now();
@@ -61,14 +62,14 @@ pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
     Ok((pool, start.elapsed()))
 }
 
-/// Sends a message as a head and returns the answer's time and its worker's process id.
+/// Sends a message as a head. Returns the time of the reply and the process id of its worker.
 pub(crate) async fn round_trip_head(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
     let start = Instant::now();
     let reply = pool.submit(Submission { replayable: true, ..Submission::new(message.clone()) }).await?;
     compare(start, reply, message)
 }
 
-/// The same with the message as a body.
+/// Sends a message as a body. Returns the time of the reply and the process id of its worker.
 pub(crate) async fn round_trip_body(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
     let start = Instant::now();
     let reply = pool.submit(Submission { body: Body::Full(message.clone()), ..Submission::new("b") }).await?;
@@ -110,7 +111,7 @@ pub(crate) async fn fetch_body(pool: &Pool) -> Result<Duration> {
     }
 }
 
-/// Runs an endless job and returns how long after its deadline the answer came.
+/// Runs an endless job. Returns how long after its deadline the error came.
 pub(crate) async fn miss_deadline(pool: &Pool, deadline: Duration) -> Result<Duration> {
     complete(pool, 1).await?;
     let start = Instant::now();
@@ -121,7 +122,7 @@ pub(crate) async fn miss_deadline(pool: &Pool, deadline: Duration) -> Result<Dur
     }
 }
 
-/// Kills the worker that would run the next job, and returns how long after that the next job was answered.
+/// Kills the worker that would run the next job. Returns how long after that the next reply came.
 pub(crate) async fn kill_and_ask(pool: &Pool, spares: usize, message: &Bytes) -> Result<Duration> {
     complete(pool, spares).await?;
     let (_, pid) = round_trip_head(pool, message).await?;
@@ -145,7 +146,7 @@ async fn complete(pool: &Pool, spares: usize) -> Result<()> {
     Ok(())
 }
 
-/// A body in pieces that are there at once.
+/// A body whose pieces are all available at once.
 struct Chunks {
     left: usize,
     chunk: Bytes,

@@ -1,6 +1,7 @@
-//! The raw primitives: another process on a local socket with blocking reads and writes, and a process that only ends.
+//! The primitives: another process on a local socket with blocking reads and writes, and a process that only
+//! exits.
 //!
-//! Both sides are this program. A peer ends when its socket does.
+//! Both sides are this program. A peer exits when its socket closes.
 
 use std::{
     env,
@@ -15,12 +16,12 @@ use bench_kit::{Result, process::Killed};
 
 use crate::BODY_BYTES;
 
-/// The first argument of a process that plays a role: one of those below, or the app.
+/// The first argument of a process with a role: one of those below, or the app.
 pub(crate) const ROLE: &str = "--role";
-/// Bytes in one read or write of a body: what a pool sends in one frame.
+/// Bytes in one read or write of a body, as in one frame of a pool.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Plays the role that the arguments name, if they do; returns whether they did.
+/// Runs the role that the arguments name. Returns whether they name one.
 pub(crate) fn play_role() -> Result<bool> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [flag, role, rest @ ..] = arguments.as_slice() else {
@@ -37,7 +38,7 @@ pub(crate) fn play_role() -> Result<bool> {
         _ => Ok(()),
     };
     match played {
-        // The other side is done.
+        // The other side has closed the socket.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
         other => Ok(other.map(|()| true)?),
     }
@@ -82,7 +83,7 @@ impl Peer {
         Ok(start.elapsed())
     }
 
-    /// Asks a source for a body and reads it.
+    /// Requests a body from a source and reads it.
     pub(crate) fn fetch_body(&mut self) -> io::Result<Duration> {
         let start = Instant::now();
         self.stream.write_all(&[0])?;
@@ -91,7 +92,7 @@ impl Peer {
     }
 }
 
-/// Starts this program, which ends at once, and waits for that.
+/// Starts this program, which exits at once, and waits for it.
 pub(crate) fn start_and_wait() -> Result<Duration> {
     let start = Instant::now();
     let status = Command::new(env::current_exe()?).args([ROLE, "exit"]).stdin(Stdio::null()).status()?;

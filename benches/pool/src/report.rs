@@ -1,6 +1,8 @@
-//! The measurements as a Markdown table: the raw primitive, the pool, and the ratio, at the median and the 99th percentile.
+//! The measurements as a Markdown table: the primitive, the pool, and the ratio, at the median and the 99th
+//! percentile.
 //!
-//! A ratio compares within each round and then takes the median, so that a slow minute of the machine cancels out.
+//! A ratio is computed within each round, and the table shows the median, so that a slow minute of the
+//! machine has no effect.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -10,7 +12,7 @@ use crate::measure::{COMPARISONS, Comparison, Crossings, Measured, Round, Target
 
 /// Shows what was measured with one assignment of processors.
 pub(crate) struct Report<'a> {
-    /// All of it.
+    /// All measurements.
     pub(crate) measured: &'a Measured,
 }
 

@@ -1,6 +1,7 @@
-//! The deadline as a client sees it: an app in a process of its own, asked over HTTP on the loopback.
+//! The deadline as an HTTP client sees it: an app in another process, on the loopback interface.
 //!
-//! The process is this program in a role. Its workers are this program in the same role, so the app starts before anything else.
+//! The process is this program with a role. Its workers are this program with the same role, so the app must
+//! start before anything else.
 
 use std::{
     env,
@@ -21,9 +22,9 @@ use pixie_web::{App, Route};
 use crate::{measure::DEADLINE, raw::ROLE};
 
 const NAME: &str = "web";
-/// How long the app may take until it answers.
+/// Time limit for the start of the app, until it answers.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// How long one answer may take.
+/// Time limit for one response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Returns whether this process is the app or one of its workers.
@@ -31,7 +32,7 @@ pub(crate) fn is_played() -> bool {
     env::args().skip(1).eq([ROLE, NAME])
 }
 
-/// Is the app until somebody kills it, or one of its workers.
+/// Runs the app until the process is killed, or runs as one of its workers.
 pub(crate) fn play() -> Result<()> {
     let app = App::new()
         .route(Route::get("/ok").pool(|_| "ok"))
@@ -60,7 +61,7 @@ impl Web {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new(env::current_exe()?);
         command.args([ROLE, NAME]).env("PIXIE_HOST", "127.0.0.1").env("PIXIE_PORT", port.to_string());
-        // It says of each worker that it was killed.
+        // The log of the app has a line for each killed worker.
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let client = Client::new((Ipv4Addr::LOCALHOST, port).into(), PATIENCE);
         let mut web = Web { client, _process: Killed(child) };
@@ -74,7 +75,7 @@ impl Web {
         Ok(web)
     }
 
-    /// Asks for what never ends, and returns how long after its deadline the 504 came.
+    /// Requests an endless route. Returns how long after its deadline the 504 came.
     pub(crate) fn miss_deadline(&mut self) -> Result<Duration> {
         self.ask("/ok", 200)?;
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! Times one look-up in a table of 200 routes: the crates `matchit` and `wayfind` alone, and the router of `pixie-core`.
 //!
-//! Prints nanoseconds (the median of interleaved rounds), the ratio to matchit, and heap allocations per look-up.
-//! The results and what was concluded from them are in README.md. Run with `cargo run --release`.
+//! Prints nanoseconds (the median of interleaved rounds), the ratio to matchit, and heap allocations per
+//! look-up. README.md has the results and the conclusions. Run with `cargo run --release`.
 
 use std::{hint::black_box, time::Instant};
 
@@ -83,7 +83,7 @@ fn measure<const N: usize>(look_ups: &[LookUp<'_>; N], paths: &[String]) -> [(f6
             black_box(look_up.1(black_box(path)));
         }
     };
-    // The first round builds what is built on first use.
+    // The first round includes what is built on first use.
     look_ups.iter().for_each(round);
     let allocations = look_ups.each_ref().map(|look_up| allocation_counter::measure(|| round(look_up)).count_total);
     let mut times = [const { Vec::new() }; N];

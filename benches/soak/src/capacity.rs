@@ -1,4 +1,4 @@
-//! What the machine can take: requests without faults, and workers that it can respawn, in a second.
+//! What the machine can serve: requests per second without faults, and workers that it can start per second.
 
 use std::{
     thread,
@@ -15,24 +15,24 @@ use crate::{
     tally::Tally,
 };
 
-/// How long each of the two measurements takes.
+/// Time of each of the two measurements.
 const TIME: Duration = Duration::from_secs(3);
-/// Connections that crash workers: more than there are workers, so that there is always one to replace.
+/// Connections that crash workers. More than there are workers, so that there is always a worker to replace.
 const CRASHERS: usize = 4;
-/// The share of what the machine can respawn that the soak asks of it: the other half is for the load itself.
+/// The share of worker starts that the soak uses. The rest is for the load itself.
 const RESPAWN_SHARE: f64 = 0.5;
 
-/// What the machine can take.
+/// What the machine can serve.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capacity {
-    /// Requests in a second, without faults.
+    /// Requests per second, without faults.
     pub(crate) requests: f64,
-    /// Workers that died and were replaced in a second, without other load.
+    /// Workers that crashed and were replaced per second, without other load.
     pub(crate) respawns: f64,
 }
 
 impl Capacity {
-    /// Measures both; whatever goes wrong counts.
+    /// Measures both. All failures are counted.
     pub(crate) fn measure(server: &Server, args: &Args, tally: &mut Tally) -> Result<Self> {
         let until = Instant::now() + TIME;
         let warm_up =
@@ -45,13 +45,14 @@ impl Capacity {
         Ok(Capacity { requests, respawns: died as f64 / start.elapsed().as_secs_f64() })
     }
 
-    /// Returns how many quick faults a second make the wanted share of requests, and how many the machine can respawn for.
+    /// Returns how many fast faults per second make the wanted share of requests, and for how many the
+    /// machine can start workers.
     pub(crate) fn faults(&self, share: f64) -> (f64, f64) {
         (self.requests * share, self.respawns * RESPAWN_SHARE / mean_deaths())
     }
 }
 
-/// Crashes one worker after the other; a healthy request in between lets each prove itself first.
+/// Crashes one worker after the other. A healthy request in between makes each worker complete a job first.
 fn crash(server: &Server) -> Tally {
     let until = Instant::now() + TIME;
     let abort = Fault { name: "abort", expected: Expected::Status(502), deaths: 2 };

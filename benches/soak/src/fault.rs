@@ -1,29 +1,29 @@
-//! The faults: what is asked for, what must come of it, and how many workers it costs.
+//! The faults: what is requested, what the result must be, and how many workers it costs.
 //!
-//! A flat table. Each request gets a query that no other has, so that a pool which refuses what has killed before
-//! (with the same 502) sees a new one each time.
+//! Each request has a unique query, so that a pool which refuses repeat crashes (with the same 502) sees a
+//! new request each time.
 
-/// One way to go wrong in a moment.
+/// A fault that ends at once.
 #[derive(Debug)]
 pub(crate) struct Fault {
     /// Its path on `examples/faults.rs`, without the slash, and its name in the report.
     pub(crate) name: &'static str,
-    /// What its client must see.
+    /// What the client must get.
     pub(crate) expected: Expected,
-    /// Workers that it ends: a request that may be repeated is tried once more.
+    /// Workers that it ends. A request that may be repeated is retried once.
     pub(crate) deaths: u32,
 }
 
-/// What the client of a fault must see.
+/// What the client of a fault must get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// An answer with this status.
+    /// A response with this status.
     Status(u16),
-    /// The beginning of an answer, and then the end of the connection.
+    /// The beginning of a response, and then the end of the connection.
     Cut,
 }
 
-/// The faults that are over in a moment, in the order in which they come.
+/// The fast faults, in the order in which they are sent.
 pub(crate) const QUICK: [Fault; 7] = [
     Fault { name: "segv", expected: Expected::Status(502), deaths: 2 },
     Fault { name: "panic", expected: Expected::Status(500), deaths: 0 },
@@ -34,7 +34,7 @@ pub(crate) const QUICK: [Fault; 7] = [
     Fault { name: "overflow", expected: Expected::Status(502), deaths: 2 },
 ];
 
-/// Returns how many workers a quick fault ends on average.
+/// Returns how many workers a fast fault ends on average.
 pub(crate) fn mean_deaths() -> f64 {
     QUICK.iter().map(|fault| f64::from(fault.deaths)).sum::<f64>() / QUICK.len() as f64
 }

@@ -1,7 +1,8 @@
-//! Full load: connections that ask one request after the other, each answer compared with its request.
+//! Full load: connections that send one request after the other. Each response is compared with its request.
 //!
-//! One phase is one call. The connections of the pool route take the quick faults between their healthy requests, so that the
-//! load on the other routes stays full; the slow faults, which occupy a worker for a while, are the business of `slow`.
+//! One call is one phase. The connections of the pool route send the fast faults between their healthy
+//! requests, so that the load on the other routes stays full. `slow` sends the slow faults, which occupy a
+//! worker for a while.
 
 use std::{
     io::ErrorKind,
@@ -19,10 +20,10 @@ use crate::{
     tally::{HEALTHY, POOL_ROUTE, Tally},
 };
 
-/// How long a client waits for an answer before it counts as lost: longer than any deadline or queue of the server.
+/// Time after which a response counts as lost. Longer than every deadline and queue timeout of the server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Requests of one connection in one phase: a bound, above what any connection manages.
+/// Limits the requests of one connection in one phase, above what a connection can send.
 const REQUESTS_MAX: u64 = 10_000_000;
 
 /// One phase.
@@ -30,18 +31,18 @@ const REQUESTS_MAX: u64 = 10_000_000;
 pub(crate) struct Phase<'a> {
     /// The server's address.
     pub(crate) address: SocketAddr,
-    /// A number that no other phase of this run has.
+    /// A number that is unique in this run.
     pub(crate) number: u32,
-    /// Connections that ask one request after the other.
+    /// Connections that send one request after the other.
     pub(crate) connections: u32,
-    /// When no more requests are begun.
+    /// Time after which no request is sent.
     pub(crate) until: Instant,
-    /// The quick faults, if this phase has faults.
+    /// The fast faults, if this phase has faults.
     pub(crate) pace: Option<&'a Pace>,
 }
 
 impl Phase<'_> {
-    /// Puts the server under load and returns what became of the requests.
+    /// Puts the server under load and returns the results.
     pub(crate) fn run(&self) -> Tally {
         let mut all = Tally::default();
         thread::scope(|scope| {
@@ -65,7 +66,7 @@ impl Phase<'_> {
     fn connection(&self, connection: u32) -> Tally {
         let mut tally = Tally::default();
         let mut client = Client::new(self.address, PATIENCE);
-        // Each connection stays with one route, so that a slow one does not take the load off the others.
+        // Each connection uses one route, so that a slow route does not reduce the load on the others.
         let route = connection as usize % HEALTHY.len();
         for number in 0..REQUESTS_MAX {
             let start = Instant::now();
@@ -91,7 +92,7 @@ impl Phase<'_> {
     }
 }
 
-/// Sends one quick fault and judges what comes of it.
+/// Sends one fast fault and checks its result.
 pub(crate) fn quick(client: &mut Client, fault: &Fault, id: &str, tally: &mut Tally) {
     let target = format!("/{}?id={id}", fault.name);
     let answer = client.get(&target);

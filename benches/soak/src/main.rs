@@ -1,7 +1,7 @@
-//! Mixes faults of every sort into full load, and prints what the other requests noticed and what was left behind.
+//! Sends all kinds of faults under full load, and prints their effect on other requests and what remained.
 //!
-//! Phases without and with faults come in turn, so that a ratio compares minutes of the same machine. It fails if one answer
-//! was wrong, lost or refused, and if anything is left behind.
+//! Phases without and with faults alternate, so that a ratio compares neighboring minutes. The run fails if a
+//! response was wrong, lost or refused, or if anything remained.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs the soak, prints its report and returns the promises that were broken.
+/// Runs the soak, prints its report, and returns the failed checks.
 fn run(args: &Args) -> Result<Vec<String>> {
     if cfg!(debug_assertions) {
         return Err("measure an unoptimised build: add --release to cargo run".into());
@@ -78,7 +78,7 @@ fn phase(server: &Server, args: &Args, number: u32, pace: Option<&Pace>) -> Tall
     Phase { address: server.address, number, connections: args.connections, until, pace }.run()
 }
 
-/// Returns what the environment says of pixie.
+/// Returns the environment variables for pixie.
 fn switches() -> String {
     let mut names: Vec<String> = env::vars()
         .filter(|(name, _)| name.starts_with("PIXIE_"))

@@ -1,7 +1,8 @@
-//! When the next quick fault is due: a steady rate, whoever asks.
+//! Decides when the next fast fault is due, at a steady rate.
 //!
-//! Whoever of the pool's connections asks first when one is due sends it, so that each of them carries faults between its
-//! healthy requests. Faults that nobody had time for are dropped, so that no burst follows a pause.
+//! The first connection of the pool that asks when a fault is due sends it, so that each connection mixes
+//! faults with healthy requests. Faults that were not sent in time are dropped, so that a burst does not
+//! follow a pause.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 /// Faults that may be due at once.
 const BURST: u64 = 4;
 
-/// A steady rate of faults from a moment on.
+/// A steady rate of faults from a start time on.
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,

@@ -1,4 +1,4 @@
-//! What was seen, as text and Markdown tables, and whether all promises were kept.
+//! The results as text and Markdown tables, and whether all checks passed.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -10,29 +10,29 @@ use crate::{
     tally::{Complaints, HEALTHY, Tally},
 };
 
-/// How much the memory may differ between two moments of rest: allocators keep what they had at the peak.
+/// How much the memory may differ between two idle moments. Allocators keep memory from the peak.
 const MEMORY_SLACK: (f64, u64) = (1.25, 16 * 1024 * 1024);
 
-/// Everything that was seen.
+/// All results.
 pub(crate) struct Report {
-    /// What the machine can take.
+    /// What the machine can serve.
     pub(crate) capacity: Capacity,
-    /// The faults a second that were wanted, and those that the machine can respawn for.
+    /// The wanted faults per second, and those for which the machine can start workers.
     pub(crate) faults: (f64, f64),
-    /// Requests while capacity was measured.
+    /// Requests while the capacity was measured.
     pub(crate) warm_up: Tally,
     /// Each pair of phases: without and with faults.
     pub(crate) pairs: Vec<(Tally, Tally)>,
-    /// What the server held before the first phase and after the last one.
+    /// What the server used before the first phase and after the last one.
     pub(crate) held: (Sample, Sample),
     /// The server's largest memory at the end of a phase.
     pub(crate) server_bytes_max: u64,
-    /// What had become of workers by then.
+    /// The counts of workers at that moment.
     pub(crate) counts: (Counts, Counts),
 }
 
 impl Report {
-    /// Returns each broken promise in words.
+    /// Returns each failed check as text.
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (name, complaints) in self.complaints() {
@@ -140,7 +140,7 @@ impl Report {
         Ok(())
     }
 
-    /// The median over the pairs of phases, so that a slow minute of the machine cancels out.
+    /// The median over the pairs of phases, so that a slow minute of the machine has no effect.
     fn ratio(&self, route: usize, share: f64) -> String {
         let seconds = |tally: &Tally| Some(tally.latencies[route].quantile(share)?.as_secs_f64());
         let ratios = self.pairs.iter().filter_map(|(calm, faulty)| Some(seconds(faulty)? / seconds(calm)?));

@@ -1,6 +1,7 @@
-//! The server under load: `examples/faults.rs`, built as it is shipped, and a look at what it holds.
+//! The server under load: `examples/faults.rs`, built for release, and what it uses.
 //!
-//! It ends with its `Server` value. Its sockets lie in a folder of their own, so that what is left there can be counted.
+//! It is killed when its `Server` value is dropped. Its sockets are in their own folder, so that remaining
+//! files can be counted.
 
 use std::{
     fs,
@@ -21,11 +22,11 @@ use bench_kit::{
 
 use crate::load::PATIENCE;
 
-/// How long building may take: generous, for a slow machine with empty caches.
+/// Time limit for building. Long enough for a slow machine with empty caches.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// How long the server may take to come to rest once the load has gone.
+/// Time limit until the server is idle after the load.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-/// How long everything has to stay the same to count as rest.
+/// The server counts as idle if nothing changes for this time.
 const REST: Duration = Duration::from_millis(500);
 
 /// A running server.
@@ -36,14 +37,14 @@ pub(crate) struct Server {
     folder: PathBuf,
 }
 
-/// What a server and its workers hold at one moment.
+/// What a server and its workers use at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Open file descriptors of the server.
     pub(crate) descriptors: usize,
     /// Living child processes: the workers.
     pub(crate) workers: usize,
-    /// Dead child processes that it has not waited for.
+    /// Exited child processes that it has not waited for.
     pub(crate) zombies: usize,
     /// Files in its folder for sockets.
     pub(crate) files: usize,
@@ -53,10 +54,10 @@ pub(crate) struct Sample {
     pub(crate) worker_bytes: u64,
 }
 
-/// What has become of the workers since the start, as the pool counts it.
+/// What happened to the workers since the start, as counted by the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Workers that died by themselves.
+    /// Workers that exited by themselves.
     pub(crate) died: u64,
     /// Workers that the pool killed.
     pub(crate) killed: u64,
@@ -64,17 +65,17 @@ pub(crate) struct Counts {
     pub(crate) restarts: u64,
     /// Starts that failed.
     pub(crate) start_failures: u64,
-    /// Jobs that were done again after a crash.
+    /// Jobs that were retried after a crash.
     pub(crate) retries: u64,
 }
 
-/// What the environment says of the pool that the load and the faults share.
+/// The environment variable of the pool that the load and the faults share.
 const POOL: &str = "PIXIE_POOL_DEFAULT";
-/// The same fault comes again and again here, and each time it has to cost a worker.
+/// The same faults repeat here, and each one must cost a worker.
 const UNPROTECTED: &str = "repeat_crash_refusal=off breaker=off";
 
 impl Server {
-    /// Builds and starts the server, and returns once it listens.
+    /// Builds and starts the server. Returns when it listens.
     pub(crate) fn start() -> Result<Self> {
         let program = build()?;
         let folder = std::env::temp_dir().join(format!("pixie-soak-{}", process::id()));
@@ -86,7 +87,7 @@ impl Server {
             .env(POOL, std::env::var_os(POOL).unwrap_or(UNPROTECTED.into()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // Thousands of deaths a minute are reported there.
+            // The log would have thousands of crashes per minute.
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("start {}: {error}", program.display()))?;
@@ -96,12 +97,12 @@ impl Server {
         let line = lines.find(|line| line.contains("listening on http://"));
         let port = line.as_deref().and_then(|line| line.rsplit(':').next()?.trim().parse::<u16>().ok());
         let port = port.ok_or("start the server: it does not say where it listens")?;
-        // What else it prints is read away, so that it never blocks on a full pipe.
+        // Reads the rest of the output, so that the server does not block on a full pipe.
         thread::spawn(move || lines.for_each(drop));
         Ok(Server { address: (Ipv4Addr::LOCALHOST, port).into(), process, folder })
     }
 
-    /// Returns what it holds now.
+    /// Returns what it uses now.
     pub(crate) fn sample(&self) -> Sample {
         let pid = self.process.0.id();
         let (dead, alive): (Vec<_>, Vec<_>) = system::children(pid).into_iter().partition(|child| child.state == 'Z');
@@ -115,7 +116,7 @@ impl Server {
         }
     }
 
-    /// Waits until nothing changes any more, or for its limit, and returns what it holds then.
+    /// Waits until nothing changes, or until the limit, and returns what the server uses then.
     pub(crate) fn settle(&self) -> Sample {
         let counted = |sample: Sample| Sample { server_bytes: 0, worker_bytes: 0, ..sample };
         let start = Instant::now();
@@ -131,7 +132,7 @@ impl Server {
         last
     }
 
-    /// Asks it what has become of its workers.
+    /// Requests the counts of its workers.
     pub(crate) fn counts(&self) -> Result<Counts> {
         let answer = Client::new(self.address, PATIENCE).get("/counts")?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -148,7 +149,7 @@ impl Server {
         })
     }
 
-    /// Fails if it has ended.
+    /// Returns an error if the server has exited.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         match self.process.0.try_wait()? {
             None => Ok(()),
@@ -161,7 +162,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.0.kill();
         let _ = self.process.0.wait();
-        // Its workers may still be leaving; what they hold open does not keep the folder.
+        // Its workers may still be exiting, but their open files do not prevent removing the folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,6 +1,8 @@
-//! Faults that take a while: endless loops, hoards of memory, clients that leave and clients that are slow.
+//! Faults that take a while: endless loops, memory without end, clients that disconnect and clients that are
+//! slow.
 //!
-//! One at a time, and after each a rest as long as it took: with two workers they take a quarter of the pool.
+//! They run one at a time, each followed by a pause of the same length. With two workers they use a quarter
+//! of the pool.
 
 use std::{
     thread::sleep,
@@ -14,15 +16,15 @@ use crate::{
     tally::Tally,
 };
 
-/// The least rest after a fault.
+/// The shortest pause after a fault.
 const REST_MIN: Duration = Duration::from_millis(50);
-/// How long a client that leaves has stayed: its job has begun by then.
+/// Time after which a client disconnects. Its job has begun by then.
 const STAY: Duration = Duration::from_millis(50);
-/// Pieces of the answer that is read slowly: together 4 MiB, more than the sockets on the way hold.
+/// Pieces of the response that is read slowly: 4 MiB together, more than the socket buffers hold.
 const SLOW_PIECES: usize = 256;
-/// How much a slow reader takes at a time, and how long it waits in between: 1.3 s for all.
+/// Bytes and pause of a slow reader: 1.3 s for the whole response.
 const SLOW_READ: (usize, Duration) = (32 * 1024, Duration::from_millis(10));
-/// How long a slow writer waits between two bytes: 1 s for a request.
+/// Pause of a slow writer between two bytes: 1 s for a request.
 const SLOW_WRITE: Duration = Duration::from_millis(20);
 
 type SlowFault = fn(&mut Client, &str, &mut Tally);
@@ -36,11 +38,11 @@ const FAULTS: [(&str, SlowFault); 6] = [
     ("client writes slowly", write_slowly),
 ];
 
-/// Sends one slow fault after the other until the phase is over.
+/// Sends one slow fault after the other until the phase ends.
 pub(crate) fn run(phase: &Phase) -> Tally {
     let mut tally = Tally::default();
     let mut client = Client::new(phase.address, PATIENCE);
-    // Each phase begins with another one, so that all come in short runs too.
+    // Each phase begins with another fault, so that short runs include all of them.
     let skipped = phase.number as usize / 2;
     for (number, (name, fault)) in FAULTS.iter().cycle().skip(skipped % FAULTS.len()).enumerate() {
         if !phase.is_on() {

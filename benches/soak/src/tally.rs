@@ -1,48 +1,49 @@
-//! What became of the requests.
+//! Counts the results of the requests.
 //!
-//! Each one ends up in exactly one place: right, wrong, refused (503) or lost.
+//! Each request has exactly one result: right, wrong, refused (503) or lost.
 
 use std::{collections::BTreeMap, io};
 
 use bench_kit::{histogram::Histogram, http::Answer};
 
-/// The routes that must not notice anything, in the order of the report.
+/// The routes that faults must not affect, in the order of the report.
 pub(crate) const HEALTHY: [&str; 3] = ["sync", "async", "ok"];
 
-/// The one of them that shares its workers with the faults.
+/// The healthy route that shares its workers with the faults.
 pub(crate) const POOL_ROUTE: &str = "ok";
 
-/// How many complaints of each sort are kept word by word.
+/// Limits the stored examples of each kind of failure.
 const EXAMPLES_MAX: usize = 5;
 
-/// What became of some requests.
+/// The results of some requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Requests that were sent.
     pub(crate) requests: u64,
     /// Faulty ones among them, by name.
     pub(crate) faults: BTreeMap<&'static str, u64>,
-    /// Answers with another status or body than the request's own.
+    /// Responses with a wrong status or body.
     pub(crate) wrong: Complaints,
-    /// Requests that were not answered to the end.
+    /// Requests without a complete response.
     pub(crate) lost: Complaints,
-    /// Requests that the server did not take on.
+    /// Requests that the server refused.
     pub(crate) refused: Complaints,
-    /// The latencies of the right answers of each healthy route.
+    /// The latencies of the correct responses of each healthy route.
     pub(crate) latencies: [Histogram; HEALTHY.len()],
 }
 
-/// Things that should not have happened.
+/// Failures of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
-    /// How many.
+    /// Their number.
     pub(crate) count: u64,
-    /// The first few in words.
+    /// The first few, as text.
     pub(crate) examples: Vec<String>,
 }
 
 impl Tally {
-    /// Judges an answer that must have this status and, if one is given, this body; returns whether it is right.
+    /// Checks a response, which must have this status and, if given, this body. Returns whether it is
+    /// correct.
     pub(crate) fn judge(&mut self, target: &str, status: u16, body: Option<&[u8]>, answer: io::Result<Answer>) -> bool {
         self.requests += 1;
         match answer {
@@ -68,7 +69,7 @@ impl Tally {
         self.faults.values().sum()
     }
 
-    /// Counts all that another one has counted.
+    /// Adds the counts of another tally.
     pub(crate) fn merge(&mut self, other: Tally) {
         self.requests += other.requests;
         other.faults.into_iter().for_each(|(name, count)| *self.faults.entry(name).or_default() += count);

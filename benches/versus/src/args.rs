@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the options, or nothing when the user asked for help.
+    /// Reads the options. Returns `None` if the user asked for help.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut parsed = Self { rounds: 9, seconds: 2, only: Vec::new() };
         while let Some(option) = args.next() {
@@ -50,13 +50,13 @@ impl Args {
         Ok(Some(parsed))
     }
 
-    /// Returns whether `case` is asked for: named, or no case is named at all.
+    /// Returns whether `case` is selected: it is named, or no case is named.
     pub fn wants_case(&self, case: &Case) -> bool {
         let is_case = |name: &String| CASES.iter().any(|case| case.name == name);
         self.wants(case.name, is_case)
     }
 
-    /// Returns whether `peer` is asked for: named, or no server is named at all.
+    /// Returns whether `peer` is selected: it is named, or no server is named.
     pub fn wants_peer(&self, peer: &Peer) -> bool {
         let is_peer = |name: &String| PEERS.iter().any(|peer| peer.name == name);
         self.wants(peer.name, is_peer)
@@ -70,7 +70,7 @@ impl Args {
 
 fn number(option: &str, value: &str) -> Result<u32> {
     match value.parse() {
-        // The upper limit keeps a slip of the finger from running all night.
+        // The upper limit prevents a typing error from causing a run of many hours.
         Ok(number @ 1..=1000) => Ok(number),
         _ => Err(format!("read {option}: {value} is not a number from 1 to 1000").into()),
     }

@@ -1,6 +1,6 @@
-//! What is measured: the servers, the routes under load, and the ratios that pixie must reach.
+//! What is measured: the servers, the routes under load, and the target ratios.
 //!
-//! A flat table. A new server or route is a new entry here and, for a server, a program in `src/bin`.
+//! A new server or route is a new entry here and, for a server, a program in `src/bin`.
 
 /// One server under test.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub struct Peer {
     pub name: &'static str,
     /// The program that serves it.
     pub program: &'static str,
-    /// What its environment holds besides the port.
+    /// Its environment variables in addition to the port.
     pub environment: &'static [(&'static str, &'static str)],
 }
 
@@ -18,15 +18,15 @@ pub struct Peer {
 pub struct Case {
     /// The name in `--only`.
     pub name: &'static str,
-    /// The words for it in the report.
+    /// Its title in the report.
     pub title: &'static str,
     /// The path that is asked for.
     pub path: &'static str,
     /// The number of connections that ask for it.
     pub connections: u32,
-    /// The start of the content type that every server must answer.
+    /// The start of the content type of every server's response.
     pub content_type: &'static str,
-    /// The body that every server must answer.
+    /// The body of every server's response.
     pub body: &'static str,
     /// The servers measured, each with its label in the report.
     pub entries: &'static [(&'static str, &'static str)],

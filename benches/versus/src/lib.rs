@@ -1,7 +1,8 @@
-//! Measures pixie against other servers: the parts that the two programs, `versus` and `build_cost`, and the servers share.
+//! Compares pixie with other servers: the parts that the programs `versus` and `build_cost` and the servers
+//! share.
 //!
-//! Each server is a program of its own in `src/bin`. Nothing here knows a framework, so that no server gets help
-//! that another lacks.
+//! Each server is a program in `src/bin`. This library does not depend on a web framework, so that no server
+//! gets help that another lacks.
 #![forbid(unsafe_code)]
 
 pub mod args;

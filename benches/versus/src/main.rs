@@ -1,7 +1,7 @@
-//! Measures pixie side by side with bare hyper, axum and actix-web, and prints a Markdown table.
+//! Compares pixie with bare hyper, axum and actix-web, and prints a Markdown table.
 //!
-//! Builds the servers, starts them all, checks their answers and puts them under load in turn. Whatever happens, no
-//! server outlives this program.
+//! Builds the servers, starts them all, checks their responses and puts them under load in turn. Invariant:
+//! no server runs longer than this program.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -23,7 +23,7 @@ use versus::{
     wrk,
 };
 
-/// How long building all servers may take: generous, for a slow machine with empty caches.
+/// Time limit for building all servers. Long enough for a slow machine with empty caches.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {

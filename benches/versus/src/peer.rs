@@ -1,6 +1,6 @@
-//! What every server under test has in common: its address, its answers, its number of routes, and when it ends.
+//! What all servers under test have in common: address, responses, number of routes, and how they exit.
 //!
-//! A server started by the driver must not outlive it, however the driver ends.
+//! A server that the driver started must exit when the driver exits, even after a crash.
 
 use std::{
     env, io,
@@ -11,19 +11,19 @@ use std::{
 
 use serde::Serialize;
 
-/// The text that the text routes answer.
+/// The text of the text routes.
 pub const HELLO: &str = "Hello, World!";
 
-/// The number of routes that are there only so that the router has something to look through.
+/// The number of routes that only fill the router.
 pub const EXTRA_ROUTES: usize = 20;
 
 /// Names the environment variable that holds the driver's process id.
 pub const DRIVER: &str = "VERSUS_DRIVER";
 
-/// The value that the JSON route answers.
+/// The value of the JSON route.
 #[derive(Serialize)]
 pub struct Message {
-    /// What it says.
+    /// Its text.
     pub message: &'static str,
 }
 
@@ -39,10 +39,10 @@ pub fn extra_path(number: usize) -> String {
     format!("/extra/{number}")
 }
 
-/// Ends this process when the driver that started it has gone; does nothing in a process started by anyone else.
+/// Exits this process when the driver that started it has exited. Does nothing without a driver.
 pub fn leave_with_driver() {
-    // The driver holds the other end of standard input, and the system closes that end whichever way the driver dies.
-    // A worker process of a server has other uses for its standard input: hence the look at the parent.
+    // The driver has the other end of standard input, and the system closes that end when the driver exits. A
+    // worker process uses its standard input for another purpose, so this checks the parent.
     let driver = env::var(DRIVER).ok().and_then(|id| id.parse().ok());
     if driver == Some(parent_id()) {
         thread::spawn(|| {

@@ -1,6 +1,6 @@
-//! Asks a server for one page, to see whether it is up and whether it answers what it should.
+//! Requests one page from a server, to check whether it runs and answers correctly.
 //!
-//! Understands just enough HTTP for that: one request on one connection, an answer with a length.
+//! It needs only a small part of HTTP: one request on one connection, and a response with a length.
 
 use std::{
     io::{Read, Write},
@@ -10,13 +10,13 @@ use std::{
 
 use crate::Result;
 
-/// How long a server may take for one step of one answer.
+/// Time limit for one step of a response.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How many bytes of an answer are read: every right one is far shorter.
+/// Limits the bytes that are read of a response. Correct ones are far shorter.
 const BYTES_MAX: u64 = 64 * 1024;
 
-/// What an answer must be, besides 200.
+/// What a response must have in addition to the status 200.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// How the content type starts.
@@ -31,7 +31,7 @@ pub struct Answer {
     text: String,
 }
 
-/// Asks `address` for `path` on a connection of its own.
+/// Requests `path` from `address` on a new connection.
 pub fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;

@@ -1,7 +1,7 @@
 //! The measurements as Markdown: a table of medians and ratios, then which targets are met.
 //!
-//! A ratio compares the two servers within each round and then takes the median, so that a slow minute of the machine
-//! cancels out.
+//! A ratio compares the two servers within each round. The report shows the median, so that a slow minute of
+//! the machine has no effect.
 
 use std::fmt::{self, Display, Formatter};
 

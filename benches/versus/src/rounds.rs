@@ -1,7 +1,7 @@
-//! The measuring: every server in turn, case by case, round by round.
+//! Measures every server in turn, case by case, in rounds.
 //!
-//! What disturbs the machine for a while disturbs all servers alike, because they are measured in turn and the order
-//! is turned round in every second round.
+//! Servers are measured in turn, and every second round runs in reverse order, so that a temporary
+//! disturbance affects all servers.
 
 use crate::{
     Result,
@@ -11,17 +11,17 @@ use crate::{
     wrk::{self, Sample},
 };
 
-/// How long each server is under load before its first measurement counts, in seconds.
+/// Time under load before the first measurement of a server, in seconds.
 const WARM_UP_SECONDS: u32 = 1;
 
-/// All that was measured of one server in one case.
+/// All measurements of one server in one case.
 #[derive(Debug)]
 pub struct Row {
     /// The case.
     pub case: &'static Case,
     /// The server's name.
     pub peer: &'static str,
-    /// The words for the server in the report.
+    /// The title of the server in the report.
     pub label: &'static str,
     /// One sample a round, in the order of the rounds.
     pub samples: Vec<Sample>,

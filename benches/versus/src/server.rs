@@ -1,6 +1,6 @@
-//! One server under test: starts it, waits until it answers, checks its answers, ends it.
+//! One server under test: starts it, waits until it answers, checks its responses, stops it.
 //!
-//! A server ends with its `Server` value, and with the driver if that is killed before it can drop anything.
+//! A server is killed when its `Server` value is dropped. It also exits if the driver is killed first.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -18,10 +18,10 @@ use crate::{
     process::{Killed, PAUSE},
 };
 
-/// How long a server may take until it answers: a pool starts its workers first.
+/// Time limit for the start of a server. A pool starts its workers first.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// The threads of each server's runtime, for servers that do not say so themselves.
+/// The threads of each server's runtime, for servers that do not set it themselves.
 const RUNTIME_THREADS: &str = "2";
 
 /// A running server.
@@ -39,7 +39,8 @@ impl Server {
         let address = free_address()?;
         let port = address.port().to_string();
         let child = Command::new(programs.join(peer.program))
-            // What the caller's shell says must not change what is measured: no workers, for one, means threads.
+            // Variables of the caller's shell must not change what is measured. For example, no workers means
+            // threads.
             .env_remove("PIXIE_WORKERS")
             .env_remove("PIXIE_DEV")
             .env_remove("HEADER_TIMER")
@@ -63,12 +64,12 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Checks that the answer to `case` is the right one, so that only equal work is compared.
+    /// Checks that the response to `case` is correct, so that equal work is compared.
     pub fn check(&self, case: &Case) -> Result<()> {
         self.check_path(case.path, Expected { content_type: case.content_type, body: case.body })
     }
 
-    /// Checks that the routes which only fill the router are there.
+    /// Checks that the routes that only fill the router exist.
     pub fn check_extra_routes(&self) -> Result<()> {
         let expected = Expected { content_type: "text/plain", body: HELLO };
         (0..EXTRA_ROUTES).try_for_each(|number| self.check_path(&peer::extra_path(number), expected))

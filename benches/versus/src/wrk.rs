@@ -1,6 +1,6 @@
-//! Runs the load generator `wrk` and reads what it prints.
+//! Runs the load generator `wrk` and reads its output.
 //!
-//! A run with a single failed request is an error, never a number.
+//! A run with a single failed request is an error.
 
 use std::{process::Command, time::Duration};
 
@@ -17,10 +17,10 @@ pub struct Sample {
     pub p99_us: f64,
 }
 
-/// How much longer than asked a run may take: connecting, and waiting for the last answers.
+/// How much longer than requested a run may take: connecting, and waiting for the last responses.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// Checks that `wrk` is there.
+/// Checks that `wrk` is installed.
 pub fn check_installed() -> Result<()> {
     // `wrk -v` prints its version and exits with 1, so only a failure to start counts.
     match Command::new("wrk").arg("-v").output() {
@@ -41,7 +41,7 @@ pub fn run(url: &str, connections: u32, seconds: u32) -> Result<Sample> {
 }
 
 fn parse(output: &str) -> Result<Sample> {
-    // Both lines are printed only when there is something to complain about.
+    // Both lines are printed only if there are errors.
     let errors = ["Socket errors:", "Non-2xx or 3xx responses:"];
     if let Some(line) = errors.iter().find_map(|start| line_after(output, start)) {
         return Err(format!("load the server: requests failed: {line}").into());

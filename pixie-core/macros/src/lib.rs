@@ -9,8 +9,6 @@ mod check;
 mod expand;
 mod nearest;
 mod parse;
-mod pattern;
-mod quantity;
 
 use proc_macro::TokenStream;
 

@@ -45,7 +45,7 @@ impl BodyUse {
 
     /// Says whether a route of this kind may use the body so.
     pub const fn suits(self, kind: RouteType) -> bool {
-        !(self.blocks() && matches!(kind, RouteType::Sync | RouteType::Async))
+        kind.may_block() || !self.blocks()
     }
 
     /// Returns the use of a handler that has both arguments.

@@ -16,8 +16,9 @@ mod walk;
 use std::{fmt, sync::OnceLock};
 
 use http::Method;
+use pixie_grammar::normalize;
 
-use crate::{Params, Pattern, http::params::Spans, route::pattern::normal::normalise};
+use crate::{Params, Pattern, http::params::Spans};
 use index::Index;
 use node::{Node, Variant};
 use shape::Shape;
@@ -139,7 +140,7 @@ impl<T> Router<T> {
 
     /// Finds the route for a request; `path` is the path of its URI as it came, still encoded.
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
-        let Ok(normal) = normalise(path) else { return Found::BadPath };
+        let Ok(normal) = normalize(path) else { return Found::BadPath };
         let text = normal.as_deref().unwrap_or(path);
         let index = self.index();
         let Some(hit) = index.search(text) else { return Found::NotFound };

@@ -1,6 +1,6 @@
-//! What the last panic of a thread said, and where.
+//! The message and the location of each thread's last panic.
 //!
-//! Owns the hook that notes it, in front of whatever hook was there. Rule: the earlier hook still runs.
+//! Owns the panic hook that records them. Invariant: the hook that was installed before still runs.
 
 use std::{
     any::Any,
@@ -17,7 +17,7 @@ thread_local! {
     static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
 }
 
-/// Starts noting panics.
+/// Starts to record panics.
 pub(crate) fn remember() {
     HOOK.call_once(|| {
         let earlier = panic::take_hook();
@@ -28,7 +28,7 @@ pub(crate) fn remember() {
     });
 }
 
-/// Takes what the last panic on this thread was.
+/// Removes and returns the last panic of this thread.
 pub(crate) fn take() -> Failure {
     let unknown =
         || Failure { kind: FailureKind::Panic, message: "a panic without a message".to_owned(), location: None };

@@ -1,7 +1,7 @@
-//! A worker's way into its sandbox.
+//! How a worker enters its sandbox.
 //!
 //! Owns the order of the steps and the refusals. Leaves what a sandbox is to `crate::sandbox` and the system calls to `platform`.
-//! Rule: no job is taken and no thread is started before this has returned.
+//! Invariant: the worker takes its first job and starts its first thread after this has returned.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use crate::{
     sandbox::{Sandbox, SandboxLevel},
 };
 
-/// What puts a sandbox on: around the whole process, or in a test around one thread of it.
+/// Applies a sandbox to the whole process or, in a test, to one thread.
 pub(crate) type Restrict = fn(&Sandbox) -> io::Result<SandboxLevel>;
 
-/// Applies the sandbox to this process and returns what of it is in force.
+/// Applies the sandbox to this process and returns which parts of it are in force.
 pub(crate) fn enter(sandbox: &Sandbox, restrict: Restrict) -> io::Result<SandboxLevel> {
     let limits = limit(sandbox).map_err(|e| io::Error::other(format!("setting its limits failed: {e}")))?;
     if !sandbox.is_wanted() {
@@ -22,7 +22,7 @@ pub(crate) fn enter(sandbox: &Sandbox, restrict: Restrict) -> io::Result<Sandbox
     let level = SandboxLevel { limits, ..restrict(sandbox)? };
     match sandbox.missing(&level) {
         Some(missing) if sandbox.is_required => Err(io::Error::other(format!(
-            "it is required, but this system lacks {missing}: use Sandbox::best_effort() to go without, or a newer kernel"
+            "it is required, but this system lacks {missing}: use a newer kernel, or Sandbox::best_effort() to start without"
         ))),
         _ => Ok(level),
     }

@@ -370,7 +370,7 @@ async fn allowed_links() {
 async fn threaded_worker() {
     for sandbox in [Sandbox::no_network(), Sandbox::strict().required()] {
         let message = refusal(playing("threaded", sandbox)).await;
-        assert!(message.contains("has 2 threads already") && message.contains("#[tokio::main]"), "{message}");
+        assert!(message.contains("already has 2 threads") && message.contains("#[tokio::main]"), "{message}");
     }
     let pool = pool(playing("threaded", Sandbox::none())).await;
     assert_eq!(ask(&pool, "say free").await.unwrap(), "free");

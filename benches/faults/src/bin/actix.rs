@@ -1,4 +1,4 @@
-//! actix-web: handlers hop to a thread by `web::block`, with a time-out around each.
+//! actix-web: each handler runs on a thread by `web::block`, with a timeout around it.
 #![forbid(unsafe_code)]
 
 use std::io;

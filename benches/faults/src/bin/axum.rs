@@ -1,5 +1,5 @@
-//! axum, with a time-out around each handler. `PLACE` says where handlers run: `handler` is inline, as axum does by itself;
-//! `blocking` is a hop to a thread by `spawn_blocking`.
+//! axum, with a timeout around each handler. `PLACE` decides where handlers run: `handler` is inline, the
+//! default of axum; `blocking` uses `spawn_blocking`.
 #![forbid(unsafe_code)]
 
 use std::{env, io};

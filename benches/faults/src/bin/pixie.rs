@@ -1,4 +1,4 @@
-//! pixie as it comes: a plain `fn` runs in a worker process.
+//! pixie with its defaults: a plain `fn` runs in a worker process.
 #![forbid(unsafe_code)]
 
 use faults_bench::{

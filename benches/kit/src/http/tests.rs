@@ -1,4 +1,4 @@
-//! Answers of every form, from a listener that says what it is told to.
+//! Responses of every form, from a listener with prepared data.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -9,7 +9,7 @@ use std::{
 
 use super::{Answer, Client};
 
-/// Lets a server send `answers` on one connection, and asks until it has closed that.
+/// Makes a server send `answers` on one connection, and sends requests until the server has closed it.
 fn ask(answers: &'static str, times: usize) -> Vec<Result<Answer, ErrorKind>> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = Client::new(listener.local_addr().unwrap(), Duration::from_secs(20));
@@ -18,7 +18,7 @@ fn ask(answers: &'static str, times: usize) -> Vec<Result<Answer, ErrorKind>> {
         let mut request = [0; 1024];
         assert!(stream.read(&mut request).unwrap() > 0);
         stream.write_all(answers.as_bytes()).unwrap();
-        // All are read before the end is seen, although the others were not yet asked for.
+        // All responses are read before the end of the connection, although not all were requested yet.
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
     });

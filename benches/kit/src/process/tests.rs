@@ -1,4 +1,4 @@
-//! Programs that end well, badly, and not at all.
+//! Programs that succeed, fail, and do not exit.
 
 use std::{
     process::Command,

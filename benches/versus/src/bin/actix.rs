@@ -1,4 +1,4 @@
-//! The same routes on actix-web; `/block` hops to a thread by `web::block`.
+//! The same routes on actix-web. `/block` runs on another thread by `web::block`.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -21,7 +21,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/json", web::get().to(json))
         .route("/users/{id}", web::get().to(user))
         .route("/block", web::get().to(block));
-    // Its router tries one route after the other: behind the measured routes, the others cost it nothing.
+    // Its router tries one route after the other. After the measured routes, the others cost no time.
     for number in 0..EXTRA_ROUTES {
         config.route(&peer::extra_path(number), web::get().to(index));
     }

@@ -1,4 +1,4 @@
-//! The same routes on axum, served by `axum::serve` as it comes; `/block` hops to a thread by `spawn_blocking`.
+//! The same routes on axum with `axum::serve`. `/block` runs on another thread by `spawn_blocking`.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -1,7 +1,7 @@
 //! Compares what a hello-world app costs to build on pixie and on axum: crates, and the time of a clean debug build.
 //!
-//! The apps are made in a temporary folder and built in turn, each time into an empty target folder. Crates are
-//! downloaded before the clock starts.
+//! The apps are made in a temporary folder and built in turn, each time into an empty target folder. Crates
+//! are downloaded before the measurement.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 
 use versus::{Result, case::WITH_PIXIE, process, spread::Spread};
 
-/// How long one step of cargo may take: generous, for a slow machine.
+/// Time limit for one step of cargo. Long enough for a slow machine.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// One hello-world app.
@@ -73,7 +73,7 @@ async fn index() -> &'static str {
 }
 "#;
 
-/// What was measured of one app.
+/// The measurements of one app.
 struct Cost {
     name: &'static str,
     folder: PathBuf,
@@ -124,7 +124,7 @@ fn prepare(app: &App, folder: PathBuf) -> Result<Cost> {
     let mut tree = cargo(&folder);
     tree.args(["tree", "--locked", "--edges=normal,build", "--prefix=none", "--format={p}"]);
     let tree = process::run(&mut tree, LIMIT)?;
-    // A crate that was shown before bears a star; the app itself is no crate that one has to build for the framework.
+    // A repeated crate is marked with a star. The app itself is not counted.
     let crates: BTreeSet<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     Ok(Cost { name, folder, crates: crates.len() - 1, seconds: Vec::new() })
 }

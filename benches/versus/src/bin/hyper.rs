@@ -1,4 +1,4 @@
-//! The baseline: bare hyper with its header time-out on, or with `HEADER_TIMER=off` without any timer.
+//! The baseline: bare hyper with its header timeout on, or without any timer if `HEADER_TIMER=off`.
 #![forbid(unsafe_code)]
 
 use std::{convert::Infallible, env, io, time::Duration};

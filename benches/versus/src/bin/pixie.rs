@@ -1,4 +1,4 @@
-//! The same routes on pixie; `/block` hops to another process, which is what a plain `fn` means.
+//! The same routes on pixie. `/block` runs in another process, because it is a plain `fn`.
 #![forbid(unsafe_code)]
 
 use pixie_web::{Json, route, run};
@@ -29,7 +29,7 @@ fn block() -> &'static str {
     HELLO
 }
 
-// An attribute stands on an item, so a loop cannot write these.
+// An attribute needs an item, so a loop cannot define these routes.
 macro_rules! extra_routes {
     ($($name:ident at $path:literal)*) => {$(
         #[route($path, sync)]

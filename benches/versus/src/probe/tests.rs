@@ -1,4 +1,4 @@
-//! Answers as servers write them.
+//! Responses as servers write them.
 
 use super::{Answer, Expected};
 

@@ -1,4 +1,4 @@
-//! Reads what `wrk` really printed: a clean run, a run answered by 404, a server that died.
+//! Reads real output of `wrk`: a run without errors, a run with 404 responses, a server that exited.
 
 use super::{Sample, microseconds, parse};
 

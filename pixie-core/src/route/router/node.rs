@@ -2,11 +2,9 @@
 //! same method.
 
 use http::{HeaderValue, Method};
+use pixie_grammar::Filter;
 
-use crate::route::{
-    pattern::filter::Filter,
-    router::{RouteConflict, RouteEntry, methods::allow, shape::Shape},
-};
+use crate::route::router::{RouteConflict, RouteEntry, methods::allow, shape::Shape};
 
 /// The routes of one shape.
 pub(crate) struct Node<T> {

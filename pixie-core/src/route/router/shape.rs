@@ -5,10 +5,9 @@
 
 use std::{cmp::Reverse, mem};
 
-use crate::{
-    http::params::Spans,
-    route::pattern::{Part, Pattern, filter::Filter},
-};
+use pixie_grammar::{Filter, PathPart};
+
+use crate::{Pattern, http::params::Spans};
 
 /// A pattern without names and filters. The smaller shape is tried first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,12 +35,12 @@ impl Shape {
         let mut texts = vec![String::new()];
         for part in &pattern.parts {
             match part {
-                Part::Wildcard(Filter::Path) => {
+                PathPart::Wildcard { filter: Filter::Path, .. } => {
                     segments.push(Segment::Rest);
                     return Shape(segments);
                 }
-                Part::Wildcard(_) => texts.push(String::new()),
-                Part::Literal(literal) => {
+                PathPart::Wildcard { .. } => texts.push(String::new()),
+                PathPart::Literal(literal) => {
                     // The slash that begins the path begins no segment of its own.
                     let literal = if segments.is_empty() && texts == [""] { &literal[1..] } else { literal };
                     for (at, text) in literal.split('/').enumerate() {

@@ -4,14 +4,9 @@
 use std::{error::Error, fmt};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use pixie_grammar::{Filter, PathPart, normalize};
 
-use crate::{
-    Params,
-    route::{
-        pattern::{Part, Pattern, filter::Filter, normal::normalise},
-        router::shape::Shape,
-    },
-};
+use crate::{Params, Pattern, route::router::shape::Shape};
 
 /// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -56,12 +51,11 @@ impl Pattern {
         if let Some((name, _)) = params.iter().find(|(name, _)| self.names().all(|known| known != *name)) {
             return Err(UrlError::Unknown { pattern: self.to_string(), name: (*name).to_owned() });
         }
-        let mut names = self.names();
         let mut url = String::new();
         for part in &self.parts {
             match part {
-                Part::Literal(text) => url.extend(utf8_percent_encode(text, LITERAL)),
-                Part::Wildcard(filter) => self.fill(&mut url, *filter, names.next().unwrap_or_default(), params)?,
+                PathPart::Literal(text) => url.extend(utf8_percent_encode(text, LITERAL)),
+                PathPart::Wildcard { name, filter } => self.fill(&mut url, *filter, name, params)?,
             }
         }
         let Some((name, filter)) = self.misfit(&url, params) else { return Ok(url) };
@@ -107,7 +101,7 @@ impl Pattern {
     }
 
     fn search(&self, url: &str) -> Option<Params> {
-        let normal = normalise(url).ok()?;
+        let normal = normalize(url).ok()?;
         let spans = Shape::of(self).captures(normal.as_deref().unwrap_or(url))?;
         Some(Params::new(&self.names, spans, normal))
     }

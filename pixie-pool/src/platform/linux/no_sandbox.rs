@@ -1,6 +1,6 @@
-//! Linux without what a sandbox needs: another processor, or a build without the feature.
+//! In place of `linux::sandbox` on other processors and in builds without the feature `sandbox`.
 //!
-//! Owns nothing. Rule: it says that nothing is in force, so that a required sandbox is refused and any other is reported.
+//! Invariant: it reports that no part of a sandbox is in force, so that a required sandbox is refused and another one is logged.
 
 use std::io;
 

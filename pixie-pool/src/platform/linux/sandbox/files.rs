@@ -1,99 +1,93 @@
-//! Landlock: which files a worker may touch, and a border around its process.
+//! The files that a worker may use, and the border around its process.
 //!
-//! Owns the rights behind `read` and `write`. Rule: also a profile that leaves files alone gets a domain of its own, because
-//! the kernel keeps a process in one from tracing those outside and from reading their memory through /proc.
+//! Owns the rights behind `Sandbox::read` and `Sandbox::write`. Leaves the system calls to `landlock`. Invariant: a worker with
+//! access to all files is in a domain of its own, too, because the kernel keeps a process in a domain from tracing processes
+//! outside and from reading their memory through /proc.
 
-use std::{io, os::fd::OwnedFd, path::Path};
-
-use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset, RulesetAttr as _,
-    RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope, make_bitflags,
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
 };
+
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
     io::Errno,
 };
 
+use super::landlock::{
+    self, EXECUTE, MAKE_BLOCK, MAKE_CHAR, MAKE_DIR, MAKE_FIFO, MAKE_REG, MAKE_SYM, READ_DIR, READ_FILE, REFER,
+    REMOVE_DIR, REMOVE_FILE, Ruleset, TRUNCATE, WRITE_FILE,
+};
 use crate::sandbox::{Profile, Sandbox};
 
-/// The newest interface that was considered here; older kernels do what they can of it.
-const KNOWN: ABI = ABI::V9;
-
-/// What every worker may read: its own program for backtraces, and what libraries read whatever they are for.
+/// What every worker may read: its own program, for backtraces, and what common libraries read.
 const READABLE: [&str; 6] =
     ["/proc/self/exe", "/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom", "/dev/random", "/dev/zero"];
 const WRITABLE: &str = "/dev/null";
 
-/// Locks files and the border; returns the version of the kernel's interface, 0 if there is none.
+/// Restricts this thread and returns the version of the kernel's interface; 0 if the kernel has no Landlock.
 pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
-    let mut ruleset = Ruleset::default()
-        .handle_access(handled(sandbox.profile))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
-        .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
-        .and_then(Ruleset::create)
-        .map_err(|e| failed("preparing Landlock", e))?;
-    ruleset = match sandbox.profile {
-        Profile::Strict => allow(ruleset, sandbox)?,
-        Profile::NoNetwork | Profile::None => allow_files(ruleset)?,
+    let forbidden = forbidden(sandbox.profile);
+    let Some(ruleset) = Ruleset::forbid(forbidden).map_err(|e| failed("preparing Landlock", &e))? else {
+        return Ok(0);
     };
-    let status = ruleset.restrict_self().map_err(|e| failed("entering Landlock", e))?;
-    Ok(match (status.ruleset, status.landlock) {
-        (RulesetStatus::NotEnforced, _) => 0,
-        (_, LandlockStatus::Available { effective_abi, .. }) => effective_abi as u8,
-        _ => 0,
-    })
+    match sandbox.profile {
+        Profile::Strict => allow_named(&ruleset, sandbox)?,
+        Profile::NoNetwork | Profile::None => allow_most(&ruleset)?,
+    }
+    ruleset.enter().map_err(|e| failed("entering Landlock", &e))
 }
 
-/// What is forbidden unless a rule allows it. Device nodes are for nobody; running programs is also stopped by the filter.
-fn handled(profile: Profile) -> BitFlags<AccessFs> {
+/// Returns what is forbidden unless a rule allows it. Rules never allow device nodes and programs; the filter of system calls also
+/// forbids to run programs.
+fn forbidden(profile: Profile) -> u64 {
     match profile {
-        Profile::Strict => AccessFs::from_all(KNOWN),
-        // Moves between directories are forbidden by every ruleset that does not allow them.
-        Profile::NoNetwork | Profile::None => {
-            make_bitflags!(AccessFs::{MakeChar | MakeBlock | Execute | WriteFile | Refer})
-        }
+        Profile::Strict => landlock::ALL,
+        // Every ruleset forbids moves between directories, unless a rule allows them.
+        Profile::NoNetwork | Profile::None => MAKE_CHAR | MAKE_BLOCK | EXECUTE | WRITE_FILE | REFER,
     }
 }
 
-/// Leaves files alone, but for the switches of the kernel and of other processes: what stands below `/` when the worker starts can
-/// be written, without `/proc` and `/sys`, of which it gets its own part.
-fn allow_files(mut ruleset: RulesetCreated) -> io::Result<RulesetCreated> {
+/// Allows to write every file, except the switches of the kernel and of other processes: each entry of `/` that exists now, without
+/// `/proc` and `/sys`, and the worker's own part of `/proc`.
+fn allow_most(ruleset: &Ruleset) -> io::Result<()> {
     let (root, own) = (Path::new("/"), Path::new("/proc/self"));
-    let entries = root.read_dir().map_err(|e| failed("listing /", e))?.flatten().map(|entry| entry.path());
+    let entries = root.read_dir().map_err(|e| failed("listing /", &e))?.flatten().map(|entry| entry.path());
     let files = entries.filter(|path| path != Path::new("/proc") && path != Path::new("/sys"));
     for path in files.chain([own.to_owned()]) {
-        // What a link leads to is an entry itself, or below one.
+        // A link is skipped: its target is, or is below, another entry.
         if let Ok(target) = open(&path, followed(&path)) {
-            ruleset = add(ruleset, &path, target, AccessFs::WriteFile.into())?;
+            add(ruleset, &path, &target, WRITE_FILE)?;
         }
     }
-    let target = open(root, ResolveFlags::empty()).map_err(|e| failed("opening /", io::Error::from(e)))?;
-    add(ruleset, root, target, AccessFs::Refer.into())
+    let target = open(root, ResolveFlags::empty()).map_err(|e| failed("opening /", &e.into()))?;
+    add(ruleset, root, &target, REFER)
 }
 
-fn allow(mut ruleset: RulesetCreated, sandbox: &Sandbox) -> io::Result<RulesetCreated> {
+fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
     let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
     for (path, is_writable) in system {
-        // Not every system has all of them.
+        // Some systems lack some of these files.
         if let Ok(target) = open(path, ResolveFlags::empty()) {
-            ruleset = allow_path(ruleset, path, target, is_writable)?;
+            allow_path(ruleset, path, &target, is_writable)?;
         }
     }
     for (path, is_writable) in sandbox.paths() {
-        // A job may have removed one, which must not keep a pool from starting workers: what is not there is not allowed.
+        // A missing path is not allowed, and does not fail the start: a job may have removed it, and workers must still start.
         match open(path, followed(path)) {
-            Ok(target) => ruleset = allow_path(ruleset, path, target, is_writable)?,
+            Ok(target) => allow_path(ruleset, path, &target, is_writable)?,
             Err(Errno::LOOP) => {
-                eprintln!("worker: a link stands where {} was, so nothing is allowed there", path.display())
+                eprintln!("worker: {} has become a link, so the sandbox allows no access there", path.display())
             }
             Err(_) => {}
         }
     }
-    Ok(ruleset)
+    Ok(())
 }
 
-/// Which links are followed on the way to what a program allows: none, because the pool has done that and a job may have made
-/// new ones; below `/proc`, where nobody makes any, those of the kernel that stay there.
+/// Returns which links are followed on the way to an allowed path. The pool has followed all links already, and a job may have made
+/// new ones, so none is; below `/proc`, where jobs cannot make links, those of the kernel that stay there are.
 fn followed(path: &Path) -> ResolveFlags {
     if path.starts_with("/proc") { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS }
 }
@@ -102,38 +96,27 @@ fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
     openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
-fn allow_path(ruleset: RulesetCreated, path: &Path, target: OwnedFd, is_writable: bool) -> io::Result<RulesetCreated> {
-    let metadata = fstat(&target).map_err(|e| failed(&allowing(path), io::Error::from(e)))?;
+fn allow_path(ruleset: &Ruleset, path: &Path, target: &OwnedFd, is_writable: bool) -> io::Result<()> {
+    let metadata = fstat(target).map_err(|e| failed(&allowing(path), &e.into()))?;
     let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
     add(ruleset, path, target, rights(is_directory, is_writable))
 }
 
-fn add(
-    ruleset: RulesetCreated,
-    path: &Path,
-    target: OwnedFd,
-    rights: BitFlags<AccessFs>,
-) -> io::Result<RulesetCreated> {
-    ruleset.add_rule(PathBeneath::new(target, rights)).map_err(|e| failed(&allowing(path), e))
+fn add(ruleset: &Ruleset, path: &Path, target: &OwnedFd, rights: u64) -> io::Result<()> {
+    ruleset.allow(target.as_fd(), rights).map_err(|e| failed(&allowing(path), &e))
 }
 
 fn allowing(path: &Path) -> String {
     format!("allowing {}", path.display())
 }
 
-fn rights(is_directory: bool, is_writable: bool) -> BitFlags<AccessFs> {
-    let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-    let change = make_bitflags!(AccessFs::{
-        WriteFile | Truncate | RemoveFile | RemoveDir | MakeReg | MakeDir | MakeSym | MakeFifo | Refer
-    });
+fn rights(is_directory: bool, is_writable: bool) -> u64 {
+    let read = READ_FILE | READ_DIR;
+    let change = WRITE_FILE | TRUNCATE | REMOVE_FILE | REMOVE_DIR | MAKE_REG | MAKE_DIR | MAKE_SYM | MAKE_FIFO | REFER;
     let all = if is_writable { read | change } else { read };
-    if is_directory { all } else { all & AccessFs::from_file(KNOWN) }
+    if is_directory { all } else { all & landlock::OF_FILE }
 }
 
-fn failed(doing: &str, error: impl std::error::Error) -> io::Error {
-    // What the crate says first is which step it was; the cause is what the system said.
-    let cause = std::iter::successors(error.source(), |e| e.source())
-        .last()
-        .map_or_else(|| error.to_string(), |e| e.to_string());
-    io::Error::other(format!("{doing} failed: {cause}"))
+fn failed(doing: &str, error: &io::Error) -> io::Error {
+    io::Error::other(format!("{doing} failed: {error}"))
 }

@@ -1,11 +1,11 @@
 //! seccomp: which system calls a worker may make.
 //!
-//! Owns the lists. Rule: what is on them fails with an error that libraries know (`EPERM`, or `ENOSYS` for calls that they can do
-//! without), and whatever the kernel learns after this list was written is unknown to a worker.
+//! Owns the lists of forbidden calls. Invariant: a forbidden call fails with an error that libraries handle: `EPERM`, or `ENOSYS`
+//! for calls that libraries can replace. Calls that the kernel got after this list was written fail with `ENOSYS`.
 //!
-//! Lists of what is forbidden, not of what is allowed: a handler is somebody's program with somebody's C libraries, and
-//! it should not die of a call that harms nobody. Files are Landlock's part, and what needs a capability fails by itself, because
-//! a worker has none of those. Each entry costs a start some 3 µs: the kernel tries the filter on every call when it is put on.
+//! The lists name what is forbidden, not what is allowed, because handlers use many C libraries, and harmless calls should work.
+//! Landlock restricts files. Calls that need a capability fail by themselves, because a worker has no capabilities except over
+//! files. Each entry adds about 3 µs to a start: when the filter is installed, the kernel tests it with every system call.
 
 use std::{collections::BTreeMap, io};
 
@@ -19,12 +19,12 @@ use crate::sandbox::Profile;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The newest call that was considered for these lists. Greater numbers are newer, or those of the x32 interface.
+/// The newest call that was considered for these lists. Greater numbers are newer calls, or calls of the x32 interface.
 const NEWEST: c_long = libc::SYS_mseal;
 
-/// Forbidden by every profile, whatever the arguments.
+/// Forbidden by every profile, with all arguments.
 const FORBIDDEN: &[c_long] = &[
-    // The network: what is connected already may still be used.
+    // The network. Open connections can still be used.
     libc::SYS_socket,
     libc::SYS_connect,
     libc::SYS_bind,
@@ -34,7 +34,7 @@ const FORBIDDEN: &[c_long] = &[
     // Programs.
     libc::SYS_execve,
     libc::SYS_execveat,
-    // Other processes, and groups in which `kill(0)` would reach them.
+    // Other processes, and process groups in which `kill(0)` would reach other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -47,7 +47,7 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_tkill,
     libc::SYS_setpgid,
     libc::SYS_setsid,
-    // Ways around the filter, and large parts of the kernel that handlers have no use for.
+    // Ways around the filter, and large parts of the kernel that handlers do not need.
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
@@ -64,7 +64,7 @@ const FORBIDDEN: &[c_long] = &[
     // Namespaces, in which a process has every capability.
     libc::SYS_unshare,
     libc::SYS_setns,
-    // What the kernel says about everybody.
+    // The kernel's log.
     libc::SYS_syslog,
 ];
 
@@ -75,7 +75,7 @@ const FORBIDDEN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_s
 #[cfg(target_arch = "aarch64")]
 const FORBIDDEN_HERE: &[c_long] = &[164];
 
-/// Forbidden by the strict profile besides: changes of files that Landlock does not govern, and what processes share.
+/// Also forbidden by the strict profile: changes of files that Landlock does not restrict, and what processes share.
 const FORBIDDEN_STRICTLY: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
@@ -103,11 +103,11 @@ const FORBIDDEN_STRICTLY: &[c_long] = &[
     libc::SYS_msgctl,
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
-    // Memory that no limit of a worker counts while it is not mapped.
+    // Files in memory, which the limits of a worker do not count until they are mapped.
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
 ];
-/// The same number on every processor; libc does not name it for all.
+/// The same number on all processors; libc lacks the name for some.
 const FCHMODAT2: c_long = 452;
 
 /// Older forms of those that only this processor has.
@@ -124,7 +124,7 @@ const FORBIDDEN_STRICTLY_HERE: &[c_long] = &[
 #[cfg(target_arch = "aarch64")]
 const FORBIDDEN_STRICTLY_HERE: &[c_long] = &[];
 
-/// Calls that take a process and may name none but this one.
+/// Calls with a process as argument, which may only be this one.
 const OWN_PROCESS_ONLY: [c_long; 7] = [
     libc::SYS_kill,
     libc::SYS_sched_setaffinity,
@@ -135,26 +135,26 @@ const OWN_PROCESS_ONLY: [c_long; 7] = [
     libc::SYS_move_pages,
 ];
 
-/// Puts the filters on; false if this system has none, or does not let this process have them.
+/// Installs the filters; false if this system has no filters or refuses them to this process.
 pub(super) fn restrict(profile: Profile) -> io::Result<bool> {
-    let faulty = |e: BackendError| io::Error::other(format!("building the filter of system calls failed: {e}"));
+    let faulty = |e: BackendError| io::Error::other(format!("building the system call filter failed: {e}"));
     for program in [unknown(), forbidden(profile, std::process::id()).map_err(faulty)?] {
         if let Err(error) = apply_filter(&program) {
-            eprintln!("worker: the filter of system calls was refused: {error}");
+            eprintln!("worker: the kernel refused the system call filter: {error}");
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// What a worker must take for missing: calls newer than this list, and `clone3`, whose flags no filter can see; without it
-/// the C library takes `clone`.
+/// Returns the filter for calls that fail as if the kernel did not have them: calls newer than this list, and `clone3`, whose flags
+/// a filter cannot see. The C library then uses `clone`.
 fn unknown() -> BpfProgram {
     let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let jump = |code: u32, k: c_long, jt| sock_filter { jt, ..statement(libc::BPF_JMP | code | libc::BPF_K, k as u32) };
     let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
     vec![
-        // The call's number comes first in what a filter sees.
+        // The number of the call is the first field that a filter sees.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
         jump(libc::BPF_JEQ, libc::SYS_clone3, 2),
         jump(libc::BPF_JGT, NEWEST, 1),
@@ -163,7 +163,7 @@ fn unknown() -> BpfProgram {
     ]
 }
 
-/// What fails with `EPERM`.
+/// Returns the filter for calls that fail with `EPERM`.
 fn forbidden(profile: Profile, pid: u32) -> Result<BpfProgram, BackendError> {
     let strictly: [&[c_long]; 2] = match profile {
         Profile::Strict => [FORBIDDEN_STRICTLY, FORBIDDEN_STRICTLY_HERE],
@@ -191,25 +191,25 @@ fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
     for call in [libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
         forbid(call, &[is_not(0, pid)])?;
     }
-    // New processes; threads of this one are none.
+    // New processes, but not threads.
     forbid(libc::SYS_clone, &[has_bits(0, libc::CLONE_THREAD as u64, 0)])?;
-    // Limits of others, and new ones of its own, which root could raise.
+    // Limits of other processes, and new limits of its own, which root could raise.
     forbid(libc::SYS_prlimit64, &other(0))?;
     forbid(libc::SYS_prlimit64, &[is_not(2, 0)])?;
-    // `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS`: no groups and users.
+    // Only `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS`, and not groups and users.
     for (call, process) in [(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)] {
         forbid(call, &[is_not(0, process)])?;
         forbid(call, &other(1))?;
     }
-    // A descriptor's owner gets signals of the worker's choice.
+    // The worker could choose signals that the owner of a descriptor gets.
     for command in [libc::F_SETOWN, F_SETOWN_EX] {
         forbid(libc::SYS_fcntl, &[is(1, command as u64)])?;
     }
-    // The same, and keys typed into a terminal.
+    // The same, and input typed into a terminal.
     for request in [FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX] {
         forbid(libc::SYS_ioctl, &[is(1, request)])?;
     }
-    // Pairs of streams reach nobody; datagrams may be sent to any address.
+    // A pair of streams reaches no other process, but datagrams can be sent to any address.
     forbid(libc::SYS_socketpair, &[is_not(0, libc::AF_UNIX as u64)])?;
     for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
         forbid(libc::SYS_socketpair, &[has_bits(1, 0xf, kind as u64)])?;
@@ -224,7 +224,7 @@ const SIOCSPGRP: u64 = 0x8902;
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 
-/// What an argument has to be like for a call to be forbidden.
+/// A condition of an argument under which a call is forbidden.
 struct Condition {
     at: u8,
     operator: SeccompCmpOp,
@@ -233,7 +233,7 @@ struct Condition {
 
 impl Condition {
     fn build(&self) -> Result<SeccompCondition, BackendError> {
-        // Pointers are long; of everything else the kernel reads the lower half.
+        // A pointer has 64 bits; of other arguments, the kernel reads the lower 32.
         let length = if self.at == 2 { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
         SeccompCondition::new(self.at, length, self.operator.clone(), self.value)
     }

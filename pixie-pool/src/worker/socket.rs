@@ -1,7 +1,7 @@
 //! The worker's end of the socket: blocking, behind one lock.
 //!
-//! Owns reading, writing and waiting for credit. Leaves what the bytes mean to `protocol::worker`.
-//! Rule: whoever holds the lock may block on the socket, so everything else only tries to take it.
+//! Owns reading, writing and waiting for credit. Leaves the meaning of the bytes to `protocol::worker`.
+//! Invariant: the holder of the lock may block on the socket, so a call that must not block only tries to take the lock.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -24,16 +24,16 @@ use crate::{
     sandbox::SandboxLevel,
 };
 
-/// Bytes asked of the socket at once: a whole chunk with its header, so that a large body needs one read per frame.
+/// Size of one read in bytes: a whole chunk with its header, so that a large body needs one read per frame.
 const READ_BYTES: usize = CHUNK_BYTES_MAX + 1024;
-/// How often a handler that asks whether it was cancelled makes a system call for it.
+/// Shortest interval between system calls for a handler that asks whether its job was canceled.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// One connection to the parent.
+/// The socket to the parent.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Socket {
     wire: Mutex<Wire>,
-    /// A job that was handed to another thread has ended.
+    /// Notified when a job that runs on another thread has ended.
     done: Condvar,
 }
 
@@ -41,23 +41,23 @@ pub(crate) struct Line {
 struct Wire {
     stream: ls::Stream,
     protocol: Worker,
-    /// Where reads land; only what arrived is copied on, so no read has to clear a large buffer first.
+    /// Target of reads. Only the bytes that arrived are copied to `input`, so no read has to clear a large buffer first.
     scratch: Box<[u8]>,
     input: BytesMut,
     output: BytesMut,
     looked: Option<Instant>,
     is_closed: bool,
-    /// Where the parent finds out what was started, should this process die.
+    /// Tells the parent which job was started last, also after this process has exited.
     mark: Option<Mark>,
     /// When the running job was started.
     started: Instant,
-    /// Since when an answer is ready that was not written yet.
+    /// Since when a finished reply waits to be written.
     held_since: Option<Instant>,
-    /// Whether a thread waits for the end of a job.
+    /// Whether a thread waits for a job to end.
     is_awaited: bool,
 }
 
-impl Line {
+impl Socket {
     pub(crate) fn connect(path: &Path, mark: Option<Mark>) -> io::Result<Arc<Self>> {
         let stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
         let wire = Wire {
@@ -73,14 +73,14 @@ impl Line {
             held_since: None,
             is_awaited: false,
         };
-        Ok(Arc::new(Line { wire: Mutex::new(wire), done: Condvar::new() }))
+        Ok(Arc::new(Socket { wire: Mutex::new(wire), done: Condvar::new() }))
     }
 
     fn wire(&self) -> MutexGuard<'_, Wire> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows the token and waits to be let in.
+    /// Sends the token and waits for the parent's welcome.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
         let mut wire = self.wire();
         let Wire { protocol, output, .. } = &mut *wire;
@@ -91,7 +91,10 @@ impl Line {
                 return Ok(welcome);
             }
             if !wire.receive()? {
-                return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the pool hung up, its log says why"));
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the pool closed the connection, its log says why",
+                ));
             }
         }
     }
@@ -103,7 +106,7 @@ impl Line {
         wire.send()
     }
 
-    /// Waits for the next job; `None` once the parent has hung up.
+    /// Waits for the next job; `None` once the parent has closed the connection.
     pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
         let mut wire = self.wire();
         loop {
@@ -122,15 +125,15 @@ impl Line {
         }
     }
 
-    /// Does what the parent asks for while a handler runs: gives back what is not started, and lets ready answers go.
+    /// Answers the parent while a handler runs: returns jobs that are not started, and sends finished replies.
     pub(crate) fn attend(&self) {
         let mut wire = self.wire();
-        // What fails here fails for the handler's thread, too, which ends the process.
+        // An error here also occurs on the handler's thread, which then ends the process.
         while !wire.is_closed && matches!(wire.look(), Ok(true)) {}
         let _ = wire.send();
     }
 
-    /// Waits for a job that its handler has handed to another thread.
+    /// Waits for the end of a job that its handler has moved to another thread.
     pub(crate) fn wait_until_done(&self, stream: u32) {
         let mut wire = self.wire();
         while wire.protocol.is_running(stream) {
@@ -139,7 +142,7 @@ impl Line {
         }
     }
 
-    /// Tells whether nobody waits for this job any more; looks at the socket if nobody else does.
+    /// Returns whether this job was canceled or has ended; reads the socket unless another thread does.
     pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
         let Ok(mut wire) = self.wire.try_lock() else {
             return false;
@@ -154,14 +157,14 @@ impl Line {
         wire.is_closed || wire.protocol.is_cancelled(stream)
     }
 
-    /// Asks for more time for a job; false if its clock does not run any more.
+    /// Asks for more time for a job; false if its deadline does not count any more.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32) -> bool {
         let mut wire = self.wire();
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.extend(stream, milliseconds, output) && wire.send().is_ok()
     }
 
-    /// Reads the job's body, waiting for it if need be.
+    /// Reads the job's body, and waits for it if necessary.
     pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.wire();
         if target.is_empty() || !wire.wait_for_body(stream)? {
@@ -173,7 +176,7 @@ impl Line {
         Ok(count)
     }
 
-    /// Takes the next piece of the job's body, waiting for it if need be.
+    /// Returns the next piece of the job's body, and waits for it if necessary.
     pub(crate) fn piece(&self, stream: u32) -> io::Result<Option<Bytes>> {
         let mut wire = self.wire();
         if !wire.wait_for_body(stream)? {
@@ -185,7 +188,7 @@ impl Line {
         Ok(piece)
     }
 
-    /// Sends a whole answer.
+    /// Sends a whole reply.
     pub(crate) fn reply(&self, stream: u32, head: &[u8], body: &[u8]) -> io::Result<()> {
         let fits = body.len() <= CHUNK_BYTES_MAX;
         self.head(stream, head, if fits { body } else { &[] }, fits)?;
@@ -196,14 +199,14 @@ impl Line {
         self.end(stream)
     }
 
-    /// Sends the head of an answer whose body follows.
+    /// Sends the head of a reply whose body follows.
     pub(crate) fn start(&self, stream: u32, head: &[u8]) -> io::Result<()> {
         self.head(stream, head, &[], false)
     }
 
     fn head(&self, stream: u32, head: &[u8], body: &[u8], complete: bool) -> io::Result<()> {
         if head.len() > HEAD_BYTES_MAX {
-            let message = format!("the answer's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed", head.len());
+            let message = format!("the reply's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed", head.len());
             self.fail(stream, &Failure::error(message.clone()))?;
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -217,20 +220,20 @@ impl Line {
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.reply(stream, head, body, took_us, output);
         if complete {
-            self.is_done(&mut wire);
+            self.notify_done(&mut wire);
         }
         if complete && wire.may_hold(now) { Ok(()) } else { wire.send() }
     }
 
-    /// Wakes whoever waits for the end of the job.
-    fn is_done(&self, wire: &mut Wire) {
-        // Waking is a system call even if nobody waits.
+    /// Wakes the thread that waits for the end of the job.
+    fn notify_done(&self, wire: &mut Wire) {
+        // Waking is a system call also if no thread waits.
         if std::mem::take(&mut wire.is_awaited) {
             self.done.notify_all();
         }
     }
 
-    /// Sends pieces of an answer as credit allows, waiting for it if need be.
+    /// Sends pieces of a reply as credit allows, and waits for credit if necessary.
     pub(crate) fn data(&self, stream: u32, mut bytes: &[u8]) -> io::Result<()> {
         let mut wire = self.wire();
         while !bytes.is_empty() {
@@ -250,7 +253,7 @@ impl Line {
         Ok(())
     }
 
-    /// Ends an answer.
+    /// Ends a reply.
     pub(crate) fn end(&self, stream: u32) -> io::Result<()> {
         let mut wire = self.wire();
         if !wire.protocol.is_running(stream) {
@@ -258,11 +261,11 @@ impl Line {
         }
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.end(stream, output);
-        self.is_done(&mut wire);
+        self.notify_done(&mut wire);
         wire.send()
     }
 
-    /// Ends a job without an answer, or in the middle of it.
+    /// Ends a job without a reply, or in the middle of it.
     pub(crate) fn fail(&self, stream: u32, failure: &Failure) -> io::Result<()> {
         let mut wire = self.wire();
         if !wire.protocol.is_running(stream) {
@@ -270,19 +273,19 @@ impl Line {
         }
         let Wire { protocol, output, .. } = &mut *wire;
         protocol.fail(stream, failure, output);
-        self.is_done(&mut wire);
+        self.notify_done(&mut wire);
         wire.send()
     }
 }
 
 fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "nobody waits for this answer any more")
+    io::Error::new(io::ErrorKind::BrokenPipe, "the job was canceled or has ended")
 }
 
 impl Wire {
-    /// Tells whether a ready answer may wait for the next one, which is about to be begun.
+    /// Returns whether a finished reply may wait for the reply of the next job, which is about to start.
     ///
-    /// Should that one turn slow, the parent calls the jobs behind it back, which lets the answers go, too.
+    /// If that job is slow, the parent withdraws the jobs behind it, and `attend` then sends the replies as well.
     fn may_hold(&mut self, now: Instant) -> bool {
         let since = *self.held_since.get_or_insert(now);
         self.protocol.has_waiting()
@@ -300,13 +303,13 @@ impl Wire {
         sent.inspect_err(|_| self.is_closed = true)
     }
 
-    /// Waits for bytes; false at the end of the connection.
+    /// Waits for bytes; false if the connection was closed.
     fn receive(&mut self) -> io::Result<bool> {
         loop {
             match (&self.stream).read(&mut self.scratch) {
                 Ok(count) => return self.arrived(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A parent that was killed with bytes of ours unread resets the connection.
+                // The kernel resets the connection of a parent that was killed before it read all bytes.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return self.arrived(0);
                 }
@@ -315,14 +318,14 @@ impl Wire {
         }
     }
 
-    /// Waits until some of the body is there; false at its end.
+    /// Waits until a part of the body has arrived; false at the end of the body.
     fn wait_for_body(&mut self, stream: u32) -> io::Result<bool> {
         loop {
             match self.protocol.unread(stream) {
                 Unread::Some => return Ok(true),
                 Unread::End => return Ok(false),
                 Unread::Cancelled => {
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was cancelled"));
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was canceled"));
                 }
                 Unread::Pending => self.receive_more()?,
             }
@@ -332,11 +335,11 @@ impl Wire {
     fn receive_more(&mut self) -> io::Result<()> {
         match self.receive()? {
             true => Ok(()),
-            false => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the parent is gone")),
+            false => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the parent has exited")),
         }
     }
 
-    /// Takes what has arrived, without waiting; true if that is anything.
+    /// Reads what has arrived, without waiting; true if bytes have arrived.
     fn look(&mut self) -> io::Result<bool> {
         match platform::read_arrived(&self.stream, &mut self.scratch)? {
             Some(count) => self.arrived(count),
