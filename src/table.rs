@@ -129,3 +129,13 @@ impl Composed {
         map
     }
 }
+
+impl Endpoint {
+    /// Returns the pool that the route runs in, if it runs in one.
+    pub(crate) fn pool(&self) -> Option<&PoolSlot> {
+        match &self.plan {
+            Plan::Pooled { slot, .. } => Some(slot),
+            _ => None,
+        }
+    }
+}

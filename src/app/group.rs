@@ -2,15 +2,11 @@
 //!
 //! The text of a path alone decides whether a group applies to it, when the app starts (`compose.rs`).
 //! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
-use std::sync::Arc;
-
 use http::StatusCode;
-use pixie_core::{
-    After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Pattern, Request, RequestView, Response, Result, Route,
-};
+use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route};
 
 use crate::{
-    app::{App, compose},
+    app::{App, registry::BY_HAND},
     table::hooks::Level,
 };
 
@@ -41,12 +37,6 @@ pub struct Group {
     level: Level,
     routes: Vec<Route>,
     groups: Vec<Group>,
-}
-
-/// A group with a checked prefix.
-pub(crate) struct Mounted {
-    pub(crate) prefix: Pattern,
-    pub(crate) level: Arc<Level>,
 }
 
 impl Group {
@@ -101,5 +91,33 @@ impl Group {
     pub fn group(mut self, group: Group) -> Group {
         self.groups.push(group);
         self
+    }
+
+    /// Adds the routes, hooks and inner groups to an app.
+    pub(crate) fn add_to(self, app: &mut App) {
+        let Group { prefix, level, routes, groups } = self;
+        app.routes.extend(routes.into_iter().map(|route| (BY_HAND, route.under(&prefix))));
+        app.groups.push((prefix.clone(), level));
+        for inner in groups {
+            let inner = match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
+                true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
+                // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
+                // would give `/adminusers`.
+                false => inner,
+            };
+            inner.add_to(app);
+        }
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let routes: Vec<_> = self.routes.iter().map(Route::path).collect();
+        let group = &mut f.debug_struct("Group");
+        group
+            .field("prefix", &self.prefix)
+            .field("routes", &routes)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
     }
 }

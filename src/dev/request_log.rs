@@ -6,18 +6,16 @@ use std::{
 };
 
 use http::{Method, StatusCode};
-use pixie_core::{Found, RouteType};
+use pixie_core::Found;
 
-use crate::table::{Composed, Plan};
+use crate::table::Composed;
 
 /// Prints the line.
 pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
     let place = match app.router.find(method, path) {
-        Found::Route { value, .. } => match (value.route.kind(), &value.pool) {
-            (kind @ (RouteType::Pool | RouteType::Stream), Some(pool)) if worker > 0 => {
-                format!("{kind} {}#{worker}", pool.name())
-            }
-            (kind, _) => kind.to_string(),
+        Found::Route { value, .. } => match value.pool() {
+            Some(pool) if worker > 0 => format!("{} {}#{worker}", value.route.kind(), pool.name()),
+            _ => value.route.kind().to_string(),
         },
         _ => "-".into(),
     };

@@ -12,7 +12,7 @@ use std::{
 use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use pixie_core::{Error, Response, Result};
+use pixie_core::Response;
 
 use crate::{
     error::StartError,
@@ -86,7 +86,7 @@ pub(crate) fn install(settings: &Settings) -> Result<(), StartError> {
     }
     match RECORDER.get_or_init(installed) {
         Ok(_) => Ok(()),
-        Err(why) => Err(Error::internal(format!(
+        Err(why) => Err(StartError::new(format!(
             "`App::metrics`: {why}: this program has installed a recorder of its own, so show the metrics with that one"
         ))),
     }
