@@ -372,7 +372,7 @@ fn answer(mut request: Request) -> Response {
     let Found::Route { value: route, params } = router.find(&request.method().clone(), &path) else {
         panic!("no route for {path}");
     };
-    request.set_params(params);
+    request.plumbing_mut().params = params;
     match route.handler() {
         Handler::Sync(call) | Handler::Thread(call) | Handler::Pool(call) => call(&mut request),
         Handler::Async(call) => at_once(call(request)),

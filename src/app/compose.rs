@@ -11,7 +11,8 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{BodyUse, Handler, Hooks, Pattern, Place, Route, Router};
+use http::{HeaderValue, header};
+use pixie_core::{After, BodyUse, Handler, Pattern, Place, Route, Router};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -101,9 +102,9 @@ impl Levels {
         self.groups.iter().map(|(_, level)| level).chain([&self.app])
     }
 
-    fn chain(&self, own: Option<Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
+    fn chain(&self, own: impl IntoIterator<Item = Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
         let groups = self.groups.iter().filter(|(prefix, _)| is_in(prefix)).map(|(_, level)| level.clone());
-        Chain::new([self.app.clone()].into_iter().chain(groups).chain(own.map(Arc::new)).collect())
+        Chain::new([self.app.clone()].into_iter().chain(groups).chain(own.into_iter().map(Arc::new)).collect())
     }
 }
 
@@ -118,10 +119,11 @@ fn endpoint(
     let pattern = route.pattern().map_err(|error| wrong(error.to_string()))?.clone();
     let body_limit = route.options().body_limit.as_ref().unwrap_or(&settings.body_limit);
     let body_bytes_max = body_limit.bytes().map_err(|why| wrong(format!("`body_limit`: {why}")))?;
-    let own = route.hooks().clone();
-    let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
-    let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
-    let chain = levels.chain(Some(own), |prefix| pattern.is_under(prefix));
+    let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
+    own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
+    let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
+    let cached = value.map_err(|error| wrong(format!("`cache_control`: {error}")))?.map(cached);
+    let chain = levels.chain([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
     let reads = route.reads();
     let endpoint = Endpoint {
         plan: plan(&route, slots),
@@ -140,6 +142,18 @@ fn endpoint(
         route,
     };
     Ok((pattern, Arc::new(endpoint)))
+}
+
+/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of before hooks,
+/// such as a redirect to a login page, do not get the header.
+fn cached(value: HeaderValue) -> Level {
+    let mut level = Level::default();
+    level.hooks.after.push(After::new(move |_, response| {
+        if response.status().is_success() || response.status().is_redirection() {
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
+        }
+    }));
+    level
 }
 
 /// Returns where and how the handler of a route runs. A pool route without a slot cannot be: `pools::slots` made them all.

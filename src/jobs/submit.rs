@@ -39,7 +39,7 @@ pub(crate) async fn submit(
     let head = wire::encode_request(&request, endpoint.route.reads());
     let is_head = *request.method() == Method::HEAD;
     // The files of a form exist until the job has ended: the worker gets the paths of the large ones.
-    let parts = request.take_parts();
+    let parts = request.plumbing_mut().parts.take().map(|parts| *parts);
     let body = match (endpoint.intake, arriving, &parts) {
         (_, Some(arriving), _) => arriving,
         (_, None, Some(parts)) => pixie_pool::Body::Full(wire::encode_parts(parts)),

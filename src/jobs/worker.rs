@@ -57,13 +57,15 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
         Ok(found) => found,
         Err(error) => return reply(job, error.into()),
     };
-    request.set_state(state.clone());
+    request.plumbing_mut().state = Some(state.clone());
     if time_limit::is_read(&endpoint.route) {
         request.extensions_mut().insert(job.time_limit());
     }
     match endpoint.intake {
         Intake::Unused => {}
-        Intake::Arriving => request.set_reader(BodyReader::new(Pieces(job.detached_body()))),
+        Intake::Arriving => {
+            request.plumbing_mut().reader = Some(Box::new(BodyReader::new(Pieces(job.detached_body()))))
+        }
         Intake::Whole | Intake::Form => {
             let mut body = Vec::new();
             // A body that fails ends the job, because its client has left.
@@ -73,7 +75,7 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
             match form {
                 JobBody::Bytes => request.set_body(Body::from(body)),
                 JobBody::Parts => match wire::decode_parts(&body.into()) {
-                    Ok(parts) => request.set_parts(parts),
+                    Ok(parts) => request.plumbing_mut().parts = Some(Box::new(parts)),
                     Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
                 },
             }
@@ -107,7 +109,7 @@ fn find(app: &Composed, mut request: Request) -> Result<((&Endpoint, &Work), Req
     if let Found::Route { value, params } = app.router.find(request.method(), request.path())
         && let Plan::Pooled { work, .. } = &value.plan
     {
-        request.set_params(params);
+        request.plumbing_mut().params = params;
         return Ok(((value, work), request));
     }
     Err(abort(404))

@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             value
         }
         _ => app.unrouted(request.path()),
@@ -53,7 +53,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut M
         app.request_ids.identify(&mut request);
     }
     if endpoint.reads_state {
-        request.set_state(app.state.clone());
+        request.plumbing_mut().state = Some(app.state.clone());
     }
     let chain = &endpoint.chain;
     let refusal = if endpoint.is_guarded { app.trusted_origins.refusal(&request) } else { None };
@@ -197,6 +197,6 @@ fn unrouted(found: Found<'_, Arc<Endpoint>>) -> Response {
             refused.with_header(header::ALLOW, allow.header_value()).into()
         }
         Found::BadPath => refuse_with(StatusCode::BAD_REQUEST, "the path's percent-encoding is broken").into(),
-        Found::NotFound | Found::Route { .. } => refuse(StatusCode::NOT_FOUND).into(),
+        _ => refuse(StatusCode::NOT_FOUND).into(),
     }
 }

@@ -5,7 +5,10 @@
 use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body_util::BodyExt;
-use pixie_core::{Body, Error, FormReader, FormStep, Parts, Request};
+use pixie_core::{
+    Body, Error, Parts, Request,
+    plumbing::{FormReader, FormStep},
+};
 
 use crate::table::{Composed, Endpoint, Intake, refusal, spool::SpoolWriter};
 
@@ -28,7 +31,7 @@ pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &
         Intake::Form if request.is_multipart() => {
             // Boxed, because its future is large, and other bodies must not pay for that.
             let parts = Box::pin(read_form(app, request, bytes_max)).await?;
-            request.set_parts(parts);
+            request.plumbing_mut().parts = Some(Box::new(parts));
             Ok(())
         }
         Intake::Form | Intake::Whole => read_whole(request, bytes_max).await,

@@ -81,8 +81,8 @@ where
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
         let (head, body) = request.into_parts();
         let mut measured = Measured::begin();
-        let mut request = Request::from_parts(head, Body::new(body));
-        request.set_peer(peer);
+        let mut request = Request::from_http(http::Request::from_parts(head, Body::new(body)));
+        request.plumbing_mut().peer = peer;
         let progress = match dispatch::answer(&self.app, request, &mut measured) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
@@ -170,14 +170,5 @@ impl Service<HttpRequest> for Layered {
 /// The error goes only to the log, because the client's preferred format is unknown here.
 fn layer_failed(error: &BoxError) -> HttpResponse {
     tracing::error!("a layer failed: {error}");
-    let view = ErrorView {
-        media: Media::Json,
-        method: &Method::GET,
-        path: "",
-        query: None,
-        headers: None,
-        development: false,
-        excerpt: None,
-    };
-    abort(500).render(&view).into_http()
+    abort(500).render(&ErrorView::new(Media::Json, &Method::GET, "")).into_http()
 }

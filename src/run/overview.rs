@@ -101,7 +101,7 @@ fn matching(app: &Composed, method: &str, target: &str) -> Result<String, StartE
         Found::Options { allow } => json!({ "routes": [], "status": 204, "allow": allow.as_str() }),
         Found::MethodNotAllowed { allow } => json!({ "routes": [], "status": 405, "allow": allow.as_str() }),
         Found::BadPath => json!({ "routes": [], "status": 400 }),
-        Found::NotFound => json!({ "routes": [], "status": 404 }),
+        _ => json!({ "routes": [], "status": 404 }),
     }
     .to_string())
 }

@@ -1,8 +1,8 @@
-//! `Handler`: the code of a route in the one shape that its kind runs.
+//! `Handler`: the code of a route, in the form that its kind runs.
 //!
-//! Closures are boxed here, at the border, so that nothing behind it is generic. The attribute macro and the plain builder
-//! on [`RoutePath`](crate::RoutePath) both end in these values.
-use std::{future::Future, pin::Pin, sync::Arc};
+//! Closures are boxed here, so that all later code needs no type parameters. The attribute macro and the builder
+//! [`RoutePath`](crate::RoutePath) both make these values.
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use pixie_grammar::RouteType;
 
@@ -40,5 +40,11 @@ impl Handler {
             Handler::Pool(_) => RouteType::Pool,
             Handler::Stream(_) => RouteType::Stream,
         }
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handler({})", self.kind())
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue])
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+        let Some(NeededState { id, name: state, remedy, .. }) = route.reads().states().find(|state| !has(state.id))
+        else {
             continue;
         };
         if let Some(remedy) = remedy {
@@ -122,6 +123,9 @@ pub(super) fn settings(settings: &Settings) -> Checked {
         return Err(wrong("threads(0)", "thread routes could never run: use a number from 1 on"));
     }
     settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
+    if let Some(why) = settings.form_limits.mistake() {
+        return Err(wrong("form_limits", why));
+    }
     match settings.worker_memory.as_ref().map(|size| size.bytes()) {
         Some(Err(why)) => Err(wrong("worker_memory", why)),
         _ => Ok(()),
