@@ -1,4 +1,4 @@
-//! `pixie-core` on plain hyper: its routes, requests and error pages, served by a loop of one's own.
+//! `pixie-core` on plain hyper: uses its routes, requests and error pages in a custom accept loop.
 use std::{convert::Infallible, sync::Arc};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -21,7 +21,7 @@ fn routes() -> Result<Router<Route>, Box<dyn std::error::Error>> {
 fn answer(router: &Router<Route>, mut request: Request) -> Response {
     let mut response = match router.find(request.method(), request.path()) {
         Found::Route { value: route, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             match route.handler() {
                 Handler::Sync(handler) => handler(&mut request),
                 _ => abort(501).into(),
@@ -31,16 +31,7 @@ fn answer(router: &Router<Route>, mut request: Request) -> Response {
     };
     let Some(error) = response.take_error() else { return response };
     let accept = request.headers().get_all(header::ACCEPT);
-    let (method, path) = (request.method(), request.path());
-    error.render(&ErrorView {
-        media: Media::preferred(accept),
-        method,
-        path,
-        query: None,
-        headers: None,
-        development: false,
-        excerpt: None,
-    })
+    error.render(&ErrorView::new(Media::preferred(accept), request.method(), request.path()))
 }
 
 #[tokio::main]

@@ -15,7 +15,7 @@ use std::{any::TypeId, collections::BTreeSet, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-use pixie_core::{BoxError, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
+use pixie_core::{BoxError, ByteSize, Error, ErrorView, FormLimits, Response, Result, Route, StateMap};
 use pixie_server::Shutdown;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -166,10 +166,10 @@ impl App {
         self
     }
 
-    /// Limits the memory of each worker, in bytes, of pools that are not declared with [`App::pool`], as [`PoolConfig::memory`](crate::PoolConfig::memory)
+    /// Limits the memory of each worker of pools that are not declared with [`App::pool`], as [`PoolConfig::memory`](crate::PoolConfig::memory)
     /// does: beyond it an allocation fails and the worker aborts, or it is killed. Default: none.
-    pub fn worker_memory(mut self, bytes: u64) -> App {
-        self.settings.worker_bytes_max = Some(bytes);
+    pub fn worker_memory(mut self, size: impl Into<ByteSize>) -> App {
+        self.settings.worker_memory = Some(size.into());
         self
     }
 
@@ -187,9 +187,10 @@ impl App {
         self
     }
 
-    /// Sets the longest request body, in bytes, of routes that have no limit of their own. Default: 2 MiB.
-    pub fn body_limit(mut self, bytes: usize) -> App {
-        self.settings.body_bytes_max = bytes;
+    /// Limits the size of a request's body for routes that have no limit of their own: `"10MB"`, or a number of bytes.
+    /// Default: 2 MiB.
+    pub fn body_limit(mut self, size: impl Into<ByteSize>) -> App {
+        self.settings.body_limit = size.into();
         self
     }
 

@@ -15,7 +15,7 @@ use crate::jobs::wire::{
 pub fn wire_request(bytes: &[u8]) {
     let Ok((mut request, body)) = decode_request(bytes) else { return };
     if body == JobBody::Parts {
-        request.set_parts(Parts::default());
+        request.plumbing_mut().parts = Some(Box::new(Parts::default()));
     }
     let needs = Needs::default().extractor::<Headers>();
     let head = encode_request(&request, &needs);

@@ -220,17 +220,20 @@ fn a_route_has_the_kind_the_methods_and_the_options_that_are_written() {
     let route = named("thumbnail");
     assert_eq!(route.path(), "/thumb/<width>");
     assert_eq!(route.methods(), [Method::POST]);
-    assert_eq!(route.pool_name(), Some("images"));
-    assert_eq!(route.deadline_of(), Some(Duration::from_secs(2)));
-    assert_eq!(route.body_bytes_max(), Some(10_000_000));
-    assert!(route.is_retried(&Method::POST));
+    assert_eq!(route.options().pool, Some("images"));
+    assert_eq!(route.options().deadline, Some(Duration::from_secs(2)));
+    assert_eq!(route.options().body_limit, Some(10_000_000.into()));
+    assert!(route.options().retries(&Method::POST));
 
     let route = named("both");
     assert_eq!(route.methods(), [Method::GET, Method::POST]);
-    assert_eq!((route.pool_name(), route.deadline_of(), route.body_bytes_max()), (None, None, Some(1024)));
-    assert!(!route.is_retried(&Method::POST));
-    assert_eq!(named("written").pool_name(), Some("streams"));
-    assert_eq!(named("awaiting").deadline_of(), Some(Duration::from_secs(60)));
+    assert_eq!(
+        (route.options().pool, route.options().deadline, route.options().body_limit.clone()),
+        (None, None, Some(1024.into()))
+    );
+    assert!(!route.options().retries(&Method::POST));
+    assert_eq!(named("written").options().pool, Some("streams"));
+    assert_eq!(named("awaiting").options().deadline, Some(Duration::from_secs(60)));
 }
 
 #[test]
@@ -369,7 +372,7 @@ fn answer(mut request: Request) -> Response {
     let Found::Route { value: route, params } = router.find(&request.method().clone(), &path) else {
         panic!("no route for {path}");
     };
-    request.set_params(params);
+    request.plumbing_mut().params = params;
     match route.handler() {
         Handler::Sync(call) | Handler::Thread(call) | Handler::Pool(call) => call(&mut request),
         Handler::Async(call) => at_once(call(request)),

@@ -9,16 +9,16 @@ use support::until;
 
 fn app() -> App {
     App::new()
-        .route(Route::get("/ok").name("fine").pool(|_| "ok").in_pool("watched"))
+        .route(Route::get("/ok").name("fine").pool(|_| "ok").pool("watched"))
         // With POST, so that none is done again.
-        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).in_pool("watched"))
-        .route(Route::post("/exit").name("leaves").pool(|_| -> String { std::process::exit(3) }).in_pool("watched"))
-        .route(Route::post("/panic").name("panics").pool(|_| -> String { panic!("told to") }).in_pool("watched"))
+        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).pool("watched"))
+        .route(Route::post("/exit").name("leaves").pool(|_| -> String { std::process::exit(3) }).pool("watched"))
+        .route(Route::post("/panic").name("panics").pool(|_| -> String { panic!("told to") }).pool("watched"))
         .route(
             Route::post("/spin")
                 .name("spins")
                 .pool(|_| -> String { spin() })
-                .in_pool("watched")
+                .pool("watched")
                 .deadline(Duration::from_millis(400)),
         )
         .route(Route::get("/sync").name("inline").sync(|_| "here"))

@@ -18,13 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 fn app() -> App {
     App::new()
-        .route(Route::get("/ok").name("fine").pool(|_| "ok").in_pool("watched"))
-        .route(
-            Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).in_pool("watched"),
-        )
+        .route(Route::get("/ok").name("fine").pool(|_| "ok").pool("watched"))
+        .route(Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).pool("watched"))
         // With POST, so that none is done again.
-        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).in_pool("watched"))
-        .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).in_pool("watched").deadline(DEADLINE))
+        .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).pool("watched"))
+        .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).pool("watched").deadline(DEADLINE))
         .route(Route::get("/sync").name("inline").sync(|request| request.id().map(RequestId::to_string)))
         .slow_after(Duration::from_millis(20))
         .status("/status")

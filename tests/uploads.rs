@@ -298,10 +298,7 @@ fn files_of_a_form_are_found_by_their_field() {
 
 #[test]
 fn refusals_name_the_field_in_every_kind() {
-    let site = Site::new(|app| {
-        app.form_limits(FormLimits { field_bytes_max: 20, file_bytes_max: 1000, parts_max: 6, ..FormLimits::default() })
-            .test()
-    });
+    let site = Site::new(|app| app.form_limits(FormLimits::default().field(20).file(1000).parts(6)).test());
     for kind in KINDS {
         let post = || site.client.post(&format!("/{kind}"));
         let cases = [
@@ -333,7 +330,7 @@ fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
         request.parts()?;
         form.map(|form| format!("{fields} {}", form.len()))
     }
-    let limits = |parts_max| FormLimits { parts_max, ..FormLimits::default() };
+    let limits = |parts_max| FormLimits::default().parts(parts_max);
     let client = |limits: FormLimits| {
         let app = App::new()
             .route(Route::post("/sync").sync(count))
@@ -363,7 +360,7 @@ fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
 
 #[test]
 fn a_form_longer_than_the_routes_limit_is_refused_and_leaves_no_file() {
-    let site = Site::new(|app| app.body_limit(2 * LARGE).test());
+    let site = Site::new(|app| app.body_limit(2 * LARGE as u64).test());
     site.post("/sync", LARGE).send().assert_status(200);
     site.post("/sync", 3 * LARGE).send().assert_status(413);
     // Announced lengths are refused unread, others when they are passed.

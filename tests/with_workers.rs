@@ -17,7 +17,12 @@ fn app() -> App {
         .before(sign_in)
         .route(Route::get("/wait").pool(|_| std::thread::park_timeout(std::time::Duration::from_secs(2))))
         .route(Route::post("/echo").pool(|request| request.body().to_vec()))
-        .route(Route::post("/count").pool(count).needs(Needs::default().extractor::<BodyReader>()).body_limit(LIMIT))
+        .route(
+            Route::post("/count")
+                .pool(count)
+                .needs(Needs::default().extractor::<BodyReader>())
+                .body_limit(LIMIT as u64),
+        )
         .route(
             Route::post("/head")
                 .stream_to(head)

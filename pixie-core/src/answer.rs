@@ -1,6 +1,5 @@
-//! How a response is made from what a handler returns, and what of it a client gets: conditions, ranges, negotiation.
+//! How the value of a handler becomes a response, and what the client gets of it: conditions, ranges, negotiation.
 
-pub(crate) mod byteranges;
 pub(crate) mod conditional;
 pub(crate) mod disposition;
 pub(crate) mod error_page;

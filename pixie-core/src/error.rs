@@ -1,7 +1,8 @@
 //! `Error`: a request that failed, and `Rejection`: an argument that an extractor could not make from a request.
 //!
-//! What a client is told (status, title, detail) and what the operator is told (the chain of causes, the place in the code)
-//! are kept apart here: the second reaches a page only in development.
+//! An error keeps two messages apart. The client gets the status, the title and the detail. The log gets the chain of causes
+//! and the place in the code; a page shows these only in development. A rejection is the client's mistake, and its message is
+//! written for the client.
 use std::{borrow::Cow, fmt, panic::Location};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -14,8 +15,24 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed request: a status for the client, and a cause for the log.
 ///
-/// Any `std::error::Error` turns into one with `?` and is answered with 500; its text goes to the log and, in development
-/// only, to the page.
+/// `?` turns any `std::error::Error` into an `Error` with the status 500. The text of the cause goes to the log and, only in
+/// development, to the page.
+///
+/// ```
+/// use pixie_core::{OrAbort, Result, abort};
+/// fn price(text: &str) -> Result<u32> {
+///     let price: u32 = text.parse().or_abort(422)?;
+///     if price == 0 {
+///         return Err(abort(404).with_detail("this is not for sale"));
+///     }
+///     Ok(price)
+/// }
+/// assert_eq!(price("7")?, 7);
+/// assert_eq!(price("seven").unwrap_err().status().as_u16(), 422);
+/// assert_eq!(price("0").unwrap_err().detail(), Some("this is not for sale"));
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
+#[must_use = "an error has no effect until it is returned"]
 pub struct Error(Box<Repr>);
 
 struct Repr {
@@ -29,11 +46,11 @@ struct Repr {
 enum Cause {
     None,
     Source(BoxError),
-    /// The texts of a chain of errors from another process.
+    /// The texts of a chain of errors that another process reported.
     Told(Vec<String>),
 }
 
-/// Ends a request with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes 500.
+/// Returns an error with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes 500.
 #[track_caller]
 pub fn abort(code: u16) -> Error {
     match StatusCode::from_u16(code) {
@@ -50,7 +67,7 @@ impl Error {
         Error(Box::new(Repr { status, detail: None, headers: HeaderMap::new(), cause: Cause::None, place }))
     }
 
-    /// Returns a 500 whose message is for the log and for development only.
+    /// Returns a 500. Its message goes to the log and, in development, to the page.
     #[track_caller]
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![message.into()])
@@ -62,46 +79,46 @@ impl Error {
         self
     }
 
-    /// Sets the sentence that the client is told.
+    /// Sets the sentence that the client gets.
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Error {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// Sets a header of the answer, such as `Allow` or `Retry-After`.
+    /// Sets a header of the response, such as `Allow` or `Retry-After`.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Error {
         self.0.headers.insert(name, value);
         self
     }
 
-    /// Sets the causes as texts, outermost first: for an error that was reported by another process.
+    /// Sets the causes as texts, outermost first, for an error that another process reported.
     pub fn with_chain(mut self, chain: Vec<String>) -> Error {
         self.0.cause = Cause::Told(chain);
         self
     }
 
-    /// Sets the place in the code where it happened, as `file:line:column`.
+    /// Sets the place in the code where the error happened, as `file:line:column`.
     pub fn with_place(mut self, place: Option<String>) -> Error {
         self.0.place = place;
         self
     }
 
-    /// Returns the status that this error answers with.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// Returns the sentence that the client is told.
+    /// Returns the sentence that the client gets.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 
-    /// Returns the headers that the answer carries.
+    /// Returns the headers of the response.
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// Returns the place in the code where it happened, as `file:line:column`.
+    /// Returns the place in the code where the error happened, as `file:line:column`.
     pub fn place(&self) -> Option<&str> {
         self.0.place.as_deref()
     }
@@ -118,7 +135,7 @@ impl Error {
         }
     }
 
-    /// Returns the cause as the error type that it was, if it is that.
+    /// Returns the cause if it has the type `E`.
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match &self.0.cause {
             Cause::Source(source) => source.downcast_ref(),
@@ -127,7 +144,13 @@ impl Error {
     }
 }
 
-/// Turns what is missing or failed into an [`Error`] with a status of your choice.
+/// Turns `None` or an error into an [`Error`] with a status of your choice.
+///
+/// ```
+/// use pixie_core::OrAbort;
+/// let error = None::<u8>.or_abort(404).unwrap_err();
+/// assert_eq!(error.status().as_u16(), 404);
+/// ```
 pub trait OrAbort<T> {
     /// Returns the value, or an error with this status.
     fn or_abort(self, code: u16) -> Result<T>;
@@ -166,7 +189,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Error {
         let error = Error::new(rejection.status()).with_place(None);
-        // What the app lacks is the operator's business; what the client sent wrong is the client's.
+        // If the app lacks something, the message is for the log. If the client sent something wrong, it is for the client.
         match rejection.status().is_server_error() {
             true => error.with_chain(vec![rejection.detail().to_owned()]),
             false => error.with_detail(rejection.detail().to_owned()),
@@ -174,7 +197,7 @@ impl From<Rejection> for Error {
     }
 }
 
-/// For the log: status, detail and all causes in one line.
+/// Writes one line for the log: the detail or the status, and all causes.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chain = self.chain();
@@ -191,32 +214,45 @@ impl fmt::Display for Error {
     }
 }
 
-/// The same as `Display`, so that `fn main() -> Result<()>` prints a sentence.
+/// Writes the same as `Display`, so that `fn main() -> Result<()>` prints a sentence.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// What kind of mismatch an extractor found.
+/// Why an extractor could not make its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// What the extractor reads is not in the request at all; `Option<T>` turns this into `None`. Answers 400.
+    /// The request does not contain what the extractor reads. `Option<T>` turns this into `None`. Status 400.
     Missing,
-    /// It is there but cannot be read as the type asked for. Answers 400 (syntax) or 422 (form and JSON contents).
+    /// The value does not fit the type. Status 400 for wrong syntax, 422 for the contents of forms and JSON.
     Invalid,
-    /// The body has another media type than the extractor reads. Answers 415.
+    /// The body has a media type that the extractor does not read. Status 415.
     MediaType,
-    /// The body, or a field of it, is longer than the route allows. Answers 413.
+    /// The body, or one of its fields, is longer than the limit. Status 413.
     TooLarge,
-    /// A wildcard's text does not fit its type. Answers 404: there is no such page.
+    /// The text of a wildcard does not fit its type, so there is no page at this address. Status 404.
     Param,
-    /// The app does not provide what the extractor asks for. Answers 500, and the client is not told more.
+    /// The app does not provide what the extractor reads. Status 500; the client does not get the message.
     Unavailable,
 }
 
-/// The reason why an extractor refused a request.
+/// The reason why an extractor rejected a request.
+///
+/// A handler that takes `Result<T, Rejection>` decides itself. Otherwise the rejection becomes an [`Error`].
+///
+/// ```
+/// use pixie_core::{Query, Rejection};
+/// fn search(query: Result<Query<Vec<(String, String)>>, Rejection>) -> String {
+///     match query {
+///         Ok(Query(pairs)) => format!("{} filters", pairs.len()),
+///         Err(rejection) => rejection.detail().to_owned(),
+///     }
+/// }
+/// # let _ = search(Ok(Query(Vec::new())));
+/// ```
 #[derive(Debug)]
 pub struct Rejection {
     kind: RejectionKind,
@@ -226,7 +262,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Makes a rejection with the usual status of its kind and a message for the client.
+    /// Returns a rejection with the usual status of its kind and a message for the client.
     pub fn new(kind: RejectionKind, detail: impl Into<String>) -> Rejection {
         let status = match kind {
             RejectionKind::Missing | RejectionKind::Invalid => StatusCode::BAD_REQUEST,
@@ -238,29 +274,29 @@ impl Rejection {
         Rejection { kind, status, detail: detail.into(), field: None }
     }
 
-    /// Replaces the status that this rejection answers with.
+    /// Replaces the status.
     pub fn with_status(mut self, status: StatusCode) -> Rejection {
         self.status = status;
         self
     }
 
-    /// Names the field of a form or a query string that was refused.
+    /// Names the rejected field of a form or a query string.
     pub fn with_field(mut self, field: impl Into<String>) -> Rejection {
         self.field = Some(field.into());
         self
     }
 
-    /// Returns what kind of mismatch this is.
+    /// Returns the kind.
     pub fn kind(&self) -> RejectionKind {
         self.kind
     }
 
-    /// Returns the status that this rejection answers with.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Returns the field of a form or a query string that was refused, where it is one.
+    /// Returns the rejected field of a form or a query string, if it is one.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
@@ -277,7 +313,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Returns a client's name for something as a message can show it: short, on one line, without control characters.
+/// Returns a name that a client sent, fit for a message: at most 64 bytes, on one line, without control characters.
 pub(crate) fn shown(name: &str) -> String {
     name[..name.floor_char_boundary(64)].escape_debug().to_string()
 }

@@ -1,7 +1,7 @@
-//! `FromRequest`: how a handler's argument is made from a request, and the extractors that need no body.
+//! `FromRequest`: how the argument of a handler is made from a request.
 //!
-//! Extraction is plain code on a request whose body, if the extractor asks for it, has been read before: so the same
-//! extractor works inline, on a thread, on the runtime and in a worker process.
+//! The body is read before extraction, if an extractor asks for it. So the same extractor works on the connection's thread, on
+//! a blocking thread, on the runtime and in a worker process.
 pub(crate) mod body;
 pub(crate) mod carried;
 #[cfg(feature = "garde")]
@@ -18,7 +18,23 @@ use std::str::FromStr;
 
 use crate::{BodyUse, Needs, Rejection, RejectionKind, Request};
 
-/// Makes a handler's argument from a request.
+/// Makes the argument of a handler from a request.
+///
+/// ```
+/// use pixie_core::{FromRequest, Needs, Rejection, RejectionKind, Request};
+/// struct ApiKey(String);
+///
+/// impl FromRequest for ApiKey {
+///     fn needs(needs: &mut Needs) {
+///         needs.header(http::HeaderName::from_static("x-api-key"));
+///     }
+///
+///     fn from_request(request: &mut Request) -> Result<ApiKey, Rejection> {
+///         let missing = || Rejection::new(RejectionKind::Missing, "send the header `X-Api-Key`");
+///         request.header("x-api-key").map(|key| ApiKey(key.to_owned())).ok_or_else(missing)
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
@@ -26,32 +42,36 @@ use crate::{BodyUse, Needs, Rejection, RejectionKind, Request};
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
-    /// What this extractor does with the request's body. At most one argument of a handler may use it.
+    /// How this extractor uses the body of the request. Only one argument of a handler may use the body.
     const BODY: BodyUse = BodyUse::Unused;
 
-    /// Notes what else of the request this extractor reads. Only that is sent to a worker, so the default notes everything.
+    /// Adds what this extractor reads except for the body. A worker gets only that. The default adds everything.
     fn needs(needs: &mut Needs) {
         needs.everything();
     }
 
-    /// Makes the value, or says why the request has none.
+    /// Makes the value.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection with the reason if the value cannot be made from this request.
     fn from_request(request: &mut Request) -> Result<Self, Rejection>;
 
-    /// Makes the value for the argument of this name, which matters only to extractors of one field, such as
+    /// Makes the value for the argument with this name. The name matters only to extractors of one field, such as
     /// [`Upload`](crate::Upload).
     fn from_argument(request: &mut Request, _name: &str) -> Result<Self, Rejection> {
         Self::from_request(request)
     }
 }
 
-/// Makes the value of a `<wildcard>` from its text; whatever can be parsed from text can.
+/// Makes the value of a `<wildcard>` from its text. Every type with `FromStr` has this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of a `<wildcard>` in a path",
     label = "has no `FromStr`",
     note = "a wildcard's type is one that parses from text: `String`, a number, `bool`, `uuid::Uuid`, or your own with `FromStr`"
 )]
 pub trait FromParam: Sized {
-    /// Reads the decoded text, or returns nothing where it does not fit: the request is then answered with 404.
+    /// Parses the decoded text. Returns `None` if the text does not fit: the response is then a 404.
     fn from_param(text: &str) -> Option<Self>;
 }
 
@@ -103,7 +123,7 @@ fn unless_missing<T>(extracted: Result<T, Rejection>) -> Result<Option<T>, Rejec
 }
 
 impl Needs {
-    /// Adds what one argument's type needs, its use of the body included.
+    /// Adds what the type of one argument needs, with its use of the body.
     pub fn extractor<T: FromRequest>(mut self) -> Needs {
         self.body = self.body.and(T::BODY);
         T::needs(&mut self);
@@ -112,7 +132,11 @@ impl Needs {
 }
 
 impl Request {
-    /// Returns the value of a `<wildcard>`; text that does not fit the type is rejected with 404.
+    /// Returns the value of a `<wildcard>`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection with the status 404 if the text does not fit the type.
     pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
         let value = self.param_text(name).and_then(|text| T::from_param(&text));
         value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))

@@ -1,4 +1,4 @@
-//! Forms, read from bytes within limits: the parts of a multipart form, and the files that come with it.
+//! Forms, read from bytes within limits: names and values, the parts of a multipart form, and its files.
 
 mod file_name;
 pub(crate) mod form_reader;
@@ -8,37 +8,44 @@ pub(crate) mod upload;
 
 use std::str::FromStr;
 
-/// Names and values of a query string or a form, in their order; a name may come more than once.
+/// Names and values of a query string or a form, in their order. A name may occur several times.
+///
+/// ```
+/// use pixie_core::Pairs;
+/// let pairs = Pairs::parse(b"tag=a&tag=b&page=2");
+/// assert_eq!(pairs.get_all("tag").collect::<Vec<_>>(), ["a", "b"]);
+/// assert_eq!(pairs.parse_as("page"), Some(2));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    /// Reads `application/x-www-form-urlencoded` text by the rules of the URL standard; it never fails.
+    /// Reads `application/x-www-form-urlencoded` text. The URL standard gives every text a meaning, so this cannot fail.
     pub fn parse(text: &[u8]) -> Pairs {
         Pairs(form_urlencoded::parse(text).into_owned().collect())
     }
 
-    /// Writes them as `application/x-www-form-urlencoded` text.
+    /// Returns the pairs as `application/x-www-form-urlencoded` text.
     pub fn encoded(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(self.iter()).finish()
     }
 
-    /// Returns the first value of this name.
+    /// Returns the first value with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Goes through all values of this name.
+    /// Returns all values with this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Returns the first value of this name, read into a type of yours.
+    /// Returns the first value with this name, parsed as `T`, if it can be parsed.
     pub fn parse_as<T: FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.parse().ok()
     }
 
-    /// Goes through all names and values.
+    /// Returns all names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }

@@ -1,5 +1,4 @@
-//! What a fuzzer throws at everything here that reads what strangers send, as ordinary functions of bytes that assert what
-//! must be true of any bytes.
+//! Fuzz targets for all code that reads bytes from clients: functions of bytes that assert what must be true for all bytes.
 //!
 //! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the inputs that they
 //! have found are kept there and replayed by every `cargo test`. Must stay true: the same bytes do the same in both.

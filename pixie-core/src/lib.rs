@@ -1,8 +1,10 @@
 //! Requests, responses, routes, extractors and errors of the pixie web framework.
 //!
-//! Everything here takes values and returns values: no socket, clock, thread, process, runtime or environment. That makes
-//! it usable alone, under hyper or in a worker process, and testable without waiting. Composition (an app that listens and
-//! dispatches) is the crate `pixie-web`.
+//! The crate takes values and returns values. It uses no socket, clock, thread, process, runtime or environment. So it works
+//! alone, with hyper or in a worker process, and tests need not wait. The crate `pixie-web` builds an app with it.
+//!
+//! Each folder uses only the folders before it: [`Error`] and [`Rejection`], then `form` (forms as bytes), `http` (requests and
+//! responses), `answer` (what becomes a response), `route` (routes and their router), and `extract` (arguments of handlers).
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -30,14 +32,11 @@ pub use self::http::{
 
 pub use form::{
     Pairs,
-    form_reader::{FormLimits, FormReader, FormStep, Parts},
-    multipart::{Multipart, MultipartEvent},
-    part_head::PartHead,
-    upload::{SpooledFile, Upload, UploadReader},
+    form_reader::{FormLimits, Parts},
+    upload::{Upload, UploadReader},
 };
 
 pub use answer::{
-    byteranges::{PartialBody, RangePiece},
     conditional::{Precondition, Validators},
     disposition::Disposition,
     error_page::{ErrorView, Excerpt},
@@ -51,11 +50,11 @@ pub use answer::{
 };
 
 pub use route::{
-    Route, RoutePath,
-    handler::{BoxFuture, Handler, RouteType},
+    Route, RouteOptions, RoutePath,
+    handler::{BoxFuture, Handler},
     hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
     needs::{BodyUse, NeededState, Needs},
-    pattern::{Pattern, PatternError},
+    pattern::Pattern,
     router::{Allowed, Found, Place, RouteConflict, RouteEntry, Router, UrlError},
 };
 
@@ -74,6 +73,20 @@ pub use extract::{
     upload::Uploads,
 };
 
+/// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any release.
+#[doc(hidden)]
+pub mod plumbing {
+    pub use crate::{
+        form::{
+            form_reader::{FormReader, FormStep},
+            part_head::PartHead,
+            upload::SpooledFile,
+        },
+        http::plumbing::Plumbing,
+    };
+}
+
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 pub use bytes::Bytes;
 pub use cookie::Cookie;
+pub use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};

@@ -11,10 +11,11 @@ pub(crate) mod router;
 use std::{borrow::Cow, future::Future, panic::Location, time::Duration};
 
 use http::Method;
+use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
 
 use crate::{
     After, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, LentFuture, Needs, Pattern,
-    PatternError, Place, Request, RequestView, Response, RouteType, Writer,
+    Place, Request, RequestView, Response, Writer,
 };
 
 /// A route: which requests it answers, and with what.
@@ -23,12 +24,49 @@ pub struct Route {
     path: RoutePath,
     handler: Handler,
     needs: Needs,
-    pool: Option<&'static str>,
-    deadline: Option<Duration>,
-    body_bytes_max: Option<usize>,
-    retry: Option<bool>,
-    csrf: Option<bool>,
+    options: RouteOptions,
     hooks: Hooks,
+}
+
+/// The options of a route; what a route does not set, the app decides.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RouteOptions {
+    /// The worker pool that runs the route.
+    pub pool: Option<&'static str>,
+    /// The time limit for the head of the response.
+    pub deadline: Option<Duration>,
+    /// The size limit of a request's body.
+    pub body_limit: Option<ByteSize>,
+    /// Whether a request may run again after its worker crashed.
+    pub retry: Option<bool>,
+    /// Whether cross-site requests are refused.
+    pub csrf: Option<bool>,
+    /// The `Cache-Control` header of successful responses and redirects that do not have one.
+    pub cache_control: Option<&'static str>,
+}
+
+impl RouteOptions {
+    /// Returns whether a request of this method may run again after its worker crashed: as the route says, or else if the
+    /// method is idempotent (RFC 9110, section 9.2.2).
+    pub fn retries(&self, method: &Method) -> bool {
+        self.retry.unwrap_or_else(|| method.is_idempotent())
+    }
+
+    /// Returns the names of the options that are set.
+    fn set(&self) -> impl Iterator<Item = &'static str> {
+        // Without `..`, so that the compiler asks for each new option.
+        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control } = self;
+        let set = [
+            ("pool", pool.is_some()),
+            ("deadline", deadline.is_some()),
+            ("body_limit", body_limit.is_some()),
+            ("retry", retry.is_some()),
+            ("csrf", csrf.is_some()),
+            ("cache_control", cache_control.is_some()),
+        ];
+        set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
+    }
 }
 
 /// A path and its methods, before it has a handler.
@@ -71,39 +109,49 @@ impl Route {
         RoutePath::new(path, Method::DELETE)
     }
 
-    /// Names the worker pool that runs this route.
-    pub fn in_pool(mut self, name: &'static str) -> Route {
-        self.pool = Some(name);
+    /// Sets the worker pool that runs this route. Only for pool and stream routes.
+    pub fn pool(mut self, name: &'static str) -> Route {
+        self.options.pool = Some(name);
         self
     }
 
-    /// Limits the time from dispatch to the head of the answer; then the answer is 504, and a worker is killed.
+    /// Limits the time from dispatch to the head of the response. After that the response is 504, and a worker is killed.
+    /// Not for sync routes, which cannot be stopped.
     pub fn deadline(mut self, deadline: Duration) -> Route {
-        self.deadline = Some(deadline);
+        self.options.deadline = Some(deadline);
         self
     }
 
-    /// Limits the length of a request's body; a longer one is answered with 413.
-    pub fn body_limit(mut self, bytes: usize) -> Route {
-        self.body_bytes_max = Some(bytes);
+    /// Limits the size of a request's body: `"10MB"`, or a number of bytes. A larger body is refused with 413.
+    pub fn body_limit(mut self, size: impl Into<ByteSize>) -> Route {
+        self.options.body_limit = Some(size.into());
         self
     }
 
-    /// Says whether a request may run again when its worker crashed; without it, those with a safe or idempotent method may.
+    /// Sets whether a request may run again after its worker crashed. By default, a request with an idempotent method may.
+    /// Only for pool and stream routes.
     pub fn retry(mut self, may: bool) -> Route {
-        self.retry = Some(may);
+        self.options.retry = Some(may);
         self
     }
 
-    /// Says what of the request the handler reads; only that is sent to a worker.
+    /// Sets whether cross-site requests are refused. Set `false` for webhooks.
+    pub fn csrf(mut self, refused: bool) -> Route {
+        self.options.csrf = Some(refused);
+        self
+    }
+
+    /// Sets the `Cache-Control` header of the handler's successful responses and redirects (2xx and 3xx), such as
+    /// `"public, max-age=3600"`. A header that the handler sets itself stays. Errors and the responses of before hooks do
+    /// not get the header.
+    pub fn cache_control(mut self, value: &'static str) -> Route {
+        self.options.cache_control = Some(value);
+        self
+    }
+
+    /// Sets what the handler reads of the request. Only that is sent to a worker.
     pub fn needs(mut self, needs: Needs) -> Route {
         self.needs = needs;
-        self
-    }
-
-    /// Says whether requests that another site made a browser send are refused; `false` is for webhooks.
-    pub fn csrf(mut self, refused: bool) -> Route {
-        self.csrf = Some(refused);
         self
     }
 
@@ -182,39 +230,20 @@ impl Route {
         &self.needs
     }
 
-    /// Returns the name of the worker pool, if one was given.
-    pub fn pool_name(&self) -> Option<&'static str> {
-        self.pool
+    /// Returns the options.
+    pub fn options(&self) -> &RouteOptions {
+        &self.options
     }
 
-    /// Returns the deadline, if one was given.
-    pub fn deadline_of(&self) -> Option<Duration> {
-        self.deadline
-    }
-
-    /// Returns whether a job of it may be done again after a crash, if that was said.
-    pub fn retry_of(&self) -> Option<bool> {
-        self.retry
-    }
-
-    /// Returns the limit of the body, if one was given.
-    pub fn body_bytes_max(&self) -> Option<usize> {
-        self.body_bytes_max
-    }
-
-    /// Says whether forged cross-site requests are refused, if the route says so itself.
-    pub fn csrf_of(&self) -> Option<bool> {
-        self.csrf
+    /// Returns why a route of this kind cannot have one of its options, and how to fix it: the end of a sentence about the
+    /// route.
+    pub fn wrong_option(&self) -> Option<String> {
+        self.options.set().find_map(|name| RouteOption::named(name)?.refusal(self.kind()))
     }
 
     /// Returns the route's own hooks.
     pub fn hooks(&self) -> &Hooks {
         &self.hooks
-    }
-
-    /// Says whether a request of this method may run a second time after a crash.
-    pub fn is_retried(&self, method: &Method) -> bool {
-        self.retry.unwrap_or_else(|| method.is_idempotent())
     }
 }
 
@@ -307,16 +336,6 @@ impl RoutePath {
     /// Makes the route of a handler that is one of the five kinds already.
     pub fn handler(self, handler: Handler) -> Route {
         let needs = Needs::whole_request();
-        Route {
-            path: self,
-            handler,
-            needs,
-            pool: None,
-            deadline: None,
-            body_bytes_max: None,
-            retry: None,
-            csrf: None,
-            hooks: Hooks::default(),
-        }
+        Route { path: self, handler, needs, options: RouteOptions::default(), hooks: Hooks::default() }
     }
 }

@@ -10,7 +10,8 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{BodyUse, Error, Hooks, Pattern, Place, Result, Route, Router, StateMap};
+use http::{HeaderValue, header};
+use pixie_core::{After, BodyUse, Error, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -107,6 +108,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>)> {
     checks::options(&routes)?;
     checks::pages(groups.iter().map(|group| &group.level).chain([&level]))?;
     checks::threads(settings.threads)?;
+    checks::sizes(&settings)?;
     let declared = declared(app.pools, &routes)?;
     let table_hash = table_hash(&routes);
     let mut composed = Composed {
@@ -152,15 +154,18 @@ impl Composed {
         let Place { name, file, line } = route.place();
         let wrong = |error: &dyn std::fmt::Display| Error::internal(format!("route `{name}` ({file}:{line}): {error}"));
         let pattern = route.pattern().map_err(|error| wrong(error))?.clone();
+        let body_limit = route.options().body_limit.as_ref().unwrap_or(&self.settings.body_limit);
+        let body_bytes_max = body_limit.bytes().map_err(|why| wrong(&format!("`body_limit`: {why}")))?;
         let (methods, place) = (route.methods().to_vec(), route.place());
         let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
-        let own = route.hooks().clone();
-        let after = route.reads().after_hooks().iter().chain(&own.after).cloned().collect();
-        let own = Level { hooks: Hooks { after, ..own }, ..Level::default() };
-        let chain = self.chain_where(Some(own), |prefix| pattern.is_under(prefix));
+        let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
+        own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
+        let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
+        let cached = value.map_err(|error| wrong(&format!("`cache_control`: {error}")))?.map(cached);
+        let chain = self.chain_where([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
         let endpoint = Arc::new(Endpoint {
-            is_guarded: route.csrf_of().unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
-            body_bytes_max: route.body_bytes_max().unwrap_or(self.settings.body_bytes_max),
+            is_guarded: route.options().csrf.unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
+            body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
             // Hooks may read the app's values whatever the handler does.
             reads_time_limit: time_limit::is_read(&route),
             reads_state: route.reads().states().next().is_some()
@@ -188,9 +193,9 @@ impl Composed {
         }
     }
 
-    fn chain_where(&self, own: Option<Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
+    fn chain_where(&self, own: impl IntoIterator<Item = Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
         let groups = self.groups.iter().filter(|group| is_in(&group.prefix)).map(|group| group.level.clone());
-        Chain::new([self.level.clone()].into_iter().chain(groups).chain(own.map(Arc::new)).collect())
+        Chain::new([self.level.clone()].into_iter().chain(groups).chain(own.into_iter().map(Arc::new)).collect())
     }
 
     /// Makes the state of a worker, in the worker.
@@ -203,9 +208,21 @@ impl Composed {
     }
 }
 
+/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of before hooks, such
+/// as a redirect to a login page, do not get the header.
+fn cached(value: HeaderValue) -> Level {
+    let mut level = Level::default();
+    level.hooks.after.push(After::new(move |_, response| {
+        if response.status().is_success() || response.status().is_redirection() {
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
+        }
+    }));
+    level
+}
+
 /// The pool that a route runs in.
 fn pool_of(route: &Route) -> Option<&'static str> {
-    route.kind().is_pooled().then(|| route.pool_name().unwrap_or(DEFAULT_POOL))
+    route.kind().is_pooled().then(|| route.options().pool.unwrap_or(DEFAULT_POOL))
 }
 
 /// The pools that the program declares, by name; refuses one that is declared twice or that no route runs in.

@@ -118,7 +118,7 @@ mod tests {
 
     fn is_shown(peer: Option<&str>, host: &str, header: Option<&'static str>) -> bool {
         let mut request = Request::new(Method::GET, "/status".parse().expect("a path"));
-        request.set_peer(peer.map(|peer| peer.parse().expect("an address")));
+        request.plumbing_mut().peer = peer.map(|peer| peer.parse().expect("an address"));
         request.headers_mut().insert(header::HOST, HeaderValue::from_str(host).expect("a header"));
         if let Some(name) = header {
             request.headers_mut().insert(name, HeaderValue::from_static("192.0.2.1"));

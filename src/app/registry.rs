@@ -1,12 +1,12 @@
-//! The registry: every route that an attribute wrote, gathered when the program is linked.
+//! The registry: collects the routes from attributes when the program is linked.
 //!
-//! Whether routes from several packages may meet in one app is decided in `app.rs`; here they are only found.
+//! `app.rs` decides whether routes of several packages may be in one app.
 use pixie_core::Route;
 
-/// A route as the attribute registers it; made by the macro only.
+/// A route as the attribute registers it. Only the macro makes it.
 #[derive(Clone, Copy)]
 pub struct Registered {
-    /// The package that the handler is in.
+    /// The package of the handler.
     pub package: &'static str,
     /// Makes the route.
     pub route: fn() -> Route,
@@ -14,7 +14,7 @@ pub struct Registered {
 
 inventory::collect!(Registered);
 
-/// Goes through all routes of the program, in no particular order.
+/// Returns all routes of the program, in no particular order.
 pub(crate) fn registered() -> impl Iterator<Item = &'static Registered> {
     inventory::iter::<Registered>()
 }

@@ -1,20 +1,20 @@
-//! The status: what the pools look like now, as JSON.
+//! The status page: the current state of the pools, as JSON.
 //!
-//! What is in it is what a `Snapshot` holds; who may see it is decided in `operators.rs`.
+//! `Snapshot` defines the content. `operators.rs` decides who may read the page.
 use pixie_core::Json;
 use pixie_pool::Snapshot;
 use serde::Serialize;
 
 use crate::table::pools::Pools;
 
-/// The whole answer.
+/// The content of the page.
 #[derive(Serialize)]
 pub(crate) struct Status {
     /// Every pool that has been started.
     pools: Vec<Snapshot>,
 }
 
-/// Looks at the pools.
+/// Returns the current state of the pools.
 pub(crate) fn page(pools: &Pools) -> Json<Status> {
     Json(Status { pools: pools.snapshots() })
 }

@@ -3,7 +3,6 @@
 //! On a runtime, a blocking thread reads each piece. A worker process has no runtime, so there the polling
 //! thread reads. Invariant: the body ends after exactly the announced number of bytes, or with an error.
 use std::{
-    collections::VecDeque,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
@@ -13,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use pixie_core::RangePiece;
 use tokio::{
     runtime::Handle,
     task::{JoinHandle, spawn_blocking},
@@ -26,7 +24,9 @@ const CHUNK: u64 = 64 * 1024;
 /// A file, or a part of it, as the body of a response.
 pub(super) struct FileBody {
     reader: Reader,
-    pieces: VecDeque<RangePiece>,
+    /// What is still to be read.
+    unread: Range<u64>,
+    /// How many bytes are still to be sent.
     remaining: u64,
 }
 
@@ -37,9 +37,9 @@ enum Reader {
 }
 
 impl FileBody {
-    /// Returns a body of these pieces, `length` bytes in total.
-    pub(super) fn new(file: File, pieces: impl IntoIterator<Item = RangePiece>, length: u64) -> FileBody {
-        FileBody { reader: Reader::Idle(file), pieces: pieces.into_iter().collect(), remaining: length }
+    /// Returns a body of these bytes of the file.
+    pub(super) fn new(file: File, range: Range<u64>) -> FileBody {
+        FileBody { reader: Reader::Idle(file), remaining: range.end - range.start, unread: range }
     }
 
     fn send(&mut self, file: File, chunk: io::Result<Bytes>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
@@ -50,16 +50,11 @@ impl FileBody {
         Poll::Ready(Some(chunk.map(Frame::data)))
     }
 
-    /// Takes the next chunk's range off the pieces, or the framing that comes before it.
-    fn next(&mut self) -> Option<RangePiece> {
-        match self.pieces.front_mut()? {
-            RangePiece::Content(range) if range.end - range.start > CHUNK => {
-                let chunk = range.start..range.start + CHUNK;
-                range.start += CHUNK;
-                Some(RangePiece::Content(chunk))
-            }
-            _ => self.pieces.pop_front(),
-        }
+    /// Takes the next chunk's range from what is unread. Returns `None` at the end.
+    fn next(&mut self) -> Option<Range<u64>> {
+        let start = self.unread.start;
+        self.unread.start = self.unread.end.min(start + CHUNK);
+        (start < self.unread.start).then_some(start..self.unread.start)
     }
 }
 
@@ -81,11 +76,7 @@ impl Body for FileBody {
                 return self.send(file, chunk);
             }
         };
-        let range = match self.next() {
-            None => return Poll::Ready(None),
-            Some(RangePiece::Frame(frame)) => return self.send(file, Ok(frame)),
-            Some(RangePiece::Content(range)) => range,
-        };
+        let Some(range) = self.next() else { return Poll::Ready(None) };
         if Handle::try_current().is_err() {
             let chunk = read(&mut file, range);
             return self.send(file, chunk);

@@ -1,16 +1,11 @@
 //! `Representation`: a file as HTTP sees it, and the responses made from it.
 //!
 //! `pixie-core` decides about conditions and ranges. This file builds the response.
-use std::{
-    fs::File,
-    hash::{BuildHasher, RandomState},
-    io,
-    time::SystemTime,
-};
+use std::{fs::File, io, ops::Range, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, ETag, Extent, PartialBody, RangePiece, Request, Response, Result, Validators};
+use pixie_core::{Body, ETag, Extent, Request, Response, Result, Validators};
 
 use super::{
     body::{self, FileBody},
@@ -59,17 +54,12 @@ impl Representation {
             return Ok(response);
         }
         match Extent::of(request.method(), request.headers(), &self.validators, self.length) {
-            Extent::Whole => response.set_body(content.whole(self.length)),
-            // The framing of several parts is not in the coding that the head would claim.
-            Extent::Parts(parts) if parts.len() > 1 && self.coding.is_some() => {
-                response.set_body(content.whole(self.length));
-            }
-            Extent::Parts(parts) => {
-                let plan = PartialBody::new(&parts, self.length, Some(&self.media), &boundary());
-                plan.write_head(&mut response);
-                response.set_body(content.parts(&plan));
+            Extent::Part(part) => {
+                response.set_part(&part, self.length);
+                response.set_body(content.part(part));
             }
             Extent::Unsatisfiable => return Err(Extent::unsatisfiable(self.length)),
+            _ => response.set_body(content.whole(self.length)),
         }
         Ok(response)
     }
@@ -103,14 +93,14 @@ impl Content {
     fn whole(self, length: u64) -> Body {
         match self {
             Content::Memory(bytes) => Body::from(bytes),
-            Content::Disk(file) => Body::new(FileBody::new(file, [RangePiece::Content(0..length)], length)),
+            Content::Disk(file) => Body::new(FileBody::new(file, 0..length)),
         }
     }
 
-    fn parts(self, plan: &PartialBody) -> Body {
+    fn part(self, part: Range<u64>) -> Body {
         match self {
-            Content::Memory(bytes) => Body::from(plan.collect(&bytes)),
-            Content::Disk(file) => Body::new(FileBody::new(file, plan.pieces().iter().cloned(), plan.length())),
+            Content::Memory(bytes) => Body::from(bytes.slice(part.start as usize..part.end as usize)),
+            Content::Disk(file) => Body::new(FileBody::new(file, part)),
         }
     }
 }
@@ -137,10 +127,4 @@ fn validators(stamp: &Stamp, coding: Option<Coding>, content: &Content, now: Sys
     };
     // RFC 9110, section 8.8.2.1: not later than the current time.
     Validators { etag, last_modified: stamp.modified.map(|modified| modified.min(now)) }
-}
-
-/// Two hashes with the keys that the standard library draws for each process: nobody can put it into a file beforehand.
-fn boundary() -> String {
-    let (one, two) = (RandomState::new(), RandomState::new());
-    format!("pixie-{:016x}{:016x}", one.hash_one(0), two.hash_one(1))
 }

@@ -1,13 +1,14 @@
-//! `block_on`: waiting on a plain thread for something that is polled.
+//! `block_on`: waits on a plain thread for a future.
 //!
-//! For workers, which have no runtime, and for blocking threads. Must stay true: no thread of the runtime comes here.
+//! It is used in workers, which have no runtime, and on blocking threads. Invariant: threads of the runtime
+//! do not call it.
 use std::{
     sync::Arc,
     task::{Context, Poll, Wake},
     thread::{self, Thread},
 };
 
-/// Waits until one poll is ready, parked between wake-ups.
+/// Polls until the result is ready. The thread is parked between wake-ups.
 pub(crate) fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let waker = Arc::new(Unpark(thread::current())).into();
     let mut cx = Context::from_waker(&waker);

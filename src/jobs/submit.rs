@@ -92,8 +92,8 @@ fn of_app(settings: &Settings) -> pixie_pool::Config {
         .deadline(settings.deadline)
         .queue_timeout(settings.queue_timeout)
         .slow_after(settings.slow_after);
-    let config = match settings.worker_bytes_max {
-        Some(bytes) => config.memory(bytes),
+    let config = match &settings.worker_memory {
+        Some(size) => config.memory(size.clone()),
         None => config,
     };
     match settings.workers {
@@ -115,15 +115,15 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
     let head = wire::encode_request(&request, endpoint.route.reads());
     let is_head = *request.method() == Method::HEAD;
     // The files of a form stay here until the job is over: the worker gets the paths of the large ones.
-    let parts = request.take_parts();
+    let parts = request.plumbing_mut().parts.take().map(|parts| *parts);
     let body = match body(&mut request, &endpoint, parts.as_ref()) {
         Ok(body) => body,
         Err(error) => return error.into(),
     };
     let mut submission = Submission::new(head)
         .body(body)
-        .replayable(endpoint.route.is_retried(request.method()))
-        .deadline(endpoint.route.deadline_of())
+        .replayable(endpoint.route.options().retries(request.method()))
+        .deadline(endpoint.route.options().deadline)
         .label(endpoint.label.clone());
     submission.request_id = request.id().map(RequestId::shared);
     match pool.submit(submission).await {
@@ -204,8 +204,12 @@ mod tests {
         use std::time::Duration;
 
         let second = Duration::from_secs(1);
-        let settings =
-            Settings { deadline: second, queue_timeout: 2 * second, worker_bytes_max: Some(7), ..Settings::default() };
+        let settings = Settings {
+            deadline: second,
+            queue_timeout: 2 * second,
+            worker_memory: Some(7.into()),
+            ..Settings::default()
+        };
         let declared = Pool::named("p").size(2).queue_timeout(3 * second);
         let slot = PoolSlot::new("p", Some(declared), &settings, 0).expect("its settings are right");
         let config = &slot.config;

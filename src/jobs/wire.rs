@@ -8,7 +8,10 @@ use std::{net::SocketAddr, path::Path};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Error, Needs, PartHead, Parts, Request, RequestId, Response, SpooledFile, Upload};
+use pixie_core::{
+    Body, Error, Needs, Parts, Request, RequestId, Response, Upload,
+    plumbing::{PartHead, SpooledFile},
+};
 
 /// The bytes from the other side are not a valid head.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
         }
         None => put_headers(&mut out, request.headers().iter()),
     }
-    out.put_u8(u8::from(request.has_parts()));
+    out.put_u8(u8::from(request.plumbing().parts.is_some()));
     out.freeze()
 }
 
@@ -79,11 +82,11 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
     for _ in 0..input.u16()? {
         let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
-        request.set_carried(name.into(), input.take()?.to_vec());
+        request.plumbing_mut().carry(name.into(), input.take()?.to_vec());
     }
     *request.headers_mut() = input.headers()?;
-    request.set_peer(peer);
-    request.set_id(id);
+    request.plumbing_mut().peer = peer;
+    request.plumbing_mut().id = id;
     let body = match input.u8()? {
         0 => JobBody::Bytes,
         1 => JobBody::Parts,
@@ -139,7 +142,7 @@ pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
             _ => return Err(Malformed),
         }
     }
-    Ok(Parts { fields: fields.into_iter().collect(), files })
+    Ok(Parts::new(fields.into_iter().collect(), files))
 }
 
 /// Encodes the head of a response: status, headers and, for an error, its details.
@@ -208,7 +211,8 @@ fn put_headers<'h>(out: &mut BytesMut, headers: impl Iterator<Item = (&'h Header
 }
 
 fn put_carried(out: &mut BytesMut, request: &Request, needs: &Needs) {
-    let read = || request.carried_values().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
+    let read =
+        || request.plumbing().carried.iter().filter(|(name, _)| needs.reads_carried(name)).take(usize::from(u16::MAX));
     out.put_u16_le(read().count() as u16);
     for (name, json) in read() {
         put(out, name.as_bytes());

@@ -61,13 +61,13 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
         Ok(found) => found,
         Err(error) => return reply(job, error.into()),
     };
-    request.set_state(state.clone());
+    request.plumbing_mut().state = Some(state.clone());
     if endpoint.reads_time_limit {
         request.extensions_mut().insert(job.time_limit());
     }
     match endpoint.route.reads().body {
         BodyUse::Unused => {}
-        BodyUse::Read => request.set_reader(BodyReader::new(Pieces(job.detached_body()))),
+        BodyUse::Read => request.plumbing_mut().reader = Some(Box::new(BodyReader::new(Pieces(job.detached_body())))),
         BodyUse::Whole | BodyUse::Form | BodyUse::Stream => {
             let mut body = Vec::new();
             // A body that breaks off ends the job: there is nobody left to answer.
@@ -77,7 +77,7 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
             match form {
                 JobBody::Bytes => request.set_body(Body::from(body)),
                 JobBody::Parts => match wire::decode_parts(&body.into()) {
-                    Ok(parts) => request.set_parts(parts),
+                    Ok(parts) => request.plumbing_mut().parts = Some(Box::new(parts)),
                     Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
                 },
             }
@@ -111,7 +111,7 @@ impl PieceSource for Pieces {
 fn find(app: &Composed, mut request: Request) -> Result<(&Endpoint, Request), Error> {
     match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             Ok((value, request))
         }
         _ => Err(abort(404)),

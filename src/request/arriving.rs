@@ -191,7 +191,7 @@ pub(crate) struct Lent(Loan);
 /// Lends the body of a request to the blocking thread that will run its handler.
 pub(crate) fn lend(request: &mut Request, bytes_max: usize) -> Result<Lent, Error> {
     let loan = Loan::new(Arriving::take(request, bytes_max)?);
-    request.set_reader(BodyReader::new(OnThread(loan.clone())));
+    request.plumbing_mut().reader = Some(Box::new(BodyReader::new(OnThread(loan.clone()))));
     Ok(Lent(loan))
 }
 

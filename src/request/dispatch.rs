@@ -37,7 +37,7 @@ pub(crate) enum Answer {
 pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
-            request.set_params(params);
+            request.plumbing_mut().params = params;
             value
         }
         other => {
@@ -51,7 +51,7 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut M
         app.request_ids.identify(&mut request);
     }
     if endpoint.reads_state {
-        request.set_state(app.state.clone());
+        request.plumbing_mut().state = Some(app.state.clone());
     }
     let chain = &endpoint.chain;
     if endpoint.is_guarded
@@ -91,7 +91,7 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
         app.request_ids.identify(&mut request);
     }
     if chain.has_before() {
-        request.set_state(app.state.clone());
+        request.plumbing_mut().state = Some(app.state.clone());
     }
     if !chain.waits() {
         let answered = chain.before(&mut request).unwrap_or_else(|| chain.passed(refused));
@@ -107,7 +107,7 @@ fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -
 
 /// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
-    let (chain, deadline) = (&endpoint.chain, endpoint.route.deadline_of());
+    let (chain, deadline) = (&endpoint.chain, endpoint.route.options().deadline);
     match endpoint.route.handler() {
         Handler::Sync(handler) => {
             // Measured in development only: two looks at the clock are a visible part of such a request.
@@ -214,7 +214,7 @@ fn not_found(found: Found<'_, Arc<Endpoint>>) -> Response {
             .with_detail(format!("this address answers {}", allow.as_str()))
             .with_header(header::ALLOW, allow.header_value()),
         Found::BadPath => abort(400).with_detail("the path's percent-encoding is broken"),
-        Found::NotFound | Found::Route { .. } => abort(404),
+        _ => abort(404),
     };
     // The place would be this line, which says nothing.
     refused.with_place(None).into()

@@ -1,17 +1,17 @@
-//! The lines of source code around the place of a failure, for the page that developers see.
+//! Reads the lines of source code around the place of a failure, for the error page in development.
 //!
-//! It reads files, so it is asked in development only, and only for Rust source: a worker names the place, and a worker
-//! may be taken over.
+//! It reads files, so it runs in development only, and reads only Rust source: the place comes from a worker,
+//! which an attacker may have taken over.
 use std::{env, fs, path::PathBuf};
 
 use pixie_core::Excerpt;
 
 /// Lines before and after the place.
 const AROUND: usize = 6;
-/// The longest file that is read.
+/// Limits the length of a file that is read, in bytes.
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Returns the lines around a place, written as `file:line:column`, if the file is found.
+/// Returns the lines around a place, written as `file:line:column`, if the file exists.
 pub(crate) fn around(place: Option<&str>) -> Option<Excerpt> {
     let mut parts = place?.rsplitn(3, ':');
     let (_column, line) = (parts.next()?, parts.next()?.parse::<usize>().ok()?);
@@ -22,7 +22,8 @@ pub(crate) fn around(place: Option<&str>) -> Option<Excerpt> {
     (lines.len() > line - first).then_some(Excerpt { first, marked: line, lines })
 }
 
-/// The compiler names files from the workspace's folder, which is the program's own or one above.
+/// The compiler's paths are relative to the workspace. That is the working directory of the program or one of
+/// its parents.
 fn find(file: &str) -> Option<PathBuf> {
     if !file.ends_with(".rs") {
         return None;

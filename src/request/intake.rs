@@ -5,7 +5,10 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
-use pixie_core::{Body, BodyUse, BoxError, Error, FormReader, FormStep, Parts, Request, abort};
+use pixie_core::{
+    Body, BodyUse, BoxError, Error, Parts, Request, abort,
+    plumbing::{FormReader, FormStep},
+};
 use pixie_server::BodyError;
 
 use crate::{
@@ -33,7 +36,7 @@ pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &
     if endpoint.route.reads().body == BodyUse::Form && request.is_multipart() {
         // Boxed, so that other bodies do not pay for the size of its future.
         let parts = Box::pin(read_form(app, request, bytes_max)).await?;
-        request.set_parts(parts);
+        request.plumbing_mut().parts = Some(Box::new(parts));
         return Ok(());
     }
     read_whole(request, bytes_max).await

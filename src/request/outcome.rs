@@ -86,26 +86,19 @@ impl Asker {
 
 impl Asked<'_> {
     fn error_view(&self, development: bool, excerpt: Option<Excerpt>) -> ErrorView<'_> {
-        match self {
-            Asked::Here(request) => ErrorView {
-                media: Media::preferred(request.headers().get_all(header::ACCEPT)),
-                method: request.method(),
-                path: request.path(),
-                query: request.query(),
-                headers: Some(request.headers()),
-                development,
-                excerpt,
-            },
-            Asked::Gone(asker) => ErrorView {
-                media: Media::preferred(&asker.accept),
-                method: &asker.method,
-                path: asker.uri.path(),
-                query: asker.uri.query(),
-                headers: asker.headers.as_ref(),
-                development,
-                excerpt,
-            },
-        }
+        let mut view = match self {
+            Asked::Here(request) => {
+                let media = Media::preferred(request.headers().get_all(header::ACCEPT));
+                ErrorView::new(media, request.method(), request.path())
+            }
+            Asked::Gone(asker) => ErrorView::new(Media::preferred(&asker.accept), &asker.method, asker.uri.path()),
+        };
+        (view.query, view.headers) = match self {
+            Asked::Here(request) => (request.query(), Some(request.headers())),
+            Asked::Gone(asker) => (asker.uri.query(), asker.headers.as_ref()),
+        };
+        (view.development, view.excerpt) = (development, excerpt);
+        view
     }
 
     fn method(&self) -> &Method {
@@ -135,7 +128,9 @@ impl Asked<'_> {
             Asked::Here(request) => Some(request.view()),
             Asked::Gone(Asker { method, uri, headers, extensions, peer, id, .. }) => {
                 let (headers, id) = (headers.as_ref()?, id.as_ref());
-                Some(RequestView { method, uri, headers, extensions, peer: *peer, id })
+                let mut view = RequestView::new(method, uri, headers, extensions);
+                (view.peer, view.id) = (*peer, id);
+                Some(view)
             }
         }
     }

@@ -1,7 +1,7 @@
-//! `AppService`: the app as a tower service, for our own server and for any other.
+//! `AppService`: the app as a tower service, for pixie's own server and for any other.
 //!
-//! It turns the http crate's types into ours and back; what happens between is in `dispatch.rs`. A request that is answered
-//! at once costs no allocation here.
+//! It converts requests and responses between the types of the crate `http` and those of pixie. `dispatch.rs`
+//! answers requests. A request that is answered at once needs no allocation here.
 use std::{
     convert::Infallible,
     future::poll_fn,
@@ -26,7 +26,7 @@ use crate::{
 pub type HttpRequest = http::Request<Body>;
 /// A response as layers see it.
 pub type HttpResponse = http::Response<Body>;
-/// An app as a `tower::Service`: cheap to clone, ready at any time, without errors of its own.
+/// An app as a `tower::Service`. It is cheap to clone, always ready, and returns no errors.
 #[derive(Clone)]
 pub struct AppService {
     app: Arc<Composed>,
@@ -35,7 +35,7 @@ pub struct AppService {
 }
 
 impl AppService {
-    /// Wraps an app in its layers, the last one outermost.
+    /// Wraps an app in its layers. The last layer is the outermost.
     pub(crate) fn layered(app: Arc<Composed>, layers: Vec<LayerFn>) -> AppService {
         let bare = AppService { app, layers: None, peer: None };
         if layers.is_empty() {
@@ -71,7 +71,7 @@ where
     fn call(&mut self, request: http::Request<B>) -> AppFuture {
         if let Some(layers) = &self.layers {
             let mut request = request.map(Body::new);
-            // The layers pass on a request of the http crate's type, so the address travels as an extension.
+            // Layers pass on a request of the crate `http`, so the address is an extension.
             if let Some(peer) = self.peer {
                 request.extensions_mut().insert(Peer(peer));
             }
@@ -80,8 +80,8 @@ where
         let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
         let (head, body) = request.into_parts();
         let mut measured = Measured::begin();
-        let mut request = Request::from_parts(head, Body::new(body));
-        request.set_peer(peer);
+        let mut request = Request::from_http(http::Request::from_parts(head, Body::new(body)));
+        request.plumbing_mut().peer = peer;
         let progress = match dispatch::answer(&self.app, request, &mut measured) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
@@ -90,7 +90,7 @@ where
     }
 }
 
-/// The answer of an app, on its way.
+/// The future of a response.
 pub struct AppFuture {
     progress: Progress,
     measured: Measured,
@@ -114,12 +114,12 @@ impl Future for AppFuture {
     }
 }
 
-/// An app inside its layers, or inside some of them: what a layer wraps.
+/// An app with all or some of its layers. This is what a layer wraps.
 #[derive(Clone)]
 pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
 
 impl Layered {
-    /// Makes one of a function.
+    /// Returns the service that calls a function.
     pub(crate) fn new(answer: impl Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync + 'static) -> Layered {
         Layered(Arc::new(answer))
     }
@@ -129,7 +129,8 @@ impl Layered {
         (self.0)(request)
     }
 
-    /// Gives any service the one type that all layers see; an error of its own is answered with 500.
+    /// Converts a service into the type that all layers use. If the service returns an error, the response is
+    /// 500.
     pub(crate) fn around<S, B>(service: S) -> Layered
     where
         S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
@@ -165,17 +166,8 @@ impl Service<HttpRequest> for Layered {
     }
 }
 
-/// Its words are for the log: who the client is and what it reads is not known out here.
+/// The error goes only to the log, because the client's preferred format is unknown here.
 fn layer_failed(error: &BoxError) -> HttpResponse {
     tracing::error!("a layer failed: {error}");
-    let view = ErrorView {
-        media: Media::Json,
-        method: &Method::GET,
-        path: "",
-        query: None,
-        headers: None,
-        development: false,
-        excerpt: None,
-    };
-    abort(500).render(&view).into_http()
+    abort(500).render(&ErrorView::new(Media::Json, &Method::GET, "")).into_http()
 }

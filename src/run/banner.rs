@@ -1,4 +1,4 @@
-//! The banner: what an app prints when it starts to listen.
+//! The banner that an app prints when it starts to listen.
 use std::{fmt::Write, net::SocketAddr};
 
 use pixie_core::Route;
@@ -53,7 +53,7 @@ fn routes<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
     table
 }
 
-/// The loopback address under the name that people type.
+/// Shows the loopback address as `localhost`.
 fn visible(address: SocketAddr) -> String {
     match address.ip().is_loopback() {
         true => format!("localhost:{}", address.port()),

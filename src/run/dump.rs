@@ -1,7 +1,9 @@
-//! `PIXIE_DUMP`: a program tells what it is made of and ends, before it takes a port or starts a worker.
+//! `PIXIE_DUMP`: the program prints information about itself and exits, before it opens a port or starts a
+//! worker.
 //!
-//! `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that would answer that
-//! request: one line of JSON on standard output. Being asked in the program itself, it cannot be out of date.
+//! `PIXIE_DUMP=routes` prints the table of routes. `PIXIE_DUMP="match GET /users/7"` prints the routes that
+//! would answer that request. The output is one line of JSON. It comes from the program itself, so it is
+//! never outdated.
 use std::env;
 
 use http::Method;
@@ -10,21 +12,19 @@ use serde_json::{Value, json};
 
 use crate::app::compose::{Composed, Endpoint};
 
-/// Returns what the environment asks for, if it asks.
+/// Returns the output if `PIXIE_DUMP` is set.
 pub(crate) fn asked(app: &Composed) -> Result<Option<String>> {
     env::var("PIXIE_DUMP").ok().map(|question| answer(app, &question)).transpose()
 }
 
-/// Answers a question with a line of JSON.
+/// Returns the answer to a question as one line of JSON.
 pub(crate) fn answer(app: &Composed, question: &str) -> Result<String> {
     let words: Vec<_> = question.split_whitespace().collect();
     match words[..] {
         ["routes"] => Ok(routes(app)),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
-        _ => {
-            Err(Error::internal(format!("PIXIE_DUMP is `{question}`, but should be `routes` or `match METHOD /path`")))
-        }
+        _ => Err(Error::internal(format!("invalid PIXIE_DUMP `{question}`: use `routes` or `match METHOD /path`"))),
     }
 }
 
@@ -35,7 +35,7 @@ fn routes(app: &Composed) -> String {
 }
 
 fn matching(app: &Composed, method: &str, target: &str) -> Result<String> {
-    let wrong = |_| Error::internal(format!("`{method}` is no HTTP method"));
+    let wrong = |_| Error::internal(format!("invalid HTTP method `{method}`"));
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).map_err(wrong)?;
     let path = target.split(['?', '#']).next().unwrap_or(target);
     Ok(match app.router.find(&method, path) {
@@ -43,7 +43,7 @@ fn matching(app: &Composed, method: &str, target: &str) -> Result<String> {
         Found::Options { allow } => json!({ "routes": [], "status": 204, "allow": allow.as_str() }),
         Found::MethodNotAllowed { allow } => json!({ "routes": [], "status": 405, "allow": allow.as_str() }),
         Found::BadPath => json!({ "routes": [], "status": 400 }),
-        Found::NotFound => json!({ "routes": [], "status": 404 }),
+        _ => json!({ "routes": [], "status": 404 }),
     }
     .to_string())
 }

@@ -1,13 +1,13 @@
-//! Telling the one who started the program how far it is: `READY=1` once requests are answered, `STOPPING=1` when the
-//! orderly stop begins.
+//! Reports the state of the program to the process that started it: `READY=1` when requests are answered,
+//! `STOPPING=1` when the graceful stop begins.
 //!
-//! The words are systemd's (`Type=notify`: a datagram to the socket that `NOTIFY_SOCKET` names); `pixie dev` gets the same
-//! words over its own connection. Nobody listening is no reason to stop.
+//! The protocol is that of systemd (`Type=notify`): a datagram to the socket named in `NOTIFY_SOCKET`. `pixie
+//! dev` gets the same lines over its own connection. If the datagram cannot be sent, the program continues.
 use std::env;
 
 use crate::dev::Dev;
 
-/// Says that the program is ready or stopping.
+/// Reports that the program is ready or stopping.
 pub(crate) fn tell(dev: Option<&Dev>, word: &str) {
     if let Some(dev) = dev {
         dev.tell(word);
@@ -15,13 +15,14 @@ pub(crate) fn tell(dev: Option<&Dev>, word: &str) {
     if let Some(name) = env::var_os("NOTIFY_SOCKET")
         && let Err(error) = platform::send(&name, word)
     {
-        tracing::warn!("could not tell {} that {word}: {error}", name.display());
+        tracing::warn!("cannot send {word} to {}: {error}", name.display());
     }
 }
 
 #[cfg(unix)]
 mod platform {
-    //! A datagram socket by path, or on Linux by a name without a file, which starts with `@`.
+    //! Sends to a datagram socket with a path, or, on Linux, with a name that starts with `@` and has no
+    //! file.
     use std::{ffi::OsStr, io, os::unix::net::UnixDatagram};
 
     pub(super) fn send(name: &OsStr, word: &str) -> io::Result<()> {
@@ -37,7 +38,7 @@ mod platform {
 
 #[cfg(not(unix))]
 mod platform {
-    //! Elsewhere there is no such service manager.
+    //! Other systems have no such service manager.
     pub(super) fn send(_: &std::ffi::OsStr, _: &str) -> std::io::Result<()> {
         Ok(())
     }

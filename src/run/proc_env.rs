@@ -1,4 +1,4 @@
-//! `proc_env()`: in which process a handler runs.
+//! `proc_env()`: tells a handler in which process it runs.
 use std::fmt;
 
 use pixie_pool::ProcessKind;
@@ -21,7 +21,7 @@ impl fmt::Display for ProcessType {
     }
 }
 
-/// What a process of the app is.
+/// Describes a process of the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcEnv {
     /// Whether this is the server or a worker.
@@ -34,7 +34,7 @@ pub struct ProcEnv {
     pub pid: u32,
 }
 
-/// Returns what this process is.
+/// Returns a description of this process.
 pub fn proc_env() -> ProcEnv {
     let identity = pixie_pool::identity();
     let process_type = match identity.process {

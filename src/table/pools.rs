@@ -1,11 +1,11 @@
-//! `Pools`: the app's worker pools, to look at.
+//! `Pools`: read access to the app's worker pools.
 use std::sync::{Arc, OnceLock};
 
 use pixie_pool::Snapshot;
 
 use crate::jobs::submit::PoolSlot;
 
-/// The worker pools of an app: routes of the main process read them as `State<Pools>`.
+/// The worker pools of an app. Routes of the main process read them as `State<Pools>`.
 ///
 /// ```standalone_crate
 /// use pixie_web::{Json, Pools, State, get};
@@ -19,15 +19,15 @@ use crate::jobs::submit::PoolSlot;
 pub struct Pools(Arc<OnceLock<Vec<Arc<PoolSlot>>>>);
 
 impl Pools {
-    /// Returns each running pool as it is now: its workers, its queue, and what has happened since the start.
+    /// Returns a snapshot of each running pool: its workers, its queue, and its counts since the start.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let slots = self.0.get().map_or(&[][..], Vec::as_slice);
         slots.iter().filter_map(|slot| slot.running()).map(pixie_pool::Pool::snapshot).collect()
     }
 
-    /// Puts the pools in, once they are known.
+    /// Sets the pools when they are known.
     pub(crate) fn set<'s>(&self, slots: impl Iterator<Item = &'s Arc<PoolSlot>>) {
-        // An app is composed once, so nothing was put in before.
+        // An app is composed once, so this is the first call.
         let _ = self.0.set(slots.cloned().collect());
     }
 }

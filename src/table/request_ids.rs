@@ -28,7 +28,7 @@ impl RequestIds {
     /// Sets the id of a request.
     pub(crate) fn identify(&self, request: &mut Request) {
         let id = RequestId::from_headers(request.headers()).or_else(|| self.next());
-        request.set_id(id);
+        request.plumbing_mut().id = id;
     }
 
     fn next(&self) -> Option<RequestId> {

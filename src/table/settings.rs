@@ -2,7 +2,7 @@
 use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use http::HeaderMap;
-use pixie_core::{Error, FormLimits, Response, Result};
+use pixie_core::{ByteSize, Error, FormLimits, Response, Result};
 
 /// Blocking threads beyond those of thread routes: for files that are read and uploads that are written, which must not wait for
 /// handlers. With the default of `threads` they make the 512 that are tokio's own.
@@ -22,13 +22,13 @@ pub(crate) struct Settings {
     /// Worker processes of all pools in a test, whatever the environment says.
     pub(crate) workers_in_test: Option<usize>,
     /// Private memory of a worker. No limit by default: what a handler needs is not known here.
-    pub(crate) worker_bytes_max: Option<u64>,
+    pub(crate) worker_memory: Option<ByteSize>,
     /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
     pub(crate) deadline: Duration,
     /// After which a request of a pool is reported as slow: see `pixie_pool::Config`.
     pub(crate) slow_after: Option<Duration>,
-    /// The longest body that is buffered: 2 MB holds any form, and a thousand of them fit into memory.
-    pub(crate) body_bytes_max: usize,
+    /// Limits the body that is buffered. 2 MiB because that holds any form, and a thousand of them fit into memory.
+    pub(crate) body_limit: ByteSize,
     /// What a form may hold, each with its reason in `pixie-core`.
     pub(crate) form_limits: FormLimits,
     /// Where the folder for large uploads is made; nothing means the system's folder for temporary files.
@@ -72,10 +72,10 @@ impl Default for Settings {
             workers: None,
             workers_everywhere: None,
             workers_in_test: None,
-            worker_bytes_max: None,
+            worker_memory: None,
             deadline: Duration::from_secs(15),
             slow_after: pixie_pool::Config::default().slow_after,
-            body_bytes_max: 2 * 1024 * 1024,
+            body_limit: "2MiB".into(),
             form_limits: FormLimits::default(),
             upload_dir: None,
             https: false,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use pixie_core::SpooledFile;
+use pixie_core::plumbing::SpooledFile;
 use tempfile::{Builder, NamedTempFile, TempDir};
 use tokio::{runtime::Handle, task::spawn_blocking};
 

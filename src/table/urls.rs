@@ -47,7 +47,7 @@ impl Urls {
         let pattern = match self.0.get(name) {
             Some(Named::One(pattern)) => pattern,
             Some(Named::Many) => {
-                let fix = "give each another one with the option `name = \"…\"`";
+                let fix = "give each a different `name = \"…\"`";
                 return Err(Error::internal(format!("url_for: several routes are named `{name}`: {fix}")));
             }
             None => return Err(Error::internal(format!("url_for: no route is named `{name}`"))),

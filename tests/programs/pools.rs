@@ -18,7 +18,7 @@ fn refusal(app: App) -> String {
 }
 
 fn in_pool(name: &'static str) -> App {
-    App::new().route(Route::get("/").pool(|_| "done").in_pool(name))
+    App::new().route(Route::get("/").pool(|_| "done").pool(name))
 }
 
 #[test]
@@ -83,13 +83,17 @@ fn an_option_that_the_kind_of_a_route_cannot_keep_is_refused_at_the_start() {
     let deadline = Duration::from_secs(1);
     let refused = [
         (Route::get("/").sync(|_| "").deadline(deadline), "the sync route `/`", "cannot be stopped: remove `deadline`"),
-        (Route::get("/").thread(|_| "").in_pool("images"), "the thread route `/`", "runs in no pool: remove `in_pool`"),
+        (
+            Route::get("/").thread(|_| "").pool("images"),
+            "the thread route `/`",
+            "runs in the main process: remove `pool`",
+        ),
         (Route::get("/").thread(|_| "").retry(true), "the thread route `/`", "could crash: remove `retry`"),
     ];
     for (route, who, why) in refused {
         let message = refusal(App::new().route(route));
         assert!(message.contains(who) && message.contains(why), "{message}");
     }
-    let kept = Route::get("/").pool(|_| "").deadline(deadline).in_pool("images").retry(false);
+    let kept = Route::get("/").pool(|_| "").deadline(deadline).pool("images").retry(false);
     App::new().route(kept).test().expect("a pool route has them all");
 }

@@ -1,11 +1,22 @@
 //! What the pixie web framework reads from text, once for the attributes, the builders and the environment.
 //!
-//! [`ByteSize`] and [`parse_duration`] read the values of options. The crate has no dependencies, so that attribute macros
+//! [`ByteSize`] and [`parse_duration`] read the values of options, [`parse_path`] reads the path of a route, and
+//! [`RouteOption`] says which options a route may have. The crate has no dependencies, so that attribute macros
 //! and the worker pool can use it as well. Use its types through `pixie-web` or `pixie-pool`.
 #![forbid(unsafe_code)]
 
 mod byte_size;
 mod duration;
+mod filter;
+mod normal;
+mod path;
+mod route_option;
+mod route_type;
 
 pub use byte_size::ByteSize;
 pub use duration::parse_duration;
+pub use filter::Filter;
+pub use normal::{BadPath, normalize};
+pub use path::{PathPart, PatternError, parse_path};
+pub use route_option::{OptionValue, RouteOption, check_header_value};
+pub use route_type::RouteType;

@@ -2,28 +2,23 @@
 //!
 //! What needs types (is it an extractor, does it read the body, is it a response) is left to the compiler and to the code
 //! that `expand.rs` writes. Must stay true: each refusal points at one token and names the remedy.
-use proc_macro2::Ident;
+use pixie_grammar::{Filter, PathPart, RouteType, parse_path};
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::{
     Attribute, Error, FnArg, GenericArgument, LitStr, Pat, PatType, PathArguments, Result, ReturnType, Safety,
     Signature, Type, TypePath, ext::IdentExt,
 };
 
-use crate::{
-    parse::{HandlerFn, Kind, RouteArguments},
-    pattern::{Wildcard, wildcards},
-};
+use crate::parse::{GivenOption, HandlerFn, RouteArguments, Value};
 
 /// A route that is right as far as its text shows.
 pub(crate) struct CheckedRoute {
     pub(crate) path: LitStr,
-    pub(crate) kind: Kind,
+    pub(crate) kind: RouteType,
     pub(crate) methods: Vec<Ident>,
-    pub(crate) pool: Option<LitStr>,
-    pub(crate) deadline_ms: Option<u64>,
-    pub(crate) body_bytes_max: Option<u64>,
-    pub(crate) retry: Option<bool>,
-    pub(crate) csrf: Option<bool>,
+    /// The options except the name.
+    pub(crate) options: Vec<GivenOption>,
     /// The route's name: the option, or the handler's name.
     pub(crate) name: LitStr,
     pub(crate) handler: Ident,
@@ -69,10 +64,11 @@ pub(crate) enum Output {
 }
 
 /// Checks a route and returns what its code is made of.
-pub(crate) fn check(route: RouteArguments, function: HandlerFn) -> Result<CheckedRoute> {
+pub(crate) fn check(mut route: RouteArguments, function: HandlerFn) -> Result<CheckedRoute> {
     let HandlerFn { attributes, signature } = function;
     check_signature(&signature)?;
-    let wildcards = wildcards(&route.path.value()).map_err(|message| Error::new(route.path.span(), message))?;
+    let path = parse_path(&route.path.value()).map_err(|error| Error::new(route.path.span(), error))?;
+    let wildcards: Vec<_> = path.into_iter().filter_map(wildcard).collect();
     let arguments = signature.inputs.iter().map(|input| argument(input, &wildcards)).collect::<Result<Vec<_>>>()?;
     check_wildcards(&route.path, &wildcards, &arguments, &signature.ident)?;
     let kind = kind(&route, &signature)?;
@@ -81,18 +77,30 @@ pub(crate) fn check(route: RouteArguments, function: HandlerFn) -> Result<Checke
     Ok(CheckedRoute {
         kind,
         output: output(&signature, kind, has_writer(&arguments))?,
-        name: route.name.map_or_else(|| name_of(&signature.ident), |name| name.value),
+        name: take_name(&mut route.options).unwrap_or_else(|| name_of(&signature.ident)),
         handler: signature.ident,
         cfgs: attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect(),
         arguments,
         path: route.path,
         methods: route.methods,
-        pool: route.pool.map(|pool| pool.value),
-        deadline_ms: route.deadline_ms.map(|deadline| deadline.value),
-        body_bytes_max: route.body_bytes_max.map(|limit| limit.value),
-        retry: route.retry.map(|retry| retry.value),
-        csrf: route.csrf.map(|csrf| csrf.value),
+        options: route.options,
     })
+}
+
+fn wildcard(part: PathPart) -> Option<(String, Filter)> {
+    match part {
+        PathPart::Wildcard { name, filter } => Some((name, filter)),
+        PathPart::Literal(_) => None,
+    }
+}
+
+/// Takes the name out of the options: it belongs to the place of the route.
+fn take_name(options: &mut Vec<GivenOption>) -> Option<LitStr> {
+    let at = options.iter().position(|given| given.option.name == "name")?;
+    match options.remove(at).value {
+        Value::Text(name) => Some(name),
+        _ => None,
+    }
 }
 
 fn name_of(handler: &Ident) -> LitStr {
@@ -109,7 +117,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
     }
 }
 
-fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
+fn argument(input: &FnArg, wildcards: &[(String, Filter)]) -> Result<Argument> {
     let (pat, ty) = match input {
         FnArg::Typed(PatType { pat, ty, .. }) => (pat, ty),
         FnArg::Receiver(receiver) => {
@@ -124,9 +132,8 @@ fn argument(input: &FnArg, wildcards: &[Wildcard]) -> Result<Argument> {
         Pat::Ident(pat) => Some(pat.ident.unraw().to_string()),
         _ => None,
     };
-    let wildcard = wildcards.iter().find(|wildcard| name.as_ref() == Some(&wildcard.name));
-    let source = match wildcard {
-        Some(wildcard) => Source::Wildcard(wildcard.name.clone()),
+    let source = match wildcards.iter().find(|(wildcard, _)| name.as_ref() == Some(wildcard)) {
+        Some((wildcard, _)) => Source::Wildcard(wildcard.clone()),
         None => source(ty)?,
     };
     let label = name.unwrap_or_else(|| last_segment(ty).map_or_else(|| "an argument".into(), ToString::to_string));
@@ -159,70 +166,56 @@ fn last_segment(ty: &Type) -> Option<&Ident> {
     }
 }
 
-fn check_wildcards(path: &LitStr, wildcards: &[Wildcard], arguments: &[Argument], handler: &Ident) -> Result<()> {
-    let is_bound = |wildcard: &&Wildcard| {
-        arguments.iter().any(|argument| matches!(&argument.source, Source::Wildcard(name) if *name == wildcard.name))
+fn check_wildcards(
+    path: &LitStr,
+    wildcards: &[(String, Filter)],
+    arguments: &[Argument],
+    handler: &Ident,
+) -> Result<()> {
+    let is_bound = |wildcard: &String| {
+        arguments.iter().any(|argument| matches!(&argument.source, Source::Wildcard(name) if name == wildcard))
     };
-    let Some(Wildcard { name, filter }) = wildcards.iter().find(|wildcard| !is_bound(wildcard)) else {
+    let Some((name, filter)) = wildcards.iter().find(|(wildcard, _)| !is_bound(wildcard)) else {
         return Ok(());
     };
-    let ty = match filter.as_deref() {
-        Some("int") => "i64",
-        Some("float") => "f64",
-        Some("uuid") => "Uuid",
-        _ => "String",
+    let ty = match filter {
+        Filter::Int => "i64",
+        Filter::Float => "f64",
+        Filter::Uuid => "Uuid",
+        Filter::Text | Filter::Path => "String",
     };
     let message = format!("`<{name}>` has no argument: add `{name}: {ty}` to `{handler}`, or remove it from the path");
     Err(Error::new(path.span(), message))
 }
 
 /// Decides where the handler runs.
-fn kind(route: &RouteArguments, signature: &Signature) -> Result<Kind> {
+fn kind(route: &RouteArguments, signature: &Signature) -> Result<RouteType> {
     let name = &signature.ident;
-    match (&route.kind, signature.asyncness, &route.pool) {
-        (Some(kind), None, _) if kind.value == Kind::Async => {
+    let pool = route.options.iter().find(|given| given.option.name == "pool");
+    match (route.kind, signature.asyncness, pool) {
+        (Some((RouteType::Async, _)), None, _) => {
             let message = format!("an `async` route needs an `async fn`: write `async fn {name}`, or another kind");
             Err(Error::new(signature.fn_token.span, message))
         }
-        (Some(kind), Some(_), _) if kind.value != Kind::Async => {
-            let word = kind.value.as_str();
-            let message =
-                format!("an `async fn` runs on the runtime: remove `{word}`, or remove `async` before `fn {name}`");
-            Err(Error::new(kind.span, message))
+        (Some((kind, span)), Some(_), _) if kind != RouteType::Async => {
+            Err(runs_on_the_runtime(span, kind.as_str(), name))
         }
-        (None, Some(_), Some(pool)) => {
-            let message =
-                format!("an `async fn` runs on the runtime: remove `pool`, or remove `async` before `fn {name}`");
-            Err(Error::new(pool.span, message))
-        }
-        (Some(kind), ..) => Ok(kind.value),
-        (None, Some(_), None) => Ok(Kind::Async),
-        (None, None, _) => Ok(Kind::Pool),
+        (None, Some(_), Some(pool)) => Err(runs_on_the_runtime(pool.span, "pool", name)),
+        (Some((kind, _)), ..) => Ok(kind),
+        (None, Some(_), None) => Ok(RouteType::Async),
+        (None, None, _) => Ok(RouteType::Pool),
     }
 }
 
-fn check_options(route: &RouteArguments, kind: Kind) -> Result<()> {
-    let word = kind.as_str();
-    if let (Kind::Sync, Some(deadline)) = (kind, &route.deadline_ms) {
-        let message =
-            "a `sync` route cannot be stopped: remove `deadline`, or write another kind; `pool` is stopped for certain";
-        return Err(Error::new(deadline.span, message));
-    }
-    if matches!(kind, Kind::Pool | Kind::Stream) {
-        return Ok(());
-    }
-    if let Some(pool) = &route.pool {
-        let message =
-            format!("a route of kind `{word}` runs in no pool: remove `pool`, or write `pool` instead of `{word}`");
-        return Err(Error::new(pool.span, message));
-    }
-    match &route.retry {
-        Some(retry) => Err(Error::new(
-            retry.span,
-            format!(
-                "a route of kind `{word}` has no worker that could crash: remove `retry`, or write `pool` instead of `{word}`"
-            ),
-        )),
+fn runs_on_the_runtime(span: Span, word: &str, name: &Ident) -> Error {
+    let message = format!("an `async fn` runs on the runtime: remove `{word}`, or remove `async` before `fn {name}`");
+    Error::new(span, message)
+}
+
+fn check_options(route: &RouteArguments, kind: RouteType) -> Result<()> {
+    let refused = route.options.iter().find_map(|given| Some((given.span, given.option.refusal(kind)?)));
+    match refused {
+        Some((span, why)) => Err(Error::new(span, format!("a route of kind `{kind}` {why}"))),
         None => Ok(()),
     }
 }
@@ -231,10 +224,10 @@ fn has_writer(arguments: &[Argument]) -> bool {
     arguments.iter().any(|argument| argument.source == Source::Writer)
 }
 
-fn check_writer(arguments: &[Argument], signature: &Signature, kind: Kind, is_kind_given: bool) -> Result<()> {
+fn check_writer(arguments: &[Argument], signature: &Signature, kind: RouteType, is_kind_given: bool) -> Result<()> {
     let mut writers = arguments.iter().filter(|argument| argument.source == Source::Writer);
     match (writers.next(), writers.next()) {
-        (Some(writer), None) if kind != Kind::Stream => {
+        (Some(writer), None) if kind != RouteType::Stream => {
             let change = match (signature.asyncness, is_kind_given) {
                 (None, false) => "add `stream` after the path".into(),
                 (None, true) => format!("write `stream` instead of `{}`", kind.as_str()),
@@ -248,14 +241,14 @@ fn check_writer(arguments: &[Argument], signature: &Signature, kind: Kind, is_ki
 }
 
 /// Decides what the return type means.
-fn output(signature: &Signature, kind: Kind, has_writer: bool) -> Result<Output> {
+fn output(signature: &Signature, kind: RouteType, has_writer: bool) -> Result<Output> {
     let ty = match &signature.output {
         ReturnType::Default => None,
         ReturnType::Type(_, ty) => Some(&**ty),
     };
     let is_unit = ty.is_none_or(|ty| matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()));
     let is_result = ty.and_then(last_segment).is_some_and(|name| name == "Result");
-    if kind != Kind::Stream {
+    if kind != RouteType::Stream {
         return Ok(Output::Response(ty.cloned()));
     }
     match (has_writer, is_unit, is_result) {

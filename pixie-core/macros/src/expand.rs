@@ -2,13 +2,14 @@
 //!
 //! All of it is the value of one static, so that the compiler reports a type that does not fit once, at the type. Must
 //! stay true: absolute paths only, no name that a user's code could see, and each type stands where the user wrote it.
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote, quote_spanned};
+use pixie_grammar::RouteType;
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::{Result, Type, parse2, spanned::Spanned as _};
 
 use crate::{
     check::{Argument, CheckedRoute, Output, Source, check},
-    parse::{HandlerFn, Kind, RouteArguments},
+    parse::{GivenOption, HandlerFn, RouteArguments, Value},
 };
 
 /// Writes code whose variables the user's code cannot see, nor they the user's: a handler may be called `request`.
@@ -92,11 +93,11 @@ fn body_check(first: &Argument, second: &Argument) -> TokenStream {
 }
 
 /// Writes the refusal of an extractor that blocks, in the kinds whose thread belongs to others.
-fn kind_check(kind: Kind, Argument { ty, label, .. }: &Argument) -> Option<TokenStream> {
+fn kind_check(kind: RouteType, Argument { ty, label, .. }: &Argument) -> Option<TokenStream> {
     let (reason, remedy) = match kind {
-        Kind::Sync => ("a `sync` route must not wait", "write `thread` or `pool` instead, or take `Bytes`"),
-        Kind::Async => ("an `async` route must not block", "take `Body`"),
-        Kind::Thread | Kind::Pool | Kind::Stream => return None,
+        RouteType::Sync => ("a `sync` route must not wait", "write `thread` or `pool` instead, or take `Bytes`"),
+        RouteType::Async => ("an `async` route must not block", "take `Body`"),
+        RouteType::Thread | RouteType::Pool | RouteType::Stream => return None,
     };
     let message = format!("`{label}` waits while the body arrives, and {reason}: {remedy}");
     let refusal = quote_spanned!(ty.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
@@ -126,36 +127,40 @@ fn value(route: &CheckedRoute) -> TokenStream {
 }
 
 fn options(route: &CheckedRoute) -> TokenStream {
-    let pool = route.pool.iter();
-    let deadline = route.deadline_ms.iter();
-    let body_limit = route.body_bytes_max.map(proc_macro2::Literal::u64_unsuffixed).into_iter();
-    let retry = route.retry.iter();
-    let csrf = route.csrf.iter();
+    let setters = route.options.iter().map(setter);
     let extractors =
         route.arguments.iter().filter(|argument| argument.source == Source::Extractor).map(|argument| &argument.ty);
     // The lent request comes last: what it sees of the body is what the extractors left of it.
     let lent = route.arguments.iter().find(|argument| argument.source == Source::Lent);
     let lent = lent.map(|_| code!(.extractor::<::pixie_web::__macro::Request>()));
     code! {
-        #(.in_pool(#pool))*
-        #(.deadline(::core::time::Duration::from_millis(#deadline)))*
-        #(.body_limit(#body_limit))*
-        #(.retry(#retry))*
-        #(.csrf(#csrf))*
+        #(#setters)*
         .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(.extractor::<#extractors>())* #lent)
     }
+}
+
+/// Writes the call of the method of `Route` that has the option's name.
+fn setter(given: &GivenOption) -> TokenStream {
+    let method = Ident::new(given.option.name, Span::mixed_site());
+    let value = match &given.value {
+        Value::Text(text) => code!(#text),
+        Value::Switch(switch) => code!(#switch),
+        Value::Milliseconds(milliseconds) => code!(::core::time::Duration::from_millis(#milliseconds)),
+        Value::Bytes(bytes) => Literal::u64_unsuffixed(*bytes).into_token_stream(),
+    };
+    code!(.#method(#value))
 }
 
 /// Writes the adapter between a request and the function: the one place where the kinds differ.
 fn handler(route: &CheckedRoute) -> TokenStream {
     let names: Vec<Ident> = (0..route.arguments.len()).map(local).collect();
     let lent = match route.kind {
-        Kind::Async => code!(&owned),
+        RouteType::Async => code!(&owned),
         _ => code!(&*request),
     };
     let call = call(route, &names, &lent);
     match route.kind {
-        Kind::Sync | Kind::Thread | Kind::Pool => {
+        RouteType::Sync | RouteType::Thread | RouteType::Pool => {
             let kind = Ident::new(route.kind.as_str(), Span::call_site());
             let refuse = code!(::pixie_web::__macro::IntoResponse::into_response(rejection));
             let extraction = extraction(route, &names, &refuse);
@@ -167,8 +172,8 @@ fn handler(route: &CheckedRoute) -> TokenStream {
                 })
             }
         }
-        Kind::Async => asynchronous(route, &names, &call),
-        Kind::Stream => {
+        RouteType::Async => asynchronous(route, &names, &call),
+        RouteType::Stream => {
             let refuse = code!(::core::result::Result::Err(::core::convert::From::from(rejection)));
             let extraction = extraction(route, &names, &refuse);
             let answer = answer(&route.output, &call);

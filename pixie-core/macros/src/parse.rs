@@ -1,7 +1,8 @@
 //! What is written: the attribute's arguments and the signature of its function.
 //!
-//! Only the grammar is judged here: known words, no word twice, the right sort of value. Whether the words fit together and
-//! fit the function is `check.rs`. Must stay true: the function's body is never parsed, so that it costs no time.
+//! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether the words fit
+//! together and fit the function. Invariant: the function's body is never parsed, so that it costs no time.
+use pixie_grammar::{ByteSize, OptionValue, RouteOption, RouteType, check_header_value, parse_duration};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Attribute, Error, LitBool, LitInt, LitStr, Result, Signature, Token, Visibility,
@@ -9,38 +10,32 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-use crate::{nearest::nearest, quantity};
+use crate::nearest::nearest;
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
-const OPTIONS: [&str; 6] = ["pool", "deadline", "body_limit", "retry", "name", "csrf"];
-
-/// The kinds of route, as the attribute's words.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    Sync,
-    Thread,
-    Async,
-    Pool,
-    Stream,
-}
-
-/// A value with the place of its word: the kind itself, or the option's name.
-pub(crate) struct Spanned<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
-}
 
 /// The arguments of the attribute, as written.
 pub(crate) struct RouteArguments {
     pub(crate) path: LitStr,
-    pub(crate) kind: Option<Spanned<Kind>>,
+    pub(crate) kind: Option<(RouteType, Span)>,
     pub(crate) methods: Vec<Ident>,
-    pub(crate) pool: Option<Spanned<LitStr>>,
-    pub(crate) deadline_ms: Option<Spanned<u64>>,
-    pub(crate) body_bytes_max: Option<Spanned<u64>>,
-    pub(crate) retry: Option<Spanned<bool>>,
-    pub(crate) csrf: Option<Spanned<bool>>,
-    pub(crate) name: Option<Spanned<LitStr>>,
+    pub(crate) options: Vec<GivenOption>,
+}
+
+/// An option with its value.
+pub(crate) struct GivenOption {
+    pub(crate) option: &'static RouteOption,
+    /// The place of the option's name.
+    pub(crate) span: Span,
+    pub(crate) value: Value,
+}
+
+/// The value of an option.
+pub(crate) enum Value {
+    Text(LitStr),
+    Switch(LitBool),
+    Milliseconds(u64),
+    Bytes(u64),
 }
 
 /// A function with its attributes, without its body.
@@ -49,39 +44,10 @@ pub(crate) struct HandlerFn {
     pub(crate) signature: Signature,
 }
 
-impl Kind {
-    const ALL: [Kind; 5] = [Kind::Sync, Kind::Thread, Kind::Async, Kind::Pool, Kind::Stream];
-
-    /// Returns the word for this kind.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Kind::Sync => "sync",
-            Kind::Thread => "thread",
-            Kind::Async => "async",
-            Kind::Pool => "pool",
-            Kind::Stream => "stream",
-        }
-    }
-
-    fn named(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
 impl Parse for RouteArguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let path = path(input)?;
-        let mut arguments = RouteArguments {
-            path,
-            kind: None,
-            methods: Vec::new(),
-            pool: None,
-            deadline_ms: None,
-            body_bytes_max: None,
-            retry: None,
-            csrf: None,
-            name: None,
-        };
+        let mut arguments = RouteArguments { path, kind: None, methods: Vec::new(), options: Vec::new() };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -110,28 +76,32 @@ impl RouteArguments {
     /// Takes a word that stands alone: a kind or a method.
     fn word(&mut self, word: Ident) -> Result<()> {
         let text = word.to_string();
-        if let Some(kind) = Kind::named(&text) {
-            return put(&mut self.kind, kind, &word, "a kind");
+        let twice = |what: &str| Err(Error::new(word.span(), format!("{what} is given twice: remove one")));
+        if let Ok(kind) = text.parse() {
+            return match self.kind.replace((kind, word.span())) {
+                Some(_) => twice("a kind"),
+                None => Ok(()),
+            };
         }
         if METHODS.contains(&text.as_str()) {
             if self.methods.contains(&word) {
-                return Err(Error::new(word.span(), format!("`{text}` is given twice: remove one")));
+                return twice(&format!("`{text}`"));
             }
             self.methods.push(word);
             return Ok(());
         }
-        if OPTIONS.contains(&text.as_str()) {
-            return Err(Error::new(
-                word.span(),
-                format!("`{text}` takes a value: write `{text} = {}`", example(&text)),
-            ));
+        if let Some(RouteOption { example, .. }) = RouteOption::named(&text) {
+            let message = format!("`{text}` takes a value: write `{text} = {example}`");
+            return Err(Error::new(word.span(), message));
         }
-        let known: Vec<&str> = Kind::ALL.map(Kind::as_str).into_iter().chain(METHODS).collect();
+        let kinds = RouteType::ALL.map(RouteType::as_str);
+        let known: Vec<&str> = kinds.into_iter().chain(METHODS).collect();
         let message = match nearest(&text, &known) {
             Some(meant) => format!("there is no kind or method `{text}`: did you mean `{meant}`?"),
             None => format!(
-                "there is no kind or method `{text}`: a kind is `sync`, `thread`, `async`, `pool` or `stream`, a method is {}",
-                METHODS.map(|method| format!("`{method}`")).join(", ")
+                "there is no kind or method `{text}`: a kind is {}, a method is {}",
+                listed(&kinds),
+                listed(&METHODS)
             ),
         };
         Err(Error::new(word.span(), message))
@@ -139,78 +109,78 @@ impl RouteArguments {
 
     /// Takes an option, whose name has been read, with its value.
     fn option(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
-        let text = name.to_string();
-        if !OPTIONS.contains(&text.as_str()) {
-            let message = match nearest(&text, &OPTIONS) {
-                Some(meant) => format!("there is no option `{text}`: did you mean `{meant}`?"),
-                None => format!(
-                    "there is no option `{text}`: use `pool`, `deadline`, `body_limit`, `retry`, `name` or `csrf`"
-                ),
-            };
-            return Err(Error::new(name.span(), message));
-        }
+        let option = known_option(name)?;
         input.parse::<Token![=]>()?;
-        let what = format!("`{name}`");
-        match text.as_str() {
-            "pool" => put(&mut self.pool, named(&text, input)?, name, &what),
-            "name" => put(&mut self.name, named(&text, input)?, name, &what),
-            "deadline" => put(&mut self.deadline_ms, quantity_of(&text, input, quantity::milliseconds)?, name, &what),
-            "retry" => put(&mut self.retry, value::<LitBool>(&text, input)?.value, name, &what),
-            "csrf" => put(&mut self.csrf, value::<LitBool>(&text, input)?.value, name, &what),
-            _ if input.peek(LitInt) => put(&mut self.body_bytes_max, plain_bytes(input)?, name, &what),
-            _ => put(&mut self.body_bytes_max, quantity_of(&text, input, quantity::bytes)?, name, &what),
+        let value = value(option, input)?;
+        if self.options.iter().any(|given| given.option.name == option.name) {
+            return Err(Error::new(name.span(), format!("`{name}` is given twice: remove one")));
+        }
+        self.options.push(GivenOption { option, span: name.span(), value });
+        Ok(())
+    }
+}
+
+fn known_option(name: &Ident) -> Result<&'static RouteOption> {
+    let text = name.to_string();
+    RouteOption::named(&text).ok_or_else(|| {
+        let known = RouteOption::ALL.map(|option| option.name);
+        let fix = match nearest(&text, &known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("use {}", listed(&known)),
+        };
+        Error::new(name.span(), format!("there is no option `{text}`: {fix}"))
+    })
+}
+
+/// Returns the words in backticks, separated by commas and "or".
+fn listed(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+fn value(option: &RouteOption, input: ParseStream<'_>) -> Result<Value> {
+    match option.value {
+        OptionValue::Switch => literal(option, input).map(Value::Switch),
+        OptionValue::ByteSize if input.peek(LitInt) => plain_bytes(input).map(Value::Bytes),
+        _ => {
+            let text: LitStr = literal(option, input)?;
+            let value = text_value(option, &text).map_err(|message| Error::new(text.span(), message))?;
+            Ok(value.unwrap_or(Value::Text(text)))
         }
     }
 }
 
-/// Keeps the first value, and refuses a second one at its word.
-fn put<T>(slot: &mut Option<Spanned<T>>, value: T, word: &Ident, what: &str) -> Result<()> {
-    if slot.is_some() {
-        return Err(Error::new(word.span(), format!("{what} is given twice: remove one")));
-    }
-    *slot = Some(Spanned { value, span: word.span() });
-    Ok(())
-}
-
-fn value<T: Parse>(option: &str, input: ParseStream<'_>) -> Result<T> {
-    let message = format!("`{option}` takes a value such as `{option} = {}`", example(option));
+fn literal<T: Parse>(option: &RouteOption, input: ParseStream<'_>) -> Result<T> {
+    let RouteOption { name, example, .. } = option;
+    let message = format!("`{name}` takes a value such as `{name} = {example}`");
     input.parse().map_err(|error| Error::new(error.span(), message))
 }
 
-fn named(option: &str, input: ParseStream<'_>) -> Result<LitStr> {
-    let name: LitStr = value(option, input)?;
-    match name.value().is_empty() {
-        true => Err(Error::new(name.span(), format!("`{option}` is empty: write a name such as {}", example(option)))),
-        false => Ok(name),
+/// Checks a text, and reads it if it is a quantity.
+fn text_value(option: &RouteOption, literal: &LitStr) -> std::result::Result<Option<Value>, String> {
+    let RouteOption { name, example, .. } = option;
+    let text = literal.value();
+    match option.value {
+        OptionValue::ByteSize => Ok(Some(Value::Bytes(ByteSize::from(&*text).bytes()?))),
+        OptionValue::Duration => match u64::try_from(parse_duration(&text)?.as_millis()) {
+            Ok(milliseconds @ 1..) => Ok(Some(Value::Milliseconds(milliseconds))),
+            _ => Err(format!("`{name}` is `{text}`: write a duration above 0, such as {example}")),
+        },
+        OptionValue::Header => check_header_value(&text).map(|()| None),
+        _ if text.is_empty() => Err(format!("`{name}` is empty: write a name such as {example}")),
+        _ => Ok(None),
     }
 }
 
-fn quantity_of(
-    option: &str,
-    input: ParseStream<'_>,
-    read: fn(&str) -> std::result::Result<u64, String>,
-) -> Result<u64> {
-    let text: LitStr = value(option, input)?;
-    read(&text.value()).map_err(|message| Error::new(text.span(), message))
-}
-
-/// Reads a number of bytes without quotes, where a unit would be a literal's suffix that nobody looks at.
+/// Reads a number of bytes without quotes. A unit behind it would be the suffix of the literal.
 fn plain_bytes(input: ParseStream<'_>) -> Result<u64> {
     let number: LitInt = input.parse()?;
     match number.suffix() {
         "" => number.base10_parse(),
         _ => Err(Error::new(number.span(), format!("a size with a unit is a string: write `\"{number}\"`"))),
-    }
-}
-
-fn example(option: &str) -> &'static str {
-    match option {
-        "pool" => "\"images\"",
-        "deadline" => "\"2s\"",
-        "body_limit" => "\"10MB\"",
-        "retry" => "true",
-        "csrf" => "false",
-        _ => "\"thumb\"",
     }
 }
 

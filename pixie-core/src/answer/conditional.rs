@@ -1,26 +1,27 @@
-//! Conditional requests: whether a client's `If-…` headers let a request pass, in the order of RFC 9110, section 13.2.2.
+//! Conditional requests: the `If-…` headers of a client, in the order of RFC 9110, section 13.2.2.
 //!
-//! It compares values and decides; nothing is sent or read here. Must stay true: a condition that cannot be read counts as
-//! the RFC says, a date that is none as absent, a list without a tag as one without a match, and never as an error.
+//! Invariant: a malformed condition is not an error. As the RFC says, a malformed date counts as absent, and a list without a
+//! valid tag has no match.
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::{Body, ETag, Error, Response, abort};
 
-/// What tells one version of a representation from another.
+/// The entity tag and the date of one version of a representation.
 #[derive(Clone, Debug, Default)]
 pub struct Validators {
     /// The entity tag, if it has one.
     pub etag: Option<ETag>,
-    /// The time of the last change, if it is known. Less than a second does not count.
+    /// The time of the last change, if it is known. Fractions of a second are ignored.
     pub last_modified: Option<SystemTime>,
 }
 
-/// What the conditions of a request come to.
+/// The result of the conditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Precondition {
-    /// The request is answered as if it had none.
+    /// The response is the same as without conditions.
     Passed,
     /// The client has this version already: 304.
     NotModified,
@@ -29,7 +30,7 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// Says whether a request has any condition but that of a range.
+    /// Returns whether a request has a condition other than `If-Range`.
     pub fn is_in(request: &HeaderMap) -> bool {
         const NAMES: [HeaderName; 4] =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
@@ -38,7 +39,7 @@ impl Precondition {
 }
 
 impl Validators {
-    /// Reads the validators of a response's headers.
+    /// Reads the validators from the headers of a response.
     pub fn of(headers: &HeaderMap) -> Validators {
         Validators {
             etag: headers.get(header::ETAG).and_then(ETag::parse),
@@ -46,12 +47,12 @@ impl Validators {
         }
     }
 
-    /// Returns the header for the last change; a time that HTTP cannot write has none.
+    /// Returns the value of `Last-Modified`, or `None` if HTTP cannot write the time.
     pub fn last_modified_value(&self) -> Option<HeaderValue> {
         self.last_modified.and_then(date_value)
     }
 
-    /// Judges the conditions of a request for a representation that exists and has these validators.
+    /// Checks the conditions of a request for a representation that exists and has these validators.
     ///
     /// ```
     /// use pixie_core::{ETag, HeaderMap, Method, Precondition, Validators};
@@ -86,9 +87,9 @@ impl Validators {
         }
     }
 
-    /// Says whether a request's `Range` may be followed, by its `If-Range`.
+    /// Returns whether `If-Range` allows the server to follow the `Range` of a request.
     ///
-    /// A weak tag stands for versions that may differ in their bytes, so beside one no date is trusted either.
+    /// A weak tag may stand for versions with different bytes. If the representation has one, its date is not trusted either.
     pub fn allow_range(&self, request: &HeaderMap) -> bool {
         let Some(condition) = request.get(header::IF_RANGE) else { return true };
         if ETag::parse(condition).is_some() {
@@ -98,9 +99,9 @@ impl Validators {
         is_strong && self.changed().is_some() && self.changed() == date(request, header::IF_RANGE)
     }
 
-    /// Returns the 412 of a condition that failed, with the validators of the version that is there.
+    /// Returns the 412 for a failed condition, with the current validators.
     pub fn failed(&self) -> Error {
-        let mut error = abort(412).with_place(None).with_detail("this has changed since: read it again");
+        let mut error = abort(412).with_place(None).with_detail("this has changed since you read it: read it again");
         if let Some(etag) = &self.etag {
             error = error.with_header(header::ETAG, etag.header_value().clone());
         }
@@ -123,25 +124,30 @@ impl Validators {
 }
 
 impl Response {
-    /// Names this version of the body with a strong entity tag, text without quotes: the same text, the same bytes.
+    /// Sets a strong entity tag: two responses with the same tag have the same bytes. The text has no quotes.
+    ///
+    /// ```
+    /// # use pixie_core::Response;
+    /// assert_eq!(Response::new("page").etag("v1").headers()["etag"], "\"v1\"");
+    /// ```
     #[track_caller]
     pub fn etag(self, text: &str) -> Response {
         self.with_tag(text, ETag::strong(text))
     }
 
-    /// Names this version of the body with a weak entity tag: the same text, bodies as good as each other.
+    /// Sets a weak entity tag: two responses with the same tag have the same meaning, but may differ in their bytes.
     #[track_caller]
     pub fn weak_etag(self, text: &str) -> Response {
         self.with_tag(text, ETag::weak(text))
     }
 
-    /// Names this version of the body by its bytes, unless it has a tag already or its body is a stream.
+    /// Sets a strong entity tag made of the body's bytes, unless the response has a tag or its body is a stream.
     pub fn with_etag(mut self) -> Response {
         self.tag();
         self
     }
 
-    /// Sets when the body was last changed.
+    /// Sets the time of the last change.
     pub fn last_modified(mut self, time: SystemTime) -> Response {
         if let Some(value) = date_value(time) {
             self.headers_mut().insert(header::LAST_MODIFIED, value);
@@ -149,7 +155,7 @@ impl Response {
         self
     }
 
-    /// Does what [`Response::with_etag`] does, in place.
+    /// Sets the tag in place: see [`Response::with_etag`].
     pub fn tag(&mut self) {
         if self.error().is_some() || self.headers().contains_key(header::ETAG) {
             return;
@@ -159,8 +165,12 @@ impl Response {
         }
     }
 
-    /// Answers the conditions of a GET or HEAD request: a 200 with a validator becomes a 304 where the client has that
-    /// version, and fails with 412 where it expects another. Every other response stays as it is.
+    /// Applies the conditions of a GET or HEAD request to a 200 response with a validator. The response becomes a 304 if the
+    /// client has this version. Other responses stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns a 412 if the client expects another version.
     pub fn apply_conditions(&mut self, method: &Method, request: &HeaderMap) -> Result<(), Error> {
         let has_validator = [header::ETAG, header::LAST_MODIFIED].iter().any(|name| self.headers().contains_key(name));
         let is_read = matches!(*method, Method::GET | Method::HEAD);
@@ -177,7 +187,7 @@ impl Response {
     }
 
     fn set_not_modified(&mut self) {
-        // What describes the body goes with it, what steers caches and cookies stays (RFC 9110, section 15.4.5).
+        // A 304 keeps the headers for caches and cookies, and loses those that describe the body (RFC 9110, section 15.4.5).
         let of_body =
             [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LENGTH, header::CONTENT_TYPE];
         for name in of_body {
@@ -198,14 +208,14 @@ impl Response {
                 self
             }
             None => Error::internal(format!(
-                "`{text}` is no entity tag: use text without quotes, spaces and control characters"
+                "invalid entity tag `{text}`: use text without quotes, spaces and control characters"
             ))
             .into(),
         }
     }
 }
 
-/// Reads a date in one of the three forms of RFC 9110, section 5.6.7. Two lines are none.
+/// Reads a date in one of the three forms of RFC 9110, section 5.6.7. Returns `None` if the header occurs twice.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     let mut lines = headers.get_all(name).iter();
     let text = lines.next()?.to_str().ok()?;
@@ -213,7 +223,7 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
 }
 
 fn date_value(time: SystemTime) -> Option<HeaderValue> {
-    /// The last second of the year 9999, the last one that the format can write.
+    /// The last second of the year 9999. The format cannot write later times.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let since = time.duration_since(UNIX_EPOCH).ok().filter(|since| *since <= LAST)?;
     HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + since)).ok()

@@ -1,13 +1,13 @@
-//! `Disposition`: whether a body is shown or saved, and under which file name (RFC 6266, with the names of RFC 8187).
+//! `Disposition`: whether a browser shows or saves a body, and under which file name (RFC 6266 and RFC 8187).
 //!
-//! It is written strictly and read leniently, as browsers do. Must stay true: no name, whatever its characters, breaks out
-//! of the header.
+//! Writing is strict, reading is lenient, as in browsers. Invariant: a file name with any characters stays inside of its
+//! parameter.
 use http::{HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::Response;
+use crate::{Response, form::part_head::is_token};
 
-/// All but `attr-char` of RFC 8187, section 3.2.1.
+/// All characters except `attr-char` of RFC 8187, section 3.2.1.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -22,7 +22,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// A `Content-Disposition` header that was read: what to do with a body, and its parameters.
+/// A parsed `Content-Disposition` header: what to do with a body, and the parameters.
 ///
 /// ```
 /// use pixie_core::Disposition;
@@ -38,14 +38,14 @@ pub struct Disposition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parameter {
-    /// In lower case. The first parameter of a name counts.
+    /// In lower case. Of several parameters with one name, the first counts.
     name: String,
     value: String,
     is_quoted: bool,
 }
 
 impl Disposition {
-    /// Reads a header. What cannot be read is left out; the kind is whatever stands first.
+    /// Reads a header. Malformed parameters are left out.
     pub fn parse(text: &str) -> Disposition {
         let (kind, mut rest) = text.split_once(';').unwrap_or((text, ""));
         let mut parameters = Vec::new();
@@ -57,20 +57,20 @@ impl Disposition {
         Disposition { kind: kind.trim().to_ascii_lowercase(), parameters }
     }
 
-    /// Returns what is to be done: `attachment`, `inline`, `form-data` or another word, in lower case.
+    /// Returns the first word in lower case, such as `attachment`, `inline` or `form-data`.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Returns the file name, if there is one. It may hold any character: never use it as a path.
+    /// Returns the file name, if there is one. It may contain any character: do not use it as a path.
     pub fn filename(&self) -> Option<String> {
         self.parameter("filename")
     }
 
-    /// Returns a parameter by its name in lower case: decoded from its encoded form, as `filename*`, where that can be read.
+    /// Returns a parameter by its name in lower case. The encoded form, such as `filename*`, is preferred if it is valid.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let find = |name: &str| self.parameters.iter().find(|parameter| parameter.name == name);
-        // RFC 8187 has no quotes around an encoded value.
+        // RFC 8187 does not allow quotes around an encoded value.
         let encoded = find(&format!("{name}*")).filter(|parameter| !parameter.is_quoted);
         let decoded = encoded.and_then(|parameter| decode(&parameter.value));
         decoded.or_else(|| find(name).map(|parameter| parameter.value.clone()))
@@ -78,7 +78,7 @@ impl Disposition {
 }
 
 impl Response {
-    /// Asks the browser to save the body under this name, which may hold any characters.
+    /// Tells the browser to save the body under this name, which may contain any characters.
     ///
     /// ```
     /// use pixie_core::Response;
@@ -93,7 +93,7 @@ impl Response {
         self
     }
 
-    /// Lets the browser show the body, and save it under this name, which may hold any characters.
+    /// Tells the browser to show the body, and to save it under this name, which may contain any characters.
     pub fn inline(mut self, filename: &str) -> Response {
         self.headers_mut().insert(header::CONTENT_DISPOSITION, write("inline", filename));
         self
@@ -108,16 +108,11 @@ fn write(kind: &str, filename: &str) -> HeaderValue {
         true => header += &plain,
         false => push_quoted(&mut header, &plain),
     }
-    // Some browsers decode `%41` in a plain name: the second form says what is meant.
+    // Some browsers decode `%41` in a plain name. The second form is unambiguous.
     if plain != filename || has_escape(filename) {
         header += &format!("; filename*=UTF-8''{}", utf8_percent_encode(filename, ENCODED));
     }
     HeaderValue::try_from(header).expect("all of it is visible ASCII")
-}
-
-fn is_token(text: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token)
 }
 
 fn push_quoted(header: &mut String, text: &str) {
@@ -135,7 +130,7 @@ fn has_escape(text: &str) -> bool {
     text.split('%').skip(1).any(starts_in_hex)
 }
 
-/// Takes one parameter from the front; one without a value, or with a quote that is not closed, is nothing.
+/// Reads one parameter at the front. Returns `None` if it has no value or an open quote, and the text after it.
 fn take_parameter(text: &str) -> (Option<Parameter>, &str) {
     let end = text.find([';', '=']).unwrap_or(text.len());
     let Some(value) = text[end..].strip_prefix('=') else { return (None, after_semicolon(&text[end..])) };
@@ -157,7 +152,7 @@ fn after_semicolon(text: &str) -> &str {
     text.split_once(';').map_or("", |(_, rest)| rest)
 }
 
-/// Takes text up to the closing quote, which must be there.
+/// Reads text up to the closing quote. Returns `None` if there is no closing quote, and the text after it.
 fn take_quoted(text: &str) -> (Option<String>, &str) {
     let mut value = String::new();
     let mut characters = text.chars();
@@ -171,7 +166,7 @@ fn take_quoted(text: &str) -> (Option<String>, &str) {
     (None, "")
 }
 
-/// Decodes `charset'language'text` (RFC 8187, section 3.2) in the two charsets that every recipient knows.
+/// Decodes `charset'language'text` (RFC 8187, section 3.2) in the two charsets that a recipient must know.
 fn decode(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_, encoded) = rest.split_once('\'')?;
@@ -186,7 +181,7 @@ fn decode(value: &str) -> Option<String> {
     }
 }
 
-/// Says whether two hexadecimal digits follow, as after the `%` of an escape.
+/// Returns whether the text starts with two hexadecimal digits, as after the `%` of an escape.
 fn starts_in_hex(text: &str) -> bool {
     text.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
 }

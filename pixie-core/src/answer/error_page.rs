@@ -1,7 +1,7 @@
-//! The three forms of an error's answer: a page, a problem document (RFC 9457) and a line of text.
+//! The three forms of an error's response: a page, a problem document (RFC 9457) and a line of text.
 //!
-//! Everything that comes from outside is escaped. Causes, places and the request are shown in development only; otherwise
-//! a client learns the status, its title and the detail that was meant for it.
+//! Text from outside is escaped. Causes, places and the request are shown only in development. Otherwise a client gets the
+//! status, its title and the detail.
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -11,23 +11,31 @@ use crate::{Body, Error, Media, Response};
 
 const STYLE: &str = include_str!("error_page.css");
 
-/// Who reads the page of an error, and where.
+/// What an error page needs to know about the client and the request.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ErrorView<'r> {
-    /// The form in which the client reads it.
+    /// The form that the client prefers.
     pub media: Media,
     /// The request's method.
     pub method: &'r Method,
-    /// The request's path, as it was sent.
+    /// The path of the request, as the client sent it.
     pub path: &'r str,
-    /// What stood behind the path's question mark, shown in development.
+    /// The query string of the request, shown in development.
     pub query: Option<&'r str>,
-    /// The request's headers, shown in development.
+    /// The headers of the request, shown in development.
     pub headers: Option<&'r HeaderMap>,
-    /// Whether causes and places may be shown: only to developers.
+    /// Whether causes and places are shown: only in development.
     pub development: bool,
-    /// The code around the error's place, shown in development.
+    /// The code around the place of the error, shown in development.
     pub excerpt: Option<Excerpt>,
+}
+
+impl<'r> ErrorView<'r> {
+    /// Returns a view for production, without the parts that only development shows.
+    pub fn new(media: Media, method: &'r Method, path: &'r str) -> ErrorView<'r> {
+        ErrorView { media, method, path, query: None, headers: None, development: false, excerpt: None }
+    }
 }
 
 /// Some lines of source code.
@@ -35,14 +43,14 @@ pub struct ErrorView<'r> {
 pub struct Excerpt {
     /// The number of the first line.
     pub first: usize,
-    /// The number of the line that is meant.
+    /// The number of the line with the error.
     pub marked: usize,
     /// The lines.
     pub lines: Vec<String>,
 }
 
 impl Error {
-    /// Makes the response: HTML, problem+json (RFC 9457) or text, as the client reads it. Every failure passes here.
+    /// Returns the response: HTML, problem+json (RFC 9457) or text. Every error page is made here.
     pub fn render(&self, view: &ErrorView<'_>) -> Response {
         let (body, media) = match view.media {
             Media::Html => (html(self, view), "text/html; charset=utf-8"),
@@ -94,7 +102,7 @@ fn problem(error: &Error, view: &ErrorView<'_>) -> String {
     Value::Object(problem).to_string()
 }
 
-/// Returns one line of text, and in development the causes below it.
+/// Returns one line of text, in development with the causes below it.
 fn text(error: &Error, view: &ErrorView<'_>) -> String {
     let mut text = format!("{} {}", error.status().as_u16(), title(error.status()));
     if let Some(detail) = error.detail() {
@@ -141,7 +149,7 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
     page.push_str("<p class=note>You see this because the app runs in development.");
 }
 
-/// The lines of code with their numbers, the one that is meant marked.
+/// Writes the lines of code with their numbers, and marks the line with the error.
 fn code(page: &mut String, excerpt: &Excerpt) {
     page.push_str("<pre class=code>");
     for (number, line) in (excerpt.first..).zip(&excerpt.lines) {
@@ -155,7 +163,7 @@ fn title(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or("Error")
 }
 
-/// Text with the five characters replaced that mean something in HTML.
+/// Text with the five special characters of HTML replaced.
 struct Escaped<'t>(&'t str);
 
 impl std::fmt::Display for Escaped<'_> {

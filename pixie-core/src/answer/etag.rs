@@ -1,26 +1,27 @@
-//! `ETag`: the name of one version of a representation, and how two of them are compared (RFC 9110, section 8.8.3).
+//! `ETag`: the name of one version of a representation, and how two tags are compared (RFC 9110, section 8.8.3).
 //!
-//! Must stay true: the value is always well-formed, `"…"` or `W/"…"`, so that it can be sent as it is.
+//! Invariant: the value is well-formed, `"…"` or `W/"…"`.
 use std::hash::{DefaultHasher, Hasher};
 
 use http::HeaderValue;
 
-/// An entity tag. A weak one says that two versions are as good as each other, a strong one that they are the same bytes.
+/// An entity tag. Versions with the same strong tag have the same bytes. Versions with the same weak tag have the same
+/// meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(HeaderValue);
 
 impl ETag {
-    /// Makes a strong tag of text without quotes, spaces and control characters; of other text there is none.
+    /// Returns a strong tag, or `None` if the text has quotes, spaces or control characters.
     pub fn strong(text: &str) -> Option<ETag> {
         ETag::quoted("", text)
     }
 
-    /// Makes a weak tag of text without quotes, spaces and control characters; of other text there is none.
+    /// Returns a weak tag, or `None` if the text has quotes, spaces or control characters.
     pub fn weak(text: &str) -> Option<ETag> {
         ETag::quoted("W/", text)
     }
 
-    /// Makes a strong tag of the bytes themselves. It may differ from one version of this crate to the next.
+    /// Returns a strong tag made of the bytes. Another version of this crate may make another tag.
     pub fn of(bytes: &[u8]) -> ETag {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
@@ -28,18 +29,18 @@ impl ETag {
         ETag(HeaderValue::try_from(text).expect("hexadecimal digits may stand in a header"))
     }
 
-    /// Reads the value of an `ETag` header; one that is malformed is nothing.
+    /// Reads the value of an `ETag` header. Returns `None` if it is malformed.
     pub fn parse(value: &HeaderValue) -> Option<ETag> {
         let (_, rest) = take(value.as_bytes())?;
         rest.is_empty().then(|| ETag(value.clone()))
     }
 
-    /// Says whether this is a weak tag.
+    /// Returns whether this is a weak tag.
     pub fn is_weak(&self) -> bool {
         self.tag().is_weak
     }
 
-    /// Returns the same tag as a weak one.
+    /// Returns the weak tag with the same text.
     pub fn weakened(&self) -> ETag {
         if self.is_weak() {
             return self.clone();
@@ -53,13 +54,13 @@ impl ETag {
         &self.0
     }
 
-    /// Says whether a list of tags has this one by strong comparison, in which a weak tag equals nothing.
+    /// Returns whether a list has this tag by strong comparison, in which a weak tag never matches.
     pub(crate) fn is_strongly_in(&self, list: &[u8]) -> bool {
         let own = self.tag();
         !own.is_weak && tags(list).any(|tag| tag == own)
     }
 
-    /// Says whether a list of tags has this one by weak comparison, in which only the text counts.
+    /// Returns whether a list has this tag by weak comparison, which compares only the text.
     pub(crate) fn is_weakly_in(&self, list: &[u8]) -> bool {
         let own = self.tag();
         tags(list).any(|tag| tag.text == own.text)
@@ -88,7 +89,7 @@ struct Tag<'h> {
     text: &'h [u8],
 }
 
-/// Goes through a list of tags. What is no tag is passed over up to the next comma.
+/// Returns the tags of a list. Malformed text is skipped up to the next comma.
 fn tags(list: &[u8]) -> impl Iterator<Item = Tag<'_>> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -105,7 +106,7 @@ fn tags(list: &[u8]) -> impl Iterator<Item = Tag<'_>> {
     })
 }
 
-/// Takes a tag from the front.
+/// Reads a tag at the front. Returns it with the text after it.
 fn take(text: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     let (is_weak, quoted) = match text.strip_prefix(b"W/") {
         Some(quoted) => (true, quoted),

@@ -1,7 +1,7 @@
 //! `Event`: server-sent events as the HTML standard writes them (section 9.2, "Server-sent events").
 //!
-//! The text form only: when events come, and that silence is filled with comments, is left to who sends them. Must stay
-//! true: no field's value can begin another field, since line breaks are split or removed.
+//! This file writes the text. The sender decides when to send events, and sends comments to keep a silent stream open.
+//! Invariant: the value of a field cannot begin another field, because line breaks are split or removed.
 use std::{io, time::Duration};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::{Body, Pieces, Response, Writer};
 pub struct Event(String);
 
 impl Event {
-    /// Returns an event with this text; each of its lines becomes a line of data.
+    /// Returns an event with this text. Each line of the text becomes a line of data.
     pub fn data(text: impl AsRef<str>) -> Event {
         Event::default().lines("data", text.as_ref())
     }
@@ -31,29 +31,29 @@ impl Event {
         Ok(Event::data(serde_json::to_string(value)?))
     }
 
-    /// Returns a comment, which clients skip: it keeps proxies from closing a silent stream.
+    /// Returns a comment. Clients skip it, and proxies do not close the silent stream.
     pub fn comment(text: impl AsRef<str>) -> Event {
         Event::default().lines("", text.as_ref())
     }
 
-    /// Names the kind of event, which the client listens to; without a name it is `message`.
+    /// Names the kind of the event, which clients listen to. The default is `message`.
     pub fn event(self, name: impl AsRef<str>) -> Event {
         self.line("event", name.as_ref())
     }
 
-    /// Numbers the event: a client that comes back sends the last one in `Last-Event-ID`.
+    /// Sets the id of the event. A client that reconnects sends the last id in `Last-Event-ID`.
     pub fn id(self, id: impl AsRef<str>) -> Event {
-        // An id with a NUL is ignored by clients, so it is no id.
+        // Clients ignore an id that contains a NUL.
         let id = id.as_ref().replace('\0', "");
         self.line("id", &id)
     }
 
-    /// Tells the client how long to wait before it comes back after a broken connection.
+    /// Sets how long the client waits before it reconnects.
     pub fn retry(self, wait: Duration) -> Event {
         self.line("retry", &wait.as_millis().to_string())
     }
 
-    /// Writes a field of several lines. CR, LF and CRLF each end a line in this format.
+    /// Writes a field of several lines. CR, LF and CRLF end a line in this format.
     fn lines(self, field: &str, text: &str) -> Event {
         let text = text.replace("\r\n", "\n");
         text.split(['\r', '\n']).fold(self, |event, line| event.line(field, line))
@@ -76,7 +76,7 @@ impl From<Event> for Bytes {
 }
 
 impl Response {
-    /// Returns the head of a stream of events: never stored, and never held back by a proxy's buffer.
+    /// Returns a response for a stream of events, which caches do not store and proxies do not buffer.
     pub fn events(body: impl Into<Body>) -> Response {
         let mut response = Response::with_type(body.into(), HeaderValue::from_static("text/event-stream"));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -86,13 +86,13 @@ impl Response {
 }
 
 impl Pieces {
-    /// Makes a stream of an iterator's events: what a stream route returns.
+    /// Returns a stream of the events of an iterator, for a stream route.
     pub fn events(events: impl IntoIterator<Item = Event, IntoIter: 'static>) -> Pieces {
         Pieces::new(events).head(Response::events(Body::empty()))
     }
 }
 
-/// Writes events from a stream route's [`Writer`].
+/// Writes events to the [`Writer`] of a stream route.
 ///
 /// ```
 /// use pixie_core::{Event, Result, SseWriter, Writer};
@@ -102,22 +102,31 @@ impl Pieces {
 ///     Ok(())
 /// }
 /// ```
+#[derive(Debug)]
 pub struct SseWriter<'w, 's>(&'w mut Writer<'s>);
 
 impl<'w, 's> SseWriter<'w, 's> {
-    /// Makes the response a stream of events and sends its head; fails once the writer has sent one.
+    /// Turns the response into a stream of events and sends its head.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the writer has already sent a head.
     pub fn new(writer: &'w mut Writer<'s>) -> io::Result<SseWriter<'w, 's>> {
         writer.set_head(Response::events(Body::empty()))?;
         writer.start()?;
         Ok(SseWriter(writer))
     }
 
-    /// Sends one event; fails with `BrokenPipe` once the client has gone.
+    /// Sends one event.
+    ///
+    /// # Errors
+    ///
+    /// Returns `BrokenPipe` if the client has gone.
     pub fn send(&mut self, event: Event) -> io::Result<()> {
         self.0.send(Bytes::from(event))
     }
 
-    /// Says whether the client has gone.
+    /// Returns whether the client has gone.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

@@ -1,4 +1,4 @@
-//! `IntoResponse`: how what a handler returns becomes a response, and the small types that people return.
+//! `IntoResponse`: how the value that a handler returns becomes a response.
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -6,24 +6,30 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{Body, Error, HeaderPair, Rejection, Response};
 
-// Checked when this is compiled: looking at each of their bytes is a visible part of a quick request.
+// Constants, because checking each byte takes a measurable part of a short request.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(crate) const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Turns a handler's return value into a response.
+/// Turns the value that a handler returns into a response.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a route's handler",
-    label = "is no response",
+    label = "cannot be turned into a response",
     note = "a handler returns text, bytes, `Html`, `Json`, `Redirect`, `Response`, a `StatusCode`, a tuple such as `(StatusCode, \"text\")`, or an `Option` or `Result` of one of them",
     note = "to return `{Self}`, implement `IntoResponse` for it"
 )]
 pub trait IntoResponse {
-    /// Makes the response.
+    /// Returns the response.
     fn into_response(self) -> Response;
 }
 
-/// A page: text sent as `text/html`.
+/// A page: text that is sent as `text/html`.
+///
+/// ```
+/// use pixie_core::{Html, IntoResponse};
+/// let response = Html("<h1>Hello</h1>").into_response();
+/// assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Html<T>(pub T);
 
@@ -34,24 +40,30 @@ impl<T: Into<Body>> IntoResponse for Html<T> {
 }
 
 /// Sends the client to another address.
+///
+/// ```
+/// use pixie_core::{IntoResponse, Redirect};
+/// assert_eq!(Redirect::to("/done").into_response().headers()["location"], "/done");
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "a redirect has no effect until it is returned"]
 pub struct Redirect {
     status: StatusCode,
     location: String,
 }
 
 impl Redirect {
-    /// Sends the client there with GET, as after a form (303 See Other).
+    /// The client requests the address with GET, for example after a form (303 See Other).
     pub fn to(location: impl Into<String>) -> Redirect {
         Redirect { status: StatusCode::SEE_OTHER, location: location.into() }
     }
 
-    /// Sends the client there for this time, with the same method (307 Temporary Redirect).
+    /// The client repeats the request there, this time only (307 Temporary Redirect).
     pub fn temporary(location: impl Into<String>) -> Redirect {
         Redirect { status: StatusCode::TEMPORARY_REDIRECT, location: location.into() }
     }
 
-    /// Sends the client there from now on, with the same method (308 Permanent Redirect).
+    /// The client repeats the request there, now and in the future (308 Permanent Redirect).
     pub fn permanent(location: impl Into<String>) -> Redirect {
         Redirect { status: StatusCode::PERMANENT_REDIRECT, location: location.into() }
     }
@@ -126,7 +138,7 @@ impl IntoResponse for Body {
     }
 }
 
-/// A status alone: an error status becomes its error page, another one an empty response.
+/// An error status becomes an error page, any other status an empty response.
 impl IntoResponse for StatusCode {
     fn into_response(self) -> Response {
         match self.is_client_error() || self.is_server_error() {
@@ -148,7 +160,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// Nothing is 404.
+/// `None` becomes a 404.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> Response {
         match self {

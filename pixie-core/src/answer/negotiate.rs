@@ -1,17 +1,16 @@
-//! What a client likes best of what the server has: media types, languages, codings, and the form of an error (RFC 9110,
-//! section 12.5).
+//! Content negotiation: chooses the media type, language or coding that a client prefers (RFC 9110, section 12.5).
 //!
-//! How a list is read is in `quality.rs`. Must stay true: what a client weighs with 0 is never chosen.
+//! `quality.rs` reads the lists. Invariant: an offer that the client gives the weight 0 is never chosen.
 use std::cmp::Reverse;
 
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::answer::quality::{Rating, Wish, rate, wishes};
 
-/// Returns the language that the client likes best of those the server has, or nothing if it wants none of them.
+/// Returns the available language that the client prefers, or `None` if the client accepts no available language.
 ///
-/// A client that says nothing gets the first. `en` in the header also names `en-GB`, and `en-GB` falls back to `en`
-/// (RFC 4647, section 3).
+/// Without an `Accept-Language` header, the first one is returned. `en` in the header also matches `en-GB`, and `en-GB` falls
+/// back to `en` (RFC 4647, section 3).
 ///
 /// ```
 /// use pixie_core::{HeaderMap, preferred_language};
@@ -35,18 +34,18 @@ pub fn preferred_language<'a>(headers: &HeaderMap, available: &[&'a str]) -> Opt
     })
 }
 
-/// Returns the media type that the client likes best of those the server has, or nothing if it wants none of them.
+/// Returns the available media type that the client prefers, or `None` if the client accepts no available type.
 ///
-/// A client that says nothing gets the first.
+/// Without an `Accept` header, the first one is returned.
 pub fn preferred_media<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
     let wishes = wishes(headers.get_all(header::ACCEPT));
     preferred(available, &wishes, media_closeness)
 }
 
-/// Returns the content coding that the client likes best of those the server has, or nothing if it takes none of them.
+/// Returns the available content coding that the client prefers, or `None` if the client accepts no available coding.
 ///
-/// `identity`, no coding, is an offer like the others: name it if the server has that. Among codings of the same weight the
-/// first of `available` wins, since the server knows better what they cost.
+/// `identity` stands for no coding: list it if the server can send that. Of several codings with the same weight, the first
+/// one in `available` is returned, because the server knows their cost.
 pub fn preferred_encoding<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
     let wishes = wishes(headers.get_all(header::ACCEPT_ENCODING));
     let weight = |coding: &str| -> u16 {
@@ -56,28 +55,29 @@ pub fn preferred_encoding<'a>(headers: &HeaderMap, available: &[&'a str]) -> Opt
         };
         match rate(&wishes, closeness) {
             Some(rating) => rating.weight,
-            // No coding at all is acceptable unless it is refused, but whatever is named is preferred.
+            // `identity` is acceptable unless it is refused, but listed codings are preferred.
             None => u16::from(coding.eq_ignore_ascii_case("identity")),
         }
     };
     let weighed = available.iter().map(|coding| (*coding, weight(coding))).filter(|(_, weight)| *weight > 0);
-    // `max_by_key` would give the last of the best.
+    // `max_by_key` would return the last one of the best.
     weighed.min_by_key(|(_, weight)| Reverse(*weight)).map(|(coding, _)| coding)
 }
 
-/// A form of answer that every failure has.
+/// The form of an error page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Media {
     /// A page, for browsers.
     Html,
-    /// A problem document (RFC 9457), for programs; also for those that take anything.
+    /// A problem document (RFC 9457), for programs. Also the form for clients that accept everything.
     Json,
     /// Plain text.
     Text,
 }
 
 impl Media {
-    /// Chooses the form that the `Accept` headers like best; a client that says nothing is a program.
+    /// Returns the form that the `Accept` headers prefer. Without them, the client is taken for a program.
     pub fn preferred<'v>(accept: impl IntoIterator<Item = &'v HeaderValue>) -> Media {
         let forms = [
             ("application/json", Media::Json),
@@ -92,7 +92,7 @@ impl Media {
     }
 }
 
-/// Returns the best rated offer: by weight, then by how closely it is named, then by the client's order, then by ours.
+/// Returns the best offer: by weight, then by closeness, then by the order of the client, then by the order of the server.
 fn preferred<'a>(
     available: &[&'a str],
     wishes: &[Wish<'_>],
@@ -107,7 +107,7 @@ fn preferred<'a>(
     wanted.min_by_key(|(_, rating)| order(*rating)).map(|(offer, _)| offer)
 }
 
-/// How closely a range such as `text/*` names a media type.
+/// Returns how closely a range such as `text/*` matches a media type.
 fn media_closeness(media: &str, range: &str) -> Option<u8> {
     if range.eq_ignore_ascii_case(media) {
         return Some(2);
@@ -121,7 +121,7 @@ fn media_closeness(media: &str, range: &str) -> Option<u8> {
     }
 }
 
-/// Says whether a language tag is the beginning of another, up to a hyphen.
+/// Returns whether a language tag is the beginning of another tag, up to a hyphen.
 fn is_prefix(short: &str, long: &str) -> bool {
     let bytes = long.as_bytes();
     bytes.get(short.len()) == Some(&b'-') && bytes[..short.len()].eq_ignore_ascii_case(short.as_bytes())

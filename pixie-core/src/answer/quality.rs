@@ -1,13 +1,13 @@
-//! Lists whose items have a weight, as `Accept`, `Accept-Encoding` and `Accept-Language` are (RFC 9110, section 12.4.2).
+//! Lists whose items have a weight, such as `Accept`, `Accept-Encoding` and `Accept-Language` (RFC 9110, section 12.4.2).
 //!
-//! Here a list is read and an offer is rated by it; what counts as a match differs from header to header and is told in
-//! `negotiate.rs`. A comma or semicolon within quotes separates nothing.
+//! This file reads a list and rates an offer. Each header has its own rule for a match, which is in `negotiate.rs`. A comma or
+//! semicolon inside of quotes is part of the value.
 use http::HeaderValue;
 
 /// One item of a list, without its parameters.
 pub(crate) struct Wish<'h> {
     pub(crate) value: &'h str,
-    /// From 0, which means never, to 1000.
+    /// From 0, which means refused, to 1000.
     pub(crate) weight: u16,
 }
 
@@ -15,19 +15,19 @@ pub(crate) struct Wish<'h> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rating {
     pub(crate) weight: u16,
-    /// How closely the item names the offer; each header counts in its own way.
+    /// How closely the item matches the offer, by the rule of the header.
     pub(crate) closeness: u8,
-    /// The place of the item in the list.
+    /// The position of the item in the list.
     pub(crate) place: usize,
 }
 
-/// Reads the lines of one header. An item with a weight that is no number is passed over.
+/// Reads the lines of one header. An item whose weight is not a number is skipped.
 pub(crate) fn wishes<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>) -> Vec<Wish<'h>> {
     let texts = lines.into_iter().filter_map(|line| line.to_str().ok());
     texts.flat_map(|text| split(text, b',')).filter_map(wish).collect()
 }
 
-/// Rates an offer by the item that names it most closely; an offer that no item names has no rating.
+/// Rates an offer by the item that matches it most closely. Returns `None` if no item matches.
 pub(crate) fn rate(wishes: &[Wish<'_>], closeness: impl Fn(&str) -> Option<u8>) -> Option<Rating> {
     let ratings = wishes.iter().enumerate().filter_map(|(place, wish)| {
         let closeness = closeness(wish.value)?;
@@ -52,7 +52,7 @@ fn weight(text: &str) -> Option<u16> {
     Some((weight.clamp(0.0, 1.0) * 1000.0) as u16)
 }
 
-/// Splits at a separator that is not within a quoted string.
+/// Splits at a separator, except inside of a quoted string.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

@@ -1,24 +1,22 @@
 //! Ranges: which bytes of a representation a request asks for (RFC 9110, section 14).
 //!
-//! It decides which bytes go out; how several parts are framed is in `byteranges.rs`. Must stay true: the parts that are
-//! granted never overlap, so an answer is never longer than the representation and its framing.
+//! One range is followed. A request for several ranges gets the whole representation, which section 14.2 allows: browsers
+//! and download tools ask for one range at a time.
 use std::ops::Range;
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::{Error, Validators, abort};
-
-/// More parts than this are answered with the whole: a reader of a PDF asks for some, an attacker for thousands.
-const PARTS_MAX: usize = 64;
+use crate::{Error, Response, Validators, abort};
 
 /// What a request gets of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Extent {
-    /// All of it (200): no range is asked for, or one that cannot or need not be followed.
+    /// All of it (200): the request has no range, several ranges, or a range that cannot be followed.
     Whole,
-    /// These bytes (206), in the order in which they were asked for: at least one part, no two of which overlap.
-    Parts(Vec<Range<u64>>),
-    /// Nothing (416): all ranges lie behind the end.
+    /// These bytes (206), at least one.
+    Part(Range<u64>),
+    /// Nothing (416): the range starts after the end.
     Unsatisfiable,
 }
 
@@ -28,9 +26,9 @@ impl Extent {
     /// ```
     /// use pixie_core::{Extent, HeaderMap, Method, Validators};
     /// let mut request = HeaderMap::new();
-    /// request.insert("range", "bytes=0-4,-2".parse()?);
+    /// request.insert("range", "bytes=-2".parse()?);
     /// let extent = Extent::of(&Method::GET, &request, &Validators::default(), 100);
-    /// assert_eq!(extent, Extent::Parts(vec![0..5, 98..100]));
+    /// assert_eq!(extent, Extent::Part(98..100));
     /// # Ok::<(), pixie_core::Error>(())
     /// ```
     pub fn of(method: &Method, request: &HeaderMap, validators: &Validators, length: u64) -> Extent {
@@ -40,39 +38,49 @@ impl Extent {
             return Extent::Whole;
         }
         match line.to_str().ok().and_then(parse) {
-            Some(specs) => grant(&specs, length),
+            Some(spec) => grant(spec, length),
             None => Extent::Whole,
         }
     }
 
-    /// Returns the 416 of ranges that lie behind the end.
+    /// Returns the 416 for a range that starts after the end.
     pub fn unsatisfiable(length: u64) -> Error {
         let whole = HeaderValue::try_from(format!("bytes */{length}")).expect("digits may stand in a header");
-        let detail = format!("the range lies behind the end of {length} bytes");
+        let detail = format!("the range starts after the end: there are {length} bytes");
         abort(416).with_place(None).with_detail(detail).with_header(header::CONTENT_RANGE, whole)
     }
 }
 
-/// One item of a `Range` header.
+impl Response {
+    /// Turns the head of a whole answer of `length` bytes into the head of this part of it (206).
+    pub fn set_part(&mut self, part: &Range<u64>, length: u64) {
+        let text = format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1));
+        let value = HeaderValue::try_from(text).expect("digits may stand in a header");
+        self.headers_mut().insert(header::CONTENT_RANGE, value);
+        self.set_status(StatusCode::PARTIAL_CONTENT);
+    }
+}
+
+/// The one item of a `Range` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spec {
-    /// From a place up to and with another.
+    /// From the first position to the last one, both included.
     Between(u64, u64),
-    /// From a place to the end.
+    /// From this position to the end.
     From(u64),
-    /// So many bytes at the end.
+    /// This many bytes at the end.
     Last(u64),
 }
 
-/// Reads a `Range` header in bytes; one that breaks the grammar, or counts in another unit, is nothing and is not followed.
-fn parse(text: &str) -> Option<Vec<Spec>> {
+/// Reads a `Range` header with one range in bytes. Returns `None` for several ranges, another unit or a broken header.
+fn parse(text: &str) -> Option<Spec> {
     let (unit, list) = text.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let specs: Vec<_> = items.map(spec).collect::<Option<_>>()?;
-    (!specs.is_empty()).then_some(specs)
+    let mut items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let spec = spec(items.next()?)?;
+    items.next().is_none().then_some(spec)
 }
 
 fn spec(item: &str) -> Option<Spec> {
@@ -87,40 +95,24 @@ fn spec(item: &str) -> Option<Spec> {
     }
 }
 
-/// Reads digits; what is too long for a number is behind every end.
+/// Reads digits. A number that is too large for `u64` becomes the largest one, which is after every end.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Applies the items to a length; those behind the end are dropped.
-fn satisfiable(specs: &[Spec], length: u64) -> Vec<Range<u64>> {
-    let range = |spec: &Spec| match *spec {
+fn grant(spec: Spec, length: u64) -> Extent {
+    let range = match spec {
         Spec::Between(first, last) => first..length.min(last.saturating_add(1)),
         Spec::From(first) => first..length,
         Spec::Last(count) => length.saturating_sub(count)..length,
     };
-    specs.iter().map(range).filter(|range| range.start < range.end).collect()
-}
-
-fn grant(specs: &[Spec], length: u64) -> Extent {
-    let parts = satisfiable(specs, length);
-    if parts.is_empty() {
-        // The last bytes of nothing are a legal wish, but `Content-Range` cannot say what was granted.
-        let is_wish = length == 0 && specs.iter().any(|spec| matches!(spec, Spec::Last(1..)));
-        return if is_wish { Extent::Whole } else { Extent::Unsatisfiable };
+    match spec {
+        _ if range.start < range.end => Extent::Part(range),
+        // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty part.
+        Spec::Last(1..) if length == 0 => Extent::Whole,
+        _ => Extent::Unsatisfiable,
     }
-    // Sections 14.2 and 17.15: many or overlapping parts are more likely an attack than a need.
-    if parts.len() > PARTS_MAX || overlap(&parts) {
-        return Extent::Whole;
-    }
-    Extent::Parts(parts)
-}
-
-fn overlap(parts: &[Range<u64>]) -> bool {
-    let mut sorted: Vec<_> = parts.iter().collect();
-    sorted.sort_unstable_by_key(|part| part.start);
-    sorted.windows(2).any(|pair| pair[0].end > pair[1].start)
 }
 
 #[cfg(test)]

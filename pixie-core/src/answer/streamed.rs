@@ -1,6 +1,6 @@
 //! `Streamed`: any `futures` stream of bytes as a body, polled only as fast as the client reads.
 //!
-//! Must stay true: the stream is dropped with the response, so a client that leaves ends it.
+//! Invariant: the stream is dropped with the response, so it ends when the client disconnects.
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -12,7 +12,7 @@ use http_body::Frame;
 
 use crate::{Body, BoxError, IntoResponse, Response, answer::into_response::BINARY};
 
-/// A stream of bytes as an async route's response; its type is `application/octet-stream` unless a header says otherwise.
+/// A stream of bytes as the response of an async route. The default type is `application/octet-stream`.
 ///
 /// ```
 /// use futures_core::Stream;
@@ -36,7 +36,7 @@ where
 }
 
 impl Body {
-    /// Wraps a stream of bytes; an item that is an error breaks the body off.
+    /// Wraps a stream of bytes. An error cuts the body.
     pub fn from_stream<S, T, E>(stream: S) -> Body
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,

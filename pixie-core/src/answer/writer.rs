@@ -1,51 +1,76 @@
 //! `Writer` and `Pieces`: bodies that a stream route sends piece by piece, from a writer or from an iterator.
 //!
-//! The head goes out with the first piece. Where the pieces go, and how long a write waits for a slow client, is the
-//! business of the [`PieceSink`] behind the writer.
-use std::io::{self, Write};
+//! The head is sent with the first piece. A [`PieceSink`] takes the pieces, and decides how long a write waits for a slow
+//! client.
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use bytes::Bytes;
 
 use crate::{Body, Error, Response};
 
-/// Where a writer's pieces go: to a client through the worker's connection, or into a test's buffer.
+/// Takes the pieces of a writer: a worker's connection, or the buffer of a test.
 pub trait PieceSink {
     /// Sends the head: status and headers of this response.
     fn start(&mut self, head: &Response) -> io::Result<()>;
 
-    /// Sends one piece, and waits while the client is slow; fails with `BrokenPipe` once the client has gone.
+    /// Sends one piece, and waits while the client is slow.
+    ///
+    /// # Errors
+    ///
+    /// Returns `BrokenPipe` if the client has gone.
     fn write(&mut self, piece: &[u8]) -> io::Result<()>;
 
-    /// Says whether the client has gone.
+    /// Returns whether the client has gone.
     fn is_closed(&self) -> bool;
 }
 
-/// Writes a streamed response: an argument of a stream route's handler.
+/// Writes a streamed response: an argument of the handler of a stream route.
+///
+/// ```
+/// use std::io::Write;
+/// use pixie_core::{Result, Writer};
+/// fn count(writer: &mut Writer) -> Result<()> {
+///     for number in 0..3 {
+///         writeln!(writer, "{number}")?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Writer<'s> {
     head: Option<Response>,
     sink: &'s mut (dyn PieceSink + 's),
 }
 
 impl<'s> Writer<'s> {
-    /// Makes a writer over a sink; until `set_head` the head is a 200 with `text/plain`.
+    /// Returns a writer to a sink. The head is a 200 with `text/plain`, unless [`Writer::set_head`] replaces it.
     pub fn new(sink: &'s mut (dyn PieceSink + 's)) -> Writer<'s> {
         let head = Response::new(Body::empty()).content_type("text/plain; charset=utf-8");
         Writer { head: Some(head), sink }
     }
 
-    /// Sets status and headers; its body is not used. Fails once the first piece is out.
+    /// Sets the status and the headers. The body of `head` is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the head was already sent.
     pub fn set_head(&mut self, head: Response) -> io::Result<()> {
         match &mut self.head {
             Some(unsent) => {
                 *unsent = head;
                 Ok(())
             }
-            None => Err(io::Error::other("the head of a stream is sent with its first piece: set it before")),
+            None => Err(io::Error::other("the head was already sent: set it before the first piece")),
         }
     }
 
-    /// Sends one piece, which the client sees at once. The answer to HEAD is over with its head: then this fails as if the client
-    /// had gone.
+    /// Sends one piece at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns `BrokenPipe` if the client has gone. A HEAD request gets only the head, so the first piece returns this too.
     pub fn send(&mut self, piece: impl AsRef<[u8]>) -> io::Result<()> {
         self.start()?;
         self.sink.write(piece.as_ref())
@@ -59,14 +84,20 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Says whether the head is on its way: a failure can then only cut the stream.
+    /// Returns whether the head was sent. A failure can then only cut the stream.
     pub fn is_started(&self) -> bool {
         self.head.is_none()
     }
 
-    /// Says whether the client has gone, so that nobody reads what would be written.
+    /// Returns whether the client has gone.
     pub fn is_closed(&self) -> bool {
         self.sink.is_closed()
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("head", &self.head).finish_non_exhaustive()
     }
 }
 
@@ -80,14 +111,22 @@ impl Write for Writer<'_> {
     }
 }
 
-/// The pieces of a streamed body with the head that goes before them.
+/// The pieces of a streamed body, and the head.
+///
+/// ```
+/// use pixie_core::Pieces;
+/// fn export() -> Pieces {
+///     Pieces::new(["id,name\n", "1,Ada\n"]).content_type("text/csv")
+/// }
+/// # let _ = export();
+/// ```
 pub struct Pieces {
     head: Response,
     pieces: Box<dyn Iterator<Item = Bytes>>,
 }
 
 impl Pieces {
-    /// Makes a 200 `text/plain` stream of an iterator's pieces.
+    /// Returns a 200 `text/plain` stream of the pieces of an iterator.
     pub fn new<I>(pieces: I) -> Pieces
     where
         I: IntoIterator<Item: Into<Bytes>, IntoIter: 'static>,
@@ -97,7 +136,7 @@ impl Pieces {
         Pieces { head, pieces: Box::new(std::iter::from_fn(move || pieces.next().map(Into::into))) }
     }
 
-    /// Replaces status and headers.
+    /// Replaces the status and the headers.
     pub fn head(mut self, head: Response) -> Pieces {
         self.head = head;
         self
@@ -109,7 +148,7 @@ impl Pieces {
         self
     }
 
-    /// Sends all pieces, one after the other; behind a head that stands for a failure there are none.
+    /// Sends the head and all pieces. A failed head is sent without pieces.
     pub fn write_to(self, writer: &mut Writer<'_>) -> Result<(), Error> {
         let is_failed = self.head.error().is_some();
         writer.set_head(self.head)?;
@@ -124,14 +163,20 @@ impl Pieces {
     }
 }
 
-/// What a stream route's handler may return: an iterator of pieces, or [`Pieces`] with a head of their own.
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pieces").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+/// What the handler of a stream route may return: an iterator of pieces, or [`Pieces`] with their own head.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be streamed",
-    label = "is no iterator of pieces",
+    label = "not an iterator of pieces",
     note = "a stream route returns an iterator of text or bytes, `Pieces`, a `Result` of one of them, or takes a `&mut Writer` argument and returns `Result<()>`"
 )]
 pub trait IntoPieces {
-    /// Makes the pieces.
+    /// Returns the pieces.
     fn into_pieces(self) -> Pieces;
 }
 

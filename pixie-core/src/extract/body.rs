@@ -1,6 +1,6 @@
-//! `Json` and the plain extractors that read the whole body, and the media types that bodies are accepted in.
+//! Extractors of the body: `Json`, `Bytes`, `Body`, `BodyReader` and the whole `Request`.
 //!
-//! The body's length was limited before it was buffered; here only its type and its contents are judged.
+//! The length of the body was checked before. This file checks the media type and the contents.
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -13,7 +13,22 @@ use crate::{
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// JSON: as an argument the request's body read into a type of yours, as a return value the response's body.
+/// JSON. As an argument, it is the body of the request, read into a type of yours. As a return value, it is the body of the
+/// response.
+///
+/// ```
+/// use pixie_core::{FromRequest, Json, Request};
+/// #[derive(serde::Deserialize)]
+/// struct Point { x: i32, y: i32 }
+///
+/// fn sum(Json(point): Json<Point>) -> Json<i32> {
+///     Json(point.x + point.y)
+/// }
+/// let request = http::Request::post("/").header("content-type", "application/json").body(r#"{"x":1,"y":2}"#.into())?;
+/// let point = Json::from_request(&mut Request::from_http(request))?;
+/// assert_eq!(sum(point).0, 3);
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -74,8 +89,9 @@ impl FromRequest for BodyReader {
     fn needs(_: &mut Needs) {}
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        // Where nobody has put a reader in, as in a test of the handler, the body is whole.
-        Ok(request.take_reader().unwrap_or_else(|| BodyReader::from(request.take_bytes())))
+        // In a route that is not a server's, such as in a test of the handler, the body is whole.
+        let reader = request.plumbing_mut().reader.take();
+        Ok(reader.map_or_else(|| BodyReader::from(request.take_bytes()), |reader| *reader))
     }
 }
 
@@ -90,7 +106,7 @@ impl FromRequest for Bytes {
 }
 
 impl Request {
-    /// Reads the body as JSON, as the [`Json`] extractor does.
+    /// Reads the body as JSON, like the [`Json`] extractor.
     pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
         Json::from_request(self).map(|Json(value)| value)
     }

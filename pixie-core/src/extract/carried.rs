@@ -1,14 +1,14 @@
 //! `Carried` and `Extension`: what hooks and layers leave on a request for its handler.
 //!
-//! An extension is any value and stays in the process that made it; a carried value is serialized, so it reaches workers
-//! too. Which of the two a route may read is judged when the app starts.
+//! An extension is a value of any type and stays in its process. A carried value is serialized, so it also reaches workers.
+//! When the app starts, it checks which of the two a route reads.
 use std::{any::type_name, ops::Deref};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Error, FromRequest, Needs, Rejection, RejectionKind, Request};
 
-/// A value that a before hook put on the request with [`Request::carry`]; it reaches routes of every kind.
+/// A value that a before hook added to the request with [`Request::carry`]. It reaches routes of every kind.
 ///
 /// ```
 /// use pixie_core::{Carried, FromRequest, Method, Request, Uri};
@@ -41,7 +41,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
         let failed =
             |kind, detail: String| Rejection::new(kind, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR);
         let name = type_name::<T>();
-        let json = request.carried(name).ok_or_else(|| {
+        let carried = request.plumbing().carried.iter().find(|(known, _)| known == name);
+        let (_, json) = carried.ok_or_else(|| {
             failed(RejectionKind::Missing, format!("no before hook carried a {name}: call `request.carry(&value)`"))
         })?;
         let unreadable = |error| failed(RejectionKind::Invalid, format!("the carried {name} cannot be read: {error}"));
@@ -50,22 +51,39 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
 }
 
 impl Request {
-    /// Puts a value on the request that travels with it to any kind of route, in place of an earlier one of its type.
+    /// Adds a value to the request for a route of any kind, in place of an earlier value of the same type.
     ///
-    /// Its handler reads it with [`Carried`]. It travels as JSON, so keep it small: who asks, not all that is known of them.
+    /// The handler reads it with [`Carried`]. The value is sent as JSON, so keep it small: the id of a user, for example, not
+    /// the whole account.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written as JSON.
     #[track_caller]
     pub fn carry<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
         let name = type_name::<T>();
         let json = serde_json::to_vec(value)
             .map_err(|error| Error::internal(format!("the {name} cannot be carried: {error}")))?;
-        self.set_carried(name.into(), json);
+        self.plumbing_mut().carry(name.into(), json);
         Ok(())
     }
 }
 
-/// A value that a layer or a before hook put into the request's extensions.
+/// A value that a layer or a before hook added to the extensions of the request.
 ///
-/// It stays in the main process: an app in which a pool or stream route asks for one does not start.
+/// It stays in the main process: an app does not start if a pool or stream route reads an extension.
+///
+/// ```
+/// use pixie_core::{Extension, FromRequest, Method, Request, Uri};
+/// #[derive(Clone)]
+/// struct Tenant(&'static str);
+///
+/// let mut request = Request::new(Method::GET, Uri::from_static("/"));
+/// request.extensions_mut().insert(Tenant("blue"));
+/// let Extension(tenant) = Extension::<Tenant>::from_request(&mut request)?;
+/// assert_eq!(tenant.0, "blue");
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<T>(pub T);
 
@@ -84,7 +102,10 @@ impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         let missing = || {
-            let detail = format!("nobody put a {} into the request's extensions", type_name::<T>());
+            let detail = format!(
+                "the request has no extension of the type {}: add it in a layer or a before hook",
+                type_name::<T>()
+            );
             Rejection::new(RejectionKind::Missing, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR)
         };
         request.extensions().get().cloned().map(Extension).ok_or_else(missing)

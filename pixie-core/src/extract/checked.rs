@@ -1,14 +1,14 @@
-//! `Checked<T>`: a form whose values were judged by the rules of the `garde` crate. Feature `garde`.
+//! `Checked<T>`: a form whose values were checked by the rules of the `garde` crate. Feature `garde`.
 //!
-//! It never rejects a form for its values: what was submitted comes back with the errors, so that the page can be shown
-//! again. Only a body that is no form is rejected.
+//! A form with invalid values is not rejected: the handler gets the submitted values and the errors, to show the form again.
+//! Only a body that is not a form is rejected.
 use garde::Validate;
 use http::header;
 use serde::de::DeserializeOwned;
 
 use crate::{BodyUse, FormView, FromRequest, Needs, Rejection, Request, extract::form};
 
-/// A form that fits its type and its rules, or what was submitted with the errors of each field.
+/// A form that fits its type and its rules, or the submitted values with the errors of each field.
 ///
 /// ```
 /// use pixie_core::{Checked, FormView, FromRequest, Html, IntoResponse, Redirect, Request, Response, StatusCode};
@@ -45,17 +45,17 @@ pub struct Checked<T> {
 }
 
 impl<T> Checked<T> {
-    /// Returns the value, or what to show again.
+    /// Returns the value, or the form to show again.
     pub fn into_result(self) -> Result<T, FormView> {
         self.value.ok_or(self.view)
     }
 
-    /// Returns the value, if all is well, and what was submitted, for a handler that may find more errors.
+    /// Returns the value, if it is valid, and the submitted form, for a handler that may find more errors.
     pub fn into_parts(self) -> (Option<T>, FormView) {
         (self.value, self.view)
     }
 
-    /// Returns what was submitted, with the errors.
+    /// Returns the submitted form with the errors.
     pub fn view(&self) -> &FormView {
         &self.view
     }

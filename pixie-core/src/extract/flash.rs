@@ -1,23 +1,23 @@
-//! `Flash`: a message that outlives one redirect, in a cookie of its own.
+//! `Flash`: a message for the page after a redirect, in a cookie.
 //!
-//! The cookie is not signed: a client can only deceive itself with it, so it is data to be shown, escaped, and never a
-//! decision. It is bounded in length, and gone as soon as a route has read it.
+//! The cookie is not signed, so a client can change its own message: show the text escaped, and do not base decisions on it.
+//! Its length is limited. It is deleted when a route has read it.
 use cookie::{Cookie, time::Duration};
 use http::header;
 
 use crate::{After, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, RequestView, Response};
 
 const NAME: &str = "flash";
-/// Percent-encoding can triple it, and browsers drop cookies beyond 4096 bytes.
+/// Limits the message, in bytes. Percent-encoding can triple it, and browsers reject cookies of more than 4096 bytes.
 const BYTES_MAX: usize = 1024;
-/// A message that nobody fetches within a minute is about something forgotten.
+/// Limits the age of a message. After a minute, the user no longer expects it.
 const AGE: Duration = Duration::seconds(60);
 
 /// A message for the next page, such as "Saved", with a kind such as `success`.
 ///
-/// As an argument it is the message that the page before left, and is cleared with the answer; take `Option<Flash>`, since
-/// mostly there is none. A route written by hand says with [`Route::needs`](crate::Route::needs) that it reads one. Its text
-/// comes from the client: templates escape it.
+/// As an argument, it is the message of the page before, which is deleted with the response. Take `Option<Flash>`, because most
+/// requests have no message. A route without the attribute declares with [`Route::needs`](crate::Route::needs) that it reads a
+/// message. The text comes from the client: templates escape it.
 ///
 /// ```
 /// use pixie_core::{Flash, IntoResponse, Redirect};
@@ -26,15 +26,16 @@ const AGE: Duration = Duration::seconds(60);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a message has no effect until it is added to a response"]
 pub struct Flash {
-    /// What sort of message it is: a CSS class, perhaps.
+    /// The kind of the message, such as the name of a CSS class.
     pub kind: String,
     /// The message.
     pub message: String,
 }
 
 impl Flash {
-    /// Returns a message; one that is longer than a cookie holds is cut.
+    /// Returns a message. Text that is too long for a cookie is cut.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Flash {
         let (mut kind, mut message) = (kind.into().replace(':', " "), message.into());
         kind.truncate(kind.floor_char_boundary(BYTES_MAX / 8));
@@ -42,7 +43,7 @@ impl Flash {
         Flash { kind, message }
     }
 
-    /// Returns the response with the message for the page that comes after it.
+    /// Returns the response with the message for the next page.
     pub fn with(self, response: impl IntoResponse) -> Response {
         let cookie = Cookie::build((NAME, format!("{}:{}", self.kind, self.message))).max_age(AGE);
         response.into_response().cookie(cookie.build())
@@ -60,12 +61,12 @@ impl FromRequest for Flash {
         let text = cookies.get(NAME).filter(|text| text.len() <= BYTES_MAX + 1);
         let (kind, message) = text
             .and_then(|text| text.split_once(':'))
-            .ok_or_else(|| Rejection::new(RejectionKind::Missing, "there is no message from the page before"))?;
+            .ok_or_else(|| Rejection::new(RejectionKind::Missing, "the page before left no message"))?;
         Ok(Flash { kind: kind.to_owned(), message: message.to_owned() })
     }
 }
 
-/// Clears what the route has read, unless it left a new message.
+/// Deletes the message that the route has read, unless the route left a new one.
 fn clear(request: &RequestView<'_>, response: &mut Response) {
     let is_new = |value: &http::HeaderValue| value.as_bytes().starts_with(b"flash=");
     let is_sent = crate::Cookies::from_headers(request.headers).get(NAME).is_some();

@@ -1,6 +1,6 @@
-//! `Form<T>`: the fields of a form read into a type, and `FormView`: what was submitted, to be shown again.
+//! `Form<T>`: the fields of a form, read into a type, and `FormView`: submitted values and errors, to show a form again.
 //!
-//! An urlencoded and a multipart form are read alike. Files are not fields: they are extracted beside it, by `Upload`.
+//! Urlencoded and multipart forms are read the same way. `Upload` extracts the files.
 use std::ops::Deref;
 
 use http::header;
@@ -12,8 +12,24 @@ use crate::{
 
 /// The fields of a form, read into a type of yours.
 ///
-/// A field that comes more than once is read into a `Vec`; give it `#[serde(default)]` if it may not come at all. An
-/// [`Upload`](crate::Upload) may stand beside it.
+/// A field that occurs several times is read into a `Vec`. Give it `#[serde(default)]` if it may be missing. A handler may also
+/// take an [`Upload`](crate::Upload).
+///
+/// ```
+/// use pixie_core::{Form, FromRequest, Request};
+/// #[derive(serde::Deserialize)]
+/// struct SignUp {
+///     name: String,
+///     #[serde(default)]
+///     topics: Vec<String>,
+/// }
+///
+/// let request = http::Request::post("/").header("content-type", "application/x-www-form-urlencoded");
+/// let request = request.body("name=Ada&topics=math&topics=engines".into())?;
+/// let Form(form) = Form::<SignUp>::from_request(&mut Request::from_http(request))?;
+/// assert_eq!((form.name.as_str(), form.topics.len()), ("Ada", 2));
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Form<T>(pub T);
 
@@ -33,7 +49,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let read = match request.is_urlencoded() && !request.has_parts() {
+        let read = match request.is_urlencoded() && request.plumbing().parts.is_none() {
             true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };
@@ -48,6 +64,8 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
 }
 
 /// Why names and values do not fit a type.
+///
+/// serde reports a single field that occurs several times as an unsupported value: the message names the cause.
 #[derive(Debug)]
 pub(crate) struct Unfit {
     pub(crate) field: Option<String>,
@@ -59,8 +77,12 @@ pub(crate) fn read_pairs<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
     let pairs = serde_html_form::Deserializer::from_bytes(text);
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.into_inner().to_string();
-        // serde knows the name of a field that is missing, but has no path for it.
+        let reason = match error.into_inner().to_string() {
+            // A list for a field that takes one value.
+            reason if reason == "unsupported value" => "it occurs several times".to_owned(),
+            reason => reason,
+        };
+        // serde has no path for a missing field, but names it.
         let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
         let field = missing.map(str::to_owned).or_else(|| (path != ".").then_some(path));
         Unfit { reason: missing.map_or(reason.clone(), |_| "it is missing".into()), field }
@@ -68,12 +90,13 @@ pub(crate) fn read_pairs<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
 }
 
 impl Unfit {
-    /// Makes the rejection of a query string.
+    /// Returns the rejection of a query string.
     pub(crate) fn of_query(self, query: &str) -> Rejection {
         let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
         match self.field {
             Some(field) => {
-                let detail = format!("`{}` of the query string does not fit: {}", shown(&field), self.reason);
+                let detail =
+                    format!("the parameter `{}` of the query string does not fit: {}", shown(&field), self.reason);
                 Rejection::new(kind, detail).with_field(field)
             }
             None => Rejection::new(kind, format!("the query string does not fit: {}", self.reason)),
@@ -81,9 +104,16 @@ impl Unfit {
     }
 }
 
-/// What was submitted with a form, and what is wrong with each field: what a template needs to show the form again.
+/// The submitted values of a form, and the errors of each field: what a template needs to show the form again.
 ///
-/// The empty one is for a form that is shown for the first time.
+/// The default is for a form that is shown for the first time.
+///
+/// ```
+/// use pixie_core::{FormView, Pairs};
+/// let mut view = FormView::new(Pairs::parse(b"name=Ada"));
+/// view.add_error("name", "is taken");
+/// assert_eq!((view.value("name"), view.error("name")), ("Ada", Some("is taken")));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct FormView {
     fields: Pairs,
@@ -91,48 +121,48 @@ pub struct FormView {
 }
 
 impl FormView {
-    /// Makes one of the values that were submitted.
+    /// Returns a view of the submitted values, without errors.
     pub fn new(fields: Pairs) -> FormView {
         FormView { fields, errors: Vec::new() }
     }
 
-    /// Returns the value of a field as it was submitted, empty if it was not.
+    /// Returns the submitted value of a field, or empty text.
     pub fn value(&self, field: &str) -> &str {
         self.fields.get(field).unwrap_or_default()
     }
 
-    /// Goes through all values of a field.
+    /// Returns all submitted values of a field.
     pub fn values<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.get_all(field)
     }
 
-    /// Says whether a field has this value among others, as a check box or an option that was chosen has.
+    /// Returns whether a field has this value: whether a check box or an option was selected.
     pub fn has(&self, field: &str, value: &str) -> bool {
         self.values(field).any(|known| known == value)
     }
 
-    /// Returns the first thing that is wrong with a field, or with one of its values; `""` stands for the form as a whole.
+    /// Returns the first error of a field or of one of its values. `""` stands for the whole form.
     pub fn error(&self, field: &str) -> Option<&str> {
         self.errors.iter().find(|(path, _)| is_of(path, field)).map(|(_, error)| error.as_str())
     }
 
-    /// Goes through all that is wrong with a field.
+    /// Returns all errors of a field.
     pub fn errors<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a str> {
         self.errors.iter().filter(move |(path, _)| is_of(path, field)).map(|(_, error)| error.as_str())
     }
 
-    /// Says whether nothing is known to be wrong.
+    /// Returns whether the form has no errors.
     pub fn is_valid(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// Adds what is wrong with a field, such as that a name is taken.
+    /// Adds an error of a field, such as that a name is taken.
     pub fn add_error(&mut self, field: impl Into<String>, error: impl Into<String>) {
         self.errors.push((field.into(), error.into()));
     }
 }
 
-/// Says whether a path such as `tags[1]` leads into this field.
+/// Returns whether a path such as `tags[1]` belongs to this field.
 fn is_of(path: &str, field: &str) -> bool {
     let rest = path.strip_prefix(field);
     rest.is_some_and(|rest| rest.is_empty() || (!field.is_empty() && rest.starts_with(['[', '.'])))

@@ -9,7 +9,18 @@ use crate::{Cookies, FromRequest, Needs, Rejection, RejectionKind, Request, Requ
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The query string, read into a type of yours; a name that comes more than once is read into a `Vec`.
+/// The query string, read into a type of yours. A name that occurs several times is read into a `Vec`.
+///
+/// ```
+/// use pixie_core::{FromRequest, Method, Query, Request, Uri};
+/// #[derive(serde::Deserialize)]
+/// struct Page { number: u32 }
+///
+/// let mut request = Request::new(Method::GET, Uri::from_static("/?number=2"));
+/// let Query(page) = Query::<Page>::from_request(&mut request)?;
+/// assert_eq!(page.number, 2);
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -33,6 +44,14 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 /// All headers of the request.
+///
+/// ```
+/// use pixie_core::Headers;
+/// fn language(headers: Headers) -> String {
+///     headers.get("accept-language").and_then(|value| value.to_str().ok()).unwrap_or("en").to_owned()
+/// }
+/// assert_eq!(language(Headers(Default::default())), "en");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Headers(pub HeaderMap);
 
@@ -50,7 +69,15 @@ impl FromRequest for Headers {
     }
 }
 
-/// The address of the client, or of the proxy in front.
+/// The address of the client, or of the proxy in front of the app.
+///
+/// ```
+/// use pixie_core::Peer;
+/// fn greet(Peer(address): Peer) -> String {
+///     format!("Hello {}", address.ip())
+/// }
+/// assert_eq!(greet(Peer(([127, 0, 0, 1], 80).into())), "Hello 127.0.0.1");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -81,12 +108,13 @@ impl FromRequest for RequestId {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let none = || Rejection::new(RejectionKind::Missing, "the request got no id");
+        let none = || Rejection::new(RejectionKind::Missing, "the request has no id");
         request.id().cloned().ok_or_else(none)
     }
 }
 
-/// The id of the last event that a client got before it came back. `Option<LastEventId>` where it may come first.
+/// The id of the last event that a client got before it reconnected. Take `Option<LastEventId>`, because a client has no id
+/// the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastEventId(pub String);
 

@@ -1,7 +1,7 @@
-//! `SignedCookies` and `PrivateCookies`: cookies that a client cannot change, or cannot even read. Feature `sealed-cookies`.
+//! `SignedCookies` and `PrivateCookies`: cookies that a client cannot change, or cannot read. Feature `sealed-cookies`.
 //!
-//! Keys rotate: what is written is sealed with the first one, what is read may be sealed with any. Must stay true: a value
-//! that was sealed for one cookie is worth nothing as another's, and no key ever reaches a log.
+//! Keys rotate: new cookies are sealed with the first key, and cookies sealed with any key can be read. Invariant: a value that
+//! was sealed for one cookie is invalid in another cookie, and no key is written to a log.
 use std::{any::TypeId, fmt, sync::Arc};
 
 use cookie::{Cookie, CookieJar, Key};
@@ -9,7 +9,7 @@ use http::header;
 
 use crate::{Cookies, Error, FromRequest, Needs, Rejection, RejectionKind, Request, Result, StateMap};
 
-/// RFC 2104, section 3: a key shorter than the hash (SHA-256) weakens it.
+/// Limits the length of a secret, in bytes. A key that is shorter than the hash (SHA-256) is weak (RFC 2104, section 3).
 const SECRET_BYTES_MIN: usize = 32;
 const REMEDY: &str = "give the app a secret of at least 32 random bytes with `App::keys`, or in the environment variable \
                       `PIXIE_SECRET` (`openssl rand -hex 32` makes one)";
@@ -19,19 +19,23 @@ const REMEDY: &str = "give the app a secret of at least 32 random bytes with `Ap
 pub struct CookieKeys(Arc<[Key]>);
 
 impl CookieKeys {
-    /// Derives the keys from secrets of at least 32 bytes each.
+    /// Derives the keys from secrets.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error without a secret, or if a secret has less than 32 bytes.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Result<CookieKeys> {
         let key = |(index, secret): (usize, S)| match secret.as_ref() {
             secret if secret.len() >= SECRET_BYTES_MIN => Ok(Key::derive_from(secret)),
             secret => Err(Error::internal(format!(
-                "the secret number {} for cookies has {} bytes, but must have {SECRET_BYTES_MIN} or more: {REMEDY}",
+                "secret number {} for cookies has {} bytes, but needs at least {SECRET_BYTES_MIN}: {REMEDY}",
                 index + 1,
                 secret.len()
             ))),
         };
         let keys = secrets.into_iter().enumerate().map(key).collect::<Result<Vec<_>>>()?;
         match keys.is_empty() {
-            true => Err(Error::internal(format!("there is no secret for cookies: {REMEDY}"))),
+            true => Err(Error::internal(format!("the app has no secret for cookies: {REMEDY}"))),
             false => Ok(CookieKeys(keys.into())),
         }
     }
@@ -58,6 +62,15 @@ impl fmt::Debug for CookieKeys {
 }
 
 /// Cookies that the client can read but not change.
+///
+/// ```
+/// use pixie_core::{Cookie, Response, SignedCookies};
+/// fn visit(cookies: SignedCookies) -> Response {
+///     let visits = cookies.get("visits").and_then(|text| text.parse().ok()).unwrap_or(0) + 1;
+///     let signed = cookies.sign(Cookie::new("visits", visits.to_string()));
+///     Response::new(format!("visit {visits}")).cookie(signed)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SignedCookies {
     sent: Cookies,
@@ -65,15 +78,15 @@ pub struct SignedCookies {
 }
 
 impl SignedCookies {
-    /// Returns the value of the first cookie of this name that the app has signed.
+    /// Returns the value of the first cookie with this name and a valid signature.
     pub fn get(&self, name: &str) -> Option<String> {
         let open = |jar: &CookieJar, key: &Key| jar.signed(key).get(name).map(|cookie| cookie.value().to_owned());
         let text = opened(&self.sent, name, &self.keys, open)?;
-        // The signature is of the value alone, so the value says which cookie it is of.
+        // Only the value is signed, so the value contains the name of the cookie.
         text.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
     }
 
-    /// Signs a cookie, to be set with [`Response::cookie`](crate::Response::cookie).
+    /// Returns the signed cookie, for [`Response::cookie`](crate::Response::cookie).
     pub fn sign(&self, mut cookie: Cookie<'static>) -> Cookie<'static> {
         let text = format!("{}={}", cookie.name(), cookie.value());
         cookie.set_value(text);
@@ -93,7 +106,14 @@ impl FromRequest for SignedCookies {
     }
 }
 
-/// Cookies that the client can neither read nor change.
+/// Cookies that the client cannot read or change.
+///
+/// ```
+/// use pixie_core::{Cookie, PrivateCookies, Response};
+/// fn remember(cookies: PrivateCookies) -> Response {
+///     Response::new("remembered").cookie(cookies.encrypt(Cookie::new("account", "17")))
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PrivateCookies {
     sent: Cookies,
@@ -101,13 +121,13 @@ pub struct PrivateCookies {
 }
 
 impl PrivateCookies {
-    /// Returns the value of the first cookie of this name that the app has encrypted.
+    /// Returns the value of the first cookie with this name that the app encrypted.
     pub fn get(&self, name: &str) -> Option<String> {
         let open = |jar: &CookieJar, key: &Key| jar.private(key).get(name).map(|cookie| cookie.value().to_owned());
         opened(&self.sent, name, &self.keys, open)
     }
 
-    /// Encrypts a cookie, to be set with [`Response::cookie`](crate::Response::cookie).
+    /// Returns the encrypted cookie, for [`Response::cookie`](crate::Response::cookie).
     pub fn encrypt(&self, cookie: Cookie<'static>) -> Cookie<'static> {
         sealed(cookie, |jar, cookie| jar.private_mut(self.keys.newest()).add(cookie))
     }
@@ -125,7 +145,7 @@ impl FromRequest for PrivateCookies {
     }
 }
 
-/// Tries all cookies of a name with all keys: a forged one that a neighbouring site planted must not hide the true one.
+/// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the valid one.
 fn opened(
     sent: &Cookies,
     name: &str,

@@ -1,9 +1,10 @@
-//! `State<T>`: values that the app made once and handlers read, and the map that holds them.
+//! `State<T>`: a value that the app made once, as an argument of a handler.
 //!
-//! A map belongs to one process. The main process has its own, each worker has its own: which of the two a route reads is
-//! checked when the app starts, so a value is never missing or copied in silence.
+//! The main process and each worker have their own values. When the app starts, it checks that each route finds its values in
+//! the process where it runs.
 use std::{
     any::{TypeId, type_name},
+    fmt,
     ops::Deref,
     sync::Arc,
 };
@@ -11,7 +12,22 @@ use std::{
 use crate::{FromRequest, Needs, Rejection, RejectionKind, Request, StateMap};
 
 /// A value of the app, shared by all requests of one process.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+/// use pixie_core::State;
+/// fn count(visits: State<AtomicU32>) -> String {
+///     format!("visit {}", visits.fetch_add(1, Ordering::Relaxed) + 1)
+/// }
+/// assert_eq!(count(State(Arc::default())), "visit 1");
+/// ```
 pub struct State<T>(pub Arc<T>);
+
+impl<T: fmt::Debug> fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("State").field(&self.0).finish()
+    }
+}
 
 impl<T> Deref for State<T> {
     type Target = T;
@@ -33,7 +49,9 @@ impl<T: Send + Sync + 'static> FromRequest for State<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let missing = || Rejection::new(RejectionKind::Unavailable, format!("no state of type {}", type_name::<T>()));
+        let missing = || {
+            Rejection::new(RejectionKind::Unavailable, format!("the app has no state of the type {}", type_name::<T>()))
+        };
         request.state().and_then(StateMap::get).map(State).ok_or_else(missing)
     }
 }

@@ -5,6 +5,14 @@ use http::header;
 use crate::{BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, Upload, error::shown};
 
 /// All files of a form, in their order.
+///
+/// ```
+/// use pixie_core::Uploads;
+/// fn sizes(files: Uploads) -> String {
+///     files.iter().map(|file| format!("{}: {} bytes\n", file.file_name(), file.len())).collect()
+/// }
+/// assert_eq!(sizes(Uploads::default()), "");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Uploads(Vec<Upload>);
 
@@ -14,12 +22,12 @@ impl Uploads {
         self.iter().find(|file| file.field() == field)
     }
 
-    /// Goes through all files of this field.
+    /// Returns all files of this field.
     pub fn get_all<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a Upload> {
         self.iter().filter(move |file| file.field() == field)
     }
 
-    /// Goes through all files.
+    /// Returns all files.
     pub fn iter(&self) -> std::slice::Iter<'_, Upload> {
         self.0.iter()
     }
@@ -29,7 +37,7 @@ impl Uploads {
         self.0.len()
     }
 
-    /// Says whether there is no file.
+    /// Returns whether the form has no files.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,7 +65,7 @@ impl FromRequest for Uploads {
     }
 }
 
-/// Without the name of an argument: the first file of the form.
+/// The file of the field with the argument's name. Without a name, the first file of the form.
 impl FromRequest for Upload {
     const BODY: BodyUse = BodyUse::Form;
 
@@ -80,7 +88,7 @@ impl FromRequest for Upload {
     }
 }
 
-/// Without the name of an argument: all files of the form.
+/// The files of the field with the argument's name. Without a name, all files of the form.
 impl FromRequest for Vec<Upload> {
     const BODY: BodyUse = BodyUse::Form;
 

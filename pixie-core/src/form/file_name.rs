@@ -1,37 +1,37 @@
-//! Cleaning the name that a client gives to its file, so that it can be joined to a folder's path on any system.
+//! Cleans the name that a client gives to a file, so that it can be joined to the path of a folder on any system.
 //!
-//! What remains is one path component that is visible, has no meaning to a shell, a browser or Windows, and is not hidden.
-//! It is still the client's choice: two files may have the same one.
+//! The result is one visible path component without a special meaning to a shell, a browser or Windows. The client still
+//! chooses it: two files may have the same name.
 
-/// Leaves room for a number or a date in front of it: file systems take 255 bytes.
+/// Limits the name, in bytes. File systems accept 255, so this leaves room for a number or a date before it.
 const NAME_BYTES_MAX: usize = 200;
-/// An ending that is longer is part of the name.
+/// Limits the extension, in bytes. A longer one counts as part of the name.
 const ENDING_BYTES_MAX: usize = 16;
-/// The name of a file that has none left.
-const NAMELESS: &str = "unnamed";
+/// The name of a file whose own name is empty after cleaning.
+const UNNAMED: &str = "unnamed";
 
 /// Returns a name that is safe as the last part of a path.
 pub(crate) fn cleaned(sent: &str) -> String {
     let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible = last.chars().filter(|char| !char.is_control() && !is_hidden_mark(*char));
     let name: String = visible.map(|char| if r#"<>:"|?*"#.contains(char) { '_' } else { char }).collect();
-    // Windows drops what is trimmed at the end, and a leading dot hides a file or configures a server.
+    // Windows ignores dots and spaces at the end. A leading dot hides a file, and some such files configure a server.
     let name = name.trim_start_matches(|char: char| char == '.' || char.is_whitespace());
     let name = shortened(name);
     let name = name.trim_end_matches(|char: char| char == '.' || char.is_whitespace());
     match name {
-        "" => NAMELESS.to_owned(),
+        "" => UNNAMED.to_owned(),
         name if is_device(name) => format!("_{name}"),
         name => name.to_owned(),
     }
 }
 
-/// Marks without a shape of their own, which can make `gpj.exe` look like `exe.jpg`.
+/// Returns whether a character is invisible. Such characters can make `gpj.exe` look like `exe.jpg`.
 fn is_hidden_mark(char: char) -> bool {
     matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Cuts the name, not its ending.
+/// Shortens the name, but keeps its extension.
 fn shortened(name: &str) -> String {
     if name.len() <= NAME_BYTES_MAX {
         return name.to_owned();
@@ -42,7 +42,7 @@ fn shortened(name: &str) -> String {
     format!("{}{ending}", &name[..end])
 }
 
-/// Says whether Windows opens a device by this name, whatever its ending.
+/// Returns whether Windows opens a device for this name, with any extension.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let numbered = |device| {

@@ -1,29 +1,41 @@
-//! `FormReader`: the parts of a multipart form gathered as they arrive, within limits.
+//! `FormReader`: collects the parts of a multipart form while they arrive, within limits.
 //!
-//! It decides what stays in memory and what has to go to a temporary file; writing that file is left to its caller, which
-//! is told so step by step. Must stay true: what it holds is bounded by [`FormLimits`], however long the body is.
+//! It decides which bytes stay in memory and which go to a temporary file. Its caller writes the file: each [`FormStep`] is one
+//! thing to do. Invariant: [`FormLimits`] bound the memory, for a body of any length.
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use pixie_grammar::ByteSize;
 
-use crate::{Multipart, MultipartEvent, Pairs, PartHead, Rejection, RejectionKind, SpooledFile, Upload, error::shown};
+use crate::{
+    Pairs, Rejection, RejectionKind, Upload,
+    error::shown,
+    form::{
+        multipart::{Multipart, MultipartEvent},
+        part_head::PartHead,
+        upload::SpooledFile,
+    },
+};
 
-/// How much a form may hold, in the [`StateMap`](crate::StateMap) of a request; without one there, the default. The whole body
-/// has the route's own limit besides.
+/// Limits of a form, in addition to the route's limit for the whole body.
+///
+/// A request reads them from its [`StateMap`](crate::StateMap), or uses the defaults.
+///
+/// ```
+/// use pixie_core::FormLimits;
+/// let limits = FormLimits::default().parts(20).file("5MB");
+/// assert_eq!(limits.mistake(), None);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct FormLimits {
-    /// Fields and files together. 1000, as PHP and Django have it: a large table of inputs, and few enough to look through.
-    pub parts_max: usize,
-    /// Bytes of one field's value. 1 MiB: a long text with room to spare.
-    pub field_bytes_max: usize,
-    /// Bytes of all fields' values together. 2 MiB: they stay in memory, whatever the route allows for files.
-    pub fields_bytes_max: usize,
-    /// Bytes of one file. No limit of its own by default: the route's limit of the body holds.
-    pub file_bytes_max: u64,
-    /// Bytes of the header lines of one part. 16 KiB: names of files are a few hundred bytes.
-    pub head_bytes_max: usize,
-    /// Bytes of all files that stay in memory; what is beyond goes to a temporary file. 256 KiB: icons and documents need no
-    /// disk, and a thousand such requests fit into memory.
-    pub memory_bytes_max: usize,
+    pub(crate) parts_max: usize,
+    pub(crate) field_bytes_max: usize,
+    pub(crate) fields_bytes_max: usize,
+    pub(crate) file_bytes_max: u64,
+    pub(crate) head_bytes_max: usize,
+    pub(crate) memory_bytes_max: usize,
+    /// What is wrong with a size that was set.
+    mistake: Option<String>,
 }
 
 impl Default for FormLimits {
@@ -35,12 +47,64 @@ impl Default for FormLimits {
             file_bytes_max: u64::MAX,
             head_bytes_max: 16 * 1024,
             memory_bytes_max: 256 * 1024,
+            mistake: None,
         }
     }
 }
 
 impl FormLimits {
-    /// Checks the fields of an urlencoded form, which is in memory already.
+    /// Limits the number of fields and files together. 1000 is the default of PHP and Django and enough for a large table of
+    /// inputs.
+    pub fn parts(mut self, max: usize) -> FormLimits {
+        self.parts_max = max;
+        self
+    }
+
+    /// Limits the value of one field, in bytes. 1 MiB, which is enough for a long text.
+    pub fn field(self, max: impl Into<ByteSize>) -> FormLimits {
+        self.with(max.into(), |limits, bytes| limits.field_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a route that accepts
+    /// large files.
+    pub fn fields(self, max: impl Into<ByteSize>) -> FormLimits {
+        self.with(max.into(), |limits, bytes| limits.fields_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Limits one file, in bytes. By default only the route's limit for the body applies.
+    pub fn file(self, max: impl Into<ByteSize>) -> FormLimits {
+        self.with(max.into(), |limits, bytes| limits.file_bytes_max = bytes)
+    }
+
+    /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred bytes.
+    pub fn head(self, max: impl Into<ByteSize>) -> FormLimits {
+        self.with(max.into(), |limits, bytes| limits.head_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because icons and documents
+    /// then need no disk, and a thousand such requests fit into memory.
+    pub fn memory(self, max: impl Into<ByteSize>) -> FormLimits {
+        self.with(max.into(), |limits, bytes| limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Returns what is wrong with a size that was set, if it cannot be read. An app with such limits does not start.
+    pub fn mistake(&self) -> Option<&str> {
+        self.mistake.as_deref()
+    }
+
+    fn with(mut self, size: ByteSize, set: impl FnOnce(&mut FormLimits, u64)) -> FormLimits {
+        match size.bytes() {
+            Ok(bytes) => set(&mut self, bytes),
+            Err(mistake) => self.mistake = Some(mistake.to_owned()),
+        }
+        self
+    }
+
+    /// Checks the fields of an urlencoded form that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection that names the exceeded limit.
     pub fn check_urlencoded(&self, body: &[u8]) -> Result<(), Rejection> {
         let mut meter = Meter::default();
         for (name, value) in form_urlencoded::parse(body) {
@@ -53,20 +117,26 @@ impl FormLimits {
 
 /// The fields and files of a form.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Parts {
     /// The fields, decoded.
     pub fields: Pairs,
-    /// The files, also those of inputs that were left empty.
+    /// The files. A file input without a file gives an empty file.
     pub files: Vec<Upload>,
 }
 
 impl Parts {
-    /// Reads a multipart form that is in memory as a whole; its files stay there.
+    /// Returns parts from fields and files.
+    pub fn new(fields: Pairs, files: Vec<Upload>) -> Parts {
+        Parts { fields, files }
+    }
+
+    /// Reads a multipart form that is in memory. Its files stay in memory.
     pub fn read(headers: &HeaderMap, body: Bytes, limits: &FormLimits) -> Result<Parts, Rejection> {
         let limits = FormLimits { memory_bytes_max: usize::MAX, ..limits.clone() };
         let mut reader = FormReader::new(headers, limits)?;
         reader.push(body);
-        // Without a limit of memory there is no step to take.
+        // Without a limit for memory, no step has to be done.
         while reader.step()?.is_some() {}
         reader.finish()
     }
@@ -75,13 +145,13 @@ impl Parts {
 /// What the caller of a [`FormReader`] has to do.
 #[derive(Debug)]
 pub enum FormStep {
-    /// Append these bytes to the current temporary file, which is a new one if there is none.
+    /// Append these bytes to the current temporary file. Create one if there is no current file.
     Write(Bytes),
-    /// The current temporary file is complete: hand it to [`FormReader::spooled`].
+    /// The current temporary file is complete: pass it to [`FormReader::spooled`].
     Close,
 }
 
-/// Gathers the parts of a multipart form.
+/// Collects the parts of a multipart form.
 #[derive(Debug)]
 pub struct FormReader {
     multipart: Multipart,
@@ -96,25 +166,25 @@ pub struct FormReader {
 #[derive(Debug)]
 struct Open {
     head: PartHead,
-    /// What is in memory of it.
+    /// The bytes that are in memory.
     bytes: BytesMut,
     len: u64,
     is_spooled: bool,
 }
 
 impl FormReader {
-    /// Starts with the boundary that the headers announce.
+    /// Returns a reader for the boundary in the `Content-Type` header.
     pub fn new(headers: &HeaderMap, limits: FormLimits) -> Result<FormReader, Rejection> {
         let multipart = Multipart::new(headers, limits.head_bytes_max)?;
         Ok(FormReader { multipart, limits, meter: Meter::default(), open: None, fields: Vec::new(), files: Vec::new() })
     }
 
-    /// Adds the next bytes of the body; call [`FormReader::step`] until it returns nothing before more are pushed.
+    /// Adds the next bytes of the body. Then call [`FormReader::step`] until it returns `None`.
     pub fn push(&mut self, piece: Bytes) {
         self.multipart.push(piece);
     }
 
-    /// Reads on, up to where something has to be written; returns nothing when more bytes are needed.
+    /// Reads until the caller has to do something. Returns `None` if more bytes are needed.
     pub fn step(&mut self) -> Result<Option<FormStep>, Rejection> {
         while let Some(event) = self.multipart.next_event()? {
             let step = match event {
@@ -133,14 +203,14 @@ impl FormReader {
         Ok(None)
     }
 
-    /// Takes the temporary file that was written for the current part.
+    /// Takes the temporary file of the current part.
     pub fn spooled(&mut self, file: SpooledFile) {
         if let Some(Open { head, len, .. }) = self.open.take() {
             self.files.push(Upload::in_file(head, file, len));
         }
     }
 
-    /// Ends the body and returns its parts.
+    /// Returns the parts of the form, if the body was complete.
     pub fn finish(self) -> Result<Parts, Rejection> {
         self.multipart.finish()?;
         Ok(Parts { fields: self.fields.into_iter().collect(), files: self.files })
@@ -181,7 +251,7 @@ impl FormReader {
         }
         let Open { head, bytes, .. } = self.open.take()?;
         match head.file_name {
-            // By the HTML standard a form's text is UTF-8, and what is not is replaced.
+            // The text of a form is UTF-8. By the HTML standard, other bytes are replaced.
             None => self.fields.push((head.name, String::from_utf8_lossy(&bytes).into_owned())),
             Some(_) => self.files.push(Upload::in_memory(head, bytes.freeze())),
         }
@@ -189,7 +259,7 @@ impl FormReader {
     }
 }
 
-/// What a form has had so far.
+/// Counts the parts and the bytes of a form.
 #[derive(Debug, Default)]
 struct Meter {
     parts: usize,
@@ -203,25 +273,24 @@ impl Meter {
         if self.parts <= limits.parts_max {
             return Ok(());
         }
-        let detail = format!("the form has more than the {} fields that are accepted", limits.parts_max);
+        let detail = format!("the form has more than {} fields and files", limits.parts_max);
         Err(Rejection::new(RejectionKind::TooLarge, detail))
     }
 
-    /// Counts bytes of a field, which has `len` now.
+    /// Counts bytes that were added to a field, which now has `len` bytes.
     fn field(&mut self, limits: &FormLimits, name: &str, len: usize, added: usize) -> Result<(), Rejection> {
         self.field_bytes += added;
         if len > limits.field_bytes_max {
             return Err(too_large(name, "field", limits.field_bytes_max as u64));
         }
         if self.field_bytes > limits.fields_bytes_max {
-            let detail =
-                format!("the form's fields are longer than the {} bytes that are accepted", limits.fields_bytes_max);
+            let detail = format!("the fields of the form are longer than {} bytes together", limits.fields_bytes_max);
             return Err(Rejection::new(RejectionKind::TooLarge, detail).with_field(name));
         }
         Ok(())
     }
 
-    /// Counts bytes of a file; says whether they may stay in memory.
+    /// Counts bytes of a file. Returns whether they may stay in memory.
     fn file(&mut self, limits: &FormLimits, added: usize) -> bool {
         let fits = self.file_bytes.saturating_add(added) <= limits.memory_bytes_max;
         if fits {
@@ -232,6 +301,6 @@ impl Meter {
 }
 
 fn too_large(field: &str, what: &str, bytes_max: u64) -> Rejection {
-    let detail = format!("the {what} `{}` is longer than the {bytes_max} bytes that are accepted", shown(field));
+    let detail = format!("the {what} `{}` is longer than {bytes_max} bytes", shown(field));
     Rejection::new(RejectionKind::TooLarge, detail).with_field(field)
 }

@@ -1,8 +1,8 @@
-//! `Multipart`: a `multipart/form-data` body cut into its parts (RFC 7578), in whatever pieces it comes.
+//! `Multipart`: cuts a `multipart/form-data` body into its parts (RFC 7578).
 //!
-//! Bytes are pushed in, events come out; nothing here reads, waits or writes. The content of a part is handed on as slices
-//! of what was pushed. Must stay true: what is held back is never more than one part's head, or the beginning of what may
-//! be a boundary, so memory does not grow with the body; and a body that two parsers could read in two ways is refused.
+//! Bytes are pushed in, in pieces of any size, and events come out. The content of a part is returned as slices of the pushed
+//! bytes. Invariant: at most the head of one part or the beginning of a possible boundary is held back, so memory does not grow
+//! with the body. A body that two parsers could read in different ways is rejected.
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memmem;
@@ -12,24 +12,24 @@ use crate::{
     form::part_head::{PartHead, malformed},
 };
 
-/// RFC 2046, section 5.1.1.
+/// Limits the boundary, in bytes (RFC 2046, section 5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;
 
 /// Cuts a `multipart/form-data` body into its parts.
 #[derive(Debug)]
-pub struct Multipart {
+pub(crate) struct Multipart {
     /// Line break, two hyphens and the boundary.
     delimiter: Box<[u8]>,
     head_bytes_max: usize,
     stage: Stage,
     buffer: Bytes,
-    /// What the preamble and the white space after a boundary had so far.
+    /// The number of bytes that were skipped in the preamble, or as white space after a boundary.
     skipped: usize,
 }
 
 /// What [`Multipart`] found next.
 #[derive(Debug)]
-pub enum MultipartEvent {
+pub(crate) enum MultipartEvent {
     /// A part begins.
     Part(PartHead),
     /// A piece of the part's content.
@@ -42,36 +42,40 @@ pub enum MultipartEvent {
 enum Stage {
     /// Before the first boundary.
     Preamble,
-    /// Right behind a boundary.
+    /// Right after a boundary.
     Delimiter,
-    /// In a part's head, which begins with the line break that ends the boundary's line.
+    /// In the head of a part, which begins with the line break after the boundary.
     Head,
-    /// In front of a part's content: the line break that ends the head is still there, it may belong to a boundary.
+    /// Before the content of a part. The line break after the head is still unread, because it may belong to a boundary.
     Start,
     Data,
-    /// Behind the last boundary: what follows is ignored.
+    /// After the last boundary. All later bytes are ignored.
     Closed,
 }
 
 impl Multipart {
-    /// Starts with the boundary that the `Content-Type` announces; a part's head may have so many bytes.
-    pub fn new(headers: &HeaderMap, head_bytes_max: usize) -> Result<Multipart, Rejection> {
+    /// Returns a parser for the boundary in the `Content-Type` header. The head of a part may have `head_bytes_max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection if the header has no valid boundary.
+    pub(crate) fn new(headers: &HeaderMap, head_bytes_max: usize) -> Result<Multipart, Rejection> {
         let boundary = headers.get(header::CONTENT_TYPE).and_then(boundary).filter(|boundary| {
             (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()) && !boundary.bytes().any(|byte| byte.is_ascii_control())
         });
-        let boundary = boundary.ok_or_else(|| malformed("its Content-Type names no boundary"))?;
+        let boundary = boundary.ok_or_else(|| malformed("its Content-Type has no valid boundary"))?;
         Ok(Multipart {
             delimiter: [b"\r\n--", boundary.as_bytes()].concat().into(),
             head_bytes_max,
             stage: Stage::Preamble,
-            // So the first boundary, which stands at the very beginning, is found like all others.
+            // Allows a boundary at the very beginning to be found like all others.
             buffer: Bytes::from_static(b"\r\n"),
             skipped: 0,
         })
     }
 
     /// Adds the next bytes of the body.
-    pub fn push(&mut self, piece: Bytes) {
+    pub(crate) fn push(&mut self, piece: Bytes) {
         if self.stage == Stage::Closed {
             return;
         }
@@ -86,8 +90,8 @@ impl Multipart {
         };
     }
 
-    /// Returns what comes next, or nothing until more bytes are pushed.
-    pub fn next_event(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
+    /// Returns the next event, or `None` if more bytes are needed.
+    pub(crate) fn next_event(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
         loop {
             let before = self.stage;
             let event = match self.stage {
@@ -104,8 +108,8 @@ impl Multipart {
         }
     }
 
-    /// Ends the body: it must have had its last boundary.
-    pub fn finish(&self) -> Result<(), Rejection> {
+    /// Checks at the end of the body that the last boundary was found.
+    pub(crate) fn finish(&self) -> Result<(), Rejection> {
         match self.stage {
             Stage::Closed => Ok(()),
             _ => Err(malformed("it ends before its last boundary")),
@@ -126,9 +130,9 @@ impl Multipart {
         Ok(())
     }
 
-    /// Behind a boundary stand two hyphens at the end of the body, else white space and a line break.
+    /// Reads what follows a boundary: two hyphens at the end of the body, otherwise white space and a line break.
     fn delimiter(&mut self) -> Result<(), Rejection> {
-        // Hyphens behind white space close nothing, whether both came in one piece or not.
+        // Hyphens after white space do not end the body. The result must not depend on the pieces.
         if self.skipped == 0 && self.buffer.starts_with(b"--") {
             self.buffer = Bytes::new();
             self.stage = Stage::Closed;
@@ -143,18 +147,17 @@ impl Multipart {
                 self.stage = Stage::Head;
                 Ok(())
             }
-            _ => Err(malformed("its boundary stands inside of a part's content")),
+            _ => Err(malformed("its boundary occurs inside of the content of a part")),
         }
     }
 
     fn head(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
         const END: &[u8] = b"\r\n\r\n";
         let end = memmem::find(&self.buffer, END);
-        // Without an end the last three bytes may be its beginning: the pieces in which a head comes must not matter.
+        // If the end is not found, the last three bytes may be its beginning. The result must not depend on the pieces.
         let len = end.unwrap_or((self.buffer.len() + 1).saturating_sub(END.len()));
         if len > self.head_bytes_max {
-            let detail =
-                format!("the head of a form's part is longer than the {} bytes that are accepted", self.head_bytes_max);
+            let detail = format!("the head of a part of the form is longer than {} bytes", self.head_bytes_max);
             return Err(Rejection::new(RejectionKind::TooLarge, detail));
         }
         let Some(end) = end else { return Ok(None) };
@@ -164,7 +167,7 @@ impl Multipart {
     }
 
     fn start(&mut self) -> Option<MultipartEvent> {
-        // An empty part may share its line break with the boundary, as some clients write it.
+        // Some clients write only one line break between the head of an empty part and the boundary.
         let shared = self.delimiter.len().min(self.buffer.len());
         if self.buffer[..shared] == self.delimiter[..shared] {
             if shared == self.delimiter.len() {
@@ -192,7 +195,7 @@ impl Multipart {
         }
     }
 
-    /// Returns how many bytes at the end may be the beginning of a boundary. It holds one carriage return, its first byte.
+    /// Returns how many bytes at the end may be the beginning of a boundary, which has only one carriage return: its first byte.
     fn undecided(&self) -> usize {
         let tail = &self.buffer[self.buffer.len().saturating_sub(self.delimiter.len() - 1)..];
         let last = memchr::memrchr(b'\r', tail).map_or(&[][..], |at| &tail[at..]);
@@ -205,12 +208,12 @@ impl Multipart {
         self.stage = Stage::Delimiter;
     }
 
-    /// Drops what has no meaning, of which no client sends much.
+    /// Drops bytes without a meaning. Limited, because clients send few of them.
     fn skip(&mut self, bytes: usize) -> Result<(), Rejection> {
         self.skipped += bytes;
         drop(self.buffer.split_to(bytes));
         match self.skipped > self.head_bytes_max {
-            true => Err(malformed("the boundary that its Content-Type names does not begin it")),
+            true => Err(malformed("it does not begin with the boundary of its Content-Type")),
             false => Ok(()),
         }
     }

@@ -1,33 +1,32 @@
-//! `PartHead`: what the head of one part of a multipart form says of it, and the parameters of header fields.
+//! `PartHead`: the head of one part of a multipart form, and the parameters of header fields.
 //!
-//! Browsers write names by the rules of the HTML standard (`%22` for a quote, a backslash means itself), older clients
-//! escape the quote with a backslash: both are read. Must stay true: a parameter's name is found only where one may stand,
-//! never inside of another's quoted value.
+//! Browsers write names by the rules of the HTML standard (`%22` for a quote, a backslash means itself). Older clients escape
+//! the quote with a backslash. Both forms are read. Invariant: text inside of a quoted value is never read as a parameter.
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
 use crate::{Rejection, RejectionKind};
 
-/// What the head of a part says.
+/// The head of one part of a multipart form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartHead {
     /// The field's name.
     pub name: String,
-    /// The name of the file as the client sent it, if the part is a file; it may be empty, and it may be a path.
+    /// The name of the file as the client sent it, if the part is a file. It may be empty or a path.
     pub file_name: Option<String>,
-    /// The type that the client says the content has.
+    /// The media type that the client sent.
     pub content_type: Option<String>,
 }
 
 impl PartHead {
-    /// Reads the header lines of a part, the line break before the first one and behind the last one included.
+    /// Reads the header lines of a part, with the line breaks before the first and after the last line.
     pub(crate) fn parse(head: &[u8]) -> Result<PartHead, Rejection> {
         let head = String::from_utf8_lossy(head);
         let mut disposition = None;
         let mut content_type = None;
         for line in head.split("\r\n").filter(|line| !line.is_empty()) {
-            let (name, value) = header_line(line).ok_or_else(|| malformed("a header line of a part is broken"))?;
+            let (name, value) = header_line(line).ok_or_else(|| malformed("a header line of a part is malformed"))?;
             let known = match name {
                 name if name.eq_ignore_ascii_case("content-disposition") => &mut disposition,
                 name if name.eq_ignore_ascii_case("content-type") => &mut content_type,
@@ -37,8 +36,8 @@ impl PartHead {
                 return Err(malformed("a part has the same header twice"));
             }
         }
-        let nameless = || malformed("a part has no name");
-        let (name, file_name) = disposition.and_then(names).ok_or_else(nameless)?;
+        let unnamed = || malformed("a part has no Content-Disposition of the form `form-data; name=\"…\"`");
+        let (name, file_name) = disposition.and_then(names).ok_or_else(unnamed)?;
         let content_type = content_type.filter(|media| !media.is_empty()).map(str::to_owned);
         Ok(PartHead { name, file_name, content_type })
     }
@@ -61,7 +60,7 @@ fn names(disposition: &str) -> Option<(String, Option<String>)> {
         match key.as_str() {
             "name" => name = Some(unescaped(&value)),
             "filename" => file_name = Some(unescaped(&value)),
-            // RFC 7578, section 4.2, forbids this form, some clients send it alone nevertheless.
+            // RFC 7578, section 4.2, forbids this form, but some clients send only this one.
             "filename*" => extended = utf8_extended(&value),
             _ => {}
         }
@@ -69,7 +68,7 @@ fn names(disposition: &str) -> Option<(String, Option<String>)> {
     Some((name?, file_name.or(extended)))
 }
 
-/// Undoes what the HTML standard escapes in names: nothing but quotes and line breaks.
+/// Decodes the quotes and line breaks that the HTML standard escapes in names.
 fn unescaped(value: &str) -> String {
     let mut text = Cow::Borrowed(value);
     for (escape, char) in [("%22", "\""), ("%0D", "\r"), ("%0d", "\r"), ("%0A", "\n"), ("%0a", "\n")] {
@@ -80,7 +79,7 @@ fn unescaped(value: &str) -> String {
     text.into_owned()
 }
 
-/// Reads `UTF-8'language'text` (RFC 8187); other character sets are not known.
+/// Reads `UTF-8'language'text` (RFC 8187). Returns `None` for other character sets.
 fn utf8_extended(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_, text) = rest.split_once('\'')?;
@@ -88,7 +87,7 @@ fn utf8_extended(value: &str) -> Option<String> {
     charset.eq_ignore_ascii_case("utf-8").then(|| text.into_owned())
 }
 
-/// Reads `; name=value; name="value"`, names in lower case; nothing where it is broken or names one twice.
+/// Reads `; name=value; name="value"`, with names in lower case. Returns `None` if it is malformed or has a name twice.
 pub(crate) fn parameters(text: &str) -> Option<Vec<(String, String)>> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = trim(text);
@@ -109,7 +108,7 @@ pub(crate) fn parameters(text: &str) -> Option<Vec<(String, String)>> {
     rest.is_empty().then_some(found)
 }
 
-/// Reads a value and returns what follows it.
+/// Reads a value. Returns it with the text after it.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ' ', '\t']).unwrap_or(text.len());
@@ -138,7 +137,7 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// Says whether this is a name as RFC 9110, section 5.6.2, has them.
+/// Returns whether this is a token (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(text: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)

@@ -1,7 +1,6 @@
-//! `Upload`: one file of a form, in memory or in a temporary file, and the extractors that hand files to a handler.
+//! `Upload`: one file of a form, in memory or in a temporary file.
 //!
-//! Reading and keeping happen when the handler asks for them. Must stay true: a temporary file is removed by the last value
-//! of the process that made it, so nothing has to be cleaned up by hand.
+//! Invariant: the last value of the process that made a temporary file removes it.
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
@@ -9,15 +8,27 @@ use std::{
     sync::Arc,
 };
 
-use crate::{PartHead, form::file_name};
+use crate::form::{file_name, part_head::PartHead};
 use bytes::Bytes;
 
-/// A file that was sent with a form.
+/// A file of a form.
 ///
-/// As an argument of a route's handler it is the file of the field that has the argument's name:
-/// `fn keep(photo: Upload)` takes what `<input type="file" name="photo">` sends. `Option<Upload>` may be left out,
-/// `Vec<Upload>` takes all files of the field, [`Uploads`] those of the whole form. The route's limit of the body holds for
-/// the whole form: raise it for files (`body_limit = "20MB"`).
+/// As an argument of a handler, it is the file of the field with the argument's name: `fn keep(photo: Upload)` takes the file
+/// of `<input type="file" name="photo">`. `Option<Upload>` is for an optional file, `Vec<Upload>` for all files of the field,
+/// and [`Uploads`](crate::Uploads) for all files of the form. The route's `body_limit` applies to the whole form: raise it for
+/// files (`body_limit = "20MB"`).
+///
+/// ```
+/// use pixie_core::{Form, Result, Upload};
+/// #[derive(serde::Deserialize)]
+/// struct Caption { text: String }
+///
+/// fn keep(photo: Upload, Form(caption): Form<Caption>) -> Result<String> {
+///     let answer = format!("{} ({} bytes): {}", photo.file_name(), photo.len(), caption.text);
+///     photo.persist("/srv/photos/newest")?;
+///     Ok(answer)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Upload {
     head: PartHead,
@@ -32,12 +43,12 @@ enum Content {
 }
 
 impl Upload {
-    /// Makes one of bytes.
+    /// Returns an upload whose bytes are in memory.
     pub fn in_memory(head: PartHead, bytes: Bytes) -> Upload {
         Upload::new(head, Content::Memory(bytes))
     }
 
-    /// Makes one of a file.
+    /// Returns an upload whose bytes are in a file.
     pub fn in_file(head: PartHead, file: SpooledFile, len: u64) -> Upload {
         Upload::new(head, Content::File { file: Arc::new(file), len })
     }
@@ -52,17 +63,17 @@ impl Upload {
         &self.head.name
     }
 
-    /// Returns the file's name, cleaned: one visible path component that is safe on any system, never empty.
+    /// Returns the name of the file, cleaned: one path component that is visible, not empty, and safe on any system.
     pub fn file_name(&self) -> &str {
         &self.file_name
     }
 
-    /// Returns the file's name as the client sent it; it may be a path, so never open or write what it says.
+    /// Returns the name of the file as the client sent it. It may be a path: do not open or write a file with this name.
     pub fn raw_file_name(&self) -> &str {
         self.head.file_name.as_deref().unwrap_or_default()
     }
 
-    /// Returns the type that the client says the file has; nobody has looked at its content.
+    /// Returns the media type that the client sent. The content was not checked.
     pub fn content_type(&self) -> Option<&str> {
         self.head.content_type.as_deref()
     }
@@ -75,12 +86,12 @@ impl Upload {
         }
     }
 
-    /// Says whether the file has no bytes.
+    /// Returns whether the file has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the temporary file that holds it, if it was too large for memory; it goes away with the request.
+    /// Returns the path of the temporary file, if the file was too large for memory. It is removed with the request.
     pub fn path(&self) -> Option<&Path> {
         match &self.content {
             Content::Memory(_) => None,
@@ -88,7 +99,7 @@ impl Upload {
         }
     }
 
-    /// Returns all bytes; what is in a temporary file is read into memory.
+    /// Returns all bytes. Reads a temporary file into memory.
     pub fn bytes(&self) -> io::Result<Bytes> {
         match &self.content {
             Content::Memory(bytes) => Ok(bytes.clone()),
@@ -104,10 +115,13 @@ impl Upload {
         }))
     }
 
-    /// Keeps the file under this path, where none may be yet: fails with `AlreadyExists` otherwise.
+    /// Saves the file under a new path.
     ///
-    /// A temporary file is linked if the path is on the same file system, and then only this user may read it; else it is
-    /// copied.
+    /// A temporary file on the same file system is linked, and only this user may read it. Otherwise the bytes are copied.
+    ///
+    /// # Errors
+    ///
+    /// Returns `AlreadyExists` if the path exists, and other errors of the file system.
     pub fn persist(self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         if let Content::File { file, .. } = &self.content {
@@ -119,33 +133,33 @@ impl Upload {
         let mut kept = OpenOptions::new().write(true).create_new(true).open(path)?;
         let copied = self.reader().and_then(|mut reader| io::copy(&mut reader, &mut kept)).and_then(|_| kept.flush());
         if copied.is_err() {
-            // Half a file is worse than none; the error that says why is the one to return.
+            // Removes an incomplete file. The error of the copy is more useful than an error of the removal.
             let _ = fs::remove_file(path);
         }
         copied
     }
 
-    /// Says whether the browser sent it for a file input that was left empty.
+    /// Returns whether the browser sent it for a file input without a file.
     pub(crate) fn is_blank(&self) -> bool {
         self.raw_file_name().is_empty() && self.is_empty()
     }
 }
 
-/// A temporary file with an upload's content.
+/// A temporary file with the content of an upload.
 #[derive(Debug)]
 pub struct SpooledFile {
     path: PathBuf,
-    /// `None` where somebody else removes it.
+    /// `None` if another value or process removes the file.
     remove: Option<fn(PathBuf)>,
 }
 
 impl SpooledFile {
-    /// Takes over a file, which goes with this value: by this function, on whichever thread that happens.
+    /// Takes over a file. When this value is dropped, on any thread, `remove` removes the file.
     pub fn owned(path: PathBuf, remove: fn(PathBuf)) -> SpooledFile {
         SpooledFile { path, remove: Some(remove) }
     }
 
-    /// Refers to a file that somebody else removes.
+    /// Refers to a file that another value or process removes.
     pub fn lent(path: PathBuf) -> SpooledFile {
         SpooledFile { path, remove: None }
     }

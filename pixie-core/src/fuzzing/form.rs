@@ -1,35 +1,33 @@
-//! A multipart form as a stranger may send it: limits, boundary and body are the input's.
+//! Fuzz target for multipart forms. The input chooses limits, boundary and body.
 //!
-//! Must stay true: a body in pieces is read as the same body at once, down to the kind of refusal, and what is kept in
-//! memory keeps to the limits.
+//! Invariant: a body in pieces gives the same result as the whole body, including the kind of rejection, and the memory stays
+//! within the limits.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{Bytes, FormLimits, FormReader, FormStep, Rejection, RejectionKind, SpooledFile};
+use crate::{
+    Bytes, FormLimits, Rejection, RejectionKind,
+    plumbing::{FormReader, FormStep, SpooledFile},
+};
 
-/// Where a file stays: in memory, or written out.
+/// Whether a file is in memory, and its bytes.
 type Content = (bool, Vec<u8>);
 
-/// The fields, and the files with what their heads say.
+/// The fields, and the files with their heads.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Form {
     fields: Vec<(String, String)>,
     files: Vec<(String, String, Option<String>, Content)>,
 }
 
-/// Reads a form at once and in pieces: the first three bytes set limits and the length of the pieces, the rest of the first
-/// line is the boundary's parameter, and what follows is the body.
+/// Reads a form whole and in pieces. The first three bytes set limits and the length of the pieces, the rest of the first line is
+/// the boundary, and the other lines are the body.
 pub fn multipart(bytes: &[u8]) {
     let [head_max, memory_max, piece, rest @ ..] = bytes else { return };
     let (parameter, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));
     let body = body.strip_prefix(b"\n").unwrap_or(body);
-    let limits = FormLimits {
-        parts_max: 8,
-        field_bytes_max: 64,
-        fields_bytes_max: 100,
-        file_bytes_max: 200,
-        head_bytes_max: usize::from(*head_max),
-        memory_bytes_max: usize::from(*memory_max),
-    };
+    let size = |byte: u8| u64::from(byte);
+    let limits = FormLimits::default().parts(8).field(64).fields(100).file(200);
+    let limits = limits.head(size(*head_max)).memory(size(*memory_max));
     let Ok(value) = HeaderValue::from_bytes(&[b"multipart/form-data; boundary=", parameter].concat()) else { return };
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
     let whole = read(&headers, &limits, [body]);
@@ -41,7 +39,7 @@ pub fn multipart(bytes: &[u8]) {
     }
 }
 
-/// Reads a form; which of two limits is passed first depends on the pieces, that one is passed does not.
+/// Reads a form. The pieces decide which of two limits is exceeded first, but not whether one is exceeded.
 fn read<'b>(
     headers: &HeaderMap,
     limits: &FormLimits,
@@ -84,7 +82,7 @@ impl Form {
         let in_memory = self.files.iter().filter(|(.., (is_in_memory, _))| *is_in_memory);
         assert!(in_memory.map(|(.., (_, content))| content.len()).sum::<usize>() <= limits.memory_bytes_max);
         assert!(self.files.iter().all(|(.., (_, content))| content.len() as u64 <= limits.file_bytes_max));
-        // Bytes that are no text become longer: each at most one replacement character of three.
+        // Bytes that are not text become longer: each at most one replacement character of three bytes.
         let fields = self.fields.iter().map(|(_, value)| value.chars().count());
         assert!(fields.clone().all(|count| count <= limits.field_bytes_max));
         assert!(fields.sum::<usize>() <= limits.fields_bytes_max);

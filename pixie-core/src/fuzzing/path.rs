@@ -1,16 +1,16 @@
-//! Route patterns, and the paths of requests as a stranger may send them.
+//! Fuzz target for route patterns and the paths of requests.
 //!
-//! Must stay true: a table finds what its routes find one by one in their order, and a URL that is made of what a route has
-//! found leads to that route with the same values.
+//! Invariant: a table finds the same route as its routes tried one by one in their order, and a URL built from the found values
+//! leads to the same route with the same values.
 use http::Method;
 
 use crate::{Found, Params, Pattern, Place, Router};
 
-/// Routes of one table: enough that some compete.
+/// Limits the routes of one table. Enough that some match the same paths.
 const ROUTES_MAX: usize = 8;
 const HERE: Place = Place { name: "route", file: file!(), line: line!() };
 
-/// Looks paths up: the lines before the first empty one are patterns, all others are paths.
+/// Searches paths. The lines before the first empty line are patterns, the others are paths.
 pub fn route_path(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n');

@@ -1,7 +1,7 @@
 //! `Body`: the bytes of a request or a response, whole or as a stream.
 //!
-//! A whole body costs no allocation beyond its bytes; only a stream is boxed. Nothing here waits: a stream is polled by
-//! whoever sends or collects it.
+//! A whole body needs no allocation except for its bytes; only a stream is boxed. The code that sends or collects a stream
+//! polls it.
 use std::{
     any::Any,
     pin::Pin,
@@ -18,6 +18,14 @@ use crate::BoxError;
 type BoxStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 
 /// The body of a request or a response.
+///
+/// As an argument of an async route, it is a stream that still arrives. Handlers of other kinds get it whole.
+///
+/// ```
+/// use pixie_core::Body;
+/// assert_eq!(Body::from("text").as_bytes(), Some(&b"text"[..]));
+/// assert!(Body::empty().is_empty());
+/// ```
 #[derive(Default)]
 pub struct Body(Repr);
 
@@ -36,13 +44,13 @@ impl Body {
         Body(Repr::Empty)
     }
 
-    /// Wraps any `http_body::Body`; one that has already ended becomes the empty body.
+    /// Wraps any `http_body::Body`. A body that has already ended becomes the empty body.
     pub fn new<B>(body: B) -> Body
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let mut body = Some(body);
-        // Layers pass bodies on as whatever they are: ours stays as it is, instead of a box around it that hides a whole one.
+        // Layers pass on bodies of any type. A `Body` is returned as it is: a box around it would hide that it is whole.
         if let Some(ours) = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
             return ours.take().unwrap_or_default();
         }
@@ -50,7 +58,7 @@ impl Body {
         Body(Repr::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
     }
 
-    /// Returns the bytes if the body is whole, or nothing if it is a stream.
+    /// Returns the bytes if the body is whole, or `None` if it is a stream.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.0 {
             Repr::Empty => Some(&[]),
@@ -59,7 +67,7 @@ impl Body {
         }
     }
 
-    /// Takes the bytes if the body is whole, or gives the stream back.
+    /// Returns the bytes if the body is whole, or the body itself if it is a stream.
     pub fn into_bytes(self) -> Result<Bytes, Body> {
         match self.0 {
             Repr::Empty => Ok(Bytes::new()),
@@ -68,7 +76,7 @@ impl Body {
         }
     }
 
-    /// Returns the bytes without a copy; a stream has none yet.
+    /// Returns the bytes without a copy, or no bytes if the body is a stream.
     pub(crate) fn shared_bytes(&self) -> Bytes {
         match &self.0 {
             Repr::Full(bytes) => bytes.clone(),
@@ -76,7 +84,7 @@ impl Body {
         }
     }
 
-    /// Says whether the body is whole and has no bytes.
+    /// Returns whether the body is whole and has no bytes.
     pub fn is_empty(&self) -> bool {
         matches!(self.as_bytes(), Some([]))
     }
@@ -114,7 +122,7 @@ impl HttpBody for Body {
     }
 }
 
-/// A lock that nobody takes cannot be poisoned, and a poisoned one would still hold the stream.
+/// Returns the value of a lock. It is never locked, so it is never poisoned; a poisoned lock would still hold the stream.
 fn unpoisoned<T>(result: Result<T, std::sync::PoisonError<T>>) -> T {
     result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! `BodyReader`: a request's body that a blocking handler reads while it arrives.
 //!
-//! Where the pieces come from, and how long a read waits for a slow client, is the business of the [`PieceSource`] behind
-//! the reader. Must stay true: one piece is held here at most, so memory does not grow with the body.
+//! A [`PieceSource`] gives the pieces, and decides how long a read waits for a slow client. Invariant: the reader holds at most
+//! one piece, so memory does not grow with the body.
 use std::{
     fmt,
     io::{self, BufRead, Read},
@@ -11,17 +11,19 @@ use bytes::{Buf, Bytes};
 
 /// Where a reader's pieces come from: a worker's connection, or a client through the server's runtime.
 pub trait PieceSource: Send + Sync {
-    /// Returns the next piece, and waits for it; `None` at the end.
+    /// Waits for the next piece and returns it, or `None` at the end.
     ///
-    /// It fails if the body broke off or nobody waits for the answer any more, and from then on it fails again.
+    /// # Errors
+    ///
+    /// Returns an error if the body is incomplete or the client has gone. Every later call returns an error as well.
     fn next_piece(&mut self) -> io::Result<Option<Bytes>>;
 }
 
-/// The request's body, read while it arrives: an argument of pool, stream and thread routes.
+/// The body of a request, read while it arrives: an argument of pool, stream and thread routes.
 ///
-/// It holds a few hundred KiB at most, however long the body is. Where the client is slow a read waits. A body that is longer
-/// than the route's `body_limit`, too slow or broken off fails the read, and is answered with 413, 408 or 400 whatever the
-/// handler returns then; so pass the error on with `?`. What is left unread is dropped.
+/// At most a few hundred KiB are in memory, and a read waits if the client is slow. A read fails if the body is longer than
+/// the route's `body_limit`, too slow or incomplete. The response is then 413, 408 or 400, even if the handler returns
+/// something else; return the error with `?`. Unread bytes are dropped.
 ///
 /// ```
 /// use std::io::{BufRead, Read};
@@ -40,13 +42,13 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// Makes a reader of what a source gives.
+    /// Returns a reader of the pieces of a source.
     pub fn new(source: impl PieceSource + 'static) -> BodyReader {
         BodyReader { piece: Bytes::new(), source: Some(Box::new(source)) }
     }
 }
 
-/// A body that is here whole.
+/// A reader of bytes that are in memory.
 impl From<Bytes> for BodyReader {
     fn from(piece: Bytes) -> BodyReader {
         BodyReader { piece, source: None }
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
     use crate::{FromRequest, Request};
 
-    /// Gives its pieces, then fails for ever if it is told to.
+    /// Gives its pieces. After them, it ends or always fails.
     struct Pieces(Vec<&'static str>, bool);
 
     impl PieceSource for Pieces {

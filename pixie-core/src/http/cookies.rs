@@ -1,26 +1,35 @@
-//! `Cookies`: the cookies that a client sent, read from the `Cookie` header (RFC 6265, section 5.4), and how one is written.
+//! `Cookies`: the cookies that a client sent (RFC 6265, section 5.4), and how the app writes a cookie.
 //!
-//! A malformed pair is skipped, as browsers' servers do, never an error. Names are taken as they are: a decoded one could
-//! pretend to have the prefix `__Host-`, which browsers give only to cookies of the site itself.
+//! A malformed pair is skipped and is not an error. Names are not decoded: a decoded name could start with `__Host-`, which
+//! browsers accept only from the site itself.
 use cookie::{Cookie, Expiration, SameSite, time::OffsetDateTime};
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::form::part_head::is_token;
 
-/// What a value cannot hold by RFC 6265, section 4.1.1, and the percent sign, so that reading is the inverse of writing.
+/// Characters that a value cannot contain (RFC 6265, section 4.1.1), and the percent sign, so that every value can be decoded.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
 
-/// The cookies of a request, in the order in which they were sent.
+/// The cookies of a request, in the order in which the client sent them.
+///
+/// ```
+/// use pixie_core::{Cookies, Response};
+/// fn theme(cookies: Cookies) -> Response {
+///     let theme = cookies.get("theme").unwrap_or("light");
+///     Response::new(format!("the theme is {theme}")).cookies([("theme", "dark")])
+/// }
+/// assert_eq!(theme(Cookies::default()).body().as_bytes(), Some(&b"the theme is light"[..]));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
-    /// Reads all `Cookie` headers; values are percent-decoded where that gives text.
+    /// Reads all `Cookie` headers. Values are percent-decoded if the result is UTF-8.
     pub fn from_headers(headers: &HeaderMap) -> Cookies {
         let mut cookies = Vec::new();
         for header in headers.get_all(header::COOKIE) {
-            // Browsers send text outside of ASCII as it is.
+            // Browsers do not encode text outside of ASCII.
             let header = String::from_utf8_lossy(header.as_bytes());
             cookies.extend(header.split(';').filter_map(pair));
         }
@@ -32,7 +41,7 @@ impl Cookies {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Goes through all names and values.
+    /// Returns all names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -46,7 +55,7 @@ fn pair(text: &str) -> Option<(String, String)> {
     Some((trim(name), decoded.unwrap_or(value)))
 }
 
-/// Writes a `Set-Cookie` header, safe unless the cookie says otherwise; nothing where it cannot be sent.
+/// Returns the value of a `Set-Cookie` header, with safe defaults, or `None` if the cookie cannot be sent.
 pub(crate) fn set_cookie(mut cookie: Cookie<'_>) -> Option<HeaderValue> {
     cookie.set_http_only(cookie.http_only().unwrap_or(true));
     cookie.set_same_site(cookie.same_site().unwrap_or(SameSite::Lax));
@@ -54,7 +63,7 @@ pub(crate) fn set_cookie(mut cookie: Cookie<'_>) -> Option<HeaderValue> {
     if cookie.path().is_none() {
         cookie.set_path("/");
     }
-    // Browsers drop these without `Secure`: RFC 6265bis, section 4.1.3, and the same rule for `SameSite=None`.
+    // Browsers reject these without `Secure`: RFC 6265bis, section 4.1.3, and the same for `SameSite=None`.
     if is_host || has_prefix(&cookie, "__Secure-") || cookie.same_site() == Some(SameSite::None) {
         cookie.set_secure(true);
     }
@@ -70,7 +79,7 @@ pub(crate) fn set_cookie(mut cookie: Cookie<'_>) -> Option<HeaderValue> {
     HeaderValue::try_from(cookie.to_string()).ok()
 }
 
-/// Makes the cookie whose receipt lets a browser forget the one of this name, path and domain.
+/// Returns the cookie that makes a browser delete the one with this name, path and domain.
 pub(crate) fn removal(mut cookie: Cookie<'_>) -> Cookie<'_> {
     cookie.set_value("");
     cookie.set_max_age(cookie::time::Duration::ZERO);
@@ -78,7 +87,7 @@ pub(crate) fn removal(mut cookie: Cookie<'_>) -> Cookie<'_> {
     cookie
 }
 
-/// Browsers compare the prefixes of names without regard to case.
+/// Returns whether a name has a prefix. Browsers ignore the case of prefixes.
 fn has_prefix(cookie: &Cookie<'_>, prefix: &str) -> bool {
     cookie.name().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

@@ -1,16 +1,17 @@
-//! Where the wildcards' values lie in a path. Must stay true: up to four wildcards need no allocation, and a [`Params`]
-//! borrows nothing, so that a request can hold it next to its URI.
+//! `Params`: where the values of the wildcards are in a path.
+//!
+//! Invariant: up to four wildcards need no allocation, and [`Params`] has no lifetime, so a request can hold it beside its URI.
 
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
-/// The values of a route's wildcards, as places in the path they were found in.
+/// The values of a route's wildcards, as positions in the path in which they were found.
 #[derive(Clone, Debug, Default)]
 pub struct Params {
     names: Option<Arc<[Box<str>]>>,
     spans: Spans,
-    /// The normal form that the spans point into, where it differs from the path.
+    /// The normal form that the spans point into, if it differs from the path.
     normal: Option<Box<str>>,
 }
 
@@ -23,19 +24,19 @@ impl Params {
         Params { names: Some(names.clone()), spans, normal: normal.map(String::into_boxed_str) }
     }
 
-    /// Returns the decoded value of a wildcard; `path` is the one that was searched for.
+    /// Returns the decoded value of a wildcard; `path` must be the path of the search.
     pub fn get<'a>(&'a self, name: &str, path: &'a str) -> Option<Cow<'a, str>> {
         let at = self.names().iter().position(|known| **known == *name)?;
         self.value(at, path)
     }
 
-    /// Returns names and decoded values in the order of the path; `path` is the one that was searched for.
+    /// Returns names and decoded values in the order of the path; `path` must be the path of the search.
     pub fn iter<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
         let named = self.names().iter().enumerate();
         named.filter_map(move |(at, name)| Some((&**name, self.value(at, path)?)))
     }
 
-    /// Tells whether the route has no wildcards.
+    /// Returns whether the route has no wildcards.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -53,7 +54,7 @@ impl Params {
         let range = self.spans.as_slice().get(at)?.range();
         match &self.normal {
             None => path.get(range).map(Cow::Borrowed),
-            // What is still encoded in the normal form is ASCII, so nothing is lost.
+            // Only ASCII characters are encoded in the normal form, so decoding loses no text.
             Some(normal) => normal.get(range).map(|value| percent_decode_str(value).decode_utf8_lossy()),
         }
     }

@@ -1,53 +1,42 @@
 //! `Request`: what a client asked for, as a handler sees it.
 //!
-//! It owns the head, the body, the values of the path's wildcards and a handle to the app's state. It never reads from a
-//! socket: for most handlers the body has been buffered before, for the others it is a stream that they poll.
+//! It owns the head, the body, and what the server attached before the handler runs (`plumbing.rs`). A body is either whole
+//! in memory, or a stream that the handler polls.
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, BodyReader, Cookies, FormLimits, Pairs, Params, Parts as FormParts, Rejection, RejectionKind, RequestId,
-    StateMap,
+    Body, Cookies, FormLimits, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap, error::shown,
+    http::plumbing::Plumbing,
 };
 
-/// A request, from its head to its body.
+/// A request: its head and its body.
+///
+/// A handler of any kind may take a `Request`. It then gets the whole body.
+///
+/// ```
+/// use pixie_core::Request;
+/// fn greet(request: Request) -> String {
+///     format!("Hello {}!", request.query_pairs().get("name").unwrap_or("you"))
+/// }
+/// let request = Request::from_http(http::Request::get("/?name=Ada").body("".into())?);
+/// assert_eq!(greet(request), "Hello Ada!");
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Request {
     head: Parts,
     body: Body,
-    parts: Option<Box<FormParts>>,
-    /// Boxed, because few handlers read so.
-    reader: Option<Box<BodyReader>>,
-    params: Params,
-    peer: Option<SocketAddr>,
-    id: Option<RequestId>,
-    state: Option<Arc<StateMap>>,
-    /// What hooks carried: the name of each value's type, and the value as JSON.
-    carried: Vec<(Cow<'static, str>, Vec<u8>)>,
+    plumbing: Plumbing,
 }
 
 impl Request {
-    /// Takes a request from the http crate's type.
+    /// Returns a request from the type of the `http` crate.
     pub fn from_http(request: http::Request<Body>) -> Request {
         let (head, body) = request.into_parts();
-        Request::from_parts(head, body)
-    }
-
-    /// Puts a request together from its head and its body.
-    pub fn from_parts(head: Parts, body: Body) -> Request {
-        Request {
-            head,
-            body,
-            parts: None,
-            reader: None,
-            params: Params::default(),
-            peer: None,
-            id: None,
-            state: None,
-            carried: Vec::new(),
-        }
+        Request { head, body, plumbing: Plumbing::default() }
     }
 
     /// Returns a request for `method` and `uri`, without headers or body.
@@ -68,12 +57,12 @@ impl Request {
         self.head.method.as_str()
     }
 
-    /// Returns the target as it was sent.
+    /// Returns the target as the client sent it.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
 
-    /// Returns the path as it was sent, percent-encoded.
+    /// Returns the path as the client sent it, percent-encoded.
     pub fn path(&self) -> &str {
         self.head.uri.path()
     }
@@ -109,7 +98,7 @@ impl Request {
         &self.head.headers
     }
 
-    /// Returns a header as text, if it is there and is text.
+    /// Returns a header, if the request has it and its value is ASCII text.
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
@@ -119,33 +108,36 @@ impl Request {
         Cookies::from_headers(self.headers())
     }
 
-    /// Returns the body's bytes; a body that is still a stream shows none.
+    /// Returns the bytes of the body, or an empty slice if the body is a stream.
     pub fn body(&self) -> &[u8] {
         self.body.as_bytes().unwrap_or_default()
     }
 
-    /// Says whether the body is here whole, not a stream that is still read.
+    /// Returns whether the whole body is in memory.
     pub fn has_whole_body(&self) -> bool {
         self.body.as_bytes().is_some()
     }
 
-    /// Returns the fields of a form, decoded; empty where the body is something else, or a form beyond the app's
-    /// [`FormLimits`]: [`Request::parts`] tells which.
+    /// Returns the decoded fields of a form. They are empty if the body is not a form or exceeds the app's [`FormLimits`];
+    /// [`Request::parts`] returns the reason.
     pub fn form(&self) -> Pairs {
-        match &self.parts {
+        match &self.plumbing.parts {
             Some(parts) => parts.fields.clone(),
             None => self.read_parts().map(|parts| parts.fields).unwrap_or_default(),
         }
     }
 
-    /// Returns the fields and files of a form. A multipart body that is still whole is read now, in memory, and within the app's
-    /// [`FormLimits`], as any form is.
+    /// Returns the fields and files of a form.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection if the body is not a form, is malformed, or exceeds the app's [`FormLimits`].
     pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
-        let parts = match self.parts.take() {
+        let parts = match self.plumbing.parts.take() {
             Some(parts) => parts,
             None => Box::new(self.read_parts()?),
         };
-        Ok(self.parts.insert(parts))
+        Ok(self.plumbing.parts.insert(parts))
     }
 
     fn read_parts(&self) -> Result<FormParts, Rejection> {
@@ -156,49 +148,24 @@ impl Request {
         Ok(FormParts { fields: Pairs::parse(self.urlencoded()?), files: Vec::new() })
     }
 
-    /// Returns the text of an urlencoded form, if it is within the app's limits.
+    /// Returns the text of an urlencoded form that is within the app's limits.
     pub(crate) fn urlencoded(&self) -> Result<&[u8], Rejection> {
         self.form_limits().check_urlencoded(self.body())?;
         Ok(self.body())
     }
 
-    /// They are a value of the app like others, so that requests without a form do not carry them.
+    /// Returns the app's limits. They are in the app's state, so that requests without a form do not carry them.
     fn form_limits(&self) -> Arc<FormLimits> {
         self.state().and_then(StateMap::get).unwrap_or_default()
     }
 
-    /// Says whether the body is here as the parts of a form.
-    pub fn has_parts(&self) -> bool {
-        self.parts.is_some()
-    }
-
-    /// Takes the parts of a form out, if that is what the body is here as.
-    pub fn take_parts(&mut self) -> Option<FormParts> {
-        self.parts.take().map(|parts| *parts)
-    }
-
-    /// Puts in the parts that the body was read into.
-    pub fn set_parts(&mut self, parts: FormParts) {
-        self.parts = Some(Box::new(parts));
-    }
-
-    /// Puts in a reader of the body, in place of the body.
-    pub fn set_reader(&mut self, reader: BodyReader) {
-        self.reader = Some(Box::new(reader));
-    }
-
-    /// Takes the reader of the body out, if the body is read while it arrives.
-    pub(crate) fn take_reader(&mut self) -> Option<BodyReader> {
-        self.reader.take().map(|reader| *reader)
-    }
-
-    /// Says whether the body is a multipart form.
+    /// Returns whether the body is a multipart form.
     pub fn is_multipart(&self) -> bool {
         self.media_type().is_some_and(|media| media.eq_ignore_ascii_case("multipart/form-data"))
     }
 
-    /// Says whether the body is an urlencoded form.
-    pub fn is_urlencoded(&self) -> bool {
+    /// Returns whether the body is an urlencoded form.
+    pub(crate) fn is_urlencoded(&self) -> bool {
         self.media_type().is_some_and(is_urlencoded)
     }
 
@@ -209,25 +176,25 @@ impl Request {
         std::str::from_utf8(media).ok().filter(|media| !media.is_empty())
     }
 
-    /// Rejects a body whose media type is not the wanted one.
+    /// Checks that the body has the wanted media type.
     pub(crate) fn expect_media(&self, wanted: &str, is_wanted: fn(&str) -> bool) -> Result<(), Rejection> {
         let (kind, detail) = match self.media_type() {
             Some(media) if is_wanted(media) => return Ok(()),
-            Some(media) => (RejectionKind::MediaType, format!("the body is {media}: send it as {wanted}")),
+            Some(media) => {
+                (RejectionKind::MediaType, format!("the body has the type `{}`: send it as {wanted}", shown(media)))
+            }
             None if self.body().is_empty() => (RejectionKind::Missing, no_media_type(wanted)),
             None => (RejectionKind::MediaType, no_media_type(wanted)),
         };
         Err(Rejection::new(kind, detail))
     }
 
-    /// Returns the address of the client, where it is known.
+    /// Returns the address of the client, or of the proxy in front, if it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+        self.plumbing.peer
     }
 
-    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body.
-    ///
-    /// It is written from the parsed request, so header names are in lower case.
+    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body. Header names are in lower case.
     pub fn raw(&self) -> Vec<u8> {
         let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut raw = format!("{} {target} {}\r\n", self.verb(), self.protocol()).into_bytes();
@@ -243,15 +210,15 @@ impl Request {
 
     /// Returns the decoded text of a `<wildcard>`.
     pub fn param_text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.params.get(name, self.path())
+        self.plumbing.params.get(name, self.path())
     }
 
-    /// Returns values that middleware attached to the request.
+    /// Returns the values that layers and hooks attached to the request.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
     }
 
-    /// Returns values that middleware attached to the request, to change them.
+    /// Returns the values that layers and hooks attached to the request, to change them.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.head.extensions
     }
@@ -261,84 +228,56 @@ impl Request {
         &mut self.head.headers
     }
 
-    /// Returns the app's values of this process.
+    /// Returns the app's values in this process.
     pub fn state(&self) -> Option<&StateMap> {
-        self.state.as_deref()
+        self.plumbing.state.as_deref()
     }
 
-    /// Returns the head and the client's address, as after hooks see them.
+    /// Returns what an after hook gets of this request.
     pub fn view(&self) -> RequestView<'_> {
-        RequestView::of(&self.head, self.peer, self.id.as_ref())
+        let Parts { method, uri, headers, extensions, .. } = &self.head;
+        RequestView { peer: self.peer(), id: self.id(), ..RequestView::new(method, uri, headers, extensions) }
     }
 
-    /// Returns the JSON of a carried value, by the name of its type.
-    pub(crate) fn carried(&self, name: &str) -> Option<&[u8]> {
-        self.carried.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_slice())
-    }
-
-    /// Goes through all carried values: the name of the type, and the value as JSON.
-    pub fn carried_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.carried.iter().map(|(name, json)| (&**name, json.as_slice()))
-    }
-
-    /// Puts in a carried value, as it came from another process.
-    pub fn set_carried(&mut self, name: Cow<'static, str>, json: Vec<u8>) {
-        self.carried.retain(|(known, _)| *known != name);
-        self.carried.push((name, json));
-    }
-
-    /// Takes the body out, whole or as a stream.
+    /// Takes the body, and leaves an empty one.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
     }
 
-    /// Takes the body's bytes out; a body that is still a stream gives none.
+    /// Takes the bytes of the body. Returns no bytes if the body is a stream.
     pub fn take_bytes(&mut self) -> Bytes {
         self.take_body().into_bytes().unwrap_or_default()
     }
 
-    /// Puts a body in.
+    /// Replaces the body.
     pub fn set_body(&mut self, body: Body) {
         self.body = body;
     }
 
-    /// Puts in what the route match found in the path.
-    pub fn set_params(&mut self, params: Params) {
-        self.params = params;
-    }
-
-    /// Returns what the request is called in logs, where it has an id: see [`RequestId`].
+    /// Returns the id of the request in logs, if it has one: see [`RequestId`].
     pub fn id(&self) -> Option<&RequestId> {
-        self.id.as_ref()
+        self.plumbing.id.as_ref()
     }
 
-    /// Gives the request its id.
-    pub fn set_id(&mut self, id: Option<RequestId>) {
-        self.id = id;
+    /// Returns what the server attached to the request.
+    #[doc(hidden)]
+    pub fn plumbing(&self) -> &Plumbing {
+        &self.plumbing
     }
 
-    /// Puts the client's address in.
-    pub fn set_peer(&mut self, peer: Option<SocketAddr>) {
-        self.peer = peer;
+    /// Returns what the server attached to the request, to change it.
+    #[doc(hidden)]
+    pub fn plumbing_mut(&mut self) -> &mut Plumbing {
+        &mut self.plumbing
     }
 
-    /// Puts the app's values in.
-    pub fn set_state(&mut self, state: Arc<StateMap>) {
-        self.state = Some(state);
-    }
-
-    /// Takes the request with its body and leaves its head behind, for the error page.
+    /// Takes the request, and leaves a copy without the body for the error page.
     pub(crate) fn take(&mut self) -> Request {
+        let left = self.plumbing.without_body();
         Request {
             head: self.head.clone(),
             body: self.take_body(),
-            parts: self.parts.take(),
-            reader: self.reader.take(),
-            params: self.params.clone(),
-            peer: self.peer,
-            id: self.id.clone(),
-            state: self.state.clone(),
-            carried: self.carried.clone(),
+            plumbing: std::mem::replace(&mut self.plumbing, left),
         }
     }
 }
@@ -351,31 +290,36 @@ fn no_media_type(wanted: &str) -> String {
     format!("the request has no Content-Type: send the body as {wanted}")
 }
 
-/// What an after hook sees of the request: its head, as the handler got it.
+/// What an after hook gets of the request: its head, as the handler got it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RequestView<'r> {
     /// The method.
     pub method: &'r Method,
-    /// The target as it was sent.
+    /// The target as the client sent it.
     pub uri: &'r Uri,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What layers and before hooks attached to the request.
+    /// The values that layers and before hooks attached to the request.
     pub extensions: &'r Extensions,
-    /// The address of the client, where it is known.
+    /// The address of the client, if it is known.
     pub peer: Option<SocketAddr>,
-    /// What the request is called in logs, where it has an id.
+    /// The id of the request in logs, if it has one.
     pub id: Option<&'r RequestId>,
 }
 
 impl<'r> RequestView<'r> {
-    /// Looks at a head and the client's address.
-    pub(crate) fn of(head: &'r Parts, peer: Option<SocketAddr>, id: Option<&'r RequestId>) -> RequestView<'r> {
-        let Parts { method, uri, headers, extensions, .. } = head;
-        RequestView { method, uri, headers, extensions, peer, id }
+    /// Returns a view without the address of the client and the id of the request.
+    pub fn new(
+        method: &'r Method,
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
+        extensions: &'r Extensions,
+    ) -> RequestView<'r> {
+        RequestView { method, uri, headers, extensions, peer: None, id: None }
     }
 
-    /// Returns the path as it was sent, percent-encoded.
+    /// Returns the path as the client sent it, percent-encoded.
     pub fn path(&self) -> &'r str {
         self.uri.path()
     }

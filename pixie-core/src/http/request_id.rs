@@ -1,19 +1,19 @@
-//! `RequestId`: what a request is called in logs, from the client over the main process to its worker.
+//! `RequestId`: the name of a request in logs, from the client through the main process to the worker.
 //!
-//! It owns which ids are believed. Making new ones takes randomness, so that is left to the app. Must stay true: an id can be
-//! written into a header or a line of a log as it is.
+//! It decides which ids are accepted. The app makes new ids, because that needs randomness. Invariant: an id can be written
+//! into a header or a line of a log without escaping.
 use std::{fmt, ops::Deref, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Ids of proxies and tracing tools have 16 to 55 characters; whatever is longer fills the log.
+/// Limits the length of an id, in bytes. Ids of proxies and tracing tools have 16 to 55; longer ones only fill the log.
 const ID_BYTES_MAX: usize = 128;
 
-/// The id of a request: the client's `X-Request-Id` if that is well-formed, otherwise one that the app has made.
+/// The id of a request: the client's `X-Request-Id` if it is well-formed, otherwise one that the app makes.
 ///
-/// Requests of pool and stream routes have one, those of routes whose handler reads it, and all under `App::request_ids`. The
-/// answer carries it as `X-Request-Id`. Anybody can send any id, so it says nothing about who asks, and two requests may have
-/// the same.
+/// Requests of pool and stream routes have an id, and requests of routes whose handler reads it; with `App::request_ids`, all
+/// requests have one. The response carries it as `X-Request-Id`. A client can send any id, so an id does not identify the
+/// client, and two requests may have the same id.
 ///
 /// ```
 /// use pixie_core::{HeaderValue, RequestId};
@@ -24,29 +24,29 @@ const ID_BYTES_MAX: usize = 128;
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The header that carries it.
+    /// The header that carries the id.
     pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-    /// Takes an id: 1 to 128 letters, digits or any of `-_.:=+/@`; nothing else can harm neither a log nor a header.
+    /// Returns an id of 1 to 128 ASCII letters, digits or `-_.:=+/@`, which are safe in logs and headers, or `None`.
     pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Option<RequestId> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte);
         let bytes = text.as_ref().as_bytes();
         ((1..=ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(is_plain)).then(|| RequestId(text.into()))
     }
 
-    /// Takes the id out of the header's value.
+    /// Returns the id of a header's value, if it is well-formed.
     pub fn from_value(value: &HeaderValue) -> Option<RequestId> {
         RequestId::new(value.to_str().ok()?)
     }
 
-    /// Takes the id that a client has sent; nothing if it sent more than one.
+    /// Returns the id that a client sent, or `None` if it sent several.
     pub fn from_headers(headers: &HeaderMap) -> Option<RequestId> {
         let mut sent = headers.get_all(RequestId::HEADER).iter();
         let (first, second) = (sent.next()?, sent.next());
         RequestId::from_value(first).filter(|_| second.is_none())
     }
 
-    /// Returns the id as the header's value.
+    /// Returns the id as the value of a header.
     pub fn to_value(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).expect("an id has no character that a header may not have")
     }
@@ -76,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ids_that_harm_no_log_are_believed() {
+    fn only_ids_that_are_safe_in_a_log_are_accepted() {
         let long = "a".repeat(ID_BYTES_MAX + 1);
-        for (text, is_believed) in [
+        for (text, is_accepted) in [
             ("7b1f", true),
             ("Root=1-67891233-abcdef012345678912345678", true),
             ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", true),
@@ -90,12 +90,12 @@ mod tests {
             ("a\nb", false),
             ("ä", false),
         ] {
-            assert_eq!(RequestId::new(text).is_some(), is_believed, "{text:?}");
+            assert_eq!(RequestId::new(text).is_some(), is_accepted, "{text:?}");
         }
     }
 
     #[test]
-    fn two_ids_are_none() {
+    fn two_ids_are_ignored() {
         let mut headers = HeaderMap::new();
         headers.append(RequestId::HEADER, HeaderValue::from_static("one"));
         assert_eq!(RequestId::from_headers(&headers).as_deref(), Some("one"));

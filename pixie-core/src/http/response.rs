@@ -1,12 +1,14 @@
-//! `Response`: what goes back to a client, built step by step.
+//! `Response`: what the client gets, built step by step.
 //!
-//! A response that stands for a failure carries its [`Error`] and no body yet: the page is made at the end, in one place,
-//! when it is known what the client reads and whether this is development. Its status is the failure's, whatever is set later.
+//! A failed response carries its [`Error`] and has no body yet. The app makes the page at the end, in one place, when it knows
+//! what the client accepts and whether this is development. Invariant: a failed response has the status of its error.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{Body, Cookie, Error, Rejection, http::cookies};
 
 /// A response: status, headers and body.
+///
+/// A method that gets a value which cannot be sent, such as a header with a line break, turns the response into a 500.
 ///
 /// ```
 /// use pixie_core::{Cookie, Response};
@@ -14,6 +16,7 @@ use crate::{Body, Cookie, Error, Rejection, http::cookies};
 /// assert_eq!(response.status().as_u16(), 201);
 /// ```
 #[derive(Debug)]
+#[must_use = "a response has no effect until it is returned"]
 pub struct Response {
     inner: http::Response<Body>,
     error: Option<Error>,
@@ -25,7 +28,7 @@ impl Response {
         Response { inner: http::Response::new(body.into()), error: None }
     }
 
-    /// Returns a 200 response with this body and media type, the one constructor of the fast path.
+    /// Returns a 200 response with this body and media type. The media type is not parsed, which saves time.
     pub(crate) fn with_type(body: Body, media: HeaderValue) -> Response {
         let mut response = Response::new(body);
         response.headers_mut().insert(header::CONTENT_TYPE, media);
@@ -39,7 +42,7 @@ impl Response {
         response
     }
 
-    /// Takes a response from the http crate's type.
+    /// Returns a response from the type of the `http` crate.
     pub fn from_http(inner: http::Response<Body>) -> Response {
         Response { inner, error: None }
     }
@@ -49,23 +52,23 @@ impl Response {
         self.inner
     }
 
-    /// Sets the status by its number; a number that is no status (RFC 9110: 100 to 999) makes this a 500, and an app
-    /// answers 500 where it is one that ends no answer (100 to 199).
+    /// Sets the status by its number. A number outside of 100 to 999 turns the response into a 500. A status from 100 to 199
+    /// is not final (RFC 9110, section 15.2), so an app sends a 500 in its place.
     #[track_caller]
     pub fn code(self, code: u16) -> Response {
         match StatusCode::from_u16(code) {
             Ok(status) => self.with_status(status),
-            Err(_) => Error::internal(format!("{code} is no HTTP status")).into(),
+            Err(_) => Error::internal(format!("invalid HTTP status {code}: use a number from 100 to 999")).into(),
         }
     }
 
-    /// Sets the status; a response that stands for a failure keeps the failure's.
+    /// Sets the status. A failed response keeps the status of its error.
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.set_status(status);
         self
     }
 
-    /// Sets a header, in place of earlier ones of this name; text that is no header makes this a 500.
+    /// Sets a header, in place of earlier ones of this name. A name or value that cannot be sent turns the response into a 500.
     #[track_caller]
     pub fn header<N, V>(mut self, name: N, value: V) -> Response
     where
@@ -86,10 +89,10 @@ impl Response {
         self.header(header::CONTENT_TYPE, media)
     }
 
-    /// Adds a `Set-Cookie` header. Unless the cookie says otherwise it is `HttpOnly`, `SameSite=Lax` and for the whole site.
+    /// Adds a `Set-Cookie` header. The defaults are `HttpOnly`, `SameSite=Lax` and `Path=/`; attributes of the cookie win.
     ///
-    /// Over HTTPS an app makes it `Secure` besides. A name or an attribute that cannot be sent makes this a 500, and so does
-    /// a name that begins with `__Host-` where path or domain are not what that prefix promises.
+    /// Over HTTPS, an app also makes the cookie `Secure`. A name or an attribute that cannot be sent turns the response into a
+    /// 500. So does a name that begins with `__Host-` if the cookie has a domain or another path than `/`.
     #[track_caller]
     pub fn cookie(mut self, cookie: Cookie<'_>) -> Response {
         let name = cookie.name().to_owned();
@@ -98,9 +101,7 @@ impl Response {
                 self.headers_mut().append(header::SET_COOKIE, value);
                 self
             }
-            None => {
-                Error::internal(format!("the cookie `{name}` has a name or an attribute that cannot be sent")).into()
-            }
+            None => Error::internal(format!("cannot send the cookie `{name}`: check its name, path and domain")).into(),
         }
     }
 
@@ -119,7 +120,7 @@ impl Response {
         cookies.into_iter().fold(self, |response, pair| response.cookie(pair.into()))
     }
 
-    /// Lets the browser forget a cookie: `remove_cookie("theme")`. One with a path or a domain needs them here too.
+    /// Tells the browser to delete a cookie: `remove_cookie("theme")`. A cookie with a path or a domain needs them here too.
     #[track_caller]
     pub fn remove_cookie<'c>(self, cookie: impl Into<Cookie<'c>>) -> Response {
         self.cookie(cookies::removal(cookie.into()))
@@ -135,7 +136,7 @@ impl Response {
         self.inner.headers()
     }
 
-    /// Does what [`Response::with_status`] does, in place.
+    /// Sets the status in place: see [`Response::with_status`].
     pub fn set_status(&mut self, status: StatusCode) {
         if self.error.is_none() {
             *self.inner.status_mut() = status;
@@ -152,30 +153,30 @@ impl Response {
         self.inner.body()
     }
 
-    /// Takes the body out.
+    /// Takes the body, and leaves an empty one.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(self.inner.body_mut())
     }
 
-    /// Puts another body in.
+    /// Replaces the body.
     pub fn set_body(&mut self, body: Body) {
         *self.inner.body_mut() = body;
     }
 
-    /// Returns the failure that this response stands for.
+    /// Returns the error of a failed response.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// Takes the failure out that this response stands for.
+    /// Takes the error of a failed response.
     pub fn take_error(&mut self) -> Option<Error> {
         self.error.take()
     }
 }
 
-/// A header's name and value, from text or typed; implemented for what the http crate can read.
+/// A header's name and value, as text or as types of the `http` crate.
 pub trait HeaderPair {
-    /// Reads both, or names the one that is no header.
+    /// Returns both, or an error that names the invalid one.
     fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error>;
 }
 
@@ -186,8 +187,10 @@ where
 {
     #[track_caller]
     fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error> {
-        let name =
-            self.0.try_into().map_err(|_| Error::internal("a header's name has a character that cannot be sent"))?;
+        let name = self
+            .0
+            .try_into()
+            .map_err(|_| Error::internal("the name of a header has a character that cannot be sent"))?;
         let invalid = |_| Error::internal(format!("the header `{name}` has a value that cannot be sent"));
         let value = self.1.try_into().map_err(invalid)?;
         Ok((name, value))

@@ -1,6 +1,6 @@
 //! `StateMap`: the values that an app made once, one per type.
 //!
-//! A map belongs to one process. The main process has its own map, and each worker has its own.
+//! A map belongs to one process: the main process has its own map, and so has each worker.
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
 pub struct StateMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl StateMap {
-    /// Puts a value in, in place of an earlier one of the same type.
+    /// Adds a value, in place of an earlier one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.0.insert(TypeId::of::<T>(), Arc::new(value));
     }
@@ -23,7 +23,7 @@ impl StateMap {
         self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
-    /// Says whether a value of this type is in the map.
+    /// Returns whether the map has a value of this type.
     pub fn contains(&self, id: TypeId) -> bool {
         self.0.contains_key(&id)
     }

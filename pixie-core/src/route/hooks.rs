@@ -1,7 +1,7 @@
-//! `Hooks`: code that runs before and after handlers, and what it sees of a request.
+//! `Hooks`: code that runs before and after handlers.
 //!
-//! Here are the values only; in which order they run, and that they run in the main process, is the app's business. Must
-//! stay true: a hook that fails refuses the request, whether it says so with an error or with `?`.
+//! These are only the values. The app runs them, in the main process, in its own order. Invariant: a hook that returns an error
+//! rejects the request.
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{Error, IntoResponse, Request, RequestView, Response};
@@ -13,26 +13,39 @@ type AfterCall = dyn Fn(&RequestView<'_>, &mut Response) + Send + Sync;
 /// A boxed future that borrows a request: what an async hook returns, as `Box::pin(async move { … })`.
 pub type LentFuture<'r, T> = Pin<Box<dyn Future<Output = T> + Send + 'r>>;
 
-/// The hooks of an app, a group or a route, each list in the order in which they were added.
+/// The hooks of an app, a group or a route, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Hooks {
-    /// What runs before the handler.
+    /// The hooks that run before the handler.
     pub before: Vec<Before>,
-    /// What runs when the response is there.
+    /// The hooks that run after the handler.
     pub after: Vec<After>,
 }
 
 /// A hook that runs before a handler and may answer in its place.
+///
+/// ```
+/// use pixie_core::{Before, Request, Result, abort};
+/// fn signed_in(request: &mut Request) -> Result<()> {
+///     match request.cookies().get("session") {
+///         Some(_) => Ok(()),
+///         None => Err(abort(401).with_detail("sign in first")),
+///     }
+/// }
+/// let hook = Before::new(signed_in);
+/// # let _ = hook;
+/// ```
 #[derive(Clone)]
 pub enum Before {
-    /// Runs at once, on the connection's thread.
+    /// Runs on the connection's thread and must not wait.
     Sync(Arc<BeforeCall>),
     /// Runs on the async runtime and may wait.
     Async(Arc<WaitingCall>),
 }
 
 impl Before {
-    /// Makes a hook that does not wait.
+    /// Returns a hook that does not wait.
     pub fn new<F, R>(hook: F) -> Before
     where
         F: Fn(&mut Request) -> R + Send + Sync + 'static,
@@ -41,7 +54,7 @@ impl Before {
         Before::Sync(Arc::new(move |request| hook(request).into_early_answer()))
     }
 
-    /// Makes a hook that may wait.
+    /// Returns a hook that may wait.
     pub fn asynchronous<F, R>(hook: F) -> Before
     where
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
@@ -63,17 +76,27 @@ impl fmt::Debug for Before {
     }
 }
 
-/// A hook that sees the finished response of a request and may change it.
+/// A hook that gets the finished response and may change it.
+///
+/// ```
+/// use pixie_core::{After, HeaderValue, RequestView, Response};
+/// let hook = After::new(|request: &RequestView<'_>, response: &mut Response| {
+///     if request.path().starts_with("/private/") {
+///         response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+///     }
+/// });
+/// # let _ = hook;
+/// ```
 #[derive(Clone)]
 pub struct After(Arc<AfterCall>);
 
 impl After {
-    /// Makes a hook.
+    /// Returns a hook.
     pub fn new(hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> After {
         After(Arc::new(hook))
     }
 
-    /// Runs it.
+    /// Runs the hook.
     pub fn run(&self, request: &RequestView<'_>, response: &mut Response) {
         (self.0)(request, response);
     }
@@ -85,16 +108,16 @@ impl fmt::Debug for After {
     }
 }
 
-/// What a before hook returns: nothing or `Ok(())` lets the request go on, anything else answers it.
+/// What a before hook returns. `()`, `Ok(())` and `None` let the request continue, everything else is the response.
 ///
-/// Prefer a `Result` in a hook that guards: its `?` refuses the request, while the `?` of an `Option` would let it pass.
+/// Prefer a `Result` in a hook that guards: `?` on a `Result` rejects the request, but `?` on an `Option` lets it pass.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a before hook",
-    label = "neither lets the request go on nor answers it",
+    label = "not a return type of a before hook",
     note = "a before hook returns `()`, `Result<()>`, an `Option` of a response, or a `Result` with such an `Option`"
 )]
 pub trait EarlyAnswer {
-    /// Returns the response that takes the handler's place, if there is one.
+    /// Returns the response in place of the handler's, or `None` to continue.
     fn into_early_answer(self) -> Option<Response>;
 }
 

@@ -1,4 +1,4 @@
-//! `Needs`: what of a request a route's handler reads, gathered from its arguments when the route is registered.
+//! `Needs`: what a handler reads from a request, collected from its arguments when the route is registered.
 
 use std::any::TypeId;
 
@@ -6,30 +6,29 @@ use http::HeaderName;
 
 use crate::{After, RouteType};
 
-/// What an extractor does with the request's body.
+/// How an extractor uses the body of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyUse {
-    /// Leaves it alone.
+    /// Does not read the body.
     #[default]
     Unused,
-    /// Reads it whole: it is buffered, up to the route's limit, before the handler runs.
+    /// Reads the whole body, which is buffered before the handler runs, up to the route's limit.
     Whole,
-    /// Reads it as a form: an urlencoded one whole, a multipart one into its parts, whose large files go to disk.
+    /// Reads a form: an urlencoded form whole, a multipart form into its parts. Large files go to disk.
     Form,
-    /// Takes it as a stream: while it still arrives in an async route, buffered before in the other kinds.
+    /// Takes a stream: in an async route while the body arrives, in routes of other kinds buffered before.
     Stream,
-    /// Reads it while it arrives and blocks where the client is slow: in pool, stream and thread routes only.
+    /// Reads the body while it arrives, and blocks if the client is slow: only in pool, stream and thread routes.
     Read,
 }
 
 impl BodyUse {
-    /// Says whether two arguments may stand side by side: only one of them may use the body, but fields and files of a
-    /// form are read beside each other.
+    /// Returns whether a handler may have both arguments. Only one may use the body, except that several may read a form.
     pub const fn is_compatible(self, other: BodyUse) -> bool {
         matches!((self, other), (BodyUse::Unused, _) | (_, BodyUse::Unused) | (BodyUse::Form, BodyUse::Form))
     }
 
-    /// Says whether a handler of this kind gets the body while it still arrives.
+    /// Returns whether a handler of this kind gets the body while it arrives.
     pub const fn is_early(self, kind: RouteType) -> bool {
         match self {
             BodyUse::Read => true,
@@ -38,17 +37,17 @@ impl BodyUse {
         }
     }
 
-    /// Says whether it blocks while the body arrives, which a sync or an async route must not.
+    /// Returns whether reading blocks while the body arrives. A sync or async route must not block.
     pub const fn blocks(self) -> bool {
         matches!(self, BodyUse::Read)
     }
 
-    /// Says whether a route of this kind may use the body so.
+    /// Returns whether a route of this kind may use the body in this way.
     pub const fn suits(self, kind: RouteType) -> bool {
-        !(self.blocks() && matches!(kind, RouteType::Sync | RouteType::Async))
+        kind.may_block() || !self.blocks()
     }
 
-    /// Returns the use of a handler that has both arguments.
+    /// Returns the use of the body by a handler with both arguments.
     pub const fn and(self, other: BodyUse) -> BodyUse {
         match self {
             BodyUse::Unused => other,
@@ -57,10 +56,10 @@ impl BodyUse {
     }
 }
 
-/// What a route's extractors read, gathered when the route is registered.
+/// What a handler reads from a request. A worker gets only that.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
-    /// What becomes of the body.
+    /// How the body is used.
     pub body: BodyUse,
     /// Whether the query string is read.
     pub query: bool,
@@ -77,12 +76,13 @@ pub struct Needs {
 
 /// A value of the process that an extractor reads.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct NeededState {
     /// The value's type.
     pub id: TypeId,
-    /// The name of the type, or of what it is.
+    /// The name of the type, or what the value is.
     pub name: &'static str,
-    /// How to provide it, where it is not put in like any other value.
+    /// How to provide the value, if `App::state` and `App::worker_state` are not the way.
     pub remedy: Option<&'static str>,
 }
 
@@ -106,14 +106,14 @@ impl Needs {
         needs
     }
 
-    /// Notes that everything but the body is read.
+    /// Adds everything except for the body.
     pub fn everything(&mut self) {
         self.query = true;
         self.peer = true;
         self.headers = HeaderNeeds::All;
     }
 
-    /// Notes that one header is read.
+    /// Adds one header.
     pub fn header(&mut self, name: HeaderName) {
         if let HeaderNeeds::Some(names) = &mut self.headers
             && !names.contains(&name)
@@ -122,47 +122,47 @@ impl Needs {
         }
     }
 
-    /// Notes that a [`State`](crate::State) of this type is read.
+    /// Adds a [`State`](crate::State) of this type.
     pub fn state(&mut self, id: TypeId, name: &'static str) {
         self.states.push(NeededState { id, name, remedy: None });
     }
 
-    /// Notes that a value is read which the app provides in a way of its own, and how.
+    /// Adds a value of the process that is not plain state. `remedy` says how to provide it.
     pub fn provided(&mut self, id: TypeId, name: &'static str, remedy: &'static str) {
         self.states.push(NeededState { id, name, remedy: Some(remedy) });
     }
 
-    /// Notes that a [`Carried`](crate::Carried) value of the type with this name is read.
+    /// Adds a [`Carried`](crate::Carried) value of the type with this name.
     pub fn carried(&mut self, name: &'static str) {
         self.carried.push(name);
     }
 
-    /// Notes that an [`Extension`](crate::Extension) of the type with this name is read.
+    /// Adds an [`Extension`](crate::Extension) of the type with this name.
     pub fn extension(&mut self, name: &'static str) {
         self.extensions.push(name);
     }
 
-    /// Adds a hook that sees the route's responses, in the main process: for an extractor that leaves a mark on them.
+    /// Adds an after hook to the route, in the main process, for an extractor that also changes the response.
     pub fn after(&mut self, hook: After) {
         self.after.push(hook);
     }
 
-    /// Says whether a carried value of the type with this name is read.
+    /// Returns whether a carried value of the type with this name is read.
     pub fn reads_carried(&self, name: &str) -> bool {
         self.carried.contains(&name) || matches!(self.headers, HeaderNeeds::All)
     }
 
-    /// Returns the names of the types of extensions that are read.
+    /// Returns the names of the types of extensions.
     pub fn extensions(&self) -> &[&'static str] {
         &self.extensions
     }
 
-    /// Returns the hooks that extractors have added.
+    /// Returns the hooks that extractors added.
     pub fn after_hooks(&self) -> &[After] {
         &self.after
     }
 
-    /// Returns the headers that are read, or nothing where all are.
+    /// Returns the names of the headers, or `None` if all headers are read.
     pub fn header_names(&self) -> Option<&[HeaderName]> {
         match &self.headers {
             HeaderNeeds::Some(names) => Some(names),
@@ -170,7 +170,7 @@ impl Needs {
         }
     }
 
-    /// Goes through the values of the process that are read.
+    /// Returns the values of the process.
     pub fn states(&self) -> impl Iterator<Item = NeededState> {
         self.states.iter().copied()
     }

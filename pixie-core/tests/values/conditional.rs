@@ -36,9 +36,9 @@ fn status(validators: &HeaderMap, request: &HeaderMap) -> u16 {
         return response.status().as_u16();
     }
     match Extent::of(&Method::GET, request, &Validators::of(validators), 8) {
-        Extent::Whole => 200,
-        Extent::Parts(_) => 206,
+        Extent::Part(_) => 206,
         Extent::Unsatisfiable => 416,
+        _ => 200,
     }
 }
 

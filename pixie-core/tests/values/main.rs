@@ -1,7 +1,6 @@
 //! Tests of pixie-core as its users see it: values in, values out, against published tables where there are some.
 //!
 //! One program for all of them, because linking costs more than running.
-mod byteranges;
 #[cfg(feature = "garde")]
 mod checked;
 mod conditional;

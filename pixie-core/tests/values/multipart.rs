@@ -2,8 +2,8 @@
 
 use crate::support::{base64, table, text};
 use pixie_core::{
-    Bytes, FormLimits, FormReader, FormStep, HeaderMap, HeaderValue, Parts, Rejection, RejectionKind, SpooledFile,
-    header,
+    Bytes, FormLimits, HeaderMap, HeaderValue, Parts, Rejection, RejectionKind, header,
+    plumbing::{FormReader, FormStep, SpooledFile},
 };
 use serde_json::Value;
 
@@ -137,7 +137,7 @@ fn headers(content_type: &str) -> HeaderMap {
 
 /// Reads a body in memory; a field's bytes are compared as the text that they are.
 fn read(content_type: &str, pieces: &[&[u8]]) -> Result<Vec<Row>, String> {
-    let limits = FormLimits { memory_bytes_max: usize::MAX, ..FormLimits::default() };
+    let limits = FormLimits::default().memory(u64::MAX);
     let parts = read_with(content_type, pieces, limits).map_err(|rejection| {
         assert!(rejection.status().is_client_error(), "{rejection:?}");
         rejection.to_string()
@@ -173,12 +173,12 @@ fn each_limit_refuses_with_413_and_names_the_field() {
         form(&[("name=\"one\"", "12345"), ("name=\"two\"", "1234"), ("name=\"photo\"; filename=\"f\"", "123456")]);
     let limits = FormLimits::default;
     let cases = [
-        (FormLimits { parts_max: 3, field_bytes_max: 5, fields_bytes_max: 9, file_bytes_max: 6, ..limits() }, None),
-        (FormLimits { parts_max: 2, ..limits() }, Some(None)),
-        (FormLimits { field_bytes_max: 4, ..limits() }, Some(Some("one"))),
-        (FormLimits { fields_bytes_max: 8, ..limits() }, Some(Some("two"))),
-        (FormLimits { file_bytes_max: 5, ..limits() }, Some(Some("photo"))),
-        (FormLimits { head_bytes_max: 30, ..limits() }, Some(None)),
+        (limits().parts(3).field(5).fields(9).file(6), None),
+        (limits().parts(2), Some(None)),
+        (limits().field(4), Some(Some("one"))),
+        (limits().fields(8), Some(Some("two"))),
+        (limits().file(5), Some(Some("photo"))),
+        (limits().head(30), Some(None)),
     ];
     for (limits, refused) in cases {
         let read = read_with(TYPE, &[body.as_bytes()], limits.clone());
@@ -192,7 +192,7 @@ fn each_limit_refuses_with_413_and_names_the_field() {
 
 #[test]
 fn an_urlencoded_form_has_the_same_limits() {
-    let limits = FormLimits { parts_max: 2, field_bytes_max: 3, fields_bytes_max: 5, ..FormLimits::default() };
+    let limits = FormLimits::default().parts(2).field(3).fields(5);
     let field =
         |body: &str| limits.check_urlencoded(body.as_bytes()).err().map(|refused| refused.field().map(str::to_owned));
     assert_eq!(field("a=1%2B3&b=12"), None);
@@ -223,7 +223,7 @@ fn what_does_not_fit_into_memory_is_to_be_written_and_nothing_is_lost() {
         ("name=\"note\"", "text"),
         ("name=\"late\"; filename=\"t\"", "1234"),
     ]);
-    let limits = FormLimits { memory_bytes_max: 16, ..FormLimits::default() };
+    let limits = FormLimits::default().memory(16);
     let mut reader = FormReader::new(&headers(TYPE), limits).expect("the type is right");
     let (mut written, mut closed) = (Vec::new(), 0);
     for piece in body.as_bytes().chunks(3) {
@@ -258,7 +258,7 @@ fn a_name_inside_of_a_file_name_is_not_the_fields_name() {
 #[test]
 fn a_name_with_line_breaks_writes_no_line_into_a_message() {
     let body = form(&[("name=\"a%0D%0Ab\"", "123456")]);
-    let limits = FormLimits { field_bytes_max: 5, ..FormLimits::default() };
+    let limits = FormLimits::default().field(5);
     let refused = read_with(TYPE, &[body.as_bytes()], limits).expect_err("the field is too long");
     assert_eq!((refused.field(), refused.to_string().lines().count()), (Some("a\r\nb"), 1));
 }

@@ -31,6 +31,7 @@ fn outcome(router: &Router<&'static str>, request: &str) -> String {
         Found::Options { allow } => format!("options {}", allow.as_str()),
         Found::BadPath => "400".to_owned(),
         Found::NotFound => "404".to_owned(),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -105,7 +105,7 @@ fn a_url_leads_back_to_its_route_with_the_same_values() {
 #[test]
 fn a_url_is_refused_with_the_name_of_the_parameter() {
     let cases: &[UrlCase] = &[
-        ("/u/<id>", &[], "no URL for `/u/<id>`: `id` got no value"),
+        ("/u/<id>", &[], "no URL for `/u/<id>`: `id` has no value"),
         ("/u/<id>", &[("id", "1"), ("page", "2")], "no URL for `/u/<id>`: it has no wildcard `page`"),
         ("/u/<id:int>", &[("id", "x")], "no URL for `/u/<id:int>`: `id` is \"x\", which is not a whole number"),
         ("/u/<id:float>", &[("id", "")], "no URL for `/u/<id:float>`: `id` is \"\", which is not a decimal number"),

@@ -13,7 +13,7 @@ fn request(secrets: &[&str], cookies: &[String]) -> Request {
     let mut state = StateMap::default();
     state.insert(CookieKeys::new(secrets).expect("the secrets are long enough"));
     let mut request = Request::new(Method::GET, "/".parse().expect("it is a path"));
-    request.set_state(Arc::new(state));
+    request.plumbing_mut().state = Some(Arc::new(state));
     if !cookies.is_empty() {
         let value = cookies.join("; ").try_into().expect("it is a header's value");
         request.headers_mut().insert(header::COOKIE, value);

@@ -2,8 +2,8 @@
 use std::{fs, io::Read};
 
 use pixie_core::{
-    BodyUse, Bytes, Form, FormView, FromRequest, Pairs, PartHead, Query, Rejection, Request, SpooledFile, Upload,
-    Uploads,
+    BodyUse, Bytes, Form, FormView, FromRequest, Pairs, Query, Rejection, Request, Upload, Uploads,
+    plumbing::{PartHead, SpooledFile},
 };
 use serde::Deserialize;
 

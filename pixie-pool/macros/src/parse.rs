@@ -2,13 +2,12 @@
 //!
 //! Only the grammar is judged here: known words, no word twice, the right sort of value. Whether the function can be a task is
 //! `check.rs`. Must stay true: the function's body is never parsed, so that it costs no time.
+use pixie_grammar::parse_duration;
 use proc_macro2::{Ident, TokenStream};
 use syn::{
     Attribute, Error, LitStr, Result, Signature, Token, Visibility,
     parse::{Parse, ParseStream},
 };
-
-const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60 * 1000), ("h", 60 * 60 * 1000)];
 
 /// The options of the attribute, as written.
 #[derive(Default)]
@@ -64,16 +63,15 @@ impl Options {
     }
 }
 
-/// Reads a time as `#[route]` does: a whole number above zero and a unit, nothing rounded, nothing assumed.
 fn milliseconds(literal: &LitStr) -> Result<u64> {
     let text = literal.value();
-    let read = || {
-        let (number, unit) = text.split_at(text.find(|character: char| !character.is_ascii_digit())?);
-        let (_, factor) = TIMES.iter().find(|(name, _)| *name == unit.trim_start())?;
-        number.parse::<u64>().ok()?.checked_mul(*factor).filter(|time| *time > 0)
-    };
-    let message = "is no time: write a whole number above 0 with `ms`, `s`, `m` or `h`, such as \"2s\"";
-    read().ok_or_else(|| Error::new(literal.span(), format!("`{text}` {message}")))
+    let duration = parse_duration(&text).map_err(|message| Error::new(literal.span(), message))?;
+    match u64::try_from(duration.as_millis()) {
+        Ok(milliseconds @ 1..) => Ok(milliseconds),
+        _ => {
+            Err(Error::new(literal.span(), format!("`deadline` is `{text}`: write a duration above 0, such as \"2s\"")))
+        }
+    }
 }
 
 impl Parse for Function {

@@ -3,12 +3,12 @@
 //! Each check looks at plain values and changes nothing. Must stay true: a message names the route, and the fix.
 use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 
-use pixie_core::{Error, NeededState, Place, Result, Route, RouteType, StateMap};
+use pixie_core::{Error, NeededState, Place, Result, Route, StateMap};
 
 use super::BY_HAND;
 use crate::{
     app::WorkerState,
-    table::{hooks::Level, time_limit::TimeLimit, urls::Urls},
+    table::{hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
 };
 
 /// Refuses an app without routes, and routes of a package that the app did not name.
@@ -44,7 +44,8 @@ pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers:
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy }) = route.reads().states().find(|state| !has(state.id)) else {
+        let Some(NeededState { id, name: state, remedy, .. }) = route.reads().states().find(|state| !has(state.id))
+        else {
             continue;
         };
         if let Some(remedy) = remedy {
@@ -114,23 +115,24 @@ pub(super) fn threads(threads: usize) -> Result<()> {
     }
 }
 
-/// Refuses options that a route's kind cannot keep: what the attribute refuses when it is compiled.
-pub(super) fn options(routes: &[(&'static str, Route)]) -> Result<()> {
-    for (_, route) in routes {
-        let (kind, Place { name, file, line }) = (route.kind(), route.place());
-        let why = match kind {
-            RouteType::Sync if route.deadline_of().is_some() => {
-                "cannot be stopped: remove `deadline`, or make it another kind; `pool` is stopped for certain"
-            }
-            _ if !kind.is_pooled() && route.pool_name().is_some() => {
-                "runs in no pool: remove `in_pool`, or make it a pool route"
-            }
-            _ if !kind.is_pooled() && route.retry_of().is_some() => {
-                "has no worker that could crash: remove `retry`, or make it a pool route"
-            }
-            _ => continue,
-        };
-        return Err(Error::internal(format!("the {kind} route `{name}` ({file}:{line}) {why}")));
+/// Refuses malformed sizes.
+pub(super) fn sizes(settings: &Settings) -> Result<()> {
+    let wrong = |option: &str, why: &str| Error::internal(format!("`App::{option}`: {why}"));
+    settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
+    if let Some(why) = settings.form_limits.mistake() {
+        return Err(wrong("form_limits", why));
     }
-    Ok(())
+    match settings.worker_memory.as_ref().map(|size| size.bytes()) {
+        Some(Err(why)) => Err(wrong("worker_memory", why)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses options that a route cannot keep: what the attribute refuses at compile time.
+pub(super) fn options(routes: &[(&'static str, Route)]) -> Result<()> {
+    let Some((route, why)) = routes.iter().find_map(|(_, route)| Some((route, route.wrong_option()?))) else {
+        return Ok(());
+    };
+    let (kind, Place { name, file, line }) = (route.kind(), route.place());
+    Err(Error::internal(format!("the {kind} route `{name}` ({file}:{line}) {why}")))
 }

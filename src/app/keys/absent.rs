@@ -1,4 +1,4 @@
-//! In place of `keys.rs` without the feature `sealed-cookies`: there are no keys, and nobody asks for any.
+//! Replaces `keys.rs` without the feature `sealed-cookies`: there are no keys.
 use pixie_core::{Result, StateMap};
 
 use crate::app::WorkerState;

@@ -1,8 +1,8 @@
 //! Heads survive the way there and back, and hostile bytes are an error, never a panic.
 use http::{HeaderValue, Method, StatusCode, header};
 use pixie_core::{
-    Body, Bytes, Cookies, Error, Headers, Needs, PartHead, Parts, Query, Request, RequestId, Response, SpooledFile,
-    Upload,
+    Body, Bytes, Cookies, Error, Headers, Needs, Parts, Query, Request, RequestId, Response, Upload,
+    plumbing::{PartHead, SpooledFile},
 };
 
 use super::{
@@ -13,8 +13,8 @@ fn request() -> Request {
     let mut request = Request::new(Method::POST, "/a%20b?q=1".parse().expect("a target"));
     request.headers_mut().insert(header::COOKIE, HeaderValue::from_static("a=1"));
     request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("secret"));
-    request.set_id(RequestId::new("7b1f-2"));
-    request.set_peer(Some("[::1]:80".parse().expect("an address")));
+    request.plumbing_mut().id = RequestId::new("7b1f-2");
+    request.plumbing_mut().peer = Some("[::1]:80".parse().expect("an address"));
     request
 }
 
@@ -42,22 +42,16 @@ fn only_what_the_handler_reads_travels() {
 fn parts() -> Parts {
     let head = |name: &str| PartHead { name: name.into(), file_name: Some("../f".into()), content_type: None };
     let spooled = SpooledFile::lent("/nowhere/spooled".into());
-    Parts {
-        fields: [("a", "1"), ("a", "ü")].map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
-        files: vec![
-            Upload::in_memory(
-                PartHead { content_type: Some("text/plain".into()), ..head("small") },
-                Bytes::from("abc"),
-            ),
-            Upload::in_file(head("large"), spooled, 1 << 40),
-        ],
-    }
+    let fields = [("a", "1"), ("a", "ü")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let small = PartHead { content_type: Some("text/plain".into()), ..head("small") };
+    let files = vec![Upload::in_memory(small, Bytes::from("abc")), Upload::in_file(head("large"), spooled, 1 << 40)];
+    Parts::new(fields.into_iter().collect(), files)
 }
 
 #[test]
 fn the_parts_of_a_form_travel_a_large_file_as_its_path() {
     let mut request = request();
-    request.set_parts(parts());
+    request.plumbing_mut().parts = Some(Box::new(parts()));
     let (_, body) = decode_request(&encode_request(&request, &Needs::default())).expect("our own head can be read");
     assert_eq!(body, JobBody::Parts);
     let read = decode_parts(&encode_parts(&parts())).expect("our own parts can be read");

@@ -1,4 +1,4 @@
-//! The error that names two routes and their places. Must stay true: it names both paths and both lines of code.
+//! `RouteConflict`: the error for two routes with the same requests. It names both paths and both lines of code.
 
 use std::{error::Error, fmt};
 
@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::{Place, RouteEntry};
 
-/// Two routes that would answer the same requests.
+/// Two routes for the same requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConflict {
     method: Method,

@@ -1,10 +1,10 @@
-//! Which methods a path answers. Must stay true: HEAD comes with GET, OPTIONS comes with everything, and the list is sorted.
+//! The methods of a path. Invariant: the list is sorted, has HEAD if it has GET, and always has OPTIONS.
 
 use std::borrow::Cow;
 
 use http::{HeaderValue, Method};
 
-/// The methods that a path answers, as the value of an `Allow` header.
+/// The methods of a path, as the value of an `Allow` header.
 #[derive(Clone, Debug)]
 pub struct Allowed<'r>(Cow<'r, HeaderValue>);
 

@@ -1,24 +1,22 @@
-//! All routes of one shape. Must stay true: the narrower filters go first, and no two routes of the same filters take the
-//! same method.
+//! All routes with one shape. Invariant: narrower filters come first, and two routes with the same filters have different
+//! methods.
 
 use http::{HeaderValue, Method};
+use pixie_grammar::Filter;
 
-use crate::route::{
-    pattern::filter::Filter,
-    router::{RouteConflict, RouteEntry, methods::allow, shape::Shape},
-};
+use crate::route::router::{RouteConflict, RouteEntry, methods::allow, shape::Shape};
 
-/// The routes of one shape.
+/// The routes with one shape.
 pub(crate) struct Node<T> {
     pub(crate) shape: Shape,
     /// Sorted by their filters.
     pub(crate) variants: Vec<Variant<T>>,
 }
 
-/// The routes of one shape and the same filters.
+/// The routes with one shape and the same filters.
 pub(crate) struct Variant<T> {
     filters: Vec<Filter>,
-    /// Whether the filters let everything through.
+    /// Whether the filters accept all values.
     is_plain: bool,
     pub(crate) allow: HeaderValue,
     pub(crate) entries: Vec<RouteEntry<T>>,
@@ -36,7 +34,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// Returns the variants whose filters let these values through.
+    /// Returns the variants whose filters accept these values.
     pub(crate) fn fitting<'p>(
         &self,
         values: impl Iterator<Item = &'p str> + Clone,
@@ -66,7 +64,7 @@ impl<T> Variant<T> {
         self.is_plain || self.filters.iter().zip(values).all(|(filter, value)| filter.accepts(value))
     }
 
-    /// Returns the route for this method; a HEAD without a route of its own is answered by the route for GET.
+    /// Returns the route for this method. HEAD falls back to the route for GET.
     pub(crate) fn entry(&self, method: &Method) -> Option<&RouteEntry<T>> {
         let taking = |method: &Method| self.entries.iter().find(|entry| entry.methods.contains(method));
         taking(method).or_else(|| if *method == Method::HEAD { taking(&Method::GET) } else { None })

@@ -1,14 +1,13 @@
-//! What a pattern looks like without names and filters, and which of two shapes is tried first.
+//! `Shape`: a pattern without names and filters, and the order in which shapes are tried.
 //!
-//! Must stay true: two shapes are equal exactly if they match the same paths, the order puts literal text before
-//! wildcards segment by segment, and [`Shape::captures`] agrees with the index built from [`Shape::template`].
+//! Invariant: two shapes are equal if and only if they match the same paths. In each segment, literal text comes before
+//! wildcards. [`Shape::captures`] agrees with the index that is built from [`Shape::template`].
 
 use std::{cmp::Reverse, mem};
 
-use crate::{
-    http::params::Spans,
-    route::pattern::{Part, Pattern, filter::Filter},
-};
+use pixie_grammar::{Filter, PathPart};
+
+use crate::{Pattern, http::params::Spans};
 
 /// A pattern without names and filters. The smaller shape is tried first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +24,7 @@ pub(crate) enum Segment {
 /// A segment of text and wildcards in turn: `texts[0] <> texts[1] <> … texts[n]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Partial {
-    /// The longer prefix goes first, then more text altogether.
+    /// A longer prefix comes first, then more text in total.
     rank: Reverse<(usize, usize)>,
     texts: Vec<String>,
 }
@@ -36,13 +35,13 @@ impl Shape {
         let mut texts = vec![String::new()];
         for part in &pattern.parts {
             match part {
-                Part::Wildcard(Filter::Path) => {
+                PathPart::Wildcard { filter: Filter::Path, .. } => {
                     segments.push(Segment::Rest);
                     return Shape(segments);
                 }
-                Part::Wildcard(_) => texts.push(String::new()),
-                Part::Literal(literal) => {
-                    // The slash that begins the path begins no segment of its own.
+                PathPart::Wildcard { .. } => texts.push(String::new()),
+                PathPart::Literal(literal) => {
+                    // The slash at the start of the path does not separate two segments.
                     let literal = if segments.is_empty() && texts == [""] { &literal[1..] } else { literal };
                     for (at, text) in literal.split('/').enumerate() {
                         if at > 0 {
@@ -62,7 +61,7 @@ impl Shape {
         self.0.get(at)
     }
 
-    /// Returns the template that stands for this shape in the index, in which a wildcard is named by its place.
+    /// Returns the template for the index, in which the name of a wildcard is its position.
     pub(crate) fn template(&self) -> String {
         let mut template = String::new();
         for (at, segment) in self.0.iter().enumerate() {
@@ -82,8 +81,8 @@ impl Shape {
         template
     }
 
-    /// Returns where the wildcards' values lie, if the path has this shape. The first of several wildcards in one
-    /// segment takes as much as it can.
+    /// Returns where the values of the wildcards are, if the path has this shape. The first of several wildcards in one segment
+    /// takes as much as it can.
     pub(crate) fn captures(&self, path: &str) -> Option<Spans> {
         let mut spans = Spans::default();
         let mut rest = path.strip_prefix('/')?;
@@ -114,7 +113,7 @@ impl Shape {
 }
 
 impl Segment {
-    /// Tells whether the segment of a path may stand for this one, which is not the rest of a path.
+    /// Returns whether this segment, which is not the rest of a path, matches the segment of a path.
     pub(crate) fn accepts(&self, text: &str) -> bool {
         match self {
             Segment::Literal(literal) => literal == text,
@@ -136,14 +135,14 @@ impl Segment {
 }
 
 impl Partial {
-    /// Cuts from the right, each text at its last place, which leaves the most to the first wildcard in linear time.
+    /// Searches each text from the right, which gives the first wildcard the longest value, in linear time.
     fn captures(&self, segment: &str, path: &str, spans: &mut Spans) -> Option<()> {
         let (prefix, texts) = self.texts.split_first()?;
         let (suffix, inner) = texts.split_last()?;
         let mut rest = segment.strip_prefix(prefix.as_str())?.strip_suffix(suffix.as_str())?;
         let mut values = Vec::new();
         for text in inner.iter().rev() {
-            // The value behind the text is one character at least.
+            // The value after the text has at least one character.
             let last = rest.char_indices().next_back()?.0;
             let end = rest[..last].rfind(text.as_str())?;
             values.push(&rest[end + text.len()..]);

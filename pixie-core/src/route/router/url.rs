@@ -1,19 +1,14 @@
-//! Building a URL's path from a pattern. Must stay true: a URL that [`Pattern::url`] returns leads back to the pattern
-//! with the same values, also through a client that resolves `.` and `..`, and never names another host.
+//! Builds the path of a URL from a pattern. Invariant: a URL that [`Pattern::url`] returns matches the pattern with the same
+//! values, even if a client resolves `.` and `..`, and it never names another host.
 
 use std::{error::Error, fmt};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use pixie_grammar::{Filter, PathPart, normalize};
 
-use crate::{
-    Params,
-    route::{
-        pattern::{Part, Pattern, filter::Filter, normal::normalise},
-        router::shape::Shape,
-    },
-};
+use crate::{Params, Pattern, route::router::shape::Shape};
 
-/// What a path segment may not hold as it is (RFC 3986, section 3.3), and `'` for the sake of HTML attributes.
+/// Characters that must be encoded in a path segment (RFC 3986, section 3.3), and `'` because of HTML attributes.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -32,7 +27,7 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Literal text is in normal form, so its `%` begins an escape and its `/` divides segments.
+/// Characters that must be encoded in literal text. It is in normal form, so `%` begins an escape and `/` separates segments.
 const LITERAL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -52,16 +47,19 @@ const LITERAL: &AsciiSet = &CONTROLS
 
 impl Pattern {
     /// Returns the path with these values in place of the wildcards, percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// Returns which value is missing, unknown or does not fit.
     pub fn url(&self, params: &[(&str, &str)]) -> Result<String, UrlError> {
         if let Some((name, _)) = params.iter().find(|(name, _)| self.names().all(|known| known != *name)) {
             return Err(UrlError::Unknown { pattern: self.to_string(), name: (*name).to_owned() });
         }
-        let mut names = self.names();
         let mut url = String::new();
         for part in &self.parts {
             match part {
-                Part::Literal(text) => url.extend(utf8_percent_encode(text, LITERAL)),
-                Part::Wildcard(filter) => self.fill(&mut url, *filter, names.next().unwrap_or_default(), params)?,
+                PathPart::Literal(text) => url.extend(utf8_percent_encode(text, LITERAL)),
+                PathPart::Wildcard { name, filter } => self.fill(&mut url, *filter, name, params)?,
             }
         }
         let Some((name, filter)) = self.misfit(&url, params) else { return Ok(url) };
@@ -89,7 +87,7 @@ impl Pattern {
         Ok(())
     }
 
-    /// Returns the first wildcard whose value does not come back when the URL is searched for.
+    /// Returns the first wildcard whose value is different when the URL is matched.
     fn misfit(&self, url: &str, params: &[(&str, &str)]) -> Option<(&str, Filter)> {
         let is_resolved = url.split('/').any(|segment| matches!(segment, "." | ".."));
         let is_dots = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte == b'.');
@@ -107,7 +105,7 @@ impl Pattern {
     }
 
     fn search(&self, url: &str) -> Option<Params> {
-        let normal = normalise(url).ok()?;
+        let normal = normalize(url).ok()?;
         let spans = Shape::of(self).captures(normal.as_deref().unwrap_or(url))?;
         Some(Params::new(&self.names, spans, normal))
     }
@@ -117,25 +115,25 @@ fn value_of<'p>(name: &str, params: &[(&str, &'p str)]) -> Option<&'p str> {
     params.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
 }
 
-/// A URL that cannot be built.
+/// Why a URL cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// The path has a wildcard that got no value.
+    /// A wildcard has no value.
     Missing {
         /// The route's path.
         pattern: String,
         /// The wildcard without a value.
         name: String,
     },
-    /// The path has no wildcard of this name.
+    /// The path has no wildcard with this name.
     Unknown {
         /// The route's path.
         pattern: String,
-        /// The name that the path does not know.
+        /// The unknown name.
         name: String,
     },
-    /// The route would not match with this value.
+    /// The route does not match with this value.
     Unfit {
         /// The route's path.
         pattern: String,
@@ -151,7 +149,7 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` got no value"),
+            UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` has no value"),
             UrlError::Unknown { pattern, name } => write!(f, "no URL for `{pattern}`: it has no wildcard `{name}`"),
             UrlError::Unfit { pattern, name, value, wanted } => {
                 write!(f, "no URL for `{pattern}`: `{name}` is {value:?}, which is not {wanted}")

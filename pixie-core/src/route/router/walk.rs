@@ -1,12 +1,12 @@
-//! Tries all shapes that a path may have, in order: for the few requests that the index cannot decide.
+//! Tries all shapes that a path may have, in order, for the few requests that the index cannot decide.
 //!
-//! The shapes are sorted, so those that share their first segments stand together, and of those a walk visits only the
-//! one with the path's own text and the ones with a wildcard. Must stay true: the cost grows with the logarithm of the
-//! number of routes and with the number of wildcards side by side, not with the number of routes.
+//! Shapes with the same first segments are adjacent, because shapes are sorted. Of these, the search visits only the one with
+//! the text of the path and those with a wildcard. Invariant: the cost grows with the logarithm of the number of routes and
+//! with the number of wildcards at one place, not with the number of routes.
 
 use crate::route::router::{node::Node, shape::Segment};
 
-/// Calls `visit` with every node whose shape the path may have, in the order of trial, until it returns something.
+/// Calls `visit` with each node that may match, in order, until it returns a value.
 pub(crate) fn walk<'n, T, R>(
     nodes: &'n [Node<T>],
     path: &str,
@@ -15,7 +15,7 @@ pub(crate) fn walk<'n, T, R>(
     descend(nodes, 0, Some(path.strip_prefix('/')?), visit)
 }
 
-/// `nodes` share their first `depth` segments, and `rest` is the path behind those, if there is any.
+/// Searches `nodes`, which have the same first `depth` segments. `rest` is the path after these segments, if there is more.
 fn descend<'n, T, R>(
     nodes: &'n [Node<T>],
     depth: usize,

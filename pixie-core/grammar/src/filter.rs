@@ -1,18 +1,25 @@
-//! What a wildcard's filter lets through. Must stay true: whatever `int`, `float` and `uuid` let through, Rust's own
-//! parsers can read, but for the size of the number.
+//! `Filter`: which values a wildcard accepts.
+//!
+//! Invariant: Rust's own parsers read each value that `int`, `float` and `uuid` accept, unless the number is too large.
 
-/// A wildcard's filter. The order is the order of trial: narrow before wide.
+/// The filter of a wildcard. A router tries the filters in this order, the narrow ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Filter {
+pub enum Filter {
+    /// `uuid`: the hyphenated form of RFC 9562.
     Uuid,
+    /// `int`: digits, with an optional sign.
     Int,
+    /// `float`: the same with at most one point.
     Float,
+    /// No filter: text within one segment.
     Text,
+    /// `path`: the rest of the path, slashes included.
     Path,
 }
 
 impl Filter {
-    pub(crate) fn named(name: &str) -> Option<Filter> {
+    /// Returns the filter that a path calls by this name.
+    pub fn named(name: &str) -> Option<Filter> {
         match name {
             "uuid" => Some(Filter::Uuid),
             "int" => Some(Filter::Int),
@@ -22,8 +29,8 @@ impl Filter {
         }
     }
 
-    /// Returns what the filter wants, for an error message.
-    pub(crate) fn wanted(self) -> &'static str {
+    /// Returns what the filter accepts, for an error message.
+    pub fn wanted(self) -> &'static str {
         match self {
             Filter::Uuid => "a UUID",
             Filter::Int => "a whole number",
@@ -32,8 +39,9 @@ impl Filter {
         }
     }
 
-    /// Tells whether a value fits that the search found, which is never empty.
-    pub(crate) fn accepts(self, value: &str) -> bool {
+    /// Returns whether the filter accepts this value, which is not empty.
+    #[inline]
+    pub fn accepts(self, value: &str) -> bool {
         match self {
             Filter::Uuid => is_uuid(value.as_bytes()),
             Filter::Int => is_number(value, false),

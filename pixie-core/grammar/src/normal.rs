@@ -1,19 +1,25 @@
-//! The normal form of a path, in which patterns and requests meet: decoded, but for four characters that stay encoded.
+//! The normal form of a path, in which route paths and the paths of requests are compared: decoded except for four
+//! characters.
 //!
 //! `/` stays `%2F` so that `/a%2Fb` is one segment, `%` stays `%25` so that a second decoding gives the value, and `<` and
-//! `>` stay `%3C` and `%3E` because they are syntax in the index. Must stay true: in the normal form of an encoded path
+//! `>` stay `%3C` and `%3E` because they are syntax in the router's index. Invariant: in the normal form of an encoded path,
 //! each `%` begins one of those four escapes.
 
 /// A path with a broken percent-encoding, a NUL, or bytes that are not UTF-8.
-pub(crate) struct BadPath;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPath;
 
-/// Returns the normal form, or `None` where the path is its own normal form.
+/// Returns the normal form of an encoded path, or `None` if the path is its own normal form.
+///
+/// # Errors
+///
+/// Fails for a broken percent-encoding, a NUL, and bytes that are not UTF-8.
 #[inline]
-pub(crate) fn normalise(path: &str) -> Result<Option<String>, BadPath> {
+pub fn normalize(path: &str) -> Result<Option<String>, BadPath> {
     // One pass without an early exit, which the compiler turns into vector code.
     let (percent, nul) =
         path.bytes().fold((false, false), |(percent, nul), byte| (percent | (byte == b'%'), nul | (byte == 0)));
-    // Spans are 32 bits wide (see `params.rs`); no server reads a head of that size.
+    // Spans are 32 bits wide (see `http/params.rs` of pixie-core); no server reads a head of that size.
     if nul || u32::try_from(path.len()).is_err() {
         return Err(BadPath);
     }
