@@ -46,14 +46,12 @@ pub(crate) async fn submit(
         (Intake::Unused, None, None) => pixie_pool::Body::Empty,
         (_, None, None) => pixie_pool::Body::Full(request.take_bytes()),
     };
-    let submission = Submission {
-        head,
-        replayable: endpoint.route.options().retries(request.method()),
-        body,
-        deadline: endpoint.route.options().deadline,
-        label: endpoint.label.clone(),
-        request_id: request.id().map(RequestId::shared),
-    };
+    let mut submission = Submission::new(head)
+        .body(body)
+        .replayable(endpoint.route.options().retries(request.method()))
+        .deadline(endpoint.route.options().deadline)
+        .label(endpoint.label.clone());
+    submission.request_id = request.id().map(RequestId::shared);
     match pool.submit(submission).await {
         Ok(reply) => {
             // Fails outside of `noting_worker`, when the worker is not asked for.
