@@ -1,6 +1,7 @@
 //! A request becomes a job of a worker pool, and the reply or the error of the job becomes a response.
 //!
-//! The pool transports bytes; `wire.rs` knows what they mean. Each way in which a job can end has its status here.
+//! The pool transports bytes; `wire.rs` knows what they mean. Each way in which a job can end has its status
+//! here.
 use std::{cell::Cell, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
