@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod hooks;
 mod limits;
+mod options;
 mod security;
 mod slow_sync;
 
