@@ -23,8 +23,50 @@ const ARROWS: [(&str, &[&str]); 10] = [
 
 /// The folders of each crate from the bottom up: a folder uses itself and the folders before it in its list. A file beside
 /// the folders counts as one. Every file of the crate but `lib.rs` and tests has its place in the list.
-const FOLDERS: [(&str, &[&str]); 1] =
-    [("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"])];
+const FOLDERS: [(&str, &[&str]); 3] = [
+    ("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"]),
+    (
+        "pixie-server/src",
+        &[
+            "race",
+            "port_owner",
+            "error",
+            "config",
+            "watch",
+            "request_body",
+            "response_body",
+            "http_service",
+            "registry",
+            "socket",
+            "signals",
+            "shutdown",
+            "listener",
+            "acceptor",
+            "exchange",
+            "connection",
+            "server",
+        ],
+    ),
+    (
+        "pixie-cli/src",
+        &[
+            "error",
+            "interrupt",
+            "output",
+            "env_files",
+            "program",
+            "project",
+            "cargo",
+            "routes",
+            "check",
+            "completions",
+            "new",
+            "dev",
+            "cli",
+            "main",
+        ],
+    ),
+];
 
 /// What `pixie-core` must not reach: it takes values and returns values.
 const NOT_IN_CORE: [&str; 6] = ["tokio", "hyper", "mio", "socket2", "rustix", "libc"];
@@ -204,4 +246,24 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("it can be read");
+    let names: BTreeSet<String> =
+        sources(root).iter().map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
+    let words = text.split(|character| !is_part(character)).map(|word| word.trim_end_matches('.'));
+    let is_missing = |word: &&str| match word.contains('/') {
+        true => word.starts_with(char::is_alphabetic) && has_file_ending(word) && !root.join(word).exists(),
+        false => word.ends_with(".rs") && !names.contains(*word),
+    };
+    let missing: BTreeSet<_> = words.filter(is_missing).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names files that do not exist: {missing:?}");
+}
+
+fn has_file_ending(word: &str) -> bool {
+    [".rs", ".md", ".toml", "/"].iter().any(|ending| word.ends_with(ending))
 }

@@ -1,17 +1,16 @@
-//! `pixie routes`: the table of routes, told by the program itself, so that it cannot be out of date.
+//! `pixie routes`: the table of routes, from the program itself, so that it is never out of date.
 //!
-//! The program is built first; `program.rs` asks it.
+//! Builds the program; `program.rs` then asks it.
 
 use std::process::Stdio;
 
 use clap::Args;
 
 use crate::{
-    cargo::no_cargo,
     error::Error,
     output,
     program::{Row, Told},
-    project::{Project, Which},
+    project::{Project, Which, no_cargo},
 };
 
 /// Arguments of `pixie routes`.
@@ -19,10 +18,10 @@ use crate::{
 pub(crate) struct RoutesArgs {
     #[command(flatten)]
     which: Which,
-    /// Only the route that answers this request, such as "GET /users/7"
+    /// Show only the route that answers this request, such as "GET /users/7"
     #[arg(long = "match", value_name = "REQUEST", value_parser = request)]
     request: Option<String>,
-    /// Only routes with this text in their path, handler or file
+    /// Show only routes with this text in their path, handler or file
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
     /// Print JSON
@@ -30,7 +29,7 @@ pub(crate) struct RoutesArgs {
     json: bool,
 }
 
-/// Takes a method and a path, or a path alone.
+/// Parses a method and a path, or only a path.
 fn request(text: &str) -> Result<String, String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let (method, path) = match words[..] {
@@ -40,8 +39,8 @@ fn request(text: &str) -> Result<String, String> {
     };
     let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     match (method.chars().all(is_token), path.starts_with('/')) {
-        (false, _) => Err(format!("`{method}` is no HTTP method")),
-        (_, false) => Err(format!("the path `{path}` does not begin with `/`")),
+        (false, _) => Err(format!("`{method}` is not an HTTP method")),
+        (_, false) => Err(format!("the path `{path}` must begin with `/`")),
         (true, true) => Ok(format!("{method} {path}")),
     }
 }
@@ -50,7 +49,8 @@ fn request(text: &str) -> Result<String, String> {
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let project = Project::find(args.which)?;
     if !project.is_app {
-        let error = Error::new(format_args!("`{}` is no pixie app: it does not depend on pixie-web", project.package));
+        let error =
+            Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
         return Err(error.at(project.root.join("Cargo.toml").display()));
     }
     let program = build(&project)?;
@@ -67,17 +67,17 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     match (told.routes.is_empty(), &args.request, &args.grep) {
         (false, ..) => {}
         (true, Some(request), _) => return Err(unanswered(request, &told)),
-        (true, None, Some(text)) => output::warning(format_args!("no route has `{text}` in it")),
-        (true, None, None) => output::warning("the app has no routes"),
+        (true, None, Some(text)) => output::warning(format_args!("found zero routes with `{text}`")),
+        (true, None, None) => output::warning("the app does not have routes"),
     }
     Ok(())
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {
     let error =
-        Error::new(format_args!("no route answers `{request}`: the client gets {}", told.status.unwrap_or(404)));
+        Error::new(format_args!("`{request}` does not match a route: the client gets {}", told.status.unwrap_or(404)));
     match &told.allow {
-        Some(allow) => error.help(format_args!("this address answers {allow}")),
+        Some(allow) => error.help(format_args!("this path allows {allow}")),
         None => error,
     }
 }
@@ -102,7 +102,7 @@ fn table(rows: &[Row]) -> String {
     let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let pool = row.pool.as_deref().unwrap_or("-").to_owned();
-        // A closure or a folder has no name but its path.
+        // A closure or a folder has its path as its name.
         let handler = if row.handler == row.path { "-" } else { &row.handler };
         let place = format!("{}:{}", row.file, row.line);
         [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, handler.to_owned(), place]

@@ -42,6 +42,8 @@ pub struct RouteOptions {
     pub retry: Option<bool>,
     /// Whether cross-site requests are refused.
     pub csrf: Option<bool>,
+    /// The `Cache-Control` header of successful responses and redirects that do not have one.
+    pub cache_control: Option<&'static str>,
 }
 
 impl RouteOptions {
@@ -54,13 +56,14 @@ impl RouteOptions {
     /// Returns the names of the options that are set.
     fn set(&self) -> impl Iterator<Item = &'static str> {
         // Without `..`, so that the compiler asks for each new option.
-        let RouteOptions { pool, deadline, body_limit, retry, csrf } = self;
+        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control } = self;
         let set = [
             ("pool", pool.is_some()),
             ("deadline", deadline.is_some()),
             ("body_limit", body_limit.is_some()),
             ("retry", retry.is_some()),
             ("csrf", csrf.is_some()),
+            ("cache_control", cache_control.is_some()),
         ];
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
     }
@@ -135,6 +138,14 @@ impl Route {
     /// Sets whether cross-site requests are refused. Set `false` for webhooks.
     pub fn csrf(mut self, refused: bool) -> Route {
         self.options.csrf = Some(refused);
+        self
+    }
+
+    /// Sets the `Cache-Control` header of the handler's successful responses and redirects (2xx and 3xx), such as
+    /// `"public, max-age=3600"`. A header that the handler sets itself stays. Errors and the responses of before hooks do
+    /// not get the header.
+    pub fn cache_control(mut self, value: &'static str) -> Route {
+        self.options.cache_control = Some(value);
         self
     }
 

@@ -1,3 +1,5 @@
+//! Templates as values: rendering, filters and snapshot tests. The README is the guide.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 

@@ -10,7 +10,8 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{BodyUse, Error, Pattern, Place, Result, Route, Router, StateMap};
+use http::{HeaderValue, header};
+use pixie_core::{After, BodyUse, Error, Pattern, Place, Result, Route, Router, StateMap};
 use pixie_pool::Config as PoolConfig;
 use pixie_server::Shutdown;
 use tokio::sync::Semaphore;
@@ -159,7 +160,9 @@ impl Composed {
         let pool = pool_of(&route).and_then(|name| self.pools.get(name)).cloned();
         let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
         own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
-        let chain = self.chain_where(Some(own), |prefix| pattern.is_under(prefix));
+        let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
+        let cached = value.map_err(|error| wrong(&format!("`cache_control`: {error}")))?.map(cached);
+        let chain = self.chain_where([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
         let endpoint = Arc::new(Endpoint {
             is_guarded: route.options().csrf.unwrap_or(self.settings.csrf) && methods.iter().any(csrf::is_unsafe),
             body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
@@ -190,9 +193,9 @@ impl Composed {
         }
     }
 
-    fn chain_where(&self, own: Option<Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
+    fn chain_where(&self, own: impl IntoIterator<Item = Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
         let groups = self.groups.iter().filter(|group| is_in(&group.prefix)).map(|group| group.level.clone());
-        Chain::new([self.level.clone()].into_iter().chain(groups).chain(own.map(Arc::new)).collect())
+        Chain::new([self.level.clone()].into_iter().chain(groups).chain(own.into_iter().map(Arc::new)).collect())
     }
 
     /// Makes the state of a worker, in the worker.
@@ -203,6 +206,18 @@ impl Composed {
         self.worker_state.iter().for_each(|(_, put)| put(&mut map));
         map
     }
+}
+
+/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of before hooks, such
+/// as a redirect to a login page, do not get the header.
+fn cached(value: HeaderValue) -> Level {
+    let mut level = Level::default();
+    level.hooks.after.push(After::new(move |_, response| {
+        if response.status().is_success() || response.status().is_redirection() {
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
+        }
+    }));
+    level
 }
 
 /// The pool that a route runs in.

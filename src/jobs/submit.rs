@@ -120,14 +120,12 @@ pub(crate) async fn submit(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut requ
         Ok(body) => body,
         Err(error) => return error.into(),
     };
-    let submission = Submission {
-        head,
-        replayable: endpoint.route.options().retries(request.method()),
-        body,
-        deadline: endpoint.route.options().deadline,
-        label: endpoint.label.clone(),
-        request_id: request.id().map(RequestId::shared),
-    };
+    let mut submission = Submission::new(head)
+        .body(body)
+        .replayable(endpoint.route.options().retries(request.method()))
+        .deadline(endpoint.route.options().deadline)
+        .label(endpoint.label.clone());
+    submission.request_id = request.id().map(RequestId::shared);
     match pool.submit(submission).await {
         Ok(reply) => {
             dev::ran_in_worker(reply.worker);

@@ -222,6 +222,6 @@ impl PieceSink for JobSink {
         }
         let of_job = self.job.as_ref().map(Job::cancellation);
         let cancellation = of_job.or_else(|| self.writer.as_ref().map(JobWriter::cancellation));
-        cancellation.is_some_and(|cancellation| cancellation.is_cancelled())
+        cancellation.is_some_and(|cancellation| cancellation.is_canceled())
     }
 }

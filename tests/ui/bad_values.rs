@@ -24,4 +24,7 @@ fn pool() {}
 #[get("/", pool = "")]
 fn pool_without_name() {}
 
+#[get("/", cache_control = "no-store\r\nx: y")]
+fn header_with_a_line_break() {}
+
 fn main() {}

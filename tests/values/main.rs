@@ -8,6 +8,8 @@ mod compress;
 mod events;
 mod files;
 mod hooks;
+mod limits;
+mod options;
 mod security;
 mod slow_sync;
 

@@ -18,5 +18,5 @@ pub use duration::parse_duration;
 pub use filter::Filter;
 pub use normal::{BadPath, normalize};
 pub use path::{PathPart, PatternError, parse_path};
-pub use route_option::{OptionValue, RouteOption};
+pub use route_option::{OptionValue, RouteOption, check_header_value};
 pub use route_type::RouteType;

@@ -33,6 +33,8 @@ pub enum OptionValue {
     Duration,
     /// A number of bytes.
     ByteSize,
+    /// The value of a header.
+    Header,
 }
 
 const ANY_KIND: &[RouteType] = &RouteType::ALL;
@@ -42,12 +44,13 @@ const STOPPABLE: &[RouteType] = &[RouteType::Thread, RouteType::Async, RouteType
 impl RouteOption {
     /// All options.
     #[rustfmt::skip]
-    pub const ALL: [RouteOption; 6] = [
+    pub const ALL: [RouteOption; 7] = [
         option("pool", OptionValue::Name, "\"images\"", POOLED, "runs in the main process"),
         option("deadline", OptionValue::Duration, "\"2s\"", STOPPABLE, "cannot be stopped"),
         option("body_limit", OptionValue::ByteSize, "\"10MB\"", ANY_KIND, ""),
         option("retry", OptionValue::Switch, "true", POOLED, "has no worker that could crash"),
         option("csrf", OptionValue::Switch, "false", ANY_KIND, ""),
+        option("cache_control", OptionValue::Header, "\"max-age=3600\"", ANY_KIND, ""),
         option("name", OptionValue::Name, "\"thumb\"", ANY_KIND, ""),
     ];
 
@@ -73,6 +76,21 @@ const fn option(
     RouteOption { name, value, example, kinds, reason }
 }
 
+/// Checks the value of a header: visible ASCII characters, and spaces between them.
+///
+/// # Errors
+///
+/// Returns a message that shows the text and how to fix it.
+pub fn check_header_value(text: &str) -> Result<(), String> {
+    let is_fine = |byte: u8| matches!(byte, b' '..=b'~');
+    match !text.is_empty() && text.trim() == text && text.bytes().all(is_fine) {
+        true => Ok(()),
+        false => {
+            Err(format!("invalid header value {text:?}: write visible ASCII characters, with spaces between them only"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,10 +107,21 @@ mod tests {
             ("deadline", &[RouteType::Sync]),
             ("body_limit", &[]),
             ("csrf", &[]),
+            ("cache_control", &[]),
             ("name", &[]),
         ] {
             assert_eq!(refused_by(name), kinds, "{name}");
         }
-        assert!(RouteOption::named("colour").is_none());
+        assert!(RouteOption::named("color").is_none());
+    }
+
+    #[test]
+    fn a_header_value_is_visible_ascii() {
+        for text in ["no-store", "public, max-age=3600"] {
+            assert_eq!(check_header_value(text), Ok(()), "{text}");
+        }
+        for text in ["", " no-store", "no-store\r\nx: y", "ü", "a\0"] {
+            assert!(check_header_value(text).is_err(), "{text}");
+        }
     }
 }

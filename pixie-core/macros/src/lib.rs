@@ -32,6 +32,7 @@ use proc_macro::TokenStream;
 /// | `body_limit = "10MB"` | the longest body, in bytes or with `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB` |
 /// | `retry = true` | whether a request may run again when its worker crashed; for `pool` and `stream` |
 /// | `csrf = false` | requests that pages of other sites sent are accepted: for webhooks |
+/// | `cache_control = "max-age=60"` | the `Cache-Control` header of successful responses and redirects, unless the handler sets it |
 /// | `name = "thumb"` | the route's name, for addresses made from it; without it, the function's name |
 ///
 /// **Arguments.** One with the name of a wildcard is its value, of any type with `FromStr`; a value that does not fit is

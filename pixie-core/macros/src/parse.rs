@@ -2,7 +2,7 @@
 //!
 //! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether the words fit
 //! together and fit the function. Invariant: the function's body is never parsed, so that it costs no time.
-use pixie_grammar::{ByteSize, OptionValue, RouteOption, RouteType, parse_duration};
+use pixie_grammar::{ByteSize, OptionValue, RouteOption, RouteType, check_header_value, parse_duration};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Attribute, Error, LitBool, LitInt, LitStr, Result, Signature, Token, Visibility,
@@ -169,6 +169,7 @@ fn text_value(option: &RouteOption, literal: &LitStr) -> std::result::Result<Opt
             Ok(milliseconds @ 1..) => Ok(Some(Value::Milliseconds(milliseconds))),
             _ => Err(format!("`{name}` is `{text}`: write a duration above 0, such as {example}")),
         },
+        OptionValue::Header => check_header_value(&text).map(|()| None),
         _ if text.is_empty() => Err(format!("`{name}` is empty: write a name such as {example}")),
         _ => Ok(None),
     }

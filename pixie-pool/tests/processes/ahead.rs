@@ -24,7 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn replayable(head: &str) -> Submission {
-    Submission { replayable: true, ..job(head) }
+    job(head).replayable(true)
 }
 
 async fn say(pool: &Pool, head: &str) -> Result<String, Error> {
@@ -125,7 +125,7 @@ async fn behind_a_crash() {
     while noting.moves() == 0 {
         rounds += 1;
         let crash = replayable(&format!("note-and-abort crash-{rounds}"));
-        let crash = Submission { request_id: Some("the-crash".into()), ..crash };
+        let crash = crash.request_id("the-crash");
         let crash = noting.round(rounds, crash).await;
         assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
     }
@@ -144,7 +144,7 @@ async fn behind_a_stopped_one() {
     while noting.moves() == 0 {
         rounds += 1;
         let stop = replayable(&format!("note-and-stop stopped-{rounds}"));
-        let stopped = noting.round(rounds, Submission { deadline: Some(Duration::from_secs(2)), ..stop }).await;
+        let stopped = noting.round(rounds, stop.deadline(Duration::from_secs(2))).await;
         assert!(matches!(stopped.await.unwrap(), Err(Error::Deadline)));
     }
     noting.check("stopped");

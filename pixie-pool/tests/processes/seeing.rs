@@ -120,7 +120,7 @@ fn named(name: &str) -> Config {
 }
 
 fn request(head: &str, id: &str) -> Submission {
-    Submission { label: "the-route".into(), request_id: Some(id.into()), ..job(head) }
+    job(head).label("the-route").request_id(id)
 }
 
 fn number(fields: &Fields, name: &str) -> f64 {
@@ -192,7 +192,7 @@ async fn retried_crash_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("mark");
     let pool = pool(named("again")).await;
-    let submission = Submission { replayable: true, ..request(&format!("once {}", mark.display()), "twice") };
+    let submission = request(&format!("once {}", mark.display()), "twice").replayable(true);
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "the second time");
     let told = heard("again", DIED).await;
     assert_eq!((told["cause"].as_str(), told["request"].as_str()), ("SIGABRT", "twice"), "{told:?}");

@@ -63,7 +63,7 @@ fn pieces(bytes: usize, left: usize) -> (Pieces, Arc<AtomicUsize>) {
 }
 
 fn streamed(head: &str, pieces: Pieces) -> Submission {
-    Submission { body: Body::Stream(Box::pin(pieces)), ..job(head) }
+    job(head).body(Body::Stream(Box::pin(pieces)))
 }
 
 async fn sizes() {
@@ -220,7 +220,7 @@ async fn slow_sender() {
     let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(1500))).await;
     // The answer has begun and stands still for longer than it may, but because of what is still being sent.
     let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
-    let submission = Submission { body: Body::Stream(Box::pin(trickle)), ..job("gather") };
+    let submission = job("gather").body(Body::Stream(Box::pin(trickle)));
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "125");
     assert_eq!(pool.snapshot().counts.kills_idle, 0);
     pool.stop(Duration::ZERO).await;
