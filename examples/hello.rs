@@ -1,4 +1,4 @@
-//! Three routes that run in three places.
+//! The original's first example: three routes, and each says where it runs.
 //!
 //! `cargo run --release --example hello`, then open <http://localhost:8000>, `/async` and `/cpu`.
 use std::{thread::sleep, time::Duration};

@@ -1,4 +1,4 @@
-//! A program without attributes: routes are plain values.
+//! The same program without attributes: routes as plain values.
 use pixie_web::{App, Cookie, Redirect, Response, Result, Route, proc_env};
 
 fn main() -> Result<()> {

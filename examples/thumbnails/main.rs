@@ -1,5 +1,4 @@
-//! Decodes and resizes uploaded pictures in a worker process, so that a broken picture does not affect the
-//! server.
+//! Pictures from strangers: decoded and resized in a worker process, where a broken one harms nobody.
 //!
 //! `cargo run --release --all-features --example thumbnails`
 use std::{
@@ -11,9 +10,9 @@ use image::{ImageFormat, ImageReader, Limits};
 use pixie_web::{App, Error, Form, Response, Result, StatusCode, Upload, get, post, template};
 use serde::Deserialize;
 
-/// Limits the sides of a picture. A larger one is refused before its pixels are decoded.
+/// A picture that says it is larger is refused before its pixels are made.
 const SIDE_PIXELS_MAX: u32 = 12_000;
-/// Limits the memory of the decoder, in bytes. The worker has its own, larger limit.
+/// What decoding may allocate; the worker's own limit stands behind it.
 const DECODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -29,7 +28,7 @@ fn index() -> Index {
     Index
 }
 
-/// A large upload is passed to the worker as a file.
+/// A large upload reaches the worker as a file, not through its socket.
 #[post("/thumbnail", pool = "images", deadline = "5s", body_limit = "20MB")]
 fn thumbnail(wanted: Form<Wanted>, picture: Upload) -> Result<Response> {
     let width = wanted.width.clamp(16, 1024);
@@ -46,7 +45,7 @@ fn thumbnail(wanted: Form<Wanted>, picture: Upload) -> Result<Response> {
 }
 
 fn unreadable(error: image::ImageError) -> Error {
-    Error::new(StatusCode::UNPROCESSABLE_ENTITY).with_detail(format!("cannot read this picture: {error}"))
+    Error::new(StatusCode::UNPROCESSABLE_ENTITY).with_detail(format!("this is no picture that can be read: {error}"))
 }
 
 fn main() -> Result<()> {

@@ -1,7 +1,6 @@
-//! `pixie run` and `pixie build`: call cargo with the release profile; `build` shows size, time, routes and
-//! pools.
+//! `pixie run` and `pixie build`: cargo with the profile that a server wants, and a summary: size, time, routes, pools.
 //!
-//! cargo's own output is not changed, and `run` returns its exit code.
+//! Cargo's own output passes through untouched, and so does its exit code.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -22,19 +21,19 @@ use crate::{
     error::Error,
     output,
     program::Told,
-    project::{Project, Which, cargo, no_cargo},
+    project::{Project, Which},
 };
 
-/// What to build, for `run` and `build`.
+/// What to build, for every subcommand that builds.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Build without optimization, with debug assertions
+    /// Build without optimisation, with debug assertions
     #[arg(long)]
     debug: bool,
-    /// The package to build, in a workspace
+    /// The package, in a workspace
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program to build, if the package has several
+    /// The program, if the package has several
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// Features to turn on
@@ -47,10 +46,10 @@ pub(crate) struct Selection {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     selection: Selection,
-    /// Listen on this port (sets PIXIE_PORT)
+    /// The port to listen on: sets PIXIE_PORT
     #[arg(long)]
     port: Option<u16>,
-    /// Arguments for the app
+    /// Arguments of the program
     #[arg(last = true)]
     arguments: Vec<OsString>,
 }
@@ -63,6 +62,11 @@ pub(crate) struct BuildArgs {
     /// Write the summary to stdout as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Returns the cargo that started this program, or the one in the path.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 impl Selection {
@@ -78,15 +82,14 @@ impl Selection {
         command
     }
 
-    /// Returns the variables of the project's `.env` and `.env.local`. If the project is invalid, cargo
-    /// reports that later.
+    /// Returns the variables of the project's `.env` and `.env.local`. What is wrong with the project itself is cargo's to tell.
     fn variables(&self) -> Result<EnvFiles, Error> {
         let which = Which::named(self.package.as_deref(), self.bin.as_deref());
         Project::find(which).map_or_else(|_| Ok(EnvFiles::default()), |project| EnvFiles::read(&project.root))
     }
 }
 
-/// Builds and runs the app.
+/// Builds the app and becomes it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     let mut command = args.selection.command("run");
     args.selection.variables()?.give(&mut command);
@@ -97,7 +100,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     become_program(&mut command)
 }
 
-/// Replaces this process by cargo, so that signals reach the app directly.
+/// On Unix this process turns into cargo: signals then reach the app, and nothing of ours stands in between.
 #[cfg(unix)]
 fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     use std::os::unix::process::CommandExt;
@@ -110,7 +113,7 @@ fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// The result of `pixie build`.
+/// What `pixie build` made.
 #[derive(Debug, Serialize)]
 struct Summary {
     seconds: f64,
@@ -121,12 +124,12 @@ struct Summary {
 struct Program {
     path: PathBuf,
     bytes: u64,
-    /// `None` for a program that is not a pixie app.
+    /// Nothing for a program that is no pixie app.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     app: Option<About>,
 }
 
-/// The routes and pools of an app, as the app reports them.
+/// What an app told of itself.
 #[derive(Debug, Serialize)]
 struct About {
     routes: usize,
@@ -134,20 +137,20 @@ struct About {
     pools: Vec<String>,
 }
 
-/// A message of cargo about a program, and the program's package.
+/// One of cargo's messages: a program, and whose it is.
 #[derive(Deserialize)]
 struct Artifact {
     executable: PathBuf,
     manifest_path: PathBuf,
 }
 
-/// Builds the app and prints a summary.
+/// Builds the app and says what came out.
 pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let start = Instant::now();
     let artifacts = compile(args.selection.command("build"))?;
     let elapsed = start.elapsed();
     let apps = if artifacts.is_empty() { HashSet::new() } else { apps() };
-    let programs = artifacts.into_iter().map(|artifact| describe(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
+    let programs = artifacts.into_iter().map(|artifact| weigh(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
         let json = serde_json::to_string_pretty(&Summary { seconds: elapsed.as_secs_f64(), programs });
         let json = json.map_err(|error| Error::new(format_args!("could not write the summary: {error}")))?;
@@ -156,7 +159,7 @@ pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     }
     programs.iter().for_each(|program| show(program, elapsed));
     if programs.is_empty() {
-        output::warning("the build made zero programs: a pixie app has a `src/main.rs`");
+        output::warning("nothing here is a program: pixie apps have a `src/main.rs`");
     }
     Ok(())
 }
@@ -172,12 +175,12 @@ fn show(program: &Program, elapsed: Duration) {
     output::status("Pools", names);
 }
 
-/// Runs a build and returns its programs, also those that did not have to be rebuilt.
+/// Runs a build and returns the programs that it made, also those that were fresh.
 fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
     let lines = child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
-    // Only messages about programs have the fields of `Artifact`.
+    // Messages about anything but a program lack what is asked for.
     let artifacts = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect();
     let status = child.wait().map_err(|error| no_cargo(&error))?;
     if !status.success() {
@@ -202,21 +205,21 @@ fn apps() -> HashSet<PathBuf> {
         name: String,
     }
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();
-    // After a successful build this does not fail. If it does, the summary has no routes.
+    // The build went well, so this does; without it the summary is short, no more.
     let metadata = output.ok().and_then(|output| serde_json::from_slice::<Metadata>(&output.stdout).ok());
     let is_app = |package: &Package| package.dependencies.iter().any(|dependency| dependency.name == "pixie-web");
     let packages = metadata.into_iter().flat_map(|metadata| metadata.packages);
     packages.filter(is_app).map(|package| package.manifest_path).collect()
 }
 
-fn describe(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
+fn weigh(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
     let path = artifact.executable;
-    let found = fs::metadata(&path).map_err(|error| Error::io("read the size of the program", &path, &error))?;
+    let found = fs::metadata(&path).map_err(|error| Error::io("look at the program", &path, &error))?;
     let app = apps.contains(&artifact.manifest_path).then(|| ask(&path, &artifact.manifest_path)).flatten();
     Ok(Program { bytes: found.len(), path, app })
 }
 
-/// Asks an app for its routes. A failure is only a warning, because the build itself succeeded.
+/// An app that does not tell is a warning: it was built, which is what was asked for.
 fn ask(program: &Path, manifest: &Path) -> Option<About> {
     match Told::by(program, manifest.parent().unwrap_or(manifest), "routes") {
         Ok(told) => Some(About {
@@ -230,6 +233,11 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             None
         }
     }
+}
+
+/// Why cargo does not start.
+pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
+    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
 }
 
 fn size(bytes: u64) -> String {

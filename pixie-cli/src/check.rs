@@ -1,7 +1,6 @@
-//! `pixie check`: checks what an app needs on this machine, and prints for each point its meaning and the
-//! fix.
+//! `pixie check`: what an app needs of this machine, line by line, each with what it means and how to mend it.
 //!
-//! A finding is a plain value; `toolchain` and `system` make findings, and this file prints them.
+//! A finding is a plain value; `toolchain` and `system` make them, and this file shows them.
 
 mod system;
 mod toolchain;
@@ -22,25 +21,26 @@ pub(crate) struct CheckArgs {
     json: bool,
 }
 
-/// The result of a check.
+/// How well something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
-    /// It works, but could work better.
+    /// It works, but less well than it could.
     Warning,
-    /// It will fail.
+    /// Something will fail.
     Problem,
 }
 
-/// One point of the check.
+/// One line of the check.
 #[derive(Debug, Serialize)]
 struct Finding {
     name: &'static str,
     state: State,
     found: String,
-    /// The purpose, or the consequence.
+    /// What it is good for, or what follows from it.
     meaning: &'static str,
+    /// What to do about it.
     fix: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Finding {
     }
 }
 
-/// Prints all findings; the exit code is 1 if one of them is a problem.
+/// Looks at everything and ends with 1 if there is a problem.
 pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let mut findings = toolchain::findings();
     findings.extend(system::findings());
@@ -74,12 +74,12 @@ pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
 }
 
 fn show(finding: &Finding) {
-    let (word, color) = match finding.state {
+    let (word, colour) = match finding.state {
         State::Ok => ("ok", AnsiColor::Green),
         State::Warning => ("warning", AnsiColor::Yellow),
         State::Problem => ("problem", AnsiColor::BrightRed),
     };
-    let style: Style = color.on_default().bold();
+    let style: Style = colour.on_default().bold();
     let Finding { name, found, meaning, .. } = finding;
     anstream::println!("{style}{word:>9}{style:#} {name}: {found}\n{:>10}{meaning}", "");
     if let Some(fix) = &finding.fix {

@@ -1,16 +1,16 @@
-//! The command line: one variant and one line of `run` for each subcommand.
+//! The command line as clap sees it: one variant and one line of `run` for each subcommand.
 //!
-//! Each subcommand declares its arguments in its own module.
+//! The arguments of a subcommand are declared beside its code, in its own module.
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 #[cfg(unix)]
 use crate::dev;
 use crate::{cargo, check, completions, error::Error, interrupt, new, output, routes};
 
-/// The parsed command line.
+/// What `pixie` was asked to do.
 #[derive(Debug, Parser)]
 #[command(name = "pixie", version, about = "New projects, a development server and checks for pixie apps.")]
 #[command(propagate_version = true, max_term_width = 100)]
@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// When to use colors. `NO_COLOR` and `CLICOLOR_FORCE` also apply.
+    /// When to colour the output; NO_COLOR and CLICOLOR_FORCE are obeyed.
     #[command(flatten, next_help_heading = "Everywhere")]
     pub(crate) color: colorchoice_clap::Color,
 
@@ -30,7 +30,7 @@ pub(crate) struct Cli {
     #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     project: Option<PathBuf>,
 
-    /// Show only errors and the requested output
+    /// Show only failures and what was asked for
     #[arg(short, long, global = true, help_heading = "Everywhere")]
     quiet: bool,
 }
@@ -38,35 +38,35 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Creates a project from a template, in a new folder
+    /// Makes a new project from a template
     New(new::NewArgs),
-    /// Creates a project from a template, in an existing folder
+    /// Makes a project in an existing folder
     Init(new::InitArgs),
-    /// Builds and runs the app, and reloads it when you save a file
+    /// Builds and runs the app, and reloads it as you save
     #[cfg(unix)]
     Dev(dev::DevArgs),
     /// Shows the app's routes
     Routes(routes::RoutesArgs),
-    /// Builds the app with optimization and runs it
+    /// Builds the app with optimisation and runs it
     Run(cargo::RunArgs),
-    /// Builds the app with optimization and shows a summary
+    /// Builds the app with optimisation and says what came out
     Build(cargo::BuildArgs),
-    /// Checks this machine, and shows how to fix each problem
+    /// Checks this machine: each line with what it means and the fix
     Check(check::CheckArgs),
-    /// Writes a shell's completion script to stdout
+    /// Writes the completion script of a shell to stdout
     Completions(completions::CompletionsArgs),
-    /// Writes the manual pages to stdout or into a folder
+    /// Writes the manual pages, to stdout or into a folder
     Man(completions::ManArgs),
 }
 
 impl Cli {
-    /// Applies the options that all subcommands have.
+    /// Does what the options for all subcommands ask for.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         if self.quiet {
             output::be_quiet();
         }
         let Some(folder) = &self.project else { return Ok(()) };
-        env::set_current_dir(folder).map_err(|error| Error::io("change to the folder", folder, &error))
+        env::set_current_dir(folder).map_err(|error| Error::io("enter the folder", folder, &error))
     }
 }
 
@@ -82,8 +82,8 @@ impl Command {
             Self::Run(args) => return cargo::run(args),
             Self::Build(args) => cargo::build(args)?,
             Self::Check(args) => return check::check(args),
-            Self::Completions(args) => completions::completions(args, Cli::command())?,
-            Self::Man(args) => completions::man(args, Cli::command())?,
+            Self::Completions(args) => completions::completions(args)?,
+            Self::Man(args) => completions::man(args)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,6 @@
-//! Messages for people, in the style of cargo: green verbs in a column of twelve, `error:`, `help:`; all on
-//! stderr.
+//! What a person sees, in cargo's manner: green verbs in a column of twelve, `error:`, `help:`; all of it on stderr.
 //!
-//! Everything is printed through `anstream`, which removes colors in a pipe and with NO_COLOR.
+//! Colours go away by themselves in a pipe and under NO_COLOR: everything is printed through `anstream`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,18 +13,18 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
-/// The style of the first line of a table or a banner.
+/// The first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
 
-/// Whether steps are not printed.
+/// Whether steps and hints are left out.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Turns off the printing of steps.
+/// Leaves out steps and hints from now on.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Prints a step: `Created blog (app template, 14 files)`.
+/// Shows a step that is done or under way: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     if QUIET.load(Ordering::Relaxed) {
         return;
@@ -33,17 +32,17 @@ pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
 }
 
-/// Prints a warning.
+/// Shows something that may surprise later.
 pub(crate) fn warning(text: impl std::fmt::Display) {
     anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
 }
 
-/// Prints a hint.
+/// Shows a hint that is not about a failure.
 pub(crate) fn help(text: impl std::fmt::Display) {
     anstream::eprintln!("{HELP}help{HELP:#}: {text}");
 }
 
-/// Prints an error: the message, the place and the fix.
+/// Shows a failure: what, where, and what to do.
 pub(crate) fn error(error: &Error) {
     if error.message().is_empty() {
         return interrupt::show_cursor();

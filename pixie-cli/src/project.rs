@@ -1,10 +1,9 @@
-//! The project of a command, from `cargo metadata`: the package, the program, and the folders of the sources.
+//! The project that a command works on, as `cargo metadata` tells it: which package, which program, and where its sources are.
 //!
-//! Runs cargo once, and does not build.
+//! It runs cargo once and keeps what is asked for; it builds nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,24 +11,27 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::{
+    cargo::{cargo, no_cargo},
+    error::Error,
+};
 
-/// The options that select a program.
+/// Which program of which project.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
-    /// The package to use, in a workspace
+    /// The package, in a workspace
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program to use, if the package has several
+    /// The program, if the package has several
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
-    /// Use this example instead of the program
+    /// An example instead of the program
     #[arg(long, value_name = "NAME", conflicts_with = "bin")]
     example: Option<String>,
     /// Features to turn on
     #[arg(short = 'F', long, value_name = "LIST")]
     features: Vec<String>,
-    /// Build with optimization
+    /// Build with optimisation
     #[arg(long)]
     release: bool,
 }
@@ -45,11 +47,11 @@ pub(crate) struct Project {
     pub(crate) root: PathBuf,
     /// The workspace's folder.
     pub(crate) workspace: PathBuf,
-    /// cargo's target folder.
+    /// Where cargo builds.
     pub(crate) target: PathBuf,
-    /// The folders of the package and of its path dependencies.
+    /// The folders of the package and of all that it needs by path.
     pub(crate) local: Vec<PathBuf>,
-    /// Whether the package depends on pixie-web.
+    /// Whether pixie-web is among what the package needs.
     pub(crate) is_app: bool,
     which: Which,
 }
@@ -91,19 +93,19 @@ struct Node {
 }
 
 impl Which {
-    /// Returns a selection by names.
+    /// Returns the package and the program of these names.
     pub(crate) fn named(package: Option<&str>, bin: Option<&str>) -> Which {
         Which { package: package.map(str::to_owned), bin: bin.map(str::to_owned), ..Which::default() }
     }
 }
 
 impl Project {
-    /// Finds the selected program.
+    /// Finds the program that is meant.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
         Project::of(metadata(&[])?, which)
     }
 
-    /// Reads the project again, after its manifests have changed, without network access.
+    /// Finds it again, as the manifests are now; nothing is fetched for that.
     pub(crate) fn again(&self) -> Result<Project, Error> {
         Project::of(metadata(&["--offline"])?, self.which.clone())
     }
@@ -124,7 +126,7 @@ impl Project {
         })
     }
 
-    /// Returns the command that builds the program and prints messages as JSON.
+    /// Returns the command that builds the program and tells in JSON what it does.
     pub(crate) fn build(&self) -> Command {
         let mut cargo = cargo();
         cargo.args(["build", "--message-format=json-diagnostic-rendered-ansi", "--package", &self.package]);
@@ -140,19 +142,9 @@ impl Project {
     }
 }
 
-/// Returns the cargo that started this program, else the one in `PATH`.
-pub(crate) fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
-/// Returns the error of a cargo that does not start.
-pub(crate) fn no_cargo(error: &io::Error) -> Error {
-    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
-}
-
 fn metadata(more: &[&str]) -> Result<Metadata, Error> {
-    let folder = env::current_dir().unwrap_or_default();
-    // Without the filter, cargo would need the crates of other platforms too.
+    let folder = std::env::current_dir().unwrap_or_default();
+    // Crates that only other systems need may never have been fetched.
     let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
     let asked = cargo().args(question).args(more).output();
     let output = asked.map_err(|error| no_cargo(&error))?;
@@ -161,14 +153,14 @@ fn metadata(more: &[&str]) -> Result<Metadata, Error> {
         let text = text.trim().trim_start_matches("error: ");
         return Err(Error::cargo(text)
             .at(folder.display())
-            .help("run the command in the folder of a project, or add -C DIR"));
+            .help("run it in a project's folder, or name one with -C DIR"));
     }
     serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::new(format_args!("could not read the output of `cargo metadata`: {error}")))
+        .map_err(|error| Error::new(format_args!("could not read what `cargo metadata` says: {error}")))
 }
 
 fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {
-    let here = env::current_dir().unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
     let wanted = |package: &&Package| match &which.package {
         Some(name) => package.source.is_none() && package.name == *name,
         None => folder(package) == here,
@@ -177,17 +169,13 @@ fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Packa
         return Ok(package);
     }
     if let Some(name) = &which.package {
-        let error = Error::new(format_args!("the workspace does not have a package `{name}`"));
-        return Err(error.at(metadata.workspace_root.display()));
+        return Err(Error::new(format_args!("no package is named `{name}`")).at(metadata.workspace_root.display()));
     }
     let is_default = |package: &&Package| metadata.workspace_default_members.contains(&package.id);
     let programs: Vec<_> = metadata.packages.iter().filter(is_default).filter(|p| !programs(p).is_empty()).collect();
     match programs[..] {
         [package] => Ok(package),
-        [] => {
-            let error = Error::new("the project does not have a program").help("write src/main.rs");
-            Err(error.at(metadata.workspace_root.display()))
-        }
+        [] => Err(Error::new("no package here has a program").at(metadata.workspace_root.display())),
         _ => {
             let names: Vec<_> = programs.iter().map(|package| package.name.as_str()).collect();
             Err(Error::new("several packages have a program")
@@ -201,15 +189,15 @@ fn choose_program(package: &Package, which: &Which) -> Result<String, Error> {
         |kind: &str, name: &str| package.targets.iter().any(|t| t.name == name && t.kind.iter().any(|k| k == kind));
     let named = which.example.as_deref().map(|name| ("example", name));
     if let Some((kind, name)) = named.or(which.bin.as_deref().map(|name| ("bin", name))) {
-        let unknown = || Error::new(format_args!("the package `{}` does not have the {kind} `{name}`", package.name));
+        let unknown = || Error::new(format_args!("the package `{}` has no {kind} `{name}`", package.name));
         return has(kind, name).then(|| name.to_owned()).ok_or_else(unknown);
     }
     let programs = programs(package);
     match (&package.default_run, &programs[..]) {
         (Some(name), _) => Ok(name.clone()),
         (None, [name]) => Ok((*name).to_owned()),
-        (None, []) => Err(Error::new(format_args!("the package `{}` does not have a program", package.name))
-            .help("write src/main.rs, or choose an example with --example NAME")),
+        (None, []) => Err(Error::new(format_args!("the package `{}` has no program", package.name))
+            .help("write src/main.rs, or name an example with --example NAME")),
         (None, names) => Err(Error::new(format_args!("the package `{}` has several programs", package.name))
             .help(format_args!("add --bin with one of {}", names.join(", ")))),
     }
@@ -224,13 +212,12 @@ fn folder(package: &Package) -> PathBuf {
     package.manifest_path.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// Returns the folders of a package and of its path dependencies; the package itself is the first.
+/// The folders of a package and of everything without a registry that it depends on, itself first.
 fn local_folders(metadata: &Metadata, start: &str) -> Vec<PathBuf> {
     needed(metadata, start, |package| package.source.is_none()).into_iter().map(folder).collect()
 }
 
-/// Returns a package and all its dependencies, itself first. A package that is not wanted is left out, and so
-/// are dependencies that only it has.
+/// A package and all that it depends on, itself first; those that are not wanted lead no further.
 fn needed<'m>(metadata: &'m Metadata, start: &'m str, is_wanted: impl Fn(&Package) -> bool) -> Vec<&'m Package> {
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);

@@ -1,16 +1,17 @@
-//! `pixie routes`: the table of routes, from the program itself, so that it is never out of date.
+//! `pixie routes`: the table of routes, told by the program itself, so that it cannot be out of date.
 //!
-//! Builds the program; `program.rs` then asks it.
+//! The program is built first; `program.rs` asks it.
 
 use std::process::Stdio;
 
 use clap::Args;
 
 use crate::{
+    cargo::no_cargo,
     error::Error,
     output,
     program::{Row, Told},
-    project::{Project, Which, no_cargo},
+    project::{Project, Which},
 };
 
 /// Arguments of `pixie routes`.
@@ -18,10 +19,10 @@ use crate::{
 pub(crate) struct RoutesArgs {
     #[command(flatten)]
     which: Which,
-    /// Show only the route that answers this request, such as "GET /users/7"
+    /// Only the route that answers this request, such as "GET /users/7"
     #[arg(long = "match", value_name = "REQUEST", value_parser = request)]
     request: Option<String>,
-    /// Show only routes with this text in their path, handler or file
+    /// Only routes with this text in their path, handler or file
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
     /// Print JSON
@@ -29,7 +30,7 @@ pub(crate) struct RoutesArgs {
     json: bool,
 }
 
-/// Parses a method and a path, or only a path.
+/// Takes a method and a path, or a path alone.
 fn request(text: &str) -> Result<String, String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let (method, path) = match words[..] {
@@ -39,8 +40,8 @@ fn request(text: &str) -> Result<String, String> {
     };
     let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     match (method.chars().all(is_token), path.starts_with('/')) {
-        (false, _) => Err(format!("`{method}` is not an HTTP method")),
-        (_, false) => Err(format!("the path `{path}` must begin with `/`")),
+        (false, _) => Err(format!("`{method}` is no HTTP method")),
+        (_, false) => Err(format!("the path `{path}` does not begin with `/`")),
         (true, true) => Ok(format!("{method} {path}")),
     }
 }
@@ -49,8 +50,7 @@ fn request(text: &str) -> Result<String, String> {
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let project = Project::find(args.which)?;
     if !project.is_app {
-        let error =
-            Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
+        let error = Error::new(format_args!("`{}` is no pixie app: it does not depend on pixie-web", project.package));
         return Err(error.at(project.root.join("Cargo.toml").display()));
     }
     let program = build(&project)?;
@@ -67,17 +67,17 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     match (told.routes.is_empty(), &args.request, &args.grep) {
         (false, ..) => {}
         (true, Some(request), _) => return Err(unanswered(request, &told)),
-        (true, None, Some(text)) => output::warning(format_args!("found zero routes with `{text}`")),
-        (true, None, None) => output::warning("the app does not have routes"),
+        (true, None, Some(text)) => output::warning(format_args!("no route has `{text}` in it")),
+        (true, None, None) => output::warning("the app has no routes"),
     }
     Ok(())
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {
     let error =
-        Error::new(format_args!("`{request}` does not match a route: the client gets {}", told.status.unwrap_or(404)));
+        Error::new(format_args!("no route answers `{request}`: the client gets {}", told.status.unwrap_or(404)));
     match &told.allow {
-        Some(allow) => error.help(format_args!("this path allows {allow}")),
+        Some(allow) => error.help(format_args!("this address answers {allow}")),
         None => error,
     }
 }
@@ -102,7 +102,7 @@ fn table(rows: &[Row]) -> String {
     let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let pool = row.pool.as_deref().unwrap_or("-").to_owned();
-        // A closure or a folder has its path as its name.
+        // A closure or a folder has no name but its path.
         let handler = if row.handler == row.path { "-" } else { &row.handler };
         let place = format!("{}:{}", row.file, row.line);
         [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, handler.to_owned(), place]

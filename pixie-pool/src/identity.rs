@@ -1,7 +1,7 @@
 //! Which process this is: the main one or a worker.
 //!
-//! Owns the invitation that a parent leaves in the environment and the answer to "who am I".
-//! Rule: the environment carries the pool's name, the worker's number and the socket's path, never a secret.
+//! Owns the environment variable by which a pool tells a process that it is a worker.
+//! Invariant: the variable holds the pool's name, the worker's number and the socket's path, and no secret.
 
 use std::{path::PathBuf, process, sync::OnceLock};
 
@@ -10,12 +10,13 @@ pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
 
 static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
 
-/// What a process is.
+/// Which process this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identity {
-    /// Main or worker.
+    /// Whether this is the main process or a worker.
     pub process: ProcessKind,
-    /// The pool that a worker belongs to.
+    /// The worker's pool; `None` in the main process.
     pub pool: Option<String>,
     /// The worker's number in its pool, from 1; 0 in the main process.
     pub number: usize,
@@ -23,8 +24,9 @@ pub struct Identity {
     pub pid: u32,
 }
 
-/// The two kinds of process.
+/// The kinds of process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessKind {
     /// The process that the user started.
     Main,
@@ -32,7 +34,7 @@ pub enum ProcessKind {
     Worker,
 }
 
-/// Where a worker has to report.
+/// Where a worker connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invitation {
     pub(crate) number: usize,
@@ -40,7 +42,7 @@ pub(crate) struct Invitation {
     pub(crate) path: PathBuf,
 }
 
-/// Returns what this process is; on the threads of a pool of size 0 that is the main process.
+/// Returns which process this is. The threads of a pool of size 0 belong to the main process.
 pub fn identity() -> Identity {
     let pid = process::id();
     match invitation() {
@@ -49,12 +51,12 @@ pub fn identity() -> Identity {
     }
 }
 
-/// Tells whether a pool started this process.
+/// Returns whether a pool started this process.
 pub fn is_worker() -> bool {
     invitation().is_some()
 }
 
-/// The invitation of this process, read once, so that it stays true after the variable was removed.
+/// Returns the invitation of this process. It is read once, because the variable is removed later.
 pub(crate) fn invitation() -> Option<&'static Invitation> {
     INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
 }

@@ -1,7 +1,7 @@
-//! A job as its handler sees it: head, body, time left, and the ways to answer.
+//! A job as its handler sees it: head, body, time limit, and the ways to reply.
 //!
-//! Owns the handler's view in a worker process and on the threads of a pool of size 0, which are the same.
-//! Rule: every job ends exactly once; one that is dropped reports that by itself.
+//! Owns the handler's side, which is the same in a worker process and on the threads of a pool of size 0.
+//! Invariant: each job ends exactly once. Dropping a job ends it with a failure.
 
 use std::{
     fmt,
@@ -23,7 +23,22 @@ use crate::{
 /// What a worker runs for each job.
 pub type Handler = Arc<dyn Fn(Job) + Send + Sync>;
 
-/// One job to be answered.
+/// One job that a handler has to reply to.
+///
+/// ```
+/// use std::{io::Read as _, sync::Arc};
+/// use pixie_pool::{Failure, Handler, Job};
+///
+/// let handler: Handler = Arc::new(|mut job: Job| {
+///     let mut text = String::new();
+///     match job.body().read_to_string(&mut text) {
+///         // An error means that the job was canceled, which has ended it.
+///         Ok(_) => drop(job.reply(b"", text.to_uppercase().as_bytes())),
+///         Err(error) => job.fail(Failure::error(format!("reading the text failed: {error}"))),
+///     }
+/// });
+/// # let _ = handler;
+/// ```
 #[derive(Debug)]
 pub struct Job {
     head: Bytes,
@@ -53,31 +68,35 @@ impl Job {
         self.number
     }
 
-    /// Returns the body, which arrives as it is read; it may be left unread.
+    /// Returns the body. It arrives while it is read, and need not be read.
     pub fn body(&mut self) -> &mut JobBody {
         &mut self.body
     }
 
-    /// Returns a reader of the same body that can be handed on, while the job itself is kept for the answer.
+    /// Returns a second reader of the same body, for code that reads while another part of the program keeps the job.
     ///
-    /// Once the job is over its reads fail.
+    /// Its reads fail after the job has ended.
     pub fn detached_body(&self) -> JobBody {
         let Ticket { socket, stream, .. } = &self.body.ticket;
-        // It has no duty to end the job: that stays here.
+        // Dropping this one does not end the job.
         JobBody { ticket: Ticket { socket: Arc::clone(socket), stream: *stream, is_open: false } }
     }
 
-    /// Returns the job's clock: what is left of its time, and how to get more.
+    /// Returns the job's time limit, which tells how much time is left and can ask for more.
     pub fn time_limit(&self) -> TimeLimit {
         self.time.clone()
     }
 
-    /// Returns what tells whether anybody still waits for the answer.
+    /// Returns a value that tells whether the job was canceled.
     pub fn cancellation(&self) -> Cancellation {
         self.body.ticket.cancellation()
     }
 
-    /// Answers with a head of at most 256 KiB and a body of any size.
+    /// Replies with a head of at most 256 KiB and a body of any size.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `BrokenPipe` if the job was canceled, and with `InvalidInput` if the head is too large.
     pub fn reply(self, head: &[u8], body: &[u8]) -> io::Result<()> {
         let mut ticket = self.body.ticket;
         ticket.socket.reply(ticket.stream, head, body)?;
@@ -92,20 +111,23 @@ impl Job {
         Ok(JobWriter { body, buffer: Vec::new() })
     }
 
-    /// Reports that there is no answer.
+    /// Ends the job with a failure instead of a reply.
     pub fn fail(self, failure: Failure) {
         self.body.ticket.close(&failure);
     }
 }
 
-/// The body of a job; [`Read`] returns 0 once it is complete, and an error if the job was cancelled.
+/// The body of a job; [`Read`] returns 0 at its end, and an error if the job was canceled.
 pub struct JobBody {
     ticket: Ticket,
 }
 
 impl JobBody {
-    /// Returns the next piece as it arrived, of at most 64 KiB, and waits for it; `None` once the body is complete, an error
-    /// if the job was cancelled.
+    /// Waits for the next piece of at most 64 KiB and returns it; `None` at the end of the body.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job was canceled.
     pub fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         self.ticket.socket.piece(self.ticket.stream)
     }
@@ -123,9 +145,9 @@ impl fmt::Debug for JobBody {
     }
 }
 
-/// Writes an answer piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` once it has gone.
+/// Writes a reply piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` after the job was canceled.
 ///
-/// A writer that is dropped before [`JobWriter::finish`] breaks the answer off, which its reader sees.
+/// Dropping the writer before [`JobWriter::finish`] ends the reply with a failure, which its reader gets.
 #[derive(Debug)]
 pub struct JobWriter {
     body: JobBody,
@@ -133,22 +155,22 @@ pub struct JobWriter {
 }
 
 impl JobWriter {
-    /// Returns the job's body, for a handler that reads while it answers.
+    /// Returns the job's body, for a handler that reads while it replies.
     pub fn body(&mut self) -> &mut JobBody {
         &mut self.body
     }
 
-    /// Returns what tells whether anybody still reads.
+    /// Returns a value that tells whether the job was canceled.
     pub fn cancellation(&self) -> Cancellation {
         self.body.ticket.cancellation()
     }
 
-    /// Breaks the answer off and says why, which its reader is told.
+    /// Ends the reply early with a failure, which its reader gets.
     pub fn fail(self, failure: Failure) {
         self.body.ticket.close(&failure);
     }
 
-    /// Sends the rest and ends the answer.
+    /// Sends the rest and ends the reply.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         let mut ticket = self.body.ticket;
@@ -178,7 +200,7 @@ impl Write for JobWriter {
     }
 }
 
-/// Tells whether anybody still waits for a job.
+/// Tells whether a job was canceled.
 #[derive(Clone, Debug)]
 pub struct Cancellation {
     socket: Arc<Socket>,
@@ -186,13 +208,13 @@ pub struct Cancellation {
 }
 
 impl Cancellation {
-    /// Returns true once the client has gone, the pool wants the job to stop, or the job is over.
-    pub fn is_cancelled(&self) -> bool {
-        self.socket.is_cancelled(self.stream)
+    /// Returns true after the submitter has dropped the job, the pool has canceled it, or it has ended.
+    pub fn is_canceled(&self) -> bool {
+        self.socket.is_canceled(self.stream)
     }
 }
 
-/// The time that a job may take until the head of its answer; its end is a kill. Clones are the same clock.
+/// The time that a job may take until the head of its reply, after which the worker is killed. Clones share the same limit.
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
     socket: Arc<Socket>,
@@ -203,7 +225,7 @@ pub struct TimeLimit {
 #[derive(Debug)]
 struct Left {
     deadline: Option<Instant>,
-    /// What may still be asked for.
+    /// How much more time the job may get.
     extension: Duration,
 }
 
@@ -220,8 +242,8 @@ impl TimeLimit {
         self.left().deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Asks for so much more time and returns how much it gets, in whole milliseconds: what the pool's
-    /// [`extension`](crate::Config::extension) leaves, and nothing without a deadline or once the answer has begun.
+    /// Asks for so much more time and returns how much was granted, in whole milliseconds: at most what is left of the pool's
+    /// [`extension`](crate::Config::extension). Zero without a deadline, and after the head of the reply was sent.
     pub fn extend(&self, by: Duration) -> Duration {
         let mut left = self.left();
         let granted = by.min(left.extension).as_millis();
@@ -242,7 +264,7 @@ impl TimeLimit {
     }
 }
 
-/// The duty to end one job.
+/// One job of the socket; while it is open, dropping it ends the job with a failure.
 #[derive(Debug)]
 struct Ticket {
     socket: Arc<Socket>,
@@ -257,7 +279,7 @@ impl Ticket {
 
     fn close(mut self, failure: &Failure) {
         self.is_open = false;
-        // If the parent is gone, so is whoever would have read this.
+        // An error means that the parent has exited, which ends the job as well.
         let _ = self.socket.fail(self.stream, failure);
     }
 }
@@ -269,7 +291,7 @@ impl Drop for Ticket {
         }
         let failure = match thread::panicking() {
             true => panics::take(),
-            false => Failure::error("the handler dropped its job before it was answered"),
+            false => Failure::error("the handler dropped its job without a reply"),
         };
         let _ = self.socket.fail(self.stream, &failure);
     }

@@ -34,7 +34,7 @@ pub use crate::{
 };
 
 #[cfg(feature = "tasks")]
-pub use crate::task::{Task, extend, init, is_cancelled, remaining};
+pub use crate::task::{Task, extend, init, is_canceled, remaining};
 #[cfg(feature = "tasks")]
 pub use pixie_pool_macros::task;
 

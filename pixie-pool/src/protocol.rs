@@ -1,7 +1,7 @@
-//! What a pool and its workers say to each other, without any socket.
+//! The protocol between a pool and its workers, without a socket: bytes in, events out.
 //!
-//! Bytes in, events out: `frame`, `encode` and `decode` know the shapes, `parent` and `worker` know what each side may say when.
-//! Rule: nothing here reads a clock, a socket or the environment, and nothing a peer sends can panic.
+//! `frame`, `encode` and `decode` own the shapes of frames; `parent` and `worker` own which frame each side may send when.
+//! Invariant: this module reads no clock, socket or environment, and does not panic on any bytes from a peer.
 
 pub(crate) mod decode;
 pub(crate) mod encode;

@@ -1,7 +1,7 @@
-//! What a worker may do besides computing: what a program asks for, and how much of it is in force.
+//! What a worker may do: what a program asks for, and which parts of it are in force.
 //!
-//! Owns the profiles, the limits and the words about what is missing. Leaves the system calls to `platform` and the order of
-//! a worker's steps to `worker`. Rule: what is asked for and not given is refused or said, never dropped.
+//! Owns the profiles, the limits and the messages about missing parts. Leaves the system calls to `platform` and the order of a
+//! worker's steps to `worker`. Invariant: a part that is not in force is refused or logged, never ignored.
 
 use std::{
     fmt, io,
@@ -17,19 +17,19 @@ use crate::{
 
 /// What a worker process may do besides computing.
 ///
-/// A worker applies it to itself after it has connected to its pool and before it takes the first job, so no job ever runs
-/// without it. What was opened before stays open: load models, open files and connect to databases before
-/// [`Worker::serve`](crate::Worker::serve) (with pixie-web: in the worker's state), but start no threads there, because a
-/// sandbox covers only the thread that enters it and those which that one starts. A worker with more than one thread at that
-/// time gives up with an error that says so; the usual reason is `#[tokio::main]`.
+/// A worker applies the sandbox to itself after it has connected to its pool and before it takes the first job, so every job runs
+/// in the sandbox. Open files and connections stay open: load models, open files and connect to databases before
+/// [`Worker::serve`](crate::Worker::serve) (with pixie-web: in the worker's state). Do not start threads there, because a
+/// sandbox covers only the thread that enters it and the threads that this thread starts. A worker with more than one thread
+/// exits with an error that says so; the usual cause is `#[tokio::main]`.
 ///
 /// | a job may | `none` | `no_network` | `strict` |
 /// |---|---|---|---|
 /// | compute, use memory, start threads, read the clock, draw random numbers, print | yes | yes | yes |
-/// | use what was opened before the sandbox | yes | yes | yes |
-/// | open files and list directories | yes | yes | what [`read`](Sandbox::read) and [`write`](Sandbox::write) allow |
-/// | create, change and delete files | yes | yes | what `write` allows |
-/// | write below `/proc` and `/sys`, but for `/proc/self` | yes | no | what `write` allows |
+/// | use files and connections that were opened before the sandbox | yes | yes | yes |
+/// | open files and list directories | yes | yes | where [`read`](Sandbox::read) and [`write`](Sandbox::write) allow it |
+/// | create, change and delete files | yes | yes | where `write` allows it |
+/// | write below `/proc` and `/sys`, except `/proc/self` | yes | no | where `write` allows it |
 /// | change modes, owners, times and extended attributes of files | yes | yes | no |
 /// | see that a path exists, its size and its times | yes | yes | yes |
 /// | make sockets, connect, listen, accept | yes | no | no |
@@ -40,14 +40,14 @@ use crate::{
 /// | bytes in one file ([`file_size`](Sandbox::file_size)) | any | 1 GiB | 1 GiB |
 /// | open descriptors ([`open_files`](Sandbox::open_files)) | as inherited | 1024 | 1024 |
 ///
-/// What is refused fails with `PermissionDenied`, a file that grows too large with `FileTooLarge`; neither ends the worker.
-/// A limit on memory is a number of the pool: [`Config::memory`](crate::Config::memory). There is none on processes, because
-/// Linux counts them per user; a sandboxed worker cannot start any.
+/// A forbidden call fails with `PermissionDenied`, and a write to a file that is too large with `FileTooLarge`; the worker continues.
+/// The limit on memory is a setting of the pool: [`Config::memory`](crate::Config::memory). A sandboxed worker cannot start
+/// processes, so they need no limit.
 ///
-/// Linux only, by [Landlock](https://landlock.io), seccomp and resource limits, on x86-64 and AArch64. Elsewhere, and where a
-/// kernel or a container lacks something, a [`best_effort`](Sandbox::best_effort) sandbox does what it can and the pool
-/// logs a warning that names what is missing; a [`required`](Sandbox::required) one does not start. Whichever it is,
-/// [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) says what is in force.
+/// Sandboxes need Linux on x86-64 or AArch64; they use [Landlock](https://landlock.io), seccomp and resource limits. On other
+/// systems, and where a kernel or a container lacks a part, a [`best_effort`](Sandbox::best_effort) sandbox does what it can, and
+/// the pool logs a warning that names the missing parts; a worker with a [`required`](Sandbox::required) sandbox does not start.
+/// [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows which parts are in force.
 ///
 /// ```
 /// use pixie_pool::{Pool, Sandbox};
@@ -60,15 +60,15 @@ use crate::{
 pub struct Sandbox {
     pub(crate) profile: Profile,
     pub(crate) is_required: bool,
-    /// Bytes of one file; 0 stands for no limit of ours.
+    /// Largest file, in bytes; 0 stands for no limit.
     pub(crate) file_size: ByteSize,
-    /// Open descriptors; 0 stands for no limit of ours.
+    /// Open descriptors; 0 stands for no limit.
     pub(crate) open_files: u64,
     pub(crate) read: Vec<PathBuf>,
     pub(crate) write: Vec<PathBuf>,
 }
 
-/// What is forbidden at all.
+/// What is forbidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     None,
@@ -84,27 +84,28 @@ impl Default for Sandbox {
 }
 
 impl Sandbox {
-    /// Forbids nothing: a worker may do whatever the user of this process may. Limits that are set count nevertheless.
+    /// Allows a worker all that the user of this process may do. Limits that are set still apply.
     pub fn none() -> Self {
         Sandbox::new(Profile::None, 0, 0)
     }
 
-    /// Forbids sockets, programs, new processes and everything that reaches other processes or the system, such as writing below
-    /// `/proc` and `/sys`; other files stay as they are.
+    /// Forbids sockets, programs, new processes, and all access to other processes or to the system's settings, such as writing
+    /// below `/proc` and `/sys`. Access to other files does not change.
     ///
-    /// So a worker of root may still write every file and disk of the system, and through them become whatever it likes: as
-    /// root only [`strict`](Sandbox::strict) is a border. An entry of `/` itself that is new since the worker started
-    /// cannot be written.
+    /// A worker of root can still write every file and disk of the system, and so gain more rights: for root, only
+    /// [`strict`](Sandbox::strict) protects the system. An entry of `/` that was created after the worker started cannot be
+    /// written.
     pub fn no_network() -> Self {
         Sandbox::new(Profile::NoNetwork, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
 
-    /// Forbids that, and every file but those that [`read`](Sandbox::read) and [`write`](Sandbox::write) allow.
+    /// Forbids the same as [`no_network`](Sandbox::no_network), and every file except those that [`read`](Sandbox::read) and
+    /// [`write`](Sandbox::write) allow.
     ///
-    /// Always readable are the program's own file (for backtraces), the time zones (`/usr/share/zoneinfo`, `/etc/localtime`),
-    /// `/dev/random`, `/dev/urandom` and `/dev/zero`; `/dev/null` can be written, too. Because Landlock does not govern them,
-    /// changes of modes, owners and times are forbidden everywhere: `std::fs::copy`, which copies modes, fails where
-    /// `std::io::copy` between two open files does not.
+    /// A worker can always read the program's own file (for backtraces), the time zones (`/usr/share/zoneinfo`,
+    /// `/etc/localtime`), `/dev/random`, `/dev/urandom` and `/dev/zero`, and read and write `/dev/null`. Changes of modes, owners
+    /// and times are forbidden everywhere, because Landlock does not restrict them. So `std::fs::copy` fails, because it copies
+    /// the mode; use `std::io::copy` between two open files.
     pub fn strict() -> Self {
         Sandbox::new(Profile::Strict, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
@@ -120,75 +121,75 @@ impl Sandbox {
         }
     }
 
-    /// Refuses to start workers that cannot have all of it.
+    /// Refuses to start a worker if a part of the sandbox is missing on this system.
     pub fn required(mut self) -> Self {
         self.is_required = true;
         self
     }
 
-    /// Starts workers with as much of it as the kernel has, and logs what is missing. The default.
+    /// Starts workers with the parts of the sandbox that this system has, and logs what is missing. The default.
     pub fn best_effort(mut self) -> Self {
         self.is_required = false;
         self
     }
 
-    /// Allows a strict sandbox to read a file, or everything below a directory; it has to exist when the pool starts, which is
-    /// also when links in the path are followed.
+    /// Allows workers in a strict sandbox to read a file, or everything below a directory. The path must exist when the pool
+    /// starts; links in it are followed at that time.
     ///
-    /// For a worker that starts later and does not find it, or finds a link in its place, nothing is allowed there. At most 64
-    /// paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// If a worker starts later and the path is missing or has become a link, the worker starts without this permission. At most 64
+    /// paths in total. Without effect in other sandboxes, which do not restrict files.
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
-    /// Allows a strict sandbox to read and write a file, or to read, write, create, rename and delete below a directory; it has
-    /// to exist when the pool starts, which is also when links in the path are followed.
+    /// Allows workers in a strict sandbox to read and write a file, or to read, write, create, rename and delete below a directory.
+    /// The path must exist when the pool starts; links in it are followed at that time.
     ///
-    /// For a worker that starts later and does not find it, or finds a link in its place, nothing is allowed there. At most 64
-    /// paths in all. The other profiles leave files alone, so it changes nothing there.
+    /// If a worker starts later and the path is missing or has become a link, the worker starts without this permission. At most 64
+    /// paths in total. Without effect in other sandboxes, which do not restrict files.
     pub fn write(mut self, path: impl Into<PathBuf>) -> Self {
         self.write.push(path.into());
         self
     }
 
-    /// Limits the bytes of any one file that a worker writes: a number, or a text such as `"64MB"`; 0 is no limit.
+    /// Limits the size of each file that a worker writes, as a number of bytes or a text such as `"64MB"`; 0 stands for no limit.
     ///
-    /// A write beyond fails with `FileTooLarge`. It bounds a mistake, not a disk: files may be many.
+    /// A write beyond the limit fails with `FileTooLarge`. A worker can still fill a disk with many files.
     pub fn file_size(mut self, bytes: impl Into<ByteSize>) -> Self {
         self.file_size = bytes.into();
         self
     }
 
-    /// Limits the descriptors that a worker has open; opening more fails. At least 16; 0 is no limit.
+    /// Limits the open descriptors of a worker; opening more fails. At least 16; 0 stands for no limit.
     pub fn open_files(mut self, count: u64) -> Self {
         self.open_files = count;
         self
     }
 
-    /// Tells whether files are forbidden unless they are allowed.
+    /// Returns whether only files that were allowed can be opened.
     pub fn is_strict(&self) -> bool {
         self.profile == Profile::Strict
     }
 
-    /// Tells whether anything at all is forbidden.
+    /// Returns whether the profile forbids something.
     pub(crate) fn is_wanted(&self) -> bool {
         self.profile != Profile::None
     }
 
-    /// The bytes of one file; 0 stands for no limit of ours.
+    /// Returns the largest file, in bytes; 0 stands for no limit.
     pub(crate) fn file_bytes(&self) -> u64 {
-        // A text that is none was refused when the pool was started.
+        // The start of the pool has refused malformed texts.
         self.file_size.bytes().unwrap_or(0)
     }
 
-    /// The paths with whether they can be written.
+    /// Returns the paths, each with whether it can be written.
     pub(crate) fn paths(&self) -> impl Iterator<Item = (&Path, bool)> {
         let read = self.read.iter().map(|path| (path.as_path(), false));
         read.chain(self.write.iter().map(|path| (path.as_path(), true)))
     }
 
-    /// Finds what cannot be asked for, before any worker is started.
+    /// Returns an error if the sandbox cannot work, before a worker is started.
     pub(crate) fn check(&self, is_threaded: bool) -> Result<(), String> {
         if self.is_wanted() && !platform::HAS_SANDBOX_FEATURE {
             return Err("a sandbox needs the feature `sandbox` of pixie-pool, which is off".to_owned());
@@ -203,7 +204,7 @@ impl Sandbox {
         if (1..SANDBOX_OPEN_FILES_MIN).contains(&self.open_files) {
             let count = self.open_files;
             return Err(format!(
-                "the sandbox leaves {count} open files, a worker needs at least {SANDBOX_OPEN_FILES_MIN}"
+                "the sandbox allows {count} open files, a worker needs at least {SANDBOX_OPEN_FILES_MIN}"
             ));
         }
         if self.paths().count() > SANDBOX_PATHS_MAX {
@@ -217,16 +218,15 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Replaces the paths by where they lead now: a job that puts a link in the place of one must not decide what the next
-    /// worker may do.
+    /// Follows the links in the paths once. A job could replace a path with a link, and must not decide what the next worker may do.
     pub(crate) fn resolve(&mut self) -> Result<(), String> {
         let own = format!("/proc/{}", std::process::id());
         for path in self.read.iter_mut().chain(&mut self.write) {
             let found = path.canonicalize().map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => format!("the sandbox allows {}, which is not there", path.display()),
+                io::ErrorKind::NotFound => format!("the sandbox allows {}, which does not exist", path.display()),
                 _ => format!("the sandbox allows {}, which cannot be reached: {error}", path.display()),
             })?;
-            // A worker's own, not this process's.
+            // The path is about each worker, not about this process.
             *path = match found.strip_prefix(&own) {
                 Ok(rest) => Path::new("/proc/self").join(rest),
                 Err(_) => found,
@@ -235,19 +235,19 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Names what was asked for and is not in force; `None` if that is nothing.
+    /// Returns the names of the parts that are not in force; `None` if all are.
     pub(crate) fn missing(&self, level: &SandboxLevel) -> Option<String> {
         let mut missing = Vec::new();
         if self.is_wanted() && !level.seccomp {
-            missing.push("the filter of system calls (this system has no seccomp, or a container forbids to use it)");
+            missing.push("the system call filter (seccomp, which a container may forbid)");
         }
         match (self.profile, level.landlock) {
             (Profile::None, _) | (Profile::NoNetwork, 1..) | (Profile::Strict, 3..) => {}
-            (Profile::NoNetwork, 0) => missing.push("the lock on other processes' memory (Landlock, Linux 5.13)"),
+            (Profile::NoNetwork, 0) => missing.push("protection of other processes' memory (Landlock, Linux 5.13)"),
             (Profile::Strict, 0) => {
-                missing.push("the lock on files and on other processes' memory (Landlock, complete since Linux 6.2)");
+                missing.push("protection of files and of other processes' memory (Landlock, complete since Linux 6.2)");
             }
-            (Profile::Strict, 1 | 2) => missing.push("the lock on cutting files short (Landlock, Linux 6.2)"),
+            (Profile::Strict, 1 | 2) => missing.push("protection against truncating files (Landlock, Linux 6.2)"),
         }
         if (self.file_bytes() > 0 || self.open_files > 0) && !level.limits {
             missing.push("the limits on file size and open files");
@@ -255,21 +255,21 @@ impl Sandbox {
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 
-    /// Says in the log what holds the workers of a pool, once for all of them: they run under the same kernel.
-    /// Without a level they are threads.
+    /// Logs which parts are in force, once for all workers of a pool, because they run under the same kernel. `level` is `None` if
+    /// the workers are threads.
     pub(crate) fn report(&self, pool: &str, level: Option<&SandboxLevel>) {
         let profile = self.profile;
         let Some(level) = level else {
             if *self != Sandbox::none() {
-                tracing::warn!(pool, %profile, "threads have no sandbox: give the pool at least one worker");
+                tracing::warn!(pool, %profile, "threads run without a sandbox: give the pool at least one worker process");
             }
             return;
         };
         match self.missing(level) {
             Some(missing) => {
-                tracing::warn!(pool, %profile, in_force = %level, "the sandbox is weaker than asked for, it lacks {missing}");
+                tracing::warn!(pool, %profile, in_force = %level, "the sandbox is incomplete on this system: missing {missing}");
             }
-            None if self.is_wanted() => tracing::info!(pool, %profile, in_force = %level, "workers are sandboxed"),
+            None if self.is_wanted() => tracing::info!(pool, %profile, in_force = %level, "the workers are sandboxed"),
             None => {}
         }
     }
@@ -285,14 +285,14 @@ impl fmt::Display for Profile {
     }
 }
 
-/// What of a [`Sandbox`] is in force in a worker, as it said when it was ready.
+/// Which parts of a [`Sandbox`] are in force in a worker, as the worker reported when it was ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SandboxLevel {
     /// Whether system calls are filtered.
     pub seccomp: bool,
-    /// The version of Landlock's interface that locks files and other processes; 0 if nothing does.
+    /// The version of Landlock's interface that protects files and other processes; 0 without Landlock.
     pub landlock: u8,
     /// Whether resource limits were set.
     pub limits: bool,
@@ -317,13 +317,13 @@ mod tests {
     const FULL: SandboxLevel = SandboxLevel { seccomp: true, landlock: 3, limits: true };
 
     #[test]
-    fn what_an_old_kernel_lacks_is_named() {
+    fn the_parts_that_an_old_kernel_lacks_are_named() {
         let cases = [
             (Sandbox::strict(), FULL, ""),
             (Sandbox::no_network(), SandboxLevel { landlock: 1, ..FULL }, ""),
             (Sandbox::none(), SandboxLevel::default(), ""),
-            (Sandbox::strict(), SandboxLevel { landlock: 2, ..FULL }, "cutting files short"),
-            (Sandbox::strict(), SandboxLevel { landlock: 0, ..FULL }, "the lock on files"),
+            (Sandbox::strict(), SandboxLevel { landlock: 2, ..FULL }, "truncating files"),
+            (Sandbox::strict(), SandboxLevel { landlock: 0, ..FULL }, "protection of files"),
             (Sandbox::no_network(), SandboxLevel { landlock: 0, ..FULL }, "other processes' memory"),
             (Sandbox::no_network(), SandboxLevel { seccomp: false, ..FULL }, "seccomp"),
             (Sandbox::none().open_files(20), SandboxLevel::default(), "open files"),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_refused_with_the_remedy() {
+    fn a_sandbox_that_cannot_work_is_refused_with_the_remedy() {
         let many = (0..65).fold(Sandbox::strict(), |sandbox, n| sandbox.read(format!("/{n}")));
         let cases = [
             (Sandbox::strict(), true, ""),
@@ -369,6 +369,6 @@ mod tests {
         sandbox.resolve().unwrap();
         assert_eq!((sandbox.read, sandbox.write), (vec![real.clone()], vec![real]));
         let refused = Sandbox::strict().read("/").write("/no/such/cache").resolve();
-        assert_eq!(refused.unwrap_err(), "the sandbox allows /no/such/cache, which is not there");
+        assert_eq!(refused.unwrap_err(), "the sandbox allows /no/such/cache, which does not exist");
     }
 }

@@ -1,7 +1,7 @@
-//! What a pool looks like at one moment.
+//! The state of a pool at one moment.
 //!
-//! Owns plain values for status pages and metrics; with the feature `serde` they can be written as JSON, times in seconds.
-//! Rule: whatever is counted here was seen by the parent; a worker cannot fake it.
+//! Owns plain values for status pages and metrics. With the feature `serde` they can be serialized, with times in seconds.
+//! Invariant: the main process counts everything here; a worker cannot change a number.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -18,22 +18,22 @@ pub struct Snapshot {
     pub size: usize,
     /// The largest number of jobs that may ever run at the same time.
     pub size_max: usize,
-    /// Workers that are ready and have nothing to do.
+    /// Workers that are ready and wait for a job.
     pub idle: usize,
-    /// Ready workers beyond `size`, which take the place of one that ends.
+    /// Ready workers beyond `size`, which replace a worker that exits.
     pub spares: usize,
     /// Jobs running.
     pub busy: usize,
     /// Jobs waiting.
     pub queued: usize,
-    /// How long the first of them has been waiting.
+    /// How long the first of the waiting jobs has waited.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub oldest_wait: Option<Duration>,
-    /// Whether starts fail so often that jobs are refused.
+    /// Whether the pool refuses jobs because its workers do not start.
     pub is_broken: bool,
-    /// Every worker that is there or being started, by number.
+    /// Every worker that runs or is being started, by number.
     pub workers: Vec<WorkerSnapshot>,
-    /// What has happened since the start.
+    /// Counts since the start of the pool.
     pub counts: Counts,
 }
 
@@ -42,40 +42,41 @@ pub struct Snapshot {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WorkerSnapshot {
-    /// Its number in the pool, from 1.
+    /// The worker's number in the pool, from 1.
     pub number: usize,
-    /// What it does.
+    /// What the worker does.
     pub state: WorkerState,
-    /// Its process id, if it runs.
+    /// The process id, if the process runs.
     pub pid: Option<u32>,
-    /// What of the pool's sandbox holds it, as it said when it was ready, before its first job; `None` until then.
+    /// Which parts of the sandbox are in force, as the worker reported when it was ready; `None` until then.
     pub sandbox: Option<SandboxLevel>,
-    /// Jobs that this process has answered.
+    /// Jobs that this process has replied to.
     pub jobs: u64,
-    /// What it runs.
+    /// The label of the running job.
     pub label: Option<Arc<str>>,
-    /// How long it has been running that.
+    /// How long the job has been running.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub running_for: Option<Duration>,
-    /// What the submitter knows that job by.
+    /// The submitter's name for the running job.
     pub request_id: Option<Arc<str>>,
     /// How long this process has been ready.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
-    /// What holds it to [`Config::memory`](crate::Config::memory), if that is set; `None` for a thread and until it is ready.
+    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without that setting, for a thread, and until the worker is
+    /// ready.
     pub memory_limit: Option<MemoryLimit>,
-    /// Bytes of memory that this process holds, where the system tells; a thread of this process has none of its own.
+    /// Resident memory of the process in bytes, where the system reports it; `None` for a thread.
     pub memory: Option<u64>,
 }
 
-/// What limits the memory of a worker as a whole, besides `RLIMIT_DATA`, which limits what it allocates for itself.
+/// How the total memory of a worker is limited, in addition to `RLIMIT_DATA`, which limits its private allocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum MemoryLimit {
-    /// A cgroup of its own: the kernel ends it, and all that it has started, before it has more.
+    /// By a cgroup per worker: the kernel kills the worker and the programs that it has started before they use more.
     Cgroup,
-    /// Looks at its resident memory while it runs jobs: it is ended soon after it has more.
+    /// By checks of the resident memory while jobs run: the pool kills the worker soon after it uses more.
     Process,
 }
 
@@ -91,51 +92,52 @@ impl fmt::Display for MemoryLimit {
 /// What a worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
 pub enum WorkerState {
-    /// It is being started.
+    /// The worker is being started.
     Starting,
-    /// It waits for a job.
+    /// The worker waits for a job.
     Idle,
-    /// It runs a job.
+    /// The worker runs a job.
     Busy,
 }
 
-/// What has happened in a pool since its start.
+/// Counts of a pool since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counts {
-    /// Jobs that workers have ended, whatever the answer.
+    /// Jobs that workers have ended, with a reply or a failure.
     pub jobs: u64,
-    /// Workers killed for a missed deadline.
+    /// Workers killed because a job missed its deadline.
     pub kills_deadline: u64,
-    /// Workers killed for a job that used more CPU time than one may.
+    /// Workers killed because a job used more CPU time than `cpu_time`.
     pub kills_cpu_time: u64,
-    /// Workers killed because they had more memory than a worker may.
+    /// Workers killed because they used more memory than `memory`.
     pub kills_memory: u64,
-    /// Workers killed because a cancelled job did not end.
+    /// Workers killed because a canceled job did not end.
     pub kills_cancel: u64,
-    /// Workers killed because their answer stood still.
+    /// Workers killed because they sent no part of a reply for the `stream_idle_timeout`.
     pub kills_idle: u64,
-    /// Workers killed for breaking the protocol.
+    /// Workers killed because they broke the protocol.
     pub kills_protocol: u64,
-    /// Workers killed because they stood still with jobs that others could do.
+    /// Workers killed because they did not answer while they held jobs that other workers could run.
     pub kills_stuck: u64,
-    /// Workers that were not ready in time or failed to start.
+    /// Workers that failed to start, or were not ready in time.
     pub start_failures: u64,
-    /// Workers that died by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
+    /// Workers that exited by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
     pub deaths: BTreeMap<String, u64>,
-    /// Jobs that were reported because they had run for longer than `slow_after`.
+    /// Jobs that were reported because they ran longer than `slow_after`.
     pub slow: u64,
-    /// Workers started in the place of others.
+    /// Workers that were started to replace others.
     pub restarts: u64,
-    /// Workers that went because they had run enough jobs, were old or large, once their replacement was ready.
+    /// Workers that were replaced because of `recycle_after`, `recycle_age` or `recycle_memory`.
     pub recycled: u64,
-    /// Workers that went because there was too little to do.
+    /// Workers that were ended because the pool had too few jobs for them.
     pub retired: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
-    /// Jobs that left a worker before it had started them, because another job there was slow or the worker ended.
+    /// Jobs that moved to another worker before they were started, because another job was slow or the worker exited.
     pub moves: u64,
     /// Jobs refused because the queue was full.
     pub refused_full: u64,
@@ -143,7 +145,7 @@ pub struct Counts {
     pub refused_late: u64,
     /// Jobs refused because the same job had crashed several workers.
     pub refused_repeat_crash: u64,
-    /// Jobs refused because workers could not be started.
+    /// Jobs refused because workers did not start.
     pub refused_broken: u64,
 }
 

@@ -1,6 +1,6 @@
-//! What goes into a pool: a head, a body and how the job may be treated.
+//! What a program submits to a pool: a head, a body, and how the pool may treat the job.
 //!
-//! Owns the types a caller fills in. Rule: the pool never looks into head or body.
+//! Owns the types that a caller fills in. Invariant: the pool does not interpret head and body.
 
 use std::{
     fmt, io,
@@ -12,43 +12,88 @@ use std::{
 
 use bytes::Bytes;
 
-/// One job to be run.
+/// One job to run.
+///
+/// ```
+/// use std::time::Duration;
+/// use pixie_pool::Submission;
+///
+/// let job = Submission::new("resize 200").body("…").deadline(Duration::from_secs(2)).label("resize");
+/// assert_eq!(&*job.label, "resize");
+/// ```
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Submission {
     /// What the handler reads first; at most 256 KiB.
     pub head: Bytes,
-    /// What the handler may read after it.
+    /// What the handler may read after the head.
     pub body: Body,
-    /// A deadline of its own; `None` takes the pool's.
+    /// The deadline of this job; `None` for the pool's.
     pub deadline: Option<Duration>,
-    /// Whether running it twice does no harm: such a job is sent once more if its worker crashes, and without a body it may be
-    /// sent to a busy worker in advance, which makes short jobs several times cheaper. Its answer may then wait for the next one's
-    /// for a moment, and it is run again if the worker crashes in that moment.
-    /// Ignored for a streamed body.
+    /// Whether the job may run twice: then it is sent once more if its worker crashes. Without a body it may also be pipelined, which
+    /// makes short jobs several times cheaper: its reply may wait a moment for the next one, and the job runs again if the worker
+    /// crashes in that moment. Ignored for a streamed body.
     pub replayable: bool,
-    /// What the logs, the snapshot and the metrics call it: the name of what is run, such as a route, not of one job.
+    /// The name of the kind of job, such as a route, in logs, snapshots and metrics.
     pub label: Arc<str>,
-    /// What the submitter knows this one job by, such as the id of an HTTP request, for the logs and the snapshot.
+    /// The submitter's name for this one job, such as the id of an HTTP request, in logs and snapshots.
     pub request_id: Option<Arc<str>>,
 }
 
 impl Submission {
-    /// Returns a job with this head, no body and the pool's own deadline.
+    /// Returns a job with this head, an empty body and the pool's deadline.
     pub fn new(head: impl Into<Bytes>) -> Self {
         Submission { head: head.into(), ..Submission::default() }
+    }
+
+    /// Sets the body: bytes, or a [`Body`].
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the deadline of this job; `None` for the pool's.
+    pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// Sets whether the job may run twice; see the field of this name.
+    pub fn replayable(mut self, is_replayable: bool) -> Self {
+        self.replayable = is_replayable;
+        self
+    }
+
+    /// Sets the name of the kind of job in logs, snapshots and metrics.
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Sets the submitter's name for this one job in logs and snapshots.
+    pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.request_id = Some(id.into());
+        self
     }
 }
 
 /// The body of a job.
 #[derive(Default)]
+#[non_exhaustive]
 pub enum Body {
-    /// None at all.
+    /// An empty body.
     #[default]
     Empty,
-    /// All of it, in memory.
+    /// The whole body, in memory.
     Full(Bytes),
-    /// Pieces that are asked for only when the worker has room for them.
+    /// Pieces, which the pool asks for when the worker has room for them.
     Stream(Pin<Box<dyn BodyStream + Send>>),
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Body::Full(bytes.into())
+    }
 }
 
 impl fmt::Debug for Body {

@@ -11,7 +11,7 @@ mod serve;
 mod table;
 
 pub use crate::task::{
-    current::{extend, is_cancelled, remaining},
+    current::{extend, is_canceled, remaining},
     entry::{Entry, Fallible, Registered, Task, run},
     init::init,
 };

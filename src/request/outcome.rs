@@ -1,23 +1,22 @@
 //! The outcome of a request: failures get their page and their line in the log, and every response its safe headers and a true
 //! length.
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
     header::{self, GetAll},
 };
 use http_body::Body as _;
-use pixie_core::{
-    Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response, abort,
-};
+use pixie_core::{Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response};
 
 use crate::{
-    app::compose::Composed,
     files::coding,
     request::{excerpt, reported::Reported},
     table::{
+        Composed,
         hooks::{Answered, Chain},
         panics,
+        refusal::refuse,
     },
 };
 
@@ -188,7 +187,7 @@ fn refuse_interim(response: &mut Response) {
     let status = response.status();
     if status.is_informational() {
         let why = format!("the answer's status is {status}, which is no final one: use one from 200");
-        *response = Error::internal(why).with_place(None).into();
+        *response = refuse(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![why]).into();
     }
 }
 
@@ -256,23 +255,6 @@ fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
     if let Err(error) = response.apply_conditions(method, headers) {
         *response = error.into();
     }
-}
-
-/// The error of an answer that did not come in time.
-pub(crate) fn too_slow(deadline: Duration) -> Error {
-    abort(504).with_place(None).with_chain(vec![format!("no answer within the deadline of {deadline:?}")])
-}
-
-/// The error of a request that came while the app stops.
-pub(crate) fn stopping() -> Error {
-    let close = HeaderValue::from_static("close");
-    abort(503).with_place(None).with_detail("the server is shutting down").with_header(header::CONNECTION, close)
-}
-
-/// The error of a request that was refused because too many wait; `seconds` is when to come again.
-pub(crate) fn overloaded(detail: &'static str, retry_after: Duration) -> Error {
-    let seconds = retry_after.as_secs().max(1);
-    abort(503).with_place(None).with_detail(detail).with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 /// Reads the code around the place of a failure, in development.

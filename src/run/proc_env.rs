@@ -38,8 +38,8 @@ pub struct ProcEnv {
 pub fn proc_env() -> ProcEnv {
     let identity = pixie_pool::identity();
     let process_type = match identity.process {
-        ProcessKind::Main => ProcessType::Main,
         ProcessKind::Worker => ProcessType::Pool,
+        _ => ProcessType::Main,
     };
     ProcEnv {
         process_type,

@@ -65,14 +65,14 @@ pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
 /// Sends a message as a head. Returns the time of the reply and the process id of its worker.
 pub(crate) async fn round_trip_head(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
     let start = Instant::now();
-    let reply = pool.submit(Submission { replayable: true, ..Submission::new(message.clone()) }).await?;
+    let reply = pool.submit(Submission::new(message.clone()).replayable(true)).await?;
     compare(start, reply, message)
 }
 
 /// Sends a message as a body. Returns the time of the reply and the process id of its worker.
 pub(crate) async fn round_trip_body(pool: &Pool, message: &Bytes) -> Result<(Duration, u32)> {
     let start = Instant::now();
-    let reply = pool.submit(Submission { body: Body::Full(message.clone()), ..Submission::new("b") }).await?;
+    let reply = pool.submit(Submission::new("b").body(message.clone())).await?;
     compare(start, reply, message)
 }
 
@@ -88,7 +88,7 @@ fn compare(start: Instant, reply: Reply, message: &Bytes) -> Result<(Duration, u
 pub(crate) async fn send_body(pool: &Pool) -> Result<Duration> {
     let chunks = Chunks { left: BODY_BYTES / CHUNK_BYTES, chunk: vec![b'x'; CHUNK_BYTES].into() };
     let start = Instant::now();
-    let reply = pool.submit(Submission { body: Body::Stream(Box::pin(chunks)), ..Submission::new("s") }).await?;
+    let reply = pool.submit(Submission::new("s").body(Body::Stream(Box::pin(chunks)))).await?;
     let answer = reply.body.collect().await?;
     let time = start.elapsed();
     match *answer == BODY_BYTES.to_ne_bytes() {
@@ -115,7 +115,7 @@ pub(crate) async fn fetch_body(pool: &Pool) -> Result<Duration> {
 pub(crate) async fn miss_deadline(pool: &Pool, deadline: Duration) -> Result<Duration> {
     complete(pool, 1).await?;
     let start = Instant::now();
-    let job = Submission { deadline: Some(deadline), ..Submission::new("l") };
+    let job = Submission::new("l").deadline(deadline);
     match pool.submit(job).await {
         Err(Error::Deadline) => Ok(start.elapsed().saturating_sub(deadline)),
         other => Err(format!("miss a deadline: {other:?}").into()),

@@ -1,4 +1,4 @@
-// Calls the routes from the first page and shows the workers meanwhile.
+// Runs the routes from the first page and shows the workers while they do.
 "use strict";
 
 function show(article, text, bad) {

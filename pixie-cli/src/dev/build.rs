@@ -1,8 +1,7 @@
-//! The builds of a session: each is a run of cargo in its own process group, and a newer one ends the one
-//! before.
+//! The builds of a session: each is a run of cargo in its own process group, and a newer one ends the one before.
 //!
-//! A build sends its result to the session, which decides what happens next. Messages of the compiler are
-//! printed as they arrive.
+//! A build sends its result to the session, which decides what happens next. Messages of the compiler are printed as
+//! they arrive.
 
 use std::{
     fs::{self, File},
@@ -29,9 +28,8 @@ use crate::{
 /// The hint on another cargo is printed once, because the lock may be taken many times a day.
 static HINT: Once = Once::new();
 
-/// A changed file gets the present time if it is at least this much older than the start of the last build. A
-/// file that was saved just before that start keeps its time: that build is replaced anyway, and editors warn
-/// about such changes.
+/// A changed file gets the present time if it is at least this much older than the start of the last build. A file that
+/// was saved just before that start keeps its time: that build is replaced anyway, and editors warn about such changes.
 const OLDER_BY: Duration = Duration::from_secs(1);
 
 /// The identity of a program file: time and length. cargo replaces the file only if something has changed.
@@ -149,8 +147,7 @@ impl Build {
     }
 }
 
-/// Kills cargo and the compilers that it has started, and waits for their end, because the next build needs
-/// the lock.
+/// Kills cargo and the compilers that it has started, and waits for their end, because the next build needs the lock.
 impl Drop for Build {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
@@ -164,9 +161,8 @@ impl Drop for Build {
 
 /// Sets the time of a changed file to now if the file is older than the build that began at `than`.
 ///
-/// cargo compares only times, so it would not see a change with an older time: a copy that kept its time, or
-/// a file from a machine whose clock is slow. This fails silently for a file of another user; cargo then sees
-/// no change.
+/// cargo compares only times, so it would not see a change with an older time: a copy that kept its time, or a file from
+/// a machine whose clock is slow. This fails silently for a file of another user; cargo then sees no change.
 pub(crate) fn make_newer(path: &Path, than: SystemTime) {
     let time = fs::metadata(path).and_then(|found| found.modified());
     if time.is_ok_and(|time| than.duration_since(time).is_ok_and(|age| age > OLDER_BY)) {

@@ -1,5 +1,4 @@
-//! The events of a session, as data: the other parts send them through one channel, the session handles them
-//! in order.
+//! The events of a session, as data: the other parts send them through one channel, the session handles them in order.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, process::ExitStatus, time::Duration};
 

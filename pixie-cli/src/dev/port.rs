@@ -1,5 +1,4 @@
-//! The address of the app, and its listening sockets: opened once, before the first build, and passed to
-//! every program.
+//! The address of the app, and its listening sockets: opened once, before the first build, and passed to every program.
 
 use std::{
     io::{ErrorKind, IsTerminal, stderr, stdin},

@@ -1,7 +1,6 @@
 //! A session of `pixie dev`: reacts to each event, and decides what is built and started.
 //!
-//! It runs in one thread and handles one event after the other. `build.rs` runs the builds, `apps.rs` the
-//! programs.
+//! It runs in one thread and handles one event after the other. `build.rs` runs the builds, `apps.rs` the programs.
 
 use std::{
     net::SocketAddr,
@@ -146,8 +145,7 @@ impl Session {
                 self.cause = (what, Instant::now());
                 self.apps.forget_started();
                 if !self.builds.is_under_way() {
-                    // The message of a failed build stays until a build succeeds; that of a failed start goes
-                    // now.
+                    // The message of a failed build stays until a build succeeds; that of a failed start goes now.
                     if !self.builds.is_broken() {
                         self.apps.set_state("ok {}".into());
                     }
@@ -187,8 +185,7 @@ impl Session {
         }
     }
 
-    /// Reads the project again, because its manifest may name other local packages to watch, or another
-    /// program.
+    /// Reads the project again, because its manifest may name other local packages to watch, or another program.
     fn read_again(&mut self) -> Found {
         // If the manifest is invalid, the build has reported that.
         let Ok(project) = self.project.again() else { return Found::Same };

@@ -1,8 +1,7 @@
 //! Decides which files belong to the project, and which action a change of each file needs.
 //!
-//! Watched are `src`, `templates`, `static` and a few files beside them, of the package and of its path
-//! dependencies. Ignored are files that git ignores, hidden files, databases, scratch files of editors, and
-//! cargo's target folder.
+//! Watched are `src`, `templates`, `static` and a few files beside them, of the package and of its path dependencies.
+//! Ignored are files that git ignores, hidden files, databases, scratch files of editors, and cargo's target folder.
 
 use std::{
     collections::HashSet,
@@ -119,8 +118,8 @@ impl Sources {
         self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned())
     }
 
-    /// Returns the folders to watch without their subfolders. Files are watched through their folders,
-    /// because editors replace files.
+    /// Returns the folders to watch without their subfolders. Files are watched through their folders, because editors
+    /// replace files.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
         let files = self.extra.iter().filter(|path| path.is_file()).chain(&self.inputs);
         let parents = files.filter_map(|path| path.parent());
@@ -199,8 +198,8 @@ fn roots(project: &Project) -> Vec<Root> {
     project.local.iter().map(root).collect()
 }
 
-/// Returns the `.gitignore` rules of a folder and the folders above it, up to the repository, the closest
-/// first. Rules that ignore the whole folder are left out.
+/// Returns the `.gitignore` rules of a folder and the folders above it, up to the repository, the closest first. Rules
+/// that ignore the whole folder are left out.
 fn git_rules(folder: &Path) -> Vec<Gitignore> {
     let mut rules = Vec::new();
     for above in folder.ancestors() {

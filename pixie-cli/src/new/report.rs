@@ -1,4 +1,4 @@
-//! The report of `pixie new`: the tree and the next commands for people, or one JSON object for programs.
+//! What `pixie new` says at the end: the tree and the next commands for a person, one JSON object for a program.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{error::Error, output};
 
-/// The project that was created, or would be.
+/// What was made, or would have been.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) name: String,
@@ -16,10 +16,10 @@ pub(crate) struct Report {
     pub(crate) replaced: Vec<PathBuf>,
     pub(crate) git: bool,
     pub(crate) workspace: Option<PathBuf>,
-    /// The checkout with the pixie crates, if they do not come from the registry.
+    /// Where pixie's crates come from, if not from the registry.
     pub(crate) checkout: Option<PathBuf>,
     pub(crate) dry_run: bool,
-    /// The next commands.
+    /// What to type next.
     pub(crate) next: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Report {
         Ok(())
     }
 
-    /// Prints the report for people.
+    /// Shows the report to a person.
     pub(crate) fn print(&self, shown: &Path) {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
@@ -42,7 +42,7 @@ impl Report {
             output::status(if self.dry_run { "Would replace" } else { "Replaced" }, replaced.display());
         }
         if self.git {
-            output::status(if self.dry_run { "Would create" } else { "Created" }, "a git repository");
+            output::status(if self.dry_run { "Would start" } else { "Started" }, "a git repository");
         }
         if let Some(workspace) = &self.workspace {
             output::status(
@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// Returns the sorted files as a tree.
+/// Draws the files as a tree; they come sorted.
 fn tree(root: &Path, files: &[PathBuf]) -> String {
     let mut text = format!("{}\n", root.display());
     branch(files, Path::new(""), "", &mut text);

@@ -19,7 +19,7 @@ pub(crate) struct Books {
 pub(crate) struct Entry {
     pub(crate) stream: u32,
     is_ahead: bool,
-    pub(crate) is_cancelled: bool,
+    pub(crate) is_canceled: bool,
     pub(crate) is_body_sent: bool,
     is_headed: bool,
     /// Bytes of the answer that were heard, and those that were taken of them.
@@ -30,8 +30,8 @@ pub(crate) struct Entry {
 impl Books {
     pub(crate) fn begun(&mut self, stream: u32, is_body_sent: bool) {
         let is_ahead = !self.way.is_empty();
-        let (is_cancelled, is_headed, heard, taken) = (false, false, 0, 0);
-        self.way.push_back(Entry { stream, is_ahead, is_cancelled, is_body_sent, is_headed, heard, taken });
+        let (is_canceled, is_headed, heard, taken) = (false, false, 0, 0);
+        self.way.push_back(Entry { stream, is_ahead, is_canceled, is_body_sent, is_headed, heard, taken });
     }
 
     /// Checks an event and returns the streams that it ends.
@@ -59,7 +59,7 @@ impl Books {
 
 impl Entry {
     fn hear(&mut self, event: &Event) {
-        assert_eq!(*event == Event::Gone, self.is_cancelled, "{event:?}");
+        assert_eq!(*event == Event::Gone, self.is_canceled, "{event:?}");
         let bytes = match event {
             Event::Reply(answer) => {
                 assert!(!std::mem::replace(&mut self.is_headed, true), "a second head");

@@ -54,7 +54,7 @@ struct Entry {
     sent: usize,
     read: usize,
     is_body_sent: bool,
-    is_cancelled: bool,
+    is_canceled: bool,
     is_started: bool,
     /// Bytes of the answer that the handler has sent, those that arrived, and those that the submitter has taken.
     answered: usize,
@@ -148,7 +148,7 @@ impl Conversation {
             let is_right = match entry.fate.expect("every job has ended") {
                 Fate::Answered => entry.is_started && entry.heard == entry.answered,
                 Fate::Failed => entry.is_started,
-                Fate::Gone => entry.is_cancelled,
+                Fate::Gone => entry.is_canceled,
                 Fate::GivenBack => !entry.is_started,
             };
             assert!(is_right, "{entry:?}");
@@ -183,7 +183,7 @@ impl Conversation {
         let Some(job) = self.pick(job) else { return };
         let entry = &mut self.jobs[job];
         let room = self.parent.send_room(entry.stream);
-        assert_eq!(room.is_some(), !entry.is_body_sent && !entry.is_cancelled);
+        assert_eq!(room.is_some(), !entry.is_body_sent && !entry.is_canceled);
         let Some(room) = room else { return };
         let chunk = content(job, Side::Body, entry.sent, bytes.min(room));
         if chunk.is_empty() {
@@ -216,7 +216,7 @@ impl Conversation {
     fn cancel(&mut self, job: usize) {
         let Some(job) = self.pick(job) else { return };
         let entry = &mut self.jobs[job];
-        let is_new = !std::mem::replace(&mut entry.is_cancelled, true);
+        let is_new = !std::mem::replace(&mut entry.is_canceled, true);
         assert_eq!(self.parent.cancel(entry.stream, &mut self.to_worker), is_new);
     }
 
@@ -262,7 +262,7 @@ impl Conversation {
             Unread::Some => assert!(count > 0 || bytes == 0),
             Unread::Pending => assert!(count == 0),
             Unread::End => assert!(count == 0 && entry.is_body_sent && entry.read == entry.sent),
-            Unread::Cancelled => assert!(count == 0 && entry.is_cancelled),
+            Unread::Canceled => assert!(count == 0 && entry.is_canceled),
         }
     }
 
@@ -281,7 +281,7 @@ impl Conversation {
         let Some(job) = self.running.filter(|job| self.jobs[*job].is_headed) else { return };
         let entry = &mut self.jobs[job];
         let Some(room) = self.worker.send_room(entry.stream) else {
-            assert!(entry.is_cancelled);
+            assert!(entry.is_canceled);
             return;
         };
         let chunk = content(job, Side::Answer, entry.answered, bytes.min(room));
@@ -311,7 +311,7 @@ impl Entry {
     /// Notes what the pool has heard of this job: it is this job's, and in its order.
     fn hear(&mut self, job: usize, stream: u32, event: &Event) {
         assert_eq!(self.stream, stream, "another's answer");
-        assert_eq!(*event == Event::Gone, self.is_cancelled, "{event:?} of {self:?}");
+        assert_eq!(*event == Event::Gone, self.is_canceled, "{event:?} of {self:?}");
         let arrived: &[u8] = match event {
             Event::Reply(answer) => {
                 assert_eq!(answer.head, head(job), "another's head");

@@ -23,7 +23,7 @@ const HELLO: Hello = Hello { version: VERSION, token: TOKEN, table_hash: TABLE_H
 /// Jobs on the way at a time: more than the pool ever sends ahead need not be tried.
 const JOBS_MAX: usize = 40;
 
-/// Runs a script against a parent: jobs begin, are fed, cancelled and recalled between whatever bytes the worker sends.
+/// Runs a script against a parent: jobs begin, are fed, canceled and recalled between whatever bytes the worker sends.
 pub fn parent_receive(bytes: &[u8]) {
     let mut script = Choices::new(bytes);
     let mut talk = Talk::new();
@@ -113,7 +113,7 @@ impl Talk {
     fn fill(&mut self, script: &mut Choices<'_>) {
         let (stream, chunk) = (self.stream(script), script.size());
         let entry = self.books.way.iter().find(|entry| entry.stream == stream);
-        let is_open = entry.is_some_and(|entry| !entry.is_body_sent && !entry.is_cancelled);
+        let is_open = entry.is_some_and(|entry| !entry.is_body_sent && !entry.is_canceled);
         let mut sent = 0;
         for _ in 0..2 * WINDOW_BYTES / CHUNK_BYTES_MAX {
             let room = self.both(|parent, _| parent.send_room(stream));
@@ -151,7 +151,7 @@ impl Talk {
     fn cancel(&mut self, script: &mut Choices<'_>) {
         let stream = self.stream(script);
         let entry = self.books.way.iter_mut().find(|entry| entry.stream == stream);
-        let is_new = entry.is_some_and(|entry| !std::mem::replace(&mut entry.is_cancelled, true));
+        let is_new = entry.is_some_and(|entry| !std::mem::replace(&mut entry.is_canceled, true));
         assert_eq!(self.both(|parent, out| parent.cancel(stream, out)), is_new);
     }
 

@@ -149,7 +149,7 @@ impl Talk {
     fn data(&mut self, size: usize) {
         let Some((stream, true)) = self.running else { return };
         match self.both(|worker, _| worker.send_room(stream)) {
-            None => assert!(self.worker.is_cancelled(stream)),
+            None => assert!(self.worker.is_canceled(stream)),
             Some(room) if size.min(room) > 0 => {
                 self.both(|worker, out| worker.data(stream, &vec![3; size.min(room)], out));
             }

@@ -1,7 +1,7 @@
-//! Bytes as frames.
+//! Reads frames from bytes.
 //!
-//! Owns reading every frame in both directions. Rules: a length is checked before a single byte of payload is waited for, and
-//! every frame has one spelling: what `encode` would not have written is refused.
+//! Owns reading every frame in both directions. Invariant: a length is checked before the payload is waited for, and each frame has
+//! one spelling: bytes that `encode` does not write are refused.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -17,10 +17,11 @@ use crate::{
     },
 };
 
-/// Below this a payload is copied out of the read buffer, above it shares the buffer's memory: a small answer must not keep a large buffer alive.
+/// Size in bytes below which a payload is copied out of the read buffer; a larger one shares the buffer's memory. A small reply must
+/// not keep a large buffer alive.
 const SHARE_BYTES_MIN: usize = 4 * 1024;
 
-/// Takes one whole frame off the front of `input`, or nothing if it has not arrived yet.
+/// Removes one whole frame from the front of `input`; `None` if the frame has not arrived completely.
 pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violation> {
     let Some(header) = input.get(..HEADER_BYTES) else {
         return Ok(None);
@@ -63,7 +64,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
         Kind::Fail => 5,
         Kind::Ready => READY_BYTES,
-        // A piece of nothing would read as the end of the body, and could be sent for ever, because credit counts bytes.
+        // An empty piece would read as the end of the body, and credit would not limit it, because credit counts bytes.
         Kind::Data => 1,
         Kind::End | Kind::Cancel | Kind::Recall => 0,
     };
@@ -86,7 +87,7 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
             let complete = parse_flags(payload.get_u8())?;
             let took_us = payload.get_u32_le();
             if took_us != 0 && !complete {
-                return violation("the time of an answer that is not complete");
+                return violation("the time of a reply that is not complete");
             }
             let (head, body) = split_head(payload)?;
             Frame::Reply(Answer { head, body, complete, took_us })
@@ -102,15 +103,15 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
     })
 }
 
-/// Reads what a frame counts: nothing could be granted or asked for without end.
+/// Reads the amount of a frame. Zero is refused, because a peer could send it without end.
 fn parse_amount(kind: Kind, mut payload: Bytes) -> Result<u32, Violation> {
     match payload.get_u32_le() {
-        0 => violation(format!("{kind:?} frame about nothing")),
+        0 => violation(format!("{kind:?} frame with the amount 0")),
         amount => Ok(amount),
     }
 }
 
-/// Tells whether the body is complete within the frame.
+/// Returns whether the body is complete within the frame.
 fn parse_flags(flags: u8) -> Result<bool, Violation> {
     match flags {
         0 => Ok(false),
@@ -126,7 +127,7 @@ fn split_head(mut payload: Bytes) -> Result<(Bytes, Bytes), Violation> {
     }
     let head = payload.split_to(head_bytes);
     if payload.len() > CHUNK_BYTES_MAX {
-        return violation(format!("{} bytes of body beside a head", payload.len()));
+        return violation(format!("{} bytes of body after a head", payload.len()));
     }
     Ok((head, payload))
 }
@@ -162,7 +163,7 @@ fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
     }
     let message = parse_text(&payload.split_to(message_bytes))?;
     if payload.len() > LOCATION_BYTES_MAX {
-        return violation(format!("place of {} bytes", payload.len()));
+        return violation(format!("location of {} bytes", payload.len()));
     }
     let location = if payload.is_empty() { None } else { Some(parse_text(&payload)?) };
     Ok(Frame::Fail(Failure { kind, message, location }))
@@ -171,6 +172,6 @@ fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
 fn parse_text(bytes: &[u8]) -> Result<String, Violation> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
-        Err(error) => violation(format!("a failure whose text is no UTF-8 from byte {} on", error.valid_up_to())),
+        Err(error) => violation(format!("a failure whose text is not UTF-8 at byte {}", error.valid_up_to())),
     }
 }

@@ -1,6 +1,6 @@
-//! Frames as bytes.
+//! Writes frames as bytes.
 //!
-//! Owns writing every frame in both directions. Rule: nothing is written that `decode` would refuse; the callers keep the limits.
+//! Owns writing every frame in both directions. Invariant: `decode` accepts each frame, if the caller has kept the limits.
 
 use bytes::{BufMut, BytesMut};
 
@@ -58,9 +58,9 @@ pub(crate) fn put_job(out: &mut BytesMut, stream: u32, start: &Start) {
     out.put_slice(&start.body);
 }
 
-/// Writes the start of an answer; the caller has checked the sizes of head and body.
+/// Writes the start of a reply; the caller has checked the sizes of head and body.
 ///
-/// `took_us` is known if the body is complete, and says that it is.
+/// `took_us` is the running time if the body is complete, else `None`.
 pub(crate) fn put_reply(out: &mut BytesMut, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>) {
     put_header(out, Kind::Reply, stream, REPLY_BYTES + head.len() + body.len());
     out.put_u8(if took_us.is_some() { FLAG_END } else { 0 });
@@ -115,7 +115,7 @@ pub(crate) fn put_fail(out: &mut BytesMut, stream: u32, failure: &Failure) {
     out.put_slice(location.as_bytes());
 }
 
-/// The longest beginning of `text` that fits and ends between two characters.
+/// Returns the longest start of `text` that fits and ends between two characters.
 fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

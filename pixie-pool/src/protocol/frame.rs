@@ -1,7 +1,7 @@
 //! The frames: an eight-byte header (`len` u24, `type` u8, `stream` u32, little endian) and a payload.
 //!
-//! Owns what every frame holds and how long it may be. Leaves its bytes to `encode` and `decode`, and to `parent` and `worker`
-//! which of them is allowed when. Rule: every kind has a length that it may not exceed.
+//! Owns the fields and the largest length of every frame. Leaves the bytes to `encode` and `decode`, and which frame is allowed when
+//! to `parent` and `worker`. Invariant: each kind of frame has a largest length.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub(crate) const REPLY_BYTES: usize = 1 + 4 + 4;
 /// Set when the body is complete within the frame.
 pub(crate) const FLAG_END: u8 = 1;
 
-/// Something that the peer must never have sent.
+/// A message that the protocol forbids.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) String);
 
@@ -43,7 +43,7 @@ pub(crate) fn violation<T>(message: impl Into<String>) -> Result<T, Violation> {
     Err(Violation(message.into()))
 }
 
-/// Who is asking to be let in.
+/// How a worker identifies itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) version: u16,
@@ -51,7 +51,7 @@ pub(crate) struct Hello {
     pub(crate) table_hash: u64,
 }
 
-/// What a worker applies to itself before it says READY; 0 stands for no limit.
+/// What a worker applies to itself before it sends READY; 0 stands for no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Welcome {
     pub(crate) memory: u64,
@@ -63,22 +63,22 @@ pub(crate) struct Welcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) number: u64,
-    /// Milliseconds left when it was sent; 0 stands for no deadline.
+    /// Milliseconds until the deadline when the job was sent; 0 stands for no deadline.
     pub(crate) deadline_ms: u32,
-    /// Milliseconds that the handler may ask for on top of that.
+    /// Milliseconds that the handler may add to the deadline on request.
     pub(crate) extension_ms: u32,
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
 }
 
-/// The start of an answer.
+/// The start of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
-    /// Microseconds that the handler took, as the worker says; 0 if the body is not complete.
+    /// Running time of the handler in microseconds, as the worker reports it; 0 if the body is not complete.
     pub(crate) took_us: u32,
 }
 
@@ -94,16 +94,16 @@ pub(crate) enum Frame {
     Credit(u32),
     Cancel,
     Fail(Failure),
-    /// From the parent: give back this job and all that were sent after it, unless they are started.
+    /// From the parent: return this job and all later ones that are not started.
     Recall,
-    /// From the worker: the job takes so many milliseconds more than its deadline allows.
+    /// From the worker: the deadline of the job moves by so many milliseconds.
     Extend(u32),
-    /// From the worker: so many jobs, of which this is the first, are not started and never will be.
+    /// From the worker: returns this job and those after it, so many in total, which it has not started and will not start.
     GiveBack(u32),
 }
 
 impl Frame {
-    /// What of a frame may stand in a log: it may hold a visitor's data, or whatever a worker likes to print there.
+    /// Returns the part of a frame that may be logged. The rest may hold a visitor's data, or text that a worker has chosen.
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Frame::Hello(_) => Kind::Hello,
@@ -160,7 +160,7 @@ impl Kind {
         })
     }
 
-    /// Tells whether the frame is about one job; what is about the connection has the stream 0.
+    /// Returns whether the frame is about one job; frames about the connection have stream id 0.
     pub(crate) fn is_of_job(self) -> bool {
         !matches!(self, Kind::Hello | Kind::Welcome | Kind::Ready)
     }

@@ -1,7 +1,7 @@
-//! The parent's side of one connection: what a worker may say when, and what is said to it.
+//! The parent's side of one connection: which frames a worker may send when, and the frames that it gets.
 //!
-//! Owns stream ids, credits and the order of frames. Leaves clocks, sockets and the submitters to `pool`.
-//! Rule: a frame is believed only if its id and its place in the conversation are right; anything else is a [`Violation`].
+//! Owns stream ids, credits and the order of frames. Leaves clocks, sockets and submitters to `pool`.
+//! Invariant: a frame with the wrong stream id or at the wrong time is a [`Violation`].
 
 use std::collections::VecDeque;
 
@@ -17,33 +17,33 @@ use crate::{
     sandbox::SandboxLevel,
 };
 
-/// What the worker has said.
+/// What a worker has sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// It proved who it is; it expects a WELCOME.
+    /// It has identified itself and expects a WELCOME.
     Greeted,
     /// It takes jobs.
     Ready,
-    /// The head of an answer; with `complete` also its end.
+    /// The head of a reply; with `complete` also its end.
     Reply(Answer),
-    /// A piece of an answer.
+    /// A piece of a reply.
     Data(Bytes),
-    /// The end of an answer.
+    /// The end of a reply.
     End,
     /// The handler failed, before or after the head.
     Failed(Failure),
     /// There is room for more of the job's body.
     Room,
-    /// The job takes so many milliseconds more.
+    /// The deadline of the job moves by so many milliseconds.
     Extended(u32),
-    /// A job that nobody waits for any more has ended.
+    /// A canceled job has ended.
     Gone,
-    /// So many jobs of those on the way, from this place on, were not started and never will be.
+    /// The worker returned `count` of the sent jobs, from index `at` on, which it has not started and will not start.
     GivenBack { at: usize, count: usize },
 }
 
 impl Event {
-    /// Whether the worker is done with the job.
+    /// Returns whether this is the last event of its job.
     pub(crate) fn is_last(&self) -> bool {
         match self {
             Event::Reply(answer) => answer.complete,
@@ -62,21 +62,21 @@ enum Phase {
     Serving,
 }
 
-/// One job on the way.
+/// One job that was sent and has not ended.
 #[derive(Debug)]
 struct Flight {
     stream: u32,
-    /// Whether it was sent while the worker had others, so that it may be given back.
+    /// Whether it was pipelined: the worker had other jobs, so that it may return this one.
     is_ahead: bool,
     /// Bytes of the job's body that may still be sent.
     send_room: usize,
-    /// Bytes of the answer that the worker may still send.
+    /// Bytes of the reply that the worker may still send.
     receive_room: usize,
-    /// Milliseconds that the job may still ask for.
+    /// Milliseconds that the job may still add to its deadline.
     extension_ms: u32,
     is_body_sent: bool,
     is_headed: bool,
-    is_cancelled: bool,
+    is_canceled: bool,
 }
 
 /// The parent's state of one connection.
@@ -84,12 +84,12 @@ struct Flight {
 pub(crate) struct Parent {
     expected: Hello,
     phase: Phase,
-    /// What holds the worker, as it has said with READY.
+    /// Which parts of the sandbox are in force, as the worker has reported with READY.
     sandbox: SandboxLevel,
     last_stream: u32,
-    /// In the order in which they were sent, which is the order of the answers.
+    /// In the order in which they were sent, which is the order of the replies.
     flights: VecDeque<Flight>,
-    /// The worker was asked to give back what it has not started, and has not answered yet.
+    /// Whether the worker was asked to return unstarted jobs and has not answered yet.
     is_recalled: bool,
 }
 
@@ -106,14 +106,14 @@ impl Parent {
         }
     }
 
-    /// Answers [`Event::Greeted`].
+    /// Welcomes the worker after [`Event::Greeted`].
     pub(crate) fn welcome(&mut self, welcome: &Welcome, out: &mut BytesMut) {
         debug_assert_eq!(self.phase, Phase::Welcome);
         self.phase = Phase::Ready;
         encode::put_welcome(out, welcome);
     }
 
-    /// Returns what holds the worker; nothing before it is ready.
+    /// Returns which parts of the sandbox are in force; none until the worker is ready.
     pub(crate) fn sandbox(&self) -> SandboxLevel {
         self.sandbox
     }
@@ -135,15 +135,15 @@ impl Parent {
             extension_ms: start.extension_ms,
             is_body_sent: start.complete,
             is_headed: false,
-            is_cancelled: false,
+            is_canceled: false,
         });
         self.last_stream
     }
 
-    /// Returns how many bytes of body may be sent in one frame now; `None` once the worker wants no more.
+    /// Returns how many bytes of body may be sent in one frame now; `None` if the body is complete or the job was canceled.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let flight = self.flights.iter().find(|f| f.stream == stream)?;
-        (!flight.is_body_sent && !flight.is_cancelled).then_some(flight.send_room.min(CHUNK_BYTES_MAX))
+        (!flight.is_body_sent && !flight.is_canceled).then_some(flight.send_room.min(CHUNK_BYTES_MAX))
     }
 
     /// Sends a piece of body that fits into [`Parent::send_room`].
@@ -163,7 +163,7 @@ impl Parent {
         }
     }
 
-    /// Allows the worker to send that many bytes more.
+    /// Allows the worker to send so many more bytes.
     pub(crate) fn credit(&mut self, stream: u32, bytes: usize, out: &mut BytesMut) {
         if let Some(flight) = self.flight(stream) {
             flight.receive_room += bytes;
@@ -171,11 +171,11 @@ impl Parent {
         }
     }
 
-    /// Tells the worker that nobody waits for the answer; false if the job is over or was cancelled before.
+    /// Cancels the job; false if it has ended or was canceled before.
     pub(crate) fn cancel(&mut self, stream: u32, out: &mut BytesMut) -> bool {
         match self.flight(stream) {
-            Some(flight) if !flight.is_cancelled => {
-                flight.is_cancelled = true;
+            Some(flight) if !flight.is_canceled => {
+                flight.is_canceled = true;
                 encode::put_cancel(out, stream);
                 true
             }
@@ -183,7 +183,7 @@ impl Parent {
         }
     }
 
-    /// Asks for everything that the worker has not started of what was sent ahead; false if that is nothing or was asked already.
+    /// Asks the worker to return the pipelined jobs that it has not started; false if there are no such jobs or it was asked already.
     pub(crate) fn recall(&mut self, out: &mut BytesMut) -> bool {
         let Some(first) = self.flights.get(1).filter(|_| !self.is_recalled) else {
             return false;
@@ -201,7 +201,7 @@ impl Parent {
         self.flights.iter_mut().find(|f| f.stream == stream)
     }
 
-    /// Takes the next thing that the worker has said off `input`.
+    /// Removes the frames of the next event from `input` and returns the event; `None` if it has not arrived completely.
     pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
         while let Some((stream, frame)) = decode::take(input)? {
             let event = match self.phase {
@@ -235,14 +235,14 @@ impl Parent {
         if hello.version != self.expected.version {
             return violation(format!("protocol version {}, expected {}", hello.version, self.expected.version));
         }
-        // All bytes are compared whatever the first ones are, so that the time tells nothing.
+        // Compares all bytes, so that the time does not tell how many of them are right.
         let difference = hello.token.iter().zip(&self.expected.token).fold(0, |d, (a, b)| d | (a ^ b));
         if difference != 0 {
-            return violation("the token is not the one that this worker was given");
+            return violation("wrong token");
         }
         if hello.table_hash != self.expected.table_hash {
             return violation(format!(
-                "the worker's table is {:016x}, this process has {:016x}: the binary was changed or builds its table differently as a worker",
+                "the worker's table is {:016x}, this process has {:016x}: the binary was replaced, or builds another table in a worker",
                 hello.table_hash, self.expected.table_hash
             ));
         }
@@ -254,7 +254,7 @@ impl Parent {
             return self.given_back(stream, count as usize);
         }
         let Some(flight) = self.flights.front_mut().filter(|f| f.stream == stream) else {
-            return violation(format!("frame for stream {stream}, which is not the one being answered"));
+            return violation(format!("frame for stream {stream}, which is not the running job"));
         };
         let event = match frame {
             Frame::Reply(answer) if !flight.is_headed => {
@@ -272,17 +272,17 @@ impl Parent {
             Frame::Extend(milliseconds) if !flight.is_headed => flight.extend(milliseconds)?,
             other => return violation(format!("unexpected {:?} frame on stream {stream}", other.kind())),
         };
-        let is_cancelled = flight.is_cancelled;
+        let is_canceled = flight.is_canceled;
         if event.is_last() {
             self.flights.pop_front();
-            return Ok(Some(if is_cancelled { Event::Gone } else { event }));
+            return Ok(Some(if is_canceled { Event::Gone } else { event }));
         }
-        Ok((!is_cancelled).then_some(event))
+        Ok((!is_canceled).then_some(event))
     }
 
     fn given_back(&mut self, first: u32, count: usize) -> Result<Option<Event>, Violation> {
         if !std::mem::take(&mut self.is_recalled) {
-            return violation("jobs given back that were not recalled");
+            return violation("returned jobs without being asked to");
         }
         if count == 0 {
             return Ok(None);
@@ -291,7 +291,7 @@ impl Parent {
         let range = at..at.saturating_add(count);
         let may_be = self.flights.iter().skip(at).take(count).all(|f| f.is_ahead && !f.is_headed);
         if range.end > self.flights.len() || !may_be {
-            return violation(format!("{count} jobs given back from stream {first} on, which were not all sent ahead"));
+            return violation(format!("returned {count} jobs from stream {first} on, which were not all pipelined"));
         }
         self.flights.drain(range);
         Ok(Some(Event::GivenBack { at, count }))
@@ -320,7 +320,7 @@ impl Flight {
     fn extend(&mut self, milliseconds: u32) -> Result<Event, Violation> {
         match self.extension_ms.checked_sub(milliseconds) {
             Some(left) => self.extension_ms = left,
-            None => return violation(format!("{milliseconds} ms more, of {} that are left", self.extension_ms)),
+            None => return violation(format!("asked for {milliseconds} ms more, {} ms are left", self.extension_ms)),
         }
         Ok(Event::Extended(milliseconds))
     }

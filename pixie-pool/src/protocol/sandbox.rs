@@ -1,7 +1,7 @@
-//! A sandbox on its way to a worker, and what became of it on the way back, as bytes.
+//! A sandbox as bytes, and what of it is in force.
 //!
-//! Owns these parts of WELCOME and READY. Leaves the rest of them to `encode` and `decode`.
-//! Rule: every number of paths and every length is checked against its limit before anything is taken.
+//! Owns these parts of WELCOME and READY. Leaves the rest of the frames to `encode` and `decode`.
+//! Invariant: each number of paths and each length is checked against its limit before the bytes are read.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ const FLAG_REQUIRED: u8 = 1;
 const FLAG_SECCOMP: u8 = 1;
 const FLAG_LIMITS: u8 = 2;
 
-/// Returns how many bytes the paths take beside the fixed part.
+/// Returns how many bytes the paths take, without the fixed part.
 pub(crate) fn path_bytes(sandbox: &Sandbox) -> usize {
     sandbox.paths().map(|(path, _)| 2 + path.as_os_str().len()).sum()
 }
 
-/// Writes a sandbox whose limits were checked when its pool was started.
+/// Writes a sandbox. The start of the pool has checked its limits.
 pub(crate) fn put(out: &mut BytesMut, sandbox: &Sandbox) {
     out.put_u8(match sandbox.profile {
         Profile::None => 0,
@@ -42,7 +42,7 @@ pub(crate) fn put(out: &mut BytesMut, sandbox: &Sandbox) {
     }
 }
 
-/// Reads a sandbox that ends its frame; the fixed part has arrived.
+/// Reads a sandbox, which must end its frame; the fixed part has arrived.
 pub(crate) fn parse(mut payload: Bytes) -> Result<Sandbox, Violation> {
     let profile = match payload.get_u8() {
         0 => Profile::None,
@@ -68,20 +68,20 @@ pub(crate) fn parse(mut payload: Bytes) -> Result<Sandbox, Violation> {
 fn parse_path(payload: &mut Bytes) -> Result<PathBuf, Violation> {
     let len = payload.try_get_u16_le().map_or(usize::MAX, usize::from);
     if len > PATH_BYTES_MAX || len > payload.len() {
-        return violation("a path of a sandbox that is cut short or too long");
+        return violation("a path of a sandbox is cut short or too long");
     }
     let path = payload.split_to(len);
-    platform::path_of(&path).map_or_else(|| violation("a path of a sandbox that this system cannot have"), Ok)
+    platform::path_of(&path).map_or_else(|| violation("a path of a sandbox is not possible on this system"), Ok)
 }
 
-/// Writes what is in force.
+/// Writes which parts are in force.
 pub(crate) fn put_level(out: &mut BytesMut, level: &SandboxLevel) {
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     out.put_u8(flag(level.seccomp, FLAG_SECCOMP) | flag(level.limits, FLAG_LIMITS));
     out.put_u8(level.landlock);
 }
 
-/// Reads what is in force; its bytes have arrived.
+/// Reads which parts are in force; the bytes have arrived.
 pub(crate) fn parse_level(mut payload: Bytes) -> SandboxLevel {
     let flags = payload.get_u8();
     let landlock = payload.get_u8();

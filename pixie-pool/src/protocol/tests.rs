@@ -153,7 +153,7 @@ fn body_pieces_that_arrive_before_their_job_is_started_are_kept() {
 }
 
 #[test]
-fn a_cancelled_job_ends_without_a_word_of_its_answer() {
+fn a_canceled_job_ends_without_a_word_of_its_answer() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));
     assert!(pair.parent.cancel(stream, &mut pair.to_worker));
@@ -162,7 +162,7 @@ fn a_cancelled_job_ends_without_a_word_of_its_answer() {
     pair.worker.reply(stream, b"ok", b"late", None, &mut pair.to_parent);
     assert!(pair.hear().is_empty());
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
-    assert!(pair.worker.is_cancelled(stream));
+    assert!(pair.worker.is_canceled(stream));
     assert_eq!(pair.worker.send_room(stream), None);
     pair.worker.fail(stream, &Failure::error("left"), &mut pair.to_parent);
     assert_eq!(pair.hear(), [Event::Gone]);
@@ -191,7 +191,7 @@ fn frames_for_a_job_that_is_over_are_dropped_by_the_worker() {
     assert_eq!(pair.hear().len(), 1);
     let new = pair.begin(&start(b"new", true));
     assert_eq!(pair.read(new, 9), b"new");
-    assert!(!pair.worker.is_cancelled(new));
+    assert!(!pair.worker.is_canceled(new));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The worker's side of its connection: which job it runs and how much it may send.
 //!
 //! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and writing to `worker`.
-//! Rule: frames for a job that is over are dropped; the parent is trusted in everything but the shape of its frames.
+//! Invariant: frames for a job that has ended are dropped. The worker checks the shape of the parent's frames and trusts the rest.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     welcome: Option<Welcome>,
-    /// Jobs that have arrived, perhaps with some of their bodies, and are not started.
+    /// Jobs that have arrived and are not started; parts of their bodies may have arrived as well.
     waiting: VecDeque<(Start, Running)>,
     running: Option<Running>,
 }
@@ -30,26 +30,26 @@ pub(crate) struct Worker {
 struct Running {
     stream: u32,
     body: VecDeque<Bytes>,
-    /// Bytes read by the handler for which no credit was sent yet.
+    /// Bytes that the handler has read and for which the parent has not got credit.
     read: usize,
     is_complete: bool,
-    is_cancelled: bool,
+    is_canceled: bool,
     is_headed: bool,
-    /// Bytes of the answer that may still be sent.
+    /// Bytes of the reply that may still be sent.
     send_room: usize,
 }
 
-/// What the front of the running job's body is.
+/// What the next read of the running job's body finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// There are bytes.
+    /// Bytes.
     Some,
-    /// None have arrived yet.
+    /// The next bytes have not arrived yet.
     Pending,
-    /// There is nothing more to come.
+    /// The end of the body.
     End,
-    /// The job was cancelled or is over.
-    Cancelled,
+    /// The job was canceled or has ended.
+    Canceled,
 }
 
 impl Worker {
@@ -61,12 +61,12 @@ impl Worker {
         encode::put_ready(out, level);
     }
 
-    /// Takes what the parent has welcomed this worker with, once it has.
+    /// Returns the parent's welcome once it has arrived.
     pub(crate) fn take_welcome(&mut self) -> Option<Welcome> {
         self.welcome.take()
     }
 
-    /// Takes every whole frame off `input`; what is written to `out` must be sent at once.
+    /// Removes every whole frame from `input`. The caller must send the bytes in `out` at once.
     pub(crate) fn receive(&mut self, input: &mut BytesMut, out: &mut BytesMut) -> Result<(), Violation> {
         while let Some((stream, frame)) = decode::take(input)? {
             match frame {
@@ -90,7 +90,7 @@ impl Worker {
             body: (!body.is_empty()).then_some(body).into_iter().collect(),
             read: 0,
             is_complete: start.complete,
-            is_cancelled: false,
+            is_canceled: false,
             is_headed: false,
             send_room: WINDOW_BYTES,
         };
@@ -106,26 +106,26 @@ impl Worker {
 
     fn cancel(&mut self, stream: u32) {
         self.with(stream, |r| {
-            r.is_cancelled = true;
+            r.is_canceled = true;
             r.body.clear();
         });
     }
 
-    /// Gives up every job from `first` on that is not started.
+    /// Returns every job from `first` on that is not started to the parent.
     fn give_back(&mut self, first: u32, out: &mut BytesMut) {
-        // Numbers wrap around: what is less than half of them away was sent later.
+        // Stream ids wrap around: an id that is less than half of all ids ahead was sent later.
         let is_later = |stream: u32| stream.wrapping_sub(first) <= u32::MAX / 2;
         let at = self.waiting.iter().position(|(_, job)| is_later(job.stream)).unwrap_or(self.waiting.len());
         let given = self.waiting.split_off(at);
         encode::put_give_back(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
     }
 
-    /// Makes the next waiting job the running one; those that nobody waits for any more are ended without being started.
+    /// Makes the next waiting job the running one. Canceled jobs before it end without being started.
     pub(crate) fn next_job(&mut self, out: &mut BytesMut) -> Option<(u32, Start)> {
         while let Some((start, job)) = self.waiting.pop_front() {
             let stream = job.stream;
-            if job.is_cancelled {
-                encode::put_fail(out, stream, &Failure::error("it was cancelled before it was started"));
+            if job.is_canceled {
+                encode::put_fail(out, stream, &Failure::error("the job was canceled before it was started"));
                 continue;
             }
             self.running = Some(job);
@@ -134,7 +134,7 @@ impl Worker {
         None
     }
 
-    /// Tells whether a job has arrived that is not started.
+    /// Returns whether a job has arrived that is not started.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -143,24 +143,24 @@ impl Worker {
         self.running.as_ref().is_some_and(|r| r.stream == stream)
     }
 
-    /// Tells whether nobody waits for this job any more.
-    pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
-        self.running.as_ref().is_none_or(|r| r.stream != stream || r.is_cancelled)
+    /// Returns whether this job was canceled or has ended.
+    pub(crate) fn is_canceled(&self, stream: u32) -> bool {
+        self.running.as_ref().is_none_or(|r| r.stream != stream || r.is_canceled)
     }
 
-    /// Tells what a read of the body would find.
+    /// Returns what the next read of the body finds.
     pub(crate) fn unread(&self, stream: u32) -> Unread {
-        match self.running.as_ref().filter(|r| r.stream == stream && !r.is_cancelled) {
-            None => Unread::Cancelled,
+        match self.running.as_ref().filter(|r| r.stream == stream && !r.is_canceled) {
+            None => Unread::Canceled,
             Some(r) if !r.body.is_empty() => Unread::Some,
             Some(r) if r.is_complete => Unread::End,
             Some(_) => Unread::Pending,
         }
     }
 
-    /// Copies bytes of the body into `target`; grants the parent credit once half a window was read.
+    /// Copies bytes of the body into `target`, and grants the parent credit once half a window was read.
     pub(crate) fn read(&mut self, stream: u32, target: &mut [u8], out: &mut BytesMut) -> usize {
-        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream && !r.is_cancelled) else {
+        let Some(running) = self.running.as_mut().filter(|r| r.stream == stream && !r.is_canceled) else {
             return 0;
         };
         let Some(chunk) = running.body.front_mut() else {
@@ -175,7 +175,7 @@ impl Worker {
         count
     }
 
-    /// Takes the next piece of the body as it arrived; grants credit as [`Worker::read`] does.
+    /// Returns the next piece of the body as it arrived, and grants credit as [`Worker::read`] does.
     pub(crate) fn piece(&mut self, stream: u32, out: &mut BytesMut) -> Option<Bytes> {
         let running = self.running.as_mut().filter(|r| r.stream == stream)?;
         let piece = running.body.pop_front()?;
@@ -183,13 +183,13 @@ impl Worker {
         Some(piece)
     }
 
-    /// Returns how many bytes may be sent in one frame now; `None` if the job is cancelled or over.
+    /// Returns how many bytes may be sent in one frame now; `None` if the job was canceled or has ended.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
-        let running = self.running.as_ref().filter(|r| r.stream == stream && !r.is_cancelled)?;
+        let running = self.running.as_ref().filter(|r| r.stream == stream && !r.is_canceled)?;
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the answer with the first bytes of its body, which fit into one frame; `took_us` says that these are all.
+    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With `took_us`, the body is complete.
     pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
         self.with(stream, |r| {
             r.send_room -= body.len();
@@ -201,9 +201,10 @@ impl Worker {
         }
     }
 
-    /// Asks for more time, of which the caller knows that there is some; false if the clock has stopped, with the head or the job.
+    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any more, because the head was
+    /// sent or the job has ended.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32, out: &mut BytesMut) -> bool {
-        let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_cancelled);
+        let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_canceled);
         if is_timed {
             encode::put_extend(out, stream, milliseconds);
         }
@@ -216,13 +217,13 @@ impl Worker {
         encode::put_data(out, stream, chunk);
     }
 
-    /// Ends the answer and the job.
+    /// Ends the reply and the job.
     pub(crate) fn end(&mut self, stream: u32, out: &mut BytesMut) {
         encode::put_end(out, stream);
         self.running = None;
     }
 
-    /// Ends the job without an answer, or in the middle of it.
+    /// Ends the job without a reply, or in the middle of it.
     pub(crate) fn fail(&mut self, stream: u32, failure: &Failure, out: &mut BytesMut) {
         encode::put_fail(out, stream, failure);
         self.running = None;
@@ -230,7 +231,7 @@ impl Worker {
 }
 
 impl Running {
-    /// Counts what the handler has read; grants the parent credit once that is half a window.
+    /// Counts the bytes that the handler has read, and grants the parent credit once they are half a window.
     fn was_read(&mut self, count: usize, out: &mut BytesMut) {
         self.read += count;
         if self.read >= WINDOW_BYTES / 2 && !self.is_complete {

@@ -34,9 +34,9 @@ fn time_limit() -> Option<TimeLimit> {
 
 /// Returns true if nobody waits for the running task any more: a long one should look now and then, and return.
 ///
-/// The worker of a cancelled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False outside of a task.
-pub fn is_cancelled() -> bool {
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.cancellation.is_cancelled()))
+/// The worker of a canceled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False outside of a task.
+pub fn is_canceled() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.cancellation.is_canceled()))
 }
 
 /// Keeps the note until it is dropped.

@@ -143,18 +143,18 @@ impl Socket {
     }
 
     /// Returns whether this job was canceled or has ended; reads the socket unless another thread does.
-    pub(crate) fn is_cancelled(&self, stream: u32) -> bool {
+    pub(crate) fn is_canceled(&self, stream: u32) -> bool {
         let Ok(mut wire) = self.wire.try_lock() else {
             return false;
         };
         let is_due = wire.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
-        if is_due && !wire.protocol.is_cancelled(stream) {
+        if is_due && !wire.protocol.is_canceled(stream) {
             wire.looked = Some(Instant::now());
             if wire.look().is_err() {
                 wire.is_closed = true;
             }
         }
-        wire.is_closed || wire.protocol.is_cancelled(stream)
+        wire.is_closed || wire.protocol.is_canceled(stream)
     }
 
     /// Asks for more time for a job; false if its deadline does not count any more.
@@ -324,7 +324,7 @@ impl Wire {
             match self.protocol.unread(stream) {
                 Unread::Some => return Ok(true),
                 Unread::End => return Ok(false),
-                Unread::Cancelled => {
+                Unread::Canceled => {
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was canceled"));
                 }
                 Unread::Pending => self.receive_more()?,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Error, Submission};
+use pixie_pool::Error;
 
 use crate::{
     Test,
@@ -53,7 +53,7 @@ async fn extended_deadline_kills() {
 async fn cpu_time() {
     let pool = pool(config(1).cpu_time(ms(100))).await;
     let begun = Instant::now();
-    assert!(matches!(ask(&pool, "spin").await, Err(Error::Deadline)));
+    assert!(matches!(ask(&pool, "spin").await, Err(Error::CpuTime)));
     assert!(begun.elapsed() < ms(10_000), "the deadline of 15 s is not what ended it");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;
@@ -95,10 +95,10 @@ async fn never() {
     for job in jobs {
         assert!(job.await.unwrap().is_ok());
     }
-    let streamed = pool.submit(Submission { deadline: Some(Duration::MAX), ..job("stream 3") }).await.unwrap();
+    let streamed = pool.submit(job("stream 3").deadline(Duration::MAX)).await.unwrap();
     assert!(text(streamed).await.is_ok());
     // What is short still ends: the clock has survived the others.
-    let short = Submission { deadline: Some(ms(50)), ..job("spin") };
+    let short = job("spin").deadline(ms(50));
     assert!(matches!(pool.submit(short).await, Err(Error::Deadline)));
     pool.stop(Duration::ZERO).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pixie_pool::{Counts, Error, Submission};
+use pixie_pool::{Counts, Error};
 
 use crate::{
     Test,
@@ -80,7 +80,7 @@ async fn panic_is_reported() {
 
 async fn giving_up_is_reported() {
     let pool = pool(config(1)).await;
-    for (command, said) in [("fail", "it would not"), ("drop", "dropped its job before it was answered")] {
+    for (command, said) in [("fail", "it would not"), ("drop", "dropped its job without a reply")] {
         match ask(&pool, command).await {
             Err(Error::Failed { message }) => assert!(message.contains(said), "{message}"),
             other => panic!("{command}: {other:?}"),
@@ -93,7 +93,7 @@ async fn giving_up_is_reported() {
 
 async fn deadline_kills() {
     let pool = pool(config(1)).await;
-    let spin = Submission { deadline: Some(Duration::from_millis(50)), ..job("spin") };
+    let spin = job("spin").deadline(Duration::from_millis(50));
     let begun = Instant::now();
     assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
     assert!(begun.elapsed() >= Duration::from_millis(50));
@@ -184,7 +184,7 @@ async fn one_of_many(pool: &pixie_pool::Pool, task: usize, round: usize) {
             assert!(matches!(&end, Error::Died(e) if e.code == Some(9)) || matches!(end, Error::RepeatCrash), "{end}");
         }
         2 => {
-            let spin = Submission { deadline: Some(Duration::from_millis(20)), ..job("spin") };
+            let spin = job("spin").deadline(Duration::from_millis(20));
             assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
         }
         3..8 => match ask(pool, &format!("panic {own}")).await {

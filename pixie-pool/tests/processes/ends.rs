@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Error, Sandbox, Submission};
+use pixie_pool::{Error, Sandbox};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -80,7 +80,7 @@ async fn stop_beside_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let gate = directory.path().join("gate");
     let pool = pool(config(0..=1)).await;
-    let crash = Submission { replayable: true, ..job(&format!("wait-and-crash-once {}", gate.display())) };
+    let crash = job(&format!("wait-and-crash-once {}", gate.display())).replayable(true);
     let running = tokio::spawn(pool.submit(crash));
     until(&pool, |s| s.busy == 1).await;
     let mut stopping = pin!(pool.stop(Duration::from_secs(600)));

@@ -74,7 +74,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "drop" => drop(job),
         "panic" => panic!("this is {argument}"),
         "noise" => noise(job),
-        "until-cancelled" => until_cancelled(job, argument),
+        "until-canceled" => until_canceled(job, argument),
         "slow" => {
             (0..5_000_000_u64).for_each(|i| {
                 black_box(i);
@@ -316,14 +316,14 @@ fn noise(job: Job) {
     answer(job, "quiet again");
 }
 
-/// Leaves a mark in a file, spins until the job is cancelled, then changes the mark.
-fn until_cancelled(job: Job, mark: &str) {
+/// Leaves a mark in a file, spins until the job is canceled, then changes the mark.
+fn until_canceled(job: Job, mark: &str) {
     let _ = std::fs::write(mark, "started");
     let cancellation = job.cancellation();
-    while !cancellation.is_cancelled() {
+    while !cancellation.is_canceled() {
         black_box(0);
     }
-    let _ = std::fs::write(mark, "cancelled");
+    let _ = std::fs::write(mark, "canceled");
     drop(job);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pixie_pool::{Error, Submission};
+use pixie_pool::Error;
 
 use crate::{
     Test,
@@ -50,7 +50,7 @@ async fn poisonous_body() {
 
 async fn replayed_poison() {
     let pool = pool(config(1)).await;
-    let bad = || pool.submit(Submission { replayable: true, ..job("abort") });
+    let bad = || pool.submit(job("abort").replayable(true));
     assert!(matches!(bad().await, Err(Error::Died(_))));
     assert!(matches!(bad().await, Err(Error::RepeatCrash)));
     assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);

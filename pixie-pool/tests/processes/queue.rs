@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pixie_pool::{Error, Submission};
+use pixie_pool::Error;
 
 use crate::{
     Test,
@@ -14,13 +14,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_job_that_waited_too_long_is_refused", || Box::pin(queue_timeout())),
     ("waiting_jobs_are_served_in_order", || Box::pin(order())),
     ("a_dropped_future_cancels_its_job", || Box::pin(cancel_is_seen())),
-    ("a_cancelled_job_that_does_not_end_is_killed", || Box::pin(cancel_kills())),
+    ("a_canceled_job_that_does_not_end_is_killed", || Box::pin(cancel_kills())),
     ("a_dropped_future_leaves_the_queue", || Box::pin(cancel_in_queue())),
     ("a_job_waits_while_the_only_worker_is_replaced", || Box::pin(wait_for_respawn())),
 ];
 
 fn spinning(pool: &pixie_pool::Pool) -> tokio::task::JoinHandle<Result<pixie_pool::Reply, Error>> {
-    let spin = Submission { deadline: Some(Duration::from_millis(300)), ..job("spin") };
+    let spin = job("spin").deadline(Duration::from_millis(300));
     tokio::spawn(pool.submit(spin))
 }
 
@@ -75,11 +75,11 @@ async fn cancel_is_seen() {
     let pool = pool(config(1).cancel_grace(Duration::from_secs(20))).await;
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark");
-    let job = tokio::spawn(pool.submit(job(&format!("until-cancelled {}", mark.display()))));
+    let job = tokio::spawn(pool.submit(job(&format!("until-canceled {}", mark.display()))));
     until(&pool, |_| mark.exists()).await;
     job.abort();
     until(&pool, |s| s.busy == 0).await;
-    assert_eq!(std::fs::read_to_string(mark).unwrap(), "cancelled");
+    assert_eq!(std::fs::read_to_string(mark).unwrap(), "canceled");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     assert_eq!(pool.snapshot().counts.restarts, 0);
     pool.stop(Duration::ZERO).await;

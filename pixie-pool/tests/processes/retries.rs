@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn replayable(head: &str) -> Submission {
-    Submission { replayable: true, ..job(head) }
+    job(head).replayable(true)
 }
 
 async fn retries(pool: &Pool) -> u64 {
@@ -77,7 +77,7 @@ impl BodyStream for Pieces {
 async fn streamed_body() {
     let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
     let body = Body::Stream(Box::pin(Pieces(Some(Bytes::from_static(b"piece")))));
-    let job = Submission { body, ..replayable(&format!("once {}", mark(&directory))) };
+    let job = replayable(&format!("once {}", mark(&directory))).body(body);
     assert!(matches!(pool.submit(job).await, Err(Error::Died(_))));
     assert_eq!(retries(&pool).await, 0);
 }
@@ -99,7 +99,7 @@ async fn after_the_deadline() {
 async fn late() {
     let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
     let head = format!("once-later {}", mark(&directory));
-    let job = Submission { deadline: Some(Duration::from_secs(1)), ..replayable(&head) };
+    let job = replayable(&head).deadline(Duration::from_secs(1));
     let end = pool.submit(job).await.unwrap_err();
     // On a machine that has no time for it at all, it is the deadline.
     assert!(matches!(end, Error::Died(_) | Error::Deadline), "{end}");

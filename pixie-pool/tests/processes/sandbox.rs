@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Pool, Sandbox, SandboxLevel, Submission};
+use pixie_pool::{Config, Error, Pool, Sandbox, SandboxLevel};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::{
@@ -273,7 +273,7 @@ async fn same_reports() {
         assert!(matches!(ask(&pool, deed).await, Err(Error::Died(exit)) if exit.signal == Some(signal)), "{deed}");
     }
     assert!(matches!(ask(&pool, "exit 3").await, Err(Error::Died(exit)) if exit.code == Some(3)));
-    let spin = Submission { deadline: Some(Duration::from_millis(50)), ..job("spin") };
+    let spin = job("spin").deadline(Duration::from_millis(50));
     assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     pool.stop(Duration::ZERO).await;
@@ -388,9 +388,9 @@ async fn test_harness() {
 
 async fn old_kernel_required() {
     let cases = [
-        ("without-landlock", Sandbox::strict(), "lacks the lock on files"),
-        ("without-landlock", Sandbox::no_network(), "lacks the lock on other processes' memory"),
-        ("without-seccomp", Sandbox::no_network(), "lacks the filter of system calls"),
+        ("without-landlock", Sandbox::strict(), "lacks protection of files"),
+        ("without-landlock", Sandbox::no_network(), "lacks protection of other processes' memory"),
+        ("without-seccomp", Sandbox::no_network(), "lacks the system call filter"),
     ];
     for (role, sandbox, expected) in cases {
         let message = refusal(playing(role, sandbox.required())).await;
@@ -417,7 +417,7 @@ async fn old_kernel_best_effort() {
 async fn careless_worker() {
     let careless = |sandbox| config(1).env("TEST_ROLE", "wrong-stream").sandbox(sandbox);
     let message = refusal(careless(Sandbox::no_network().required())).await;
-    assert!(message.contains("a sandbox is required and it has come without the filter"), "{message}");
+    assert!(message.contains("a sandbox is required, and the worker runs without the system call filter"), "{message}");
     let pool = pool(careless(Sandbox::no_network())).await;
     assert_eq!(pool.snapshot().workers[0].sandbox, Some(SandboxLevel::default()));
     pool.stop(Duration::ZERO).await;

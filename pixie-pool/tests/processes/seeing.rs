@@ -34,8 +34,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_snapshot_shows_what_each_worker_runs_for_whom_and_how_large_it_is", || Box::pin(snapshot_shows_workers())),
 ];
 
-const MIXED_UP: &str = "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not \
-                        noticed: choose by `worker.identity().pool`, and give each pool a `table_hash` of its own";
+const MIXED_UP: &str = "two pools with different handlers have the same `table_hash`, so a worker that serves the wrong handler is not \
+     detected: choose the handler by `worker.identity().pool`, and give each pool its own `table_hash`";
 const DIED: &str = "a worker died";
 pub(crate) const KILLED: &str = "a worker was killed";
 const NOT_STARTED: &str = "starting a worker failed";
@@ -120,7 +120,7 @@ fn named(name: &str) -> Config {
 }
 
 fn request(head: &str, id: &str) -> Submission {
-    Submission { label: "the-route".into(), request_id: Some(id.into()), ..job(head) }
+    job(head).label("the-route").request_id(id)
 }
 
 fn number(fields: &Fields, name: &str) -> f64 {
@@ -192,7 +192,7 @@ async fn retried_crash_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("mark");
     let pool = pool(named("again")).await;
-    let submission = Submission { replayable: true, ..request(&format!("once {}", mark.display()), "twice") };
+    let submission = request(&format!("once {}", mark.display()), "twice").replayable(true);
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "the second time");
     let told = heard("again", DIED).await;
     assert_eq!((told["cause"].as_str(), told["request"].as_str()), ("SIGABRT", "twice"), "{told:?}");

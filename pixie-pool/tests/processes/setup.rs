@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use pixie_pool::{Body, Config, Error, Pool, Reply, Size, Submission};
+use pixie_pool::{Config, Error, Pool, Reply, Size, Submission};
 
 use crate::handler;
 
@@ -23,7 +23,7 @@ pub(crate) fn job(head: &str) -> Submission {
 }
 
 pub(crate) fn job_with(head: &str, body: impl Into<bytes::Bytes>) -> Submission {
-    Submission { body: Body::Full(body.into()), ..job(head) }
+    job(head).body(body)
 }
 
 pub(crate) async fn ask(pool: &Pool, head: &str) -> Result<String, Error> {

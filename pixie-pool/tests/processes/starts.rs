@@ -171,7 +171,7 @@ async fn other_table() {
 
 async fn wrong_token() {
     let message = refusal(playing("wrong-token")).await;
-    assert!(message.contains("the token is not the one"), "{message}");
+    assert!(message.contains("wrong token"), "{message}");
 }
 
 async fn never_ready() {

@@ -63,7 +63,7 @@ fn pieces(bytes: usize, left: usize) -> (Pieces, Arc<AtomicUsize>) {
 }
 
 fn streamed(head: &str, pieces: Pieces) -> Submission {
-    Submission { body: Body::Stream(Box::pin(pieces)), ..job(head) }
+    job(head).body(Body::Stream(Box::pin(pieces)))
 }
 
 async fn sizes() {
@@ -220,7 +220,7 @@ async fn slow_sender() {
     let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(1500))).await;
     // The answer has begun and stands still for longer than it may, but because of what is still being sent.
     let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
-    let submission = Submission { body: Body::Stream(Box::pin(trickle)), ..job("gather") };
+    let submission = job("gather").body(Body::Stream(Box::pin(trickle)));
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "125");
     assert_eq!(pool.snapshot().counts.kills_idle, 0);
     pool.stop(Duration::ZERO).await;
@@ -251,7 +251,7 @@ async fn idle() {
     let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(50))).await;
     let mut reply = pool.submit(job("stand-still")).await.unwrap();
     assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
-    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Idle))));
     until(&pool, |s| s.counts.kills_idle == 1).await;
     pool.stop(Duration::ZERO).await;
 }

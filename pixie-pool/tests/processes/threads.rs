@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pixie_pool::{Config, Error, Submission};
+use pixie_pool::{Config, Error};
 
 use crate::{
     Test,
@@ -53,13 +53,13 @@ async fn deadline() {
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark");
     let pool = pool(threads()).await;
-    let head = format!("until-cancelled {}", mark.display());
-    let late = Submission { deadline: Some(Duration::from_millis(30)), ..job(&head) };
+    let head = format!("until-canceled {}", mark.display());
+    let late = job(&head).deadline(Duration::from_millis(30));
     assert!(matches!(pool.submit(late).await, Err(Error::Deadline)));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     // The thread sees that nobody waits any more, ends, and its place is filled again.
     crate::setup::until(&pool, |s| s.workers.iter().all(|w| w.pid.is_some())).await;
-    assert_eq!(std::fs::read_to_string(mark).unwrap(), "cancelled");
+    assert_eq!(std::fs::read_to_string(mark).unwrap(), "canceled");
     pool.stop(Duration::ZERO).await;
 }
 

@@ -89,7 +89,7 @@ async fn take_part(pool: Pool, number: usize) -> Vec<String> {
     for round in 0..ROUNDS {
         let own = format!("{number}-{round}");
         match dice.roll(8) {
-            0 | 1 => is_own(&own, say(&pool, Submission { replayable: true, ..job(&format!("say {own}")) }).await),
+            0 | 1 => is_own(&own, say(&pool, job(&format!("say {own}")).replayable(true)).await),
             2 | 3 => {
                 let outcome = say(&pool, job(&format!("note {own}"))).await;
                 answered.extend(outcome.is_ok().then(|| own.clone()));
@@ -100,7 +100,7 @@ async fn take_part(pool: Pool, number: usize) -> Vec<String> {
                 is_own(&body, say(&pool, job_with("echo", body.clone())).await);
             }
             5 => {
-                let spin = Submission { deadline: Some(Duration::from_millis(10)), ..job("spin") };
+                let spin = job("spin").deadline(Duration::from_millis(10));
                 let outcome = say(&pool, spin).await;
                 assert!(matches!(outcome, Err(Error::Deadline | Error::Died(_))), "{outcome:?}");
             }

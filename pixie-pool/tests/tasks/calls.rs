@@ -78,7 +78,7 @@ async fn direct_calls() {
     assert_eq!(checked_width(wide).unwrap_err().to_string(), "101 pixels are too wide");
     assert_eq!(factorial(5), 120);
     assert_eq!(time_left(), None);
-    assert!(!pixie_pool::is_cancelled());
+    assert!(!pixie_pool::is_canceled());
 }
 
 async fn own_process() {

@@ -84,7 +84,7 @@ async fn cancellations() {
     let call = tokio::spawn(pool.call(wait_for_cancellation, &mark));
     until(|| std::fs::read_to_string(&mark).is_ok_and(|text| text == "started")).await;
     call.abort();
-    until(|| std::fs::read_to_string(&mark).is_ok_and(|text| text == "cancelled")).await;
+    until(|| std::fs::read_to_string(&mark).is_ok_and(|text| text == "canceled")).await;
     pool.call(nothing, &()).await.unwrap();
     pool.stop(Duration::ZERO).await;
 }

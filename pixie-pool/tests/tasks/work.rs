@@ -123,10 +123,10 @@ pub(crate) fn more_time(wanted: Duration) -> (Duration, Option<Duration>) {
 #[task]
 pub(crate) fn wait_for_cancellation(mark: std::path::PathBuf) {
     let _ = std::fs::write(&mark, "started");
-    while !pixie_pool::is_cancelled() {
+    while !pixie_pool::is_canceled() {
         black_box(0);
     }
-    let _ = std::fs::write(&mark, "cancelled");
+    let _ = std::fs::write(&mark, "canceled");
 }
 
 /// Crashes the first time, by the mark in the file.

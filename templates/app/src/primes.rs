@@ -1,11 +1,11 @@
-//! Heavy work, in a worker process with a deadline.
+//! Work that is too heavy for the server: it runs in a worker process, and its deadline ends it.
 
 use pixie_web::{Query, get, proc_env, template};
 use serde::Deserialize;
 
-/// The field of the form: `?below=1000`.
+/// What the form asks for: `?below=1000`.
 #[derive(Deserialize)]
-struct Range {
+struct Wish {
     #[serde(default = "hundred_thousand")]
     below: u32,
 }
@@ -21,13 +21,13 @@ struct PrimesPage {
     process: u32,
 }
 
-/// A plain `fn` runs in a worker process. Try the primes below 4000000000: after two seconds the worker is killed and
-/// replaced, and the visitor gets an error page. Other requests are not affected.
+/// A plain `fn` runs in a worker. Ask for the primes below 4000000000: after two seconds the worker is
+/// killed and replaced, the visitor gets an error page, and nobody else notices.
 #[get("/primes", deadline = "2s")]
-fn primes(range: Query<Range>) -> PrimesPage {
+fn primes(wish: Query<Wish>) -> PrimesPage {
     PrimesPage {
-        below: range.below,
-        count: (2..range.below).filter(|number| is_prime(*number)).count(),
+        below: wish.below,
+        count: (2..wish.below).filter(|number| is_prime(*number)).count(),
         process: proc_env().pid,
     }
 }

@@ -1,14 +1,14 @@
-//! The visitor's name, in an encrypted cookie, so that the browser cannot change it.
+//! The visitor: a name, remembered in a cookie that is encrypted, so that the browser can only bring it back.
 
 use pixie_web::{Flash, Form, PrivateCookies, Redirect, Response, post};
 use serde::Deserialize;
 
-/// The longest name, in characters; the form's field has the same limit.
+/// The longest name, in characters; the form's field says so too.
 const CHARACTERS: usize = 40;
-/// The cookie's name. The cookie has no expiry date, so the browser deletes it when it closes.
+/// The cookie's name. It has no age, so it is gone when the browser is closed.
 const COOKIE: &str = "visitor";
 
-/// The field of the form.
+/// What the form sends.
 #[derive(Deserialize)]
 struct NewName {
     name: String,
@@ -34,7 +34,7 @@ fn remember(cookies: PrivateCookies, form: Form<NewName>) -> Response {
 
 #[post("/visitor/forget", sync)]
 fn forget() -> Response {
-    Flash::new("success", "Your name is forgotten.")
+    Flash::new("success", "You are nobody again.")
         .with(Redirect::to("/"))
         .remove_cookie(COOKIE)
 }

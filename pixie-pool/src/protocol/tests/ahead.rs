@@ -1,4 +1,4 @@
-//! Jobs sent ahead: recalled, given back, cancelled, in any order.
+//! Jobs sent ahead: recalled, given back, canceled, in any order.
 
 use bytes::BytesMut;
 
@@ -49,7 +49,7 @@ fn a_recall_that_comes_too_late_brings_back_nothing() {
 }
 
 #[test]
-fn a_job_that_was_cancelled_before_its_turn_is_not_started() {
+fn a_job_that_was_canceled_before_its_turn_is_not_started() {
     let mut pair = Pair::serving();
     let [first, second, third] = send_three(&mut pair);
     assert!(pair.parent.cancel(second, &mut pair.to_worker));

@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn a_job_that_is_cancelled_at_any_moment_ends_once(mut steps in schedule(), at in any::<Index>(), job in job()) {
+    fn a_job_that_is_canceled_at_any_moment_ends_once(mut steps in schedule(), at in any::<Index>(), job in job()) {
         steps.insert(at.index(steps.len() + 1), Step::Cancel { job });
         run(&steps);
     }
