@@ -31,10 +31,7 @@ use crate::{
     job::{Handler, Job},
     platform,
     pool::{
-        connection::{
-            job_state::{JobName, JobState},
-            upload::Upload,
-        },
+        connection::{JobName, JobState, Upload},
         observers::Observers,
         process::{
             Workers,

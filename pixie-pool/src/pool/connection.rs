@@ -4,15 +4,15 @@
 //! `process::worker` reads. Invariant: after the connection is closed, nothing is written to it or accepted from it.
 
 pub(crate) mod attempts;
-pub(crate) mod cpu_meter;
-pub(crate) mod job_state;
-pub(crate) mod kill;
+mod cpu_meter;
+mod job_state;
+mod kill;
 mod pieces;
 mod pipelining;
-pub(crate) mod recycling;
-pub(crate) mod state;
+mod recycling;
+mod state;
 mod throughput;
-pub(crate) mod upload;
+mod upload;
 
 use std::{
     collections::VecDeque,
@@ -26,20 +26,24 @@ use bytes::{Buf as _, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
-    pool::{
-        connection::{
-            job_state::JobState,
-            kill::{Closed, Kill},
-            state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
-        },
-        metrics::{Metrics, Outcome},
-    },
+    pool::metrics::{Metrics, Outcome},
     protocol::{
         frame::Violation,
         parent::{Event, Parent},
     },
     sandbox::SandboxLevel,
     snapshot::MemoryLimit,
+};
+
+pub(crate) use self::{
+    attempts::Continuation,
+    cpu_meter::CpuMeter,
+    job_state::{Fingerprints, JobName, JobState, ReplyStart},
+    kill::{Closed, Kill},
+    recycling::Recycling,
+    state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
+    throughput::Throughput,
+    upload::Upload,
 };
 
 /// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few reads.
@@ -131,7 +135,7 @@ impl Connection {
         }
         let before = state.sent.len();
         if before == 0 {
-            state.throughput.begin(now);
+            state.throughput.first_since = now;
             state.cpu_meter.begin(self.pid);
         }
         let ConnectionState { protocol, output, sent, .. } = &mut *state;
@@ -316,7 +320,7 @@ impl Connection {
                 let Some(sent) = state.sent.pop_front() else {
                     continue;
                 };
-                let ran = now.saturating_duration_since(state.throughput.first_since());
+                let ran = now.saturating_duration_since(state.throughput.first_since);
                 self.metrics.ended(Outcome::of(&event), ran);
                 state.throughput.end(reported_time(&event), now);
                 deliveries.push((sent.job, event));
@@ -349,19 +353,8 @@ impl Connection {
         self.state().recycling.due()
     }
 
-    /// Returns the number of jobs that the worker has ended.
-    pub(crate) fn jobs(&self) -> u64 {
-        self.state().throughput.jobs()
-    }
-
-    /// Returns the average time of a job.
-    pub(crate) fn average(&self) -> Duration {
-        self.state().throughput.average()
-    }
-
-    /// Returns since when the worker's first job is the first.
-    pub(crate) fn first_since(&self) -> Instant {
-        self.state().throughput.first_since()
+    pub(crate) fn throughput(&self) -> Throughput {
+        self.state().throughput
     }
 
     /// Returns how long the worker has been ready.

@@ -13,7 +13,7 @@ use crate::{
     config::SLOW_THREADS_MAX,
     platform,
     pool::{
-        connection::{Connection, kill::Kill, state::RunningJob},
+        connection::{Connection, Kill, RunningJob},
         metrics::Metrics,
         process::exit_report::Seconds,
     },

@@ -25,10 +25,7 @@ use crate::{
     job::Handler,
     platform::Cgroups,
     pool::{
-        connection::{
-            Connection,
-            kill::{Closed, Kill},
-        },
+        connection::{Closed, Connection, Kill},
         observers::{Observers, Refusal},
         process::{exit_report::last_lines, handshake::SocketDirectory, start::StartFailure},
         queue::Queue,
@@ -93,7 +90,7 @@ impl Workers {
         let (queue, now) = (&self.queue, Instant::now());
         let mut rules = queue.rules();
         let gone = rules.add(connection, connection.slot, now);
-        let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended());
+        let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended);
         drop(rules);
         queue.dismiss(&gone);
         // If several workers are to be replaced, the next one can be started now.
@@ -123,7 +120,7 @@ impl Workers {
     fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
         self.queue.rules().remove(connection, has_jobs);
         self.queue.note_drained();
-        self.observers.count(|c| c.jobs += connection.jobs());
+        self.observers.count(|c| c.jobs += connection.throughput().jobs);
         if let Closed::Killed(kill) = closed {
             self.observers.killed(kill, connection.is_recycled());
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::config::MOVES_MAX;
 
 /// The attempts of one job.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Attempts {
     deadline: Option<Duration>,
     is_replayable: bool,

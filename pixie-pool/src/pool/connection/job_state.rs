@@ -67,7 +67,7 @@ pub(crate) struct JobState {
     progress: Mutex<Progress>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Progress {
     request: Option<Start>,
     location: Location,
@@ -83,9 +83,10 @@ struct Progress {
     waker: Option<Waker>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Location {
     /// In the queue.
+    #[default]
     Queue,
     /// Sent on a connection, with this stream number.
     Worker(Arc<Connection>, u32),
@@ -121,18 +122,8 @@ impl JobState {
         let is_known = has_upload && !request.body.is_empty();
         let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
         let is_small = request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
-        let progress = Progress {
-            request: Some(request),
-            location: Location::Queue,
-            attempts: Attempts::new(deadline, is_replayable),
-            is_canceled: false,
-            has_head: false,
-            reply: None,
-            pieces: ReplyPieces::default(),
-            taken: 0,
-            end: None,
-            waker: None,
-        };
+        let attempts = Attempts::new(deadline, is_replayable);
+        let progress = Progress { request: Some(request), attempts, ..Progress::default() };
         JobState {
             name,
             head_bytes,

@@ -34,18 +34,13 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    /// Returns whether the worker gets time to exit by itself.
+    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Closed::Killed(kill) if kill.is_polite())
+        matches!(self, Closed::Killed(Kill::Retire | Kill::Stop))
     }
 }
 
 impl Kill {
-    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
-    pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Kill::Retire | Kill::Stop)
-    }
-
     /// Returns the cause in one word, for logs and metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {

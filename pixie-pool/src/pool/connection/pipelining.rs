@@ -75,16 +75,16 @@ impl Pipeline {
 
 /// Returns more than 1 only if the worker's jobs are known to be short.
 fn jobs_max(throughput: &Throughput) -> usize {
-    if throughput.jobs() == 0 || throughput.average() > AHEAD_SERVICE_MAX {
+    if throughput.jobs == 0 || throughput.average > AHEAD_SERVICE_MAX {
         return 1;
     }
-    let fitting = AHEAD_PATIENCE.as_nanos() / throughput.average().as_nanos().max(1);
+    let fitting = AHEAD_PATIENCE.as_nanos() / throughput.average.as_nanos().max(1);
     usize::try_from(fitting).map_or(AHEAD_JOBS_MAX, |n| n.min(AHEAD_JOBS_MAX))
 }
 
 /// Returns how long the first job may keep pipelined jobs waiting.
 pub(crate) fn withdraw_due(throughput: &Throughput) -> Instant {
-    throughput.first_since() + AHEAD_PATIENCE + throughput.average()
+    throughput.first_since + AHEAD_PATIENCE + throughput.average
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
 
     fn throughput(times_us: &[u64]) -> Throughput {
         let mut throughput = Throughput::new(Instant::now());
-        times_us.iter().for_each(|us| throughput.end(Some(Duration::from_micros(*us)), throughput.first_since()));
+        times_us.iter().for_each(|us| throughput.end(Some(Duration::from_micros(*us)), throughput.first_since));
         throughput
     }
 
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_worker_whose_jobs_take_longer_is_given_more_time() {
         let (quick, slow) = (throughput(&[0]), throughput(&[90]));
-        assert_eq!(withdraw_due(&quick), quick.first_since() + Duration::from_millis(1));
-        assert_eq!(withdraw_due(&slow), slow.first_since() + Duration::from_micros(1090));
+        assert_eq!(withdraw_due(&quick), quick.first_since + Duration::from_millis(1));
+        assert_eq!(withdraw_due(&slow), slow.first_since + Duration::from_micros(1090));
     }
 }

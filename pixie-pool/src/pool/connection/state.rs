@@ -164,12 +164,12 @@ impl ConnectionState {
 
     /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
-        let since = self.throughput.first_since();
+        let since = self.throughput.first_since;
         self.sent.front().map(|sent| RunningJob { name: sent.job.name.clone(), since })
     }
 
     pub(crate) fn is_recycled(&self, now: Instant) -> bool {
-        self.recycling.is_reached(self.throughput.jobs(), now)
+        self.recycling.is_reached(self.throughput.jobs, now)
     }
 
     /// Closes the connection if the time of the first job is over, and returns when to check again.
@@ -181,7 +181,7 @@ impl ConnectionState {
             return expired;
         }
         self.find_slow(now, config.slow_after, &mut expired);
-        let since = self.throughput.first_since();
+        let since = self.throughput.first_since;
         let timed = self.sent.front_mut().and_then(|first| first.due(now, since, config.stream_idle_timeout));
         let metered = if self.sent.is_empty() { None } else { self.cpu_meter.check(pid, now) };
         let first = [timed, metered].into_iter().flatten().min_by_key(|(_, due)| *due);
@@ -205,7 +205,7 @@ impl ConnectionState {
         let Some(after) = slow_after.filter(|_| matches!(first.awaited, Awaited::Head(_)) && !first.is_reported) else {
             return;
         };
-        let due = self.throughput.first_since() + after;
+        let due = self.throughput.first_since + after;
         if due > now {
             expired.due = Some(due);
         } else {

@@ -86,8 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         pool::connection::{
-            attempts::Continuation,
-            job_state::JobName,
+            Continuation, JobName,
             tests::{connection, serving},
         },
         protocol::frame::Start,

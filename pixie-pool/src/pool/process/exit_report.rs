@@ -16,18 +16,12 @@ use crate::{
     config::{STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
     error::{Error, Exit},
     pool::{
-        connection::{
-            Connection,
-            attempts::Continuation,
-            job_state::JobState,
-            kill::{Closed, Kill},
-            state::{RunningJob, SentJob},
-        },
+        connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
         metrics::Outcome,
         observers::Observers,
         process::{
             Workers,
-            child::{Child, MemoryPeak},
+            child::{Child, Ending, MemoryPeak},
             memory,
             output::printable,
         },
@@ -68,7 +62,7 @@ pub(crate) async fn settle(
     if closed == Closed::Killed(Kill::Stop) {
         left.drain(..).for_each(|sent| sent.job.fail(Error::Stopping));
     }
-    let last_started = child.end(closed).await;
+    let Ending { last_started, peak, exceeded_memory, cgroup } = child.end(closed).await;
     let fail_as = |kill: Kill, sent: SentJob| {
         sent.job.fail(kill.error());
         observers.metrics.count(kill.outcome());
@@ -86,8 +80,8 @@ pub(crate) async fn settle(
         // The job that the worker was killed for has its error already.
         Closed::Killed(_) => {}
     }
-    let (peak, last) = (child.memory_peak(), last_run(&connection, closed, &left, last_started));
-    if closed == Closed::Exited && child.exceeded_memory() {
+    let last = last_run(&connection, closed, &left, last_started);
+    if closed == Closed::Exited && exceeded_memory {
         closed = Closed::Killed(Kill::Memory);
         observers.killed(Kill::Memory, false);
         // The job is not retried, because another worker has no more memory for it.
@@ -100,7 +94,6 @@ pub(crate) async fn settle(
     if has_left {
         queue.note_passed();
     }
-    let cgroup = child.take_cgroup();
     let exit = child.into_exit().await.unwrap_or_default();
     ExitReport { connection: &connection, closed, exit: &exit, last, peak }.publish(observers);
     for job in lost {
@@ -126,7 +119,7 @@ fn last_run(
     let running = match (closed, last_started) {
         (Closed::Exited, Some(stream)) => {
             let sent = left.iter().find(|sent| sent.stream == stream)?;
-            RunningJob { name: sent.job.name.clone(), since: connection.first_since() }
+            RunningJob { name: sent.job.name.clone(), since: connection.throughput().first_since }
         }
         _ => first?,
     };
@@ -176,7 +169,7 @@ macro_rules! log_exit {
             request = name.and_then(|name| name.request_id.as_deref()),
             ran = last.as_ref().map(|(_, ran)| field::display(Seconds(*ran))),
             age = %Seconds(connection.age()),
-            jobs = connection.jobs(),
+            jobs = connection.throughput().jobs,
             memory_peak = peak.filter(|peak| peak.is_exact).map(|peak| peak.bytes),
             memory_peak_at_most = peak.filter(|peak| !peak.is_exact).map(|peak| peak.bytes),
             stderr = (!stderr.is_empty()).then_some(&*stderr),
@@ -200,7 +193,7 @@ impl ExitReport<'_> {
     fn publish(&self, observers: &Observers) {
         let pool = &observers.pool;
         match self.closed {
-            Closed::Killed(kill) if kill.is_polite() => {
+            Closed::Killed(kill) if self.closed.is_polite() => {
                 let ExitReport { connection: Connection { slot, pid, .. }, exit, .. } = self;
                 tracing::debug!(%pool, worker = slot, pid, cause = kill.name(), %exit, "a worker was ended");
             }
@@ -242,7 +235,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::pool::connection::{state::Awaited, tests::job};
+    use crate::pool::connection::{Awaited, tests::job};
 
     #[test]
     fn the_jobs_of_an_exited_worker_fail_if_the_runtime_shuts_down() {

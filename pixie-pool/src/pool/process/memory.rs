@@ -56,8 +56,8 @@ impl Workers {
     }
 
     /// Returns what limits the memory of a worker.
-    pub(super) fn memory_limit(&self, cgroup: Option<&WorkerCgroup>) -> Option<MemoryLimit> {
-        let limit = if cgroup.is_some() { MemoryLimit::Cgroup } else { MemoryLimit::Process };
+    pub(super) fn memory_limit(&self, has_cgroup: bool) -> Option<MemoryLimit> {
+        let limit = if has_cgroup { MemoryLimit::Cgroup } else { MemoryLimit::Process };
         self.memory_bytes().filter(|_| !self.config.is_threaded()).map(|_| limit)
     }
 

@@ -27,7 +27,7 @@ use crate::{
     job::Handler,
     platform::{self, Leash, MarkReader, ReadHalf, WorkerCgroup},
     pool::{
-        connection::{Connection, cpu_meter::CpuMeter, kill::Closed, recycling::Recycling, state::ConnectionState},
+        connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
         process::{
             Workers,
             child::{Child, ChildProcess},
@@ -114,21 +114,20 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     // A thread has no CPU clock of its own.
     let cpu_time = config.cpu_time.filter(|_| !config.is_threaded());
     let state = ConnectionState::new(protocol, lifeline, recycling, CpuMeter::new(cpu_time));
-    let memory_limit = workers.memory_limit(child.cgroup());
+    let memory_limit = workers.memory_limit(child.has_cgroup());
     let connection = Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.observers.metrics));
     Ok(StartedWorker { child, connection, reader, input })
 }
 
 /// Ends a worker that is not ready; returns the reason with what is known about its exit.
 async fn failed(mut child: Child, why: String) -> StartFailure {
-    child.end(Closed::Exited).await;
-    let (exceeded_memory, cgroup) = (child.exceeded_memory(), child.take_cgroup());
+    let ending = child.end(Closed::Exited).await;
     let exit = child.into_exit().await;
-    memory::remove(cgroup).await;
+    memory::remove(ending.cgroup).await;
     let Some(exit) = exit else {
         return why.into();
     };
-    let cause = if exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
+    let cause = if ending.exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
     StartFailure { why: format!("{why} ({exit}{cause})"), stderr: exit.stderr }
 }
 

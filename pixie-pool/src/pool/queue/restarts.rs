@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
-    pool::connection::kill::{Closed, Kill},
+    pool::connection::{Closed, Kill},
 };
 
 /// How far a worker had come when it exited.

@@ -23,8 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rules<W, J> {
     pub(crate) scale: Scale,
-    restarts: Restarts,
-    repeat_crashes: RepeatCrashes,
+    pub(crate) restarts: Restarts,
+    pub(crate) repeat_crashes: RepeatCrashes,
     queue_max: usize,
     queue_timeout: Duration,
     idle_timeout: Duration,
@@ -41,7 +41,7 @@ pub(crate) struct Rules<W, J> {
     /// without a job leaves for it, so a worker with a long job does not delay the others.
     replaced: BTreeSet<usize>,
     is_stopping: bool,
-    has_ended: bool,
+    pub(crate) has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -130,10 +130,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.is_stopping = true;
         self.has_ended = true;
         self.clear()
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended
     }
 
     /// Returns whether all jobs that were accepted before the stop are over.
@@ -253,21 +249,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
 
     fn clear(&mut self) -> Vec<J> {
         self.queue.drain(..).map(|queued| queued.job).collect()
-    }
-
-    /// Notes that a worker crashed while it ran the job with this fingerprint.
-    pub(crate) fn note_crash(&mut self, fingerprint: u64, now: Instant) {
-        self.repeat_crashes.note(fingerprint, now);
-    }
-
-    /// Returns whether jobs with this fingerprint are refused.
-    pub(crate) fn is_repeat_crash(&mut self, fingerprint: u64, now: Instant) -> bool {
-        self.repeat_crashes.is_refused(fingerprint, now)
-    }
-
-    /// Returns whether any crash is remembered.
-    pub(crate) fn remembers_crashes(&self) -> bool {
-        !self.repeat_crashes.is_empty()
     }
 }
 

@@ -1,4 +1,4 @@
-//! One timer for a whole pool, and what happens when it fires.
+//! One timer for a whole pool, and the checks of deadlines, timeouts, memory and ages when it fires.
 //!
 //! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic operation here; the timer is
 //! woken only for a time that is earlier than the one that it waits for.
@@ -9,7 +9,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,8 +18,13 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use crate::{
+    config::{ByteSize, MEMORY_LOOK},
     error::Error,
-    pool::{connection::state::earlier, observers::Refusal, queue::Queue},
+    pool::{
+        connection::{Connection, Kill, MemoryCheck, earlier},
+        observers::Refusal,
+        queue::Queue,
+    },
 };
 
 const NEVER: u64 = u64::MAX;
@@ -121,5 +126,48 @@ impl Queue {
         self.grow(now);
         // Last, because it reads files.
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
+    }
+
+    /// Returns whether the memory of workers has to be checked.
+    pub(crate) fn is_memory_limited(&self) -> bool {
+        !self.config.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
+    }
+
+    /// Checks the memory of all workers at intervals, the last time after the last job; returns when to check again.
+    fn check_memory(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
+        if !self.is_memory_limited() {
+            return None;
+        }
+        let mut checked = self.memory_checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < *checked + MEMORY_LOOK {
+            return Some(*checked + MEMORY_LOOK);
+        }
+        *checked = now;
+        let bytes = |limit: &Option<ByteSize>| limit.as_ref().and_then(|limit| limit.bytes().ok());
+        let (memory, recycle_memory) = (bytes(&self.config.memory), bytes(&self.config.recycle_memory));
+        for connection in connections {
+            match connection.check_memory(memory, recycle_memory) {
+                MemoryCheck::Fine | MemoryCheck::Exceeded(None) => {}
+                MemoryCheck::Large => self.replace(connection),
+                MemoryCheck::Exceeded(Some(job)) => {
+                    job.fail(Error::Memory);
+                    self.observers.metrics.count(Kill::Memory.outcome());
+                }
+            }
+        }
+        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_LOOK)
+    }
+
+    /// Has the workers replaced that have reached their age limit; returns when the next one does.
+    fn check_ages(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
+        self.config.recycle_age.filter(|_| !self.config.is_threaded())?;
+        let mut next = None;
+        for connection in connections {
+            match connection.recycle_due() {
+                Some(due) if due <= now => self.replace(connection),
+                due => next = earlier(next, due),
+            }
+        }
+        next
     }
 }

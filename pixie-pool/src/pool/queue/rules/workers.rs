@@ -31,11 +31,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.has_breaker && self.restarts.is_broken()
     }
 
-    /// Returns the back-off that the next failed start will have.
-    pub(crate) fn restart_pause(&self) -> Duration {
-        self.restarts.pause()
-    }
-
     /// Adds a ready worker; returns those that leave because it is ready.
     pub(crate) fn add(&mut self, worker: &W, slot: usize, now: Instant) -> Vec<W> {
         self.restarts.ready();
@@ -62,11 +57,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         if self.replaced.remove(&slot) && self.replaced.is_empty() {
             self.scale.end_replacement();
         }
-    }
-
-    /// Notes how far a worker had come when it exited; returns how long to wait before the next start in its slot.
-    pub(crate) fn exited(&mut self, reached: Reached) -> Duration {
-        self.restarts.exited(reached)
     }
 
     /// Notes a failed start; returns how long to wait before the next, and the queued jobs that are refused now.
