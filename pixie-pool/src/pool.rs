@@ -1,7 +1,7 @@
 //! The pool as its users hold it: start, submit, snapshot, stop.
 //!
-//! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers to `process`. Invariant: the
-//! pool ends with its last owner and leaves neither processes nor files.
+//! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
+//! to `process`. Invariant: the pool ends with its last owner and leaves neither processes nor files.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]
@@ -36,7 +36,7 @@ use crate::{
         process::{
             Workers,
             handshake::SocketDirectory,
-            memory,
+            memory::WorkerMemory,
             worker::{self, WorkerSlot},
         },
         queue::{
@@ -65,11 +65,12 @@ struct Owner {
 }
 
 impl Pool {
-    /// Starts the workers and returns when the first one is ready, or at once if workers are started on demand.
+    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
+    /// demand.
     ///
-    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down, the workers are killed, and
-    /// every job, even one of another runtime, gets [`Error::Stopping`]. Each `#[tokio::test]` has its own runtime, so a pool in a
-    /// static serves only one of them.
+    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
+    /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
+    /// `#[tokio::test]` has its own runtime, so a pool in a static serves only one of them.
     ///
     /// The environment overrides `config`: see [`Config::override_by_environment`].
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
@@ -81,10 +82,11 @@ impl Pool {
         warn_of_mix_ups(&config, &handler);
         let sockets = SocketDirectory::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let cgroups = memory::open(&config).await;
         let observers = Arc::new(Observers::new(&config.name));
-        let queue = Arc::new(Queue::new(Arc::new(config), observers));
-        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, cgroups));
+        let config = Arc::new(config);
+        let memory = WorkerMemory::open(Arc::clone(&config)).await;
+        let queue = Arc::new(Queue::new(config, observers));
+        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
         let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
         queue.order_starts();
         for number in 1..=queue.slots() {
@@ -128,7 +130,8 @@ impl Pool {
         view::snapshot(&self.queue)
     }
 
-    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes the sockets.
+    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes
+    /// the sockets.
     pub async fn stop(&self, grace: Duration) {
         self.queue.drain(grace).await;
         self.queue.end();

@@ -1,7 +1,7 @@
 //! What comes out of a pool: a head, and a body at once or in pieces.
 //!
-//! Owns the answer's reading side and the future of a submission. Leaves the state that both ends share to `pool::exchange`.
-//! Rule: dropping either before its end cancels the job.
+//! Owns the answer's reading side and the future of a submission. Leaves the state that both ends share to
+//! `pool::exchange`. Rule: dropping either before its end cancels the job.
 
 use std::{
     fmt,

@@ -20,7 +20,6 @@ use crate::{
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
-    pool::process::handshake,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
     worker::{sandbox::Restrict, socket::Socket},
@@ -127,7 +126,7 @@ pub(crate) fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
-    let socket = Socket::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
+    let socket = Socket::connect(path, Some(Mark::open(&identity::mark_path(path))?))?;
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;

@@ -264,6 +264,16 @@ impl Settings {
         self.size.max == 0
     }
 
+    /// Returns the bytes of memory that a worker may use.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.memory.as_ref().and_then(|memory| memory.bytes().ok())
+    }
+
+    /// Returns whether the memory of workers has to be checked while they run jobs.
+    pub(crate) fn checks_memory(&self) -> bool {
+        !self.is_threaded() && (self.memory.is_some() || self.recycle_memory.is_some())
+    }
+
     /// Returns how many jobs may run at the same time, at least and at most.
     pub(crate) fn jobs_at_once(&self) -> Size {
         if self.is_threaded() { self.threads.max(1).into() } else { self.size }

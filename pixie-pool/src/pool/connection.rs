@@ -1,7 +1,8 @@
 //! The parent's end of the connection to one worker.
 //!
-//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the worker's task in
-//! `process::worker` reads. Invariant: after the connection is closed, nothing is written to it or accepted from it.
+//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the
+//! worker's task in `process::worker` reads. Invariant: after the connection is closed, nothing is written to
+//! it or accepted from it.
 
 pub(crate) mod attempts;
 mod cpu_meter;
@@ -46,7 +47,8 @@ pub(crate) use self::{
     upload::Upload,
 };
 
-/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few reads.
+/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few
+/// reads.
 pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
 
 /// The connection to one worker. Two values are equal if they are the same connection.
@@ -252,7 +254,8 @@ impl Connection {
         expired
     }
 
-    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be replaced.
+    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be
+    /// replaced.
     pub(crate) fn check_memory(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> MemoryCheck {
         // In a cgroup, the kernel enforces the limit.
         let memory = memory.filter(|_| self.memory_limit == Some(MemoryLimit::Process));
@@ -294,7 +297,8 @@ impl Connection {
 
     /// Decodes all complete frames in `input`; closes the connection if the worker broke the protocol.
     ///
-    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another one from then on.
+    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another
+    /// one from then on.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -308,7 +312,8 @@ impl Connection {
         }
         let mut now = None;
         let mut is_streaming = false;
-        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the violation.
+        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the
+        // violation.
         while let Some((_, event)) =
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {

@@ -1,7 +1,8 @@
 //! A job's way through a pool: submitted, queued, sent, put back.
 //!
-//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to `process`.
-//! Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is awaited.
+//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to
+//! `process`. Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is
+//! awaited.
 
 mod repeat_crashes;
 pub(crate) mod restarts;
@@ -126,7 +127,7 @@ impl Queue {
             // The jobs were canceled.
             Sent::Jobs(0, _) => self.free(connection),
             Sent::Jobs(_, due) => {
-                let memory_due = self.is_memory_limited().then(|| now + MEMORY_LOOK);
+                let memory_due = self.config.checks_memory().then(|| now + MEMORY_LOOK);
                 let slow_due = self.config.slow_after.map(|after| now + after);
                 if let Some(due) = earlier(earlier(due, memory_due), slow_due) {
                     self.timer.arm(due);

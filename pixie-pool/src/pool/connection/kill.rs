@@ -1,6 +1,7 @@
 //! Why a worker's connection was closed.
 //!
-//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one error of its own.
+//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
+//! error of its own.
 
 use crate::{error::Error, pool::metrics::Outcome};
 

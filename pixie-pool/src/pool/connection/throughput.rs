@@ -21,8 +21,8 @@ impl Throughput {
 
     /// Notes the end of the worker's first job. `took` is the time that the worker reported.
     ///
-    /// The time measured here also contains the wait for a core and for replies that are written together. A worker that reports
-    /// wrong times only harms its own pool: its jobs are pipelined and withdrawn.
+    /// The time measured here also contains the wait for a core and for replies that are written together. A
+    /// worker that reports wrong times only harms its own pool: its jobs are pipelined and withdrawn.
     pub(crate) fn end(&mut self, took: Option<Duration>, now: Instant) {
         let took = took.unwrap_or_else(|| now.saturating_duration_since(self.first_since));
         self.first_since = now;

@@ -1,11 +1,11 @@
-//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and logged.
+//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and
+//! logged.
 //!
-//! Invariants: each job that a worker leaves gets an answer or goes back into the queue. Each exit is logged once, and the text that a
-//! worker wrote can neither control a terminal nor forge a line, and is limited.
+//! Invariants: each job that a worker leaves gets an answer or goes back into the queue. Each exit is logged
+//! once, and the text that a worker wrote can neither control a terminal nor forge a line, and is limited.
 
 use std::{
     collections::VecDeque,
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,9 +18,8 @@ use crate::{
     pool::{
         connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
         metrics::Outcome,
-        observers::Observers,
+        observers::{Observers, Seconds},
         process::{
-            Workers,
             child::{Child, Ending, MemoryPeak},
             memory,
             output::printable,
@@ -29,7 +28,8 @@ use crate::{
     },
 };
 
-/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is decided.
+/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is
+/// decided.
 pub(crate) struct LeftJobs {
     left: VecDeque<SentJob>,
     all: Vec<Arc<JobState>>,
@@ -50,13 +50,13 @@ impl Drop for LeftJobs {
 
 /// Waits for the exit of a worker, decides the fate of its jobs and reports the exit.
 pub(crate) async fn settle(
-    workers: Arc<Workers>,
+    queue: Arc<Queue>,
     connection: Arc<Connection>,
     mut child: Child,
     mut closed: Closed,
     mut jobs: LeftJobs,
 ) {
-    let (queue, observers) = (&workers.queue, &workers.observers);
+    let (queue, observers) = (&queue, &queue.observers);
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
     if closed == Closed::Killed(Kill::Stop) {
@@ -108,7 +108,8 @@ pub(crate) async fn settle(
     memory::remove(cgroup).await;
 }
 
-/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is the job that it started last.
+/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is
+/// the job that it started last.
 fn last_run(
     connection: &Connection,
     closed: Closed,
@@ -208,15 +209,6 @@ impl ExitReport<'_> {
                 log_exit!(self, pool, error, "a worker died", &*cause);
             }
         }
-    }
-}
-
-/// A time in logs: seconds with three digits.
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0.as_secs_f64())
     }
 }
 

@@ -1,10 +1,11 @@
 //! One timer for a whole pool, and the checks of deadlines, timeouts, memory and ages when it fires.
 //!
-//! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic operation here; the timer is
-//! woken only for a time that is earlier than the one that it waits for.
+//! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic
+//! operation here; the timer is woken only for a time that is earlier than the one that it waits for.
 //!
-//! A deadline begins here: [`Queue::expire`] asks each connection ([`connection::state`](crate::pool::connection::state)), which
-//! closes itself if its job is late, and answers the job. The closed connection wakes its task in
+//! A deadline begins here: [`Queue::expire`] asks each connection
+//! ([`connection::state`](crate::pool::connection::state)), which closes itself if its job is late, and
+//! answers the job. The closed connection wakes its task in
 //! [`process::worker`](crate::pool::process::worker), which kills the process.
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use crate::{
-    config::{ByteSize, MEMORY_LOOK},
+    config::MEMORY_LOOK,
     error::Error,
     pool::{
         connection::{Connection, Kill, MemoryCheck, earlier},
@@ -45,13 +46,15 @@ impl Timer {
     /// Makes the timer fire at that time or earlier.
     pub(crate) fn arm(&self, at: Instant) {
         let at = u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
-        // Most jobs have the same deadline, so theirs is later than the armed one, and the timer is not touched.
+        // Most jobs have the same deadline, so theirs is later than the armed one, and the timer is not
+        // touched.
         if at < self.due.load(Ordering::SeqCst) && at < self.due.fetch_min(at, Ordering::SeqCst) {
             self.earlier.notify_one();
         }
     }
 
-    /// Waits for the armed time and disarms the timer; times that are armed from then on count for the next call.
+    /// Waits for the armed time and disarms the timer; times that are armed from then on count for the next
+    /// call.
     async fn wait(&self) {
         loop {
             let due = self.due.load(Ordering::SeqCst);
@@ -128,14 +131,10 @@ impl Queue {
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
     }
 
-    /// Returns whether the memory of workers has to be checked.
-    pub(crate) fn is_memory_limited(&self) -> bool {
-        !self.config.is_threaded() && (self.config.memory.is_some() || self.config.recycle_memory.is_some())
-    }
-
-    /// Checks the memory of all workers at intervals, the last time after the last job; returns when to check again.
+    /// Checks the memory of all workers at intervals, the last time after the last job; returns when to check
+    /// again.
     fn check_memory(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
-        if !self.is_memory_limited() {
+        if !self.config.checks_memory() {
             return None;
         }
         let mut checked = self.memory_checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,8 +142,8 @@ impl Queue {
             return Some(*checked + MEMORY_LOOK);
         }
         *checked = now;
-        let bytes = |limit: &Option<ByteSize>| limit.as_ref().and_then(|limit| limit.bytes().ok());
-        let (memory, recycle_memory) = (bytes(&self.config.memory), bytes(&self.config.recycle_memory));
+        let recycle_memory = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
+        let memory = self.config.memory_bytes();
         for connection in connections {
             match connection.check_memory(memory, recycle_memory) {
                 MemoryCheck::Fine | MemoryCheck::Exceeded(None) => {}

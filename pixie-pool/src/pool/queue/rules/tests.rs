@@ -1,7 +1,8 @@
 //! The rules of a whole pool on simulated time, without processes, sockets or a runtime.
 //!
-//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are killed, replaced and retired;
-//! time passes. A simple model says what must be true after each event. A failure prints the seed of its schedule.
+//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are
+//! killed, replaced and retired; time passes. A simple model says what must be true after each event. A
+//! failure prints the seed of its schedule.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
