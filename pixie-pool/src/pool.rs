@@ -65,6 +65,20 @@ struct Owner {
 }
 
 impl Pool {
+    /// Returns the configuration of a pool with this name and the default of each setting.
+    ///
+    /// ```no_run
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use pixie_pool::{Handler, Job, Pool};
+    /// # async fn start(handler: Handler) -> Result<(), pixie_pool::Error> {
+    /// let images = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+    /// let pool = images.start(handler).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn named(name: impl Into<String>) -> Config {
+        Config::default().name(name)
+    }
+
     /// Starts the workers and returns when the first one is ready, or at once if workers are started on
     /// demand.
     ///
@@ -140,6 +154,14 @@ impl Pool {
             let _ = task.await;
         }
         self.owner.workers.close().await;
+    }
+}
+
+/// # Starting
+impl Config {
+    /// Starts the pool; see [`Pool::start`].
+    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
+        Pool::start(self, handler).await
     }
 }
 

@@ -27,8 +27,6 @@ use crate::{
 
 /// The name of the thread that runs a worker's jobs.
 pub(crate) const HANDLER_THREAD: &str = "handler";
-/// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits itself before it connects.
-pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
 /// A process that a pool has started, before it calls [`Worker::serve`].
 #[derive(Debug)]
@@ -61,7 +59,7 @@ pub fn worker() -> Option<Worker> {
     platform::close_inherited();
     platform::calm_signals();
     platform::isolate(identity::VARIABLE);
-    if std::env::var_os(CORE_DUMPS).is_none_or(|value| value != "on") {
+    if std::env::var_os(identity::CORE_DUMPS).is_none_or(|value| value != "on") {
         platform::no_core_dumps();
     }
     platform::set_process_name(&format!("{}-{}", invitation.pool, invitation.number));
