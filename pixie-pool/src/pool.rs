@@ -1,7 +1,7 @@
 //! The parent's side: what a program holds of a pool.
 //!
-//! Owns starting, submitting and stopping. Leaves a job's way to `shared`, who is next to `schedule`, workers to `slot`.
-//! Rule: a pool ends with its last owner, and nothing of it is left.
+//! Owns starting, submitting and stopping. Leaves a job's way to `shared`, who is next to `schedule`, workers
+//! to `slot`. Rule: a pool ends with its last owner, and nothing of it is left.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]
@@ -61,9 +61,9 @@ struct Life {
 impl Pool {
     /// Starts the workers and returns when the first one is ready; at once if they are started on demand.
     ///
-    /// Needs a running tokio runtime with time and I/O, and this one has to outlive the pool: when it ends the workers are killed,
-    /// and every job, also one of another runtime, gets [`Error::Stopping`]. Each `#[tokio::test]` has a runtime of its own, so a
-    /// pool in a static serves only one of them.
+    /// Needs a running tokio runtime with time and I/O, and this one has to outlive the pool: when it ends
+    /// the workers are killed, and every job, also one of another runtime, gets [`Error::Stopping`]. Each
+    /// `#[tokio::test]` has a runtime of its own, so a pool in a static serves only one of them.
     ///
     /// What the environment says of the pool comes first: see [`Config::override_by_environment`].
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
@@ -120,7 +120,8 @@ impl Pool {
         self.shared.snapshot()
     }
 
-    /// Refuses new jobs, gives those accepted `grace` to end, then kills and reaps every worker and removes the sockets.
+    /// Refuses new jobs, gives those accepted `grace` to end, then kills and reaps every worker and removes
+    /// the sockets.
     pub async fn stop(&self, grace: Duration) {
         self.shared.drain(grace).await;
         self.shared.end();
@@ -242,7 +243,8 @@ async fn look_at_clock(clock: ClockTask) {
     }
 }
 
-/// Ends the pool when nobody looks at its clocks any more: a runtime that ends drops its tasks, also one that has never run.
+/// Ends the pool when nobody looks at its clocks any more: a runtime that ends drops its tasks, also one that
+/// has never run.
 struct ClockTask(Arc<Shared>);
 
 impl Drop for ClockTask {
