@@ -12,6 +12,7 @@ mod request;
 mod jobs;
 pub mod files;
 mod table;
+mod error;
 mod sse;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -21,6 +22,7 @@ pub mod guide;
 
 pub use app::App;
 pub use app::group::Group;
+pub use error::StartError;
 pub use files::{Folder, cached_file, static_file};
 pub use pixie_core::*;
 pub use pixie_macros::{delete, get, patch, post, put, route};

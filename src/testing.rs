@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, AppService, Urls, app::compose, jobs::worker};
+use crate::{App, AppService, Urls, app::compose, jobs::worker, table::settings::Workers};
 
 /// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
@@ -37,7 +37,7 @@ impl App {
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
     pub fn test(mut self) -> Result<TestClient> {
-        self.settings.workers_in_test = Some(0);
+        self.settings.workers = Workers::OfTest(0);
         // Threads have no sandbox, and the paths that a sandbox allows may be missing where tests run.
         self.pools = self.pools.into_iter().map(|pool| pool.sandbox(Sandbox::none())).collect();
         TestClient::new(self)
@@ -48,7 +48,7 @@ impl App {
     /// The test program also runs as the worker: put [`test_worker!`](crate::test_worker) into it once.
     pub fn test_with_workers(mut self, workers: usize) -> Result<TestClient> {
         self.settings.worker_args = Some(WORKER_ARGS.map(OsString::from).to_vec());
-        self.settings.workers_in_test = Some(workers);
+        self.settings.workers = Workers::OfTest(workers);
         TestClient::new(self)
     }
 }

@@ -145,13 +145,13 @@ pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
 /// pool's timer.
 pub(crate) const SLOW_THREADS_MAX: usize = 256;
 /// Crashes of the same job after which it is refused, both retries and repeated submissions counted.
-pub(crate) const POISON_DEATHS: u32 = 2;
+pub(crate) const REPEAT_CRASHES_MAX: u32 = 2;
 /// Time for which such a job is refused, and for which a first crash is remembered. Short enough that a
 /// repair takes effect soon, long enough that a client that repeats the job costs two workers a minute at
 /// most.
-pub(crate) const POISON_MEMORY: Duration = Duration::from_secs(60);
+pub(crate) const REPEAT_CRASH_MEMORY: Duration = Duration::from_secs(60);
 /// Limits the remembered fingerprints of crashed jobs; the oldest is dropped first. They take 16 KiB.
-pub(crate) const POISON_ENTRIES_MAX: usize = 1024;
+pub(crate) const REPEAT_CRASH_ENTRIES_MAX: usize = 1024;
 /// Time that idle workers get to exit by themselves when their pool stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
 /// Limits the reads of one worker's socket in a row before other tasks of the runtime run.

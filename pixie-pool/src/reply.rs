@@ -16,9 +16,11 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        connection::job_state::{Exchange, Taken},
-        connection::upload::Upload,
-        shared::Shared,
+        connection::{
+            job_state::{JobState, ReplyStart},
+            upload::Upload,
+        },
+        queue::Queue,
     },
 };
 
@@ -84,7 +86,7 @@ impl ReplyStream {
         if let Err(error) = self.waiting.pump(cx) {
             return Poll::Ready(Some(Err(error)));
         }
-        let next = self.waiting.exchange.poll_chunk(cx);
+        let next = self.waiting.job.poll_piece(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             self.waiting.is_over = true;
         }
@@ -95,7 +97,7 @@ impl ReplyStream {
 impl ReplyStream {
     async fn collect(mut self) -> Result<Bytes, Error> {
         // The start of the pool has checked this limit.
-        let limit = self.waiting.shared.config.collect_limit.bytes().unwrap_or(0);
+        let limit = self.waiting.queue.config.collect_limit.bytes().unwrap_or(0);
         let mut all = BytesMut::new();
         while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
             let piece = piece?;
@@ -116,8 +118,8 @@ impl fmt::Debug for ReplyStream {
 
 /// One job, as its submitter sees it.
 struct Waiting {
-    shared: Arc<Shared>,
-    exchange: Arc<Exchange>,
+    queue: Arc<Queue>,
+    job: Arc<JobState>,
     upload: Option<Upload>,
     is_over: bool,
 }
@@ -125,7 +127,7 @@ struct Waiting {
 impl Waiting {
     fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         if let Some(upload) = &mut self.upload {
-            match upload.pump(cx, &self.exchange) {
+            match upload.pump(cx, &self.job) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
                 Poll::Ready(Err(error)) => {
@@ -141,7 +143,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.is_over {
-            self.shared.abandon(&self.exchange);
+            self.queue.cancel(&self.job);
         }
     }
 }
@@ -153,15 +155,15 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(shared: Arc<Shared>, exchange: Arc<Exchange>, upload: Option<Upload>) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, job: Arc<JobState>, upload: Option<Upload>) -> Self {
         // A job can be canceled only after it has entered the pool.
-        Pending { waiting: Some(Waiting { shared, exchange, upload, is_over: true }), is_entered: false }
+        Pending { waiting: Some(Waiting { queue, job, upload, is_over: true }), is_entered: false }
     }
 
     /// Gives the job to the pool.
     fn enter(waiting: &mut Waiting, cx: &Context<'_>) -> Result<(), Error> {
-        waiting.exchange.set_waker(cx.waker());
-        waiting.shared.enter(&waiting.exchange)?;
+        waiting.job.set_waker(cx.waker());
+        waiting.queue.submit(&waiting.job)?;
         waiting.is_over = false;
         Ok(())
     }
@@ -176,15 +178,15 @@ impl Future for Pending {
         if !is_entered {
             Pending::enter(waiting, cx)?;
             if waiting.upload.is_none() {
-                // The waker was set before the job was sent, so the answer cannot be missed.
+                // The waker was set before the job was sent, so the reply cannot be missed.
                 return Poll::Pending;
             }
         }
         waiting.pump(cx)?;
-        let Poll::Ready(taken) = waiting.exchange.poll_answer(cx) else {
+        let Poll::Ready(taken) = waiting.job.poll_reply(cx) else {
             return Poll::Pending;
         };
-        let Taken { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
+        let ReplyStart { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
         let body = if answer.complete {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)

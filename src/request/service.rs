@@ -17,10 +17,11 @@ use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abo
 use tower_service::Service;
 
 use crate::{
-    app::{LayerFn, compose::Composed},
     request::dispatch::{self, Answer},
-    table::meter::Measured,
+    table::{Composed, meter::Measured},
 };
+
+pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
 
 /// A request as layers see it.
 pub type HttpRequest = http::Request<Body>;

@@ -155,6 +155,9 @@ settings! {
     /// [`Error::RepeatCrash`](crate::Error::RepeatCrash). Jobs are compared by label, head and the first 64
     /// KiB of the body; jobs with a streamed body are not compared. Default: yes.
     repeat_crash_refusal = value(on: bool) -> bool: true, env "on";
+    /// Whether small, replayable jobs are sent to a worker that still runs others, if its jobs are known to
+    /// be short. Default: yes, which saves wake-ups; otherwise each worker has one job at a time.
+    pipelining = value(on: bool) -> bool: true, env "on";
     /// Whether a worker that crashes may write a core file, where the system's settings say. Default: no,
     /// because a core file of every crash would fill the disk; the log reports the signal. A sandboxed worker
     /// never writes one.

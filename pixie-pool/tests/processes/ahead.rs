@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("jobs_behind_a_slow_one_are_answered_while_it_runs_and_run_once", || Box::pin(behind_a_slow_one())),
     ("jobs_behind_a_crash_are_answered_and_run_once", || Box::pin(behind_a_crash())),
     ("jobs_behind_a_stopped_process_are_answered_and_run_once", || Box::pin(behind_a_stopped_one())),
+    ("without_pipelining_jobs_beside_crashes_are_answered_and_run_once", || Box::pin(without_pipelining())),
     ("nothing_is_sent_ahead_behind_jobs_that_take_long", || Box::pin(one_at_a_time())),
     ("small_jobs_among_crashes_each_get_their_own_answer", || Box::pin(among_crashes())),
     ("size_0_gives_each_of_many_small_jobs_its_own_answer", || Box::pin(on_threads())),
@@ -42,10 +43,14 @@ type Notes = BTreeMap<String, Vec<u32>>;
 
 impl Noting {
     async fn start(size: usize) -> Self {
+        Noting::start_with(config(size)).await
+    }
+
+    async fn start_with(config: pixie_pool::Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("notes"), "").unwrap();
         let notes = directory.path().join("notes");
-        let pool = pool(config(size).env("NOTES", notes)).await;
+        let pool = pool(config.env("NOTES", notes)).await;
         Noting { pool, directory }
     }
 
@@ -147,9 +152,23 @@ async fn behind_a_stopped_one() {
         rounds += 1;
         let stop = replayable(&format!("note-and-stop stopped-{rounds}"));
         let stopped = noting.round(rounds, stop.deadline(Duration::from_secs(2))).await;
-        assert!(matches!(stopped.await.unwrap(), Err(Error::Deadline)));
+        // Stuck, if others were pipelined behind it.
+        assert!(matches!(stopped.await.unwrap(), Err(Error::Deadline | Error::Stuck)));
     }
     noting.check("stopped");
+    noting.pool.stop(Duration::ZERO).await;
+}
+
+async fn without_pipelining() {
+    let noting = Noting::start_with(config(2).pipelining(false)).await;
+    for round in 1..=3 {
+        let crash = noting.round(round, replayable(&format!("note-and-abort crash-{round}"))).await;
+        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+    }
+    let notes = noting.notes();
+    assert_eq!(notes.len(), 3 * 101);
+    assert!(notes.iter().all(|(job, pids)| pids.len() == 1 + usize::from(job.starts_with("crash"))), "{notes:?}");
+    assert_eq!(noting.moves(), 0);
     noting.pool.stop(Duration::ZERO).await;
 }
 

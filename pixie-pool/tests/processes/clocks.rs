@@ -53,7 +53,7 @@ async fn extended_deadline_kills() {
 async fn cpu_time() {
     let pool = pool(config(1).cpu_time(ms(100))).await;
     let begun = Instant::now();
-    assert!(matches!(ask(&pool, "spin").await, Err(Error::Deadline)));
+    assert!(matches!(ask(&pool, "spin").await, Err(Error::CpuTime)));
     assert!(begun.elapsed() < ms(10_000), "the deadline of 15 s is not what ended it");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;

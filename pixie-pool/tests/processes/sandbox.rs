@@ -418,7 +418,7 @@ async fn old_kernel_best_effort() {
 async fn careless_worker() {
     let careless = |sandbox| config(1).env("TEST_ROLE", "wrong-stream").sandbox(sandbox);
     let message = refusal(careless(Sandbox::no_network().required())).await;
-    assert!(message.contains("a sandbox is required and it has come without the system call filter"), "{message}");
+    assert!(message.contains("a sandbox is required, and the worker runs without the system call filter"), "{message}");
     let pool = pool(careless(Sandbox::no_network())).await;
     assert_eq!(pool.snapshot().workers[0].sandbox, Some(SandboxLevel::default()));
     pool.stop(Duration::ZERO).await;

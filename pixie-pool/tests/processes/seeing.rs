@@ -34,8 +34,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_snapshot_shows_what_each_worker_runs_for_whom_and_how_large_it_is", || Box::pin(snapshot_shows_workers())),
 ];
 
-const MIXED_UP: &str = "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not \
-                        noticed: choose by `worker.identity().pool`, and give each pool a `table_hash` of its own";
+const MIXED_UP: &str = "two pools with different handlers have the same `table_hash`, so a worker that serves the wrong handler is not \
+     detected: choose the handler by `worker.identity().pool`, and give each pool its own `table_hash`";
 const DIED: &str = "a worker died";
 pub(crate) const KILLED: &str = "a worker was killed";
 const NOT_STARTED: &str = "starting a worker failed";

@@ -252,7 +252,7 @@ async fn idle() {
     let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(50))).await;
     let mut reply = pool.submit(job("stand-still")).await.unwrap();
     assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
-    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Deadline))));
+    assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Idle))));
     until(&pool, |s| s.counts.kills_idle == 1).await;
     pool.stop(Duration::ZERO).await;
 }
