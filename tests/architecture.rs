@@ -23,9 +23,50 @@ const ARROWS: [(&str, &[&str]); 10] = [
 
 /// The folders of each crate from the bottom up: a folder uses itself and the folders before it in its list. A file beside
 /// the folders counts as one. Every file of the crate but `lib.rs` and tests has its place in the list.
-const FOLDERS: [(&str, &[&str]); 2] = [
+const FOLDERS: [(&str, &[&str]); 4] = [
     ("src", &["error", "sse", "table", "files", "jobs", "request", "dev", "app", "run", "testing", "guide", "fuzzing"]),
     ("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"]),
+    (
+        "pixie-server/src",
+        &[
+            "race",
+            "port_owner",
+            "error",
+            "config",
+            "watch",
+            "request_body",
+            "response_body",
+            "http_service",
+            "registry",
+            "socket",
+            "signals",
+            "shutdown",
+            "listener",
+            "acceptor",
+            "exchange",
+            "connection",
+            "server",
+        ],
+    ),
+    (
+        "pixie-cli/src",
+        &[
+            "error",
+            "interrupt",
+            "output",
+            "env_files",
+            "program",
+            "project",
+            "cargo",
+            "routes",
+            "check",
+            "completions",
+            "new",
+            "dev",
+            "cli",
+            "main",
+        ],
+    ),
 ];
 
 /// What `pixie-core` must not reach: it takes values and returns values.
