@@ -1,8 +1,9 @@
-//! An axum app with a pool of workers of `pixie-pool` alone: what a library does wrong in a task, axum does not notice.
+//! An axum app with a pool of worker processes from `pixie-pool`: a crash in a task does not affect axum.
 //!
-//! `cargo run --example axum_pool`, then `curl --data-binary @photo.jpg localhost:8000/thumbnail > small.png`. `/segfault`
-//! answers 502 and `/loop` 504, while `/` keeps answering. `init` comes first in a plain `main`, because a worker is this
-//! program started anew: under `#[tokio::main]` it would start a runtime first.
+//! `cargo run --example axum_pool`, then
+//! `curl --data-binary @photo.jpg localhost:8000/thumbnail > small.png`. `/segfault` returns 502 and `/loop`
+//! 504, while `/` continues to work. A worker is this program, started again. So `main` is a plain function
+//! that calls `init` first: with `#[tokio::main]`, each worker would start a runtime.
 use std::{hint::black_box, io::Cursor};
 
 use axum::{
@@ -16,7 +17,7 @@ use image::{ImageError, ImageFormat};
 use pixie_pool::{Error, Pool, task};
 use rustix::process::{Signal, getpid, kill_process};
 
-/// Decodes whatever a stranger has uploaded, in a process that has nothing to lose.
+/// Decodes an uploaded file, which may be hostile, in a worker process.
 #[task(deadline = "5s", idempotent)]
 fn thumbnail(picture: Bytes, width: u32) -> Result<Bytes, ImageError> {
     let mut small = Cursor::new(Vec::new());
@@ -24,16 +25,16 @@ fn thumbnail(picture: Bytes, width: u32) -> Result<Bytes, ImageError> {
     Ok(small.into_inner().into())
 }
 
-/// Ends its process as a bad pointer in a C library would.
+/// Crashes like a bad pointer in a C library.
 #[task]
 fn segfault() -> String {
-    // The first one only removes the handler by which Rust's runtime reports stack overflows.
+    // The first signal only removes the handler with which Rust's runtime reports stack overflows.
     loop {
         let _ = kill_process(getpid(), Signal::SEGV);
     }
 }
 
-/// Never ends by itself.
+/// Never ends.
 #[task(deadline = "1s")]
 fn endless() -> String {
     loop {
@@ -55,13 +56,13 @@ async fn hang(State(pool): State<Pool>) -> Answer<String> {
     pool.call(endless, &()).await.map_err(refused)
 }
 
-/// Gives each end of a task its status; how a worker died is nothing for a client.
+/// Returns the status for an error of a task. The client does not get details about the worker.
 fn refused(error: Error) -> (StatusCode, String) {
     eprintln!("{error}");
     let (status, words) = match error {
         Error::Failed { message } => return (StatusCode::UNPROCESSABLE_ENTITY, message),
         Error::Died(_) | Error::Memory | Error::RepeatCrash | Error::Protocol => {
-            (StatusCode::BAD_GATEWAY, "this picture is too much for us")
+            (StatusCode::BAD_GATEWAY, "the task crashed")
         }
         Error::Deadline | Error::CpuTime => (StatusCode::GATEWAY_TIMEOUT, "this picture takes too long"),
         Error::QueueFull { .. } | Error::QueueTimeout { .. } | Error::Unavailable { .. } | Error::Stopping => {

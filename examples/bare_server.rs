@@ -1,4 +1,4 @@
-//! `pixie-server` alone: limits, time-outs and an orderly stop around any tower service.
+//! `pixie-server` alone: limits, timeouts and an orderly shutdown for any tower service.
 use std::convert::Infallible;
 
 use http::{Request, Response};
@@ -16,6 +16,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening on http://localhost:{}", listener.local_addrs()[0].port());
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    Server::new(Config::default()).until(&shutdown).serve_service(listener, tower::service_fn(answer)).await?;
+    Server::new(Config::new()).until(&shutdown).serve_service(listener, tower::service_fn(answer)).await?;
     Ok(())
 }

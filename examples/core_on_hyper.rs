@@ -1,4 +1,4 @@
-//! `pixie-core` on plain hyper: its routes, requests and error pages, served by a loop of one's own.
+//! `pixie-core` on plain hyper: uses its routes, requests and error pages in a custom accept loop.
 use std::{convert::Infallible, sync::Arc};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};

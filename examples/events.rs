@@ -17,7 +17,7 @@ fn index() -> Html<&'static str> {
     )
 }
 
-/// Three events from an iterator, going on after the last one that the client got.
+/// Three events from an iterator, starting after the last one that the client received.
 #[get("/count", stream)]
 fn count(last: Option<LastEventId>) -> Pieces {
     let first = last.and_then(|LastEventId(id)| id.parse().ok()).map_or(0, |id: u32| id.saturating_add(1));
@@ -26,7 +26,7 @@ fn count(last: Option<LastEventId>) -> Pieces {
     )
 }
 
-/// Events until the client leaves: then `send` fails, and the worker is free again.
+/// Sends events until the client disconnects. Then `send` fails, and the worker is free again.
 #[get("/ticks", stream)]
 fn ticks(writer: &mut Writer) -> Result<()> {
     let mut events = SseWriter::new(writer)?;

@@ -1,8 +1,8 @@
-//! One pool route for each way to die, beside routes that must not notice.
+//! One pool route for each fault, beside routes that must continue to work.
 //!
-//! `cargo run --release --example faults`, then ask for `/segv`, `/loop` or `/oom` while `/ok?id=7` keeps answering 7, and for
-//! `/status` to see what they did.
-#![expect(unconditional_recursion, reason = "overflowing the stack is what one of the routes is for")]
+//! `cargo run --release --example faults`, then request `/segv`, `/loop` or `/oom`. `/ok?id=7` still returns
+//! 7, and `/status` shows what happened.
+#![expect(unconditional_recursion, reason = "one of the routes overflows the stack")]
 use std::{
     env,
     fmt::Display,
@@ -36,7 +36,7 @@ struct Ask {
     id: String,
 }
 
-/// Answers the request's own id, so that a mixed-up answer shows.
+/// Returns the request's ID, so that a test finds a response that belongs to another request.
 #[get("/ok")]
 fn ok(ask: Query<Ask>) -> String {
     ask.id.clone()
@@ -52,7 +52,7 @@ async fn on_runtime(ask: Query<Ask>) -> String {
     ask.id.clone()
 }
 
-/// 504: the deadline kills it.
+/// 504: the worker is killed at the deadline.
 #[get("/loop", deadline = "1s")]
 fn endless() -> String {
     endless_loop()
@@ -64,22 +64,22 @@ fn endless_loop() -> ! {
     }
 }
 
-/// 502: dies of a segmentation fault.
+/// 502: the worker crashes with a segmentation fault.
 #[get("/segv")]
 fn segv() -> String {
-    // The first one only removes the handler by which Rust's runtime reports stack overflows.
+    // The first signal only removes the handler with which Rust's runtime reports stack overflows.
     loop {
         let _ = kill_process(getpid(), Signal::SEGV);
     }
 }
 
-/// 502.
+/// 502: the worker aborts.
 #[get("/abort")]
 fn abort() -> String {
     process::abort()
 }
 
-/// 502: the system ends a program whose stack overflows.
+/// 502: the system kills a program whose stack overflows.
 #[get("/overflow")]
 fn overflow() -> String {
     fn deeper(depth: u64) -> u64 {
@@ -89,32 +89,32 @@ fn overflow() -> String {
     deeper(0).to_string()
 }
 
-/// 502: the worker's memory limit fails an allocation, which aborts it.
+/// 502: an allocation fails at the worker's memory limit, and the worker aborts.
 #[get("/oom")]
 fn out_of_memory() -> String {
-    let mut hoard = Vec::new();
+    let mut blocks = Vec::new();
     loop {
-        hoard.push(black_box(vec![1u8; 1024 * 1024]));
+        blocks.push(black_box(vec![1u8; 1024 * 1024]));
     }
 }
 
-/// 502: leaves without a word.
+/// 502: the worker exits without a reply.
 #[get("/exit")]
 fn exit() -> String {
     process::exit(0)
 }
 
-/// 500: the worker catches it and lives.
+/// 500: the worker catches the panic and continues.
 #[get("/panic")]
 fn panics() -> String {
     panic!("a handler panicked")
 }
 
-/// 502: writes rubbish into the connection to its server, which believes none of it.
+/// 502: writes random bytes into the connection to the main process, which rejects them.
 #[get("/lies")]
 fn lies() -> Result<String> {
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-    // Whichever descriptor is that connection: all that are sockets get it.
+    // Writes to all sockets, because the number of that connection is not known.
     let sockets = (3..64).filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
     for socket in sockets {
         let _ = rustix::net::send(&socket, &[0xff; 64], SendFlags::NOSIGNAL);
@@ -122,13 +122,13 @@ fn lies() -> Result<String> {
     Ok(endless())
 }
 
-/// 504, also where the deadline is far off: it uses more CPU time than a job may.
+/// 504 long before the deadline: uses more CPU time than a job may.
 #[get("/burn", pool = "burners", deadline = "60s")]
 fn burn() -> String {
     endless()
 }
 
-/// A stream that is cut in the middle, by its handler.
+/// A stream that ends too early because the handler fails.
 #[get("/cut/error", stream)]
 fn cut_by_error(out: &mut Writer) -> Result<()> {
     out.write_all(b"the beginning")?;
@@ -136,26 +136,26 @@ fn cut_by_error(out: &mut Writer) -> Result<()> {
     Err(pixie_web::abort(500))
 }
 
-/// The same by a panic.
+/// The same with a panic.
 #[get("/cut/panic", stream)]
 fn cut_by_panic(out: &mut Writer) -> Result<()> {
     out.send("the beginning")?;
     panic!("a stream panicked")
 }
 
-/// The same by a stream of the main process.
+/// The same with a stream of the main process.
 #[get("/cut/async")]
 async fn cut_by_item() -> Streamed<Cut> {
     Streamed(Cut(Some("the beginning")))
 }
 
-/// The same by a stream that a worker reads to its end.
+/// The same with a stream that the worker reads to its end.
 #[get("/cut/read", pool)]
 fn cut_while_read() -> Streamed<Cut> {
     Streamed(Cut(Some("the beginning")))
 }
 
-/// One piece, and then an error.
+/// Yields one piece and then an error.
 struct Cut(Option<&'static str>);
 
 impl Stream for Cut {
@@ -166,13 +166,13 @@ impl Stream for Cut {
     }
 }
 
-/// 200: events of a worker go to the log, too.
+/// 200: log events of a worker reach the log of the main process.
 #[get("/event")]
 fn event(ask: Query<Ask>) {
     tracing::warn!(id = ask.id, "a handler has something to tell");
 }
 
-/// A stream that stands still until its idle clock ends it.
+/// A stream that sends nothing until its idle timeout.
 #[get("/cut/stall", stream, pool = "impatient")]
 fn cut_by_stall(out: &mut Writer) -> Result<()> {
     out.write_all(b"the beginning")?;
@@ -181,7 +181,7 @@ fn cut_by_stall(out: &mut Writer) -> Result<()> {
     Ok(())
 }
 
-/// Crashes unless the file is there that it leaves: whoever is given a second worker gets an answer.
+/// Creates a file and crashes; if the file exists already, succeeds. So only a job that is retried succeeds.
 fn once(ask: &Ask) -> String {
     if std::fs::File::create_new(&ask.id).is_ok() {
         process::abort()
@@ -189,31 +189,31 @@ fn once(ask: &Ask) -> String {
     "the second time".into()
 }
 
-/// 200: a GET may run again.
+/// 200: a GET is retried.
 #[get("/once")]
 fn get_once(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// 502: a POST may not.
+/// 502: a POST is not retried.
 #[post("/once", csrf = false)]
 fn post_once(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// 200: this one may, as its author says.
+/// 200: this POST is retried, because of its option.
 #[post("/once/idempotent", csrf = false, retry = true)]
 fn post_idempotent(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// 502: and this one may not.
+/// 502: this GET is not retried, because of its option.
 #[get("/once/never", retry = false)]
 fn get_never(ask: Query<Ask>) -> String {
     once(&ask)
 }
 
-/// One worker and one place in the queue: notes that it has begun, and holds the worker.
+/// Reports that it has begun and keeps the worker busy. The pool has one worker and a queue of one job.
 #[get("/narrow/hold", pool = "narrow")]
 fn narrow_hold(note: Query<Note>) -> Result<String> {
     note.write("started")?;
@@ -225,36 +225,37 @@ fn narrow_ok(ask: Query<Ask>) -> String {
     ask.id.clone()
 }
 
-/// What the sandbox says of a deed: 200 and the kind of the error, with which the handler went on.
+/// Returns the kind of the error that the sandbox caused. The handler continues after the error, so the
+/// status is 200.
 fn said(deed: io::Result<()>) -> String {
     deed.map_or_else(|error| format!("{:?}", error.kind()), |()| "done".into())
 }
 
-/// PermissionDenied: no file was allowed.
+/// PermissionDenied: the pool does not allow files.
 #[get("/sandboxed/open-file", pool = "sandboxed")]
 fn open_file() -> String {
     said(fs::read("/etc/passwd").map(drop))
 }
 
-/// PermissionDenied: no socket is made.
+/// PermissionDenied: the pool does not allow sockets.
 #[get("/sandboxed/connect", pool = "sandboxed")]
 fn connect() -> String {
     said(TcpStream::connect("127.0.0.1:9").map(drop))
 }
 
-/// PermissionDenied: no program is run.
+/// PermissionDenied: the pool does not allow programs.
 #[get("/sandboxed/exec", pool = "sandboxed")]
 fn exec() -> String {
     said(Command::new("/bin/true").status().map(drop))
 }
 
-/// PermissionDenied: no process is started. Bounded, should there be no sandbox.
+/// PermissionDenied: the pool does not allow processes. Limited, in case the sandbox is missing.
 #[get("/sandboxed/fork-bomb", pool = "sandboxed")]
 fn fork_bomb() -> String {
     said((0..100).try_for_each(|_| Command::new("/bin/sleep").arg("60").spawn().map(drop)))
 }
 
-/// FileTooLarge: in the one folder where it may write, a file may have a MiB.
+/// FileTooLarge: in the only writable folder, a file may have 1 MB.
 #[get("/sandboxed/huge-file", pool = "sandboxed")]
 fn huge_file() -> String {
     let path = env::temp_dir().join(format!("pixie-faults-{}", process::id()));
@@ -263,7 +264,7 @@ fn huge_file() -> String {
     said(written)
 }
 
-/// 502: the memory limit holds here as anywhere.
+/// 502: the memory limit also applies in the sandbox.
 #[get("/sandboxed/oom", pool = "sandboxed")]
 fn sandboxed_oom() -> String {
     out_of_memory()
@@ -274,12 +275,12 @@ fn sandboxed_ok(ask: Query<Ask>) -> String {
     ask.id.clone()
 }
 
-/// 200: what a handler prints goes to the log, whatever it is.
+/// 200: output of a handler goes to the log, even if it is binary.
 #[get("/garbage")]
 fn garbage() -> Result<String> {
-    let rubbish: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    std::io::stdout().write_all(&rubbish)?;
-    std::io::stderr().write_all(&rubbish)?;
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    std::io::stdout().write_all(&bytes)?;
+    std::io::stderr().write_all(&bytes)?;
     Ok("survived its own garbage".into())
 }
 
@@ -289,7 +290,7 @@ fn slow(ms: u64) -> String {
     format!("slept {ms} ms")
 }
 
-/// Where a handler notes how far it has come.
+/// A file in which a handler records its progress for the test.
 #[derive(Deserialize)]
 struct Note {
     note: PathBuf,
@@ -301,7 +302,7 @@ impl Note {
     }
 }
 
-/// 502: dies in the middle of an upload, once for each line of its note.
+/// 502: aborts in the middle of an upload. Each run adds a line to the file.
 #[put("/upload/abort", body_limit = "1GB")]
 fn upload_abort(note: Query<Note>, mut body: BodyReader) -> Result<()> {
     writeln!(File::options().create(true).append(true).open(&note.note)?, "started")?;
@@ -316,7 +317,7 @@ fn upload_loop(mut body: BodyReader) -> Result<String> {
     endless_loop()
 }
 
-/// Stops reading, and only its end as a process will end it: its deadline is far off.
+/// Stops reading and never ends by itself; the deadline is far off.
 #[put("/upload/deaf", body_limit = "1GB", deadline = "10m")]
 fn upload_deaf(note: Query<Note>, mut body: BodyReader) -> Result<String> {
     body.read_exact(&mut vec![0; MIB])?;
@@ -324,13 +325,13 @@ fn upload_deaf(note: Query<Note>, mut body: BodyReader) -> Result<String> {
     endless_loop()
 }
 
-/// 200 without having read a byte of the upload.
+/// 200 without reading the upload.
 #[put("/upload/ignored", body_limit = "1GB")]
 fn upload_ignored(_body: BodyReader) -> &'static str {
-    "not looked at"
+    "not read"
 }
 
-/// Reads all of an upload, and notes how it ended.
+/// Reads the whole upload and records how it ended.
 #[put("/upload/noted", body_limit = "1GB", deadline = "10m")]
 fn upload_noted(note: Query<Note>, mut body: BodyReader) -> Result<String> {
     note.write("started")?;
@@ -339,21 +340,21 @@ fn upload_noted(note: Query<Note>, mut body: BodyReader) -> Result<String> {
     Ok(copied?.to_string())
 }
 
-/// 200 without an end: writes for as long as somebody reads, and notes how much that was.
+/// 200: writes until the client disconnects, and records how many bytes were written.
 #[get("/flood", stream)]
 fn flood(note: Query<Note>, out: &mut Writer) -> Result<()> {
     let piece = vec![b'~'; 64 * 1024];
     for pieces in 0.. {
         note.write(pieces * piece.len())?;
         if let Err(error) = out.send(&piece) {
-            note.write("nobody reads")?;
+            note.write("disconnected")?;
             return Err(error.into());
         }
     }
     Ok(())
 }
 
-/// 200: a stream whose first piece comes half a second after its head.
+/// 200: a stream whose first piece is sent half a second after its head.
 #[get("/drip", stream)]
 fn drip(out: &mut Writer) -> Result<()> {
     out.start()?;
@@ -361,21 +362,21 @@ fn drip(out: &mut Writer) -> Result<()> {
     Ok(out.send("late")?)
 }
 
-/// 200, and then the stream is cut: its worker dies in the middle of it.
+/// 200, and then the stream ends too early, because its worker aborts.
 #[get("/broken", stream)]
 fn broken(out: &mut Writer) -> Result<()> {
     out.send("a beginning without an end")?;
     process::abort()
 }
 
-/// 200: lines of 16 KiB, as many as were asked for, each with the request's own id.
+/// 200: `count` lines of 16 KiB, each with the request's ID.
 #[get("/lines/<count:int>", stream)]
 fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
     let id = ask.id.clone();
     (0..count).map(move |number| format!("{id} {number:>16000}\n"))
 }
 
-/// What has become of the workers so far, a name and a number in each line.
+/// Returns the counters of all pools, with a name and a number in each line.
 #[get("/counts", sync)]
 fn counts(pools: State<Pools>) -> String {
     let pools = pools.snapshots();

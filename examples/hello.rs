@@ -1,4 +1,4 @@
-//! The original's first example: three routes, and each says where it runs.
+//! Three routes that run in three places.
 //!
 //! `cargo run --release --example hello`, then open <http://localhost:8000>, `/async` and `/cpu`.
 use std::{thread::sleep, time::Duration};

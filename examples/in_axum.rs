@@ -1,6 +1,6 @@
-//! A pixie app mounted in an axum app: its pool routes keep their worker processes.
+//! A pixie app inside an axum app: its pool routes still run in worker processes.
 //!
-//! `into_service` comes first in `main`, before any runtime: in a worker process it does not return.
+//! Call `into_service` first in `main`, before you start a runtime: in a worker process it does not return.
 use axum::{Router, routing::get};
 use pixie_web::{App, Route, proc_env};
 

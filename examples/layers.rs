@@ -1,4 +1,4 @@
-//! Tower layers around a pixie app: any of tower-http's fits.
+//! Tower layers around a pixie app; every layer of tower-http works.
 use std::time::Duration;
 
 use pixie_web::{App, StatusCode, get};
@@ -12,7 +12,7 @@ fn index() -> &'static str {
 #[get("/slow")]
 async fn slow() -> &'static str {
     tokio::time::sleep(Duration::from_secs(60)).await;
-    "nobody waits that long"
+    "the timeout is shorter"
 }
 
 fn main() -> pixie_web::Result<()> {

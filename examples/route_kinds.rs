@@ -1,9 +1,9 @@
-//! All five kinds of route side by side: each says in which process and on which thread it ran.
+//! All five kinds of route. Each returns the process and the thread that it ran on.
 use std::{io::Write, thread, time::Duration};
 
 use pixie_web::{Html, Result, Writer, get, proc_env, run};
 
-/// Inline, on the connection's thread: for answers that take microseconds.
+/// Runs on the connection's thread: for responses that take microseconds.
 #[get("/", sync)]
 fn index() -> Html<&'static str> {
     Html(
@@ -18,26 +18,26 @@ fn inline() -> String {
     place("sync")
 }
 
-/// On a blocking thread of the main process: for code that waits but can be trusted.
+/// Runs on a blocking thread of the main process: for code that blocks but is safe.
 #[get("/thread", thread)]
 fn on_thread() -> String {
     place("thread")
 }
 
-/// On the async runtime: for code that waits for others.
+/// Runs on the async runtime: for code that waits for other services.
 #[get("/async")]
 async fn on_runtime() -> String {
     tokio::time::sleep(Duration::from_millis(1)).await;
     place("async")
 }
 
-/// In a worker process: for code that is heavy or dangerous.
+/// Runs in a worker process: for code that is heavy or dangerous.
 #[get("/pool")]
 fn in_worker() -> String {
     place("pool")
 }
 
-/// In a worker process, each piece sent as the iterator makes it.
+/// Runs in a worker process; each piece is sent when the iterator returns it.
 #[get("/stream", stream)]
 fn pieces() -> impl Iterator<Item = String> {
     (1..=10).map(|number| {
@@ -46,7 +46,7 @@ fn pieces() -> impl Iterator<Item = String> {
     })
 }
 
-/// The same from a writer, which learns that the client has gone: the write fails.
+/// The same with a writer. The write fails when the client has disconnected.
 #[get("/written", stream)]
 fn written(out: &mut Writer) -> Result<()> {
     for number in 1..=10 {

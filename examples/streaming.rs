@@ -1,6 +1,7 @@
-//! A store for files of any size: a worker reads an upload while it arrives, and no process ever holds much of it.
+//! Stores files of any size: a worker reads an upload while it arrives, so only a small part is in memory.
 //!
-//! `curl -T movie.mkv http://localhost:8000/files/movie.mkv`, and back with `curl -O http://localhost:8000/files/movie.mkv`.
+//! Upload a file with `curl -T movie.mkv http://localhost:8000/files/movie.mkv`, and download it with
+//! `curl -O http://localhost:8000/files/movie.mkv`.
 use std::{
     env, fs,
     hash::{DefaultHasher, Hasher},
@@ -17,11 +18,11 @@ fn index() -> Html<&'static str> {
     Html("<h1>Files</h1><pre>curl -T movie.mkv http://localhost:8000/files/movie.mkv</pre>")
 }
 
-/// Writes the body to a file as it comes. The deadline is the time that the whole upload may take.
+/// Writes the body to a file while it arrives. The deadline limits the time of the whole upload.
 #[put("/files/<name>", body_limit = "16GiB", deadline = "1h")]
 fn store(name: String, mut body: BodyReader) -> Result<String> {
     let place = place(&name)?;
-    // One that breaks off must not look like a file that is complete.
+    // An incomplete upload must not look like a complete file.
     let mut unfinished = tempfile::NamedTempFile::new_in(folder())?;
     let bytes = io::copy(&mut body, &mut unfinished)?;
     unfinished.persist(place)?;
@@ -34,7 +35,7 @@ fn fetch(request: &Request, name: String) -> Result<Response> {
     static_file(request, folder(), &name)
 }
 
-/// Reads the body without keeping any of it.
+/// Reads the body without storing it.
 #[put("/digest", body_limit = "16GiB", deadline = "1h")]
 fn digest(body: BodyReader) -> Result<String> {
     digest_of(body)
@@ -60,7 +61,7 @@ fn digest_of(mut body: BodyReader) -> Result<String> {
     }
 }
 
-/// Answers while it reads: each piece comes back in capitals.
+/// Responds while it reads: returns each piece in capitals.
 #[post("/upper", stream, body_limit = "16GiB", deadline = "1h")]
 fn upper(mut body: BodyReader, out: &mut Writer) -> Result<()> {
     let mut piece = vec![0; 64 * 1024];
@@ -74,7 +75,7 @@ fn upper(mut body: BodyReader, out: &mut Writer) -> Result<()> {
     }
 }
 
-/// So many pieces of a MiB, each beginning with its number. The length is known, so the client is told.
+/// Sends `count` pieces of 1 MiB that begin with their numbers. The length is known, so it is in the head.
 #[get("/pieces/<count:int>", stream)]
 fn pieces(count: u64, out: &mut Writer) -> Result<()> {
     let mut piece = vec![0; 1024 * 1024];
@@ -91,11 +92,11 @@ fn folder() -> PathBuf {
     env::var_os("PIXIE_FILES").map_or_else(|| env::temp_dir().join("pixie-files"), PathBuf::from)
 }
 
-/// The path of a file with a plain name.
+/// Returns the path of a file; refuses names with a slash and hidden files.
 fn place(name: &str) -> Result<PathBuf> {
     let is_plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
     if !is_plain || name.starts_with('.') {
-        return Err(abort(400).with_detail("a file's name has no slash and does not begin with a dot"));
+        return Err(abort(400).with_detail("the file name must not contain a slash or begin with a dot"));
     }
     fs::create_dir_all(folder()).or_abort(500)?;
     Ok(folder().join(name))

@@ -1,4 +1,4 @@
-//! A form with a picture: the fields and the file are arguments, and a worker looks into what strangers sent.
+//! A form with a picture: the fields and the file are arguments of a handler in a worker process.
 use std::io::Read;
 
 use pixie_web::{App, Form, Html, Result, Upload, get, post};
@@ -19,13 +19,13 @@ fn index() -> Html<&'static str> {
     )
 }
 
-/// In a worker process: a large file is lent to it as a file, and is gone when the handler has ended.
+/// Runs in a worker process. A large upload is a temporary file, which is removed when the handler has ended.
 #[post("/pictures", body_limit = "20MB", deadline = "5s")]
 fn keep(form: Form<Caption>, picture: Upload) -> Result<String> {
     let mut start = [0; 8];
     let is_png = picture.reader()?.read_exact(&mut start).is_ok() && start == *b"\x89PNG\r\n\x1a\n";
     let Caption { caption, tags } = form.0;
-    let kind = if is_png { "a PNG" } else { "no PNG" };
+    let kind = if is_png { "a PNG" } else { "not a PNG" };
     Ok(format!("{caption} {tags:?}: {} of {} bytes is {kind}", picture.file_name(), picture.len()))
 }
 

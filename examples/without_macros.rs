@@ -1,4 +1,4 @@
-//! The same program without attributes: routes as plain values.
+//! A program without attributes: routes are plain values.
 use pixie_web::{App, Cookie, Redirect, Response, Result, Route, proc_env};
 
 fn main() -> Result<()> {

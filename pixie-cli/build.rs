@@ -1,4 +1,4 @@
-//! Writes the table of the scaffolds' files, so that a new file in `templates` is noticed and no list is kept by hand.
+//! Writes the table of the scaffolds' files, so that a new file in `templates` needs no entry in a list.
 //!
 //! Each entry is a path below `templates`, with `/` between its parts, and the file's bytes.
 

@@ -1,7 +1,7 @@
 //! The routes that the attributes register, called as an app would call them, but without an app.
 //!
-//! What the compiler says about wrong ones is in `ui.rs`. This file denies warnings and unsafe code, and shadows the names
-//! of the standard library, because a user's program may do so as well.
+//! What the compiler says about wrong ones is in `ui.rs`. This file denies warnings and unsafe code, and
+//! shadows the names of the standard library, because a user's program may do so as well.
 #![deny(warnings, missing_docs, unused_qualifications, elided_lifetimes_in_paths, unreachable_pub)]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The original's demo, grown up: every page says where it ran, and the first one lets a visitor try the kinds side by side.
+//! A demo: every page shows where it ran, and the first page lets a visitor try the kinds of route.
 //!
 //! `cargo run --release --features template --example demo`
 mod page;
@@ -13,7 +13,7 @@ use pixie_web::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Where the demo's own files lie, wherever it is started from.
+/// The folder with the demo's files, which does not depend on the current folder.
 const STATIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo/static");
 
 #[derive(Deserialize)]
@@ -33,17 +33,17 @@ fn greet(started: Started, headers: Headers, visitor: Form<Visitor>) -> Index {
 
 #[get("/local", sync)]
 fn local(started: Started) -> Page {
-    started.page("sync", "Answered inline, on the connection's own thread.")
+    started.page("sync", "This page was made on the connection's own thread.")
 }
 
 #[get("/proc")]
 fn process(started: Started) -> Page {
-    started.page("pool", "Answered by a worker process.")
+    started.page("pool", "This page was made by a worker process.")
 }
 
 #[get("/async")]
 async fn on_runtime(started: Started) -> Page {
-    started.page("async", "Answered on the async runtime.")
+    started.page("async", "This page was made on the async runtime.")
 }
 
 #[get("/thread", thread)]
@@ -55,20 +55,20 @@ fn on_thread(started: Started) -> Page {
 #[get("/sleep")]
 fn sleeping(started: Started) -> Page {
     sleep(Duration::from_secs(3));
-    started.page("pool", "A worker process slept for three seconds; nobody else waited.")
+    started.page("pool", "A worker process slept for three seconds. Other requests did not wait.")
 }
 
 #[get("/sleep-async")]
 async fn sleeping_async(started: Started) -> Page {
     tokio::time::sleep(Duration::from_secs(3)).await;
-    started.page("async", "A future slept for three seconds; it cost no thread.")
+    started.page("async", "A future slept for three seconds, without a thread.")
 }
 
-/// Its deadline cuts it off: the worker is killed, the client is told 504.
+/// Reaches its deadline: the worker is killed, and the client gets a 504.
 #[get("/sleep-timeout", deadline = "5s")]
 fn sleeping_too_long(started: Started) -> Page {
     sleep(Duration::from_secs(30));
-    started.page("pool", "Nobody ever reads this.")
+    started.page("pool", "The deadline is shorter than this.")
 }
 
 /// Ten pieces, one a second, from a worker process.
@@ -94,7 +94,7 @@ fn error_local() -> Page {
     panic!("a handler in the main process panicked on purpose")
 }
 
-/// The worker dies of it; the server does not.
+/// Crashes the worker, but not the server.
 #[get("/crash")]
 fn crash() -> Page {
     std::process::abort()
@@ -115,7 +115,7 @@ fn cached_file(request: &Request) -> Result<Response> {
     pixie_web::cached_file(request, STATIC, "kinds.svg")
 }
 
-/// What the pool looks like now, for the first page to show.
+/// Returns the present state of the pools for the first page.
 #[get("/pool-status", sync)]
 fn pool_status(pools: State<Pools>) -> Json<Value> {
     let worker = |worker: &pixie_web::pool::WorkerSnapshot| {
@@ -144,7 +144,7 @@ fn pool_status(pools: State<Pools>) -> Json<Value> {
 
 #[route("/shutdown", sync, GET, POST)]
 fn shutdown(request: &Request, started: Started, stop: State<Shutdown>) -> (StatusCode, Page) {
-    // A link that somebody else put on a page must not stop a server, so GET only asks.
+    // A link on another site must not stop the server, so GET only shows a button.
     if request.verb() == "GET" {
         return (
             StatusCode::OK,
@@ -152,7 +152,7 @@ fn shutdown(request: &Request, started: Started, stop: State<Shutdown>) -> (Stat
         );
     }
     stop.trigger();
-    (StatusCode::OK, started.page("sync", "The server finishes what it is doing and stops."))
+    (StatusCode::OK, started.page("sync", "The server finishes running requests and stops."))
 }
 
 fn main() -> Result<()> {

@@ -1,4 +1,5 @@
-//! What the demo's pages have in common: where they ran, how long it took, and the form in which a visitor wants that.
+//! The common parts of the demo's pages: where they ran, the time they took, and the format that the client
+//! accepts.
 use std::{fmt, thread, time::Instant};
 
 use pixie_web::{
@@ -6,7 +7,7 @@ use pixie_web::{
 };
 use serde::Serialize;
 
-/// An extractor of our own: when the handler started, and what its visitor reads.
+/// A custom extractor: when the handler started, and the format that the client accepts.
 pub(crate) struct Started {
     at: Instant,
     pub(crate) wants: Wants,
@@ -31,7 +32,7 @@ impl FromRequest for Started {
 }
 
 impl Started {
-    /// Says where and how long the handler ran, up to now.
+    /// Returns where the handler runs, and its time up to now.
     pub(crate) fn ran(&self, kind: &'static str) -> Ran {
         let env = proc_env();
         Ran {
@@ -44,12 +45,12 @@ impl Started {
         }
     }
 
-    /// Returns the page of a handler that is done.
+    /// Returns the page of a handler.
     pub(crate) fn page(&self, kind: &'static str, says: &'static str) -> Page {
         Page { wants: self.wants, body: Body { says, ran: self.ran(kind), button: None } }
     }
 
-    /// Returns what a streamed page starts with.
+    /// Returns the beginning of a streamed page.
     pub(crate) fn opening(&self, heading: &Heading) -> Result<String> {
         match self.wants {
             Wants::Page => Ok(template::render(heading)?),
@@ -66,7 +67,7 @@ impl Wants {
         }
     }
 
-    /// Returns a line of a streamed page. Its text is our own, so nothing is escaped.
+    /// Returns a line of a streamed page. Does not escape the text, because it comes from this program.
     pub(crate) fn line(self, text: &str) -> String {
         match self {
             Wants::Page => format!("<p class=piece>{text}</p>\n"),
@@ -93,7 +94,7 @@ impl fmt::Display for Ran {
     }
 }
 
-/// An answer in the form that was asked for.
+/// A response in the format that the client accepts.
 pub(crate) struct Page {
     wants: Wants,
     body: Body,
@@ -125,7 +126,7 @@ impl IntoResponse for Page {
     }
 }
 
-/// The top of a streamed page, left open.
+/// The first part of a streamed page.
 #[template("heading.html", config = "examples/demo/askama.toml")]
 pub(crate) struct Heading {
     pub(crate) title: &'static str,

@@ -1,4 +1,5 @@
-//! `Board`: the posts, in a redb database. One transaction per post: it is numbered, kept, and the sixth one dropped together.
+//! `Board`: the posts, in a redb database. One transaction numbers and stores a post, and removes the sixth
+//! one.
 use std::{
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -9,7 +10,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// Number of the post → author, text, seconds since 1970.
 const POSTS: TableDefinition<'static, u64, (&str, &str, u64)> = TableDefinition::new("posts");
-/// As many as the original kept.
+/// Limits how many posts are stored.
 const KEPT: u64 = 5;
 
 /// The posts on disk.
@@ -24,7 +25,7 @@ pub(crate) struct Post {
 }
 
 impl Board {
-    /// Opens the database, or makes it.
+    /// Opens the database, and creates it if it does not exist.
     pub(crate) fn open(file: &Path) -> Result<Board> {
         let database = Database::create(file)?;
         let transaction = database.begin_write()?;
@@ -33,7 +34,7 @@ impl Board {
         Ok(Board(database))
     }
 
-    /// Keeps a post and returns its number. Writers wait for each other, so no two posts share one.
+    /// Stores a post and returns its number. Writers wait for each other, so each post has its own number.
     pub(crate) fn add(&self, author: String, text: String, written: SystemTime) -> Result<u64> {
         let seconds = written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let transaction = self.0.begin_write()?;

@@ -1,6 +1,6 @@
-//! The original's message board on a real database: the last five posts, no blank ones, none lost.
+//! A message board with a database: shows the last five posts, and refuses blank ones.
 //!
-//! `cargo run --release --all-features --example msgboard`; `PIXIE_BOARD` names the database's file.
+//! `cargo run --release --all-features --example msgboard`; `PIXIE_BOARD` is the path of the database.
 mod board;
 
 use std::{env, path::PathBuf, time::SystemTime};
@@ -12,7 +12,7 @@ use pixie_web::{
 };
 use serde::Deserialize;
 
-/// What the form holds. Blanks at the ends do not count, so a post of blanks is a blank post.
+/// The fields of the form. Spaces at the ends do not count, so a post of spaces is blank.
 #[derive(Deserialize, Validate)]
 struct NewPost {
     #[garde(custom(not_blank), length(chars, max = 40))]
@@ -35,7 +35,7 @@ struct Page {
     form: FormView,
 }
 
-/// Reading a file blocks, but not for long and not dangerously: a thread is the place.
+/// Runs on a thread, because reading a file blocks but is safe.
 #[get("/", thread)]
 fn show(board: State<Board>, flash: Option<Flash>) -> Result<Page> {
     Ok(Page { posts: board.last_posts()?, flash, form: FormView::default() })
@@ -58,6 +58,6 @@ fn write(board: State<Board>, form: Checked<NewPost>) -> Result<Response> {
 
 fn main() -> Result<()> {
     let file = env::var_os("PIXIE_BOARD").map_or_else(|| PathBuf::from("board.redb"), PathBuf::from);
-    // No route runs in a worker, so there is none: the database belongs to this process.
+    // Zero workers, because all routes run in this process, which has the database open.
     App::collect().state(Board::open(&file)?).workers(0).run()
 }

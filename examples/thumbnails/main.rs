@@ -1,4 +1,5 @@
-//! Pictures from strangers: decoded and resized in a worker process, where a broken one harms nobody.
+//! Decodes and resizes uploaded pictures in a worker process, so that a broken picture does not affect the
+//! server.
 //!
 //! `cargo run --release --all-features --example thumbnails`
 use std::{
@@ -10,9 +11,9 @@ use image::{ImageFormat, ImageReader, Limits};
 use pixie_web::{App, Error, Form, Response, Result, StatusCode, Upload, get, post, template};
 use serde::Deserialize;
 
-/// A picture that says it is larger is refused before its pixels are made.
+/// Limits the sides of a picture. A larger one is refused before its pixels are decoded.
 const SIDE_PIXELS_MAX: u32 = 12_000;
-/// What decoding may allocate; the worker's own limit stands behind it.
+/// Limits the memory of the decoder, in bytes. The worker has its own, larger limit.
 const DECODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -28,7 +29,7 @@ fn index() -> Index {
     Index
 }
 
-/// A large upload reaches the worker as a file, not through its socket.
+/// A large upload is passed to the worker as a file.
 #[post("/thumbnail", pool = "images", deadline = "5s", body_limit = "20MB")]
 fn thumbnail(wanted: Form<Wanted>, picture: Upload) -> Result<Response> {
     let width = wanted.width.clamp(16, 1024);
@@ -45,7 +46,7 @@ fn thumbnail(wanted: Form<Wanted>, picture: Upload) -> Result<Response> {
 }
 
 fn unreadable(error: image::ImageError) -> Error {
-    Error::new(StatusCode::UNPROCESSABLE_ENTITY).with_detail(format!("this is no picture that can be read: {error}"))
+    Error::new(StatusCode::UNPROCESSABLE_ENTITY).with_detail(format!("cannot read this picture: {error}"))
 }
 
 fn main() -> Result<()> {

@@ -1,6 +1,7 @@
-//! `pixie run` and `pixie build`: cargo with the profile that a server wants, and a summary: size, time, routes, pools.
+//! `pixie run` and `pixie build`: call cargo with the release profile; `build` shows size, time, routes and
+//! pools.
 //!
-//! Cargo's own output passes through untouched, and so does its exit code.
+//! cargo's own output is not changed, and `run` returns its exit code.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,19 +22,19 @@ use crate::{
     error::Error,
     output,
     program::Told,
-    project::{Project, Which},
+    project::{Project, Which, cargo, no_cargo},
 };
 
-/// What to build, for every subcommand that builds.
+/// What to build, for `run` and `build`.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Build without optimisation, with debug assertions
+    /// Build without optimization, with debug assertions
     #[arg(long)]
     debug: bool,
-    /// The package, in a workspace
+    /// The package to build, in a workspace
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program, if the package has several
+    /// The program to build, if the package has several
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
     /// Features to turn on
@@ -46,10 +47,10 @@ pub(crate) struct Selection {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     selection: Selection,
-    /// The port to listen on: sets PIXIE_PORT
+    /// Listen on this port (sets PIXIE_PORT)
     #[arg(long)]
     port: Option<u16>,
-    /// Arguments of the program
+    /// Arguments for the app
     #[arg(last = true)]
     arguments: Vec<OsString>,
 }
@@ -62,11 +63,6 @@ pub(crate) struct BuildArgs {
     /// Write the summary to stdout as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Returns the cargo that started this program, or the one in the path.
-pub(crate) fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 impl Selection {
@@ -82,14 +78,15 @@ impl Selection {
         command
     }
 
-    /// Returns the variables of the project's `.env` and `.env.local`. What is wrong with the project itself is cargo's to tell.
+    /// Returns the variables of the project's `.env` and `.env.local`. If the project is invalid, cargo
+    /// reports that later.
     fn variables(&self) -> Result<EnvFiles, Error> {
         let which = Which::named(self.package.as_deref(), self.bin.as_deref());
         Project::find(which).map_or_else(|_| Ok(EnvFiles::default()), |project| EnvFiles::read(&project.root))
     }
 }
 
-/// Builds the app and becomes it.
+/// Builds and runs the app.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     let mut command = args.selection.command("run");
     args.selection.variables()?.give(&mut command);
@@ -100,7 +97,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     become_program(&mut command)
 }
 
-/// On Unix this process turns into cargo: signals then reach the app, and nothing of ours stands in between.
+/// Replaces this process by cargo, so that signals reach the app directly.
 #[cfg(unix)]
 fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     use std::os::unix::process::CommandExt;
@@ -113,7 +110,7 @@ fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// What `pixie build` made.
+/// The result of `pixie build`.
 #[derive(Debug, Serialize)]
 struct Summary {
     seconds: f64,
@@ -124,12 +121,12 @@ struct Summary {
 struct Program {
     path: PathBuf,
     bytes: u64,
-    /// Nothing for a program that is no pixie app.
+    /// `None` for a program that is not a pixie app.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     app: Option<About>,
 }
 
-/// What an app told of itself.
+/// The routes and pools of an app, as the app reports them.
 #[derive(Debug, Serialize)]
 struct About {
     routes: usize,
@@ -137,29 +134,26 @@ struct About {
     pools: Vec<String>,
 }
 
-/// One of cargo's messages: a program, and whose it is.
+/// A message of cargo about a program, and the program's package.
 #[derive(Deserialize)]
-struct Artifact {
-    executable: PathBuf,
+pub(crate) struct Artifact {
+    pub(crate) executable: PathBuf,
     manifest_path: PathBuf,
 }
 
-/// Builds the app and says what came out.
+/// Builds the app and prints a summary.
 pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let start = Instant::now();
     let artifacts = compile(args.selection.command("build"))?;
     let elapsed = start.elapsed();
     let apps = if artifacts.is_empty() { HashSet::new() } else { apps() };
-    let programs = artifacts.into_iter().map(|artifact| weigh(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
+    let programs = artifacts.into_iter().map(|artifact| describe(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        let json = serde_json::to_string_pretty(&Summary { seconds: elapsed.as_secs_f64(), programs });
-        let json = json.map_err(|error| Error::new(format_args!("could not write the summary: {error}")))?;
-        anstream::println!("{json}");
-        return Ok(());
+        return output::json(&Summary { seconds: elapsed.as_secs_f64(), programs });
     }
     programs.iter().for_each(|program| show(program, elapsed));
     if programs.is_empty() {
-        output::warning("nothing here is a program: pixie apps have a `src/main.rs`");
+        output::warning("the build made zero programs: a pixie app has a `src/main.rs`");
     }
     Ok(())
 }
@@ -175,12 +169,12 @@ fn show(program: &Program, elapsed: Duration) {
     output::status("Pools", names);
 }
 
-/// Runs a build and returns the programs that it made, also those that were fresh.
-fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
+/// Runs a build and returns its programs, also those that did not have to be rebuilt.
+pub(crate) fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
     let lines = child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
-    // Messages about anything but a program lack what is asked for.
+    // Only messages about programs have the fields of `Artifact`.
     let artifacts = lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect();
     let status = child.wait().map_err(|error| no_cargo(&error))?;
     if !status.success() {
@@ -205,21 +199,21 @@ fn apps() -> HashSet<PathBuf> {
         name: String,
     }
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();
-    // The build went well, so this does; without it the summary is short, no more.
+    // After a successful build this does not fail. If it does, the summary has no routes.
     let metadata = output.ok().and_then(|output| serde_json::from_slice::<Metadata>(&output.stdout).ok());
     let is_app = |package: &Package| package.dependencies.iter().any(|dependency| dependency.name == "pixie-web");
     let packages = metadata.into_iter().flat_map(|metadata| metadata.packages);
     packages.filter(is_app).map(|package| package.manifest_path).collect()
 }
 
-fn weigh(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
+fn describe(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
     let path = artifact.executable;
-    let found = fs::metadata(&path).map_err(|error| Error::io("look at the program", &path, &error))?;
+    let found = fs::metadata(&path).map_err(|error| Error::io("read the size of the program", &path, &error))?;
     let app = apps.contains(&artifact.manifest_path).then(|| ask(&path, &artifact.manifest_path)).flatten();
     Ok(Program { bytes: found.len(), path, app })
 }
 
-/// An app that does not tell is a warning: it was built, which is what was asked for.
+/// Asks an app for its routes. A failure is only a warning, because the build itself succeeded.
 fn ask(program: &Path, manifest: &Path) -> Option<About> {
     match Told::by(program, manifest.parent().unwrap_or(manifest), "routes") {
         Ok(told) => Some(About {
@@ -233,11 +227,6 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             None
         }
     }
-}
-
-/// Why cargo does not start.
-pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
-    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
 }
 
 fn size(bytes: u64) -> String {

@@ -1,6 +1,7 @@
-//! `pixie check`: what an app needs of this machine, line by line, each with what it means and how to mend it.
+//! `pixie check`: checks what an app needs on this machine, and prints for each point its meaning and the
+//! fix.
 //!
-//! A finding is a plain value; `toolchain` and `system` make them, and this file shows them.
+//! A finding is a plain value; `toolchain` and `system` make findings, and this file prints them.
 
 mod system;
 mod toolchain;
@@ -11,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{error::Error, output};
 
 /// Arguments of `pixie check`.
 #[derive(Debug, Args)]
@@ -21,26 +22,25 @@ pub(crate) struct CheckArgs {
     json: bool,
 }
 
-/// How well something is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
-    /// It works, but less well than it could.
+    /// It works, but could work better.
     Warning,
-    /// Something will fail.
+    /// It will fail.
     Problem,
 }
 
-/// One line of the check.
+/// One point of the check.
 #[derive(Debug, Serialize)]
 struct Finding {
     name: &'static str,
     state: State,
     found: String,
-    /// What it is good for, or what follows from it.
+    /// The purpose, or the consequence.
     meaning: &'static str,
-    /// What to do about it.
     fix: Option<String>,
 }
 
@@ -58,14 +58,12 @@ impl Finding {
     }
 }
 
-/// Looks at everything and ends with 1 if there is a problem.
+/// Prints all findings; the exit code is 1 if one of them is a problem.
 pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let mut findings = toolchain::findings();
     findings.extend(system::findings());
     if args.json {
-        let json = serde_json::to_string_pretty(&findings);
-        let json = json.map_err(|error| Error::new(format_args!("could not write the findings: {error}")))?;
-        anstream::println!("{json}");
+        output::json(&findings)?;
     } else {
         findings.iter().for_each(show);
     }
@@ -74,12 +72,12 @@ pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
 }
 
 fn show(finding: &Finding) {
-    let (word, colour) = match finding.state {
+    let (word, color) = match finding.state {
         State::Ok => ("ok", AnsiColor::Green),
         State::Warning => ("warning", AnsiColor::Yellow),
         State::Problem => ("problem", AnsiColor::BrightRed),
     };
-    let style: Style = colour.on_default().bold();
+    let style: Style = color.on_default().bold();
     let Finding { name, found, meaning, .. } = finding;
     anstream::println!("{style}{word:>9}{style:#} {name}: {found}\n{:>10}{meaning}", "");
     if let Some(fix) = &finding.fix {

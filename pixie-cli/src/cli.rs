@@ -1,16 +1,16 @@
-//! The command line as clap sees it: one variant and one line of `run` for each subcommand.
+//! The command line: one variant and one line of `run` for each subcommand.
 //!
-//! The arguments of a subcommand are declared beside its code, in its own module.
+//! Each subcommand declares its arguments in its own module.
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(unix)]
 use crate::dev;
 use crate::{cargo, check, completions, error::Error, interrupt, new, output, routes};
 
-/// What `pixie` was asked to do.
+/// The parsed command line.
 #[derive(Debug, Parser)]
 #[command(name = "pixie", version, about = "New projects, a development server and checks for pixie apps.")]
 #[command(propagate_version = true, max_term_width = 100)]
@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// When to colour the output; NO_COLOR and CLICOLOR_FORCE are obeyed.
+    /// When to use colors. `NO_COLOR` and `CLICOLOR_FORCE` also apply.
     #[command(flatten, next_help_heading = "Everywhere")]
     pub(crate) color: colorchoice_clap::Color,
 
@@ -30,7 +30,7 @@ pub(crate) struct Cli {
     #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     project: Option<PathBuf>,
 
-    /// Show only failures and what was asked for
+    /// Show only errors and the requested output
     #[arg(short, long, global = true, help_heading = "Everywhere")]
     quiet: bool,
 }
@@ -38,35 +38,35 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes a new project from a template
+    /// Creates a project from a template, in a new folder
     New(new::NewArgs),
-    /// Makes a project in an existing folder
+    /// Creates a project from a template, in an existing folder
     Init(new::InitArgs),
-    /// Builds and runs the app, and reloads it as you save
+    /// Builds and runs the app, and reloads it when you save a file
     #[cfg(unix)]
     Dev(dev::DevArgs),
     /// Shows the app's routes
     Routes(routes::RoutesArgs),
-    /// Builds the app with optimisation and runs it
+    /// Builds the app with optimization and runs it
     Run(cargo::RunArgs),
-    /// Builds the app with optimisation and says what came out
+    /// Builds the app with optimization and shows a summary
     Build(cargo::BuildArgs),
-    /// Checks this machine: each line with what it means and the fix
+    /// Checks this machine, and shows how to fix each problem
     Check(check::CheckArgs),
-    /// Writes the completion script of a shell to stdout
+    /// Writes a shell's completion script to stdout
     Completions(completions::CompletionsArgs),
-    /// Writes the manual pages, to stdout or into a folder
+    /// Writes the manual pages to stdout or into a folder
     Man(completions::ManArgs),
 }
 
 impl Cli {
-    /// Does what the options for all subcommands ask for.
+    /// Applies the options that all subcommands have.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         if self.quiet {
             output::be_quiet();
         }
         let Some(folder) = &self.project else { return Ok(()) };
-        env::set_current_dir(folder).map_err(|error| Error::io("enter the folder", folder, &error))
+        env::set_current_dir(folder).map_err(|error| Error::io("change to the folder", folder, &error))
     }
 }
 
@@ -82,8 +82,8 @@ impl Command {
             Self::Run(args) => return cargo::run(args),
             Self::Build(args) => cargo::build(args)?,
             Self::Check(args) => return check::check(args),
-            Self::Completions(args) => completions::completions(args)?,
-            Self::Man(args) => completions::man(args)?,
+            Self::Completions(args) => completions::completions(args, Cli::command())?,
+            Self::Man(args) => completions::man(args, Cli::command())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,14 +1,14 @@
-//! `pixie completions` and `pixie man`: what other programs want to know of the command line, made from its definition.
+//! `pixie completions` and `pixie man`: made from the definition of the command line.
 
 use std::{
     io::{self, Write},
     path::PathBuf,
 };
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{cli::Cli, error::Error};
+use crate::error::Error;
 
 /// Arguments of `pixie completions`.
 #[derive(Debug, Args)]
@@ -25,19 +25,18 @@ pub(crate) struct ManArgs {
 }
 
 /// Writes a completion script to stdout.
-pub(crate) fn completions(args: CompletionsArgs) -> Result<(), Error> {
+pub(crate) fn completions(args: CompletionsArgs, mut command: Command) -> Result<(), Error> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "pixie", &mut script);
+    clap_complete::generate(args.shell, &mut command, "pixie", &mut script);
     write(&script)
 }
 
 /// Writes the manual page to stdout, or all pages into a folder.
-pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
-    let command = Cli::command();
+pub(crate) fn man(args: ManArgs, command: Command) -> Result<(), Error> {
     match args.dir {
         None => {
             let mut page = Vec::new();
-            // Writing to memory cannot fail.
+            // Writing to memory does not fail.
             let _ = clap_mangen::Man::new(command).render(&mut page);
             write(&page)
         }
@@ -48,7 +47,7 @@ pub(crate) fn man(args: ManArgs) -> Result<(), Error> {
     }
 }
 
-/// Writes to stdout; a reader that has seen enough, such as `head`, is no failure.
+/// Writes to stdout. A closed pipe is not an error, because a reader such as `head` may stop early.
 fn write(bytes: &[u8]) -> Result<(), Error> {
     match io::stdout().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -1,7 +1,7 @@
 //! `pixie dev`: builds and runs the app, watches its files, and reloads its pages.
 //!
-//! This process keeps the listening sockets and passes them to each program. The old program serves until the new one is
-//! ready. This file reads the arguments and creates the parts; `session.rs` then reacts to events.
+//! This process keeps the listening sockets and passes them to each program. The old program serves until the
+//! new one is ready. This file reads the arguments and creates the parts; `session.rs` then reacts to events.
 
 mod app;
 mod apps;
@@ -60,7 +60,7 @@ pub(crate) struct DevArgs {
     /// Open the page in the browser
     #[arg(long)]
     open: bool,
-    /// Read the files at this interval, for file systems that do not report changes [default: 500]
+    /// Read the files every MS milliseconds (500 without a value), if the file system does not report changes
     #[arg(long, value_name = "MS", num_args = 0..=1, default_missing_value = "500")]
     poll: Option<u64>,
     /// Also build when this file or folder changes

@@ -1,8 +1,8 @@
-//! The variables of a project's `.env` and `.env.local`: read anew for each start of the program, which gets those that are
-//! not set already.
+//! The variables of a project's `.env` and `.env.local`, read at each start of the program.
 //!
-//! `dotenvy` parses; its substitution is kept out: a `$` is a `$`, so that a password reaches the program as it is written.
-//! A line that cannot be read is named with its place, and then none of the variables counts.
+//! The program gets the variables that are not set already. `dotenvy` parses the files, but its substitution
+//! is turned off, so that a `$` in a password stays a `$`. An invalid line is an error with its place; then
+//! all variables of the files are ignored.
 
 use std::{
     cell::Cell,
@@ -14,22 +14,23 @@ use std::{
 
 use crate::error::Error;
 
-/// The files' names, in the folder of the package; of a variable in both the later file's counts. The order is that of other
-/// tools: what a team shares, then what one machine has of its own.
+/// The names of the files, in the folder of the package. The later file overrides the earlier one: as in
+/// other tools, `.env` is for the team and `.env.local` for one machine.
 pub(crate) const NAMES: [&str; 2] = [".env", ".env.local"];
-/// Stands for `$` while a text is parsed: Unicode promises that this is no character of any text.
+/// Replaces `$` while a text is parsed. Unicode guarantees that this code point is never a character of a
+/// text.
 const DOLLAR: char = '\u{fdd0}';
 
-/// What the files of a folder say.
+/// The variables of each file of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct EnvFiles(Vec<(PathBuf, Variables)>);
 
-/// What one file says, in its order.
+/// The variables of one file, in its order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Variables(Vec<(String, String)>);
 
 impl EnvFiles {
-    /// Reads the files of a folder; one that is not there says nothing.
+    /// Reads the files of a folder. A missing file has zero variables.
     pub(crate) fn read(folder: &Path) -> Result<EnvFiles, Error> {
         let paths = NAMES.map(|name| folder.join(name));
         paths
@@ -46,7 +47,7 @@ impl EnvFiles {
         command.envs(unset.map(|(name, value)| (name, value)));
     }
 
-    /// Returns a variable's value and the file that it is from; of several lines with its name the last one counts.
+    /// Returns a variable's value and its file. If several lines set the variable, the last one counts.
     pub(crate) fn get(&self, name: &str) -> Option<(&str, &Path)> {
         self.0.iter().rev().find_map(|(path, variables)| Some((variables.get(name)?, path.as_path())))
     }
@@ -61,7 +62,7 @@ impl Variables {
         }
     }
 
-    /// Parses a text, or returns the number of the first line that cannot be read.
+    /// Parses a text. The error is the number of the first invalid line.
     fn parse(text: &str) -> Result<Variables, usize> {
         let literal = literal(text.trim_start_matches('\u{feff}'));
         let number = Cell::new(0);
@@ -82,7 +83,7 @@ impl Variables {
     }
 }
 
-/// Hides every `$` that is not escaped already, and ends the last line.
+/// Replaces every `$` that is not escaped, and adds a newline at the end.
 fn literal(text: &str) -> String {
     let (mut literal, mut is_escaped) = (String::with_capacity(text.len() + 1), false);
     for letter in text.chars() {
@@ -93,14 +94,14 @@ fn literal(text: &str) -> String {
     literal
 }
 
-/// Returns the number of the first line after so many that is neither empty nor a comment: an open quote is found missing only
-/// at the end of the file, but belongs there.
+/// Returns the number of the first statement after line `before`; empty lines and comments are skipped. The
+/// parser reports an open quote at the end of the file, but the error is where the quote begins.
 fn first_statement(text: &str, before: usize) -> usize {
     let is_statement = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     before + 1 + text.lines().skip(before).position(is_statement).unwrap_or(0)
 }
 
-/// A text that is read line by line, so that it is known how far a parser has come.
+/// A reader that gives one line at a time and counts the lines, to know the parser's position.
 struct Lines<'t> {
     rest: &'t [u8],
     number: &'t Cell<usize>,
@@ -121,9 +122,8 @@ impl Read for Lines<'_> {
 
 fn unreadable(path: &Path, line: usize) -> Error {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let error =
-        Error::new(format_args!("a line of {name} cannot be read")).at(format_args!("{}:{line}", path.display()));
-    error.help("write NAME=value, and quotes around what has blanks or quotes in it: NAME='two words'")
+    let error = Error::new(format_args!("invalid line in {name}")).at(format_args!("{}:{line}", path.display()));
+    error.help("write NAME=value; put a value with spaces or quotes in quotes: NAME='two words'")
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_cannot_be_read_is_told() {
+    fn the_error_is_the_number_of_the_invalid_line() {
         for (text, line) in [
             ("nothing", 1),
             ("A=1\n\n# it's a comment\n2=B\nC=3", 4),

@@ -1,10 +1,11 @@
-//! What a command fails with: a message, where it happened, how to get on, and the exit code.
+//! The error of a command: a message, the place, the fix, and the exit code.
 //!
-//! Exit codes: 0 success, 1 failure or problems found, 2 wrong usage (clap's), 101 cargo failed, 130 interrupted.
+//! Exit codes: 0 success, 1 failure or problems found, 2 wrong usage (clap's), 101 cargo failed, 130
+//! interrupted.
 
 use std::{fmt, io, path::Path};
 
-/// Why a command failed; `output::error` shows it.
+/// Why a command failed; `output::error` prints it.
 #[derive(Debug)]
 pub(crate) struct Error {
     message: String,
@@ -14,33 +15,33 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// Returns a failure: lower case, no full stop.
+    /// Returns an error with exit code 1. The message is in lower case, without a full stop.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), place: None, help: None, code: 1 }
     }
 
-    /// Returns a failure of the file system: what was being done, to which path, and what the system said.
+    /// Returns an error of the file system: "could not `doing`", the path, and the reason.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let error = Self::new(format_args!("could not {doing}: {}", reason(error)));
         error.at(path.display())
     }
 
-    /// Returns a failure of cargo, which has said why itself.
+    /// Returns an error of cargo, which has printed the reason itself.
     pub(crate) fn cargo(message: impl fmt::Display) -> Self {
         Self { code: 101, ..Self::new(message) }
     }
 
-    /// Returns wrong usage that clap cannot see.
+    /// Returns an error of wrong usage that clap cannot find.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self { code: 2, ..Self::new(message) }
     }
 
-    /// Returns the end by Ctrl-C or a signal: nothing is shown.
+    /// Returns the error of a command that Ctrl-C or a signal has ended; it is not printed.
     pub(crate) fn interrupted() -> Self {
         Self { code: 130, ..Self::new("") }
     }
 
-    /// Puts what was being done before the reason.
+    /// Puts the failed action before the message.
     #[must_use]
     pub(crate) fn because(mut self, doing: impl fmt::Display) -> Self {
         if !self.message.is_empty() {
@@ -49,36 +50,36 @@ impl Error {
         self
     }
 
-    /// Adds where it happened: a path, a line, an address.
+    /// Adds the place: a path, a line, an address.
     #[must_use]
     pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
         self.place = Some(place.to_string());
         self
     }
 
-    /// Adds how to get on, as something to do or to type.
+    /// Adds the fix: something to do or to type.
     #[must_use]
     pub(crate) fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = Some(help.to_string());
         self
     }
 
-    /// Returns what went wrong; empty when there is nothing left to say.
+    /// Returns the message; empty if the error is not printed.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// Returns where it happened.
+    /// Returns the place.
     pub(crate) fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
 
-    /// Returns how to get on.
+    /// Returns the fix.
     pub(crate) fn remedy(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
-    /// Returns where it happened and how to get on, in lines for a page.
+    /// Returns the place and the fix, as lines for a page.
     pub(crate) fn details(&self) -> String {
         let lines = [&self.place, &self.help].into_iter().flatten();
         lines.map(String::as_str).collect::<Vec<_>>().join("\n")
@@ -90,7 +91,7 @@ impl Error {
     }
 }
 
-/// What the system said, without Rust's "(os error 13)".
+/// Returns the system's message, without Rust's "(os error 13)".
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());

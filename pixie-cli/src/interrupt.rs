@@ -1,7 +1,9 @@
-//! Ctrl-C and SIGTERM while something is half-done: the program under way is ended and the caller cleans up.
+//! Ctrl-C and SIGTERM during work that needs a clean-up: kills the running program and lets the caller clean
+//! up.
 //!
-//! Inside a `Section` a signal never ends this process: it turns into an error of `Section::output` or `Section::check`,
-//! so that temporary folders are dropped on the way out. Outside of one it ends the process with 130.
+//! Inside a `Section`, a signal does not end this process: `Section::output` and `Section::check` return an
+//! error, so that temporary folders are removed. Outside of a section, a signal ends the process with exit
+//! code 130.
 
 use std::{
     io::{IsTerminal, Read, Write},
@@ -15,14 +17,14 @@ use std::{
 
 use crate::error::Error;
 
-/// What is under way, for the thread that learns of a signal.
-static UNDER_WAY: Mutex<State> = Mutex::new(State { sections: 0, interrupted: false, waiting: None, heard_by: None });
+/// The state that the thread of the signal handler needs.
+static UNDER_WAY: Mutex<State> = Mutex::new(State { sections: 0, interrupted: false, waiting: None, react: None });
 
 struct State {
     sections: u32,
     interrupted: bool,
     waiting: Option<Sender<Event>>,
-    heard_by: Option<Box<dyn Fn() + Send>>,
+    react: Option<Box<dyn Fn() + Send>>,
 }
 
 enum Event {
@@ -30,35 +32,36 @@ enum Event {
     Closed,
 }
 
-/// A stretch of work that must be cleaned up after.
+/// A part of the work that needs a clean-up.
 pub(crate) struct Section;
 
-/// What a program wrote, and how it ended.
+/// The output and the exit status of a program.
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// Makes the program end with 130 on Ctrl-C and SIGTERM, with a visible cursor, unless it is in a section.
+/// Installs the signal handler: outside of a section, it shows the cursor and ends the process with exit code
+/// 130.
 pub(crate) fn watch() -> Result<(), Error> {
     ctrlc::set_handler(on_signal).map_err(|error| Error::new(format_args!("could not listen for Ctrl-C: {error}")))
 }
 
-/// Leaves signals to somebody else from now on, who ends the program in order.
-pub(crate) fn hand_over(heard_by: impl Fn() + Send + 'static) {
-    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).heard_by = Some(Box::new(heard_by));
+/// Calls `react` at each signal from now on, instead of ending the process.
+pub(crate) fn hand_over(react: impl Fn() + Send + 'static) {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).react = Some(Box::new(react));
 }
 
 fn on_signal() {
     let mut state = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(hear) = &state.heard_by {
-        return hear();
+    if let Some(react) = &state.react {
+        return react();
     }
     if state.sections > 0 {
         state.interrupted = true;
         if let Some(waiting) = &state.waiting {
-            // The receiver may just have stopped waiting; then the next check sees the flag.
+            // It fails if the receiver has just stopped waiting; then the next check finds the flag.
             let _ = waiting.send(Event::Interrupted);
         }
         return;
@@ -67,22 +70,22 @@ fn on_signal() {
     std::process::exit(130);
 }
 
-/// Shows the terminal's cursor again: a question hides it while it waits.
+/// Shows the terminal's cursor again, because a question hides it.
 pub(crate) fn show_cursor() {
     if std::io::stderr().is_terminal() {
-        // A terminal that has gone shows nothing anyway.
+        // It fails if the terminal is closed.
         let _ = std::io::stderr().write_all(b"\x1b[?25h\n");
     }
 }
 
 impl Section {
-    /// Starts a section; it ends when it is dropped.
+    /// Starts a section, which ends when the value is dropped.
     pub(crate) fn start() -> Self {
         UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).sections += 1;
         Self
     }
 
-    /// Fails if a signal has come.
+    /// Fails if a signal has arrived.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).interrupted {
             true => Err(Error::interrupted()),
@@ -90,7 +93,7 @@ impl Section {
         }
     }
 
-    /// Runs a program to its end; a signal kills it. Its outputs are returned, as far as they are piped.
+    /// Runs a program to its end and returns its piped outputs. A signal kills the program.
     pub(crate) fn output(&self, command: &mut Command) -> Result<Output, Error> {
         self.check()?;
         let program = command.get_program().to_string_lossy().into_owned();
@@ -101,7 +104,7 @@ impl Section {
             let mut state = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
             state.waiting = Some(sender.clone());
             if state.interrupted {
-                // It came after the check above; the receiver is alive here.
+                // The signal arrived after the check above. The receiver exists, so sending does not fail.
                 let _ = sender.send(Event::Interrupted);
             }
         }
@@ -124,7 +127,7 @@ fn collect(mut child: Child, sender: &Sender<Event>, events: &Receiver<Event>) -
     let stderr = child.stderr.take().map(|pipe| drain(pipe, sender.clone()));
     for _ in stdout.iter().chain(&stderr) {
         if let Ok(Event::Interrupted) = events.recv() {
-            // It may have ended by itself: a terminal's Ctrl-C reaches it as well.
+            // It fails if the program has ended already, because Ctrl-C in a terminal reaches it too.
             let _ = child.kill();
             break;
         }
@@ -137,14 +140,14 @@ fn collect(mut child: Child, sender: &Sender<Event>, events: &Receiver<Event>) -
 fn drain(mut pipe: impl Read + Send + 'static, sender: Sender<Event>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before a broken pipe is still worth showing.
+        // After an error, the bytes read so far are returned.
         let _ = pipe.read_to_end(&mut bytes);
         let _ = sender.send(Event::Closed);
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-/// Prepares a command whose outputs are read and whose input is empty.
+/// Returns a command with piped outputs and an empty input.
 pub(crate) fn quiet(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,6 +1,6 @@
-//! The `pixie` command: parses the command line and ends the program with the command's exit code.
+//! The `pixie` command: parses the command line, runs the subcommand and returns its exit code.
 //!
-//! Data goes to stdout; whatever is meant for a person goes to stderr. Exit codes are listed in `error`.
+//! Data goes to stdout, messages for people go to stderr. `error` lists the exit codes.
 #![forbid(unsafe_code)]
 
 mod cargo;

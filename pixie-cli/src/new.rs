@@ -1,7 +1,7 @@
-//! `pixie new` and `pixie init`: a project from a template, whole or not at all.
+//! `pixie new` and `pixie init`: create a project from a template, completely or not at all.
 //!
-//! The order is the point: everything that can be refused is refused before anything is written; the project then grows
-//! out of sight (`place`), and the last step that can fail moves it to its place.
+//! The order of the steps matters. All checks come before the first write. Then the project is made in a
+//! hidden folder (`place`), and the last step that can fail moves it to its place.
 
 mod builtin;
 mod generate;
@@ -37,7 +37,7 @@ pub(crate) struct NewArgs {
     /// The folder to create; its last part is the project's name
     #[arg(value_name = "PATH")]
     target: Option<PathBuf>,
-    /// The project's name, if it is not the folder's
+    /// The project's name, if it differs from the folder's
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(crate) struct InitArgs {
     /// The existing folder
     #[arg(value_name = "PATH", default_value = ".")]
     target: PathBuf,
-    /// The project's name, if it is not the folder's
+    /// The project's name, if it differs from the folder's
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
@@ -59,37 +59,37 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// A template of this command [default: minimal]
+    /// Use a template of this command [default: minimal]
     #[arg(short, long, value_enum)]
     template: Option<builtin::Builtin>,
-    /// A template in a folder
+    /// Use a template in this folder
     #[arg(long, value_name = "DIR", group = "elsewhere", conflicts_with = "template")]
     path: Option<PathBuf>,
-    /// A template in a git repository, fetched with your git
+    /// Use a template in this git repository, fetched with your git
     #[arg(long, value_name = "URL", group = "elsewhere", conflicts_with = "template")]
     git: Option<String>,
     /// The branch or tag of the repository
     #[arg(long, requires = "git")]
     branch: Option<String>,
-    /// The folder in the repository
+    /// The folder of the template in the repository
     #[arg(long, value_name = "DIR", requires = "git")]
     folder: Option<PathBuf>,
-    /// Answer a question of the template; may be given more than once
+    /// Answer a question of the template; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     define: Vec<String>,
-    /// Ask nothing and take the defaults
+    /// Ask no questions and use the defaults
     #[arg(short, long)]
     yes: bool,
-    /// Show what would be created, and create nothing
+    /// Show what would be created, without creating it
     #[arg(long)]
     dry_run: bool,
-    /// Write into a folder that is not empty and replace files of the same name
+    /// Allow a folder that is not empty, and replace files of the same name
     #[arg(long)]
     force: bool,
-    /// The version control to start; without this, git unless the folder is inside a repository
+    /// The version control to use [default: git, unless the folder is inside a repository]
     #[arg(long, value_enum)]
     vcs: Option<Vcs>,
-    /// Take pixie's crates from this checkout instead of the registry
+    /// Use the pixie crates of this checkout instead of the registry
     #[arg(long, value_name = "DIR", hide = true)]
     pixie_path: Option<PathBuf>,
     /// Write the result to stdout as JSON
@@ -97,16 +97,16 @@ struct Options {
     json: bool,
 }
 
-/// Makes a project in a new folder.
+/// Creates a project in a new folder.
 pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
     let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
     let path = match args.target {
         Some(path) => path,
         None if may_ask => questions::name()?.into(),
-        None => return Err(Error::usage("the project has no name").help("give one: `pixie new my-app`")),
+        None => return Err(Error::usage("the name of the project is missing").help("add it: `pixie new my-app`")),
     };
     if path.components().all(|part| matches!(part, std::path::Component::CurDir)) {
-        return Err(Error::usage("`pixie new` makes a new folder").help("use `pixie init` for the one you are in"));
+        return Err(Error::usage("`pixie new` creates a new folder").help("use `pixie init` in an existing folder"));
     }
     let name = args.name.map_or_else(|| place::name_of(&path), Ok)?;
     let existing = if args.options.force { Existing::Replace } else { Existing::RefuseAny };
@@ -114,12 +114,12 @@ pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
     command.make(&name, &args.options)
 }
 
-/// Makes a project in an existing folder, beside what is there.
+/// Creates a project in an existing folder, beside the files in it.
 pub(crate) fn init(args: InitArgs) -> Result<(), Error> {
     let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
     if !args.target.is_dir() {
-        let error = Error::new(format_args!("there is no folder `{}`", args.target.display()));
-        return Err(error.help(format_args!("make one: `pixie new {}`", args.target.display())));
+        let error = Error::new(format_args!("the folder `{}` does not exist", args.target.display()));
+        return Err(error.help(format_args!("create it with `pixie new {}`", args.target.display())));
     }
     let name = args.name.map_or_else(|| place::name_of(&args.target), Ok)?;
     let existing = if args.options.force { Existing::Replace } else { Existing::RefuseSame };
@@ -127,7 +127,7 @@ pub(crate) fn init(args: InitArgs) -> Result<(), Error> {
     command.make(&name, &args.options)
 }
 
-/// Either of the two commands.
+/// `pixie new` or `pixie init`.
 struct Command {
     verb: &'static str,
     path: PathBuf,
@@ -173,7 +173,7 @@ impl Command {
             join(workspace.as_mut());
         }
         if options.json {
-            return report.print_json();
+            return output::json(&report);
         }
         report.print(&destination.shown);
         Ok(())
@@ -198,14 +198,14 @@ impl Command {
                 define.extend(questions::placeholders(template.folder(), &options.define)?);
             }
         } else if template.has_hooks() {
-            output::warning("this template runs scripts of its own: use it only if you trust its author");
+            output::warning("this template runs its own scripts: use it only if you trust its author");
         }
         let answers = if self.may_ask && !is_ours { Answers::Asked } else { Answers::Given };
         let filled = generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers);
-        filled.map_err(|error| error.because(format_args!("the template {source} could not be filled in")))
+        filled.map_err(|error| error.because(format_args!("could not fill in the template {source}")))
     }
 
-    /// Returns the checkout if the project uses it.
+    /// Completes the manifest, and returns the checkout if the project uses it.
     fn finish_manifest(
         &self,
         project: &Path,
@@ -249,10 +249,11 @@ impl Options {
     }
 }
 
-/// Returns 256 random bits in hexadecimal: what the cookies of the new project are sealed with while it is developed.
+/// Returns 256 random bits in hexadecimal: what the cookies of the new project are sealed with while it is
+/// developed.
 fn secret() -> Result<String, Error> {
     let mut bytes = [0; 32];
-    let failed = |error| Error::new(format_args!("the system gives no random numbers: {error}"));
+    let failed = |error| Error::new(format_args!("could not get random numbers from the system: {error}"));
     getrandom::fill(&mut bytes).map_err(failed)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -260,7 +261,7 @@ fn secret() -> Result<String, Error> {
 fn check_defines(pairs: &[String]) -> Result<(), Error> {
     match pairs.iter().find(|pair| !pair.contains('=')) {
         None => Ok(()),
-        Some(pair) => Err(Error::usage(format_args!("`--define {pair}` has no value"))
+        Some(pair) => Err(Error::usage(format_args!("the value of `--define {pair}` is missing"))
             .help(format_args!("write `--define {pair}=VALUE`"))),
     }
 }
@@ -270,11 +271,12 @@ fn refuse_conflicts(conflicts: &[PathBuf], existing: Existing) -> Result<(), Err
         return Ok(());
     }
     let names: Vec<_> = conflicts.iter().map(|path| path.display().to_string()).collect();
-    let error = Error::new(format_args!("these files are there already: {}", names.join(", ")));
-    Err(error.help("move them away, or replace them with `--force`"))
+    let error = Error::new(format_args!("these files exist already: {}", names.join(", ")));
+    Err(error.help("move them, or replace them with `--force`"))
 }
 
-/// The project stands; what fails from here on is told, but it is no reason to take the project away.
+/// Creates the repository and returns whether there is a new one. A failure is only a warning, because the
+/// project itself is complete.
 fn made_repository(repository: Repository, section: &Section, project: &Path) -> bool {
     repository.make(section, project).unwrap_or_else(|error| {
         output::warning(error.message());
@@ -293,7 +295,7 @@ fn next(path: &Path) -> Vec<String> {
     enter.into_iter().chain(["pixie dev".to_owned()]).collect()
 }
 
-/// Puts quotes around what a shell would not take as it is.
+/// Returns the path in quotes if a shell needs them.
 fn quoted(path: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "/\\.:_-+,@%=".contains(letter);
     match path.chars().all(is_plain) {

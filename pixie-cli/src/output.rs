@@ -1,10 +1,12 @@
-//! What a person sees, in cargo's manner: green verbs in a column of twelve, `error:`, `help:`; all of it on stderr.
+//! Messages for people, in the style of cargo: green verbs in a column of twelve, `error:`, `help:`; all on
+//! stderr.
 //!
-//! Colours go away by themselves in a pipe and under NO_COLOR: everything is printed through `anstream`.
+//! Everything is printed through `anstream`, which removes colors in a pipe and with NO_COLOR.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use crate::{error::Error, interrupt};
 
@@ -13,18 +15,18 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
-/// The first line of a table or a banner.
+/// The style of the first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
 
-/// Whether steps and hints are left out.
+/// Whether steps are not printed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Leaves out steps and hints from now on.
+/// Turns off the printing of steps.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Shows a step that is done or under way: `Created blog (app template, 14 files)`.
+/// Prints a step: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     if QUIET.load(Ordering::Relaxed) {
         return;
@@ -32,17 +34,25 @@ pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
 }
 
-/// Shows something that may surprise later.
+/// Prints a warning.
 pub(crate) fn warning(text: impl std::fmt::Display) {
     anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
 }
 
-/// Shows a hint that is not about a failure.
+/// Prints a hint.
 pub(crate) fn help(text: impl std::fmt::Display) {
     anstream::eprintln!("{HELP}help{HELP:#}: {text}");
 }
 
-/// Shows a failure: what, where, and what to do.
+/// Prints a value to stdout as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Error::new(format_args!("could not write JSON: {error}")))?;
+    anstream::println!("{json}");
+    Ok(())
+}
+
+/// Prints an error: the message, the place and the fix.
 pub(crate) fn error(error: &Error) {
     if error.message().is_empty() {
         return interrupt::show_cursor();

@@ -1,7 +1,7 @@
-//! A built app, asked what it is made of: `PIXIE_DUMP` makes it tell its routes and end, before it takes a port or starts a
-//! worker. What it tells cannot be out of date.
+//! Asks a built app for its routes: with `PIXIE_DUMP` the app prints them and ends, before it opens a port or
+//! starts a worker.
 //!
-//! Only programs that depend on pixie-web may be asked: any other would simply run.
+//! Invariant: only programs that depend on pixie-web are asked, because any other program would simply run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{env_files::EnvFiles, error::Error};
 
-/// How long a program may take to tell: what stands in `main` before the app runs is done as well.
+/// Limits how long a program may take to answer. Long, because code in `main` before `App::run` runs too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a program answers.
+/// The answer of a program.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Told {
     pub(crate) routes: Vec<Row>,
@@ -43,19 +43,19 @@ pub(crate) struct Row {
 }
 
 impl Told {
-    /// Asks a program: for its `routes`, or which of them would `match GET /path`.
+    /// Asks a program a question: `routes`, or `match GET /path` for the route that answers that request.
     pub(crate) fn by(program: &Path, folder: &Path, question: &str) -> Result<Told, Error> {
         let mut command = Command::new(program);
         EnvFiles::read(folder)?.give(&mut command);
         command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
         let started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
         let (text, end) = listen(started);
-        // Whatever `main` prints before it runs the app comes first.
+        // The answer is the last JSON line, because `main` may print lines before it runs the app.
         let told = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
         told.ok_or_else(|| end.explain(&program.file_name().unwrap_or_default().to_string_lossy()))
     }
 
-    /// Returns how many routes there are of each kind.
+    /// Returns the number of routes of each kind.
     pub(crate) fn kinds(&self) -> BTreeMap<&str, usize> {
         let mut kinds = BTreeMap::new();
         self.routes.iter().for_each(|row| *kinds.entry(row.kind.as_str()).or_default() += 1);
@@ -68,35 +68,35 @@ impl Told {
     }
 }
 
-/// How a program that was asked came to its end.
+/// How a program ended.
 enum End {
     Success,
-    /// It has said why on its standard error, which is the terminal's.
+    /// The exit status; the program has printed the reason on stderr.
     Failure(String),
     Late,
 }
 
 impl End {
-    /// Says why there is no answer.
+    /// Returns the error of a program that gave no answer.
     fn explain(self, name: &str) -> Error {
         match self {
-            End::Success => Error::new(format_args!("`{name}` told no routes"))
-                .help("it has to call `pixie_web::run()` or `App::run`"),
-            End::Failure(how) => Error::new(format_args!("`{name}` failed before it told its routes ({how})"))
-                .help("mend what it says above; variables that it needs can stand in .env"),
-            End::Late => Error::new(format_args!("`{name}` told no routes and still ran after {PATIENCE:?}"))
-                .help("whatever `main` does before `App::run` has to end"),
+            End::Success => Error::new(format_args!("`{name}` did not report its routes"))
+                .help("call `pixie_web::run()` or `App::run` in its `main`"),
+            End::Failure(how) => Error::new(format_args!("`{name}` failed before it reported its routes ({how})"))
+                .help("fix the error above; if the app needs variables, set them in .env"),
+            End::Late => Error::new(format_args!("`{name}` did not report its routes within {PATIENCE:?}"))
+                .help("the code in `main` before `App::run` must end"),
         }
     }
 }
 
-/// Reads what a program says until it ends, or ends it when it takes too long.
+/// Reads the output of a program until it ends, or kills it after `PATIENCE`.
 fn listen(mut program: Child) -> (String, End) {
     let pipe = program.stdout.take();
     let (sender, said) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before a broken pipe is an answer too.
+        // After an error, the bytes read so far may contain the answer.
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
         sender.send(String::from_utf8_lossy(&bytes).into_owned())
     });

@@ -1,9 +1,10 @@
-//! The project that a command works on, as `cargo metadata` tells it: which package, which program, and where its sources are.
+//! The project of a command, from `cargo metadata`: the package, the program, and the folders of the sources.
 //!
-//! It runs cargo once and keeps what is asked for; it builds nothing.
+//! Runs cargo once, and does not build.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    env, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,27 +12,24 @@ use std::{
 use clap::Args;
 use serde::Deserialize;
 
-use crate::{
-    cargo::{cargo, no_cargo},
-    error::Error,
-};
+use crate::error::Error;
 
-/// Which program of which project.
+/// The options that select a program.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
-    /// The package, in a workspace
+    /// The package to use, in a workspace
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// The program, if the package has several
+    /// The program to use, if the package has several
     #[arg(long, value_name = "NAME")]
     bin: Option<String>,
-    /// An example instead of the program
+    /// Use this example instead of the program
     #[arg(long, value_name = "NAME", conflicts_with = "bin")]
     example: Option<String>,
     /// Features to turn on
     #[arg(short = 'F', long, value_name = "LIST")]
     features: Vec<String>,
-    /// Build with optimisation
+    /// Build with optimization
     #[arg(long)]
     release: bool,
 }
@@ -47,11 +45,11 @@ pub(crate) struct Project {
     pub(crate) root: PathBuf,
     /// The workspace's folder.
     pub(crate) workspace: PathBuf,
-    /// Where cargo builds.
+    /// cargo's target folder.
     pub(crate) target: PathBuf,
-    /// The folders of the package and of all that it needs by path.
+    /// The folders of the package and of its path dependencies.
     pub(crate) local: Vec<PathBuf>,
-    /// Whether pixie-web is among what the package needs.
+    /// Whether the package depends on pixie-web.
     pub(crate) is_app: bool,
     which: Which,
 }
@@ -93,19 +91,19 @@ struct Node {
 }
 
 impl Which {
-    /// Returns the package and the program of these names.
+    /// Returns a selection by names.
     pub(crate) fn named(package: Option<&str>, bin: Option<&str>) -> Which {
         Which { package: package.map(str::to_owned), bin: bin.map(str::to_owned), ..Which::default() }
     }
 }
 
 impl Project {
-    /// Finds the program that is meant.
+    /// Finds the selected program.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
         Project::of(metadata(&[])?, which)
     }
 
-    /// Finds it again, as the manifests are now; nothing is fetched for that.
+    /// Reads the project again, after its manifests have changed, without network access.
     pub(crate) fn again(&self) -> Result<Project, Error> {
         Project::of(metadata(&["--offline"])?, self.which.clone())
     }
@@ -126,10 +124,10 @@ impl Project {
         })
     }
 
-    /// Returns the command that builds the program and tells in JSON what it does.
+    /// Returns the command that builds the program.
     pub(crate) fn build(&self) -> Command {
         let mut cargo = cargo();
-        cargo.args(["build", "--message-format=json-diagnostic-rendered-ansi", "--package", &self.package]);
+        cargo.args(["build", "--package", &self.package]);
         cargo.arg("--manifest-path").arg(self.root.join("Cargo.toml"));
         cargo.args([if self.which.example.is_some() { "--example" } else { "--bin" }, &self.program]);
         for features in &self.which.features {
@@ -142,9 +140,19 @@ impl Project {
     }
 }
 
+/// Returns the cargo that started this program, else the one in `PATH`.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Returns the error of a cargo that does not start.
+pub(crate) fn no_cargo(error: &io::Error) -> Error {
+    Error::io("start cargo", Path::new(cargo().get_program()), error).help("install Rust: https://rustup.rs")
+}
+
 fn metadata(more: &[&str]) -> Result<Metadata, Error> {
-    let folder = std::env::current_dir().unwrap_or_default();
-    // Crates that only other systems need may never have been fetched.
+    let folder = env::current_dir().unwrap_or_default();
+    // Without the filter, cargo would need the crates of other platforms too.
     let question = ["metadata", "--format-version=1", "--filter-platform", "host-tuple"];
     let asked = cargo().args(question).args(more).output();
     let output = asked.map_err(|error| no_cargo(&error))?;
@@ -153,14 +161,14 @@ fn metadata(more: &[&str]) -> Result<Metadata, Error> {
         let text = text.trim().trim_start_matches("error: ");
         return Err(Error::cargo(text)
             .at(folder.display())
-            .help("run it in a project's folder, or name one with -C DIR"));
+            .help("run the command in the folder of a project, or add -C DIR"));
     }
     serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::new(format_args!("could not read what `cargo metadata` says: {error}")))
+        .map_err(|error| Error::new(format_args!("could not read the output of `cargo metadata`: {error}")))
 }
 
 fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {
-    let here = std::env::current_dir().unwrap_or_default();
+    let here = env::current_dir().unwrap_or_default();
     let wanted = |package: &&Package| match &which.package {
         Some(name) => package.source.is_none() && package.name == *name,
         None => folder(package) == here,
@@ -169,13 +177,17 @@ fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Packa
         return Ok(package);
     }
     if let Some(name) = &which.package {
-        return Err(Error::new(format_args!("no package is named `{name}`")).at(metadata.workspace_root.display()));
+        let error = Error::new(format_args!("the workspace does not have a package `{name}`"));
+        return Err(error.at(metadata.workspace_root.display()));
     }
     let is_default = |package: &&Package| metadata.workspace_default_members.contains(&package.id);
     let programs: Vec<_> = metadata.packages.iter().filter(is_default).filter(|p| !programs(p).is_empty()).collect();
     match programs[..] {
         [package] => Ok(package),
-        [] => Err(Error::new("no package here has a program").at(metadata.workspace_root.display())),
+        [] => {
+            let error = Error::new("the project does not have a program").help("write src/main.rs");
+            Err(error.at(metadata.workspace_root.display()))
+        }
         _ => {
             let names: Vec<_> = programs.iter().map(|package| package.name.as_str()).collect();
             Err(Error::new("several packages have a program")
@@ -189,15 +201,15 @@ fn choose_program(package: &Package, which: &Which) -> Result<String, Error> {
         |kind: &str, name: &str| package.targets.iter().any(|t| t.name == name && t.kind.iter().any(|k| k == kind));
     let named = which.example.as_deref().map(|name| ("example", name));
     if let Some((kind, name)) = named.or(which.bin.as_deref().map(|name| ("bin", name))) {
-        let unknown = || Error::new(format_args!("the package `{}` has no {kind} `{name}`", package.name));
+        let unknown = || Error::new(format_args!("the package `{}` does not have the {kind} `{name}`", package.name));
         return has(kind, name).then(|| name.to_owned()).ok_or_else(unknown);
     }
     let programs = programs(package);
     match (&package.default_run, &programs[..]) {
         (Some(name), _) => Ok(name.clone()),
         (None, [name]) => Ok((*name).to_owned()),
-        (None, []) => Err(Error::new(format_args!("the package `{}` has no program", package.name))
-            .help("write src/main.rs, or name an example with --example NAME")),
+        (None, []) => Err(Error::new(format_args!("the package `{}` does not have a program", package.name))
+            .help("write src/main.rs, or choose an example with --example NAME")),
         (None, names) => Err(Error::new(format_args!("the package `{}` has several programs", package.name))
             .help(format_args!("add --bin with one of {}", names.join(", ")))),
     }
@@ -212,12 +224,13 @@ fn folder(package: &Package) -> PathBuf {
     package.manifest_path.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The folders of a package and of everything without a registry that it depends on, itself first.
+/// Returns the folders of a package and of its path dependencies; the package itself is the first.
 fn local_folders(metadata: &Metadata, start: &str) -> Vec<PathBuf> {
     needed(metadata, start, |package| package.source.is_none()).into_iter().map(folder).collect()
 }
 
-/// A package and all that it depends on, itself first; those that are not wanted lead no further.
+/// Returns a package and all its dependencies, itself first. A package that is not wanted is left out, and so
+/// are dependencies that only it has.
 fn needed<'m>(metadata: &'m Metadata, start: &'m str, is_wanted: impl Fn(&Package) -> bool) -> Vec<&'m Package> {
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);

@@ -1,13 +1,11 @@
-//! `pixie routes`: the table of routes, told by the program itself, so that it cannot be out of date.
+//! `pixie routes`: the table of routes, from the program itself, so that it is never out of date.
 //!
-//! The program is built first; `program.rs` asks it.
-
-use std::process::Stdio;
+//! Builds the program; `program.rs` then asks it.
 
 use clap::Args;
 
 use crate::{
-    cargo::no_cargo,
+    cargo::compile,
     error::Error,
     output,
     program::{Row, Told},
@@ -19,10 +17,10 @@ use crate::{
 pub(crate) struct RoutesArgs {
     #[command(flatten)]
     which: Which,
-    /// Only the route that answers this request, such as "GET /users/7"
+    /// Show only the route that answers this request, such as "GET /users/7"
     #[arg(long = "match", value_name = "REQUEST", value_parser = request)]
     request: Option<String>,
-    /// Only routes with this text in their path, handler or file
+    /// Show only routes with this text in their path, handler or file
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
     /// Print JSON
@@ -30,7 +28,7 @@ pub(crate) struct RoutesArgs {
     json: bool,
 }
 
-/// Takes a method and a path, or a path alone.
+/// Parses a method and a path, or only a path.
 fn request(text: &str) -> Result<String, String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let (method, path) = match words[..] {
@@ -40,8 +38,8 @@ fn request(text: &str) -> Result<String, String> {
     };
     let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     match (method.chars().all(is_token), path.starts_with('/')) {
-        (false, _) => Err(format!("`{method}` is no HTTP method")),
-        (_, false) => Err(format!("the path `{path}` does not begin with `/`")),
+        (false, _) => Err(format!("`{method}` is not an HTTP method")),
+        (_, false) => Err(format!("the path `{path}` must begin with `/`")),
         (true, true) => Ok(format!("{method} {path}")),
     }
 }
@@ -50,10 +48,14 @@ fn request(text: &str) -> Result<String, String> {
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let project = Project::find(args.which)?;
     if !project.is_app {
-        let error = Error::new(format_args!("`{}` is no pixie app: it does not depend on pixie-web", project.package));
+        let error =
+            Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
         return Err(error.at(project.root.join("Cargo.toml").display()));
     }
-    let program = build(&project)?;
+    let mut build = project.build();
+    build.arg("--quiet");
+    let missing = || Error::cargo(format_args!("the build of `{}` made zero programs", project.program));
+    let program = compile(build)?.pop().ok_or_else(missing)?.executable;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
     let mut told = Told::by(&program, &project.root, &question)?;
     if let Some(text) = &args.grep {
@@ -67,42 +69,26 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     match (told.routes.is_empty(), &args.request, &args.grep) {
         (false, ..) => {}
         (true, Some(request), _) => return Err(unanswered(request, &told)),
-        (true, None, Some(text)) => output::warning(format_args!("no route has `{text}` in it")),
-        (true, None, None) => output::warning("the app has no routes"),
+        (true, None, Some(text)) => output::warning(format_args!("found zero routes with `{text}`")),
+        (true, None, None) => output::warning("the app does not have routes"),
     }
     Ok(())
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {
     let error =
-        Error::new(format_args!("no route answers `{request}`: the client gets {}", told.status.unwrap_or(404)));
+        Error::new(format_args!("`{request}` does not match a route: the client gets {}", told.status.unwrap_or(404)));
     match &told.allow {
-        Some(allow) => error.help(format_args!("this address answers {allow}")),
+        Some(allow) => error.help(format_args!("this path allows {allow}")),
         None => error,
     }
-}
-
-/// Builds the program and returns its path.
-fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
-    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| no_cargo(&error))?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut program = None;
-    for message in messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
-        if let Some(text) = message["message"]["rendered"].as_str() {
-            anstream::eprint!("{text}");
-        }
-        program = message["executable"].as_str().map(Into::into).or(program);
-    }
-    let cargo = || Error::cargo(format_args!("`{}` does not build", project.program));
-    program.filter(|_| output.status.success()).ok_or_else(cargo)
 }
 
 fn table(rows: &[Row]) -> String {
     let mut cells = vec![["METHOD", "PATH", "KIND", "POOL", "HANDLER", "PLACE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let pool = row.pool.as_deref().unwrap_or("-").to_owned();
-        // A closure or a folder has no name but its path.
+        // A closure or a folder has its path as its name.
         let handler = if row.handler == row.path { "-" } else { &row.handler };
         let place = format!("{}:{}", row.file, row.line);
         [row.methods.join(","), row.path.clone(), row.kind.clone(), pool, handler.to_owned(), place]

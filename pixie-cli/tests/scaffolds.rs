@@ -28,7 +28,7 @@ fn the_minimal_scaffold_works() {
     project.is_sound();
     let app = project.start();
     assert!(app.get("/").contains("<h1>It works!</h1>"));
-    assert!(app.get("/pool").contains("says process "));
+    assert!(app.get("/pool").contains("computed by process "));
     assert!(app.get("/crash").starts_with("HTTP/1.1 502 "));
     assert!(app.get("/stream").contains("5\n"));
 }
@@ -41,7 +41,7 @@ fn the_app_scaffold_works() {
     assert!(app.get("/").contains("There are no notes yet."));
     assert!(app.get("/static/style.css").contains("content-type: text/css"));
     assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
-    assert!(app.get("/nowhere").contains("There is nothing here"));
+    assert!(app.get("/nowhere").contains("This page does not exist"));
 }
 
 #[test]

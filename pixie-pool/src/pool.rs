@@ -1,7 +1,7 @@
 //! The pool as its users hold it: start, submit, snapshot, stop.
 //!
-//! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers to `process`. Invariant: the
-//! pool ends with its last owner and leaves neither processes nor files.
+//! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
+//! to `process`. Invariant: the pool ends with its last owner and leaves neither processes nor files.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]
@@ -68,11 +68,12 @@ struct Owner {
 }
 
 impl Pool {
-    /// Starts the workers and returns when the first one is ready, or at once if workers are started on demand.
+    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
+    /// demand.
     ///
-    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down, the workers are killed, and
-    /// every job, even one of another runtime, gets [`Error::Stopping`]. Each `#[tokio::test]` has its own runtime, so a pool in a
-    /// static serves only one of them.
+    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
+    /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
+    /// `#[tokio::test]` has its own runtime, so a pool in a static serves only one of them.
     ///
     /// The environment overrides `config`: see [`Config::override_by_environment`].
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
@@ -131,7 +132,8 @@ impl Pool {
         view::snapshot(&self.queue)
     }
 
-    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes the sockets.
+    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes
+    /// the sockets.
     pub async fn stop(&self, grace: Duration) {
         self.queue.drain(grace).await;
         self.queue.end();

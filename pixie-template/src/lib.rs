@@ -1,4 +1,4 @@
-//! Templates as values, checked by the compiler. The README follows.
+//! Templates as values: rendering, filters and snapshot tests. The README is the guide.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]

@@ -78,7 +78,7 @@ fn the_message_board_shows_what_was_posted_and_what_is_wrong() {
     let file = folder.path().join("board.redb");
     let board = Program::start_with("msgboard", &[("PIXIE_BOARD", file.to_str().expect("a path that is text"))]);
     browser.open(&format!("http://localhost:{}/", board.port));
-    browser.wait_for("Nobody has written anything yet.");
+    browser.wait_for("There are no posts yet.");
     browser.fill("#author", "Ada");
     browser.fill("#text", "   ");
     browser.click("form button");

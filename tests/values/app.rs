@@ -1,6 +1,7 @@
 //! What an app answers, asked in-process: extractors, return values, errors, state and addresses.
 //!
-//! Pool routes here run on a thread through the worker's encoding; `with_workers.rs` does the same with real processes.
+//! Pool routes here run on a thread through the worker's encoding; `with_workers.rs` does the same with real
+//! processes.
 use pixie_web::{
     App, Bytes, Cookie, Cookies, Error, Form, Headers, Html, Json, Method, OrAbort, Peer, Query, Redirect, Rejection,
     Request, Response, Result, Route, State, StatusCode, TestClient, Urls, abort, delete, get, post, put, route,

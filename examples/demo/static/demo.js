@@ -1,4 +1,4 @@
-// Runs the routes from the first page and shows the workers while they do.
+// Calls the routes from the first page and shows the workers meanwhile.
 "use strict";
 
 function show(article, text, bad) {

@@ -1,12 +1,13 @@
-//! The findings about the operating system: the port, file watching, and what confines workers.
+//! The findings about the operating system: the port, file watching, and what the sandbox of workers needs.
 //!
-//! What only Linux has is read from `/proc` and `/sys`; elsewhere those lines are left out.
+//! Findings that exist only on Linux are read from `/proc` and `/sys`.
 
 use std::{env, fs, io::ErrorKind, net::TcpListener};
 
 use super::Finding;
 
-/// Watches that a project with a large `target` beside it may need, and a quarter of what distributions set today.
+/// Fewest watches without a warning. A large project needs fewer, and distributions set at least four times
+/// as many.
 const WATCHES: u64 = 16_384;
 /// The default of `App::port`.
 const PORT: u16 = 8000;
@@ -24,9 +25,9 @@ fn port() -> Finding {
     let set = env::var("PIXIE_PORT").ok();
     let Some(port) = set.as_ref().map_or(Some(PORT), |text| text.trim().parse().ok()) else {
         let found = format!("PIXIE_PORT is `{}`", set.unwrap_or_default());
-        return Finding::problem("port", found, "no app starts with it", "set it to a number from 0 to 65535");
+        return Finding::problem("port", found, "apps do not start with it", "set it to a number from 0 to 65535");
     };
-    let meaning = "where an app listens unless it says otherwise";
+    let meaning = "the port on which an app listens by default";
     match TcpListener::bind(("localhost", port)) {
         Ok(_) => Finding::ok("port", format!("{port} is free"), meaning),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -34,8 +35,8 @@ fn port() -> Finding {
             Finding::warning("port", format!("{port} is in use"), meaning, fix)
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let fix = "choose one from 1024 up with PIXIE_PORT";
-            Finding::problem("port", format!("{port} is not for you"), meaning, fix)
+            let fix = "set PIXIE_PORT to 1024 or higher";
+            Finding::problem("port", format!("this user may not listen on {port}"), meaning, fix)
         }
         Err(error) => Finding::problem("port", format!("{port}: {error}"), meaning, "set PIXIE_HOST or PIXIE_PORT"),
     }
@@ -46,26 +47,26 @@ fn watches() -> Finding {
     let limit = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
     match limit {
         Some(limit) if limit >= WATCHES => {
-            Finding::ok("inotify", format!("{limit} watches"), "files are watched without polling")
+            Finding::ok("inotify", format!("{limit} watches"), "`pixie dev` watches files without polling")
         }
         Some(limit) => Finding::warning(
             "inotify",
             format!("{limit} watches"),
-            "changes in large projects may be missed",
+            "`pixie dev` may miss changes in large projects",
             "sudo sysctl fs.inotify.max_user_watches=524288",
         ),
         None => {
-            let fix = "none, if this is a container that hides it";
-            Finding::warning("inotify", "not there", "changes of files can only be polled", fix)
+            let fix = "use `pixie dev --poll`; a container may hide inotify";
+            Finding::warning("inotify", "not available", "`pixie dev` can only poll files", fix)
         }
     }
 }
 
 fn landlock() -> Finding {
-    let meaning = "can keep workers away from files they do not need";
+    let meaning = "lets the sandbox close files to workers that do not need them";
     let Ok(modules) = fs::read_to_string("/sys/kernel/security/lsm") else {
-        let fix = "mount securityfs on /sys/kernel/security to know";
-        return Finding::warning("landlock", "unknown: the kernel's list cannot be read", meaning, fix);
+        let fix = "mount securityfs on /sys/kernel/security, and check again";
+        return Finding::warning("landlock", "unknown: cannot read /sys/kernel/security/lsm", meaning, fix);
     };
     match modules.trim().split(',').any(|module| module == "landlock") {
         true => Finding::ok("landlock", "available", meaning),
@@ -74,7 +75,7 @@ fn landlock() -> Finding {
 }
 
 fn seccomp() -> Finding {
-    let meaning = "can keep workers from system calls they do not need";
+    let meaning = "lets the sandbox forbid system calls that workers do not need";
     let actions = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     match actions.contains("kill_process") || status.lines().any(|line| line.starts_with("Seccomp:")) {
@@ -84,7 +85,7 @@ fn seccomp() -> Finding {
 }
 
 fn cgroups() -> Finding {
-    let meaning = "a service with Delegate=yes holds each worker to its memory with them; elsewhere that limit does not see all of it";
+    let meaning = "let the kernel enforce the memory limit of each worker, in a service with Delegate=yes";
     let Ok(controllers) = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") else {
         return Finding::warning(
             PROCESSES,
@@ -93,7 +94,8 @@ fn cgroups() -> Finding {
             "boot with systemd's unified hierarchy",
         );
     };
-    // Whether one was delegated is no question for a terminal: an app asks it where it runs.
+    // Only the service itself can find out whether a cgroup was delegated to it, so an app checks that at its
+    // start.
     match controllers.split_whitespace().any(|name| name == "memory") {
         true => Finding::ok(PROCESSES, "version 2, with memory", meaning),
         false => {

@@ -1,15 +1,15 @@
-//! The findings about compiler, linker, git and the versions of pixie in the project.
+//! The findings about compiler, linker, git and the version of pixie-web in the project.
 
 use std::{cmp::Ordering, fs, path::Path, process::Command};
 
 use toml_edit::Item;
 
 use super::Finding;
-use crate::cargo::cargo;
+use crate::project::cargo;
 
 /// The first release whose default linker on x86-64 Linux is lld.
 const LLD_BY_DEFAULT: (u64, u64) = (1, 90);
-const LINKS: &str = "links the program at the end of every build";
+const LINKS: &str = "links the program at the end of each build";
 
 pub(super) fn findings() -> Vec<Finding> {
     let about = run(Command::new("rustc").arg("-vV"));
@@ -45,7 +45,7 @@ fn compiler(release: Option<&str>) -> Finding {
     }
 }
 
-/// Major and minor of a version.
+/// Returns the major and minor number of a version.
 fn minor(version: &str) -> (u64, u64) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
@@ -55,7 +55,7 @@ fn linker(release: Option<&str>, host: Option<&str>) -> Finding {
     let windows = host.is_some_and(|host| host.ends_with("msvc"));
     if !windows && run(Command::new("cc").arg("--version")).is_none() {
         let fix = "install a C compiler: `apt install gcc`, `dnf install gcc` or `xcode-select --install`";
-        return Finding::problem("linker", "no `cc`", "rustc links through it, so nothing can be built", fix);
+        return Finding::problem("linker", "`cc` not found", "rustc links with `cc`, so builds fail", fix);
     }
     let is_linux = host.is_some_and(|host| host.contains("linux"));
     if !is_linux {
@@ -63,26 +63,26 @@ fn linker(release: Option<&str>, host: Option<&str>) -> Finding {
     }
     let has_default_lld = host == Some("x86_64-unknown-linux-gnu") && release.map(minor) >= Some(LLD_BY_DEFAULT);
     if has_default_lld {
-        return Finding::ok("linker", "rust-lld, the compiler's own", "links in less than half the time of GNU ld");
+        return Finding::ok("linker", "rust-lld, part of the compiler", "links in less than half the time of GNU ld");
     }
     let fast = ["mold", "ld.lld"].into_iter().find(|name| run(Command::new(name).arg("--version")).is_some());
     match fast {
         Some(name) => Finding::warning(
             "linker",
-            format!("GNU ld, though {name} is installed"),
-            "every build waits for it",
+            format!("GNU ld, although {name} is installed"),
+            "slow: each build waits for it",
             format!("RUSTFLAGS=\"-Clink-arg=-fuse-ld={}\"", name.trim_start_matches("ld.")),
         ),
-        None => Finding::warning("linker", "GNU ld", "every build waits for it", "install lld or mold"),
+        None => Finding::warning("linker", "GNU ld", "slow: each build waits for it", "install lld or mold"),
     }
 }
 
-/// The command and the crates are released together and speak to each other.
+/// Compares the versions of this command and of pixie-web, which are released together.
 fn versions() -> Finding {
     let (name, ours) = ("pixie", env!("CARGO_PKG_VERSION"));
-    let meaning = "command and crates of one minor version belong together";
+    let meaning = "command and pixie-web must have the same minor version";
     let Some(version) = locked_version() else {
-        return Finding::ok(name, format!("command {ours}; no project with a locked pixie-web here"), meaning);
+        return Finding::ok(name, format!("command {ours}; pixie-web is not in a Cargo.lock here"), meaning);
     };
     let found = format!("command {ours}, pixie-web {version}");
     match minor(&version).cmp(&minor(ours)) {
@@ -92,7 +92,8 @@ fn versions() -> Finding {
     }
 }
 
-/// Reads Cargo.lock: asking cargo for the resolved versions would need every crate of every platform on this machine.
+/// Returns the version in Cargo.lock. `cargo metadata` would need the crates of all platforms on this
+/// machine.
 fn locked_version() -> Option<String> {
     let manifest = run(cargo().args(["locate-project", "--workspace", "--message-format", "plain"]))?;
     let lock = fs::read_to_string(Path::new(manifest.trim()).with_file_name("Cargo.lock")).ok()?;
@@ -103,7 +104,7 @@ fn locked_version() -> Option<String> {
 }
 
 fn git() -> Finding {
-    let meaning = "`pixie new` starts a repository and fetches templates with it";
+    let meaning = "`pixie new` uses git to create a repository and to fetch templates";
     match run(Command::new("git").arg("--version")) {
         Some(version) => Finding::ok("git", version.trim().trim_start_matches("git version "), meaning),
         None => Finding::warning("git", "not found", meaning, "install git, or use `--vcs none`"),

@@ -1,6 +1,8 @@
-//! One program under development: started with the listening sockets, asked to stop, and killed if it does not.
+//! One program under development: started with the listening sockets, asked to stop, and killed if it does
+//! not.
 //!
-//! The program has its own process group, so that Ctrl-C reaches only `pixie dev`, which then ends all processes.
+//! The program has its own process group, so that Ctrl-C reaches only `pixie dev`, which then ends all
+//! processes.
 
 use std::{
     collections::VecDeque,
@@ -26,10 +28,11 @@ use crate::{
 
 /// The first descriptor of the sockets, as systemd numbers them.
 const FD_FIRST: i32 = 3;
-/// Limits how much of the end of a program's standard error is kept, in bytes. Enough for the message of a panic, which
-/// stands before a long backtrace.
+/// Limits how much of the end of a program's standard error is kept, in bytes. Enough for the message of a
+/// panic, which stands before a long backtrace.
 const STDERR_BYTES_MAX: usize = 64 * 1024;
-/// Limits how long the end of standard error is awaited after the program's end, if another process keeps the pipe open.
+/// Limits how long the end of standard error is awaited after the program's end, if another process keeps the
+/// pipe open.
 const STDERR_PATIENCE: Duration = Duration::from_secs(1);
 /// Limits how long a stopping program may finish its requests.
 const GRACE: Duration = Duration::from_secs(5);
@@ -74,7 +77,8 @@ impl App {
         thread::spawn(move || {
             let status = child.wait().ok();
             guard.forget(process);
-            // Wait for the end of its output before reporting its end, unless another process keeps the pipe open.
+            // Wait for the end of its output before reporting its end, unless another process keeps the pipe
+            // open.
             let late = Instant::now() + STDERR_PATIENCE;
             while listener.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < late {
                 thread::sleep(Duration::from_millis(1));
@@ -84,8 +88,8 @@ impl App {
         Ok(App { number, start, process, link: None, stderr, kill_at: None })
     }
 
-    /// Returns the command of a program, without the variables that differ at each start. Variables that `pixie dev`
-    /// sets override those of the project's files.
+    /// Returns the command of a program, without the variables that differ at each start. Variables that
+    /// `pixie dev` sets override those of the project's files.
     pub(crate) fn command(program: &Path, folder: &Path, args: &[String], variables: &EnvFiles) -> Command {
         let mut command = Command::new(program);
         variables.give(&mut command);

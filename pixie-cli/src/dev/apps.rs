@@ -1,7 +1,7 @@
 //! The programs of a session: the one that starts, the one that serves, and those that are stopping.
 //!
-//! Invariant: while a program serves, it is replaced only by a program that has sent `READY=1`. While no program serves,
-//! the substitute answers.
+//! Invariant: while a program serves, it is replaced only by a program that has sent `READY=1`. While no
+//! program serves, the substitute answers.
 
 use std::{
     net::TcpListener,
@@ -24,8 +24,8 @@ use crate::{
 
 /// Time after which a program that is not ready causes a warning. Longer than the start of a usual app.
 const START_SLOW: Duration = Duration::from_secs(10);
-/// A program that ends by itself is started again if it has run for this time. Earlier, it would most likely fail in
-/// the same way again.
+/// A program that ends by itself is started again if it has run for this time. Earlier, it would most likely
+/// fail in the same way again.
 const LIFE_SHORTEST: Duration = Duration::from_secs(2);
 /// Limits how long programs may take to end after Ctrl-C.
 const QUIT_PATIENCE: Duration = Duration::from_secs(6);
@@ -88,7 +88,8 @@ impl Apps {
         }
     }
 
-    /// Starts a program, unless the same file is running already. A program that is still starting is replaced.
+    /// Starts a program, unless the same file is running already. A program that is still starting is
+    /// replaced.
     pub(crate) fn start(&mut self, program: &Path, stamp: Stamp, root: &Path) -> Start {
         if self.started == Some(stamp) {
             let is_running = self.serving.is_some() || self.starting.is_some();
@@ -152,7 +153,8 @@ impl Apps {
         true
     }
 
-    /// Removes a program that has ended. Returns the reason if the program served and should be started again.
+    /// Removes a program that has ended. Returns the reason if the program served and should be started
+    /// again.
     pub(crate) fn ended(&mut self, number: u64, status: Option<ExitStatus>) -> Option<String> {
         let how = status.map_or("for an unknown reason".into(), |status| status.to_string());
         if let Some(app) = self.starting.take_if(|app| app.number == number) {

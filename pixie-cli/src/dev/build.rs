@@ -1,7 +1,8 @@
-//! The builds of a session: each is a run of cargo in its own process group, and a newer one ends the one before.
+//! The builds of a session: each is a run of cargo in its own process group, and a newer one ends the one
+//! before.
 //!
-//! A build sends its result to the session, which decides what happens next. Messages of the compiler are printed as
-//! they arrive.
+//! A build sends its result to the session, which decides what happens next. Messages of the compiler are
+//! printed as they arrive.
 
 use std::{
     fs::{self, File},
@@ -28,8 +29,9 @@ use crate::{
 /// The hint on another cargo is printed once, because the lock may be taken many times a day.
 static HINT: Once = Once::new();
 
-/// A changed file gets the present time if it is at least this much older than the start of the last build. A file that
-/// was saved just before that start keeps its time: that build is replaced anyway, and editors warn about such changes.
+/// A changed file gets the present time if it is at least this much older than the start of the last build. A
+/// file that was saved just before that start keeps its time: that build is replaced anyway, and editors warn
+/// about such changes.
 const OLDER_BY: Duration = Duration::from_secs(1);
 
 /// The identity of a program file: time and length. cargo replaces the file only if something has changed.
@@ -41,10 +43,12 @@ pub(crate) struct Builds {
     events: Sender<Event>,
     count: u64,
     current: Option<Build>,
-    last_start: SystemTime,
+    /// When the last build began.
+    pub(crate) last_start: SystemTime,
     /// The program file of the last successful build.
-    program: Option<(PathBuf, Stamp)>,
-    is_broken: bool,
+    pub(crate) program: Option<(PathBuf, Stamp)>,
+    /// Whether the last build failed.
+    pub(crate) is_broken: bool,
 }
 
 impl Builds {
@@ -81,24 +85,9 @@ impl Builds {
         Ok(program)
     }
 
-    /// Returns the program file of the last successful build.
-    pub(crate) fn program(&self) -> Option<(&Path, Stamp)> {
-        self.program.as_ref().map(|(program, stamp)| (program.as_path(), *stamp))
-    }
-
-    /// Returns when the last build began.
-    pub(crate) fn last_start(&self) -> SystemTime {
-        self.last_start
-    }
-
     /// Returns whether a build is under way.
     pub(crate) fn is_under_way(&self) -> bool {
         self.current.is_some()
-    }
-
-    /// Returns whether the last build failed.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.is_broken
     }
 }
 
@@ -126,6 +115,7 @@ enum Talk {
 impl Build {
     fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
+        cargo.arg("--message-format=json-diagnostic-rendered-ansi");
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // cargo prints to a pipe, and so would not use colors without this.
         cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });
@@ -147,7 +137,8 @@ impl Build {
     }
 }
 
-/// Kills cargo and the compilers that it has started, and waits for their end, because the next build needs the lock.
+/// Kills cargo and the compilers that it has started, and waits for their end, because the next build needs
+/// the lock.
 impl Drop for Build {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
@@ -161,8 +152,9 @@ impl Drop for Build {
 
 /// Sets the time of a changed file to now if the file is older than the build that began at `than`.
 ///
-/// cargo compares only times, so it would not see a change with an older time: a copy that kept its time, or a file from
-/// a machine whose clock is slow. This fails silently for a file of another user; cargo then sees no change.
+/// cargo compares only times, so it would not see a change with an older time: a copy that kept its time, or
+/// a file from a machine whose clock is slow. This fails silently for a file of another user; cargo then sees
+/// no change.
 pub(crate) fn make_newer(path: &Path, than: SystemTime) {
     let time = fs::metadata(path).and_then(|found| found.modified());
     if time.is_ok_and(|time| than.duration_since(time).is_ok_and(|age| age > OLDER_BY)) {

@@ -1,4 +1,5 @@
-//! The events of a session, as data: the other parts send them through one channel, the session handles them in order.
+//! The events of a session, as data: the other parts send them through one channel, the session handles them
+//! in order.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, process::ExitStatus, time::Duration};
 

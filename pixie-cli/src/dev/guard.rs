@@ -1,8 +1,9 @@
-//! Signals to process groups, and the guard: a process that kills the programs and builds of a killed `pixie dev`.
+//! Signals to process groups, and the guard: a process that kills the programs and builds of a killed
+//! `pixie dev`.
 //!
-//! A `pixie dev` that is killed cannot clean up. The guard reads from a pipe which process groups exist; the pipe ends
-//! when `pixie dev` ends, for any reason. The guard is this program, started as `pixie __guard` in its own process
-//! group, so Ctrl-C and signals to the group of `pixie dev` do not reach it.
+//! A `pixie dev` that is killed cannot clean up. The guard reads from a pipe which process groups exist; the
+//! pipe ends when `pixie dev` ends, for any reason. The guard is this program, started as `pixie __guard` in
+//! its own process group, so Ctrl-C and signals to the group of `pixie dev` do not reach it.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +20,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The first argument of the guard. Not a subcommand, so that completions and manual pages do not show it.
 const ASKED: &str = "__guard";
-/// Limits how long programs may take to end by themselves. They detect the end of `pixie dev` too, and stop in order.
+/// Limits how long programs may take to end by themselves. They detect the end of `pixie dev` too, and stop
+/// in order.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The writing end of the guard's pipe.
@@ -38,7 +40,8 @@ impl Guard {
         Ok(Guard(Arc::new(Mutex::new(pipe))))
     }
 
-    /// Tells the guard about a process group. At the end, a build is killed at once; a program gets `PATIENCE`.
+    /// Tells the guard about a process group. At the end, a build is killed at once; a program gets
+    /// `PATIENCE`.
     pub(crate) fn watch(&self, group: u32, kind: Kind) {
         self.tell(&format!("{} {group}\n", kind.word()));
     }

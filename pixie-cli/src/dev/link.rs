@@ -1,4 +1,5 @@
-//! The socket that programs connect to: a program sends its build ID, then lines such as `READY=1`, and reads events.
+//! The socket that programs connect to: a program sends its build ID, then lines such as `READY=1`, and reads
+//! events.
 //!
 //! When `pixie dev` ends, for any reason, the connection ends, and the program then ends too.
 

@@ -1,7 +1,8 @@
 //! Opens a page in the browser and a file in the editor.
 //!
-//! The editor is that of `PIXIE_EDITOR`, `VISUAL` or `EDITOR` if it has its own window, else the first known editor in
-//! `PATH`. Invariant: only files of the project are opened, because the request comes from a web page.
+//! The editor is that of `PIXIE_EDITOR`, `VISUAL` or `EDITOR` if it has its own window, else the first known
+//! editor in `PATH`. Invariant: only files of the project are opened, because the request comes from a web
+//! page.
 
 use std::{
     env, io,
@@ -87,7 +88,8 @@ fn editor() -> Option<(String, Style)> {
     })
 }
 
-/// Returns the known editor in a variable's value. Drops arguments, such as in `code --wait`, which git needs.
+/// Returns the known editor in a variable's value. Drops arguments, such as in `code --wait`, which git
+/// needs.
 fn known(command: &str) -> Option<(String, Style)> {
     let first = command.split_whitespace().next()?;
     [command, first].into_iter().find_map(|program| {

@@ -1,4 +1,5 @@
-//! The address of the app, and its listening sockets: opened once, before the first build, and passed to every program.
+//! The address of the app, and its listening sockets: opened once, before the first build, and passed to
+//! every program.
 
 use std::{
     io::{ErrorKind, IsTerminal, stderr, stdin},

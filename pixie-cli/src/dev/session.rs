@@ -1,6 +1,7 @@
 //! A session of `pixie dev`: reacts to each event, and decides what is built and started.
 //!
-//! It runs in one thread and handles one event after the other. `build.rs` runs the builds, `apps.rs` the programs.
+//! It runs in one thread and handles one event after the other. `build.rs` runs the builds, `apps.rs` the
+//! programs.
 
 use std::{
     net::SocketAddr,
@@ -145,8 +146,9 @@ impl Session {
                 self.cause = (what, Instant::now());
                 self.apps.forget_started();
                 if !self.builds.is_under_way() {
-                    // The message of a failed build stays until a build succeeds; that of a failed start goes now.
-                    if !self.builds.is_broken() {
+                    // The message of a failed build stays until a build succeeds; that of a failed start goes
+                    // now.
+                    if !self.builds.is_broken {
                         self.apps.set_state("ok {}".into());
                     }
                     self.start_app();
@@ -154,7 +156,7 @@ impl Session {
             }
             Action::Build => {
                 self.cause = (what, Instant::now());
-                changes.iter().for_each(|change| make_newer(&change.path, self.builds.last_start()));
+                changes.iter().for_each(|change| make_newer(&change.path, self.builds.last_start));
                 self.rebuild();
             }
         }
@@ -185,7 +187,8 @@ impl Session {
         }
     }
 
-    /// Reads the project again, because its manifest may name other local packages to watch, or another program.
+    /// Reads the project again, because its manifest may name other local packages to watch, or another
+    /// program.
     fn read_again(&mut self) -> Found {
         // If the manifest is invalid, the build has reported that.
         let Ok(project) = self.project.again() else { return Found::Same };
@@ -200,8 +203,8 @@ impl Session {
 
     /// Starts the program that was built last, unless it is running already.
     fn start_app(&mut self) {
-        let Some((program, stamp)) = self.builds.program() else { return };
-        if self.apps.start(program, stamp, &self.project.root) == Start::Unchanged {
+        let Some((program, stamp)) = &self.builds.program else { return };
+        if self.apps.start(program, *stamp, &self.project.root) == Start::Unchanged {
             output::status("Unchanged", &self.cause.0);
         }
     }

@@ -1,7 +1,8 @@
 //! Decides which files belong to the project, and which action a change of each file needs.
 //!
-//! Watched are `src`, `templates`, `static` and a few files beside them, of the package and of its path dependencies.
-//! Ignored are files that git ignores, hidden files, databases, scratch files of editors, and cargo's target folder.
+//! Watched are `src`, `templates`, `static` and a few files beside them, of the package and of its path
+//! dependencies. Ignored are files that git ignores, hidden files, databases, scratch files of editors, and
+//! cargo's target folder.
 
 use std::{
     collections::HashSet,
@@ -17,25 +18,10 @@ const FOLDERS: [&str; 3] = ["src", "templates", "static"];
 /// Files beside those folders that a build reads.
 const BUILD_FILES: [&str; 6] =
     ["Cargo.toml", "Cargo.lock", "build.rs", "askama.toml", "rust-toolchain", "rust-toolchain.toml"];
-/// Extensions of databases, their logs, and scratch files of editors.
-const NO_SOURCES: [&str; 16] = [
-    "db",
-    "db-journal",
-    "db-shm",
-    "db-wal",
-    "sqlite",
-    "sqlite-journal",
-    "sqlite-shm",
-    "sqlite-wal",
-    "sqlite3",
-    "sqlite3-journal",
-    "sqlite3-shm",
-    "sqlite3-wal",
-    "redb",
-    "log",
-    "swp",
-    "tmp",
-];
+/// Extensions of databases, logs, and scratch files of editors.
+const NO_SOURCES: [&str; 7] = ["db", "log", "redb", "sqlite", "sqlite3", "swp", "tmp"];
+/// What SQLite adds to a database's name for its logs.
+const DATABASE_LOGS: [&str; 3] = ["-journal", "-shm", "-wal"];
 const IMAGES: [&str; 8] = ["avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"];
 
 /// The action that a change needs, the smallest first.
@@ -118,8 +104,8 @@ impl Sources {
         self.roots.iter().flat_map(of_root).chain(self.extra.iter().cloned())
     }
 
-    /// Returns the folders to watch without their subfolders. Files are watched through their folders, because editors
-    /// replace files.
+    /// Returns the folders to watch without their subfolders. Files are watched through their folders,
+    /// because editors replace files.
     pub(crate) fn flat(&self) -> Vec<PathBuf> {
         let files = self.extra.iter().filter(|path| path.is_file()).chain(&self.inputs);
         let parents = files.filter_map(|path| path.parent());
@@ -165,6 +151,7 @@ impl Sources {
 
     fn is_ignored(&self, path: &Path) -> bool {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
+        let ending = DATABASE_LOGS.iter().find_map(|log| ending.strip_suffix(log)).unwrap_or(ending);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         // vim writes `4913` to find out whether the folder is writable.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";
@@ -198,8 +185,8 @@ fn roots(project: &Project) -> Vec<Root> {
     project.local.iter().map(root).collect()
 }
 
-/// Returns the `.gitignore` rules of a folder and the folders above it, up to the repository, the closest first. Rules
-/// that ignore the whole folder are left out.
+/// Returns the `.gitignore` rules of a folder and the folders above it, up to the repository, the closest
+/// first. Rules that ignore the whole folder are left out.
 fn git_rules(folder: &Path) -> Vec<Gitignore> {
     let mut rules = Vec::new();
     for above in folder.ancestors() {

@@ -1,7 +1,7 @@
 //! Answers while there is no program: a small 503 page that shows the reason and reloads itself.
 //!
-//! It shares the listening sockets with the programs and accepts connections only while it is on. So connections are
-//! never refused and never left waiting.
+//! It shares the listening sockets with the programs and accepts connections only while it is on. So
+//! connections are never refused and never left waiting.
 
 use std::{
     io::{self, Read, Write},

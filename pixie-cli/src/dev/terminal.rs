@@ -1,6 +1,7 @@
 //! The terminal of `pixie dev`: the banner, and keys with Enter.
 //!
-//! The terminal stays in its normal mode, so that scrolling, Ctrl-C and the program's own output work as usual.
+//! The terminal stays in its normal mode, so that scrolling, Ctrl-C and the program's own output work as
+//! usual.
 
 use std::{
     io::{IsTerminal, stderr, stdin},
@@ -55,8 +56,8 @@ pub(crate) fn local(addresses: &[SocketAddr]) -> String {
     }
 }
 
-/// Returns the address of the app for other machines. Connecting a UDP socket sends nothing, but it selects the network
-/// interface that packets to the outside use.
+/// Returns the address of the app for other machines. Connecting a UDP socket sends nothing, but it selects
+/// the network interface that packets to the outside use.
 fn network(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     let open = addresses.iter().find(|address| !address.ip().is_loopback())?;
     if !open.ip().is_unspecified() {
@@ -100,8 +101,8 @@ pub(crate) fn listen(events: Sender<Event>) {
     });
 }
 
-/// Waits for a line of input. In the background of a terminal (`pixie dev &`) it does not read, because the system would
-/// stop the process; it waits until the process is in the foreground.
+/// Waits for a line of input. In the background of a terminal (`pixie dev &`) it does not read, because the
+/// system would stop the process; it waits until the process is in the foreground.
 fn next_line() -> Option<String> {
     loop {
         retry_on_intr(|| poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], None)).ok()?;

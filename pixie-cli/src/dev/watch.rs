@@ -1,7 +1,7 @@
 //! Watches the project's files and reports those whose contents have changed.
 //!
-//! Events are collected until there is a pause, and contents are compared, so a file that was written with the same
-//! contents is not a change. `sources.rs` decides which action a change needs.
+//! Events are collected until there is a pause, and contents are compared, so a file that was written with
+//! the same contents is not a change. `sources.rs` decides which action a change needs.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -30,8 +30,8 @@ use crate::{
     project::Project,
 };
 
-/// A burst of events ends after a pause of this length, because editors write a file in several steps. Short, because it
-/// delays every build; if a build begins too early, the next event stops it.
+/// A burst of events ends after a pause of this length, because editors write a file in several steps. Short,
+/// because it delays every build; if a build begins too early, the next event stops it.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Limits a burst, so that a file that is written all the time does not delay the builds.
 const BURST_LONGEST: Duration = Duration::from_millis(500);
@@ -51,7 +51,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch; with `poll` by reading the files at that interval, for file systems that report no changes.
+    /// Starts to watch; with `poll` by reading the files at that interval, for file systems that report no
+    /// changes.
     pub(crate) fn start(sources: Sources, poll: Option<Duration>, events: Sender<Event>) -> Result<Watch, Error> {
         let (sender, burst) = channel();
         let sources = Arc::new(Mutex::new(sources));
@@ -93,8 +94,8 @@ impl Watch {
         self.extend()
     }
 
-    /// Watches a folder that was created, perhaps again. The system does not watch a name: it drops the watch of a folder
-    /// that is removed.
+    /// Watches a folder that was created, perhaps again. The system does not watch a name: it drops the watch
+    /// of a folder that is removed.
     pub(crate) fn again(&mut self, folder: PathBuf) -> Result<(), Error> {
         if self.watched.remove(&folder) {
             self.deep.retain(|deep| *deep != folder);
@@ -141,21 +142,21 @@ impl Watch {
     }
 }
 
-/// Opening and reading a file is no change.
+/// Returns whether an event may be a change: opening and reading a file are not.
 fn matters(kind: EventKind) -> bool {
     !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 
-/// Whether a file or folder with this name is another than before.
+/// Returns whether a file or folder was created, removed or renamed.
 fn comes_or_goes(kind: EventKind) -> bool {
     matches!(kind, EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)))
 }
 
 fn refused(error: notify::Error) -> Error {
     match error.kind {
-        notify::ErrorKind::MaxFilesWatch => Error::new("the system lets this user watch no more files")
-            .help("raise it: sudo sysctl fs.inotify.max_user_watches=524288 (or use --poll)"),
-        _ => Error::new(format_args!("could not watch the project's files: {error}")).help("--poll looks instead"),
+        notify::ErrorKind::MaxFilesWatch => Error::new("could not watch the project's files: the limit is reached")
+            .help("raise the limit: sudo sysctl fs.inotify.max_user_watches=524288 (or add --poll)"),
+        _ => Error::new(format_args!("could not watch the project's files: {error}")).help("add --poll"),
     }
 }
 

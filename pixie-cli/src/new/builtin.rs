@@ -1,6 +1,6 @@
-//! The scaffolds inside the binary: their names, what they are for, and their files.
+//! The scaffolds inside the binary: their names, purposes and files.
 //!
-//! The files are those of the folder `templates`, put in by the build script; a scaffold is a folder of it.
+//! Each scaffold is a folder in `templates`; the build script includes its files.
 
 use std::{fmt, fs, path::Path};
 
@@ -8,10 +8,10 @@ use clap::ValueEnum;
 
 use crate::error::Error;
 
-/// Every file below `templates`, with `/` between the parts of its path.
+/// All files below `templates`, with `/` between the parts of a path.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
-/// A scaffold that comes with the command; the first one is the default.
+/// A scaffold inside the binary; the first one is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Builtin {
     /// One file with a route of each kind, and its test
@@ -34,7 +34,7 @@ impl Builtin {
         Ok(())
     }
 
-    /// Returns one line for a list of choices: `minimal  one file …`.
+    /// Returns a line for a list of choices: `minimal  One file …`.
     pub(crate) fn line(self) -> String {
         let value = self.to_possible_value();
         let help = value.as_ref().and_then(|value| value.get_help()).map(ToString::to_string);

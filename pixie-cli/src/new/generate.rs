@@ -1,8 +1,8 @@
-//! cargo-generate behind a wall: a process of its own, started from this program, that fills a template into a folder.
+//! Runs cargo-generate, which fills a template into a folder, in its own process.
 //!
-//! As a library it prints to stderr, reads the user's configuration and environment, and fails where no user name is known;
-//! all of that is process-wide. So `pixie` starts itself as `pixie __generate` with a cleaned environment and no terminal,
-//! and reads what went wrong from that process's stdout.
+//! The library prints to stderr, reads the user's configuration and environment, and fails if it cannot find
+//! a user name. All of that affects the whole process. So `pixie` starts itself as `pixie __generate` with a
+//! clean environment and without a terminal, and reads the error from that process's stdout.
 
 use std::{
     env, fs,
@@ -20,10 +20,11 @@ use crate::{
     interrupt::{self, Section},
 };
 
-/// The variables in which cargo-generate looks for the author, besides git's configuration.
+/// The variables in which cargo-generate looks for the author, in addition to git's configuration.
 const NAMES: [&str; 6] = ["CARGO_NAME", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "USER", "USERNAME", "NAME"];
 
-/// The first argument of the other process. It is no subcommand: completions and manual pages would show it.
+/// The first argument of the other process. Not a subcommand, so that completions and manual pages do not
+/// show it.
 const ASKED: &str = "__generate";
 
 /// Arguments of the other process.
@@ -43,7 +44,7 @@ struct GenerateCommand {
     interactive: bool,
 }
 
-/// Who answers the questions of a template.
+/// Where the answers to a template's questions come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
     /// The person at the terminal.
@@ -61,7 +62,8 @@ pub(crate) fn fill(
     define: &[String],
     answers: Answers,
 ) -> Result<(), Error> {
-    let program = env::current_exe().map_err(|error| Error::new(format_args!("could not find myself: {error}")))?;
+    let program =
+        env::current_exe().map_err(|error| Error::new(format_args!("could not find the `pixie` program: {error}")))?;
     let folder = TempDir::new().map_err(|error| no_temporary(&error))?;
     let config = folder.path().join("cargo-generate.toml");
     fs::write(&config, "").map_err(|error| Error::io("write a file", &config, &error))?;
@@ -88,7 +90,7 @@ pub(crate) fn fill(
     Err(explain(&plain(&reason)))
 }
 
-/// Takes away what would steer cargo-generate unasked, and adds the author it insists on.
+/// Removes the variables that would change cargo-generate's behavior, and sets the author that it requires.
 fn clean_environment(section: &Section, command: &mut Command) -> Result<(), Error> {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_GENERATE_")) {
         command.env_remove(name);
@@ -97,7 +99,7 @@ fn clean_environment(section: &Section, command: &mut Command) -> Result<(), Err
         let asked = section.output(interrupt::quiet("git").args(["config", "--get", "user.name"]));
         let from_git = match asked {
             Ok(output) if output.status.success() => Some(output.stdout.trim().to_owned()),
-            // Without git there is no configured name.
+            // Without git, the name comes from the variables.
             _ => None,
         };
         section.check()?;
@@ -107,30 +109,29 @@ fn clean_environment(section: &Section, command: &mut Command) -> Result<(), Err
     Ok(())
 }
 
-/// The failure in our words, with the remedy, for the ones that a person can do something about.
+/// Returns the error of cargo-generate, reworded and with a fix if the user can fix it.
 fn explain(reason: &str) -> Error {
     let quoted = reason.split('`').nth(1).unwrap_or_default();
     if reason.contains("missing default value") {
-        let error = Error::new(format_args!("its question `{quoted}` has no default"));
+        let error = Error::new(format_args!("its question `{quoted}` does not have a default answer"));
         return error.help(format_args!("answer it with `--define {quoted}=VALUE`"));
     }
     if reason.contains("was not `true` or `false`") {
-        return Error::new("an answer is neither `true` nor `false`")
-            .help("write `--define NAME=true` or `NAME=false`");
+        return Error::new("an answer must be `true` or `false`").help("write `--define NAME=true` or `NAME=false`");
     }
     if reason.contains("is not a valid value for") {
-        return Error::new(reason).help("see the template's cargo-generate.toml for the values that it takes");
+        return Error::new(reason).help("see the template's cargo-generate.toml for the valid values");
     }
     if let Some((what, _)) = reason.split_once(" Consider adding these files") {
         let files = what.rsplit_once(" syntax in ").map_or(what, |(_, files)| files);
-        let error = Error::new(format_args!("there are braces that are no placeholders in {files}"));
+        let error = Error::new(format_args!("found braces that are not placeholders in {files}"));
         return error
             .help("list the files with placeholders in cargo-generate.toml: [template] include = [\"Cargo.toml\"]");
     }
     Error::new(reason)
 }
 
-/// One line of plain text: without emoji and escape sequences, and without the final stop.
+/// Returns the text as one line, without emoji, escape sequences and the final stop.
 fn plain(text: &str) -> String {
     let mut words = Vec::new();
     for word in text.split_whitespace() {
@@ -143,7 +144,7 @@ fn plain(text: &str) -> String {
     words.join(" ").trim_start_matches("Error: ").trim_start_matches("Sorry, ").trim_end_matches('.').to_owned()
 }
 
-/// If this is the other process: fills the template, writes to stdout why it could not, and returns the exit code.
+/// Fills the template if this is the other process, and returns the exit code; an error is written to stdout.
 pub(crate) fn generate_if_asked() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1).peekable();
     if arguments.peek().is_none_or(|first| first != ASKED) {

@@ -1,7 +1,7 @@
-//! The Cargo.toml of a new project: pixie by path when this command was built from a checkout, and the enclosing workspace.
+//! The Cargo.toml of a new project, and the workspace around it.
 //!
-//! Everything is edited in place, so comments and order stay. Nothing is written outside the staging folder but the one
-//! line in the workspace's list of members.
+//! If this command was built from a checkout, the project uses pixie from that checkout. Comments and order
+//! are kept. Outside the hidden folder, only the workspace's list of members is changed.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use crate::{
     interrupt::{self, Section},
 };
 
-/// Our crates, and where they are in a checkout.
+/// The crates of pixie, and their folders in a checkout.
 const CRATES: [(&str, &str); 6] = [
     ("pixie-web", ""),
     ("pixie-core", "pixie-core"),
@@ -26,7 +26,7 @@ const CRATES: [(&str, &str); 6] = [
 ];
 const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The Cargo.toml of a project that is being made.
+/// The Cargo.toml of a new project.
 pub(crate) struct Manifest {
     path: PathBuf,
     document: DocumentMut,
@@ -39,9 +39,9 @@ pub(crate) struct Workspace {
     member: Option<String>,
 }
 
-/// Returns the checkout that this command was built from, if it is still there.
+/// Returns the checkout that this command was built from, if it still exists.
 ///
-/// A package from the registry has a version in its folder's name, so its neighbours are not taken for a checkout.
+/// Folders of packages from the registry have a version in their names, so they do not look like a checkout.
 pub(crate) fn checkout() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     (root.join("pixie-core/Cargo.toml").is_file() && root.join("pixie-cli/Cargo.toml").is_file())
@@ -49,18 +49,19 @@ pub(crate) fn checkout() -> Option<PathBuf> {
 }
 
 impl Manifest {
-    /// Reads the manifest that a template has made.
+    /// Reads the manifest of a project.
     pub(crate) fn read(project: &Path) -> Result<Self, Error> {
         let path = project.join("Cargo.toml");
         if !path.is_file() {
-            return Err(Error::new("the template makes no Cargo.toml").help("a template is a whole cargo project"));
+            let error = Error::new("the template does not contain a Cargo.toml");
+            return Err(error.help("a template must be a complete cargo project"));
         }
         let document = parse(&path)?;
         Ok(Self { path, document })
     }
 
-    /// Refuses a project that has the name of one of its dependencies: Rust could not tell them apart. `command` is what to type
-    /// instead, up to the name.
+    /// Refuses a project with the name of one of its dependencies, because Rust could not distinguish them.
+    /// `command` is the command for the fix, without the name.
     pub(crate) fn check_name(&self, name: &str, command: &str) -> Result<(), Error> {
         let folded = name.replace('-', "_");
         let has = |table: &str| {
@@ -69,7 +70,7 @@ impl Manifest {
         match TABLES.iter().any(|table| has(table)) {
             false => Ok(()),
             true => Err(Error::new(format_args!(
-                "`{name}` cannot be the name of a project: it depends on a crate of that name"
+                "`{name}` cannot be the name of the project: the project depends on a crate with that name"
             ))
             .help(format_args!("try `{command} {name}-app`"))),
         }
@@ -79,7 +80,7 @@ impl Manifest {
         self.document.get(name)?.as_table()
     }
 
-    /// Lets our crates be taken from a checkout instead of the registry, and says whether there were any.
+    /// Makes the project use the pixie crates of a checkout, and returns whether it uses any.
     pub(crate) fn use_checkout(&mut self, root: &Path) -> bool {
         let mut has_ours = false;
         for name in TABLES {
@@ -94,19 +95,19 @@ impl Manifest {
         has_ours
     }
 
-    /// Leaves the profiles to the workspace: cargo warns about those of a member.
+    /// Removes the profiles, because cargo warns about profiles in a member of a workspace.
     pub(crate) fn drop_profiles(&mut self) {
         self.document.remove("profile");
     }
 
-    /// Writes the manifest back.
+    /// Writes the manifest.
     pub(crate) fn write(&self) -> Result<(), Error> {
         fs::write(&self.path, self.document.to_string())
             .map_err(|error| Error::io("write the manifest", &self.path, &error))
     }
 }
 
-/// Puts the path in place of the version, whichever of TOML's forms the entry has.
+/// Replaces the version by the path, for every form of the entry in TOML.
 fn by_path(item: &mut Item, path: &Path) {
     let path = Value::from(path.display().to_string());
     if let Some(table) = item.as_table_mut() {
@@ -125,13 +126,13 @@ fn by_path(item: &mut Item, path: &Path) {
 }
 
 impl Workspace {
-    /// Finds the workspace around a folder that is about to be created.
+    /// Finds the workspace around a folder that will be created.
     pub(crate) fn around(section: &Section, existing_parent: &Path, project: &Path) -> Result<Option<Self>, Error> {
         let mut command = interrupt::quiet(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(["locate-project", "--workspace", "--message-format", "plain"]).current_dir(existing_parent);
         let found = section.output(&mut command);
         section.check()?;
-        // Without cargo, or outside of any package, there is no workspace.
+        // It fails without cargo and outside of a package; then the project does not join a workspace.
         let Some(output) = found.ok().filter(|output| output.status.success()) else { return Ok(None) };
         let path = PathBuf::from(output.stdout.trim());
         let document = parse(&path)?;
@@ -151,12 +152,12 @@ impl Workspace {
         &self.path
     }
 
-    /// Adds the project to the members, unless a pattern there covers it already.
+    /// Adds the project to the members, unless a pattern in the list covers it already.
     pub(crate) fn add(&mut self) -> Result<(), Error> {
         let Some(member) = self.member.take() else { return Ok(()) };
         let members = self.document["workspace"]["members"].or_insert(Item::Value(Value::Array(Array::new())));
         let Some(members) = members.as_array_mut() else {
-            return Err(Error::new("`workspace.members` is no list").at(self.path.display()));
+            return Err(Error::new("`workspace.members` is not a list").at(self.path.display()));
         };
         push_like_the_others(members, &member);
         fs::write(&self.path, self.document.to_string())
@@ -164,7 +165,7 @@ impl Workspace {
     }
 }
 
-/// A list with one entry a line keeps that form, and a comment stays behind the entry that it is about.
+/// Adds a member. A list with one entry on each line keeps that form, and comments stay behind their entries.
 fn push_like_the_others(members: &mut Array, member: &str) {
     let before = members.iter().last().and_then(|last| last.decor().prefix()).and_then(|prefix| prefix.as_str());
     let Some((_, indent)) = before.and_then(|prefix| prefix.rsplit_once('\n')) else {
@@ -181,7 +182,8 @@ fn push_like_the_others(members: &mut Array, member: &str) {
     members.set_trailing_comma(true);
 }
 
-/// Says whether a list of the workspace names the member, by itself, by a folder above it or by a pattern.
+/// Returns whether a list of the workspace contains the member: its name, a pattern, or for `exclude` a
+/// folder above it.
 fn lists(workspace: &Item, list: &str, member: &str) -> bool {
     let Some(entries) = workspace.get(list).and_then(Item::as_array) else { return false };
     let covers = |entry: &str| {
@@ -191,7 +193,7 @@ fn lists(workspace: &Item, list: &str, member: &str) -> bool {
     entries.iter().filter_map(Value::as_str).any(covers)
 }
 
-/// Matches `crates/*` and the like: a star stands for any part of one folder's name.
+/// Returns whether a pattern such as `crates/*` matches; a star matches any part of one folder's name.
 fn matches_pattern(pattern: &str, path: &str) -> bool {
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     pattern.len() == path.len() && pattern.iter().zip(path).all(|(pattern, part)| matches_part(pattern, part))
@@ -205,6 +207,6 @@ fn matches_part(pattern: &str, part: &str) -> bool {
 fn parse(path: &Path) -> Result<DocumentMut, Error> {
     let text = fs::read_to_string(path).map_err(|error| Error::io("read the manifest", path, &error))?;
     text.parse().map_err(|error: toml_edit::TomlError| {
-        Error::new(format_args!("the manifest is no valid TOML: {}", error.message())).at(path.display())
+        Error::new(format_args!("the manifest is not valid TOML: {}", error.message())).at(path.display())
     })
 }

@@ -1,6 +1,7 @@
-//! The name of a project: cargo's own rules for packages, and what breaks later though cargo only warns of it.
+//! The name of a project: cargo's rules for packages, and names that cargo accepts but that cause errors
+//! later.
 //!
-//! Each refusal comes with a name that would do.
+//! Each refusal suggests a valid name.
 
 use crate::error::Error;
 
@@ -11,11 +12,11 @@ const KEYWORDS: [&str; 52] = [
     "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
     "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
-/// Folders in cargo's target folder: a program of that name would overwrite one.
+/// Folders in cargo's target folder, which a program of the same name would overwrite.
 const BUILD_FOLDERS: [&str; 4] = ["build", "deps", "examples", "incremental"];
-/// Crates that every program sees; a package of that name hides one.
+/// Crates that every program can use; a package of the same name would hide one.
 const STANDARD: [&str; 5] = ["alloc", "core", "proc_macro", "std", "proc-macro"];
-/// Names that Windows keeps for devices, with any ending.
+/// Names that Windows reserves for devices, with every extension.
 const DEVICES: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
@@ -26,14 +27,14 @@ const DEVICES: [&str; 22] = [
 pub(crate) struct Name(String);
 
 impl Name {
-    /// Checks a name; `command` is what to type instead, up to the name: `pixie new`.
+    /// Checks a name. `command` is the command for the fix, without the name: `pixie new`.
     pub(crate) fn check(name: &str, command: &str) -> Result<Self, Error> {
         let Some(reason) = refusal(name) else { return Ok(Self(name.to_owned())) };
         let error = Error::new(format_args!("`{name}` cannot be the name of a project: {reason}"));
         Err(error.help(format_args!("try `{command} {}`", suggestion(name))))
     }
 
-    /// Says what is wrong with a name and which would do, in less than a line.
+    /// Returns what is wrong with a name and a valid one, in less than a line.
     pub(crate) fn complaint(name: &str) -> Option<String> {
         let reason = refusal(name)?;
         let reason = reason.split_once(", but").map_or(reason.as_str(), |(reason, _)| reason);
@@ -63,7 +64,7 @@ fn refusal(name: &str) -> Option<String> {
         return Some("it is a keyword of Rust".into());
     }
     if name == "test" {
-        return Some("Rust's test library has that name".into());
+        return Some("it is the name of Rust's test library".into());
     }
     if STANDARD.contains(&name) {
         return Some("it is a part of Rust's standard library".into());
@@ -71,7 +72,7 @@ fn refusal(name: &str) -> Option<String> {
     if BUILD_FOLDERS.contains(&name) {
         return Some("it is a folder in cargo's build directory".into());
     }
-    DEVICES.contains(&lower.as_str()).then(|| "Windows keeps it for a device".into())
+    DEVICES.contains(&lower.as_str()).then(|| "Windows reserves it for a device".into())
 }
 
 fn shown(letter: char) -> String {
@@ -82,7 +83,7 @@ fn shown(letter: char) -> String {
     }
 }
 
-/// The nearest name that passes: kebab-case, and `-app` after what is taken.
+/// Returns a similar valid name: in kebab-case, with `-app` after a reserved name.
 fn suggestion(name: &str) -> String {
     let (mut kebab, mut last) = (String::new(), ' ');
     for letter in name.chars() {

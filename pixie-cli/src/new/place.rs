@@ -1,6 +1,7 @@
-//! Where a project goes: it grows in a hidden folder beside its place and is moved there when it is whole.
+//! The place of a project: it is made in a hidden folder beside its place and moved there when it is
+//! complete.
 //!
-//! Until the move nothing is visible, and a failed move is undone, so a failure leaves what was there before.
+//! Invariant: after a failure, the files are as before. A failed move is undone.
 
 use std::{
     env, fs, io,
@@ -11,35 +12,35 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 
-/// The folder that a project will be.
+/// The folder of the new project.
 pub(crate) struct Destination {
-    /// Its path as it was given, for messages.
+    /// The path as it was given, for messages.
     pub(crate) shown: PathBuf,
-    /// The nearest folder above it that exists, without symbolic links; the folder itself, if that exists.
+    /// The nearest existing folder above it, without symbolic links; the folder itself, if that exists.
     anchor: PathBuf,
-    /// Its whole path below the anchor.
+    /// The full path, below the anchor.
     project: PathBuf,
 }
 
-/// The hidden folder in which a project grows; deleted unless it is moved.
+/// The hidden folder in which a project is made; deleted unless it is moved.
 pub(crate) struct Staging {
     folder: TempDir,
     files: Vec<PathBuf>,
 }
 
-/// What to do with files that are already there.
+/// What to do with existing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     /// The folder must be new or empty.
     RefuseAny,
     /// Files of the same name are refused.
     RefuseSame,
-    /// Files of the same name are replaced, others stay.
+    /// Files of the same name are replaced, others are kept.
     Replace,
 }
 
 impl Destination {
-    /// Finds out where a path leads.
+    /// Resolves a path.
     pub(crate) fn resolve(shown: &Path) -> Result<Self, Error> {
         let absolute = std::path::absolute(shown).map_err(|error| Error::io("resolve the path", shown, &error))?;
         let mut anchor = absolute.as_path();
@@ -66,7 +67,7 @@ impl Destination {
         }
     }
 
-    /// Refuses a place that is a file, or a folder that is in use.
+    /// Refuses a file, and a folder that is not empty if `existing` does not allow it.
     pub(crate) fn check(&self, existing: Existing) -> Result<(), Error> {
         if !self.anchor.is_dir() {
             let error = Error::new(format_args!("`{}` is a file, not a folder", self.anchor.display()));
@@ -81,15 +82,15 @@ impl Destination {
             return Ok(());
         }
         let error = Error::new(format_args!("the folder `{}` exists and is not empty", self.shown.display()));
-        Err(error.help("choose another name, or `--force` to add the files and replace those of the same name"))
+        Err(error.help("choose another name, or add `--force` to replace files of the same name"))
     }
 
-    /// Creates the hidden folder: beside the place, or in it if it exists, so that moving is renaming.
+    /// Creates the hidden folder beside the place, or in it if it exists, so that a move is only a rename.
     pub(crate) fn stage(&self) -> Result<Staging, Error> {
         let created = tempfile::Builder::new().prefix(".pixie-new-").tempdir_in(&self.anchor);
         let folder = created.map_err(|error| {
             let error = Error::io("create a folder", &self.anchor, &error);
-            error.help("check that the folder above exists and that you may write there")
+            error.help("check that the folder exists and that you may write there")
         })?;
         Ok(Staging { folder, files: Vec::new() })
     }
@@ -101,7 +102,7 @@ impl Staging {
         self.folder.path()
     }
 
-    /// Lists the files that were made, in the order of a tree; paths are relative to the project.
+    /// Returns the files in the hidden folder, sorted; paths are relative to the project.
     pub(crate) fn list(&mut self) -> Result<&[PathBuf], Error> {
         let mut files = Vec::new();
         walk(self.folder.path(), Path::new(""), &mut files)
@@ -111,12 +112,12 @@ impl Staging {
         Ok(&self.files)
     }
 
-    /// Returns those of the files that are at the destination already.
+    /// Returns the files that exist at the destination already.
     pub(crate) fn conflicts(&self, destination: &Destination) -> Vec<PathBuf> {
         self.files.iter().filter(|file| destination.project.join(file).symlink_metadata().is_ok()).cloned().collect()
     }
 
-    /// Moves the project to its place: at once where nothing is, file by file into a folder that is there.
+    /// Moves the project to its place: as a whole, or file by file into an existing folder.
     pub(crate) fn settle(self, destination: &Destination) -> Result<(), Error> {
         let project = &destination.project;
         if destination.anchor == *project {
@@ -127,7 +128,7 @@ impl Staging {
         let made = make_parents(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
         let folder = self.folder.keep();
         fs::rename(&folder, project).map_err(|error| {
-            // The first failure is the one to tell.
+            // Only the first failure is reported.
             let _ = fs::remove_dir_all(&folder);
             made.iter().rev().for_each(|parent| drop(fs::remove_dir(parent)));
             Error::io("move the project to its place", project, &error)
@@ -165,7 +166,7 @@ impl Staging {
     }
 }
 
-/// Something that was done and can be undone.
+/// A step that can be undone.
 enum Step {
     Created(PathBuf),
     Moved { from: PathBuf, to: PathBuf },
@@ -173,7 +174,7 @@ enum Step {
 
 fn undo(steps: &[Step]) {
     for step in steps.iter().rev() {
-        // What cannot be put back is left where it is: there is nothing better to do with it.
+        // If a step cannot be undone, the file stays where it is.
         let _ = match step {
             Step::Created(folder) => fs::remove_dir(folder),
             Step::Moved { from, to } => fs::rename(to, from),
@@ -181,14 +182,14 @@ fn undo(steps: &[Step]) {
     }
 }
 
-/// Creates the missing folders of a path and returns them, the outermost first.
+/// Creates the missing folders of a path and returns them with the outermost first.
 fn make_parents(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let missing: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
     fs::create_dir_all(folder)?;
     Ok(missing.into_iter().rev().collect())
 }
 
-/// Gives a temporary folder, which only its owner may enter, the permissions of an ordinary one.
+/// Gives a temporary folder, which only its owner may enter, the permissions of a normal folder.
 fn open_to_others(folder: &Path) -> Result<(), Error> {
     let ordinary = folder.join(".mode");
     let permissions = fs::create_dir(&ordinary)
@@ -210,7 +211,7 @@ fn walk(root: &Path, below: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the name that a path gives to a project.
+/// Returns the project name for a path: its last part.
 pub(crate) fn name_of(path: &Path) -> Result<String, Error> {
     let name = path.file_name().filter(|_| !path.ends_with(".") && !path.ends_with(".."));
     if let Some(name) = name {

@@ -1,4 +1,4 @@
-//! The questions of `pixie new`: asked on a terminal only, each with a flag that answers it beforehand.
+//! The questions of `pixie new`: asked only on a terminal, and each can be answered by a flag.
 
 use std::{
     env,
@@ -17,10 +17,11 @@ use toml_edit::{DocumentMut, Item};
 use super::{builtin::Builtin, name::Name};
 use crate::error::Error;
 
-/// What stands before a choice, and the column after it, in which the terminal would begin a new line.
+/// Columns that a choice cannot use: two before it, and the last one, after which the terminal begins a new
+/// line.
 const MARK_COLUMNS: usize = 3;
 
-/// Says whether somebody is there to answer.
+/// Returns whether a person can answer questions.
 pub(crate) fn may_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal() && env::var_os("CI").is_none()
 }
@@ -34,20 +35,20 @@ pub(crate) fn name() -> Result<String, Error> {
 /// Asks for a scaffold.
 pub(crate) fn template() -> Result<Builtin, Error> {
     let choices = Builtin::value_variants();
-    // A line that does not fit would be drawn again and again.
+    // A line that is too long would be drawn again and again.
     let width = usize::from(Term::stderr().size().1).saturating_sub(MARK_COLUMNS);
     let lines: Vec<_> = choices.iter().map(|choice| truncate_str(&choice.line(), width, "…").into_owned()).collect();
     let chosen = Select::with_theme(&theme()).with_prompt("Template").items(&lines).default(0).interact();
     Ok(choices[answered(chosen)?])
 }
 
-/// Asks what a scaffold wants to know and `--define` has not said; returns the answers as `key=value`.
+/// Asks the questions of a scaffold that `--define` has not answered, and returns the answers as `key=value`.
 pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<String>, Error> {
     let mut answers = Vec::new();
     for (key, placeholder) in &asked(template)? {
         let is_given = given.iter().any(|pair| pair.split_once('=').is_some_and(|(name, _)| name == key));
         let prompt = placeholder.get("prompt").and_then(|prompt| prompt.as_str()).unwrap_or(key);
-        // The scaffolds of this binary ask nothing but yes or no.
+        // All questions of these scaffolds have the answers yes and no.
         let default = placeholder.get("default").and_then(|default| default.as_bool());
         let Some(default) = default.filter(|_| !is_given) else { continue };
         let answer = Confirm::with_theme(&theme()).with_prompt(prompt).default(default).interact();
@@ -56,19 +57,21 @@ pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<Stri
     Ok(answers)
 }
 
-/// Refuses an answer to what a scaffold does not ask: a slip of the keys would go unnoticed.
+/// Refuses an answer to a question that the scaffold does not have, such as one with a typing error.
 pub(crate) fn check(template: &Path, given: &[String]) -> Result<(), Error> {
     let asked = asked(template)?;
     let is_asked =
         |pair: &&String| pair.split_once('=').is_some_and(|(key, _)| asked.iter().any(|(name, _)| name == key));
     let Some(unasked) = given.iter().find(|pair| !is_asked(pair)) else { return Ok(()) };
     let names: Vec<_> = asked.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let names = if names.is_empty() { "nothing".into() } else { names.join(" and ") };
-    let error = Error::usage(format_args!("`--define {unasked}` answers no question of this template"));
-    Err(error.help(format_args!("it asks {names}")))
+    let error = Error::usage(format_args!("`--define {unasked}` does not match a question of this template"));
+    Err(match names.is_empty() {
+        true => error.help("remove it: this template does not have questions"),
+        false => error.help(format_args!("its questions are {}", names.join(" and "))),
+    })
 }
 
-/// Reads what a scaffold asks, in its order.
+/// Returns the questions of a scaffold, in its order.
 fn asked(template: &Path) -> Result<Vec<(String, Item)>, Error> {
     let path = template.join("cargo-generate.toml");
     let config = std::fs::read_to_string(&path).map_err(|error| Error::io("read the template", &path, &error))?;
@@ -85,6 +88,6 @@ fn theme() -> ColorfulTheme {
 fn answered<T>(answer: dialoguer::Result<T>) -> Result<T, Error> {
     answer.map_err(|dialoguer::Error::IO(error)| match error.kind() {
         io::ErrorKind::Interrupted => Error::interrupted(),
-        _ => Error::new(format_args!("could not ask: {error}")).help("answer beforehand: `--yes` takes the defaults"),
+        _ => Error::new(format_args!("could not ask: {error}")).help("add `--yes` to use the default answers"),
     })
 }

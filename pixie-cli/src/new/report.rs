@@ -1,12 +1,12 @@
-//! What `pixie new` says at the end: the tree and the next commands for a person, one JSON object for a program.
+//! The report of `pixie new`: the tree and the next commands for people, or one JSON object for programs.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::{error::Error, output};
+use crate::output;
 
-/// What was made, or would have been.
+/// The project that was created, or would be.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) name: String,
@@ -16,23 +16,15 @@ pub(crate) struct Report {
     pub(crate) replaced: Vec<PathBuf>,
     pub(crate) git: bool,
     pub(crate) workspace: Option<PathBuf>,
-    /// Where pixie's crates come from, if not from the registry.
+    /// The checkout with the pixie crates, if they do not come from the registry.
     pub(crate) checkout: Option<PathBuf>,
     pub(crate) dry_run: bool,
-    /// What to type next.
+    /// The next commands.
     pub(crate) next: Vec<String>,
 }
 
 impl Report {
-    /// Writes the report to stdout as JSON.
-    pub(crate) fn print_json(&self) -> Result<(), Error> {
-        let json = serde_json::to_string_pretty(self);
-        let json = json.map_err(|error| Error::new(format_args!("could not write the report: {error}")))?;
-        anstream::println!("{json}");
-        Ok(())
-    }
-
-    /// Shows the report to a person.
+    /// Prints the report for people.
     pub(crate) fn print(&self, shown: &Path) {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
@@ -42,7 +34,7 @@ impl Report {
             output::status(if self.dry_run { "Would replace" } else { "Replaced" }, replaced.display());
         }
         if self.git {
-            output::status(if self.dry_run { "Would start" } else { "Started" }, "a git repository");
+            output::status(if self.dry_run { "Would create" } else { "Created" }, "a git repository");
         }
         if let Some(workspace) = &self.workspace {
             output::status(
@@ -61,7 +53,7 @@ impl Report {
     }
 }
 
-/// Draws the files as a tree; they come sorted.
+/// Returns the sorted files as a tree.
 fn tree(root: &Path, files: &[PathBuf]) -> String {
     let mut text = format!("{}\n", root.display());
     branch(files, Path::new(""), "", &mut text);

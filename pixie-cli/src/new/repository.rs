@@ -1,4 +1,4 @@
-//! `git init` for a new project, by the user's own git: unless it would be a repository inside another one.
+//! `git init` for a new project, with the user's git, unless the project is inside a repository.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use crate::{
     interrupt::{self, Section},
 };
 
-/// What keeps track of a project's versions.
+/// The version control of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Vcs {
     Git,
     None,
 }
 
-/// Whether a project will get a repository.
+/// Whether a project gets a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repository {
     Init,
-    /// It lies inside one already, or nobody wants one.
+    /// It is inside a repository already, or the user does not want one.
     Leave,
 }
 
 impl Repository {
-    /// Decides before anything is written; `folder` is the nearest one that exists.
+    /// Decides before the first write; `folder` is the nearest existing folder.
     pub(crate) fn decide(section: &Section, wanted: Option<Vcs>, folder: &Path) -> Result<Self, Error> {
         if wanted == Some(Vcs::None) {
             return Ok(Self::Leave);
@@ -37,11 +37,11 @@ impl Repository {
             Ok(_) => Ok(Self::Init),
             Err(error) if error.code() == 130 => Err(error),
             Err(_) if wanted.is_none() => Ok(Self::Leave),
-            Err(error) => Err(error.help("install git, or leave it out with `--vcs none`")),
+            Err(error) => Err(error.help("install git, or add `--vcs none`")),
         }
     }
 
-    /// Makes the repository in the finished project and says whether there is a new one.
+    /// Creates the repository in the complete project, and returns whether there is a new one.
     pub(crate) fn make(self, section: &Section, project: &Path) -> Result<bool, Error> {
         if self == Self::Leave {
             return Ok(false);

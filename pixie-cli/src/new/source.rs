@@ -1,6 +1,7 @@
-//! Where a template comes from: this binary, a folder, or a git repository fetched with the user's own git.
+//! The source of a template: this binary, a folder, or a git repository.
 //!
-//! Fetching gives a folder, and everything after it is alike. The user's git brings credentials, proxies and rewrites.
+//! Each source gives a folder with the template's files. Repositories are fetched with the user's git, so
+//! that its credentials, proxies and address rewrites apply.
 
 use std::{
     env, fmt, fs, io,
@@ -15,7 +16,7 @@ use crate::{
     interrupt::{self, Section},
 };
 
-/// What a project is made from.
+/// The source of a template.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Builtin(Builtin),
@@ -23,7 +24,7 @@ pub(crate) enum Source {
     Git(Repository),
 }
 
-/// A repository, perhaps at a branch or tag, perhaps a folder in it.
+/// A repository, optionally with a branch or tag, and a folder in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
     pub(crate) url: String,
@@ -31,14 +32,14 @@ pub(crate) struct Repository {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// A template on disk; what was fetched is deleted when this is dropped.
+/// A template on disk; fetched files are deleted when this is dropped.
 pub(crate) struct Template {
     folder: PathBuf,
     _fetched: Option<TempDir>,
 }
 
 impl Source {
-    /// Brings the template to this machine's disk.
+    /// Returns the template on disk.
     pub(crate) fn fetch(&self, section: &Section) -> Result<Template, Error> {
         match self {
             Self::Builtin(builtin) => {
@@ -61,7 +62,7 @@ impl Template {
         &self.folder
     }
 
-    /// Says whether the template brings scripts, which may do anything that its user may.
+    /// Returns whether the template contains scripts, which run with all rights of the user.
     pub(crate) fn has_hooks(&self) -> bool {
         let config = fs::read_to_string(self.folder.join("cargo-generate.toml")).unwrap_or_default();
         let config = config.parse::<toml_edit::DocumentMut>().unwrap_or_default();
@@ -83,7 +84,7 @@ fn temporary() -> Result<TempDir, Error> {
     TempDir::with_prefix("pixie-template-").map_err(|error| no_temporary(&error))
 }
 
-/// What a folder for temporary files can be in the way of.
+/// Returns the error of a temporary folder that cannot be created.
 pub(super) fn no_temporary(error: &io::Error) -> Error {
     let error = Error::io("create a temporary folder", &env::temp_dir(), error);
     error.help("set TMPDIR to a folder where you may write")
@@ -92,7 +93,7 @@ pub(super) fn no_temporary(error: &io::Error) -> Error {
 fn check_folder(folder: &Path) -> Result<(), Error> {
     let listed = fs::read_dir(folder).map_err(|error| Error::io("read the template", folder, &error))?;
     if listed.count() == 0 {
-        return Err(Error::new("the template is an empty folder").at(folder.display()));
+        return Err(Error::new("the folder of the template is empty").at(folder.display()));
     }
     Ok(())
 }
@@ -103,11 +104,12 @@ fn clone(section: &Section, repository: &Repository) -> Result<Template, Error> 
     let mut command = interrupt::quiet("git");
     command.args(["clone", "--quiet", "--depth", "1"]);
     command.args(repository.branch.iter().flat_map(|branch| ["--branch", branch]));
-    // Nobody is asked for a password behind a pipe: git fails and says so, in the language that `reason` reads.
+    // git must not ask for a password, because its output is a pipe. Its messages must be in English for
+    // `reason`.
     command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     let output = section.output(&mut command).map_err(|error| match error.code() {
         130 => error,
-        _ => error.help("install git, or give the template as a folder: --path DIR"),
+        _ => error.help("install git, or use a template in a folder: --path DIR"),
     })?;
     if !output.status.success() {
         let error = Error::new(format_args!("could not fetch the template: {}", reason(&output.stderr)));
@@ -118,8 +120,8 @@ fn clone(section: &Section, repository: &Repository) -> Result<Template, Error> 
     Ok(Template { folder, _fetched: Some(fetched) })
 }
 
-/// The line of git's words that says what is wrong: the first that is fatal, or the one before where that only says that the
-/// other side has hung up.
+/// Returns the line of git's output with the reason: the first line with `fatal:`, or the line before if that
+/// one only reports that the connection ended.
 fn reason(said: &str) -> &str {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let fatal = lines.iter().position(|line| line.starts_with("fatal: ")).unwrap_or(lines.len().saturating_sub(1));
@@ -133,7 +135,7 @@ mod tests {
     use super::reason;
 
     #[test]
-    fn of_all_that_git_says_the_reason_is_told() {
+    fn the_reason_is_found_in_the_output_of_git() {
         let rest = "fatal: Could not read from remote repository.\n\n\
             Please make sure you have the correct access rights\nand the repository exists.\n";
         for (said, expected) in [

@@ -89,7 +89,7 @@ fn a_build_of_an_app_tells_its_routes_and_pools_too() {
     assert_eq!(program["pools"], serde_json::json!(["default", "images"]), "{summary}");
     world.write("src/main.rs", "fn main() {}\n");
     let shown = world.run(&["build", "--debug"]);
-    assert!(shown.starts_with("code 0\n") && shown.contains("warning: `tiny` told no routes"), "{shown}");
+    assert!(shown.starts_with("code 0\n") && shown.contains("warning: `tiny` did not report its routes"), "{shown}");
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn routes_of_a_program_that_fails_are_answered_with_its_own_reason() {
     assert_eq!(reason, "code 1\n--- stdout\n--- stderr\n");
     assert_eq!(
         ours,
-        "error: `tiny` failed before it told its routes (exit status: 1)\n\
-         help: mend what it says above; variables that it needs can stand in .env\n"
+        "error: `tiny` failed before it reported its routes (exit status: 1)\n\
+         help: fix the error above; if the app needs variables, set them in .env\n"
     );
 }
 
@@ -126,15 +126,15 @@ fn a_program_that_is_no_app_is_not_run_for_its_routes() {
     world.write("Cargo.toml", PROGRAM);
     world.write("src/main.rs", "fn main() {\n    std::fs::write(\"ran\", \"\").unwrap();\n}\n");
     let shown = world.run(&["routes"]);
-    assert!(shown.starts_with("code 1\n") && shown.contains("`tiny` is no pixie app"), "{shown}");
+    assert!(shown.starts_with("code 1\n") && shown.contains("`tiny` is not a pixie app"), "{shown}");
     assert!(!world.root.join("ran").exists());
 }
 
 #[test]
 fn what_is_no_request_is_wrong_usage() {
     for (request, reason) in [
-        ("G@T /x", "`G@T` is no HTTP method"),
-        ("users/7", "the path `users/7` does not begin with `/`"),
+        ("G@T /x", "`G@T` is not an HTTP method"),
+        ("users/7", "the path `users/7` must begin with `/`"),
         ("GET /a b", "such as \"GET /users/7\""),
         ("", "such as \"GET /users/7\""),
     ] {

@@ -26,7 +26,7 @@ fn the_app_template_can_leave_parts_out() {
     let world = World::new();
     assert_snapshot!(world.run(&["new", "my-app", "--template", "app", "-d", "docker=false", "--define", "ci=false"]));
     assert!(
-        read(&world, "my-app/src/snapshots/my_app__tests__a_missing_page_has_the_look_of_the_others.snap")
+        read(&world, "my-app/src/snapshots/my_app__tests__a_missing_page_has_the_error_page.snap")
             .contains("· my-app<")
     );
 }
@@ -190,7 +190,7 @@ fn an_answer_that_does_not_fit_is_refused() {
     let world = World::new();
     assert_snapshot!(world.run(&["new", "blog", "--template", "app", "--define", "docker=perhaps"]));
     let slip = world.run(&["new", "blog", "--template", "app", "--define", "dokcer=false"]);
-    assert!(slip.starts_with("code 2\n") && slip.contains("help: it asks `docker` and `ci`\n"), "{slip}");
+    assert!(slip.starts_with("code 2\n") && slip.contains("help: its questions are `docker` and `ci`\n"), "{slip}");
     assert_eq!(list(&world), [""; 0]);
 }
 

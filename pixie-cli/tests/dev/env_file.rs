@@ -62,7 +62,7 @@ fn a_line_of_env_that_cannot_be_read_is_named_while_the_old_program_serves() {
     site.write(".env", "# words\nPIXIE_TEST_WORD=two words\n");
     let failed = events.next("failed");
     assert!(failed.contains("/.env:2") && failed.contains("NAME=value"), "{failed}");
-    site.says("a line of .env cannot be read, the program before it still serves");
+    site.says("invalid line in .env; the program before it still serves");
     assert_eq!(site.page("/").status, 200);
     site.write(".env", "PIXIE_TEST_WORD='two words'\n");
     events.next("ok");
@@ -98,5 +98,5 @@ fn a_port_in_env_that_is_none_is_named() {
     fs::write(folder.join(".env"), "PIXIE_PORT=many\n").expect("a file");
     let output = command(&folder, &[]).env_remove("PIXIE_PORT").output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("PIXIE_PORT is `many`") && said.contains("/.env"), "{said}");
+    assert!(!output.status.success() && said.contains("invalid PIXIE_PORT `many`") && said.contains("/.env"), "{said}");
 }

@@ -138,7 +138,7 @@ fn what_is_under_pixie_wants_the_token_and_a_host_name_of_ours() {
     assert_eq!(stranger.status, 403);
     assert_eq!(site.get(&format!("/__pixie/open?token={token}")).status, 400);
     assert_eq!(site.get(&format!("/__pixie/open?token={token}&file=/etc/passwd&line=1")).status, 204);
-    site.says("no file of the project");
+    site.says("not a file of the project");
 }
 
 #[test]

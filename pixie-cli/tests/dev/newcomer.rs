@@ -80,7 +80,7 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
             browser.wait_for("You write as Ada.");
             browser.fill("[name=text]", "A route says where it runs.");
             browser.click("form button");
-            browser.wait_for("The note is kept.");
+            browser.wait_for("The note is saved.");
             take_pictures(&browser, "app", 960, 420);
         }
     }

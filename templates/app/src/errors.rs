@@ -1,8 +1,8 @@
-//! The page that visitors see when something fails.
+//! The error page.
 
 use pixie_web::{Error, ErrorView, IntoResponse, Media, Response, template};
 
-/// The failures that get the page; the others keep pixie's own.
+/// The status codes with this page; the others have pixie's own page.
 pub const CODES: [u16; 5] = [404, 500, 502, 503, 504];
 
 #[template("error.html")]
@@ -11,16 +11,16 @@ struct ErrorPage {
     title: &'static str,
 }
 
-/// Programs get a problem document and developers the cause; both are pixie's own.
+/// Returns the error page for browsers. Programs get pixie's problem document, and developers pixie's page with the cause.
 pub fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     let code = error.status().as_u16();
     if view.media != Media::Html || (view.development && code != 404) {
         return error.render(view);
     }
     let title = match code {
-        404 => "There is nothing here",
-        503 => "Too busy right now",
-        504 => "That took too long",
+        404 => "This page does not exist",
+        503 => "The server is too busy",
+        504 => "This took too long",
         _ => "Something went wrong",
     };
     let page = ErrorPage { code, title };

@@ -1,4 +1,4 @@
-//! The app: what it is made of, and its start.
+//! The app, and its start.
 
 mod errors;
 mod notebook;
@@ -11,7 +11,7 @@ use std::{env, path::PathBuf, time::Duration};
 use notebook::Notebook;
 use pixie_web::{App, Folder, ProcessType, Result, proc_env};
 
-/// Every route that an attribute wrote, the notebook that they share, files, and the pages of errors.
+/// All routes with an attribute, the notebook that they share, the static files, and the error pages.
 fn app(notebook: Notebook) -> App {
     let app = App::collect().state(notebook).folder("/static", files());
     errors::CODES
@@ -19,14 +19,14 @@ fn app(notebook: Notebook) -> App {
         .fold(app, |app, code| app.error_page(code, errors::page))
 }
 
-/// Browsers keep a file, but ask each time whether it has changed: its address says nothing of its version.
+/// Browsers cache a file, but ask each time whether it has changed, because its address does not contain a version.
 fn files() -> Folder {
     Folder::new("static")
         .max_age(Duration::ZERO)
         .without_index()
 }
 
-/// Workers come through here too, but the notebook is for the server alone.
+/// Worker processes also run this function, but only the main process opens the notebook.
 fn main() -> Result<()> {
     let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
     let notebook = Notebook::at(file);

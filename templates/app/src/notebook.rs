@@ -1,4 +1,4 @@
-//! The notebook: what was written, in a database that is one file.
+//! The notebook: the notes, in a database that is one file.
 
 use std::{
     fs,
@@ -13,9 +13,9 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 
 /// Number of the note → author, text.
 const NOTES: TableDefinition<u64, (&str, &str)> = TableDefinition::new("notes");
-/// How many notes are kept: what visitors can fill needs a limit.
+/// Limits how many notes are stored, because visitors can add any number.
 const KEPT: u64 = 100;
-/// How long the program before may take to end: `pixie dev` lets it serve until the next one is ready.
+/// Limits how long to wait for the old program, which `pixie dev` keeps until the new one is ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Note {
@@ -23,14 +23,14 @@ pub struct Note {
     pub text: String,
 }
 
-/// The notes in a file, which one process has open at a time.
+/// The notes in a file, which only one process can have open.
 pub struct Notebook {
     file: PathBuf,
     database: Mutex<Option<Arc<Database>>>,
 }
 
 impl Notebook {
-    /// Nothing is opened before it is needed.
+    /// Returns the notebook in a file, without opening the file yet.
     pub fn at(file: impl Into<PathBuf>) -> Self {
         Self {
             file: file.into(),
@@ -38,8 +38,8 @@ impl Notebook {
         }
     }
 
-    /// Opens the file, so that the start fails if that cannot be. Where another program still has it, the first request
-    /// waits for it.
+    /// Opens the file, so that the start fails if that is impossible. If another program has the file open, the first
+    /// request waits for it.
     pub fn check(&self) -> Result<()> {
         match self.open() {
             Ok(_) | Err(DatabaseError::DatabaseAlreadyOpen) => Ok(()),
@@ -47,7 +47,7 @@ impl Notebook {
         }
     }
 
-    /// Keeps a note and drops the oldest where there are too many: both or neither.
+    /// Adds a note and removes the oldest if there are too many, in one transaction.
     pub fn add(&self, author: &str, text: &str) -> Result<()> {
         let transaction = self.database()?.begin_write()?;
         let mut notes = transaction.open_table(NOTES)?;
@@ -63,7 +63,7 @@ impl Notebook {
     pub fn all(&self) -> Result<Vec<Note>> {
         let transaction = self.database()?.begin_read()?;
         let notes = match transaction.open_table(NOTES) {
-            // The first note makes it.
+            // The first note creates the table.
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
             notes => notes?,
         };
@@ -79,7 +79,7 @@ impl Notebook {
         Ok(found)
     }
 
-    /// Returns the open database; where another program still has the file, after waiting for it.
+    /// Returns the open database. If another program has the file open, waits for it.
     fn database(&self) -> Result<Arc<Database>> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -108,7 +108,7 @@ impl Notebook {
     fn refused(&self, error: &DatabaseError) -> Error {
         let file = self.file.display();
         Error::internal(format!(
-            "could not open the notes in {file}: {error} (NOTES_FILE names another file)"
+            "could not open the notes in {file}: {error} (set NOTES_FILE to use another file)"
         ))
     }
 }

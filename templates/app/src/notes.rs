@@ -11,10 +11,10 @@ use crate::{
     visitor,
 };
 
-/// The longest note, in characters; the form's field says so too.
+/// The longest note, in characters; the form's field has the same limit.
 const CHARACTERS: usize = 200;
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Deserialize)]
 struct NewNote {
     text: String,
@@ -24,13 +24,13 @@ struct NewNote {
 struct NotesPage {
     notes: Vec<Note>,
     visitor: Option<String>,
-    /// What the request before had to say.
+    /// The message of the request before.
     flash: Option<Flash>,
-    /// What was typed, and what is wrong with it.
+    /// A refused text, and the reason.
     rejected: Option<(String, &'static str)>,
 }
 
-/// On a thread: a disk may be slow, and the server must not wait for it.
+/// On a thread, because a disk may be slow and the server must not wait for it.
 #[get("/", thread)]
 fn index(
     notebook: State<Notebook>,
@@ -45,7 +45,7 @@ fn index(
     })
 }
 
-/// Sends the browser back to the page, so that reloading it does not send the form again.
+/// Redirects the browser to the page, so that a reload does not send the form again.
 #[post("/", thread)]
 fn add(
     notebook: State<Notebook>,
@@ -56,10 +56,10 @@ fn add(
     let complaint = match text.chars().count() {
         0 => "A note needs some text.",
         1..=CHARACTERS => {
-            notebook.add(visitor.as_deref().unwrap_or("somebody"), text)?;
-            return Ok(Flash::new("success", "The note is kept.").with(Redirect::to("/")));
+            notebook.add(visitor.as_deref().unwrap_or("anonymous"), text)?;
+            return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/")));
         }
-        _ => "That note is too long.",
+        _ => "This note is too long.",
     };
     let page = NotesPage {
         notes: notebook.all()?,

@@ -1,11 +1,11 @@
-//! Work that is too heavy for the server: it runs in a worker process, and its deadline ends it.
+//! Heavy work, in a worker process with a deadline.
 
 use pixie_web::{Query, get, proc_env, template};
 use serde::Deserialize;
 
-/// What the form asks for: `?below=1000`.
+/// The field of the form: `?below=1000`.
 #[derive(Deserialize)]
-struct Wish {
+struct Range {
     #[serde(default = "hundred_thousand")]
     below: u32,
 }
@@ -21,13 +21,13 @@ struct PrimesPage {
     process: u32,
 }
 
-/// A plain `fn` runs in a worker. Ask for the primes below 4000000000: after two seconds the worker is
-/// killed and replaced, the visitor gets an error page, and nobody else notices.
+/// A plain `fn` runs in a worker process. Try the primes below 4000000000: after two seconds the worker is killed and
+/// replaced, and the visitor gets an error page. Other requests are not affected.
 #[get("/primes", deadline = "2s")]
-fn primes(wish: Query<Wish>) -> PrimesPage {
+fn primes(range: Query<Range>) -> PrimesPage {
     PrimesPage {
-        below: wish.below,
-        count: (2..wish.below).filter(|number| is_prime(*number)).count(),
+        below: range.below,
+        count: (2..range.below).filter(|number| is_prime(*number)).count(),
         process: proc_env().pid,
     }
 }

@@ -1,4 +1,4 @@
-//! The app as a browser sees it, without a socket: every page is compared with its snapshot.
+//! Requests to the app without a socket; pages are compared with their snapshots.
 
 use std::ops::Deref;
 
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::notebook::Notebook;
 
-// Lets this program of tests start itself as a worker of the app, which opens no file.
+// Lets this test program start itself as a worker of the app. Workers do not open the file.
 pixie_web::test_worker!(|| app(Notebook::at("unused")));
 
-/// The app with a secret of its own: tests need no `.env`.
+/// The app with a fixed secret, so that tests do not need `.env`.
 fn app(notebook: Notebook) -> App {
-    crate::app(notebook).keys(["a secret that only seals the cookies of tests"])
+    crate::app(notebook).keys(["a secret that only encrypts the cookies of tests"])
 }
 
 /// A browser, and the folder with the notebook that it writes to.
@@ -27,7 +27,7 @@ impl Browser {
         let folder = tempfile::tempdir().expect("a folder");
         let client = app(notebook(&folder)).test();
         Browser {
-            client: client.expect("the app fits together"),
+            client: client.expect("a valid app"),
             folder,
         }
     }
@@ -52,15 +52,15 @@ fn a_note_is_shown_after_it_was_sent() {
     sent.assert_status(303).assert_header("location", "/");
     assert_html!(browser.get("/").send().assert_status(200).text());
     let again = browser.get("/").send().text();
-    assert!(again.contains("milk") && !again.contains("The note is kept."));
+    assert!(again.contains("milk") && !again.contains("The note is saved."));
 }
 
 #[test]
-fn notes_outlive_the_program() {
+fn notes_are_still_there_after_a_restart() {
     let browser = Browser::new();
     browser.post("/").form(&[("text", "still here")]).send();
     let Browser { client, folder } = browser;
-    // The next program waits for the one before, which has the file open.
+    // The next program waits until the first one has closed the file.
     let next = std::thread::spawn(move || {
         let notes = notebook(&folder).all().expect("the notebook can be read");
         notes.into_iter().map(|note| note.text).collect::<Vec<_>>()
@@ -75,7 +75,7 @@ fn the_newest_notes_are_kept() {
     let notebook = notebook(&folder);
     for number in 1..=101 {
         let added = notebook.add("Ada", &number.to_string());
-        added.expect("the note is kept");
+        added.expect("the note is saved");
     }
     let notes = notebook.all().expect("the notebook can be read");
     let (first, last) = (&notes[0], &notes[notes.len() - 1]);
@@ -104,7 +104,7 @@ fn a_visitor_is_remembered_until_told_to_forget() {
 }
 
 #[test]
-fn a_name_that_a_browser_made_up_is_not_believed() {
+fn a_forged_cookie_is_ignored() {
     let browser = Browser::new();
     let forged = browser.get("/").header("cookie", "visitor=Ada");
     assert!(
@@ -117,7 +117,7 @@ fn a_name_that_a_browser_made_up_is_not_believed() {
 }
 
 #[test]
-fn a_name_that_is_too_long_is_not_taken() {
+fn a_name_that_is_too_long_is_refused() {
     let browser = Browser::new();
     let name = "long ".repeat(10);
     browser.post("/visitor").form(&[("name", &name)]).send();
@@ -153,7 +153,7 @@ fn a_form_from_another_site_is_refused() {
 fn primes_are_counted_in_a_worker_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let client = app(notebook(&folder)).test_with_workers(1);
-    let client = client.expect("the app fits together");
+    let client = client.expect("a valid app");
     let sent = client.get("/primes").query(&[("below", "100")]).send();
     let page = sent.assert_status(200).text();
     assert!(page.contains("<strong>25</strong>"), "{page}");
@@ -161,7 +161,7 @@ fn primes_are_counted_in_a_worker_process() {
 }
 
 #[test]
-fn a_missing_page_has_the_look_of_the_others() {
+fn a_missing_page_has_the_error_page() {
     let browser = Browser::new();
     let request = browser.get("/nowhere").header("accept", "text/html");
     assert_html!(request.send().assert_status(404).text());

@@ -1,14 +1,14 @@
-//! The visitor: a name, remembered in a cookie that is encrypted, so that the browser can only bring it back.
+//! The visitor's name, in an encrypted cookie, so that the browser cannot change it.
 
 use pixie_web::{Flash, Form, PrivateCookies, Redirect, Response, post};
 use serde::Deserialize;
 
-/// The longest name, in characters; the form's field says so too.
+/// The longest name, in characters; the form's field has the same limit.
 const CHARACTERS: usize = 40;
-/// The cookie's name. It has no age, so it is gone when the browser is closed.
+/// The cookie's name. The cookie has no expiry date, so the browser deletes it when it closes.
 const COOKIE: &str = "visitor";
 
-/// What the form sends.
+/// The field of the form.
 #[derive(Deserialize)]
 struct NewName {
     name: String,
@@ -34,7 +34,7 @@ fn remember(cookies: PrivateCookies, form: Form<NewName>) -> Response {
 
 #[post("/visitor/forget", sync)]
 fn forget() -> Response {
-    Flash::new("success", "You are nobody again.")
+    Flash::new("success", "Your name is forgotten.")
         .with(Redirect::to("/"))
         .remove_cookie(COOKIE)
 }

@@ -1,10 +1,10 @@
-//! One route of each kind: the attribute says where it runs.
+//! One route of each kind. The attribute decides where a route runs.
 
 use std::{fs, io, process, thread::sleep, time::Duration};
 
 use pixie_web::{App, Html, Result, get, proc_env};
 
-/// On the connection's own thread: for answers that take microseconds.
+/// Runs on the connection's thread: for responses that take microseconds.
 #[get("/", sync)]
 fn index() -> Html<&'static str> {
     Html(
@@ -16,7 +16,7 @@ fn index() -> Html<&'static str> {
             body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }
         </style>
         <h1>It works!</h1>
-        <p>A route says where it runs:</p>
+        <p>Each route runs in another place:</p>
         <ul>
             <li><a href=/thread>on a thread</a>
             <li><a href=/async>on the async runtime</a>
@@ -26,32 +26,32 @@ fn index() -> Html<&'static str> {
     )
 }
 
-/// On a blocking thread: for code that waits, such as for a disk.
+/// Runs on a blocking thread: for code that blocks, such as reading a file.
 #[get("/thread", thread)]
 fn manifest() -> io::Result<String> {
     fs::read_to_string("Cargo.toml")
 }
 
-/// An `async fn`, on the async runtime: for code that waits for others.
+/// An `async fn` runs on the async runtime: for code that waits for other services.
 #[get("/async")]
 async fn greeting() -> String {
     format!("hello from process {}", proc_env().pid)
 }
 
-/// A plain `fn`, in a worker process: for code that is heavy or may crash.
+/// A plain `fn` runs in a worker process: for code that is heavy or may crash.
 #[get("/pool", deadline = "5s")]
 fn sum() -> String {
     let sum: u64 = (1..=10_000_000).sum();
-    format!("{sum}, says process {}", proc_env().pid)
+    format!("{sum}, computed by process {}", proc_env().pid)
 }
 
-/// The request fails with 502. The server does not notice, and the worker is replaced.
+/// This request fails with 502. The server continues, and the worker is replaced.
 #[get("/crash")]
 fn crash() {
     process::abort()
 }
 
-/// In a worker process, each piece sent as the iterator makes it.
+/// Runs in a worker process; each piece is sent when the iterator returns it.
 #[get("/stream", stream)]
 fn countdown() -> impl Iterator<Item = String> {
     (0..=5).rev().map(|number| {
@@ -73,7 +73,7 @@ mod tests {
     use super::app;
 
     #[test]
-    fn the_first_page_links_to_pages_that_answer() -> pixie_web::Result<()> {
+    fn the_links_of_the_first_page_work() -> pixie_web::Result<()> {
         let client = app().test()?;
         let page = client.get("/").send().assert_status(200).text();
         for path in ["/thread", "/async", "/pool", "/stream"] {

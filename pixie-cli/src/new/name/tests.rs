@@ -1,4 +1,4 @@
-//! Names that cargo or a later build would refuse, and what is proposed instead.
+//! Names that cargo or a later build would refuse, and the suggestions.
 
 use super::{refusal, suggestion};
 
