@@ -1,8 +1,9 @@
-//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent ends it.
+//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent
+//! ends it.
 //!
-//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket to `socket`.
-//! Invariant: the main thread only watches the lifeline, so that the process answers its parent, and ends with it, while a
-//! handler is busy.
+//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket
+//! to `socket`. Invariant: the main thread only watches the lifeline, so that the process answers its parent,
+//! and ends with it, while a handler is busy.
 
 pub(crate) mod panics;
 mod sandbox;
@@ -38,16 +39,17 @@ pub struct Worker {
     restrict: Restrict,
 }
 
-/// Returns the worker if a pool started this process. Call this function first in `main`: it closes every inherited descriptor
-/// and takes stdin.
+/// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
+/// inherited descriptor and takes stdin.
 ///
-/// In a program with several pools, the workers of all pools call this function, and choose the handler by the pool's name:
+/// In a program with several pools, the workers of all pools call this function, and choose the handler by
+/// the pool's name:
 ///
 /// ```no_run
 /// # fn choose(resize: pixie_pool::Handler, search: pixie_pool::Handler) {
 /// if let Some(worker) = pixie_pool::worker() {
 ///     match worker.identity().pool.as_deref() {
-///         // Start each pool with the same number as `Config::table_hash`, so that a worker with the wrong handler is refused.
+///         // Start each pool with the same number as `Config::table_hash`, so that a mix-up is refused.
 ///         Some("resize") => worker.serve(1, resize),
 ///         _ => worker.serve(2, search),
 ///     }
@@ -77,7 +79,8 @@ impl Worker {
         Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
     }
 
-    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only waits.
+    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only
+    /// waits.
     #[doc(hidden)]
     pub fn in_a_test(mut self) -> Self {
         self.restrict = platform::restrict_thread;
@@ -89,7 +92,8 @@ impl Worker {
         &self.identity
     }
 
-    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's configuration.
+    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's
+    /// configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         panics::remember();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
@@ -98,7 +102,8 @@ impl Worker {
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
         let stack = welcome.stack as usize;
-        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that starts it.
+        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that
+        // starts it.
         let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),

@@ -1,6 +1,6 @@
-//! In place of `linux::cgroup` where there are no cgroups.
+//! In place of `linux::cgroup` on other systems.
 //!
-//! Owns nothing. Rule: opening says why, so that there is never one of the other values.
+//! Invariant: `open` always fails, so the other methods are never called.
 
 use std::{convert::Infallible, io};
 

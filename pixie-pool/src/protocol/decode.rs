@@ -1,7 +1,7 @@
 //! Reads frames from bytes.
 //!
-//! Owns reading every frame in both directions. Invariant: a length is checked before the payload is waited for, and each frame has
-//! one spelling: bytes that `encode` does not write are refused.
+//! Owns reading every frame in both directions. Invariant: a length is checked before the payload is waited
+//! for, and each frame has one spelling: bytes that `encode` does not write are refused.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Size in bytes below which a payload is copied out of the read buffer; a larger one shares the buffer's memory. A small reply must
-/// not keep a large buffer alive.
+/// Size in bytes below which a payload is copied out of the read buffer; a larger one shares the buffer's
+/// memory. A small reply must not keep a large buffer alive.
 const SHARE_BYTES_MIN: usize = 4 * 1024;
 
 /// Removes one whole frame from the front of `input`; `None` if the frame has not arrived completely.
@@ -64,7 +64,8 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
         Kind::Fail => 5,
         Kind::Ready => READY_BYTES,
-        // An empty piece would read as the end of the body, and credit would not limit it, because credit counts bytes.
+        // An empty piece would read as the end of the body, and credit would not limit it, because credit
+        // counts bytes.
         Kind::Data => 1,
         Kind::End | Kind::Cancel | Kind::Recall => 0,
     };

@@ -1,6 +1,7 @@
 //! Writes frames as bytes.
 //!
-//! Owns writing every frame in both directions. Invariant: `decode` accepts each frame, if the caller has kept the limits.
+//! Owns writing every frame in both directions. Invariant: `decode` accepts each frame, if the caller has
+//! kept the limits.
 
 use bytes::{BufMut, BytesMut};
 

@@ -1,7 +1,7 @@
 //! The frames: an eight-byte header (`len` u24, `type` u8, `stream` u32, little endian) and a payload.
 //!
-//! Owns the fields and the largest length of every frame. Leaves the bytes to `encode` and `decode`, and which frame is allowed when
-//! to `parent` and `worker`. Invariant: each kind of frame has a largest length.
+//! Owns the fields and the largest length of every frame. Leaves the bytes to `encode` and `decode`, and
+//! which frame is allowed when to `parent` and `worker`. Invariant: each kind of frame has a largest length.
 
 use std::fmt;
 
@@ -98,12 +98,14 @@ pub(crate) enum Frame {
     Recall,
     /// From the worker: the deadline of the job moves by so many milliseconds.
     Extend(u32),
-    /// From the worker: returns this job and those after it, so many in total, which it has not started and will not start.
+    /// From the worker: returns this job and those after it, so many in total, which it has not started and
+    /// will not start.
     GiveBack(u32),
 }
 
 impl Frame {
-    /// Returns the part of a frame that may be logged. The rest may hold a visitor's data, or text that a worker has chosen.
+    /// Returns the part of a frame that may be logged. The rest may hold a visitor's data, or text that a
+    /// worker has chosen.
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Frame::Hello(_) => Kind::Hello,

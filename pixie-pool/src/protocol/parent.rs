@@ -38,7 +38,8 @@ pub(crate) enum Event {
     Extended(u32),
     /// A canceled job has ended.
     Gone,
-    /// The worker returned `count` of the sent jobs, from index `at` on, which it has not started and will not start.
+    /// The worker returned `count` of the sent jobs, from index `at` on, which it has not started and will
+    /// not start.
     GivenBack { at: usize, count: usize },
 }
 
@@ -140,7 +141,8 @@ impl Parent {
         self.last_stream
     }
 
-    /// Returns how many bytes of body may be sent in one frame now; `None` if the body is complete or the job was canceled.
+    /// Returns how many bytes of body may be sent in one frame now; `None` if the body is complete or the job
+    /// was canceled.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let flight = self.flights.iter().find(|f| f.stream == stream)?;
         (!flight.is_body_sent && !flight.is_canceled).then_some(flight.send_room.min(CHUNK_BYTES_MAX))
@@ -183,7 +185,8 @@ impl Parent {
         }
     }
 
-    /// Asks the worker to return the pipelined jobs that it has not started; false if there are no such jobs or it was asked already.
+    /// Asks the worker to return the pipelined jobs that it has not started; false if there are no such jobs
+    /// or it was asked already.
     pub(crate) fn recall(&mut self, out: &mut BytesMut) -> bool {
         let Some(first) = self.flights.get(1).filter(|_| !self.is_recalled) else {
             return false;
@@ -201,7 +204,8 @@ impl Parent {
         self.flights.iter_mut().find(|f| f.stream == stream)
     }
 
-    /// Removes the frames of the next event from `input` and returns the event; `None` if it has not arrived completely.
+    /// Removes the frames of the next event from `input` and returns the event; `None` if it has not arrived
+    /// completely.
     pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
         while let Some((stream, frame)) = decode::take(input)? {
             let event = match self.phase {

@@ -1,7 +1,8 @@
 //! The worker's side of its connection: which job it runs and how much it may send.
 //!
-//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and writing to `worker`.
-//! Invariant: frames for a job that has ended are dropped. The worker checks the shape of the parent's frames and trusts the rest.
+//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and
+//! writing to `worker`. Invariant: frames for a job that has ended are dropped. The worker checks the shape
+//! of the parent's frames and trusts the rest.
 
 use std::collections::VecDeque;
 
@@ -189,7 +190,8 @@ impl Worker {
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With `took_us`, the body is complete.
+    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With
+    /// `took_us`, the body is complete.
     pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
         self.with(stream, |r| {
             r.send_room -= body.len();
@@ -201,8 +203,8 @@ impl Worker {
         }
     }
 
-    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any more, because the head was
-    /// sent or the job has ended.
+    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any
+    /// more, because the head was sent or the job has ended.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32, out: &mut BytesMut) -> bool {
         let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_canceled);
         if is_timed {

@@ -1,7 +1,7 @@
 //! Jobs sent ahead: behind a slow, crashing or stopped one they are done by others, and once.
 //!
-//! Whether a job is sent ahead depends on the time that others take, so each test repeats until some were, and claims what
-//! has to be true either way.
+//! Whether a job is sent ahead depends on the time that others take, so each test repeats until some were,
+//! and claims what has to be true either way.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -67,7 +67,8 @@ impl Noting {
         notes
     }
 
-    /// Submits many small jobs around a special one at once, and returns the special one's future once the others are answered.
+    /// Submits many small jobs around a special one at once, and returns the special one's future once the
+    /// others are answered.
     async fn round(
         &self,
         number: usize,
@@ -93,7 +94,8 @@ impl Noting {
         self.pool.snapshot().counts.moves
     }
 
-    /// Checks that nothing has run twice but what had been begun by a worker that ended before it could answer.
+    /// Checks that nothing has run twice but what had been begun by a worker that ended before it could
+    /// answer.
     fn check(&self, special: &str) {
         let notes = self.notes();
         let lost: Vec<u32> =

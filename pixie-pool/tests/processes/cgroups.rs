@@ -1,6 +1,8 @@
-//! Workers whose memory is limited, with cgroups where this machine has delegated one to the tests, and without them elsewhere.
+//! Workers whose memory is limited, with cgroups where this machine has delegated one to the tests, and
+//! without them elsewhere.
 //!
-//! Each test says which of the two it has tested. Rule: what holds on every machine is asserted on every machine.
+//! Each test says which of the two it has tested. Rule: what holds on every machine is asserted on every
+//! machine.
 
 use std::{fs, path::PathBuf, time::Duration};
 

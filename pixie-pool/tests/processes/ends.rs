@@ -68,8 +68,8 @@ async fn stop_waits() {
     stopping.await.unwrap();
 }
 
-/// The only job of the pool is for a moment neither with a worker nor in the queue; what looks at the pool just then is left to
-/// chance, so it is done several times.
+/// The only job of the pool is for a moment neither with a worker nor in the queue; what looks at the pool
+/// just then is left to chance, so it is done several times.
 async fn stop_waits_for_what_is_left() {
     for _ in 0..5 {
         stop_beside_a_crash().await;
@@ -164,7 +164,8 @@ pub(crate) async fn has_ended(pid: i32) -> bool {
     tokio::task::spawn_blocking(wait).await.unwrap()
 }
 
-/// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be killed.
+/// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be
+/// killed.
 pub(crate) fn run_doomed_parent() -> ! {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {

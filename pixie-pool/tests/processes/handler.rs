@@ -133,7 +133,8 @@ fn run(mut job: Job, command: &str, argument: &str) {
     }
 }
 
-/// Writes down that a job has been started, and by whom; the file stays open so that this costs no time worth measuring.
+/// Writes down that a job has been started, and by whom; the file stays open so that this costs no time worth
+/// measuring.
 fn note(job: &str) {
     static NOTES: OnceLock<File> = OnceLock::new();
     let open = || {

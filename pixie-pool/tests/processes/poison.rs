@@ -1,4 +1,5 @@
-//! Jobs that crash their workers again and again, and workers that never start: who is refused, and who is not.
+//! Jobs that crash their workers again and again, and workers that never start: who is refused, and who is
+//! not.
 
 use std::time::Duration;
 

@@ -151,7 +151,8 @@ impl Neighbourhood {
     }
 }
 
-/// Deeds without a control: one ends the worker if it succeeds, the other is refused by many systems to everybody.
+/// Deeds without a control: one ends the worker if it succeeds, the other is refused by many systems to
+/// everybody.
 fn beyond_control() -> Vec<String> {
     vec!["become".to_owned(), format!("memory-of {}", std::process::id())]
 }

@@ -261,7 +261,8 @@ async fn slow_is_told_once() {
     let told = &told[0];
     assert_eq!((told["request"].as_str(), told["route"].as_str()), ("sluggish", "the-route"), "{told:?}");
     assert!(number(told, "ran") >= 0.05, "{told:?}");
-    // It spins, unless this process had the core at that moment: then it waits for one, which is the same state.
+    // It spins, unless this process had the core at that moment: then it waits for one, which is the same
+    // state.
     assert_eq!(told["state"], "R", "{told:?}");
     assert!(number(told, "memory") > 100.0 * 1024.0 && number(told, "cpu") >= 0.0, "{told:?}");
     assert_eq!(pool.snapshot().counts.slow, 1);

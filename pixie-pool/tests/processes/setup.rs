@@ -35,7 +35,8 @@ pub(crate) async fn text(reply: Reply) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Asks until the pool looks as wanted; each look is a round trip through the runtime, not a wait of its own length.
+/// Asks until the pool looks as wanted; each look is a round trip through the runtime, not a wait of its own
+/// length.
 pub(crate) async fn until(pool: &Pool, is_reached: impl Fn(&pixie_pool::Snapshot) -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     while !is_reached(&pool.snapshot()) {

@@ -151,7 +151,8 @@ async fn download_backpressure() {
     }
     assert_eq!((read, largest <= 64 * 1024), (50_000_000, true));
     let mut unread = pool.submit(job("stream 50000000")).await.unwrap();
-    // While nobody reads, nothing more than one window is ever sent: afterwards exactly that much is there at once.
+    // While nobody reads, nothing more than one window is ever sent: afterwards exactly that much is there at
+    // once.
     let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
     assert!(held.is_err(), "the only worker is held back");
     let mut at_once = 0;

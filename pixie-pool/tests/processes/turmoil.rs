@@ -1,6 +1,8 @@
-//! Everything at once: jobs that crash, spin, stream and are given up, workers that are killed, retired and recycled.
+//! Everything at once: jobs that crash, spin, stream and are given up, workers that are killed, retired and
+//! recycled.
 //!
-//! Rule: whatever meets in one moment, a job gets its own answer or an error that fits, and runs as often as it may.
+//! Rule: whatever meets in one moment, a job gets its own answer or an error that fits, and runs as often as
+//! it may.
 
 use std::{
     collections::BTreeMap,

@@ -1,11 +1,11 @@
-//! Jobs sent ahead: recalled, given back, canceled, in any order.
+//! Pipelined jobs: withdrawn, returned and canceled, in any order.
 
 use bytes::BytesMut;
 
 use super::{Pair, answer, random, start};
 use crate::protocol::{encode, frame::HEADER_BYTES, parent::Event};
 
-/// Lets the worker take in what was sent and start a job.
+/// Lets the worker receive what was sent and start a job.
 fn starts(pair: &mut Pair) -> Option<u32> {
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
     pair.worker.next_job(&mut pair.to_parent).map(|(stream, _)| stream)
@@ -22,7 +22,7 @@ fn a_recall_brings_back_what_is_not_started_and_nothing_else() {
     assert_eq!(starts(&mut pair), Some(first));
     assert!(pair.parent.recall(&mut pair.to_worker));
     assert!(!pair.parent.recall(&mut pair.to_worker), "one is on its way");
-    // What is sent after the recall stays.
+    // A job that is sent later is not returned.
     let late = pair.parent.begin(&start(b"", true), &mut pair.to_worker);
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
     assert_eq!(pair.hear(), [Event::GivenBack { at: 1, count: 2 }]);
@@ -79,10 +79,10 @@ fn jobs_given_back_that_were_not_sent_ahead_or_not_recalled_are_violations() {
     }
 }
 
-/// What became of the jobs of one connection, as a test keeps the books.
+/// The test's record of the jobs of one connection.
 #[derive(Default)]
 struct Books {
-    /// On the way, as the parent sees it.
+    /// The sent jobs, as the parent sees them.
     sent: Vec<u32>,
     started: Vec<u32>,
     answered: Vec<u32>,
@@ -101,7 +101,7 @@ impl Books {
     }
 }
 
-/// Moves some of the bytes, so that frames are cut anywhere.
+/// Moves some of the bytes, so that frames are cut at any place.
 fn deliver(from: &mut BytesMut, to: &mut BytesMut, random: u64) {
     let count = random as usize % (from.len() + 1);
     to.extend_from_slice(&from.split_to(count));

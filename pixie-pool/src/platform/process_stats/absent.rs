@@ -1,8 +1,8 @@
-//! In place of `vitals` where there is no `/proc`: nothing is known.
+//! In place of `process_stats` on systems without `/proc`: all values are unknown.
 
 use std::{io, time::Duration};
 
-/// What the thread that runs jobs is doing: unknown here.
+/// What one thread does: unknown here.
 #[derive(Debug, Default)]
 pub(crate) struct Posture {
     pub(crate) state: Option<char>,
@@ -11,7 +11,7 @@ pub(crate) struct Posture {
 }
 
 pub(crate) fn resident_bytes(_: u32) -> io::Result<u64> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell it"))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
 }
 
 pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
