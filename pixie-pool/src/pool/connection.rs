@@ -168,7 +168,7 @@ impl Connection {
             Ok(count) if count == state.output.len() => state.output.clear(),
             Ok(count) => state.output.advance(count),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is exiting. Nothing more is sent, so that the whole job can go to another worker.
+            // The worker is exiting. The rest is not sent, so that the whole job can go to another worker.
             Err(error) => {
                 state.close(Closed::Exited);
                 return Err(error);
@@ -190,7 +190,7 @@ impl Connection {
         }
     }
 
-    /// Returns how many bytes of body may be sent at once; `None` if the worker wants no more of the body.
+    /// Returns how many bytes of body may be sent at once; `None` if the worker does not want the rest.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let state = self.state();
         match state.closed {

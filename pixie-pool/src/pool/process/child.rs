@@ -35,7 +35,7 @@ pub(crate) struct ChildProcess {
     cgroup: Option<WorkerCgroup>,
 }
 
-/// What is known about a process after its end; nothing is known about a thread.
+/// The facts about a process after its end. All fields are empty for a thread.
 #[derive(Default)]
 pub(crate) struct Ending {
     /// The stream of the job that the process started last.

@@ -73,7 +73,7 @@ pub(crate) enum Submitted<W> {
         may_grow: bool,
     },
     Refused(Refusal),
-    /// The pool accepts no more jobs.
+    /// The pool is stopping.
     Stopping,
 }
 
@@ -123,7 +123,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.queue.front().map(|queued| queued.since)
     }
 
-    /// Accepts no more jobs; accepted jobs continue.
+    /// Refuses new jobs from now on; accepted jobs continue.
     pub(crate) fn stop(&mut self) {
         self.is_stopping = true;
     }
