@@ -75,7 +75,6 @@ struct Progress {
     request: Option<Start>,
     location: Location,
     attempts: Attempts,
-    /// The submitter has gone.
     is_canceled: bool,
     has_head: bool,
     reply: Option<Result<ReplyStart, Error>>,
@@ -291,7 +290,6 @@ impl JobState {
         self.progress().waker = Some(waker.clone());
     }
 
-    /// Takes the start of the reply.
     pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Result<ReplyStart, Error>> {
         let mut progress = self.progress();
         match progress.reply.take() {

@@ -120,7 +120,6 @@ pub(crate) struct ConnectionState {
     /// Encoded bytes that the socket has not accepted yet.
     pub(crate) output: BytesMut,
     pub(crate) sent: VecDeque<SentJob>,
-    /// Wakes the reading task.
     pub(crate) reader: Option<Waker>,
     pub(crate) closed: Option<Closed>,
     /// When the connection was closed, and the job that ran then.
@@ -163,7 +162,6 @@ impl ConnectionState {
         }
     }
 
-    /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
         let since = self.throughput.first_since;
         self.sent.front().map(|sent| RunningJob { name: sent.job.name.clone(), since })
@@ -269,7 +267,6 @@ impl ConnectionState {
     }
 }
 
-/// Returns the earlier of two times.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::{protocol::parent::Event, snapshot::Snapshot};
 
-/// The outcome of a job, which is not recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Canceled,
@@ -28,7 +27,6 @@ impl QueueWait {
     }
 }
 
-/// The metrics of one pool, which are not recorded.
 #[derive(Debug)]
 pub(crate) struct Metrics;
 

@@ -90,7 +90,6 @@ impl Child {
         }))
     }
 
-    /// Kills a process without waiting for its exit.
     pub(crate) fn kill(&mut self) {
         if let Child::Process(process) = self {
             // Read before the kill, because after the exit the peak is less exact.

@@ -179,7 +179,6 @@ macro_rules! log_exit {
     }};
 }
 
-/// The exit of one worker.
 struct ExitReport<'a> {
     connection: &'a Connection,
     closed: Closed,
@@ -190,7 +189,6 @@ struct ExitReport<'a> {
 }
 
 impl ExitReport<'_> {
-    /// Counts and logs the exit.
     fn publish(&self, observers: &Observers) {
         let pool = &observers.pool;
         match self.closed {
