@@ -9,7 +9,7 @@ use tokio::{process, sync::oneshot, time::timeout};
 use crate::{
     config::STOP_GRACE,
     error::Exit,
-    platform::{self, MarkReader, MemoryToll, ProcessWatch, WorkerCgroup},
+    platform::{self, MarkReader, MemoryUse, ProcessWatch, WorkerCgroup},
     pool::{
         connection::{Connection, kill::Closed},
         process::output::Output,
@@ -109,7 +109,7 @@ impl Child {
         }
         let _ = process.child.wait().await;
         if let Some(cgroup) = &process.cgroup {
-            let MemoryToll { peak, is_over } = cgroup.toll();
+            let MemoryUse { peak, is_over } = cgroup.memory_use();
             process.exceeded_memory = is_over;
             process.peak = peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(process.peak);
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    config::{ByteSize, MEMORY_LOOK},
+    config::{ByteSize, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
         connection::{Connection, MemoryCheck, kill::Kill},
@@ -28,8 +28,8 @@ impl Queue {
             return None;
         }
         let mut checked = self.memory_checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if now < *checked + MEMORY_LOOK {
-            return Some(*checked + MEMORY_LOOK);
+        if now < *checked + MEMORY_CHECK_INTERVAL {
+            return Some(*checked + MEMORY_CHECK_INTERVAL);
         }
         *checked = now;
         let bytes = |limit: &Option<ByteSize>| limit.as_ref().and_then(|limit| limit.bytes().ok());
@@ -44,7 +44,7 @@ impl Queue {
                 }
             }
         }
-        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_LOOK)
+        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_CHECK_INTERVAL)
     }
 
     /// Has the workers replaced that have reached their age limit; returns when the next one does.
