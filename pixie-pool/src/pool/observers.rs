@@ -1,10 +1,12 @@
 //! Everything that counts and reports what happens in a pool: counters, metrics, the slow log.
 //!
-//! Owns the counts of the snapshot and the list of refusal causes. Invariant: no other lock is taken while the counts are locked.
+//! Owns the counts of the snapshot and the list of refusal causes. Invariant: no other lock is taken while
+//! the counts are locked.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::field;
@@ -13,9 +15,8 @@ use crate::{
     config::SLOW_THREADS_MAX,
     platform,
     pool::{
-        connection::{Connection, kill::Kill, state::RunningJob},
+        connection::{Connection, Kill, RunningJob},
         metrics::Metrics,
-        process::exit_report::Seconds,
     },
     snapshot::Counts,
     worker::HANDLER_THREAD,
@@ -126,6 +127,15 @@ impl Observers {
             memory = pid.and_then(|pid| platform::resident_bytes(pid).ok()),
             "a job is slow"
         );
+    }
+}
+
+/// A time in logs: seconds with three digits.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0.as_secs_f64())
     }
 }
 

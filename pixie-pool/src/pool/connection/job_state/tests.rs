@@ -9,7 +9,7 @@ use super::{Fingerprints, ReplyStart};
 use crate::{
     error::Error,
     pool::connection::{
-        attempts::Continuation,
+        Continuation,
         tests::{connection, job},
     },
     protocol::{

@@ -1,7 +1,8 @@
 //! The rules of a whole pool on simulated time, without processes, sockets or a runtime.
 //!
-//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are killed, replaced and retired;
-//! time passes. A simple model says what must be true after each event. A failure prints the seed of its schedule.
+//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are
+//! killed, replaced and retired; time passes. A simple model says what must be true after each event. A
+//! failure prints the seed of its schedule.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,11 +14,7 @@ use super::{Next, Rules, Submitted};
 use crate::{
     config::{BREAKER_START_FAILURES, Config, GROW_AFTER, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
     pool::{
-        connection::{
-            attempts::{Attempts, Continuation},
-            kill::{Closed, Kill},
-            recycling::Recycling,
-        },
+        connection::{Closed, Continuation, Kill, Recycling, attempts::Attempts},
         observers::Refusal,
         queue::restarts::Reached,
     },
@@ -153,7 +150,7 @@ impl Model {
     }
 
     fn is_refused(&mut self, kind: usize) -> bool {
-        let is_refused = self.rules.is_repeat_crash(kind as u64, self.now);
+        let is_refused = self.rules.repeat_crashes.is_refused(kind as u64, self.now);
         let expected = self
             .crashes
             .get(&kind)
@@ -319,7 +316,7 @@ impl Model {
         if has_jobs {
             self.left.push(Left { jobs, started, has_crashed: closed == Closed::Exited });
         }
-        let pause = self.rules.exited(Reached::of(closed, ended, idle));
+        let pause = self.rules.restarts.exited(Reached::of(closed, ended, idle));
         assert!(ended == 0 || pause.is_zero(), "the replacement of a worker that has ended a job was delayed");
         self.pauses.push((self.now + pause, slot));
     }
@@ -343,7 +340,7 @@ impl Model {
         let Some(Left { jobs, started, has_crashed }) = self.left.pop() else { return };
         if has_crashed && let Some(last) = started.checked_sub(1) {
             let kind = self.jobs[jobs[last]].kind;
-            self.rules.note_crash(kind as u64, self.now);
+            self.rules.repeat_crashes.note(kind as u64, self.now);
             let (count, at) = self.crashes.entry(kind).or_insert((0, self.now));
             *count = if self.now - *at < REPEAT_CRASH_MEMORY { *count + 1 } else { 1 };
             *at = self.now;
