@@ -52,6 +52,25 @@ use crate::{
 };
 
 /// A pool of workers; clones are the same pool. When the last clone is dropped, the workers are killed.
+///
+/// With the size 0, jobs run on threads of this process, which suits tests:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use pixie_pool::{Handler, Job, Pool, Submission};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let handler: Handler = Arc::new(|job: Job| {
+///     let greeting = [b"hello ", job.head()].concat();
+///     let _ = job.reply(b"", &greeting);
+/// });
+/// let pool = Pool::named("greetings").size(0).start(handler).await?;
+/// let reply = pool.submit(Submission::new("world")).await?;
+/// assert_eq!(reply.body.collect().await?, "hello world");
+/// pool.stop(Duration::from_secs(1)).await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Pool {
     queue: Arc<Queue>,

@@ -312,9 +312,9 @@ impl Connection {
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {
             let now = *now.get_or_insert_with(Instant::now);
-            if let Event::GivenBack { at, count } = event {
+            if let Event::Returned { at, count } = event {
                 let returned = state.sent.drain(at..at + count);
-                deliveries.extend(returned.map(|sent| (sent.job, Event::GivenBack { at, count })));
+                deliveries.extend(returned.map(|sent| (sent.job, Event::Returned { at, count })));
             } else if event.is_last() {
                 let Some(sent) = state.sent.pop_front() else {
                     continue;

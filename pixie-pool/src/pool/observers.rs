@@ -108,7 +108,8 @@ impl Observers {
         let RunningJob { name, since } = slow;
         // The threads of this process cannot be told apart.
         let pid = Some(connection.pid).filter(|pid| *pid != std::process::id());
-        let posture = pid.map(|pid| platform::posture(pid, HANDLER_THREAD, SLOW_THREADS_MAX)).unwrap_or_default();
+        let thread_state =
+            pid.map(|pid| platform::thread_state(pid, HANDLER_THREAD, SLOW_THREADS_MAX)).unwrap_or_default();
         tracing::warn!(
             pool = %self.pool,
             worker = connection.slot,
@@ -117,9 +118,9 @@ impl Observers {
             job = name.number,
             request = name.request_id.as_deref(),
             ran = %Seconds(now.saturating_duration_since(*since)),
-            state = posture.state.map(field::display),
-            waits_in = posture.waits_in.as_deref(),
-            cpu = posture.cpu.map(|cpu| field::display(Seconds(cpu))),
+            state = thread_state.state.map(field::display),
+            waits_in = thread_state.waits_in.as_deref(),
+            cpu = thread_state.cpu.map(|cpu| field::display(Seconds(cpu))),
             memory = pid.and_then(|pid| platform::resident_bytes(pid).ok()),
             "a job is slow"
         );

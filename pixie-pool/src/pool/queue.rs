@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
         connection::{Closed, Connection, Fingerprints, JobState, Kill, Load, Sent, earlier},
@@ -125,7 +125,7 @@ impl Queue {
             // The jobs were canceled.
             Sent::Jobs(0, _) => self.free(connection),
             Sent::Jobs(_, due) => {
-                let memory_due = self.config.checks_memory().then(|| now + MEMORY_LOOK);
+                let memory_due = self.config.checks_memory().then(|| now + MEMORY_CHECK_INTERVAL);
                 let slow_due = self.config.slow_after.map(|after| now + after);
                 if let Some(due) = earlier(earlier(due, memory_due), slow_due) {
                     self.timer.arm(due);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::CPU_LOOK_MIN, platform, pool::connection::kill::Kill};
+use crate::{config::CPU_CHECK_INTERVAL_MIN, platform, pool::connection::kill::Kill};
 
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
@@ -46,7 +46,7 @@ impl CpuMeter {
         let at = match limit.checked_sub(used) {
             // The job may run on all cores at once, so it can use up the rest of its CPU time in a fraction
             // of that time.
-            Some(left) if !left.is_zero() => now + (left / self.cores).max(CPU_LOOK_MIN),
+            Some(left) if !left.is_zero() => now + (left / self.cores).max(CPU_CHECK_INTERVAL_MIN),
             _ => now,
         };
         Some((Kill::CpuTime, at))

@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    config::{AHEAD_HEAD_BYTES_MAX, CHUNK_BYTES_MAX, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX, WINDOW_BYTES},
     error::Error,
     pool::{
         connection::{
@@ -28,7 +28,7 @@ use crate::{
         metrics::QueueWait,
     },
     protocol::{
-        frame::{Answer, Start},
+        frame::{ReplyFrame, Start},
         parent::Event,
     },
 };
@@ -98,7 +98,7 @@ enum Location {
 /// The start of a reply and the worker that sent it.
 #[derive(Debug)]
 pub(crate) struct ReplyStart {
-    pub(crate) answer: Answer,
+    pub(crate) answer: ReplyFrame,
     pub(crate) worker: usize,
     pub(crate) pid: u32,
 }
@@ -123,7 +123,7 @@ impl JobState {
         let head_bytes = request.head.len();
         let is_known = has_upload && !request.body.is_empty();
         let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
-        let is_small = request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
+        let is_small = request.body.is_empty() && head_bytes <= PIPELINED_HEAD_BYTES_MAX;
         let attempts = Attempts::new(deadline, is_replayable);
         let progress = Progress { request: Some(request), attempts, ..Progress::default() };
         JobState {
@@ -262,12 +262,8 @@ impl JobState {
             }
             Event::End => progress.end = Some(Ok(())),
             Event::Failed(failure) => progress.fail(failure.into()),
-            Event::Room
-            | Event::Extended(_)
-            | Event::Gone
-            | Event::Greeted
-            | Event::Ready
-            | Event::GivenBack { .. } => {}
+            Event::Room | Event::Extended(_) | Event::Gone | Event::Greeted | Event::Ready | Event::Returned { .. } => {
+            }
         }
         wake(progress);
     }

@@ -25,8 +25,8 @@
 use std::time::Instant;
 
 use crate::{
-    config::{AHEAD_JOBS_MAX, AHEAD_PATIENCE, AHEAD_SERVICE_MAX, RECALL_ANSWER_MAX},
-    platform::Leash,
+    config::{PIPELINED_JOBS_MAX, PIPELINED_TIME_MAX, PIPELINED_TOTAL_MAX, WITHDRAW_ANSWER_MAX},
+    platform::LifelineHolder,
     pool::connection::throughput::Throughput,
 };
 
@@ -34,13 +34,13 @@ use crate::{
 pub(crate) struct Pipeline {
     /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has no pipelined
     /// jobs.
-    lifeline: Option<Leash>,
+    lifeline: Option<LifelineHolder>,
     withdrawn: Instant,
     must_wake: bool,
 }
 
 impl Pipeline {
-    pub(crate) fn new(lifeline: Option<Leash>, now: Instant) -> Self {
+    pub(crate) fn new(lifeline: Option<LifelineHolder>, now: Instant) -> Self {
         Pipeline { lifeline, withdrawn: now, must_wake: false }
     }
 
@@ -60,7 +60,7 @@ impl Pipeline {
 
     /// Returns when the worker must have answered the last withdrawal.
     pub(crate) fn answer_due(&self) -> Instant {
-        self.withdrawn + RECALL_ANSWER_MAX
+        self.withdrawn + WITHDRAW_ANSWER_MAX
     }
 
     /// Wakes the worker's main thread until the whole withdrawal is written: the worker may have to read
@@ -77,16 +77,16 @@ impl Pipeline {
 
 /// Returns more than 1 only if the worker's jobs are known to be short.
 fn jobs_max(throughput: &Throughput) -> usize {
-    if throughput.jobs == 0 || throughput.average > AHEAD_SERVICE_MAX {
+    if throughput.jobs == 0 || throughput.average > PIPELINED_TIME_MAX {
         return 1;
     }
-    let fitting = AHEAD_PATIENCE.as_nanos() / throughput.average.as_nanos().max(1);
-    usize::try_from(fitting).map_or(AHEAD_JOBS_MAX, |n| n.min(AHEAD_JOBS_MAX))
+    let fitting = PIPELINED_TOTAL_MAX.as_nanos() / throughput.average.as_nanos().max(1);
+    usize::try_from(fitting).map_or(PIPELINED_JOBS_MAX, |n| n.min(PIPELINED_JOBS_MAX))
 }
 
 /// Returns how long the first job may keep pipelined jobs waiting.
 pub(crate) fn withdraw_due(throughput: &Throughput) -> Instant {
-    throughput.first_since + AHEAD_PATIENCE + throughput.average
+    throughput.first_since + PIPELINED_TOTAL_MAX + throughput.average
 }
 
 #[cfg(test)]

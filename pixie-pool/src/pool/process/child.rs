@@ -117,11 +117,11 @@ impl Child {
         }
         let _ = process.child.wait().await;
         let cgroup = process.cgroup.take();
-        let toll = cgroup.as_ref().map(WorkerCgroup::toll).unwrap_or_default();
+        let memory_use = cgroup.as_ref().map(WorkerCgroup::memory_use).unwrap_or_default();
         Ending {
             last_started: process.mark.read(),
-            peak: toll.peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(peak),
-            exceeded_memory: toll.is_over,
+            peak: memory_use.peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(peak),
+            exceeded_memory: memory_use.is_over,
             cgroup,
         }
     }

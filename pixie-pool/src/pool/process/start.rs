@@ -22,10 +22,10 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, LAST_WORDS},
+    config::{Config, START_FAILURE_GRACE},
     identity::{Invitation, VARIABLE, mark_path},
     job::Handler,
-    platform::{self, Leash, MarkReader, ReadHalf, WorkerCgroup},
+    platform::{self, LifelineHolder, MarkReader, ReadHalf, WorkerCgroup},
     pool::{
         connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
         process::{
@@ -95,7 +95,7 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         };
         if matches!(greeted, Ok(Err(_))) && !config.is_threaded() {
             // The process may be about to exit by itself and to write the reason.
-            let _ = timeout(LAST_WORDS, child.exited()).await;
+            let _ = timeout(START_FAILURE_GRACE, child.exited()).await;
         }
         greeted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", config.start_timeout)))
     };
@@ -164,7 +164,7 @@ async fn start_process(
     slot: usize,
     path: &Path,
     token: &[u8],
-) -> Result<(Child, u32, Option<Leash>), String> {
+) -> Result<(Child, u32, Option<LifelineHolder>), String> {
     let mark = MarkReader::create(&mark_path(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number: slot, pool: workers.config.name.clone(), path: path.to_owned() };
     let command = command(&workers.config, &invitation);
@@ -179,7 +179,8 @@ async fn start_process(
         // A worker that has exited already is reported with its exit status.
         let _ = pipe.write_all(token).await;
     }
-    let lifeline = stdin.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
+    let lifeline =
+        stdin.map(LifelineHolder::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
     let process = ChildProcess::new(child, pid, output, mark, cgroup);
     Ok((Child::Process(Box::new(process)), pid, lifeline))
 }

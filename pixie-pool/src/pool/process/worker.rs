@@ -165,9 +165,9 @@ impl Reading<'_> {
         let received = connection.receive(&mut self.input, &mut self.deliveries);
         let (mut has_ended_job, mut returned) = (false, Vec::new());
         for (job, event) in self.deliveries.drain(..) {
-            has_ended_job |= event.is_last() || matches!(event, Event::GivenBack { .. });
+            has_ended_job |= event.is_last() || matches!(event, Event::Returned { .. });
             match event {
-                Event::GivenBack { .. } => returned.push(job),
+                Event::Returned { .. } => returned.push(job),
                 event => job.deliver(event, connection.slot, connection.pid),
             }
         }

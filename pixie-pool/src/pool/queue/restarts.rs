@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
+    config::{BREAKER_START_FAILURES, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
     pool::connection::{Closed, Kill},
 };
 
@@ -77,7 +77,7 @@ impl Restarts {
             Reached::Ready => {
                 self.first_job_exits = self.first_job_exits.saturating_add(1);
                 self.first_job_exits
-                    .checked_sub(8 * BREAKER_DEATHS)
+                    .checked_sub(8 * BREAKER_START_FAILURES)
                     .map_or(Duration::ZERO, |n| pause(n / 8).min(RESTART_PAUSE_CRASHES))
             }
         }
@@ -89,7 +89,7 @@ impl Restarts {
 
     /// Returns whether so many starts failed in a row that a pool without workers refuses jobs.
     pub(crate) fn is_broken(&self) -> bool {
-        self.failed_starts >= BREAKER_DEATHS
+        self.failed_starts >= BREAKER_START_FAILURES
     }
 
     /// Returns the pause after the last failed start.

@@ -19,7 +19,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use crate::{
-    config::MEMORY_LOOK,
+    config::MEMORY_CHECK_INTERVAL,
     error::Error,
     pool::{
         connection::{Connection, Kill, MemoryCheck, earlier},
@@ -138,8 +138,8 @@ impl Queue {
             return None;
         }
         let mut checked = self.memory_checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if now < *checked + MEMORY_LOOK {
-            return Some(*checked + MEMORY_LOOK);
+        if now < *checked + MEMORY_CHECK_INTERVAL {
+            return Some(*checked + MEMORY_CHECK_INTERVAL);
         }
         *checked = now;
         let recycle_memory = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
@@ -154,7 +154,7 @@ impl Queue {
                 }
             }
         }
-        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_LOOK)
+        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_CHECK_INTERVAL)
     }
 
     /// Has the workers replaced that have reached their age limit; returns when the next one does.

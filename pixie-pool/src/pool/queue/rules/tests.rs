@@ -12,7 +12,7 @@ use std::{
 
 use super::{Next, Rules, Submitted};
 use crate::{
-    config::{BREAKER_DEATHS, Config, GROW_AFTER, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
+    config::{BREAKER_START_FAILURES, Config, GROW_AFTER, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
     pool::{
         connection::{Closed, Continuation, Kill, Recycling, attempts::Attempts},
         observers::Refusal,
@@ -178,7 +178,7 @@ impl Model {
                 self.waiting.push_back(number);
             }
             Submitted::Refused(refusal) => {
-                let is_broken = self.failed_starts >= BREAKER_DEATHS && self.workers.is_empty();
+                let is_broken = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
                 assert!(match refusal {
                     Refusal::QueueFull => self.waiting.len() >= QUEUE_MAX,
                     _ => refusal == Refusal::Unavailable && is_broken,
@@ -240,7 +240,7 @@ impl Model {
         if let Some(slot) = self.starting.pop_first() {
             self.failed_starts += 1;
             let (pause, refused) = self.rules.start_failed();
-            let may_refuse = self.failed_starts >= BREAKER_DEATHS && self.workers.is_empty();
+            let may_refuse = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
             assert!(refused.is_empty() || may_refuse, "the breaker has opened too early");
             for job in refused {
                 assert_eq!(self.waiting.pop_front(), Some(job));
@@ -438,7 +438,7 @@ impl Model {
         let slots: BTreeSet<usize> = self.workers.values().map(|worker| worker.slot).collect();
         let all = slots.len() + self.starting.len() + self.leaving.len() + self.pauses.len();
         assert!(slots.len() == self.workers.len() && all <= self.rules.scale.slots(), "too many workers");
-        assert_eq!(self.rules.is_broken(), self.failed_starts >= BREAKER_DEATHS, "the breaker is wrong");
+        assert_eq!(self.rules.is_broken(), self.failed_starts >= BREAKER_START_FAILURES, "the breaker is wrong");
     }
 
     /// Without new jobs and failures, all jobs end, and the pool has the workers that it should have.
