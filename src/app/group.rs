@@ -62,7 +62,7 @@ impl Group {
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
         R: EarlyAnswer + 'static,
     {
-        self.level.hooks.before.push(Before::asynchronous(hook));
+        self.level.hooks.before.push(Before::new_async(hook));
         self
     }
 
