@@ -6,7 +6,7 @@ use http::StatusCode;
 use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route};
 
 use crate::{
-    app::{App, registry::BY_HAND},
+    app::{App, routes::BY_HAND},
     table::hooks::Level,
 };
 

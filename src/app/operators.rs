@@ -18,13 +18,15 @@ use crate::{
 /// Headers that show that a proxy passed the request on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
+/// Makes the text of the metrics page.
+type MetricsPage = fn(&Pools) -> Response;
 type MayLook = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// The pages that an app shows, and who may read them.
 #[derive(Default)]
 pub(crate) struct Views {
     pub(crate) status: Option<&'static str>,
-    pub(crate) metrics: Option<(&'static str, fn(&Pools) -> Response)>,
+    pub(crate) metrics: Option<(&'static str, MetricsPage)>,
     operators: Option<MayLook>,
 }
 
