@@ -1,4 +1,5 @@
-//! Options of routes: sizes mean the same in attribute, builder and environment, and `cache_control` sets its header.
+//! Options of routes: sizes mean the same in attribute, builder and environment, and `cache_control` sets its
+//! header.
 use pixie_web::{App, ByteSize, Bytes, Error, Pool, Redirect, Response, Route, TestClient, abort, get, post};
 
 #[post("/limited/MB", sync, body_limit = "1MB")]
