@@ -12,12 +12,9 @@ mod request_log;
 
 use std::{env, sync::Arc};
 
-use pixie_core::{Error, Result};
 use pixie_server::Shutdown;
 
-use crate::app::{LayerFn, compose::Composed};
-
-pub(crate) use request_log::ran_in_worker;
+use crate::{error::StartError, request::service::LayerFn, table::Composed};
 
 /// The app's side of `pixie dev`.
 pub(crate) struct Dev {
@@ -34,7 +31,7 @@ pub(crate) struct Dev {
 impl Dev {
     /// Connects to the `pixie dev` that started this program. Returns `None` if no `pixie dev` did, or if the
     /// app is not in development.
-    pub(crate) fn from_environment(app: &Arc<Composed>) -> Result<Option<Arc<Dev>>> {
+    pub(crate) fn from_environment(app: &Arc<Composed>) -> Result<Option<Arc<Dev>>, StartError> {
         let Some(socket) = env::var_os("PIXIE_DEV_SOCKET").filter(|_| app.settings.development) else {
             return Ok(None);
         };
@@ -43,7 +40,7 @@ impl Dev {
         let (token, build) = (text("PIXIE_DEV_TOKEN"), text("PIXIE_BUILD_ID"));
         let link = link::Link::open(&socket, &build, app, &events).map_err(|error| {
             let name = socket.display();
-            Error::internal(format!("cannot connect to `pixie dev` at {name} ({error}): unset PIXIE_DEV_SOCKET"))
+            StartError::new(format!("cannot connect to `pixie dev` at {name} ({error}): unset PIXIE_DEV_SOCKET"))
         })?;
         let hosts = text("PIXIE_DEV_HOSTS").split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
         Ok(Some(Arc::new(Dev { link, events, token, build, hosts })))

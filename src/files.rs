@@ -41,7 +41,7 @@ mod body;
 mod cache;
 pub(crate) mod coding;
 #[cfg(feature = "compression")]
-mod compress;
+pub(crate) mod compress;
 mod folder;
 mod name;
 mod open;

@@ -1,10 +1,10 @@
 //! `run()`: from `main` to a server, and from a server to its end.
 //!
-//! The order is the point: a worker turns into one before any thread, socket or runtime exists; the port is taken before
-//! workers are started, so that two servers never fight; the workers go last, when no request is left.
-mod banner;
-pub(crate) mod dump;
-pub(crate) mod log;
+//! The order matters. A worker process becomes a worker before it has threads, sockets or a runtime. The
+//! server opens its port before it starts workers, so that a second server on the port starts none. Workers
+//! stop last, after all requests.
+mod overview;
+mod log;
 mod notify;
 pub(crate) mod proc_env;
 
@@ -13,44 +13,46 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, Result};
+use pixie_core::Result;
 use pixie_server::{Listener, Server, Shutdown};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     app::{App, compose},
     dev::Dev,
-    jobs::worker,
-    request::service::AppService,
-    table::{meter, settings::SPARE_THREADS},
+    error::StartError,
+    jobs::{submit::start_pools, worker},
+    request::service::{AppService, LayerFn},
+    table::{Composed, meter, settings::SPARE_THREADS},
 };
 
-/// Runs an app with every route that an attribute in this program wrote. The same as `App::collect().run()`.
+/// Runs an app with all routes of the program that attributes define. The same as `App::collect().run()`.
 pub fn run() -> Result<()> {
     App::collect().run()
 }
 
+/// # Running
+///
+/// A mistake in the configuration is an [`Error`](crate::Error) that prints without a status. Its cause is a
+/// [`StartError`](crate::StartError).
 impl App {
-    /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle ends it.
+    /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle stops it.
     ///
-    /// A service manager may hand it the listening sockets (`LISTEN_FDS`, systemd's socket activation) and is told when it
-    /// is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` it prints its table
-    /// of routes as JSON and returns. It reloads itself and its pages under `pixie dev`. The guide's page
-    /// [`deploy`](crate::guide::deploy) shows how a service manager restarts it without losing a request.
+    /// A service manager can pass the listening sockets (`LISTEN_FDS`, systemd's socket activation), and is
+    /// told when the app is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With
+    /// `PIXIE_DUMP=routes` the app prints its table of routes as JSON and returns. Under `pixie dev` it
+    /// reloads itself and its pages. The guide's page [`deploy`](crate::guide::deploy) shows how a service
+    /// manager restarts an app without losing a request.
     ///
-    /// It owns the async runtime, so call it from a plain `main`. Where this process was started as a worker, it becomes
-    /// that worker instead and does not return: what stands before this call runs in every worker too.
+    /// The app owns the async runtime, so call `run` from a plain `main`. If this process was started as a
+    /// worker, the call does not return. Code before the call runs in every worker too.
     pub fn run(self) -> Result<()> {
-        let (app, mut layers) = compose::compose(self)?;
-        if let Some(worker) = pixie_pool::worker() {
-            log::start_in_worker();
-            worker::serve(worker, &app);
-        }
-        if let Some(answer) = dump::asked(&app)? {
+        let (app, mut layers) = composed(self)?;
+        if let Some(answer) = overview::asked(&app)? {
             return Ok(writeln!(io::stdout(), "{answer}")?);
         }
         log::start();
-        meter::install(&app)?;
+        meter::install(&app.settings)?;
         let dev = Dev::from_environment(&app)?;
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);
@@ -60,57 +62,88 @@ impl App {
             Some(passed_on) => passed_on,
             None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,
         };
-        let runtime = runtime(app.settings.threads)?;
+        let runtime = runtime(app.settings.threads).map_err(refused)?;
         let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
-        served
+        Ok(served?)
+    }
+
+    /// Returns the app as a `tower::Service`, for axum, hyper or another server.
+    ///
+    /// A pool starts with the first request that needs it. In a worker process this call does not return, so
+    /// call it early in `main`.
+    ///
+    /// ```
+    /// use pixie_web::{App, Route};
+    ///
+    /// # fn main() -> pixie_web::Result<()> {
+    /// let service = App::new().route(Route::get("/").sync(|_| "Hello")).into_service()?;
+    /// # fn serve_with(_: impl tower_service::Service<http::Request<pixie_web::Body>>) {}
+    /// serve_with(service); // such as `axum::Router::fallback_service`
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_service(self) -> Result<AppService> {
+        let (app, layers) = composed(self)?;
+        meter::install(&app.settings)?;
+        app.spool.sweep();
+        Ok(AppService::layered(app, layers))
     }
 }
 
-/// Makes the runtime of an app whose thread routes may take so many threads at once.
+/// Composes an app. In a process that was started as a worker this does not return.
+fn composed(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartError> {
+    let (app, layers) = compose::compose(app)?;
+    match pixie_pool::worker() {
+        None => Ok((app, layers)),
+        Some(worker) => {
+            log::start_in_worker();
+            worker::serve(worker, &app)
+        }
+    }
+}
+
+/// Makes the runtime of an app whose thread routes use up to this number of threads.
 fn runtime(threads: usize) -> io::Result<Runtime> {
     let blocking = threads.saturating_add(SPARE_THREADS);
     Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).build()
 }
 
-async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -> Result<()> {
+async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -> Result<(), StartError> {
     let app = service.app().clone();
     app.shutdown.on_signals().map_err(refused)?;
-    for pool in app.pools.values() {
-        pool.started(&app).await?;
-    }
-    // `pixie dev` has a banner of its own.
+    start_pools(&app).await?;
+    // `pixie dev` prints its own banner.
     if app.settings.banner && dev.is_none() {
-        // A closed standard output is no reason to stop.
-        let _ = writeln!(io::stdout(), "{}", banner::banner(&app, &listener.local_addrs()));
+        // Continues if standard output is closed.
+        let _ = writeln!(io::stdout(), "{}", overview::banner(&app, &listener.local_addrs()));
     }
     if let Some(dev) = &dev {
         tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
     }
     notify::tell(dev.as_deref(), "READY=1");
-    tokio::spawn(say_stopping(app.shutdown.clone(), dev));
+    tokio::spawn(report_stop(app.shutdown.clone(), dev));
     let server = Server::new(app.settings.server.clone()).until(&app.shutdown);
     let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
     if stopped.cut > 0 {
-        tracing::warn!(connections = stopped.cut, "cut connections that were still busy after the grace");
+        tracing::warn!(connections = stopped.cut, "closed connections that were still busy after the grace period");
     }
     for pool in app.pools.values().filter_map(|slot| slot.running()) {
         pool.stop(app.settings.shutdown_grace).await;
     }
-    // A handler that never ends may hold the app for ever, but not the files of those who uploaded.
+    // A handler that never ends keeps the app in memory, but must not keep uploaded files.
     app.spool.remove();
     Ok(())
 }
 
-async fn say_stopping(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
+async fn report_stop(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
     shutdown.wait().await;
     notify::tell(dev.as_deref(), "STOPPING=1");
 }
 
-/// A reason not to start, in the words of the crate that found it.
-fn refused(error: impl std::fmt::Display) -> Error {
-    Error::internal(error.to_string())
+fn refused(error: impl std::fmt::Display) -> StartError {
+    StartError::new(error.to_string())
 }
 
 #[cfg(test)]

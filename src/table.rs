@@ -1,16 +1,144 @@
-//! What is known of an app after its start: what requests and jobs read.
-pub(crate) mod csrf;
+//! What is known of an app after its start, as plain data: requests and jobs read it, `app/compose.rs` builds
+//! it.
+//!
+//! Nothing here changes while the app serves, apart from pools, which start with the first request that needs
+//! one.
+pub(crate) mod settings;
 pub(crate) mod hooks;
+pub(crate) mod pools;
+pub(crate) mod urls;
+pub(crate) mod refusal;
+pub(crate) mod csrf;
 pub(crate) mod host;
+pub(crate) mod request_ids;
+pub(crate) mod time_limit;
+pub(crate) mod spool;
+pub(crate) mod panics;
 #[cfg(feature = "metrics")]
 pub(crate) mod meter;
 #[cfg(not(feature = "metrics"))]
 #[path = "table/meter/absent.rs"]
 pub(crate) mod meter;
-pub(crate) mod panics;
-pub(crate) mod pools;
-pub(crate) mod request_ids;
-pub(crate) mod settings;
-pub(crate) mod spool;
-pub(crate) mod time_limit;
-pub(crate) mod urls;
+
+use std::{any::TypeId, collections::BTreeMap, sync::Arc, time::Duration};
+
+use pixie_core::{BoxFuture, Error, Pattern, Request, Response, Route, Router, StateMap, Writer};
+use pixie_server::Shutdown;
+use tokio::sync::Semaphore;
+
+use crate::table::{
+    csrf::TrustedOrigins, hooks::Chain, meter::RouteMeter, pools::PoolSlot, request_ids::RequestIds,
+    settings::Settings, spool::Spool, urls::Urls,
+};
+
+/// The type of a value of each worker, and the function that puts the value into the worker's map.
+pub(crate) type WorkerValue = (TypeId, Box<dyn Fn(&mut StateMap) + Send + Sync>);
+
+pub(crate) type Call = Arc<dyn Fn(&mut Request) -> Response + Send + Sync>;
+pub(crate) type AsyncCall = Arc<dyn Fn(Request) -> BoxFuture<Response> + Send + Sync>;
+pub(crate) type StreamCall = Arc<dyn Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error> + Send + Sync>;
+
+/// A checked app: what all its connections share.
+pub(crate) struct Composed {
+    pub(crate) router: Router<Arc<Endpoint>>,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// Takes the requests that have no route and are in no group.
+    pub(crate) unrouted: Arc<Endpoint>,
+    /// Take the requests that have no route but are in a group, from outer to inner group.
+    pub(crate) unrouted_in_groups: Vec<(Pattern, Arc<Endpoint>)>,
+    pub(crate) pools: BTreeMap<&'static str, Arc<PoolSlot>>,
+    pub(crate) state: Arc<StateMap>,
+    pub(crate) worker_values: Vec<WorkerValue>,
+    pub(crate) urls: Urls,
+    pub(crate) trusted_origins: TrustedOrigins,
+    /// One permit for each handler of a thread route that may run.
+    pub(crate) threads: Arc<Semaphore>,
+    pub(crate) spool: Arc<Spool>,
+    /// A server and its workers are built from the same routes if this number is the same in both.
+    pub(crate) table_hash: u64,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) settings: Settings,
+}
+
+/// A route, and what was computed from it and its app at the start.
+pub(crate) struct Endpoint {
+    pub(crate) route: Route,
+    pub(crate) plan: Plan,
+    pub(crate) intake: Intake,
+    pub(crate) body_bytes_max: usize,
+    /// The hooks and error pages from the app to the route.
+    pub(crate) chain: Chain,
+    /// Whether the handler or a hook may read the app's state.
+    pub(crate) reads_state: bool,
+    /// Whether its requests have ids.
+    pub(crate) has_ids: bool,
+    /// Whether cross-site requests are refused.
+    pub(crate) is_guarded: bool,
+    /// The name of the route, for the log and the pool's status.
+    pub(crate) label: Arc<str>,
+    pub(crate) meter: Arc<RouteMeter>,
+}
+
+/// Where a handler runs, with what running it takes.
+pub(crate) enum Plan {
+    /// On the thread of the connection.
+    Sync(Call),
+    /// On a blocking thread.
+    Thread { handler: Call, deadline: Option<Duration> },
+    /// On the async runtime.
+    Async { handler: AsyncCall, deadline: Option<Duration> },
+    /// In a worker of this pool.
+    Pooled { slot: Arc<PoolSlot>, work: Work },
+    /// No route takes the request, so the router's answer is the response.
+    Unrouted,
+}
+
+/// What a worker does for a request.
+pub(crate) enum Work {
+    /// Runs a handler that returns a response.
+    Respond(Call),
+    /// Runs a handler that writes its response in pieces.
+    Stream(StreamCall),
+}
+
+/// How a handler gets the body of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// It does not read the body.
+    Unused,
+    /// The whole body is read before the handler runs.
+    Whole,
+    /// As `Whole`; a multipart form is read into its parts.
+    Form,
+    /// The handler reads the body while it arrives.
+    Arriving,
+}
+
+impl Composed {
+    /// Returns the endpoint of a path that no route takes: that of the innermost group which contains the
+    /// path.
+    pub(crate) fn unrouted(&self, path: &str) -> &Arc<Endpoint> {
+        let innermost = self.unrouted_in_groups.iter().rfind(|(prefix, _)| prefix.covers(path));
+        innermost.map_or(&self.unrouted, |(_, endpoint)| endpoint)
+    }
+
+    /// Makes the state of a worker, in the worker.
+    pub(crate) fn make_worker_state(&self) -> StateMap {
+        let mut map = StateMap::default();
+        map.insert(self.urls.clone());
+        map.insert(self.settings.form_limits.clone());
+        self.worker_values.iter().for_each(|(_, put)| put(&mut map));
+        map
+    }
+}
+
+impl Endpoint {
+    /// Returns the pool that the route runs in, if it runs in one.
+    pub(crate) fn pool(&self) -> Option<&PoolSlot> {
+        match &self.plan {
+            Plan::Pooled { slot, .. } => Some(slot),
+            _ => None,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The routes that the attributes register, called as an app would call them, but without an app.
 //!
-//! What the compiler says about wrong ones is in `ui.rs`. This file denies warnings and unsafe code, and shadows the names
-//! of the standard library, because a user's program may do so as well.
+//! What the compiler says about wrong ones is in `ui.rs`. This file denies warnings and unsafe code, and
+//! shadows the names of the standard library, because a user's program may do so as well.
 #![deny(warnings, missing_docs, unused_qualifications, elided_lifetimes_in_paths, unreachable_pub)]
 #![forbid(unsafe_code)]
 
@@ -15,8 +15,8 @@ use std::{
 
 use pixie_web::{
     __macro::{Registered, inventory},
-    Body, BodyUse, Bytes, Found, Handler, HeaderValue, Method, PieceSink, Request, Response, Route, RouteType, Router,
-    Writer,
+    Body, Bytes, HeaderValue, Method, Request, Response, Route, Writer,
+    core::{BodyUse, Found, Handler, PieceSink, RouteType, Router},
 };
 
 mod handlers {

@@ -136,8 +136,8 @@ struct About {
 
 /// A message of cargo about a program, and the program's package.
 #[derive(Deserialize)]
-struct Artifact {
-    executable: PathBuf,
+pub(crate) struct Artifact {
+    pub(crate) executable: PathBuf,
     manifest_path: PathBuf,
 }
 
@@ -149,10 +149,7 @@ pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let apps = if artifacts.is_empty() { HashSet::new() } else { apps() };
     let programs = artifacts.into_iter().map(|artifact| describe(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        let json = serde_json::to_string_pretty(&Summary { seconds: elapsed.as_secs_f64(), programs });
-        let json = json.map_err(|error| Error::new(format_args!("could not write the summary: {error}")))?;
-        anstream::println!("{json}");
-        return Ok(());
+        return output::json(&Summary { seconds: elapsed.as_secs_f64(), programs });
     }
     programs.iter().for_each(|program| show(program, elapsed));
     if programs.is_empty() {
@@ -173,7 +170,7 @@ fn show(program: &Program, elapsed: Duration) {
 }
 
 /// Runs a build and returns its programs, also those that did not have to be rebuilt.
-fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
+pub(crate) fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| no_cargo(&error))?;
     let lines = child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines());

@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{error::Error, output};
 
 /// Arguments of `pixie check`.
 #[derive(Debug, Args)]
@@ -63,9 +63,7 @@ pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     let mut findings = toolchain::findings();
     findings.extend(system::findings());
     if args.json {
-        let json = serde_json::to_string_pretty(&findings);
-        let json = json.map_err(|error| Error::new(format_args!("could not write the findings: {error}")))?;
-        anstream::println!("{json}");
+        output::json(&findings)?;
     } else {
         findings.iter().for_each(show);
     }

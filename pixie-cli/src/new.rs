@@ -173,7 +173,7 @@ impl Command {
             join(workspace.as_mut());
         }
         if options.json {
-            return report.print_json();
+            return output::json(&report);
         }
         report.print(&destination.shown);
         Ok(())

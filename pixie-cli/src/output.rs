@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use crate::{error::Error, interrupt};
 
@@ -41,6 +42,14 @@ pub(crate) fn warning(text: impl std::fmt::Display) {
 /// Prints a hint.
 pub(crate) fn help(text: impl std::fmt::Display) {
     anstream::eprintln!("{HELP}help{HELP:#}: {text}");
+}
+
+/// Prints a value to stdout as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Error::new(format_args!("could not write JSON: {error}")))?;
+    anstream::println!("{json}");
+    Ok(())
 }
 
 /// Prints an error: the message, the place and the fix.

@@ -124,10 +124,10 @@ impl Project {
         })
     }
 
-    /// Returns the command that builds the program and prints messages as JSON.
+    /// Returns the command that builds the program.
     pub(crate) fn build(&self) -> Command {
         let mut cargo = cargo();
-        cargo.args(["build", "--message-format=json-diagnostic-rendered-ansi", "--package", &self.package]);
+        cargo.args(["build", "--package", &self.package]);
         cargo.arg("--manifest-path").arg(self.root.join("Cargo.toml"));
         cargo.args([if self.which.example.is_some() { "--example" } else { "--bin" }, &self.program]);
         for features in &self.which.features {

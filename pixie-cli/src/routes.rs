@@ -2,15 +2,14 @@
 //!
 //! Builds the program; `program.rs` then asks it.
 
-use std::process::Stdio;
-
 use clap::Args;
 
 use crate::{
+    cargo::compile,
     error::Error,
     output,
     program::{Row, Told},
-    project::{Project, Which, no_cargo},
+    project::{Project, Which},
 };
 
 /// Arguments of `pixie routes`.
@@ -53,7 +52,10 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
             Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
         return Err(error.at(project.root.join("Cargo.toml").display()));
     }
-    let program = build(&project)?;
+    let mut build = project.build();
+    build.arg("--quiet");
+    let missing = || Error::cargo(format_args!("the build of `{}` made zero programs", project.program));
+    let program = compile(build)?.pop().ok_or_else(missing)?.executable;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
     let mut told = Told::by(&program, &project.root, &question)?;
     if let Some(text) = &args.grep {
@@ -80,22 +82,6 @@ fn unanswered(request: &str, told: &Told) -> Error {
         Some(allow) => error.help(format_args!("this path allows {allow}")),
         None => error,
     }
-}
-
-/// Builds the program and returns its path.
-fn build(project: &Project) -> Result<std::path::PathBuf, Error> {
-    let output = project.build().arg("--quiet").stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| no_cargo(&error))?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut program = None;
-    for message in messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
-        if let Some(text) = message["message"]["rendered"].as_str() {
-            anstream::eprint!("{text}");
-        }
-        program = message["executable"].as_str().map(Into::into).or(program);
-    }
-    let cargo = || Error::cargo(format_args!("`{}` does not build", project.program));
-    program.filter(|_| output.status.success()).ok_or_else(cargo)
 }
 
 fn table(rows: &[Row]) -> String {

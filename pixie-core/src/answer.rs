@@ -1,4 +1,5 @@
-//! How the value of a handler becomes a response, and what the client gets of it: conditions, ranges, negotiation.
+//! How the value of a handler becomes a response, and what the client gets of it: conditions, ranges,
+//! negotiation.
 
 pub(crate) mod conditional;
 pub(crate) mod disposition;

@@ -1,8 +1,9 @@
-//! `Error`: a request that failed, and `Rejection`: an argument that an extractor could not make from a request.
+//! `Error`: a request that failed, and `Rejection`: an argument that an extractor could not make from a
+//! request.
 //!
-//! An error keeps two messages apart. The client gets the status, the title and the detail. The log gets the chain of causes
-//! and the place in the code; a page shows these only in development. A rejection is the client's mistake, and its message is
-//! written for the client.
+//! An error keeps two messages apart. The client gets the status, the title and the detail. The log gets the
+//! chain of causes and the place in the code; a page shows these only in development. A rejection is the
+//! client's mistake, and its message is written for the client.
 use std::{borrow::Cow, fmt, panic::Location};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -15,8 +16,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed request: a status for the client, and a cause for the log.
 ///
-/// `?` turns any `std::error::Error` into an `Error` with the status 500. The text of the cause goes to the log and, only in
-/// development, to the page.
+/// `?` turns any `std::error::Error` into an `Error` with the status 500. The text of the cause goes to the
+/// log and, only in development, to the page.
 ///
 /// ```
 /// use pixie_core::{OrAbort, Result, abort};
@@ -50,7 +51,8 @@ enum Cause {
     Told(Vec<String>),
 }
 
-/// Returns an error with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes 500.
+/// Returns an error with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes
+/// 500.
 #[track_caller]
 pub fn abort(code: u16) -> Error {
     match StatusCode::from_u16(code) {
@@ -189,7 +191,8 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Error {
         let error = Error::new(rejection.status()).with_place(None);
-        // If the app lacks something, the message is for the log. If the client sent something wrong, it is for the client.
+        // If the app lacks something, the message is for the log. If the client sent something wrong, it is
+        // for the client.
         match rejection.status().is_server_error() {
             true => error.with_chain(vec![rejection.detail().to_owned()]),
             false => error.with_detail(rejection.detail().to_owned()),
@@ -313,7 +316,8 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Returns a name that a client sent, fit for a message: at most 64 bytes, on one line, without control characters.
+/// Returns a name that a client sent, fit for a message: at most 64 bytes, on one line, without control
+/// characters.
 pub(crate) fn shown(name: &str) -> String {
     name[..name.floor_char_boundary(64)].escape_debug().to_string()
 }

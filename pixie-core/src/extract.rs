@@ -1,7 +1,7 @@
 //! `FromRequest`: how the argument of a handler is made from a request.
 //!
-//! The body is read before extraction, if an extractor asks for it. So the same extractor works on the connection's thread, on
-//! a blocking thread, on the runtime and in a worker process.
+//! The body is read before extraction, if an extractor asks for it. So the same extractor works on the
+//! connection's thread, on a blocking thread, on the runtime and in a worker process.
 pub(crate) mod body;
 pub(crate) mod carried;
 #[cfg(feature = "garde")]
@@ -13,8 +13,6 @@ pub(crate) mod head;
 pub(crate) mod sealed_cookies;
 pub(crate) mod state;
 pub(crate) mod upload;
-
-use std::str::FromStr;
 
 use crate::{BodyUse, Needs, Rejection, RejectionKind, Request};
 
@@ -45,7 +43,8 @@ pub trait FromRequest: Sized {
     /// How this extractor uses the body of the request. Only one argument of a handler may use the body.
     const BODY: BodyUse = BodyUse::Unused;
 
-    /// Adds what this extractor reads except for the body. A worker gets only that. The default adds everything.
+    /// Adds what this extractor reads except for the body. A worker gets only that. The default adds
+    /// everything.
     fn needs(needs: &mut Needs) {
         needs.everything();
     }
@@ -57,28 +56,10 @@ pub trait FromRequest: Sized {
     /// Returns a rejection with the reason if the value cannot be made from this request.
     fn from_request(request: &mut Request) -> Result<Self, Rejection>;
 
-    /// Makes the value for the argument with this name. The name matters only to extractors of one field, such as
-    /// [`Upload`](crate::Upload).
+    /// Makes the value for the argument with this name. The name matters only to extractors of one field,
+    /// such as [`Upload`](crate::Upload).
     fn from_argument(request: &mut Request, _name: &str) -> Result<Self, Rejection> {
         Self::from_request(request)
-    }
-}
-
-/// Makes the value of a `<wildcard>` from its text. Every type with `FromStr` has this trait.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the value of a `<wildcard>` in a path",
-    label = "has no `FromStr`",
-    note = "a wildcard's type is one that parses from text: `String`, a number, `bool`, `uuid::Uuid`, or your own with `FromStr`"
-)]
-pub trait FromParam: Sized {
-    /// Parses the decoded text. Returns `None` if the text does not fit: the response is then a 404.
-    fn from_param(text: &str) -> Option<Self>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: FromStr> FromParam for T {
-    fn from_param(text: &str) -> Option<T> {
-        text.parse().ok()
     }
 }
 
@@ -128,17 +109,5 @@ impl Needs {
         self.body = self.body.and(T::BODY);
         T::needs(&mut self);
         self
-    }
-}
-
-impl Request {
-    /// Returns the value of a `<wildcard>`.
-    ///
-    /// # Errors
-    ///
-    /// Returns a rejection with the status 404 if the text does not fit the type.
-    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
-        let value = self.param_text(name).and_then(|text| T::from_param(&text));
-        value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))
     }
 }

@@ -20,7 +20,8 @@ use std::str::FromStr;
 pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    /// Reads `application/x-www-form-urlencoded` text. The URL standard gives every text a meaning, so this cannot fail.
+    /// Reads `application/x-www-form-urlencoded` text. The URL standard gives every text a meaning, so this
+    /// cannot fail.
     pub fn parse(text: &[u8]) -> Pairs {
         Pairs(form_urlencoded::parse(text).into_owned().collect())
     }

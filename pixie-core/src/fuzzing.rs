@@ -1,7 +1,9 @@
-//! Fuzz targets for all code that reads bytes from clients: functions of bytes that assert what must be true for all bytes.
+//! Fuzz targets for all code that reads bytes from clients: functions of bytes that assert what must be true
+//! for all bytes.
 //!
-//! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the inputs that they
-//! have found are kept there and replayed by every `cargo test`. Must stay true: the same bytes do the same in both.
+//! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the
+//! inputs that they have found are kept there and replayed by every `cargo test`. Invariant: the same bytes
+//! have the same effect in both.
 
 mod fields;
 mod form;

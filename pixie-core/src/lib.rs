@@ -1,10 +1,12 @@
 //! Requests, responses, routes, extractors and errors of the pixie web framework.
 //!
-//! The crate takes values and returns values. It uses no socket, clock, thread, process, runtime or environment. So it works
-//! alone, with hyper or in a worker process, and tests need not wait. The crate `pixie-web` builds an app with it.
+//! The crate takes values and returns values. It uses no socket, clock, thread, process, runtime or
+//! environment. So it works alone, with hyper or in a worker process, and tests need not wait. The crate
+//! `pixie-web` builds an app with it.
 //!
-//! Each folder uses only the folders before it: [`Error`] and [`Rejection`], then `form` (forms as bytes), `http` (requests and
-//! responses), `answer` (what becomes a response), `route` (routes and their router), and `extract` (arguments of handlers).
+//! Each folder uses only the folders before it: [`Error`] and [`Rejection`], then `form` (forms as bytes),
+//! `http` (requests and responses), `answer` (what becomes a response), `route` (routes and their router),
+//! and `extract` (arguments of handlers).
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -23,7 +25,7 @@ pub use self::http::{
     body::Body,
     body_reader::{BodyReader, PieceSource},
     cookies::Cookies,
-    params::Params,
+    params::{FromParam, Params},
     request::{Request, RequestView},
     request_id::RequestId,
     response::{HeaderPair, Response},
@@ -63,7 +65,7 @@ pub use extract::checked::Checked;
 #[cfg(feature = "sealed-cookies")]
 pub use extract::sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
 pub use extract::{
-    FromParam, FromRequest,
+    FromRequest,
     body::Json,
     carried::{Carried, Extension},
     flash::Flash,
@@ -73,7 +75,8 @@ pub use extract::{
     upload::Uploads,
 };
 
-/// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any release.
+/// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any
+/// release.
 #[doc(hidden)]
 pub mod plumbing {
     pub use crate::{

@@ -1,7 +1,7 @@
 //! `Route`: a path, its methods, its handler and its options, as plain values.
 //!
-//! The attribute macro writes exactly these values; they can be written by hand as well. Whether a set of routes fits
-//! together is judged when the app starts.
+//! The attribute macro writes these values, and a program can write them by hand. Whether the routes of an
+//! app fit together is checked when the app starts.
 pub(crate) mod handler;
 pub(crate) mod hooks;
 pub(crate) mod needs;
@@ -18,8 +18,31 @@ use crate::{
     Place, Request, RequestView, Response, Writer,
 };
 
-/// A route: which requests it answers, and with what.
-#[derive(Clone)]
+/// A route: which requests it answers, and with which handler.
+///
+/// `#[route]` and its short forms make routes from functions. By hand, a route starts with a path and a
+/// method, then gets a handler of one kind, then options. The setters have the names of the attribute's
+/// options, and [`Route::options`] returns what they set.
+///
+/// ```
+/// use std::time::Duration;
+/// use pixie_core::{Method, Request, Route, RouteType};
+///
+/// let thumbnail = Route::post("/thumbnails")
+///     .method(Method::PUT)
+///     .name("thumbnail")
+///     .pool(|request: &mut Request| format!("{} bytes", request.body().len()))
+///     .pool("images")
+///     .deadline(Duration::from_secs(2))
+///     .body_limit("10MB");
+///
+/// assert_eq!(thumbnail.kind(), RouteType::Pool);
+/// assert_eq!(thumbnail.methods(), [Method::POST, Method::PUT]);
+/// assert_eq!(thumbnail.options().pool, Some("images"));
+/// assert_eq!(thumbnail.options().body_limit, Some("10MB".into()));
+/// assert!(!thumbnail.options().retries(&Method::POST));
+/// ```
+#[derive(Clone, Debug)]
 pub struct Route {
     path: RoutePath,
     handler: Handler,
@@ -28,7 +51,7 @@ pub struct Route {
     hooks: Hooks,
 }
 
-/// The options of a route; what a route does not set, the app decides.
+/// The options of a route. For an option that is `None`, the setting of the app or of the pool applies.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RouteOptions {
@@ -47,8 +70,8 @@ pub struct RouteOptions {
 }
 
 impl RouteOptions {
-    /// Returns whether a request of this method may run again after its worker crashed: as the route says, or else if the
-    /// method is idempotent (RFC 9110, section 9.2.2).
+    /// Returns whether a request of this method may run again after its worker crashed: as the route says, or
+    /// else if the method is idempotent (RFC 9110, section 9.2.2).
     pub fn retries(&self, method: &Method) -> bool {
         self.retry.unwrap_or_else(|| method.is_idempotent())
     }
@@ -79,7 +102,7 @@ pub struct RoutePath {
 }
 
 impl Route {
-    /// Starts a route that answers GET (and, with it, HEAD).
+    /// Starts a route that answers GET and HEAD.
     #[track_caller]
     pub fn get(path: &'static str) -> RoutePath {
         RoutePath::new(path, Method::GET)
@@ -115,21 +138,22 @@ impl Route {
         self
     }
 
-    /// Limits the time from dispatch to the head of the response. After that the response is 504, and a worker is killed.
-    /// Not for sync routes, which cannot be stopped.
+    /// Limits the time from dispatch to the head of the response. After that the response is 504, and a
+    /// worker is killed. Not for sync routes, which cannot be stopped.
     pub fn deadline(mut self, deadline: Duration) -> Route {
         self.options.deadline = Some(deadline);
         self
     }
 
-    /// Limits the size of a request's body: `"10MB"`, or a number of bytes. A larger body is refused with 413.
+    /// Limits the size of a request's body: `"10MB"`, or a number of bytes. A larger body is refused with
+    /// 413.
     pub fn body_limit(mut self, size: impl Into<ByteSize>) -> Route {
         self.options.body_limit = Some(size.into());
         self
     }
 
-    /// Sets whether a request may run again after its worker crashed. By default, a request with an idempotent method may.
-    /// Only for pool and stream routes.
+    /// Sets whether a request may run again after its worker crashed. By default, a request with an
+    /// idempotent method may. Only for pool and stream routes.
     pub fn retry(mut self, may: bool) -> Route {
         self.options.retry = Some(may);
         self
@@ -141,9 +165,9 @@ impl Route {
         self
     }
 
-    /// Sets the `Cache-Control` header of the handler's successful responses and redirects (2xx and 3xx), such as
-    /// `"public, max-age=3600"`. A header that the handler sets itself stays. Errors and the responses of before hooks do
-    /// not get the header.
+    /// Sets the `Cache-Control` header of the handler's successful responses and redirects (2xx and 3xx),
+    /// such as `"public, max-age=3600"`. A header that the handler sets itself stays. Errors and the
+    /// responses of before hooks do not get the header.
     pub fn cache_control(mut self, value: &'static str) -> Route {
         self.options.cache_control = Some(value);
         self
@@ -155,7 +179,16 @@ impl Route {
         self
     }
 
-    /// Runs this before the handler, in the main process; it may answer in the handler's place.
+    /// Adds a hook that runs before the handler, in the main process. The hook may answer instead of the
+    /// handler.
+    ///
+    /// ```
+    /// use pixie_core::{Request, Route, abort};
+    ///
+    /// let no_token = |request: &mut Request| request.header("x-token").is_none().then(|| abort(403));
+    /// let admin = Route::get("/admin").sync(|_| "welcome").before(no_token);
+    /// assert_eq!(admin.hooks().before.len(), 1);
+    /// ```
     pub fn before<F, R>(mut self, hook: F) -> Route
     where
         F: Fn(&mut Request) -> R + Send + Sync + 'static,
@@ -165,7 +198,7 @@ impl Route {
         self
     }
 
-    /// The same for a hook that waits: `|request| Box::pin(async move { … })`.
+    /// Adds a before hook that may wait: `|request| Box::pin(async move { … })`.
     pub fn before_async<F, R>(mut self, hook: F) -> Route
     where
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
@@ -175,15 +208,22 @@ impl Route {
         self
     }
 
-    /// Shows this the finished response, in the main process; it may change it.
+    /// Adds a hook that sees the finished response, in the main process, and may change it.
     pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> Route {
         self.hooks.after.push(After::new(hook));
         self
     }
 
-    /// Moves the route under a prefix such as `/admin`; `/` becomes the prefix itself. Its name stays.
+    /// Puts a prefix such as `/admin` before the path. The path `/` becomes the prefix itself. The name
+    /// stays.
+    ///
+    /// ```
+    /// use pixie_core::Route;
+    ///
+    /// assert_eq!(Route::get("/users").sync(|_| "").under("/admin").path(), "/admin/users");
+    /// ```
     pub fn under(mut self, prefix: &str) -> Route {
-        // A path that is wrong stays as it was written, and so does the message about it.
+        // A malformed path stays as it was written, so that the error shows what the author wrote.
         if self.path.pattern.is_ok() {
             let path = match &*self.path.text {
                 "/" if !prefix.is_empty() => prefix.to_owned(),
@@ -195,7 +235,7 @@ impl Route {
         self
     }
 
-    /// Returns the kind: where the route runs.
+    /// Returns the kind, which decides where the route runs.
     pub fn kind(&self) -> RouteType {
         self.handler.kind()
     }
@@ -210,12 +250,16 @@ impl Route {
         &self.path.methods
     }
 
-    /// Returns the path as it was written, under its group's prefix.
+    /// Returns the path as it was written, with the prefix of its group.
     pub fn path(&self) -> &str {
         &self.path.text
     }
 
-    /// Returns the parsed path, or what is wrong with it.
+    /// Returns the parsed path.
+    ///
+    /// # Errors
+    ///
+    /// Returns the mistake in a malformed path.
     pub fn pattern(&self) -> Result<&Pattern, &PatternError> {
         self.path.pattern.as_ref()
     }
@@ -225,18 +269,18 @@ impl Route {
         self.path.place
     }
 
-    /// Returns what of the request the handler reads.
+    /// Returns what the handler reads of the request.
     pub fn reads(&self) -> &Needs {
         &self.needs
     }
 
-    /// Returns the options.
+    /// Returns the options, as the setters left them.
     pub fn options(&self) -> &RouteOptions {
         &self.options
     }
 
-    /// Returns why a route of this kind cannot have one of its options, and how to fix it: the end of a sentence about the
-    /// route.
+    /// Returns why a route of this kind cannot have one of its options, and how to fix it: the end of a
+    /// sentence about the route.
     pub fn wrong_option(&self) -> Option<String> {
         self.options.set().find_map(|name| RouteOption::named(name)?.refusal(self.kind()))
     }
@@ -248,7 +292,7 @@ impl Route {
 }
 
 impl RoutePath {
-    /// Starts a route for one method; its name is the path until [`RoutePath::name`] gives one.
+    /// Starts a route for one method. Its name is the path, unless [`RoutePath::name`] sets another one.
     #[track_caller]
     pub fn new(path: &'static str, method: Method) -> RoutePath {
         let at = Location::caller();
@@ -264,19 +308,19 @@ impl RoutePath {
         self
     }
 
-    /// Names the route, for addresses made from it and for messages.
+    /// Sets the name of the route, which URLs and messages use.
     pub fn name(mut self, name: &'static str) -> RoutePath {
         self.place.name = name;
         self
     }
 
-    /// Says where the route is written.
+    /// Sets the place where the route is written.
     pub fn place(mut self, place: Place) -> RoutePath {
         self.place = place;
         self
     }
 
-    /// Runs the handler on the connection's own thread: for handlers that never wait.
+    /// Runs the handler on the connection's own thread. Only for handlers that never wait.
     pub fn sync<F, R>(self, handler: F) -> Route
     where
         F: Fn(&mut Request) -> R + Send + Sync + 'static,
@@ -310,13 +354,13 @@ impl RoutePath {
         R: Future<Output: IntoResponse> + Send + 'static,
     {
         let call = move |request| -> BoxFuture<Response> {
-            let answer = handler(request);
-            Box::pin(async move { answer.await.into_response() })
+            let future = handler(request);
+            Box::pin(async move { future.await.into_response() })
         };
         self.handler(Handler::Async(std::sync::Arc::new(call)))
     }
 
-    /// Runs the handler in a worker process and sends the pieces of its iterator as they come.
+    /// Runs the handler in a worker process, and sends the pieces of its iterator one by one.
     pub fn stream<F, P>(self, handler: F) -> Route
     where
         F: Fn(&mut Request) -> P + Send + Sync + 'static,
@@ -325,7 +369,7 @@ impl RoutePath {
         self.stream_to(move |request, writer| handler(request).into_pieces().write_to(writer))
     }
 
-    /// Runs the handler in a worker process and sends what it writes.
+    /// Runs the handler in a worker process, and sends what the handler writes.
     pub fn stream_to<F>(self, handler: F) -> Route
     where
         F: Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error> + Send + Sync + 'static,
@@ -333,7 +377,7 @@ impl RoutePath {
         self.handler(Handler::Stream(std::sync::Arc::new(handler)))
     }
 
-    /// Makes the route of a handler that is one of the five kinds already.
+    /// Makes a route from a handler of any kind.
     pub fn handler(self, handler: Handler) -> Route {
         let needs = Needs::whole_request();
         Route { path: self, handler, needs, options: RouteOptions::default(), hooks: Hooks::default() }

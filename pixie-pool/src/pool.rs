@@ -1,7 +1,7 @@
-//! The parent's side: what a program holds of a pool.
+//! The pool as its users hold it: start, submit, snapshot, stop.
 //!
-//! Owns starting, submitting and stopping. Leaves a job's way to `shared`, who is next to `schedule`, workers to `slot`.
-//! Rule: a pool ends with its last owner, and nothing of it is left.
+//! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
+//! to `process`. Invariant: the pool ends with its last owner and leaves neither processes nor files.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]
@@ -9,10 +9,9 @@ mod metrics;
 #[cfg(not(feature = "metrics"))]
 #[path = "pool/metrics/absent.rs"]
 mod metrics;
+mod observers;
 pub(crate) mod process;
-mod queue;
-pub(crate) mod shared;
-mod slow;
+pub(crate) mod queue;
 mod view;
 
 use std::{
@@ -20,7 +19,7 @@ use std::{
     future::Future,
     panic::catch_unwind,
     sync::{Arc, OnceLock, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
@@ -32,11 +31,18 @@ use crate::{
     job::{Handler, Job},
     platform,
     pool::{
-        connection::job_state::{Exchange, Name},
-        connection::upload::Upload,
-        process::handshake::Rendezvous,
-        process::{worker, worker::Place},
-        shared::Shared,
+        connection::{JobName, JobState, Upload},
+        observers::Observers,
+        process::{
+            Workers,
+            handshake::SocketDirectory,
+            memory::WorkerMemory,
+            worker::{self, WorkerSlot},
+        },
+        queue::{
+            Queue,
+            timer::{self, TimerTask},
+        },
     },
     protocol::frame::Start,
     reply::{Pending, Reply},
@@ -44,28 +50,62 @@ use crate::{
     submission::Submission,
 };
 
-/// A pool of workers; clones are the same pool. When the last one is dropped the workers are killed.
+/// A pool of workers; clones are the same pool. When the last clone is dropped, the workers are killed.
+///
+/// With the size 0, jobs run on threads of this process, which suits tests:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use pixie_pool::{Handler, Job, Pool, Submission};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let handler: Handler = Arc::new(|job: Job| {
+///     let greeting = [b"hello ", job.head()].concat();
+///     let _ = job.reply(b"", &greeting);
+/// });
+/// let pool = Pool::named("greetings").size(0).start(handler).await?;
+/// let reply = pool.submit(Submission::new("world")).await?;
+/// assert_eq!(reply.body.collect().await?, "hello world");
+/// pool.stop(Duration::from_secs(1)).await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
-    life: Arc<Life>,
+    queue: Arc<Queue>,
+    owner: Arc<Owner>,
 }
 
-/// Ends the pool with its last owner.
-struct Life {
-    shared: Arc<Shared>,
+/// Ends the pool when the last clone is dropped.
+struct Owner {
+    workers: Arc<Workers>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     _claim: Claim,
 }
 
 impl Pool {
-    /// Starts the workers and returns when the first one is ready; at once if they are started on demand.
+    /// Returns the configuration of a pool with this name and the default of each setting.
     ///
-    /// Needs a running tokio runtime with time and I/O, and this one has to outlive the pool: when it ends the workers are killed,
-    /// and every job, also one of another runtime, gets [`Error::Stopping`]. Each `#[tokio::test]` has a runtime of its own, so a
-    /// pool in a static serves only one of them.
+    /// ```no_run
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use pixie_pool::{Handler, Job, Pool};
+    /// # async fn start(handler: Handler) -> Result<(), pixie_pool::Error> {
+    /// let images = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+    /// let pool = images.start(handler).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn named(name: impl Into<String>) -> Config {
+        Config::default().name(name)
+    }
+
+    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
+    /// demand.
     ///
-    /// What the environment says of the pool comes first: see [`Config::override_by_environment`].
+    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
+    /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
+    /// `#[tokio::test]` has its own runtime, so a pool in a static serves only one of them.
+    ///
+    /// The environment overrides `config`: see [`Config::override_by_environment`].
     pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
         config.override_by_environment().map_err(Error::Start)?;
         check(&config)?;
@@ -73,18 +113,21 @@ impl Pool {
         config.prepare().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
         let claim = Claim::take(&config.name).map_err(Error::Start)?;
         warn_of_mix_ups(&config, &handler);
-        let rendezvous = Rendezvous::open(config.runtime_dir.as_deref())
+        let sockets = SocketDirectory::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let cgroups = process::memory::open(&config).await;
-        let shared = Arc::new(Shared::new(config, handler, rendezvous, cgroups));
-        let mut tasks = vec![tokio::spawn(look_at_clock(ClockTask(Arc::clone(&shared))))];
-        shared.order();
-        for place in 1..=shared.places() {
-            tasks.push(tokio::spawn(worker::keep(Place { shared: Arc::clone(&shared), number: place })));
+        let observers = Arc::new(Observers::new(&config.name));
+        let config = Arc::new(config);
+        let memory = WorkerMemory::open(Arc::clone(&config)).await;
+        let queue = Arc::new(Queue::new(config, observers));
+        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
+        let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
+        queue.order_starts();
+        for number in 1..=queue.slots() {
+            tasks.push(tokio::spawn(worker::run(WorkerSlot { workers: Arc::clone(&workers), number })));
         }
-        let life = Life { shared: Arc::clone(&shared), tasks: Mutex::new(tasks), _claim: claim };
-        let pool = Pool { shared, life: Arc::new(life) };
-        match pool.shared.first_ready().await {
+        let owner = Owner { workers, tasks: Mutex::new(tasks), _claim: claim };
+        let pool = Pool { queue, owner: Arc::new(owner) };
+        match pool.owner.workers.first_ready().await {
             Ok(()) => Ok(pool),
             Err(why) => {
                 pool.stop(Duration::ZERO).await;
@@ -93,63 +136,71 @@ impl Pool {
         }
     }
 
-    /// Runs a job: the future resolves with the answer's head, dropping it cancels the job.
+    /// Runs a job. The future resolves with the head of the reply; dropping it cancels the job.
     pub fn submit(
         &self,
         submission: Submission,
     ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
         let Submission { head, body, deadline, replayable, label, request_id } = submission;
         let (body, upload) = Upload::split(body);
-        let number = self.shared.next_number();
-        let name = Name { number, label, request_id };
-        let extension_ms = u32::try_from(self.shared.config.extension.as_millis()).unwrap_or(u32::MAX);
+        let (config, number) = (&self.queue.config, self.queue.next_job_number());
+        let name = JobName { number, label, request_id };
+        let extension_ms = u32::try_from(config.extension.as_millis()).unwrap_or(u32::MAX);
         let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
-        let deadline = deadline.map(|time| time.min(TIME_MAX)).or(self.shared.config.deadline);
-        let exchange = Exchange::new(name, deadline, start, replayable);
-        Pending::new(Arc::clone(&self.shared), Arc::new(exchange), upload)
+        let deadline = deadline.map(|time| time.min(TIME_MAX)).or(config.deadline);
+        let job = JobState::new(name, deadline, start, replayable, config.pipelining);
+        Pending::new(Arc::clone(&self.queue), Arc::new(job), upload)
     }
 
-    /// Returns the fingerprint of what the workers know.
+    /// Returns the number that stands for what the workers can do.
     #[cfg(feature = "tasks")]
     pub(crate) fn table_hash(&self) -> u64 {
-        self.shared.config.table_hash
+        self.queue.config.table_hash
     }
 
-    /// Returns what the pool looks like now.
+    /// Returns the state of the pool at this moment.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.snapshot()
+        view::snapshot(&self.queue)
     }
 
-    /// Refuses new jobs, gives those accepted `grace` to end, then kills and reaps every worker and removes the sockets.
+    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes
+    /// the sockets.
     pub async fn stop(&self, grace: Duration) {
-        self.shared.drain(grace).await;
-        self.shared.end();
-        for task in self.life.tasks.lock().await.drain(..) {
-            // A task that panicked has nothing left to wait for.
+        self.queue.drain(grace).await;
+        self.queue.end();
+        for task in self.owner.tasks.lock().await.drain(..) {
+            // A task that panicked needs no wait.
             let _ = task.await;
         }
-        self.shared.close_cgroups().await;
-        self.shared.close_rendezvous();
+        self.owner.workers.close().await;
+    }
+}
+
+/// # Starting
+impl Config {
+    /// Starts the pool; see [`Pool::start`].
+    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
+        Pool::start(self, handler).await
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("name", &self.shared.name).finish_non_exhaustive()
+        f.debug_struct("Pool").field("name", &self.queue.config.name).finish_non_exhaustive()
     }
 }
 
-impl Drop for Life {
+impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.end();
+        self.workers.queue.end();
     }
 }
 
-/// Refuses what would hang or panic in a task of ours.
+/// Returns an error if a task of the pool would hang or panic on this runtime.
 fn check_runtime() -> Result<(), Error> {
     let lacks = if Handle::try_current().is_err() {
-        "no tokio runtime is running here: start the pool inside of one, as in a function with `#[tokio::main]`"
-    // There is no other way to ask.
+        "no tokio runtime is running here: start the pool inside one, as in a function with `#[tokio::main]`"
+    // tokio has no other way to ask.
     } else if catch_unwind(|| drop(sleep(Duration::ZERO))).is_err() {
         "the tokio runtime has no timers: build it with `enable_all()`"
     } else if catch_unwind(platform::register_socket).is_err() {
@@ -164,14 +215,12 @@ fn check(config: &Config) -> Result<(), Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if config.name.is_empty() || config.name.len() > NAME_BYTES_MAX || !config.name.chars().all(is_plain) {
         let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
-        return Err(Error::Start(format!("the pool's name {:?} has to be {limits}", config.name)));
+        return Err(Error::Start(format!("the pool's name {:?} must be {limits}", config.name)));
     }
     check_bytes(config)?;
     check_size(config)?;
     if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {
-        return Err(Error::Start(
-            "a limit of CPU time needs a system with clocks of other processes, such as Linux".to_owned(),
-        ));
+        return Err(Error::Start("`cpu_time` needs a system that measures other processes, such as Linux".to_owned()));
     }
     if identity::is_worker() {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
@@ -200,20 +249,20 @@ fn check_bytes(config: &Config) -> Result<(), Error> {
 fn check_size(config: &Config) -> Result<(), Error> {
     let (Settings { name, threads, spares, queue, .. }, Size { min, max }) = (&**config, config.size);
     let wrong = if min > max {
-        format!("the size of pool `{name}` ends at {max}, before its start {min}")
+        format!("the size of pool `{name}` is {min} to {max}: the first number must not be larger")
     } else if config.is_threaded() && *threads > WORKERS_MAX {
         format!("pool `{name}` may have {threads} threads, at most {WORKERS_MAX} are allowed")
     } else if max.saturating_add(*spares) > WORKERS_MAX {
         format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
     } else if min < max && *queue == 0 {
-        format!("pool `{name}` grows when jobs wait, so its queue has to have room for at least 1")
+        format!("pool `{name}` grows when jobs wait, so its queue must have room for at least 1")
     } else {
         return Ok(());
     };
     Err(Error::Start(wrong))
 }
 
-/// Says so if workers of two pools could run each other's handler without anybody noticing.
+/// Warns if a worker could run the handler of another pool without being detected.
 fn warn_of_mix_ups(config: &Config, handler: &Handler) {
     type Named = (String, Weak<dyn Fn(Job) + Send + Sync>);
     static FIRST: OnceLock<Named> = OnceLock::new();
@@ -224,32 +273,8 @@ fn warn_of_mix_ups(config: &Config, handler: &Handler) {
     if *first != config.name && !its_handler.ptr_eq(&Arc::downgrade(handler)) {
         tracing::warn!(
             pool = %config.name, other = %first,
-            "two pools with two handlers have the same `table_hash`, so a worker that serves the wrong one is not noticed: \
-             choose by `worker.identity().pool`, and give each pool a `table_hash` of its own"
+            "two pools with different handlers have the same `table_hash`, so a worker that serves the wrong handler is not \
+             detected: choose the handler by `worker.identity().pool`, and give each pool its own `table_hash`"
         );
-    }
-}
-
-/// Looks at every clock of the pool whenever the earliest has run out.
-async fn look_at_clock(clock: ClockTask) {
-    let shared = &clock.0;
-    let mut ending = shared.ending.subscribe();
-    loop {
-        tokio::select! {
-            () = shared.clock.wait() => shared.expire(Instant::now()),
-            _ = ending.wait_for(|e| *e) => return,
-        }
-    }
-}
-
-/// Ends the pool when nobody looks at its clocks any more: a runtime that ends drops its tasks, also one that has never run.
-struct ClockTask(Arc<Shared>);
-
-impl Drop for ClockTask {
-    fn drop(&mut self) {
-        if !*self.0.ending.borrow() {
-            tracing::warn!(pool = %self.0.name, "the runtime on which the pool was started has ended, and the pool with it");
-            self.0.end();
-        }
     }
 }

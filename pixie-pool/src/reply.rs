@@ -1,7 +1,7 @@
-//! What comes out of a pool: a head, and a body at once or in pieces.
+//! The reply to a job: a head, and a body at once or in pieces.
 //!
-//! Owns the answer's reading side and the future of a submission. Leaves the state that both ends share to `pool::exchange`.
-//! Rule: dropping either before its end cancels the job.
+//! Owns the reading side of a reply and the future of a submission. Leaves the state that both ends share to
+//! the pool. Invariant: dropping either before its end cancels the job.
 
 use std::{
     fmt,
@@ -16,31 +16,32 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        connection::job_state::{Exchange, Taken},
-        connection::upload::Upload,
-        shared::Shared,
+        connection::{JobState, ReplyStart, Upload},
+        queue::Queue,
     },
 };
 
-/// The answer to a job.
+/// The reply to a job.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reply {
     /// The head, as the handler sent it.
     pub head: Bytes,
     /// The body.
     pub body: ReplyBody,
-    /// The number of the worker that answered.
+    /// The number of the worker that replied.
     pub worker: usize,
     /// The process id of that worker.
     pub pid: u32,
 }
 
-/// The body of an answer.
+/// The body of a reply.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ReplyBody {
-    /// All of it.
+    /// The whole body.
     Full(Bytes),
-    /// Pieces as they come; the worker is held back while nobody reads.
+    /// Pieces that are still arriving; the worker waits while they are not read.
     Stream(ReplyStream),
 }
 
@@ -54,7 +55,11 @@ impl ReplyBody {
         }
     }
 
-    /// Reads all of it into memory; fails with [`Error::TooLarge`] where it goes beyond
+    /// Reads the whole body into memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::TooLarge`] if the body is larger than
     /// [`Config::collect_limit`](crate::Config::collect_limit).
     pub async fn collect(self) -> Result<Bytes, Error> {
         match self {
@@ -64,7 +69,7 @@ impl ReplyBody {
     }
 }
 
-/// An answer that is still arriving.
+/// A body that is still arriving.
 pub struct ReplyStream {
     waiting: Waiting,
 }
@@ -78,7 +83,7 @@ impl ReplyStream {
         if let Err(error) = self.waiting.pump(cx) {
             return Poll::Ready(Some(Err(error)));
         }
-        let next = self.waiting.exchange.poll_chunk(cx);
+        let next = self.waiting.job.poll_piece(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
             self.waiting.is_over = true;
         }
@@ -88,8 +93,8 @@ impl ReplyStream {
 
 impl ReplyStream {
     async fn collect(mut self) -> Result<Bytes, Error> {
-        // It was checked when the pool was started.
-        let limit = self.waiting.shared.config.collect_limit.bytes().unwrap_or(0);
+        // The start of the pool has checked this limit.
+        let limit = self.waiting.queue.config.collect_limit.bytes().unwrap_or(0);
         let mut all = BytesMut::new();
         while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
             let piece = piece?;
@@ -108,10 +113,10 @@ impl fmt::Debug for ReplyStream {
     }
 }
 
-/// One job as its submitter holds it.
+/// One job, as its submitter sees it.
 struct Waiting {
-    shared: Arc<Shared>,
-    exchange: Arc<Exchange>,
+    queue: Arc<Queue>,
+    job: Arc<JobState>,
     upload: Option<Upload>,
     is_over: bool,
 }
@@ -119,7 +124,7 @@ struct Waiting {
 impl Waiting {
     fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         if let Some(upload) = &mut self.upload {
-            match upload.pump(cx, &self.exchange) {
+            match upload.pump(cx, &self.job) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
                 Poll::Ready(Err(error)) => {
@@ -135,7 +140,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.is_over {
-            self.shared.abandon(&self.exchange);
+            self.queue.cancel(&self.job);
         }
     }
 }
@@ -147,15 +152,15 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(shared: Arc<Shared>, exchange: Arc<Exchange>, upload: Option<Upload>) -> Self {
-        // Until it has entered the pool there is nothing to cancel.
-        Pending { waiting: Some(Waiting { shared, exchange, upload, is_over: true }), is_entered: false }
+    pub(crate) fn new(queue: Arc<Queue>, job: Arc<JobState>, upload: Option<Upload>) -> Self {
+        // A job can be canceled only after it has entered the pool.
+        Pending { waiting: Some(Waiting { queue, job, upload, is_over: true }), is_entered: false }
     }
 
-    /// Hands the job to the pool; true if it needs to be looked at again at once.
+    /// Gives the job to the pool.
     fn enter(waiting: &mut Waiting, cx: &Context<'_>) -> Result<(), Error> {
-        waiting.exchange.set_waker(cx.waker());
-        waiting.shared.enter(&waiting.exchange)?;
+        waiting.job.set_waker(cx.waker());
+        waiting.queue.submit(&waiting.job)?;
         waiting.is_over = false;
         Ok(())
     }
@@ -170,15 +175,15 @@ impl Future for Pending {
         if !is_entered {
             Pending::enter(waiting, cx)?;
             if waiting.upload.is_none() {
-                // The waker was set before the job was sent, so the answer cannot be missed.
+                // The waker was set before the job was sent, so the reply cannot be missed.
                 return Poll::Pending;
             }
         }
         waiting.pump(cx)?;
-        let Poll::Ready(taken) = waiting.exchange.poll_answer(cx) else {
+        let Poll::Ready(taken) = waiting.job.poll_reply(cx) else {
             return Poll::Pending;
         };
-        let Taken { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
+        let ReplyStart { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
         let body = if answer.complete {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)

@@ -2,15 +2,11 @@
 //!
 //! The text of a path alone decides whether a group applies to it, when the app starts (`compose.rs`).
 //! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
-use std::sync::Arc;
-
 use http::StatusCode;
-use pixie_core::{
-    After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Pattern, Request, RequestView, Response, Result, Route,
-};
+use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route};
 
 use crate::{
-    app::{App, compose},
+    app::{App, registry::BY_HAND},
     table::hooks::Level,
 };
 
@@ -41,12 +37,6 @@ pub struct Group {
     level: Level,
     routes: Vec<Route>,
     groups: Vec<Group>,
-}
-
-/// A group with a checked prefix.
-pub(crate) struct Mounted {
-    pub(crate) prefix: Pattern,
-    pub(crate) level: Arc<Level>,
 }
 
 impl Group {
@@ -102,38 +92,32 @@ impl Group {
         self.groups.push(group);
         self
     }
-}
 
-impl App {
-    /// Adds a group of routes, or hooks for the routes under a prefix.
-    pub fn group(mut self, group: Group) -> App {
-        let Group { prefix, level, routes, groups } = group;
-        self.routes.extend(routes.into_iter().map(|route| (compose::BY_HAND, route.under(&prefix))));
-        let nest = |inner: Group| match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
-            true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
-            // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
-            // would give `/adminusers`.
-            false => inner,
-        };
-        let groups: Vec<_> = groups.into_iter().map(nest).collect();
-        self.groups.push((prefix, level));
-        groups.into_iter().fold(self, App::group)
+    /// Adds the routes, hooks and inner groups to an app.
+    pub(crate) fn add_to(self, app: &mut App) {
+        let Group { prefix, level, routes, groups } = self;
+        app.routes.extend(routes.into_iter().map(|route| (BY_HAND, route.under(&prefix))));
+        app.groups.push((prefix.clone(), level));
+        for inner in groups {
+            let inner = match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
+                true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
+                // The prefix is kept as written, so that the error message shows it. Joining `/admin` and
+                // `users` would give `/adminusers`.
+                false => inner,
+            };
+            inner.add_to(app);
+        }
     }
 }
 
-/// Checks the prefixes, and sorts the groups from outer to inner.
-pub(crate) fn mounted(groups: Vec<(String, Level)>) -> Result<Vec<Mounted>> {
-    let mut mounted = groups.into_iter().map(mount).collect::<Result<Vec<_>>>()?;
-    mounted.sort_by_key(|group| group.prefix.as_str().len());
-    Ok(mounted)
-}
-
-fn mount((text, level): (String, Level)) -> Result<Mounted> {
-    let wrong = |why: &str| Error::internal(format!("`Group::new(\"{text}\")`: {why}"));
-    let prefix =
-        Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
-    match prefix.names().count() {
-        0 => Ok(Mounted { prefix, level: Arc::new(level) }),
-        _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let routes: Vec<_> = self.routes.iter().map(Route::path).collect();
+        let group = &mut f.debug_struct("Group");
+        group
+            .field("prefix", &self.prefix)
+            .field("routes", &routes)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
     }
 }

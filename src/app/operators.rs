@@ -1,16 +1,18 @@
-//! Operators: who may read the status and the metrics of an app.
+//! What operators see of an app: its status, its metrics and the ids of its requests, and who may read them.
 //!
 //! The app must ask for these pages. By default only requests from this machine may read them; the app can
 //! decide otherwise. Invariant: a page that the app did not ask for does not exist, and a request is refused
 //! unless it is known to be allowed.
 use std::{net::IpAddr, sync::Arc};
 
-use http::header;
-use pixie_core::{IntoResponse, Request, Response, Route, abort};
+use http::{StatusCode, header};
+use pixie_core::{IntoResponse, Json, Request, Response, Route};
+use pixie_pool::Snapshot;
+use serde::Serialize;
 
 use crate::{
-    app::{App, status},
-    table::{host, meter, pools::Pools},
+    app::App,
+    table::{host, meter, pools::Pools, refusal::refuse_with},
 };
 
 /// Headers that show that a proxy passed the request on.
@@ -26,13 +28,20 @@ pub(crate) struct Views {
     operators: Option<MayLook>,
 }
 
+/// The content of the status page.
+#[derive(Serialize)]
+struct Status {
+    /// Every pool that has been started.
+    pools: Vec<Snapshot>,
+}
+
 impl Views {
     /// Returns the routes of the pages that the app asks for.
     pub(crate) fn routes(self, pools: &Pools) -> impl Iterator<Item = Route> {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
         let status = self.status.map(|path| {
             let pools = pools.clone();
-            guarded(path, "pixie::status", may_look.clone(), move || status::page(&pools))
+            guarded(path, "pixie::status", may_look.clone(), move || Json(Status { pools: pools.snapshots() }))
         });
         let metrics = self.metrics.map(|path| {
             let pools = pools.clone();
@@ -52,10 +61,10 @@ fn guarded<R: IntoResponse>(
     Route::get(path).name(name).sync(move |request: &mut Request| -> Response {
         match may_look(request) {
             true => page().into_response().header(header::CACHE_CONTROL, "no-store"),
-            false => abort(403)
-                .with_place(None)
-                .with_detail("only operators may read this page: see `App::operators`")
-                .into(),
+            false => {
+                let detail = "only operators may read this page: see `App::operators`";
+                refuse_with(StatusCode::FORBIDDEN, detail).into()
+            }
         }
     })
 }
@@ -73,6 +82,7 @@ fn is_own_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// # Seeing
 impl App {
     /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::Snapshot).
     /// Default: not served.
@@ -106,6 +116,53 @@ impl App {
     /// ```
     pub fn operators(mut self, may_look: impl Fn(&Request) -> bool + Send + Sync + 'static) -> App {
         self.views.operators = Some(Arc::new(may_look));
+        self
+    }
+
+    /// Serves the metrics of routes and pools at this path, as text for Prometheus. Default: not served.
+    ///
+    /// Only operators may read it: see [`App::operators`]. This installs the recorder of the crate `metrics`
+    /// for the whole process, so the page also shows metrics that your code records in the main process.
+    /// Metrics that handlers record in workers are not shown.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new().route(Route::get("/").name("index").sync(|_| "Hello")).metrics("/metrics").operators(|_| true);
+    /// let client = app.test()?;
+    /// client.get("/").send();
+    /// let text = client.get("/metrics").send().text();
+    /// assert!(text.contains(r#"pixie_http_requests_total{route="index",status="2xx"} 1"#));
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, path: &'static str) -> App {
+        self.views.metrics = Some(path);
+        self.settings.shows_metrics = true;
+        self
+    }
+
+    /// Sets whether every request has an id. By default, requests of pool and stream routes and of handlers
+    /// that take a [`RequestId`] have one.
+    ///
+    /// The id is the `X-Request-Id` from the client or proxy if that is valid, otherwise a new one. The
+    /// response has it in the same header. So do the log lines about the request, and about a worker that
+    /// crashed while it ran the request.
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, RequestId, get};
+    ///
+    /// #[get("/", pool)]
+    /// fn index(id: RequestId) -> String {
+    ///     format!("this is {id}")
+    /// }
+    ///
+    /// let client = App::collect().request_ids(true).test()?;
+    /// client.get("/").header("x-request-id", "7b1f-2").send().assert_text("this is 7b1f-2");
+    /// client.get("/missing").header("x-request-id", "7b1f-3").send().assert_header("x-request-id", "7b1f-3");
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn request_ids(mut self, all: bool) -> App {
+        self.settings.request_ids = all;
         self
     }
 }

@@ -3,8 +3,11 @@
 //! `app.rs` decides whether routes of several packages may be in one app.
 use pixie_core::Route;
 
+/// Stands for the package of routes that were added with `App::route`: they are not checked.
+pub(crate) const BY_HAND: &str = "";
+
 /// A route as the attribute registers it. Only the macro makes it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Registered {
     /// The package of the handler.
     pub package: &'static str,

@@ -15,9 +15,8 @@ use http_body::{Frame, SizeHint};
 use pixie_core::{Body, BoxError};
 
 use crate::{
-    app::LayerFn,
     dev::Dev,
-    request::service::{HttpRequest, HttpResponse, Layered},
+    request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
 };
 
 /// Whether the client wants a whole page.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{app::compose::Composed, dev::events::Events};
+use crate::{dev::events::Events, table::Composed};
 
 #[cfg(not(unix))]
 use std::net::TcpStream as Socket;

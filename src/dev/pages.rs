@@ -9,10 +9,10 @@ use http::{HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::Body;
 
 use crate::{
-    app::{LayerFn, compose::Composed},
     dev::{Dev, csp, request_log},
-    request::service::{HttpRequest, HttpResponse, Layered},
-    table::host,
+    jobs::submit,
+    request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
+    table::{Composed, host},
 };
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -55,7 +55,7 @@ fn to_next_program(address: &Uri) -> HttpResponse {
 /// Runs the app, prints the line of the request, and allows the script in the page's policy.
 async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
-    let (mut response, worker) = request_log::noting_worker(inner.answer(request)).await;
+    let (mut response, worker) = submit::noting_worker(inner.answer(request)).await;
     request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
     csp::admit(response.headers_mut(), &dev.token);
     response

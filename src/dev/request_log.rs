@@ -1,39 +1,21 @@
 //! Prints one line for each request under `pixie dev`: status, request, time to the head, kind and worker.
 use std::{
-    cell::Cell,
     env,
     io::{IsTerminal, Write, stdout},
     time::Duration,
 };
 
 use http::{Method, StatusCode};
-use pixie_core::{Found, RouteType};
+use pixie_core::Found;
 
-use crate::app::compose::Composed;
-
-tokio::task_local! {
-    static WORKER: Cell<usize>;
-}
-
-/// Stores the number of the worker that answered the request of this task. Has no effect outside `pixie dev`.
-pub(crate) fn ran_in_worker(number: usize) {
-    // Fails outside `pixie dev`.
-    let _ = WORKER.try_with(|worker| worker.set(number));
-}
-
-/// Runs a request. Returns its response and the number of its worker, or 0 without a worker.
-pub(super) async fn noting_worker<T>(answer: impl Future<Output = T>) -> (T, usize) {
-    WORKER.scope(Cell::new(0), async move { (answer.await, WORKER.with(Cell::get)) }).await
-}
+use crate::table::Composed;
 
 /// Prints the line.
 pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
     let place = match app.router.find(method, path) {
-        Found::Route { value, .. } => match (value.route.kind(), &value.pool) {
-            (kind @ (RouteType::Pool | RouteType::Stream), Some(pool)) if worker > 0 => {
-                format!("{kind} {}#{worker}", pool.name())
-            }
-            (kind, _) => kind.to_string(),
+        Found::Route { value, .. } => match value.pool() {
+            Some(pool) if worker > 0 => format!("{} {}#{worker}", value.route.kind(), pool.name()),
+            _ => value.route.kind().to_string(),
         },
         _ => "-".into(),
     };

@@ -16,10 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use pixie_core::{Body, BoxError, ETag, Response};
 
-use crate::{
-    App,
-    files::coding::{self, Coding},
-};
+use crate::files::coding::{self, Coding};
 
 /// Minimum length of a compressed response, in bytes. A shorter one fits into one packet anyway.
 const BYTES_MIN: u64 = 860;
@@ -31,21 +28,8 @@ const BROTLI_WINDOW_BITS: u32 = 19;
 const GZIP_LEVEL: u32 = 5;
 const ZSTD_LEVEL: i32 = 3;
 
-impl App {
-    /// Sets whether responses are compressed with Brotli, Zstandard or gzip, as the client prefers. Default:
-    /// no.
-    ///
-    /// These responses are not compressed: responses below 860 bytes, content that is already compressed
-    /// according to its type or `Content-Encoding`, parts of files, event streams, and responses with
-    /// `Cache-Control: no-transform`. Set that header on a page that contains both a secret of the user and
-    /// text from other people: the compressed length can reveal the secret (BREACH attack).
-    pub fn compress(mut self, compress: bool) -> App {
-        self.settings.compress = compress.then_some(compress_response);
-        self
-    }
-}
-
-fn compress_response(request: &HeaderMap, response: &mut Response) {
+/// Compresses a response if that is worthwhile and its client accepts it.
+pub(crate) fn compress_response(request: &HeaderMap, response: &mut Response) {
     if !is_worthwhile(response) {
         return;
     }

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::HeaderValue;
-use pixie_core::{Error, IntoResponse, Needs, Redirect, Request, Response, Result, Route, abort};
+use http::{HeaderValue, StatusCode};
+use pixie_core::{Error, IntoResponse, Needs, Redirect, Request, Response, Result, Route};
 
 use super::{
     cache::{CACHE, Entry, FILE_BYTES_MAX},
@@ -15,7 +15,7 @@ use super::{
     open::{Found, OpenFile, find},
     representation::{Content, Representation, media_type},
 };
-use crate::App;
+use crate::table::refusal::refuse;
 
 /// A little more than ten hours, as in the Python framework that pixie is modeled on.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=38400");
@@ -93,6 +93,28 @@ impl Folder {
         self.rules.serve(request, &self.root, name)
     }
 
+    /// Returns the routes of this folder, mounted at a path.
+    #[track_caller]
+    pub(crate) fn routes(self, path: &str) -> Vec<Route> {
+        let prefix = path.strip_suffix('/').unwrap_or(path);
+        let mut paths = vec![format!("{prefix}/<{WILDCARD}:path>")];
+        if self.rules.index.is_some() {
+            paths.push(format!("{prefix}/"));
+            paths.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
+        }
+        let mut needs = Needs::default();
+        needs.everything();
+        let folder = Arc::new(self);
+        let mut routes = Vec::new();
+        for path in paths {
+            let folder = folder.clone();
+            // A route exists as long as the program, so its path may be leaked.
+            let route = Route::get(path.leak()).thread(move |request: &mut Request| folder.serve_mounted(request));
+            routes.push(route.needs(needs.clone()));
+        }
+        routes
+    }
+
     /// Serves the file that the wildcard names. Redirects a folder without a final slash to the path with the
     /// slash.
     fn serve_mounted(&self, request: &Request) -> Result<Response> {
@@ -102,33 +124,6 @@ impl Folder {
         }
         let answer = self.rules.answer(request, &self.root, &name)?;
         Ok(answer.unwrap_or_else(|| with_slash(request)))
-    }
-}
-
-impl App {
-    /// Mounts a folder: `GET /static/a/b.css` serves the file `a/b.css`. See [`files`](crate::files).
-    ///
-    /// The routes run on blocking threads. With an index file, the folder also serves the paths `/static` and
-    /// `/static/`. To use your own handler at `/` beside a folder mounted at `/`, use
-    /// [`Folder::without_index`].
-    #[track_caller]
-    pub fn folder(mut self, path: &str, folder: impl Into<Folder>) -> App {
-        let folder = Arc::new(folder.into());
-        let prefix = path.strip_suffix('/').unwrap_or(path);
-        let mut paths = vec![format!("{prefix}/<{WILDCARD}:path>")];
-        if folder.rules.index.is_some() {
-            paths.push(format!("{prefix}/"));
-            paths.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
-        }
-        let mut needs = Needs::default();
-        needs.everything();
-        for path in paths {
-            let folder = folder.clone();
-            // A route exists as long as the program, so its path may be leaked.
-            let route = Route::get(path.leak()).thread(move |request: &mut Request| folder.serve_mounted(request));
-            self = self.route(route.needs(needs.clone()));
-        }
-        self
     }
 }
 
@@ -199,7 +194,7 @@ impl Default for Rules {
 }
 
 fn absent() -> Error {
-    abort(404).with_place(None)
+    refuse(StatusCode::NOT_FOUND)
 }
 
 /// Redirects to the same path with a final slash, so that relative links within the folder work.

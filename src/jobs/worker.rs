@@ -1,7 +1,7 @@
-//! The worker's side: a job becomes a request again, the handler runs, and its answer goes back as bytes.
+//! The worker's side: a job becomes a request again, the handler runs, and its response is sent as bytes.
 //!
-//! This runs in a worker process, and with `workers(0)` on a thread of the main process; nothing here can tell the
-//! difference. Nothing is async: a body that is a stream is read to its end by blocking on it.
+//! This code runs in a worker process, or with `workers(0)` on a thread of the main process. It is not async:
+//! it blocks on a body that is a stream until the stream ends.
 use std::{
     io::{self, Read, Write},
     sync::{Arc, OnceLock},
@@ -10,39 +10,36 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use http_body::Frame;
-use pixie_core::{
-    Body, BodyReader, BodyUse, Error, Found, Handler, PieceSink, PieceSource, Request, Response, StateMap, Writer,
-    abort,
-};
+use pixie_core::{Body, BodyReader, Error, Found, PieceSink, PieceSource, Request, Response, StateMap, Writer, abort};
 use pixie_pool::{Failure, Job, JobWriter};
 
 use crate::{
-    app::compose::{Composed, Endpoint},
     jobs::{
         block_on::block_on,
         streamed::LengthOnly,
         wire::{self, JobBody},
     },
-    table::panics,
+    table::{Composed, Endpoint, Intake, Plan, Work, panics, time_limit},
 };
 
-/// From this length on an answer's head announces it: a shorter one reaches the main process in one piece, and shows it.
+/// Minimum length of a body that the head announces, in bytes. A shorter body arrives in the main process in
+/// one piece.
 const ANNOUNCED_BYTES_MIN: u64 = 32 * 1024;
 
 /// Turns this process into the worker that it was started as.
 pub(crate) fn serve(worker: pixie_pool::Worker, app: &Arc<Composed>) -> ! {
-    // The state is made before the worker says that it is ready, so no request waits for it.
+    // Made before the worker reports that it is ready, so that requests do not wait for it.
     let state = OnceLock::from(Arc::new(app.make_worker_state()));
     worker.serve(app.table_hash, handler_with(app, state))
 }
 
-/// Makes the function that runs a job on a thread of this process; the worker's state is made by the first.
+/// Returns the function that runs a job on a thread of this process. The first job makes the worker's state.
 pub(crate) fn handler(app: &Arc<Composed>) -> pixie_pool::Handler {
     handler_with(app, OnceLock::new())
 }
 
 fn handler_with(app: &Arc<Composed>, state: OnceLock<Arc<StateMap>>) -> pixie_pool::Handler {
-    // A pool's slot holds this and the app holds the slot, so it must not hold the app.
+    // The app owns the pool's slot, and the slot owns this function, so it must not own the app.
     let app = Arc::downgrade(app);
     Arc::new(move |job| {
         if let Some(app) = app.upgrade() {
@@ -54,23 +51,25 @@ fn handler_with(app: &Arc<Composed>, state: OnceLock<Arc<StateMap>>) -> pixie_po
 
 fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     let outcome = match wire::decode_request(job.head()) {
-        Ok((request, body)) => find(app, request).map(|(endpoint, request)| (endpoint, request, body)),
+        Ok((request, body)) => find(app, request).map(|(found, request)| (found, request, body)),
         Err(wire::Malformed) => Err(Error::internal("the request's head is malformed")),
     };
-    let (endpoint, mut request, form) = match outcome {
+    let ((endpoint, work), mut request, form) = match outcome {
         Ok(found) => found,
         Err(error) => return reply(job, error.into()),
     };
     request.plumbing_mut().state = Some(state.clone());
-    if endpoint.reads_time_limit {
+    if time_limit::is_read(&endpoint.route) {
         request.extensions_mut().insert(job.time_limit());
     }
-    match endpoint.route.reads().body {
-        BodyUse::Unused => {}
-        BodyUse::Read => request.plumbing_mut().reader = Some(Box::new(BodyReader::new(Pieces(job.detached_body())))),
-        BodyUse::Whole | BodyUse::Form | BodyUse::Stream => {
+    match endpoint.intake {
+        Intake::Unused => {}
+        Intake::Arriving => {
+            request.plumbing_mut().reader = Some(Box::new(BodyReader::new(Pieces(job.detached_body()))))
+        }
+        Intake::Whole | Intake::Form => {
             let mut body = Vec::new();
-            // A body that breaks off ends the job: there is nobody left to answer.
+            // A body that fails ends the job, because its client has left.
             if job.body().read_to_end(&mut body).is_err() {
                 return;
             }
@@ -83,22 +82,21 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
             }
         }
     }
-    match endpoint.route.handler() {
-        Handler::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
-        Handler::Pool(handler) => {
+    match work {
+        Work::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
+        Work::Respond(handler) => {
             let mut response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-            // Nothing of a stream would be sent, so it need not run.
+            // A response to HEAD has no body, so the stream need not run.
             if *request.method() == Method::HEAD && response.body().as_bytes().is_none() {
                 let length = LengthOnly::of(response.body());
                 response.set_body(Body::new(length));
             }
             reply(job, response);
         }
-        _ => reply(job, Error::internal("a route of the main process was sent to a worker").into()),
     }
 }
 
-/// A job's body as the pieces of a reader.
+/// The body of a job as the source of a reader.
 struct Pieces(pixie_pool::JobBody);
 
 impl PieceSource for Pieces {
@@ -107,18 +105,19 @@ impl PieceSource for Pieces {
     }
 }
 
-/// Finds the route again: the tables are the same, which the pool has checked when the worker started.
-fn find(app: &Composed, mut request: Request) -> Result<(&Endpoint, Request), Error> {
-    match app.router.find(request.method(), request.path()) {
-        Found::Route { value, params } => {
-            request.plumbing_mut().params = params;
-            Ok((value, request))
-        }
-        _ => Err(abort(404)),
+/// Finds the endpoint again: the pool has checked at the start of the worker that it has the table of the
+/// server.
+fn find(app: &Composed, mut request: Request) -> Result<((&Endpoint, &Work), Request), Error> {
+    if let Found::Route { value, params } = app.router.find(request.method(), request.path())
+        && let Plan::Pooled { work, .. } = &value.plan
+    {
+        request.plumbing_mut().params = params;
+        return Ok(((value, work), request));
     }
+    Err(abort(404))
 }
 
-/// Sends a whole answer. That it cannot be sent means that nobody waits for it.
+/// Sends a response. Sending fails if the client has left, which is not an error.
 fn reply(job: Job, mut response: Response) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let body = response.take_body().into_bytes();
@@ -132,7 +131,7 @@ fn reply(job: Job, mut response: Response) {
     };
 }
 
-/// Sends a body that is a stream, frame by frame.
+/// Sends a stream frame by frame.
 fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
     let mut body = std::pin::pin!(body);
     while let Some(frame) = block_on(|cx| http_body::Body::poll_frame(body.as_mut(), cx)) {
@@ -152,7 +151,7 @@ fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
     writer.finish()
 }
 
-/// Runs a stream route: a failure before the head is an answer, one after it cuts the stream.
+/// Runs a stream route. A failure before the head becomes the response, a later one ends the stream early.
 fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>) {
     let mut sink = JobSink { job: Some(job), writer: None, is_head: *request.method() == Method::HEAD };
     let outcome = panics::caught(|| {
@@ -164,13 +163,13 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
         Ok(Ok(())) => return sink.finish(),
         Ok(Err(error)) | Err(error) => error,
     };
-    // Its writes failed because the answer was over.
+    // The handler failed because a response to HEAD has no body to write.
     if sink.is_head && sink.writer.is_some() {
         return sink.finish();
     }
     match (sink.job, sink.writer) {
         (Some(job), _) => reply(job, error.into()),
-        // Where the answer is read it is known whose it was. Nobody is told if the client has left.
+        // The main process logs the failure, unless the client has left.
         (None, Some(writer)) => writer.fail(broken_off(&error)),
         (None, None) => {}
     }
@@ -183,18 +182,18 @@ fn broken_off(error: &Error) -> Failure {
     })
 }
 
-/// The connection to the main process as the place where a stream's pieces go.
+/// Sends the pieces of a stream to the main process.
 struct JobSink {
     job: Option<Job>,
     writer: Option<JobWriter>,
-    /// Whether the answer is over with its head: then the first write fails, which ends the handler in its own way.
+    /// Whether the response has no body. Then the first write fails, so that the handler ends.
     is_head: bool,
 }
 
 impl JobSink {
     fn finish(self) {
         if let Some(writer) = self.writer {
-            // It fails only if the client has gone, and then nobody is left to tell.
+            // Fails only if the client has left.
             let _ = writer.finish();
         }
     }

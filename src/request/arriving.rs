@@ -4,7 +4,7 @@
 //! stream. Invariant: the whole body is never in memory. A body that failed stays failed, so that a handler
 //! cannot mistake a part for the whole.
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
 
-use crate::{jobs::block_on::block_on, request::intake};
+use crate::{jobs::block_on::block_on, request::intake, table::refusal};
 
 /// A body that is sent from a client to a handler.
 pub(crate) struct Arriving {
@@ -51,12 +51,12 @@ impl Arriving {
     /// Returns the next piece, `None` at the end, or the error with which to answer the request.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.is_broken {
-            return Poll::Ready(Some(Err(intake::unreadable("an earlier read failed".into()))));
+            return Poll::Ready(Some(Err(refusal::unreadable("an earlier read failed".into()))));
         }
         let piece = loop {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => break Err(intake::unreadable(error)),
+                Some(Err(error)) => break Err(refusal::unreadable(error)),
                 // Trailers are not part of the content.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) => break self.measured(piece),
@@ -69,35 +69,23 @@ impl Arriving {
     }
 
     fn measured(&mut self, piece: Bytes) -> Result<Bytes, Error> {
-        self.room = self.room.checked_sub(piece.len()).ok_or_else(|| intake::too_large(self.bytes_max))?;
+        self.room = self.room.checked_sub(piece.len()).ok_or_else(|| refusal::too_large(self.bytes_max))?;
         Ok(piece)
     }
 }
 
 impl BodyStream for Arriving {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(|error| io::Error::other(Refused(error)))))
+        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(|error| refusal::into_io(error))))
     }
 }
 
-/// The error for a request whose body failed, on its way through a pool.
-#[derive(Debug)]
-struct Refused(Error);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// Returns the error for a request whose body failed while it was sent to a pool.
-pub(crate) fn refusal(error: io::Error) -> Error {
-    match error.downcast() {
-        Ok(Refused(error)) => error,
-        Err(error) => intake::unreadable(error.into()),
-    }
+/// Makes the body of a job. A body that has arrived completely is sent in one piece.
+pub(crate) fn for_job(request: &mut Request, bytes_max: usize) -> Result<pixie_pool::Body, Error> {
+    Ok(match Arriving::take(request, bytes_max)?.into_whole() {
+        Ok(bytes) => pixie_pool::Body::Full(bytes),
+        Err(arriving) => pixie_pool::Body::Stream(Box::pin(arriving)),
+    })
 }
 
 /// A body that a handler reads, shared with the future that waits for the response.

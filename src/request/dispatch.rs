@@ -1,50 +1,52 @@
-//! Dispatch: the one place where the five kinds of route differ.
+//! Dispatch: finds the route of a request, prepares the request, and runs the handler where its plan says.
 //!
-//! A request comes in with its body still on the way; the route is found, the body is read if the handler wants it, and the
-//! handler runs where its kind says. Every failure on the way becomes an error page in `outcome.rs`.
+//! `answer` is called by the service. Functions on the way to the handler return what was answered; every
+//! response passes `outcome::finish` once, in `run` if it is there at once and in `later` if it comes later.
 use std::{
+    future::ready,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BodyUse, BoxFuture, Error, Found, Handler, Request, Response, Result, abort};
+use pixie_core::{BoxFuture, Found, Request, Response, Result};
 use tokio::time::timeout;
 
 use crate::{
-    app::compose::{Composed, Endpoint},
-    jobs::submit,
+    jobs::submit as jobs,
     request::{
         arriving::{self, Lent},
         intake,
         outcome::{self, Asked, Asker},
         service::HttpResponse,
     },
-    table::{hooks::Answered, meter::Measured, panics},
+    table::{
+        Call, Composed, Endpoint, Intake, Plan,
+        hooks::Answered,
+        meter::Measured,
+        panics,
+        refusal::{self, refuse, refuse_with},
+    },
 };
 
-/// How long a sync route may hold the thread that it shares with other connections before a developer is told. A visitor
-/// notices 100 ms; behind one slow handler several requests wait.
+/// Time after which a sync route that still runs is reported in development, because it blocks the other
+/// connections of its thread. People notice 100 ms, and several requests can wait behind one handler.
 const SYNC_HOLD_MAX: Duration = Duration::from_millis(50);
 
-/// An answer that is there, or one that comes.
+/// A response, or the future of one.
 pub(crate) enum Answer {
     Ready(Response),
     Later(BoxFuture<HttpResponse>),
 }
 
-/// Answers a request.
+/// Answers a request. A request that need not wait runs before any future exists.
 pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
             request.plumbing_mut().params = params;
             value
         }
-        other => {
-            measured.by(&app.meter);
-            let refused = not_found(other);
-            return without_route(app, request, refused);
-        }
+        _ => app.unrouted(request.path()),
     };
     measured.by(&endpoint.meter);
     if endpoint.has_ids {
@@ -54,120 +56,103 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut M
         request.plumbing_mut().state = Some(app.state.clone());
     }
     let chain = &endpoint.chain;
-    if endpoint.is_guarded
-        && let Some(refusal) = app.trusted_origins.refusal(&request)
-    {
-        let refused = Answered { response: refusal.into(), depth: 1 };
-        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), refused));
+    let refusal = if endpoint.is_guarded { app.trusted_origins.refusal(&request) } else { None };
+    let early = match refusal {
+        Some(refusal) => Some(chain.refused(refusal)),
+        None => chain.before(&mut request),
+    };
+    if early.is_some() || (!chain.waits() && intake::is_ready(&request, endpoint)) {
+        return run(app, endpoint, request, early);
     }
-    if let Some(early) = chain.before(&mut request) {
-        return Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), early));
-    }
-    // The fast path: a request for which nothing has to be waited for runs before any future exists.
-    if !chain.waits() && intake::is_ready(&request, endpoint) {
-        return run(app, endpoint, request);
-    }
-    let (app, endpoint) = (app.clone(), endpoint.clone());
-    Answer::Later(Box::pin(async move {
-        let chain = &endpoint.chain;
-        let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
-            Some(early) => Err(early),
-            None => intake::read_body(&app, &mut request, &endpoint).await.map_err(|error| chain.passed(error.into())),
-        };
-        if let Err(early) = early {
-            return outcome::finish(&app, chain, &Asked::Here(&request), early).into_http();
-        }
-        match run(&app, &endpoint, request) {
-            Answer::Ready(response) => response.into_http(),
-            Answer::Later(future) => future.await,
-        }
-    }))
+    Answer::Later(Box::pin(prepared(app.clone(), endpoint.clone(), request)))
 }
 
-/// Answers a request that no route takes: it passes the hooks of the app and of its groups.
-fn without_route(app: &Arc<Composed>, mut request: Request, refused: Response) -> Answer {
-    let chain = app.chain_at(request.path());
-    if app.settings.request_ids {
-        app.request_ids.identify(&mut request);
+/// Waits for the before hooks and for the body, then runs the request.
+async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> HttpResponse {
+    let chain = &endpoint.chain;
+    let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
+        Some(early) => Some(early),
+        None => {
+            let failed = intake::read_body(&app, &mut request, &endpoint).await.err();
+            failed.map(|error| chain.passed(error.into()))
+        }
+    };
+    match run(&app, &endpoint, request, early) {
+        Answer::Ready(response) => response.into_http(),
+        Answer::Later(future) => future.await,
     }
-    if chain.has_before() {
-        request.plumbing_mut().state = Some(app.state.clone());
-    }
-    if !chain.waits() {
-        let answered = chain.before(&mut request).unwrap_or_else(|| chain.passed(refused));
-        return Answer::Ready(outcome::finish(app, &chain, &Asked::Here(&request), answered));
-    }
-    let app = app.clone();
-    Answer::Later(Box::pin(async move {
-        let early = chain.before_waiting(app.settings.deadline, &mut request).await;
-        let answered = early.unwrap_or_else(|| chain.passed(refused));
-        outcome::finish(&app, &chain, &Asked::Here(&request), answered).into_http()
-    }))
 }
 
-/// Runs the handler where its kind says. Each kind has a future of its own size, so that none pays for the largest.
-fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request) -> Answer {
-    let (chain, deadline) = (&endpoint.chain, endpoint.route.options().deadline);
-    match endpoint.route.handler() {
-        Handler::Sync(handler) => {
-            // Measured in development only: two looks at the clock are a visible part of such a request.
-            let started = app.settings.development.then(Instant::now);
-            let response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
-            if let Some(held) = started.map(|started| started.elapsed()).filter(|held| *held > SYNC_HOLD_MAX) {
-                let fix = "make it a thread, async or pool route";
-                tracing::warn!(route = %endpoint.label, ?held, "a sync route held its connection's thread: {fix}");
-            }
-            Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), chain.passed(response)))
-        }
-        Handler::Thread(handler) => {
+/// Runs the handler, unless the request was answered early: the one place where the kinds of routes differ.
+/// What is answered at once leaves here, what is answered later leaves in [`later`].
+fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, early: Option<Answered>) -> Answer {
+    let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
+    let arrives = endpoint.intake == Intake::Arriving;
+    let answered = match (early, &endpoint.plan) {
+        (Some(early), _) => early,
+        (None, Plan::Sync(handler)) => chain.passed(on_connection(app, endpoint, handler, &mut request)),
+        (None, Plan::Unrouted) => chain.passed(unrouted(app.router.find(request.method(), request.path()))),
+        (None, Plan::Thread { handler, deadline }) => {
             let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
-            let reads = endpoint.route.reads().body == BodyUse::Read;
-            let lent = reads.then(|| arriving::lend(&mut request, endpoint.body_bytes_max)).transpose();
-            let answer = on_thread(app.clone(), deadline, lent, move || handler(&mut request));
-            later(app, endpoint, asker, answer)
+            let lent = arrives.then(|| arriving::lend(&mut request, bytes_max)).transpose();
+            return later(app, endpoint, asker, on_thread(app.clone(), *deadline, lent, move || handler(&mut request)));
         }
-        Handler::Async(handler) => {
+        (None, Plan::Async { handler, deadline }) => {
             let asker = Asker::of(app, chain, &request);
-            let at_once = |error: Error| {
-                let answered = chain.passed(error.into());
-                Answer::Ready(outcome::finish(app, chain, &Asked::Gone(&asker), answered))
+            let watched = arrives.then(|| arriving::watch(&mut request, bytes_max)).transpose();
+            let response = watched.and_then(|watched| Ok((watched.flatten(), panics::caught(|| handler(request))?)));
+            let (watched, response) = match response {
+                Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
+                Err(error) => return later(app, endpoint, asker, ready(error.into())),
             };
-            let streams = endpoint.route.reads().body == BodyUse::Stream;
-            let watched = match streams.then(|| arriving::watch(&mut request, endpoint.body_bytes_max)).transpose() {
-                Ok(watched) => watched.flatten(),
-                Err(error) => return at_once(error),
+            return match (*deadline, watched) {
+                (None, None) => later(app, endpoint, asker, response),
+                (Some(_), None) => later(app, endpoint, asker, within(*deadline, response)),
+                (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(*deadline, response))),
             };
-            let answer = match panics::caught(|| handler(request)) {
-                Ok(future) => panics::caught_async(future, Response::from),
-                Err(error) => return at_once(error),
-            };
-            match (deadline, watched) {
-                (None, None) => later(app, endpoint, asker, answer),
-                (Some(_), None) => later(app, endpoint, asker, within(deadline, answer)),
-                (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(deadline, answer))),
-            }
         }
-        // The worker process tells the two apart (`worker.rs`); from here they are alike.
-        Handler::Pool(_) | Handler::Stream(_) => {
+        (None, Plan::Pooled { slot, .. }) => {
             let asker = Asker::of(app, chain, &request);
-            later(app, endpoint, asker, submit::submit(app.clone(), endpoint.clone(), request))
+            return match arrives.then(|| arriving::for_job(&mut request, bytes_max)).transpose() {
+                Ok(arriving) => {
+                    let job = jobs::submit(app.clone(), endpoint.clone(), slot.clone(), request, arriving);
+                    later(app, endpoint, asker, job)
+                }
+                Err(error) => later(app, endpoint, asker, ready(error.into())),
+            };
         }
-    }
+    };
+    Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), answered))
 }
 
-fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, answer: F) -> Answer
+/// Finishes a response that comes later. Each kind has a future of its own size, so that the small ones stay
+/// small.
+fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, response: F) -> Answer
 where
     F: Future<Output = Response> + Send + 'static,
 {
     let (app, endpoint) = (app.clone(), endpoint.clone());
     Answer::Later(Box::pin(async move {
-        let answered = endpoint.chain.passed(answer.await);
+        let answered = endpoint.chain.passed(response.await);
         outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), answered).into_http()
     }))
 }
 
-/// Runs blocking code on a thread, once one is free; the deadline counts from then on. The permit stays with the thread, even
-/// if nobody waits for it any more. A body that the code reads while it arrives is lent for as long as somebody waits.
+/// Runs a sync handler.
+fn on_connection(app: &Composed, endpoint: &Endpoint, handler: &Call, request: &mut Request) -> Response {
+    // Measured in development only, because reading the clock twice is a visible part of such a request.
+    let started = app.settings.development.then(Instant::now);
+    let response = panics::caught(|| handler(request)).unwrap_or_else(Response::from);
+    if let Some(held) = started.map(|started| started.elapsed()).filter(|held| *held > SYNC_HOLD_MAX) {
+        let fix = "make it a thread, async or pool route";
+        tracing::warn!(route = %endpoint.label, ?held, "a sync route held its connection's thread: {fix}");
+    }
+    response
+}
+
+/// Runs blocking code on a thread, as soon as one is free. The deadline counts from then on. The permit stays
+/// with the thread until the code has ended, even if its client has left. The code can read an arriving body
+/// only while this future exists.
 async fn on_thread(
     app: Arc<Composed>,
     deadline: Option<Duration>,
@@ -179,7 +164,7 @@ async fn on_thread(
         Err(error) => return error.into(),
     };
     let Ok(permit) = timeout(app.settings.queue_timeout, app.threads.clone().acquire_owned()).await else {
-        return outcome::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
+        return refusal::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
     };
     let answer = async {
         let task = tokio::task::spawn_blocking(move || {
@@ -188,7 +173,7 @@ async fn on_thread(
         });
         let response = match task.await {
             Ok(outcome) => outcome.unwrap_or_else(Response::from),
-            Err(_) => outcome::stopping().into(),
+            Err(_) => refusal::stopping().into(),
         };
         match lent {
             Some(lent) => lent.settle(response),
@@ -198,24 +183,22 @@ async fn on_thread(
     within(deadline, answer).await
 }
 
-/// Waits for an answer, at most until the deadline: then it is 504.
+/// Waits for a response. After the deadline, the response is 504.
 async fn within(deadline: Option<Duration>, answer: impl Future<Output = Response>) -> Response {
     let Some(deadline) = deadline else { return answer.await };
-    timeout(deadline, answer).await.unwrap_or_else(|_| outcome::too_slow(deadline).into())
+    timeout(deadline, answer).await.unwrap_or_else(|_| refusal::too_slow(deadline).into())
 }
 
-/// The answers that need no route.
-fn not_found(found: Found<'_, Arc<Endpoint>>) -> Response {
-    let refused = match found {
-        Found::Options { allow } => {
-            return Response::empty(StatusCode::NO_CONTENT).header(header::ALLOW, allow.header_value());
+/// Returns the response of a request without a route.
+fn unrouted(found: Found<'_, Arc<Endpoint>>) -> Response {
+    match found {
+        Found::Options { allow } => Response::empty(StatusCode::NO_CONTENT).header(header::ALLOW, allow.header_value()),
+        Found::MethodNotAllowed { allow } => {
+            let detail = format!("this address answers {}", allow.as_str());
+            let refused = refuse_with(StatusCode::METHOD_NOT_ALLOWED, detail);
+            refused.with_header(header::ALLOW, allow.header_value()).into()
         }
-        Found::MethodNotAllowed { allow } => abort(405)
-            .with_detail(format!("this address answers {}", allow.as_str()))
-            .with_header(header::ALLOW, allow.header_value()),
-        Found::BadPath => abort(400).with_detail("the path's percent-encoding is broken"),
-        _ => abort(404),
-    };
-    // The place would be this line, which says nothing.
-    refused.with_place(None).into()
+        Found::BadPath => refuse_with(StatusCode::BAD_REQUEST, "the path's percent-encoding is broken").into(),
+        _ => refuse(StatusCode::NOT_FOUND).into(),
+    }
 }

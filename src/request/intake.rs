@@ -1,45 +1,41 @@
-//! Intake: reading a request's body before its handler runs, up to the route's limit.
+//! Intake: reads a request's body before its handler runs, up to the route's limit.
 //!
-//! A multipart form is read into its parts as it arrives; its large files go to the spool. Whatever ends the reading, a
-//! limit, a client that leaves or is too slow, drops what was written.
+//! A multipart form is read into its parts while it arrives, and its large files go to the spool. If the
+//! reading ends early, because of a limit or of the client, the spool removes what was written.
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use http::header;
 use http_body_util::BodyExt;
 use pixie_core::{
-    Body, BodyUse, BoxError, Error, Parts, Request, abort,
+    Body, Error, Parts, Request,
     plumbing::{FormReader, FormStep},
 };
-use pixie_server::BodyError;
 
-use crate::{
-    app::compose::{Composed, Endpoint},
-    table::spool::SpoolWriter,
-};
+use crate::table::{Composed, Endpoint, Intake, refusal, spool::SpoolWriter};
 
-/// Says whether the handler may run now: nobody reads the body, it is here, or the handler takes it while it arrives.
+/// Returns whether the handler can run now, because it has all of the body that it gets before it runs.
 pub(crate) fn is_ready(request: &Request, endpoint: &Endpoint) -> bool {
-    match endpoint.route.reads().body {
-        BodyUse::Unused => true,
-        early if early.is_early(endpoint.route.kind()) => true,
-        // A layer or a test may have put a whole body in, which is measured too.
-        BodyUse::Stream | BodyUse::Whole | BodyUse::Read => {
-            request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max
-        }
-        // Nothing is left to be read into parts, or to be measured.
-        BodyUse::Form => request.has_whole_body() && request.body().is_empty(),
+    match endpoint.intake {
+        Intake::Unused | Intake::Arriving => true,
+        // A layer or a test can set a whole body, which the limit applies to as well.
+        Intake::Whole => request.has_whole_body() && request.body().len() <= endpoint.body_bytes_max,
+        // An empty body has no parts and is below every limit.
+        Intake::Form => request.has_whole_body() && request.body().is_empty(),
     }
 }
 
 /// Reads the body: whole, or a multipart form into its parts.
 pub(crate) async fn read_body(app: &Composed, request: &mut Request, endpoint: &Endpoint) -> Result<(), Error> {
     let bytes_max = endpoint.body_bytes_max;
-    if endpoint.route.reads().body == BodyUse::Form && request.is_multipart() {
-        // Boxed, so that other bodies do not pay for the size of its future.
-        let parts = Box::pin(read_form(app, request, bytes_max)).await?;
-        request.plumbing_mut().parts = Some(Box::new(parts));
-        return Ok(());
+    match endpoint.intake {
+        Intake::Unused | Intake::Arriving => Ok(()),
+        Intake::Form if request.is_multipart() => {
+            // Boxed, because its future is large, and other bodies must not pay for that.
+            let parts = Box::pin(read_form(app, request, bytes_max)).await?;
+            request.plumbing_mut().parts = Some(Box::new(parts));
+            Ok(())
+        }
+        Intake::Form | Intake::Whole => read_whole(request, bytes_max).await,
     }
-    read_whole(request, bytes_max).await
 }
 
 async fn read_whole(request: &mut Request, bytes_max: usize) -> Result<(), Error> {
@@ -56,10 +52,10 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
     let mut bytes = 0;
     let mut file = None;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(refusal::unreadable)?.into_data() else { continue };
         bytes += data.len();
         if bytes > bytes_max {
-            return Err(too_large(bytes_max));
+            return Err(refusal::too_large(bytes_max));
         }
         reader.push(data);
         while let Some(step) = reader.step()? {
@@ -78,7 +74,7 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
 pub(crate) fn check_announced(request: &Request, bytes_max: usize) -> Result<(), Error> {
     let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     match announced.is_some_and(|length: usize| length > bytes_max) {
-        true => Err(too_large(bytes_max)),
+        true => Err(refusal::too_large(bytes_max)),
         false => Ok(()),
     }
 }
@@ -88,9 +84,9 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         // Trailers are not part of the content.
-        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(refusal::unreadable)?.into_data() else { continue };
         if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > bytes_max {
-            return Err(too_large(bytes_max));
+            return Err(refusal::too_large(bytes_max));
         }
         // Most bodies come in one piece, and that piece is kept without a copy.
         match &first {
@@ -106,21 +102,4 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
     Ok(whole.freeze())
-}
-
-/// The error of a body that is longer than its route takes.
-pub(crate) fn too_large(bytes_max: usize) -> Error {
-    abort(413)
-        .with_place(None)
-        .with_detail(format!("the body is longer than the {bytes_max} bytes that are accepted here"))
-}
-
-/// The error of a body that broke off: too slow is 408, anything else is the client's 400.
-pub(crate) fn unreadable(error: BoxError) -> Error {
-    let close = HeaderValue::from_static("close");
-    let refused = match error.downcast_ref() {
-        Some(BodyError::Timeout) => abort(408).with_detail("the body came too slowly"),
-        _ => abort(400).with_detail("the body could not be read").with_chain(vec![error.to_string()]),
-    };
-    refused.with_place(None).with_header(header::CONNECTION, close)
 }

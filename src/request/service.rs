@@ -4,6 +4,7 @@
 //! answers requests. A request that is answered at once needs no allocation here.
 use std::{
     convert::Infallible,
+    fmt,
     future::poll_fn,
     net::SocketAddr,
     pin::Pin,
@@ -17,10 +18,11 @@ use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abo
 use tower_service::Service;
 
 use crate::{
-    app::{LayerFn, compose::Composed},
     request::dispatch::{self, Answer},
-    table::meter::Measured,
+    table::{Composed, meter::Measured},
 };
+
+pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
 
 /// A request as layers see it.
 pub type HttpRequest = http::Request<Body>;
@@ -53,6 +55,12 @@ impl AppService {
 
     pub(crate) fn app(&self) -> &Arc<Composed> {
         &self.app
+    }
+}
+
+impl fmt::Debug for AppService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppService").field("urls", &self.app.urls).field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
@@ -96,6 +104,13 @@ pub struct AppFuture {
     measured: Measured,
 }
 
+impl fmt::Debug for AppFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_ready = matches!(self.progress, Progress::Ready(_));
+        f.debug_struct("AppFuture").field("is_ready", &is_ready).finish_non_exhaustive()
+    }
+}
+
 enum Progress {
     Ready(Option<HttpResponse>),
     Later(BoxFuture<HttpResponse>),
@@ -117,6 +132,12 @@ impl Future for AppFuture {
 /// An app with all or some of its layers. This is what a layer wraps.
 #[derive(Clone)]
 pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
+
+impl fmt::Debug for Layered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layered")
+    }
+}
 
 impl Layered {
     /// Returns the service that calls a function.

@@ -6,19 +6,22 @@
 //! route can opt out. Invariant: safe methods pass, so a GET route must not change anything.
 use std::collections::BTreeSet;
 
-use http::{Method, Uri};
-use pixie_core::{Error, HeaderMap, Request, Result, abort};
+use http::{Method, StatusCode, Uri};
+use pixie_core::{Error, HeaderMap, Request};
 
-use crate::{app::App, table::host};
+use crate::{
+    error::StartError,
+    table::{host, refusal::refuse_with},
+};
 
 /// The origins whose pages may send requests to this app, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
 
 impl TrustedOrigins {
     /// Checks that these are origins. A browser would never send another text, so it would have no effect.
-    pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins> {
+    pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins, StartError> {
         match origins.iter().find(|origin| !is_origin(origin)) {
-            Some(wrong) => Err(Error::internal(format!(
+            Some(wrong) => Err(StartError::new(format!(
                 "`App::trust_origin(\"{wrong}\")`: an origin is `https://host` or `https://host:port`, in lower case, without a path"
             ))),
             None => Ok(TrustedOrigins(origins.into_iter().collect())),
@@ -40,9 +43,8 @@ impl TrustedOrigins {
         };
         let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
         (refused && !trusted()).then(|| {
-            abort(403)
-                .with_place(None)
-                .with_detail("the browser sent this request on behalf of another site (cross-site request forgery)")
+            let detail = "the browser sent this request on behalf of another site (cross-site request forgery)";
+            refuse_with(StatusCode::FORBIDDEN, detail)
         })
     }
 }
@@ -70,30 +72,4 @@ fn is_origin(text: &str) -> bool {
     let is_plain =
         |host: &str| !host.contains(['/', '?', '#', '@']) && !host.contains(|c: char| c.is_ascii_uppercase());
     host.is_some_and(is_plain) && text.is_ascii() && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
-}
-
-impl App {
-    /// Allows pages of another origin, such as `https://shop.example`, to send requests of every method.
-    pub fn trust_origin(mut self, origin: impl Into<String>) -> App {
-        self.trusted_origins.push(origin.into());
-        self
-    }
-
-    /// Sets whether requests that a browser sends on behalf of another site get 403. A route can override
-    /// this with [`Route::csrf`](crate::Route::csrf). Default: yes.
-    ///
-    /// ```
-    /// # use pixie_web::{App, Route};
-    /// let app = App::new()
-    ///     .route(Route::post("/transfer").sync(|_| "done"))
-    ///     .route(Route::post("/webhook").sync(|_| "thanks").csrf(false));
-    /// let client = app.test()?;
-    /// client.post("/transfer").header("sec-fetch-site", "cross-site").send().assert_status(403);
-    /// client.post("/webhook").header("sec-fetch-site", "cross-site").send().assert_status(200);
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn csrf(mut self, refused: bool) -> App {
-        self.settings.csrf = refused;
-        self
-    }
 }

@@ -6,16 +6,15 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use pixie_core::{After, Before, EarlyAnswer, Error, Hooks, LentFuture, Request, RequestView, Response};
+use pixie_core::{After, Before, Error, ErrorView, Hooks, Request, Response};
 use tokio::time::timeout;
 
-use crate::{
-    app::{App, ErrorPage},
-    request::outcome,
-    table::panics,
-};
+use crate::table::{panics, refusal};
 
 type Immediate = Arc<dyn Fn(&mut Request) -> Option<Response> + Send + Sync>;
+
+/// Returns the response for a failure in place of the built-in page.
+pub(crate) type ErrorPage = Box<dyn Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync>;
 
 /// The hooks and error pages of an app, a group or a route.
 #[derive(Default)]
@@ -104,6 +103,12 @@ impl Chain {
         Answered { response, depth: self.levels.len() }
     }
 
+    /// Returns the response of a request that the app refuses before its hooks run: the app's after hooks see
+    /// it.
+    pub(crate) fn refused(&self, refusal: Error) -> Answered {
+        Answered { response: refusal.into(), depth: 1 }
+    }
+
     /// Returns the after hooks of the levels that a request has entered, in the order in which they run.
     pub(crate) fn after(&self, reached: usize) -> impl Iterator<Item = &After> {
         self.after.iter().filter(move |(depth, _)| *depth <= reached).map(|(_, hook)| hook)
@@ -122,7 +127,7 @@ fn failed(error: Error) -> Option<Response> {
 }
 
 async fn waited(deadline: Duration, answer: impl Future<Output = Option<Response>>) -> Option<Response> {
-    timeout(deadline, answer).await.unwrap_or_else(|_| failed(outcome::too_slow(deadline)))
+    timeout(deadline, answer).await.unwrap_or_else(|_| failed(refusal::too_slow(deadline)))
 }
 
 impl Befores {
@@ -135,93 +140,5 @@ impl Befores {
             Some(all) => Befores::Immediate(all),
             None => Befores::Waiting(hooks.map(|(depth, hook)| (depth, hook.clone())).collect()),
         }
-    }
-}
-
-impl App {
-    /// Runs a hook before every handler, in the main process. The hook may answer instead of the handler.
-    ///
-    /// Hooks run in this order: app, groups from outer to inner, route. Then the handler runs, then the after
-    /// hooks in reverse order. If a hook answers, the inner levels and the handler are skipped, but the after
-    /// hooks of its own level and of the outer levels run. A request without a route runs the hooks of the
-    /// app and of the groups that contain its path. The body of the request has not been read yet, so a hook
-    /// can refuse a large upload early.
-    ///
-    /// The hook runs on the connection's thread. If it has to wait, use [`App::before_async`].
-    ///
-    /// ```standalone_crate
-    /// use pixie_web::{App, Carried, OrAbort, Request, Result, Route, get};
-    /// # #[derive(serde::Serialize, serde::Deserialize)]
-    /// struct User { name: String }
-    ///
-    /// fn sign_in(request: &mut Request) -> Result<()> {
-    ///     let name = request.header("x-user").or_abort(401)?.to_owned();
-    ///     request.carry(&User { name })
-    /// }
-    ///
-    /// #[get("/me", pool)]
-    /// fn me(user: Carried<User>) -> String {
-    ///     format!("Hello {}", user.name)
-    /// }
-    ///
-    /// # let app = App::collect();
-    /// let client = app.before(sign_in).test()?;
-    /// client.get("/me").send().assert_status(401);
-    /// client.get("/me").header("x-user", "Ada").send().assert_text("Hello Ada");
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn before<F, R>(mut self, hook: F) -> App
-    where
-        F: Fn(&mut Request) -> R + Send + Sync + 'static,
-        R: EarlyAnswer,
-    {
-        self.level.hooks.before.push(Before::new(hook));
-        self
-    }
-
-    /// Like [`App::before`], for a hook that waits. If it takes longer than [`App::deadline`], the client
-    /// gets 504.
-    ///
-    /// ```
-    /// use pixie_web::{App, Request, Result, Route, abort};
-    /// async fn is_welcome(request: &Request) -> bool { request.path() != "/secret" }
-    ///
-    /// let app = App::new().route(Route::get("/<page>").sync(|_| "a page")).before_async(|request| {
-    ///     Box::pin(async move {
-    ///         let welcome = is_welcome(request).await;
-    ///         if welcome { Ok(()) } else { Err(abort(403)) }
-    ///     })
-    /// });
-    /// let client = app.test()?;
-    /// client.get("/open").send().assert_status(200);
-    /// client.get("/secret").send().assert_status(403);
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn before_async<F, R>(mut self, hook: F) -> App
-    where
-        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
-        R: EarlyAnswer + 'static,
-    {
-        self.level.hooks.before.push(Before::asynchronous(hook));
-        self
-    }
-
-    /// Runs a hook on every finished response, including error pages. The hook may change the response. The
-    /// last hook added runs first.
-    ///
-    /// ```
-    /// # use pixie_web::{App, HeaderValue, Route};
-    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).after(|request, response| {
-    ///     let value = if request.path() == "/" { "index" } else { "other" };
-    ///     response.headers_mut().insert("x-page", HeaderValue::from_static(value));
-    /// });
-    /// let client = app.test()?;
-    /// client.get("/").send().assert_header("x-page", "index");
-    /// client.get("/missing").send().assert_status(404).assert_header("x-page", "other");
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> App {
-        self.level.hooks.after.push(After::new(hook));
-        self
     }
 }

@@ -12,11 +12,11 @@ use std::{
 use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use pixie_core::{Error, Response, Result};
+use pixie_core::Response;
 
 use crate::{
-    app::{App, compose::Composed},
-    table::pools::Pools,
+    error::StartError,
+    table::{pools::Pools, settings::Settings},
 };
 
 /// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
@@ -80,13 +80,13 @@ impl Measured {
 
 /// Installs the recorder if the app shows metrics. Workers show no metrics, so this runs only in the main
 /// process.
-pub(crate) fn install(app: &Composed) -> Result<()> {
-    if !app.settings.shows_metrics {
+pub(crate) fn install(settings: &Settings) -> Result<(), StartError> {
+    if !settings.shows_metrics {
         return Ok(());
     }
     match RECORDER.get_or_init(installed) {
         Ok(_) => Ok(()),
-        Err(why) => Err(Error::internal(format!(
+        Err(why) => Err(StartError::new(format!(
             "`App::metrics`: {why}: this program has installed a recorder of its own, so show the metrics with that one"
         ))),
     }
@@ -121,27 +121,4 @@ pub(crate) fn page(pools: &Pools) -> Response {
     pools.snapshots();
     let text = RECORDER.get().and_then(|recorder| recorder.as_ref().ok()).map(PrometheusHandle::render);
     Response::new(text.unwrap_or_default()).content_type("text/plain; version=0.0.4; charset=utf-8")
-}
-
-impl App {
-    /// Serves the metrics of routes and pools at this path, as text for Prometheus. Default: not served.
-    ///
-    /// Only operators may read it: see [`App::operators`]. This installs the recorder of the crate `metrics`
-    /// for the whole process, so the page also shows metrics that your code records in the main process.
-    /// Metrics that handlers record in workers are not shown.
-    ///
-    /// ```
-    /// # use pixie_web::{App, Route};
-    /// let app = App::new().route(Route::get("/").name("index").sync(|_| "Hello")).metrics("/metrics").operators(|_| true);
-    /// let client = app.test()?;
-    /// client.get("/").send();
-    /// let text = client.get("/metrics").send().text();
-    /// assert!(text.contains(r#"pixie_http_requests_total{route="index",status="2xx"} 1"#));
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn metrics(mut self, path: &'static str) -> App {
-        self.views.metrics = Some(path);
-        self.settings.shows_metrics = true;
-        self
-    }
 }

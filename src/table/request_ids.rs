@@ -11,8 +11,6 @@ use std::{
 
 use pixie_core::{Request, RequestId};
 
-use crate::app::App;
-
 /// Makes ids from a random number of this process and a counter.
 pub(crate) struct RequestIds {
     process: u32,
@@ -38,33 +36,6 @@ impl RequestIds {
         write!(left, "{:08x}-{:x}", self.process, self.requests.fetch_add(1, Ordering::Relaxed)).ok()?;
         let length = 25 - left.len();
         RequestId::new(str::from_utf8(&text[..length]).ok()?)
-    }
-}
-
-impl App {
-    /// Sets whether every request has an id. By default, requests of pool and stream routes and of handlers
-    /// that take a [`RequestId`] have one.
-    ///
-    /// The id is the `X-Request-Id` from the client or proxy if that is valid, otherwise a new one. The
-    /// response has it in the same header. So do the log lines about the request, and about a worker that
-    /// crashed while it ran the request.
-    ///
-    /// ```standalone_crate
-    /// use pixie_web::{App, RequestId, get};
-    ///
-    /// #[get("/", pool)]
-    /// fn index(id: RequestId) -> String {
-    ///     format!("this is {id}")
-    /// }
-    ///
-    /// let client = App::collect().request_ids(true).test()?;
-    /// client.get("/").header("x-request-id", "7b1f-2").send().assert_text("this is 7b1f-2");
-    /// client.get("/missing").header("x-request-id", "7b1f-3").send().assert_header("x-request-id", "7b1f-3");
-    /// # Ok::<(), pixie_web::Error>(())
-    /// ```
-    pub fn request_ids(mut self, all: bool) -> App {
-        self.settings.request_ids = all;
-        self
     }
 }
 

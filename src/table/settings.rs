@@ -1,67 +1,81 @@
-//! `Settings`: where an app listens and how much it takes on, with the environment's word over the program's.
-use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+//! `Settings`: the numbers and switches of an app, and the variables of the environment that override them.
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use http::HeaderMap;
-use pixie_core::{ByteSize, Error, FormLimits, Response, Result};
+use pixie_core::{ByteSize, FormLimits, Response};
 
-/// Blocking threads beyond those of thread routes: for files that are read and uploads that are written, which must not wait for
-/// handlers. With the default of `threads` they make the 512 that are tokio's own.
+use crate::error::StartError;
+
+/// Blocking threads beyond those of thread routes. They read files and write uploads, which must not wait for
+/// handlers. With the default of `threads` there are 512 threads, as many as tokio has by default.
 pub(crate) const SPARE_THREADS: usize = 256;
 
-/// The numbers of an app.
+/// The settings of an app. `App` has a method for each, with its default.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `localhost`, as the original: nobody outside this machine reaches an app that was just started.
+    /// `localhost`, as in the Python framework that pixie is modeled on: other machines cannot connect to an
+    /// app that was just started.
     pub(crate) host: String,
-    /// 8000, as the original; 0 lets the system choose.
+    /// 8000, as in that framework.
     pub(crate) port: u16,
-    /// Worker processes of the pools that the program does not declare; nothing means one per CPU, 0 runs pool routes on threads.
-    pub(crate) workers: Option<usize>,
-    /// Worker processes of all pools, whatever the program says: from the environment.
-    pub(crate) workers_everywhere: Option<usize>,
-    /// Worker processes of all pools in a test, whatever the environment says.
-    pub(crate) workers_in_test: Option<usize>,
-    /// Private memory of a worker. No limit by default: what a handler needs is not known here.
+    pub(crate) workers: Workers,
+    /// Limits the private memory of a worker. Unlimited by default, because the needs of a handler are
+    /// unknown.
     pub(crate) worker_memory: Option<ByteSize>,
-    /// From dispatch to the head of a pool route's answer. 15 s, as the original: long for a page, short for a loop.
+    /// Limits the time from the dispatch of a pool route to the head of its response. 15 s is long for a page
+    /// and short for an endless loop.
     pub(crate) deadline: Duration,
-    /// After which a request of a pool is reported as slow: see `pixie_pool::Config`.
+    /// Time without a response after which a request of a pool is logged as slow.
     pub(crate) slow_after: Option<Duration>,
-    /// Limits the body that is buffered. 2 MiB because that holds any form, and a thousand of them fit into memory.
+    /// Limits the body that is buffered. 2 MiB because that holds any form, and a thousand of them fit into
+    /// memory.
     pub(crate) body_limit: ByteSize,
-    /// What a form may hold, each with its reason in `pixie-core`.
     pub(crate) form_limits: FormLimits,
-    /// Where the folder for large uploads is made; nothing means the system's folder for temporary files.
+    /// The folder that contains the folder for large uploads. `None` means the system's folder for temporary
+    /// files.
     pub(crate) upload_dir: Option<PathBuf>,
-    /// Whether clients reach the app over HTTPS, so that its cookies are `Secure`.
+    /// Whether clients use HTTPS, so that all cookies are `Secure`.
     pub(crate) https: bool,
-    /// Blocking threads at once. Each costs a stack; more than this is a queue that nobody sees.
+    /// Limits the handlers of thread routes that run at the same time. Each thread costs a stack.
     pub(crate) threads: usize,
-    /// How long a request waits for a blocking thread or a worker. A client has given up by then.
+    /// Limits the time that a request waits for a blocking thread or a worker. Clients give up after about 10
+    /// s.
     pub(crate) queue_timeout: Duration,
-    /// How long running jobs may take to end after the last connection has: nobody waits for them any more.
+    /// Time that running jobs have after the last connection has closed. Short, because their clients are
+    /// gone.
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
-    /// Whether requests that another site made a browser send are refused.
+    /// Whether cross-site requests are refused.
     pub(crate) csrf: bool,
-    /// Whether responses get the headers that make browsers careful.
+    /// Whether responses get security headers.
     pub(crate) security_headers: bool,
-    /// Time-outs and limits of connections, each with its reason in `pixie-server`.
     pub(crate) server: pixie_server::Config,
-    /// Whether answers without a tag get one of their bytes.
+    /// Whether responses without an `ETag` get one from their bytes.
     pub(crate) etags: bool,
-    /// Puts an answer into the coding that the client likes best.
+    /// Compresses a response for a request with these headers.
     pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
-    /// Whether requests have ids whatever their route.
+    /// Whether the requests of all routes have ids.
     pub(crate) request_ids: bool,
-    /// Whether a route shows metrics, for which they have to be kept.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody can ask for them"))]
+    /// Whether a route shows metrics, so that they must be recorded.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only `App::metrics` sets it"))]
     pub(crate) shows_metrics: bool,
-    /// Whether the start is announced.
+    /// Whether the banner is printed at the start.
     pub(crate) banner: bool,
-    /// The worker's command line, where it is not that of this process: under a test harness.
+    /// The arguments of workers, if they differ from those of this process, as under a test harness.
     pub(crate) worker_args: Option<Vec<OsString>>,
+}
+
+/// The number of worker processes of a pool, and who has set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workers {
+    OnePerCore,
+    /// From `App::workers`, for pools that do not set their size.
+    OfApp(usize),
+    /// From `PIXIE_WORKERS`, for all pools without a size in their own variable.
+    OfEnvironment(usize),
+    /// From a test, for all pools.
+    OfTest(usize),
 }
 
 impl Default for Settings {
@@ -69,9 +83,7 @@ impl Default for Settings {
         Settings {
             host: "localhost".into(),
             port: 8000,
-            workers: None,
-            workers_everywhere: None,
-            workers_in_test: None,
+            workers: Workers::OnePerCore,
             worker_memory: None,
             deadline: Duration::from_secs(15),
             slow_after: pixie_pool::Config::default().slow_after,
@@ -96,42 +108,53 @@ impl Default for Settings {
     }
 }
 
+/// A variable of the environment: its name, what it may hold, and how it is stored. `None` means that the
+/// text is invalid.
+type Variable = (&'static str, &'static str, fn(&mut Settings, &str) -> Option<()>);
+
+/// Every variable that overrides a setting of an app. `PIXIE_POOL_…` (crate `pixie-pool`) overrides those of
+/// one pool.
+const VARIABLES: [Variable; 4] = [
+    ("PIXIE_HOST", "a host name or an address", |settings, text| {
+        settings.host = text.to_owned();
+        Some(())
+    }),
+    ("PIXIE_PORT", "a port from 0 to 65535", |settings, text| {
+        settings.port = text.parse().ok()?;
+        Some(())
+    }),
+    ("PIXIE_WORKERS", "the number of worker processes, or 0 for threads", |settings, text| {
+        let workers = text.parse().ok()?;
+        if !matches!(settings.workers, Workers::OfTest(_)) {
+            settings.workers = Workers::OfEnvironment(workers);
+        }
+        Some(())
+    }),
+    ("PIXIE_DEV", "1 (on) or 0 (off)", |settings, text| {
+        settings.development = match text {
+            "1" | "true" => true,
+            "0" | "false" => false,
+            _ => return None,
+        };
+        Some(())
+    }),
+];
+
 impl Settings {
-    /// Lets `PIXIE_HOST`, `PIXIE_PORT`, `PIXIE_WORKERS` and `PIXIE_DEV` override what the program says.
-    pub(crate) fn override_by_environment(&mut self) -> Result<()> {
+    /// Overrides settings by the variables of the environment.
+    pub(crate) fn override_by_environment(&mut self) -> Result<(), StartError> {
         self.override_by(|name| env::var(name).ok())
     }
 
-    /// The same for any source of variables.
-    pub(crate) fn override_by(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
-        if let Some(host) = variable("PIXIE_HOST") {
-            self.host = host;
-        }
-        if let Some(port) = number(&variable, "PIXIE_PORT", "a port from 0 to 65535")? {
-            self.port = port;
-        }
-        if let Some(workers) = number(&variable, "PIXIE_WORKERS", "how many worker processes, 0 for threads instead")? {
-            self.workers_everywhere = Some(workers);
-        }
-        if let Some(development) = variable("PIXIE_DEV") {
-            self.development = switch("PIXIE_DEV", &development)?;
+    fn override_by(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), StartError> {
+        for (name, wanted, store) in VARIABLES {
+            if let Some(text) = variable(name) {
+                let wrong = || StartError::new(format!("invalid value \"{text}\" for {name}: use {wanted}"));
+                store(self, text.trim()).ok_or_else(wrong)?;
+            }
         }
         Ok(())
     }
-}
-
-fn switch(name: &str, text: &str) -> Result<bool> {
-    match text.trim() {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(Error::internal(format!("{name} is `{text}`, but should be 1 (on) or 0 (off)"))),
-    }
-}
-
-fn number<T: FromStr>(variable: impl Fn(&str) -> Option<String>, name: &str, wanted: &str) -> Result<Option<T>> {
-    let Some(text) = variable(name) else { return Ok(None) };
-    let wrong = |_| Error::internal(format!("{name} is `{text}`, but should be {wanted}"));
-    text.trim().parse().map(Some).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -379,11 +379,11 @@ fn refusal(app: App) -> String {
 
 #[test]
 fn an_app_that_does_not_fit_together_is_refused_with_names_and_the_fix() {
-    let reader = |kind: fn(pixie_web::RoutePath) -> Route| {
+    let reader = |kind: fn(pixie_web::core::RoutePath) -> Route| {
         kind(Route::get("/x").name("reader")).needs(pixie_web::Needs::default().extractor::<State<i8>>())
     };
-    let pooled = |path: pixie_web::RoutePath| path.pool(|_| "x");
-    let inline = |path: pixie_web::RoutePath| path.sync(|_| "x");
+    let pooled = |path: pixie_web::core::RoutePath| path.pool(|_| "x");
+    let inline = |path: pixie_web::core::RoutePath| path.sync(|_| "x");
     let cases = [
         (App::new(), "has no routes"),
         (App::new().route(Route::get("/<a").sync(|_| "x")), "tests/values/app.rs"),

@@ -43,10 +43,12 @@ pub(crate) struct Builds {
     events: Sender<Event>,
     count: u64,
     current: Option<Build>,
-    last_start: SystemTime,
+    /// When the last build began.
+    pub(crate) last_start: SystemTime,
     /// The program file of the last successful build.
-    program: Option<(PathBuf, Stamp)>,
-    is_broken: bool,
+    pub(crate) program: Option<(PathBuf, Stamp)>,
+    /// Whether the last build failed.
+    pub(crate) is_broken: bool,
 }
 
 impl Builds {
@@ -83,24 +85,9 @@ impl Builds {
         Ok(program)
     }
 
-    /// Returns the program file of the last successful build.
-    pub(crate) fn program(&self) -> Option<(&Path, Stamp)> {
-        self.program.as_ref().map(|(program, stamp)| (program.as_path(), *stamp))
-    }
-
-    /// Returns when the last build began.
-    pub(crate) fn last_start(&self) -> SystemTime {
-        self.last_start
-    }
-
     /// Returns whether a build is under way.
     pub(crate) fn is_under_way(&self) -> bool {
         self.current.is_some()
-    }
-
-    /// Returns whether the last build failed.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.is_broken
     }
 }
 
@@ -128,6 +115,7 @@ enum Talk {
 impl Build {
     fn start(project: &Project, number: u64, talk: Talk, guard: Guard, events: Sender<Event>) -> Build {
         let mut cargo = project.build();
+        cargo.arg("--message-format=json-diagnostic-rendered-ansi");
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // cargo prints to a pipe, and so would not use colors without this.
         cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });

@@ -148,7 +148,7 @@ impl Session {
                 if !self.builds.is_under_way() {
                     // The message of a failed build stays until a build succeeds; that of a failed start goes
                     // now.
-                    if !self.builds.is_broken() {
+                    if !self.builds.is_broken {
                         self.apps.set_state("ok {}".into());
                     }
                     self.start_app();
@@ -156,7 +156,7 @@ impl Session {
             }
             Action::Build => {
                 self.cause = (what, Instant::now());
-                changes.iter().for_each(|change| make_newer(&change.path, self.builds.last_start()));
+                changes.iter().for_each(|change| make_newer(&change.path, self.builds.last_start));
                 self.rebuild();
             }
         }
@@ -203,8 +203,8 @@ impl Session {
 
     /// Starts the program that was built last, unless it is running already.
     fn start_app(&mut self) {
-        let Some((program, stamp)) = self.builds.program() else { return };
-        if self.apps.start(program, stamp, &self.project.root) == Start::Unchanged {
+        let Some((program, stamp)) = &self.builds.program else { return };
+        if self.apps.start(program, *stamp, &self.project.root) == Start::Unchanged {
             output::status("Unchanged", &self.cause.0);
         }
     }

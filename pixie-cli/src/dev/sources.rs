@@ -18,25 +18,10 @@ const FOLDERS: [&str; 3] = ["src", "templates", "static"];
 /// Files beside those folders that a build reads.
 const BUILD_FILES: [&str; 6] =
     ["Cargo.toml", "Cargo.lock", "build.rs", "askama.toml", "rust-toolchain", "rust-toolchain.toml"];
-/// Extensions of databases, their logs, and scratch files of editors.
-const NO_SOURCES: [&str; 16] = [
-    "db",
-    "db-journal",
-    "db-shm",
-    "db-wal",
-    "sqlite",
-    "sqlite-journal",
-    "sqlite-shm",
-    "sqlite-wal",
-    "sqlite3",
-    "sqlite3-journal",
-    "sqlite3-shm",
-    "sqlite3-wal",
-    "redb",
-    "log",
-    "swp",
-    "tmp",
-];
+/// Extensions of databases, logs, and scratch files of editors.
+const NO_SOURCES: [&str; 7] = ["db", "log", "redb", "sqlite", "sqlite3", "swp", "tmp"];
+/// What SQLite adds to a database's name for its logs.
+const DATABASE_LOGS: [&str; 3] = ["-journal", "-shm", "-wal"];
 const IMAGES: [&str; 8] = ["avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"];
 
 /// The action that a change needs, the smallest first.
@@ -166,6 +151,7 @@ impl Sources {
 
     fn is_ignored(&self, path: &Path) -> bool {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
+        let ending = DATABASE_LOGS.iter().find_map(|log| ending.strip_suffix(log)).unwrap_or(ending);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         // vim writes `4913` to find out whether the folder is writable.
         let is_scratch = NO_SOURCES.contains(&ending) || name.ends_with('~') || name.starts_with('#') || name == "4913";

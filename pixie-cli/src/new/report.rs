@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::{error::Error, output};
+use crate::output;
 
 /// The project that was created, or would be.
 #[derive(Debug, Serialize)]
@@ -24,14 +24,6 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Writes the report to stdout as JSON.
-    pub(crate) fn print_json(&self) -> Result<(), Error> {
-        let json = serde_json::to_string_pretty(self);
-        let json = json.map_err(|error| Error::new(format_args!("could not write the report: {error}")))?;
-        anstream::println!("{json}");
-        Ok(())
-    }
-
     /// Prints the report for people.
     pub(crate) fn print(&self, shown: &Path) {
         let count = self.files.len();

@@ -17,9 +17,9 @@ const UNITS: [(&str, u64); 7] = [
 
 /// A number of bytes: from a number, or from a text such as `"10MB"`.
 ///
-/// The units of a text are `B`, `kB`, `MB` and `GB`, each 1000 times the one before, and `KiB`, `MiB` and `GiB`, each 1024
-/// times the one before, in capital or small letters. A malformed text becomes a `ByteSize` without a number: the app or
-/// the pool that gets it refuses to start, and names the option.
+/// The units of a text are `B`, `kB`, `MB` and `GB`, each 1000 times the one before, and `KiB`, `MiB` and
+/// `GiB`, each 1024 times the one before, in capital or small letters. A malformed text becomes a `ByteSize`
+/// without a number: the app or the pool that gets it refuses to start, and names the option.
 ///
 /// ```
 /// use pixie_grammar::ByteSize;
@@ -29,7 +29,8 @@ const UNITS: [(&str, u64); 7] = [
 /// assert_eq!(ByteSize::from(65_536).to_string(), "64KiB");
 /// assert!(ByteSize::from("10 gigs").bytes().is_err());
 /// ```
-// There is one conversion from integers: with a second one, the compiler could not tell the type of a plain `1024`.
+// There is one conversion from integers: with a second one, the compiler could not tell the type of a plain
+// `1024`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByteSize(Result<u64, String>);
 

@@ -1,6 +1,7 @@
 //! `Filter`: which values a wildcard accepts.
 //!
-//! Invariant: Rust's own parsers read each value that `int`, `float` and `uuid` accept, unless the number is too large.
+//! Invariant: Rust's own parsers read each value that `int`, `float` and `uuid` accept, unless the number is
+//! too large.
 
 /// The filter of a wildcard. A router tries the filters in this order, the narrow ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

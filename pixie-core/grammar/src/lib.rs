@@ -1,8 +1,8 @@
 //! What the pixie web framework reads from text, once for the attributes, the builders and the environment.
 //!
-//! [`ByteSize`] and [`parse_duration`] read the values of options, [`parse_path`] reads the path of a route, and
-//! [`RouteOption`] says which options a route may have. The crate has no dependencies, so that attribute macros
-//! and the worker pool can use it as well. Use its types through `pixie-web` or `pixie-pool`.
+//! [`ByteSize`] and [`parse_duration`] read the values of options, [`parse_path`] reads the path of a route,
+//! and [`RouteOption`] says which options a route may have. The crate has no dependencies, so that attribute
+//! macros and the worker pool can use it as well. Use its types through `pixie-web` or `pixie-pool`.
 #![forbid(unsafe_code)]
 
 mod byte_size;

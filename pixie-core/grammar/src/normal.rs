@@ -1,9 +1,9 @@
-//! The normal form of a path, in which route paths and the paths of requests are compared: decoded except for four
-//! characters.
+//! The normal form of a path, in which route paths and the paths of requests are compared: decoded except for
+//! four characters.
 //!
-//! `/` stays `%2F` so that `/a%2Fb` is one segment, `%` stays `%25` so that a second decoding gives the value, and `<` and
-//! `>` stay `%3C` and `%3E` because they are syntax in the router's index. Invariant: in the normal form of an encoded path,
-//! each `%` begins one of those four escapes.
+//! `/` stays `%2F` so that `/a%2Fb` is one segment, `%` stays `%25` so that a second decoding gives the
+//! value, and `<` and `>` stay `%3C` and `%3E` because they are syntax in the router's index. Invariant: in
+//! the normal form of an encoded path, each `%` begins one of those four escapes.
 
 /// A path with a broken percent-encoding, a NUL, or bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

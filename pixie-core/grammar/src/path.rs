@@ -1,7 +1,7 @@
 //! The path of a route, such as `/users/<id:int>/files/<rest:path>`: its grammar and its mistakes.
 //!
-//! Invariant: literal text is kept in normal form (see `normal.rs`), two wildcards never touch, and a `path` wildcard is
-//! the whole last segment. Therefore every accepted path can be searched for in linear time.
+//! Invariant: literal text is kept in normal form (see `normal.rs`), two wildcards never touch, and a `path`
+//! wildcard is the whole last segment. Therefore every accepted path can be searched for in linear time.
 
 use std::{error::Error, fmt};
 
@@ -86,8 +86,10 @@ impl<'t> Parser<'t> {
         });
         let path: String = parts.collect();
         match path.split('/').find(|segment| matches!(*segment, "." | "..")) {
-            Some(dots) => self
-                .refuse(0, format!("clients resolve the segment `{dots}` before they ask: write the path without it")),
+            Some(dots) => self.refuse(
+                0,
+                format!("clients resolve the segment `{dots}` before they send a request: write the path without it"),
+            ),
             None => Ok(()),
         }
     }
@@ -101,7 +103,7 @@ impl<'t> Parser<'t> {
         let literal = rest.find('<').map_or(rest, |end| &rest[..end]);
         if let Some(offset) = literal.find(['>', '?', '#', '\0']) {
             let message = match literal.as_bytes()[offset] {
-                b'>' => "`>` closes nothing: write `<name>`, or `%3E` for the character itself",
+                b'>' => "`>` has no `<` before it: write `<name>`, or `%3E` for the character itself",
                 b'?' => "a path holds no query: remove it, or write `%3F` for the character itself",
                 b'#' => "a path holds no fragment: remove it, or write `%23` for the character itself",
                 _ => "a path holds no NUL character: remove it",
@@ -157,7 +159,7 @@ impl<'t> Parser<'t> {
             );
         }
         if self.parts.iter().any(|part| matches!(part, PathPart::Wildcard { name: known, .. } if known == name)) {
-            return self.refuse(start, format!("`{name}` is there twice: give each wildcard its own name"));
+            return self.refuse(start, format!("`{name}` is used twice: give each wildcard its own name"));
         }
         Ok(())
     }

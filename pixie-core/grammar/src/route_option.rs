@@ -59,7 +59,8 @@ impl RouteOption {
         const { &RouteOption::ALL }.iter().find(|option| option.name == name)
     }
 
-    /// Returns why a route of this kind cannot have the option, and how to fix it: the end of a sentence about the route.
+    /// Returns why a route of this kind cannot have the option, and how to fix it: the end of a sentence
+    /// about the route.
     pub fn refusal(&self, kind: RouteType) -> Option<String> {
         let RouteOption { name, reason, .. } = self;
         (!self.kinds.contains(&kind)).then(|| format!("{reason}: remove `{name}`, or make it a `pool` route"))

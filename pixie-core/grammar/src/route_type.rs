@@ -38,7 +38,8 @@ impl RouteType {
         matches!(self, RouteType::Pool | RouteType::Stream)
     }
 
-    /// Returns whether handlers of this kind may block: a sync or an async handler would hold up other requests.
+    /// Returns whether handlers of this kind may block: a sync or an async handler would hold up other
+    /// requests.
     pub const fn may_block(self) -> bool {
         !matches!(self, RouteType::Sync | RouteType::Async)
     }

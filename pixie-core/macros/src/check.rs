@@ -1,7 +1,8 @@
 //! Whether path, kind, options and function fit together, and what each argument of the function is.
 //!
-//! What needs types (is it an extractor, does it read the body, is it a response) is left to the compiler and to the code
-//! that `expand.rs` writes. Must stay true: each refusal points at one token and names the remedy.
+//! Questions that need types (is it an extractor, does it read the body, is it a response) are left to the
+//! compiler and to the code that `expand.rs` writes. Invariant: each error points at one token and says how
+//! to fix it.
 use pixie_grammar::{Filter, PathPart, RouteType, parse_path};
 use proc_macro2::{Ident, Span};
 use quote::ToTokens;
@@ -12,7 +13,7 @@ use syn::{
 
 use crate::parse::{GivenOption, HandlerFn, RouteArguments, Value};
 
-/// A route that is right as far as its text shows.
+/// A route without a mistake that its text shows.
 pub(crate) struct CheckedRoute {
     pub(crate) path: LitStr,
     pub(crate) kind: RouteType,
@@ -22,7 +23,7 @@ pub(crate) struct CheckedRoute {
     /// The route's name: the option, or the handler's name.
     pub(crate) name: LitStr,
     pub(crate) handler: Ident,
-    /// The `#[cfg]`s of the handler, without which there is no route either.
+    /// The `#[cfg]`s of the handler, which also apply to the route.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
@@ -32,7 +33,7 @@ pub(crate) struct CheckedRoute {
 pub(crate) struct Argument {
     pub(crate) source: Source,
     pub(crate) ty: Type,
-    /// How a message calls it: its name, or its type where it has none.
+    /// The argument's name in messages: its own name, or the name of its type.
     pub(crate) label: String,
 }
 
@@ -41,29 +42,29 @@ pub(crate) struct Argument {
 pub(crate) enum Source {
     /// From the wildcard of this name.
     Wildcard(String),
-    /// From its type's `FromRequest`.
+    /// From the `FromRequest` of its type.
     Extractor,
-    /// It is the request, lent.
+    /// A borrow of the request.
     Lent,
-    /// It is the writer of a stream.
+    /// The writer of a stream.
     Writer,
 }
 
 /// What the handler returns.
 pub(crate) enum Output {
-    /// Something that becomes a response; `None` where nothing is written or the type has no name.
+    /// A value that becomes a response. `None` if the function has no return type.
     Response(Option<Type>),
-    /// Something that is pieces.
+    /// Pieces of a body.
     Pieces(Option<Type>),
     /// A `Result` with pieces.
     FalliblePieces(Option<Type>),
-    /// Nothing: it wrote its pieces itself.
+    /// Nothing, because the handler writes its pieces itself.
     Written,
-    /// A `Result` with nothing: it wrote its pieces itself.
+    /// A `Result` of nothing, because the handler writes its pieces itself.
     FalliblyWritten,
 }
 
-/// Checks a route and returns what its code is made of.
+/// Checks a route, and returns what its code is written from.
 pub(crate) fn check(mut route: RouteArguments, function: HandlerFn) -> Result<CheckedRoute> {
     let HandlerFn { attributes, signature } = function;
     check_signature(&signature)?;
@@ -109,7 +110,10 @@ fn name_of(handler: &Ident) -> LitStr {
 
 fn check_signature(signature: &Signature) -> Result<()> {
     if let Safety::Unsafe(token) = &signature.safety {
-        return Err(Error::new(token.span, "a handler is called with whatever a client sends: it cannot be `unsafe`"));
+        return Err(Error::new(
+            token.span,
+            "a handler gets requests that any client can write, so it cannot be `unsafe`",
+        ));
     }
     match signature.generics.params.first() {
         Some(parameter) => Err(Error::new_spanned(parameter, "a handler cannot be generic: write the types out")),
@@ -121,7 +125,7 @@ fn argument(input: &FnArg, wildcards: &[(String, Filter)]) -> Result<Argument> {
     let (pat, ty) = match input {
         FnArg::Typed(PatType { pat, ty, .. }) => (pat, ty),
         FnArg::Receiver(receiver) => {
-            let message = "a handler is a function of its own, not a method: move it out of the `impl`, without `self`";
+            let message = "a handler is a free function, not a method: move it out of the `impl`, and remove `self`";
             return Err(Error::new(receiver.self_token.span, message));
         }
     };
@@ -143,7 +147,9 @@ fn argument(input: &FnArg, wildcards: &[(String, Filter)]) -> Result<Argument> {
 fn source(ty: &Type) -> Result<Source> {
     let Type::Reference(reference) = ty else {
         return match last_segment(ty) {
-            Some(name) if name == "Writer" => Err(Error::new_spanned(ty, "the writer is lent: write `&mut Writer`")),
+            Some(name) if name == "Writer" => {
+                Err(Error::new_spanned(ty, "a handler borrows the writer: write `&mut Writer`"))
+            }
             _ => Ok(Source::Extractor),
         };
     };
@@ -151,9 +157,11 @@ fn source(ty: &Type) -> Result<Source> {
         (Some(name), None) if name == "Request" => Ok(Source::Lent),
         (Some(name), Some(_)) if name == "Writer" => Ok(Source::Writer),
         (Some(name), Some(_)) if name == "Request" => {
-            Err(Error::new_spanned(ty, "the request is lent as `&Request`, or taken as `Request`"))
+            Err(Error::new_spanned(ty, "a handler cannot change the request: write `&Request`, or `Request` to own it"))
         }
-        (Some(name), None) if name == "Writer" => Err(Error::new_spanned(ty, "a writer changes: write `&mut Writer`")),
+        (Some(name), None) if name == "Writer" => {
+            Err(Error::new_spanned(ty, "a handler borrows the writer mutably: write `&mut Writer`"))
+        }
         _ => Ok(Source::Extractor),
     }
 }
@@ -235,7 +243,9 @@ fn check_writer(arguments: &[Argument], signature: &Signature, kind: RouteType, 
             };
             Err(Error::new_spanned(&writer.ty, format!("only a `stream` route has a writer: {change}")))
         }
-        (Some(_), Some(second)) => Err(Error::new_spanned(&second.ty, "there is one writer: remove one of the two")),
+        (Some(_), Some(second)) => {
+            Err(Error::new_spanned(&second.ty, "a route has one writer: remove one of the two arguments"))
+        }
         _ => Ok(()),
     }
 }
@@ -256,7 +266,7 @@ fn output(signature: &Signature, kind: RouteType, has_writer: bool) -> Result<Ou
         (true, _, true) => Ok(Output::FalliblyWritten),
         (true, ..) => Err(Error::new_spanned(
             place_of(ty, signature),
-            "what a `Writer` writes is the body: return `Result<()>` or nothing",
+            "the `Writer` writes the body: return `Result<()>` or nothing",
         )),
         (false, true, _) => {
             let message = "a `stream` route returns an iterator of pieces or `Pieces`, or takes a `&mut Writer`";

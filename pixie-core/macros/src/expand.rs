@@ -1,7 +1,8 @@
 //! The code of a route: the function as it was written, and next to it a `Route` value in the registry.
 //!
-//! All of it is the value of one static, so that the compiler reports a type that does not fit once, at the type. Must
-//! stay true: absolute paths only, no name that a user's code could see, and each type stands where the user wrote it.
+//! The code is the value of one static, so that the compiler reports a wrong type once, at the type.
+//! Invariant: the code has only absolute paths, defines no name that the user's code can see, and has each
+//! type at the user's own span.
 use pixie_grammar::RouteType;
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
@@ -12,12 +13,12 @@ use crate::{
     parse::{GivenOption, HandlerFn, RouteArguments, Value},
 };
 
-/// Writes code whose variables the user's code cannot see, nor they the user's: a handler may be called `request`.
+/// Writes code that does not share variables with the user's code, so that a handler may be called `request`.
 macro_rules! code {
     ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
 }
 
-/// Expands one attribute; on a mistake the function stays, so that the rest of the program is not in error as well.
+/// Expands one attribute. After a mistake the function stays, so that its callers do not give errors as well.
 pub(crate) fn attribute(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let added = match route(method, arguments, item.clone()) {
         Ok(route) => registration(&route),
@@ -62,7 +63,8 @@ fn registration(route: &CheckedRoute) -> TokenStream {
     }
 }
 
-/// Writes the comparison of each two extractors' use of the body, and of each with the kind, which the compiler evaluates.
+/// Writes checks for the compiler: whether each two extractors, and each extractor and the kind, agree about
+/// the body.
 fn body_checks(route: &CheckedRoute) -> TokenStream {
     let extractors: Vec<_> = route.arguments.iter().filter(|argument| argument.source == Source::Extractor).collect();
     let mut checks = TokenStream::new();
@@ -92,7 +94,7 @@ fn body_check(first: &Argument, second: &Argument) -> TokenStream {
     }
 }
 
-/// Writes the refusal of an extractor that blocks, in the kinds whose thread belongs to others.
+/// Writes the check that an extractor does not block in a kind that shares its thread.
 fn kind_check(kind: RouteType, Argument { ty, label, .. }: &Argument) -> Option<TokenStream> {
     let (reason, remedy) = match kind {
         RouteType::Sync => ("a `sync` route must not wait", "write `thread` or `pool` instead, or take `Bytes`"),
@@ -130,7 +132,7 @@ fn options(route: &CheckedRoute) -> TokenStream {
     let setters = route.options.iter().map(setter);
     let extractors =
         route.arguments.iter().filter(|argument| argument.source == Source::Extractor).map(|argument| &argument.ty);
-    // The lent request comes last: what it sees of the body is what the extractors left of it.
+    // The borrowed request comes last, because it shows what the extractors left of the body.
     let lent = route.arguments.iter().find(|argument| argument.source == Source::Lent);
     let lent = lent.map(|_| code!(.extractor::<::pixie_web::__macro::Request>()));
     code! {
@@ -151,7 +153,7 @@ fn setter(given: &GivenOption) -> TokenStream {
     code!(.#method(#value))
 }
 
-/// Writes the adapter between a request and the function: the one place where the kinds differ.
+/// Writes the adapter between a request and the function. Only this code differs between the kinds.
 fn handler(route: &CheckedRoute) -> TokenStream {
     let names: Vec<Ident> = (0..route.arguments.len()).map(local).collect();
     let lent = match route.kind {
@@ -190,7 +192,8 @@ fn handler(route: &CheckedRoute) -> TokenStream {
     }
 }
 
-/// Extraction happens before the future is made, so that the future does not carry the request unless the handler borrows it.
+/// Writes the adapter of an async handler. Arguments are made before the future, so that the future holds the
+/// request only if the handler borrows it.
 fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> TokenStream {
     let refuse = code! {{
         let response = ::pixie_web::__macro::IntoResponse::into_response(rejection);
@@ -198,7 +201,7 @@ fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> To
     }};
     let extraction = extraction(route, names, &refuse);
     let answer = answer(&route.output, &code!(#call.await));
-    // A future that cannot move between threads is reported here, that is at the handler's name.
+    // The span makes the compiler report a future that is not `Send` at the handler's name.
     let at_handler = route.handler.span().resolved_at(Span::mixed_site());
     let future = quote_spanned!(at_handler=> ::std::boxed::Box::pin(async move { #answer }));
     code! {
@@ -250,7 +253,7 @@ fn call(route: &CheckedRoute, names: &[Ident], lent: &TokenStream) -> TokenStrea
     code!(#handler(#(#arguments),*))
 }
 
-/// Writes what becomes of the handler's answer.
+/// Writes the conversion of what the handler returns.
 fn answer(output: &Output, call: &TokenStream) -> TokenStream {
     let pieces = |ty: &Option<Type>, value: &TokenStream| {
         let pieces = converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoPieces), &code!(into_pieces), value);
@@ -279,7 +282,8 @@ fn answer(output: &Output, call: &TokenStream) -> TokenStream {
     }
 }
 
-/// Writes the conversion of a value by a trait, so that a type without the trait is reported where the user wrote the type.
+/// Writes the conversion of a value by a trait. The compiler reports a type without the trait where the user
+/// wrote the type.
 fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &TokenStream) -> TokenStream {
     let Some(ty) = ty else { return code!(#of::#method(#value)) };
     if !is_nameless(quote!(#ty)) {
@@ -292,7 +296,7 @@ fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &
     }}
 }
 
-/// Says whether there is an `impl Trait` in the type, which can be written in a signature only.
+/// Returns whether the type contains an `impl Trait`, which only a signature may contain.
 fn is_nameless(ty: TokenStream) -> bool {
     ty.into_iter().any(|token| match token {
         TokenTree::Ident(word) => word == "impl",
@@ -301,7 +305,7 @@ fn is_nameless(ty: TokenStream) -> bool {
     })
 }
 
-/// A variable that the user's code cannot see.
+/// Returns the variable of an argument, which the user's code cannot see.
 fn local(index: usize) -> Ident {
     format_ident!("argument{index}", span = Span::mixed_site())
 }

@@ -1,8 +1,9 @@
 //! The `#[route]` attribute of the pixie web framework, and its short forms `#[get]`, `#[post]` and so on.
 //!
-//! Use them through `pixie-web`: the code that they write refers to it. An attribute parses what is written, checks it, and
-//! writes a plain `Route` value next to the function, which itself stays as it is and can be called by hand.
-//! Must stay true: a mistake gives one error, at the token that is wrong, which names the remedy.
+//! Use them through `pixie-web`, because the code that they write refers to that crate. An attribute parses
+//! its arguments, checks them, and writes a `Route` value next to the function. The function stays as it is
+//! and can be called by hand. Invariant: a mistake gives one error, at the wrong token, and the error says
+//! how to fix it.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -14,40 +15,48 @@ use proc_macro::TokenStream;
 
 /// Makes a function the handler of a route: `#[route("/path", kind, METHOD…, option = value…)]`.
 ///
-/// **Path.** Literal text and wildcards: `<name>` (text within one segment), `<name:int>`, `<name:float>`, `<name:uuid>`,
-/// and `<name:path>` for the rest of the path.
+/// **Path.** Literal text and wildcards: `<name>` (text within one segment), `<name:int>`, `<name:float>`,
+/// `<name:uuid>`, and `<name:path>` for the rest of the path.
 ///
-/// **Kind**, where the handler runs: `sync` (on the connection's thread), `thread` (on a blocking thread), `async` (on the
-/// runtime), `pool` (in a worker process) or `stream` (in a worker process, the body sent piece by piece). Without a kind,
-/// an `async fn` is `async` and a plain `fn` is `pool`.
+/// **Kind**, where the handler runs: `sync` (on the connection's thread), `thread` (on a blocking thread),
+/// `async` (on the runtime), `pool` (in a worker process) or `stream` (in a worker process, the body sent
+/// piece by piece). Without a kind, an `async fn` is `async` and a plain `fn` is `pool`.
 ///
-/// **Methods**: any of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS` and `TRACE`; without one, `GET`.
+/// **Methods**: any of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS` and `TRACE`. Default:
+/// `GET`.
 ///
 /// **Options**:
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `pool = "images"` | runs in the worker pool of this name; for `pool` and `stream`, and means `pool` if no kind is given |
-/// | `deadline = "2s"` | the time until the answer is 504, in `ms`, `s`, `m` or `h`; not for `sync`, which cannot be stopped |
-/// | `body_limit = "10MB"` | the longest body, in bytes or with `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB` |
-/// | `retry = true` | whether a request may run again when its worker crashed; for `pool` and `stream` |
-/// | `csrf = false` | requests that pages of other sites sent are accepted: for webhooks |
-/// | `cache_control = "max-age=60"` | the `Cache-Control` header of successful responses and redirects, unless the handler sets it |
-/// | `name = "thumb"` | the route's name, for addresses made from it; without it, the function's name |
+/// | `pool = "images"` | the worker pool that runs the route; chooses the kind `pool` if no kind is given |
+/// | `deadline = "2s"` | the time until the response is 504, in `ms`, `s`, `m` or `h` |
+/// | `body_limit = "10MB"` | the size limit of the body: a number of bytes, or a text with a unit |
+/// | `retry = true` | whether a request may run again after its worker crashed |
+/// | `csrf = false` | accepts cross-site requests: for webhooks |
+/// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
+/// | `name = "thumb"` | the name in URLs and messages; by default the function's name |
 ///
-/// **Arguments.** One with the name of a wildcard is its value, of any type with `FromStr`; a value that does not fit is
-/// answered with 404. `&Request` is the request, lent once the other arguments are made: it shows what they left of the body.
-/// `&mut Writer` writes the body of a `stream` route. Every other type is an extractor, of which at most one may read the
-/// request's body. Wildcards are read first, so that an address that does not exist is 404 whatever else is wrong.
+/// `pool` and `retry` are only for `pool` and `stream` routes. `deadline` is not for `sync` routes, which
+/// cannot be stopped. Units of sizes are `B`, `kB`, `MB`, `GB` (1000 each) and `KiB`, `MiB`, `GiB` (1024
+/// each). `cache_control` applies to the handler's successful responses and redirects.
 ///
-/// **Return value.** Whatever is a response: text, `Html`, `Json`, a status, a `Result` of one of them and so on. A `stream`
-/// handler returns an iterator of pieces, `Pieces`, or a `Result` of one of them; with a `Writer`, `Result<()>` or nothing.
+/// **Arguments.** An argument with the name of a wildcard gets the wildcard's value. It may have any type
+/// with `FromStr`; a value that cannot be parsed gives 404. `&Request` is the request, after the other
+/// arguments took their part of the body. `&mut Writer` writes the body of a `stream` route. Every other type
+/// is an extractor, and at most one extractor may read the body. Wildcards are parsed first, so that a URL
+/// that does not exist is 404 even if the request has other mistakes.
+///
+/// **Return value.** Any type that becomes a response: text, `Html`, `Json`, a status, a `Result` of one of
+/// them and so on. A `stream` handler returns an iterator of pieces, `Pieces`, or a `Result` of one of them.
+/// With a `Writer`, it returns `Result<()>` or `()`.
 #[proc_macro_attribute]
 pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(None, arguments.into(), item.into()).into()
 }
 
-/// Makes a function the handler of a GET route: [`#[route]`](macro@route) without methods. It answers HEAD as well.
+/// Makes a function the handler of a GET route: [`#[route]`](macro@route) without methods. It answers HEAD as
+/// well.
 #[proc_macro_attribute]
 pub fn get(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Some("GET"), arguments.into(), item.into()).into()
@@ -75,4 +84,12 @@ pub fn patch(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn delete(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Some("DELETE"), arguments.into(), item.into()).into()
+}
+
+#[cfg(test)]
+#[test]
+fn every_option_is_documented() {
+    for option in pixie_grammar::RouteOption::ALL {
+        assert!(include_str!("lib.rs").contains(&format!("/// | `{} = ", option.name)), "{}", option.name);
+    }
 }

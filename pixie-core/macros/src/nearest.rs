@@ -1,8 +1,8 @@
-//! Which known word a misspelt one was meant to be, for error messages.
+//! Which known word a misspelled word probably means, for error messages.
 //!
-//! Must stay true: a suggestion is close enough that it is hardly ever a wrong guess.
+//! Invariant: a suggestion is close enough to the word that it is almost always right.
 
-/// Returns the known word that takes the fewest changes of a letter, if it takes few enough.
+/// Returns the known word that differs in the fewest letters, if that number is small enough.
 pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let distances = known.iter().map(|known| (distance(&word.to_lowercase(), &known.to_lowercase()), *known));
     let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
@@ -10,7 +10,8 @@ pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     (distance * 3 <= known.len().max(word.len())).then_some(known)
 }
 
-/// The optimal string alignment distance: letters put in, left out, changed, or swapped with their neighbour.
+/// Returns the optimal string alignment distance: letters inserted, omitted, changed, or swapped with their
+/// neighbor.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut rows = vec![(0..=to.len()).collect::<Vec<_>>()];

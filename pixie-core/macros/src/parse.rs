@@ -1,7 +1,8 @@
 //! What is written: the attribute's arguments and the signature of its function.
 //!
-//! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether the words fit
-//! together and fit the function. Invariant: the function's body is never parsed, so that it costs no time.
+//! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether
+//! the words fit together and fit the function. Invariant: the function's body is never parsed, so that it
+//! costs no time.
 use pixie_grammar::{ByteSize, OptionValue, RouteOption, RouteType, check_header_value, parse_duration};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
@@ -107,7 +108,7 @@ impl RouteArguments {
         Err(Error::new(word.span(), message))
     }
 
-    /// Takes an option, whose name has been read, with its value.
+    /// Takes the value of an option whose name has been read.
     fn option(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         let option = known_option(name)?;
         input.parse::<Token![=]>()?;
@@ -175,7 +176,7 @@ fn text_value(option: &RouteOption, literal: &LitStr) -> std::result::Result<Opt
     }
 }
 
-/// Reads a number of bytes without quotes. A unit behind it would be the suffix of the literal.
+/// Reads a number of bytes without quotes. A unit after the number is the suffix of the literal.
 fn plain_bytes(input: ParseStream<'_>) -> Result<u64> {
     let number: LitInt = input.parse()?;
     match number.suffix() {

@@ -1,7 +1,7 @@
 //! Conditional requests: the `If-…` headers of a client, in the order of RFC 9110, section 13.2.2.
 //!
-//! Invariant: a malformed condition is not an error. As the RFC says, a malformed date counts as absent, and a list without a
-//! valid tag has no match.
+//! Invariant: a malformed condition is not an error. As the RFC says, a malformed date counts as absent, and
+//! a list without a valid tag has no match.
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -89,7 +89,8 @@ impl Validators {
 
     /// Returns whether `If-Range` allows the server to follow the `Range` of a request.
     ///
-    /// A weak tag may stand for versions with different bytes. If the representation has one, its date is not trusted either.
+    /// A weak tag may stand for versions with different bytes. If the representation has one, its date is not
+    /// trusted either.
     pub fn allow_range(&self, request: &HeaderMap) -> bool {
         let Some(condition) = request.get(header::IF_RANGE) else { return true };
         if ETag::parse(condition).is_some() {
@@ -135,13 +136,15 @@ impl Response {
         self.with_tag(text, ETag::strong(text))
     }
 
-    /// Sets a weak entity tag: two responses with the same tag have the same meaning, but may differ in their bytes.
+    /// Sets a weak entity tag: two responses with the same tag have the same meaning, but may differ in their
+    /// bytes.
     #[track_caller]
     pub fn weak_etag(self, text: &str) -> Response {
         self.with_tag(text, ETag::weak(text))
     }
 
-    /// Sets a strong entity tag made of the body's bytes, unless the response has a tag or its body is a stream.
+    /// Sets a strong entity tag made of the body's bytes, unless the response has a tag or its body is a
+    /// stream.
     pub fn with_etag(mut self) -> Response {
         self.tag();
         self
@@ -165,8 +168,8 @@ impl Response {
         }
     }
 
-    /// Applies the conditions of a GET or HEAD request to a 200 response with a validator. The response becomes a 304 if the
-    /// client has this version. Other responses stay as they are.
+    /// Applies the conditions of a GET or HEAD request to a 200 response with a validator. The response
+    /// becomes a 304 if the client has this version. Other responses stay as they are.
     ///
     /// # Errors
     ///
@@ -187,7 +190,8 @@ impl Response {
     }
 
     fn set_not_modified(&mut self) {
-        // A 304 keeps the headers for caches and cookies, and loses those that describe the body (RFC 9110, section 15.4.5).
+        // A 304 keeps the headers for caches and cookies, and loses those that describe the body (RFC 9110,
+        // section 15.4.5).
         let of_body =
             [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LENGTH, header::CONTENT_TYPE];
         for name in of_body {
@@ -215,7 +219,8 @@ impl Response {
     }
 }
 
-/// Reads a date in one of the three forms of RFC 9110, section 5.6.7. Returns `None` if the header occurs twice.
+/// Reads a date in one of the three forms of RFC 9110, section 5.6.7. Returns `None` if the header occurs
+/// twice.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     let mut lines = headers.get_all(name).iter();
     let text = lines.next()?.to_str().ok()?;

@@ -1,7 +1,7 @@
 //! `Disposition`: whether a browser shows or saves a body, and under which file name (RFC 6266 and RFC 8187).
 //!
-//! Writing is strict, reading is lenient, as in browsers. Invariant: a file name with any characters stays inside of its
-//! parameter.
+//! Writing is strict, reading is lenient, as in browsers. Invariant: a file name with any characters stays
+//! inside of its parameter.
 use http::{HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -67,7 +67,8 @@ impl Disposition {
         self.parameter("filename")
     }
 
-    /// Returns a parameter by its name in lower case. The encoded form, such as `filename*`, is preferred if it is valid.
+    /// Returns a parameter by its name in lower case. The encoded form, such as `filename*`, is preferred if
+    /// it is valid.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let find = |name: &str| self.parameters.iter().find(|parameter| parameter.name == name);
         // RFC 8187 does not allow quotes around an encoded value.
@@ -130,7 +131,8 @@ fn has_escape(text: &str) -> bool {
     text.split('%').skip(1).any(starts_in_hex)
 }
 
-/// Reads one parameter at the front. Returns `None` if it has no value or an open quote, and the text after it.
+/// Reads one parameter at the front. Returns `None` if it has no value or an open quote, and the text after
+/// it.
 fn take_parameter(text: &str) -> (Option<Parameter>, &str) {
     let end = text.find([';', '=']).unwrap_or(text.len());
     let Some(value) = text[end..].strip_prefix('=') else { return (None, after_semicolon(&text[end..])) };

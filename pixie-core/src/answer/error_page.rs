@@ -1,7 +1,7 @@
 //! The three forms of an error's response: a page, a problem document (RFC 9457) and a line of text.
 //!
-//! Text from outside is escaped. Causes, places and the request are shown only in development. Otherwise a client gets the
-//! status, its title and the detail.
+//! Text from outside is escaped. Causes, places and the request are shown only in development. Otherwise a
+//! client gets the status, its title and the detail.
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -81,7 +81,8 @@ fn html(error: &Error, view: &ErrorView<'_>) -> String {
     page + "</main></html>\n"
 }
 
-/// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and `place`.
+/// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and
+/// `place`.
 fn problem(error: &Error, view: &ErrorView<'_>) -> String {
     let mut problem = Map::new();
     problem.insert("type".into(), "about:blank".into());

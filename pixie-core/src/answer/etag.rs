@@ -1,12 +1,13 @@
-//! `ETag`: the name of one version of a representation, and how two tags are compared (RFC 9110, section 8.8.3).
+//! `ETag`: the name of one version of a representation, and how two tags are compared (RFC 9110, section
+//! 8.8.3).
 //!
 //! Invariant: the value is well-formed, `"…"` or `W/"…"`.
 use std::hash::{DefaultHasher, Hasher};
 
 use http::HeaderValue;
 
-/// An entity tag. Versions with the same strong tag have the same bytes. Versions with the same weak tag have the same
-/// meaning.
+/// An entity tag. Versions with the same strong tag have the same bytes. Versions with the same weak tag have
+/// the same meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(HeaderValue);
 

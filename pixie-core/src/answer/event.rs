@@ -1,7 +1,8 @@
 //! `Event`: server-sent events as the HTML standard writes them (section 9.2, "Server-sent events").
 //!
-//! This file writes the text. The sender decides when to send events, and sends comments to keep a silent stream open.
-//! Invariant: the value of a field cannot begin another field, because line breaks are split or removed.
+//! This file writes the text. The sender decides when to send events, and sends comments to keep a silent
+//! stream open. Invariant: the value of a field cannot begin another field, because line breaks are split or
+//! removed.
 use std::{io, time::Duration};
 
 use bytes::Bytes;

@@ -1,4 +1,5 @@
-//! Content negotiation: chooses the media type, language or coding that a client prefers (RFC 9110, section 12.5).
+//! Content negotiation: chooses the media type, language or coding that a client prefers (RFC 9110, section
+//! 12.5).
 //!
 //! `quality.rs` reads the lists. Invariant: an offer that the client gives the weight 0 is never chosen.
 use std::cmp::Reverse;
@@ -7,10 +8,11 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::answer::quality::{Rating, Wish, rate, wishes};
 
-/// Returns the available language that the client prefers, or `None` if the client accepts no available language.
+/// Returns the available language that the client prefers, or `None` if the client accepts no available
+/// language.
 ///
-/// Without an `Accept-Language` header, the first one is returned. `en` in the header also matches `en-GB`, and `en-GB` falls
-/// back to `en` (RFC 4647, section 3).
+/// Without an `Accept-Language` header, the first one is returned. `en` in the header also matches `en-GB`,
+/// and `en-GB` falls back to `en` (RFC 4647, section 3).
 ///
 /// ```
 /// use pixie_core::{HeaderMap, preferred_language};
@@ -34,7 +36,8 @@ pub fn preferred_language<'a>(headers: &HeaderMap, available: &[&'a str]) -> Opt
     })
 }
 
-/// Returns the available media type that the client prefers, or `None` if the client accepts no available type.
+/// Returns the available media type that the client prefers, or `None` if the client accepts no available
+/// type.
 ///
 /// Without an `Accept` header, the first one is returned.
 pub fn preferred_media<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
@@ -42,10 +45,11 @@ pub fn preferred_media<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option
     preferred(available, &wishes, media_closeness)
 }
 
-/// Returns the available content coding that the client prefers, or `None` if the client accepts no available coding.
+/// Returns the available content coding that the client prefers, or `None` if the client accepts no available
+/// coding.
 ///
-/// `identity` stands for no coding: list it if the server can send that. Of several codings with the same weight, the first
-/// one in `available` is returned, because the server knows their cost.
+/// `identity` stands for no coding: list it if the server can send that. Of several codings with the same
+/// weight, the first one in `available` is returned, because the server knows their cost.
 pub fn preferred_encoding<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
     let wishes = wishes(headers.get_all(header::ACCEPT_ENCODING));
     let weight = |coding: &str| -> u16 {
@@ -92,7 +96,8 @@ impl Media {
     }
 }
 
-/// Returns the best offer: by weight, then by closeness, then by the order of the client, then by the order of the server.
+/// Returns the best offer: by weight, then by closeness, then by the order of the client, then by the order
+/// of the server.
 fn preferred<'a>(
     available: &[&'a str],
     wishes: &[Wish<'_>],

@@ -1,7 +1,8 @@
-//! Lists whose items have a weight, such as `Accept`, `Accept-Encoding` and `Accept-Language` (RFC 9110, section 12.4.2).
+//! Lists whose items have a weight, such as `Accept`, `Accept-Encoding` and `Accept-Language` (RFC 9110,
+//! section 12.4.2).
 //!
-//! This file reads a list and rates an offer. Each header has its own rule for a match, which is in `negotiate.rs`. A comma or
-//! semicolon inside of quotes is part of the value.
+//! This file reads a list and rates an offer. Each header has its own rule for a match, which is in
+//! `negotiate.rs`. A comma or semicolon inside of quotes is part of the value.
 use http::HeaderValue;
 
 /// One item of a list, without its parameters.

@@ -1,7 +1,7 @@
 //! Ranges: which bytes of a representation a request asks for (RFC 9110, section 14).
 //!
-//! One range is followed. A request for several ranges gets the whole representation, which section 14.2 allows: browsers
-//! and download tools ask for one range at a time.
+//! One range is followed. A request for several ranges gets the whole representation, which section 14.2
+//! allows: browsers and download tools ask for one range at a time.
 use std::ops::Range;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -72,7 +72,8 @@ enum Spec {
     Last(u64),
 }
 
-/// Reads a `Range` header with one range in bytes. Returns `None` for several ranges, another unit or a broken header.
+/// Reads a `Range` header with one range in bytes. Returns `None` for several ranges, another unit or a
+/// broken header.
 fn parse(text: &str) -> Option<Spec> {
     let (unit, list) = text.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -109,7 +110,8 @@ fn grant(spec: Spec, length: u64) -> Extent {
     };
     match spec {
         _ if range.start < range.end => Extent::Part(range),
-        // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty part.
+        // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty
+        // part.
         Spec::Last(1..) if length == 0 => Extent::Whole,
         _ => Extent::Unsatisfiable,
     }

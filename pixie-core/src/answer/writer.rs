@@ -1,7 +1,7 @@
 //! `Writer` and `Pieces`: bodies that a stream route sends piece by piece, from a writer or from an iterator.
 //!
-//! The head is sent with the first piece. A [`PieceSink`] takes the pieces, and decides how long a write waits for a slow
-//! client.
+//! The head is sent with the first piece. A [`PieceSink`] takes the pieces, and decides how long a write
+//! waits for a slow client.
 use std::{
     fmt,
     io::{self, Write},
@@ -45,7 +45,8 @@ pub struct Writer<'s> {
 }
 
 impl<'s> Writer<'s> {
-    /// Returns a writer to a sink. The head is a 200 with `text/plain`, unless [`Writer::set_head`] replaces it.
+    /// Returns a writer to a sink. The head is a 200 with `text/plain`, unless [`Writer::set_head`] replaces
+    /// it.
     pub fn new(sink: &'s mut (dyn PieceSink + 's)) -> Writer<'s> {
         let head = Response::new(Body::empty()).content_type("text/plain; charset=utf-8");
         Writer { head: Some(head), sink }
@@ -70,7 +71,8 @@ impl<'s> Writer<'s> {
     ///
     /// # Errors
     ///
-    /// Returns `BrokenPipe` if the client has gone. A HEAD request gets only the head, so the first piece returns this too.
+    /// Returns `BrokenPipe` if the client has gone. A HEAD request gets only the head, so the first piece
+    /// returns this too.
     pub fn send(&mut self, piece: impl AsRef<[u8]>) -> io::Result<()> {
         self.start()?;
         self.sink.write(piece.as_ref())

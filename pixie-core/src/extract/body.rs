@@ -13,8 +13,8 @@ use crate::{
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// JSON. As an argument, it is the body of the request, read into a type of yours. As a return value, it is the body of the
-/// response.
+/// JSON. As an argument, it is the body of the request, read into a type of yours. As a return value, it is
+/// the body of the response.
 ///
 /// ```
 /// use pixie_core::{FromRequest, Json, Request};

@@ -1,7 +1,7 @@
 //! `Carried` and `Extension`: what hooks and layers leave on a request for its handler.
 //!
-//! An extension is a value of any type and stays in its process. A carried value is serialized, so it also reaches workers.
-//! When the app starts, it checks which of the two a route reads.
+//! An extension is a value of any type and stays in its process. A carried value is serialized, so it also
+//! reaches workers. When the app starts, it checks which of the two a route reads.
 use std::{any::type_name, ops::Deref};
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,8 +53,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
 impl Request {
     /// Adds a value to the request for a route of any kind, in place of an earlier value of the same type.
     ///
-    /// The handler reads it with [`Carried`]. The value is sent as JSON, so keep it small: the id of a user, for example, not
-    /// the whole account.
+    /// The handler reads it with [`Carried`]. The value is sent as JSON, so keep it small: the id of a user,
+    /// for example, not the whole account.
     ///
     /// # Errors
     ///

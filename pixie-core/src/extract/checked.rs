@@ -1,7 +1,7 @@
 //! `Checked<T>`: a form whose values were checked by the rules of the `garde` crate. Feature `garde`.
 //!
-//! A form with invalid values is not rejected: the handler gets the submitted values and the errors, to show the form again.
-//! Only a body that is not a form is rejected.
+//! A form with invalid values is not rejected: the handler gets the submitted values and the errors, to show
+//! the form again. Only a body that is not a form is rejected.
 use garde::Validate;
 use http::header;
 use serde::de::DeserializeOwned;

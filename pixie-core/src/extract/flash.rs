@@ -1,23 +1,25 @@
 //! `Flash`: a message for the page after a redirect, in a cookie.
 //!
-//! The cookie is not signed, so a client can change its own message: show the text escaped, and do not base decisions on it.
-//! Its length is limited. It is deleted when a route has read it.
+//! The cookie is not signed, so a client can change its own message: show the text escaped, and do not base
+//! decisions on it. Its length is limited. It is deleted when a route has read it.
 use cookie::{Cookie, time::Duration};
 use http::header;
 
 use crate::{After, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, RequestView, Response};
 
 const NAME: &str = "flash";
-/// Limits the message, in bytes. Percent-encoding can triple it, and browsers reject cookies of more than 4096 bytes.
+/// Limits the message, in bytes. Percent-encoding can triple it, and browsers reject cookies of more than
+/// 4096 bytes.
 const BYTES_MAX: usize = 1024;
 /// Limits the age of a message. After a minute, the user no longer expects it.
 const AGE: Duration = Duration::seconds(60);
 
 /// A message for the next page, such as "Saved", with a kind such as `success`.
 ///
-/// As an argument, it is the message of the page before, which is deleted with the response. Take `Option<Flash>`, because most
-/// requests have no message. A route without the attribute declares with [`Route::needs`](crate::Route::needs) that it reads a
-/// message. The text comes from the client: templates escape it.
+/// As an argument, it is the message of the page before, which is deleted with the response. Take
+/// `Option<Flash>`, because most requests have no message. A route without the attribute declares with
+/// [`Route::needs`](crate::Route::needs) that it reads a message. The text comes from the client: templates
+/// escape it.
 ///
 /// ```
 /// use pixie_core::{Flash, IntoResponse, Redirect};

@@ -1,4 +1,5 @@
-//! `Form<T>`: the fields of a form, read into a type, and `FormView`: submitted values and errors, to show a form again.
+//! `Form<T>`: the fields of a form, read into a type, and `FormView`: submitted values and errors, to show a
+//! form again.
 //!
 //! Urlencoded and multipart forms are read the same way. `Upload` extracts the files.
 use std::ops::Deref;
@@ -12,8 +13,8 @@ use crate::{
 
 /// The fields of a form, read into a type of yours.
 ///
-/// A field that occurs several times is read into a `Vec`. Give it `#[serde(default)]` if it may be missing. A handler may also
-/// take an [`Upload`](crate::Upload).
+/// A field that occurs several times is read into a `Vec`. Give it `#[serde(default)]` if it may be missing.
+/// A handler may also take an [`Upload`](crate::Upload).
 ///
 /// ```
 /// use pixie_core::{Form, FromRequest, Request};
@@ -65,7 +66,8 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
 
 /// Why names and values do not fit a type.
 ///
-/// serde reports a single field that occurs several times as an unsupported value: the message names the cause.
+/// serde reports a single field that occurs several times as an unsupported value: the message names the
+/// cause.
 #[derive(Debug)]
 pub(crate) struct Unfit {
     pub(crate) field: Option<String>,
@@ -104,7 +106,8 @@ impl Unfit {
     }
 }
 
-/// The submitted values of a form, and the errors of each field: what a template needs to show the form again.
+/// The submitted values of a form, and the errors of each field: what a template needs to show the form
+/// again.
 ///
 /// The default is for a form that is shown for the first time.
 ///

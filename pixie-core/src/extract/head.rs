@@ -1,4 +1,5 @@
-//! Extractors that read only a request's head: the query string, headers, cookies, the client's address and ids.
+//! Extractors that read only a request's head: the query string, headers, cookies, the client's address and
+//! ids.
 
 use std::{net::SocketAddr, ops::Deref};
 
@@ -113,8 +114,8 @@ impl FromRequest for RequestId {
     }
 }
 
-/// The id of the last event that a client got before it reconnected. Take `Option<LastEventId>`, because a client has no id
-/// the first time.
+/// The id of the last event that a client got before it reconnected. Take `Option<LastEventId>`, because a
+/// client has no id the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastEventId(pub String);
 

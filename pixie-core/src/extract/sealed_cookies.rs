@@ -1,7 +1,9 @@
-//! `SignedCookies` and `PrivateCookies`: cookies that a client cannot change, or cannot read. Feature `sealed-cookies`.
+//! `SignedCookies` and `PrivateCookies`: cookies that a client cannot change, or cannot read. Feature
+//! `sealed-cookies`.
 //!
-//! Keys rotate: new cookies are sealed with the first key, and cookies sealed with any key can be read. Invariant: a value that
-//! was sealed for one cookie is invalid in another cookie, and no key is written to a log.
+//! Keys rotate: new cookies are sealed with the first key, and cookies sealed with any key can be read.
+//! Invariant: a value that was sealed for one cookie is invalid in another cookie, and no key is written to a
+//! log.
 use std::{any::TypeId, fmt, sync::Arc};
 
 use cookie::{Cookie, CookieJar, Key};
@@ -9,7 +11,8 @@ use http::header;
 
 use crate::{Cookies, Error, FromRequest, Needs, Rejection, RejectionKind, Request, Result, StateMap};
 
-/// Limits the length of a secret, in bytes. A key that is shorter than the hash (SHA-256) is weak (RFC 2104, section 3).
+/// Limits the length of a secret, in bytes. A key that is shorter than the hash (SHA-256) is weak (RFC 2104,
+/// section 3).
 const SECRET_BYTES_MIN: usize = 32;
 const REMEDY: &str = "give the app a secret of at least 32 random bytes with `App::keys`, or in the environment variable \
                       `PIXIE_SECRET` (`openssl rand -hex 32` makes one)";
@@ -145,7 +148,8 @@ impl FromRequest for PrivateCookies {
     }
 }
 
-/// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the valid one.
+/// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the valid
+/// one.
 fn opened(
     sent: &Cookies,
     name: &str,

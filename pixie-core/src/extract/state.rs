@@ -1,7 +1,7 @@
 //! `State<T>`: a value that the app made once, as an argument of a handler.
 //!
-//! The main process and each worker have their own values. When the app starts, it checks that each route finds its values in
-//! the process where it runs.
+//! The main process and each worker have their own values. When the app starts, it checks that each route
+//! finds its values in the process where it runs.
 use std::{
     any::{TypeId, type_name},
     fmt,

@@ -1,7 +1,8 @@
-//! Cleans the name that a client gives to a file, so that it can be joined to the path of a folder on any system.
+//! Cleans the name that a client gives to a file, so that it can be joined to the path of a folder on any
+//! system.
 //!
-//! The result is one visible path component without a special meaning to a shell, a browser or Windows. The client still
-//! chooses it: two files may have the same name.
+//! The result is one visible path component without a special meaning to a shell, a browser or Windows. The
+//! client still chooses it: two files may have the same name.
 
 /// Limits the name, in bytes. File systems accept 255, so this leaves room for a number or a date before it.
 const NAME_BYTES_MAX: usize = 200;
@@ -15,7 +16,8 @@ pub(crate) fn cleaned(sent: &str) -> String {
     let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible = last.chars().filter(|char| !char.is_control() && !is_hidden_mark(*char));
     let name: String = visible.map(|char| if r#"<>:"|?*"#.contains(char) { '_' } else { char }).collect();
-    // Windows ignores dots and spaces at the end. A leading dot hides a file, and some such files configure a server.
+    // Windows ignores dots and spaces at the end. A leading dot hides a file, and some such files configure a
+    // server.
     let name = name.trim_start_matches(|char: char| char == '.' || char.is_whitespace());
     let name = shortened(name);
     let name = name.trim_end_matches(|char: char| char == '.' || char.is_whitespace());

@@ -1,7 +1,7 @@
 //! `FormReader`: collects the parts of a multipart form while they arrive, within limits.
 //!
-//! It decides which bytes stay in memory and which go to a temporary file. Its caller writes the file: each [`FormStep`] is one
-//! thing to do. Invariant: [`FormLimits`] bound the memory, for a body of any length.
+//! It decides which bytes stay in memory and which go to a temporary file. Its caller writes the file: each
+//! [`FormStep`] is one thing to do. Invariant: [`FormLimits`] bound the memory, for a body of any length.
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use pixie_grammar::ByteSize;
@@ -53,8 +53,8 @@ impl Default for FormLimits {
 }
 
 impl FormLimits {
-    /// Limits the number of fields and files together. 1000 is the default of PHP and Django and enough for a large table of
-    /// inputs.
+    /// Limits the number of fields and files together. 1000 is the default of PHP and Django and enough for a
+    /// large table of inputs.
     pub fn parts(mut self, max: usize) -> FormLimits {
         self.parts_max = max;
         self
@@ -65,8 +65,8 @@ impl FormLimits {
         self.with(max.into(), |limits, bytes| limits.field_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a route that accepts
-    /// large files.
+    /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a
+    /// route that accepts large files.
     pub fn fields(self, max: impl Into<ByteSize>) -> FormLimits {
         self.with(max.into(), |limits, bytes| limits.fields_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
     }
@@ -76,18 +76,20 @@ impl FormLimits {
         self.with(max.into(), |limits, bytes| limits.file_bytes_max = bytes)
     }
 
-    /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred bytes.
+    /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred
+    /// bytes.
     pub fn head(self, max: impl Into<ByteSize>) -> FormLimits {
         self.with(max.into(), |limits, bytes| limits.head_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because icons and documents
-    /// then need no disk, and a thousand such requests fit into memory.
+    /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because
+    /// icons and documents then need no disk, and a thousand such requests fit into memory.
     pub fn memory(self, max: impl Into<ByteSize>) -> FormLimits {
         self.with(max.into(), |limits, bytes| limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// Returns what is wrong with a size that was set, if it cannot be read. An app with such limits does not start.
+    /// Returns what is wrong with a size that was set, if it cannot be read. An app with such limits does not
+    /// start.
     pub fn mistake(&self) -> Option<&str> {
         self.mistake.as_deref()
     }

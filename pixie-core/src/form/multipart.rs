@@ -1,8 +1,9 @@
 //! `Multipart`: cuts a `multipart/form-data` body into its parts (RFC 7578).
 //!
-//! Bytes are pushed in, in pieces of any size, and events come out. The content of a part is returned as slices of the pushed
-//! bytes. Invariant: at most the head of one part or the beginning of a possible boundary is held back, so memory does not grow
-//! with the body. A body that two parsers could read in different ways is rejected.
+//! Bytes are pushed in, in pieces of any size, and events come out. The content of a part is returned as
+//! slices of the pushed bytes. Invariant: at most the head of one part or the beginning of a possible
+//! boundary is held back, so memory does not grow with the body. A body that two parsers could read in
+//! different ways is rejected.
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use memchr::memmem;
@@ -46,7 +47,8 @@ enum Stage {
     Delimiter,
     /// In the head of a part, which begins with the line break after the boundary.
     Head,
-    /// Before the content of a part. The line break after the head is still unread, because it may belong to a boundary.
+    /// Before the content of a part. The line break after the head is still unread, because it may belong to
+    /// a boundary.
     Start,
     Data,
     /// After the last boundary. All later bytes are ignored.
@@ -54,7 +56,8 @@ enum Stage {
 }
 
 impl Multipart {
-    /// Returns a parser for the boundary in the `Content-Type` header. The head of a part may have `head_bytes_max` bytes.
+    /// Returns a parser for the boundary in the `Content-Type` header. The head of a part may have
+    /// `head_bytes_max` bytes.
     ///
     /// # Errors
     ///
@@ -130,7 +133,8 @@ impl Multipart {
         Ok(())
     }
 
-    /// Reads what follows a boundary: two hyphens at the end of the body, otherwise white space and a line break.
+    /// Reads what follows a boundary: two hyphens at the end of the body, otherwise white space and a line
+    /// break.
     fn delimiter(&mut self) -> Result<(), Rejection> {
         // Hyphens after white space do not end the body. The result must not depend on the pieces.
         if self.skipped == 0 && self.buffer.starts_with(b"--") {
@@ -154,7 +158,8 @@ impl Multipart {
     fn head(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
         const END: &[u8] = b"\r\n\r\n";
         let end = memmem::find(&self.buffer, END);
-        // If the end is not found, the last three bytes may be its beginning. The result must not depend on the pieces.
+        // If the end is not found, the last three bytes may be its beginning. The result must not depend on
+        // the pieces.
         let len = end.unwrap_or((self.buffer.len() + 1).saturating_sub(END.len()));
         if len > self.head_bytes_max {
             let detail = format!("the head of a part of the form is longer than {} bytes", self.head_bytes_max);
@@ -195,7 +200,8 @@ impl Multipart {
         }
     }
 
-    /// Returns how many bytes at the end may be the beginning of a boundary, which has only one carriage return: its first byte.
+    /// Returns how many bytes at the end may be the beginning of a boundary, which has only one carriage
+    /// return: its first byte.
     fn undecided(&self) -> usize {
         let tail = &self.buffer[self.buffer.len().saturating_sub(self.delimiter.len() - 1)..];
         let last = memchr::memrchr(b'\r', tail).map_or(&[][..], |at| &tail[at..]);

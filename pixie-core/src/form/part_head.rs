@@ -1,7 +1,8 @@
 //! `PartHead`: the head of one part of a multipart form, and the parameters of header fields.
 //!
-//! Browsers write names by the rules of the HTML standard (`%22` for a quote, a backslash means itself). Older clients escape
-//! the quote with a backslash. Both forms are read. Invariant: text inside of a quoted value is never read as a parameter.
+//! Browsers write names by the rules of the HTML standard (`%22` for a quote, a backslash means itself).
+//! Older clients escape the quote with a backslash. Both forms are read. Invariant: text inside of a quoted
+//! value is never read as a parameter.
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
@@ -87,7 +88,8 @@ fn utf8_extended(value: &str) -> Option<String> {
     charset.eq_ignore_ascii_case("utf-8").then(|| text.into_owned())
 }
 
-/// Reads `; name=value; name="value"`, with names in lower case. Returns `None` if it is malformed or has a name twice.
+/// Reads `; name=value; name="value"`, with names in lower case. Returns `None` if it is malformed or has a
+/// name twice.
 pub(crate) fn parameters(text: &str) -> Option<Vec<(String, String)>> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = trim(text);

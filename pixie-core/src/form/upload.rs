@@ -13,10 +13,10 @@ use bytes::Bytes;
 
 /// A file of a form.
 ///
-/// As an argument of a handler, it is the file of the field with the argument's name: `fn keep(photo: Upload)` takes the file
-/// of `<input type="file" name="photo">`. `Option<Upload>` is for an optional file, `Vec<Upload>` for all files of the field,
-/// and [`Uploads`](crate::Uploads) for all files of the form. The route's `body_limit` applies to the whole form: raise it for
-/// files (`body_limit = "20MB"`).
+/// As an argument of a handler, it is the file of the field with the argument's name:
+/// `fn keep(photo: Upload)` takes the file of `<input type="file" name="photo">`. `Option<Upload>` is for an
+/// optional file, `Vec<Upload>` for all files of the field, and [`Uploads`](crate::Uploads) for all files of
+/// the form. The route's `body_limit` applies to the whole form: raise it for files (`body_limit = "20MB"`).
 ///
 /// ```
 /// use pixie_core::{Form, Result, Upload};
@@ -63,12 +63,14 @@ impl Upload {
         &self.head.name
     }
 
-    /// Returns the name of the file, cleaned: one path component that is visible, not empty, and safe on any system.
+    /// Returns the name of the file, cleaned: one path component that is visible, not empty, and safe on any
+    /// system.
     pub fn file_name(&self) -> &str {
         &self.file_name
     }
 
-    /// Returns the name of the file as the client sent it. It may be a path: do not open or write a file with this name.
+    /// Returns the name of the file as the client sent it. It may be a path: do not open or write a file with
+    /// this name.
     pub fn raw_file_name(&self) -> &str {
         self.head.file_name.as_deref().unwrap_or_default()
     }
@@ -91,7 +93,8 @@ impl Upload {
         self.len() == 0
     }
 
-    /// Returns the path of the temporary file, if the file was too large for memory. It is removed with the request.
+    /// Returns the path of the temporary file, if the file was too large for memory. It is removed with the
+    /// request.
     pub fn path(&self) -> Option<&Path> {
         match &self.content {
             Content::Memory(_) => None,
@@ -117,7 +120,8 @@ impl Upload {
 
     /// Saves the file under a new path.
     ///
-    /// A temporary file on the same file system is linked, and only this user may read it. Otherwise the bytes are copied.
+    /// A temporary file on the same file system is linked, and only this user may read it. Otherwise the
+    /// bytes are copied.
     ///
     /// # Errors
     ///

@@ -26,7 +26,8 @@ const FIELDS: [HeaderName; 11] = [
     header::CONTENT_DISPOSITION,
 ];
 
-/// Reads the fields of a request. In each line, the first byte chooses the field, and the others are its value.
+/// Reads the fields of a request. In each line, the first byte chooses the field, and the others are its
+/// value.
 pub fn request_fields(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n').take(16) {

@@ -1,7 +1,7 @@
 //! Fuzz target for multipart forms. The input chooses limits, boundary and body.
 //!
-//! Invariant: a body in pieces gives the same result as the whole body, including the kind of rejection, and the memory stays
-//! within the limits.
+//! Invariant: a body in pieces gives the same result as the whole body, including the kind of rejection, and
+//! the memory stays within the limits.
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
@@ -19,8 +19,8 @@ struct Form {
     files: Vec<(String, String, Option<String>, Content)>,
 }
 
-/// Reads a form whole and in pieces. The first three bytes set limits and the length of the pieces, the rest of the first line is
-/// the boundary, and the other lines are the body.
+/// Reads a form whole and in pieces. The first three bytes set limits and the length of the pieces, the rest
+/// of the first line is the boundary, and the other lines are the body.
 pub fn multipart(bytes: &[u8]) {
     let [head_max, memory_max, piece, rest @ ..] = bytes else { return };
     let (parameter, body) = rest.split_at(rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));

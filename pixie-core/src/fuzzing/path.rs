@@ -1,7 +1,7 @@
 //! Fuzz target for route patterns and the paths of requests.
 //!
-//! Invariant: a table finds the same route as its routes tried one by one in their order, and a URL built from the found values
-//! leads to the same route with the same values.
+//! Invariant: a table finds the same route as its routes tried one by one in their order, and a URL built
+//! from the found values leads to the same route with the same values.
 use http::Method;
 
 use crate::{Found, Params, Pattern, Place, Router};

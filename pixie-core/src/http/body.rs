@@ -1,7 +1,7 @@
 //! `Body`: the bytes of a request or a response, whole or as a stream.
 //!
-//! A whole body needs no allocation except for its bytes; only a stream is boxed. The code that sends or collects a stream
-//! polls it.
+//! A whole body needs no allocation except for its bytes; only a stream is boxed. The code that sends or
+//! collects a stream polls it.
 use std::{
     any::Any,
     pin::Pin,
@@ -34,7 +34,8 @@ enum Repr {
     #[default]
     Empty,
     Full(Bytes),
-    // The mutex is never locked, only borrowed through `get_mut`: it makes `Body`, and so `&Request`, shareable.
+    // The mutex is never locked, only borrowed through `get_mut`: it makes `Body`, and so `&Request`,
+    // shareable.
     Stream(Mutex<BoxStream>),
 }
 
@@ -50,7 +51,8 @@ impl Body {
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let mut body = Some(body);
-        // Layers pass on bodies of any type. A `Body` is returned as it is: a box around it would hide that it is whole.
+        // Layers pass on bodies of any type. A `Body` is returned as it is: a box around it would hide that
+        // it is whole.
         if let Some(ours) = (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
             return ours.take().unwrap_or_default();
         }
@@ -122,7 +124,8 @@ impl HttpBody for Body {
     }
 }
 
-/// Returns the value of a lock. It is never locked, so it is never poisoned; a poisoned lock would still hold the stream.
+/// Returns the value of a lock. It is never locked, so it is never poisoned; a poisoned lock would still hold
+/// the stream.
 fn unpoisoned<T>(result: Result<T, std::sync::PoisonError<T>>) -> T {
     result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }

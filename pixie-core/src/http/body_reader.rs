@@ -1,7 +1,7 @@
 //! `BodyReader`: a request's body that a blocking handler reads while it arrives.
 //!
-//! A [`PieceSource`] gives the pieces, and decides how long a read waits for a slow client. Invariant: the reader holds at most
-//! one piece, so memory does not grow with the body.
+//! A [`PieceSource`] gives the pieces, and decides how long a read waits for a slow client. Invariant: the
+//! reader holds at most one piece, so memory does not grow with the body.
 use std::{
     fmt,
     io::{self, BufRead, Read},
@@ -15,15 +15,16 @@ pub trait PieceSource: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns an error if the body is incomplete or the client has gone. Every later call returns an error as well.
+    /// Returns an error if the body is incomplete or the client has gone. Every later call returns an error
+    /// as well.
     fn next_piece(&mut self) -> io::Result<Option<Bytes>>;
 }
 
 /// The body of a request, read while it arrives: an argument of pool, stream and thread routes.
 ///
-/// At most a few hundred KiB are in memory, and a read waits if the client is slow. A read fails if the body is longer than
-/// the route's `body_limit`, too slow or incomplete. The response is then 413, 408 or 400, even if the handler returns
-/// something else; return the error with `?`. Unread bytes are dropped.
+/// At most a few hundred KiB are in memory, and a read waits if the client is slow. A read fails if the body
+/// is longer than the route's `body_limit`, too slow or incomplete. The response is then 413, 408 or 400,
+/// even if the handler returns something else; return the error with `?`. Unread bytes are dropped.
 ///
 /// ```
 /// use std::io::{BufRead, Read};

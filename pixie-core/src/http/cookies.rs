@@ -1,14 +1,15 @@
 //! `Cookies`: the cookies that a client sent (RFC 6265, section 5.4), and how the app writes a cookie.
 //!
-//! A malformed pair is skipped and is not an error. Names are not decoded: a decoded name could start with `__Host-`, which
-//! browsers accept only from the site itself.
+//! A malformed pair is skipped and is not an error. Names are not decoded: a decoded name could start with
+//! `__Host-`, which browsers accept only from the site itself.
 use cookie::{Cookie, Expiration, SameSite, time::OffsetDateTime};
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::form::part_head::is_token;
 
-/// Characters that a value cannot contain (RFC 6265, section 4.1.1), and the percent sign, so that every value can be decoded.
+/// Characters that a value cannot contain (RFC 6265, section 4.1.1), and the percent sign, so that every
+/// value can be decoded.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
 
 /// The cookies of a request, in the order in which the client sent them.

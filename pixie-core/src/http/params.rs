@@ -1,8 +1,9 @@
 //! `Params`: where the values of the wildcards are in a path.
 //!
-//! Invariant: up to four wildcards need no allocation, and [`Params`] has no lifetime, so a request can hold it beside its URI.
+//! Invariant: up to four wildcards need no allocation, and [`Params`] has no lifetime, so a request can hold
+//! it beside its URI.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, str::FromStr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
@@ -57,6 +58,24 @@ impl Params {
             // Only ASCII characters are encoded in the normal form, so decoding loses no text.
             Some(normal) => normal.get(range).map(|value| percent_decode_str(value).decode_utf8_lossy()),
         }
+    }
+}
+
+/// Makes the value of a `<wildcard>` from its text. Every type with `FromStr` has this trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of a `<wildcard>` in a path",
+    label = "has no `FromStr`",
+    note = "a wildcard's type is one that parses from text: `String`, a number, `bool`, `uuid::Uuid`, or your own with `FromStr`"
+)]
+pub trait FromParam: Sized {
+    /// Parses the decoded text. Returns `None` if the text does not fit: the response is then a 404.
+    fn from_param(text: &str) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromStr> FromParam for T {
+    fn from_param(text: &str) -> Option<T> {
+        text.parse().ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Plumbing`: what a server attaches to a request before its handler runs.
 //!
-//! For code that serves requests itself, such as `pixie-web`; handlers read these values with methods of `Request` and with
-//! extractors. All fields are public, because any value is fine.
+//! For code that serves requests itself, such as `pixie-web`; handlers read these values with methods of
+//! `Request` and with extractors. All fields are public, because any value is fine.
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use crate::{BodyReader, Params, Parts, RequestId, StateMap};

@@ -1,15 +1,15 @@
 //! `Request`: what a client asked for, as a handler sees it.
 //!
-//! It owns the head, the body, and what the server attached before the handler runs (`plumbing.rs`). A body is either whole
-//! in memory, or a stream that the handler polls.
+//! It owns the head, the body, and what the server attached before the handler runs (`plumbing.rs`). A body
+//! is either whole in memory, or a stream that the handler polls.
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, Cookies, FormLimits, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap, error::shown,
-    http::plumbing::Plumbing,
+    Body, Cookies, FormLimits, FromParam, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap,
+    error::shown, http::plumbing::Plumbing,
 };
 
 /// A request: its head and its body.
@@ -118,8 +118,8 @@ impl Request {
         self.body.as_bytes().is_some()
     }
 
-    /// Returns the decoded fields of a form. They are empty if the body is not a form or exceeds the app's [`FormLimits`];
-    /// [`Request::parts`] returns the reason.
+    /// Returns the decoded fields of a form. They are empty if the body is not a form or exceeds the app's
+    /// [`FormLimits`]; [`Request::parts`] returns the reason.
     pub fn form(&self) -> Pairs {
         match &self.plumbing.parts {
             Some(parts) => parts.fields.clone(),
@@ -154,7 +154,8 @@ impl Request {
         Ok(self.body())
     }
 
-    /// Returns the app's limits. They are in the app's state, so that requests without a form do not carry them.
+    /// Returns the app's limits. They are in the app's state, so that requests without a form do not carry
+    /// them.
     fn form_limits(&self) -> Arc<FormLimits> {
         self.state().and_then(StateMap::get).unwrap_or_default()
     }
@@ -194,7 +195,8 @@ impl Request {
         self.plumbing.peer
     }
 
-    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body. Header names are in lower case.
+    /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body. Header names are in
+    /// lower case.
     pub fn raw(&self) -> Vec<u8> {
         let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut raw = format!("{} {target} {}\r\n", self.verb(), self.protocol()).into_bytes();
@@ -211,6 +213,16 @@ impl Request {
     /// Returns the decoded text of a `<wildcard>`.
     pub fn param_text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.plumbing.params.get(name, self.path())
+    }
+
+    /// Returns the value of a `<wildcard>`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a rejection with the status 404 if the text does not fit the type.
+    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
+        let value = self.param_text(name).and_then(|text| T::from_param(&text));
+        value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))
     }
 
     /// Returns the values that layers and hooks attached to the request.

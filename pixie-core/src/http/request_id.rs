@@ -1,19 +1,20 @@
 //! `RequestId`: the name of a request in logs, from the client through the main process to the worker.
 //!
-//! It decides which ids are accepted. The app makes new ids, because that needs randomness. Invariant: an id can be written
-//! into a header or a line of a log without escaping.
+//! It decides which ids are accepted. The app makes new ids, because that needs randomness. Invariant: an id
+//! can be written into a header or a line of a log without escaping.
 use std::{fmt, ops::Deref, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Limits the length of an id, in bytes. Ids of proxies and tracing tools have 16 to 55; longer ones only fill the log.
+/// Limits the length of an id, in bytes. Ids of proxies and tracing tools have 16 to 55; longer ones only
+/// fill the log.
 const ID_BYTES_MAX: usize = 128;
 
 /// The id of a request: the client's `X-Request-Id` if it is well-formed, otherwise one that the app makes.
 ///
-/// Requests of pool and stream routes have an id, and requests of routes whose handler reads it; with `App::request_ids`, all
-/// requests have one. The response carries it as `X-Request-Id`. A client can send any id, so an id does not identify the
-/// client, and two requests may have the same id.
+/// Requests of pool and stream routes have an id, and requests of routes whose handler reads it; with
+/// `App::request_ids`, all requests have one. The response carries it as `X-Request-Id`. A client can send
+/// any id, so an id does not identify the client, and two requests may have the same id.
 ///
 /// ```
 /// use pixie_core::{HeaderValue, RequestId};
@@ -27,7 +28,8 @@ impl RequestId {
     /// The header that carries the id.
     pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-    /// Returns an id of 1 to 128 ASCII letters, digits or `-_.:=+/@`, which are safe in logs and headers, or `None`.
+    /// Returns an id of 1 to 128 ASCII letters, digits or `-_.:=+/@`, which are safe in logs and headers, or
+    /// `None`.
     pub fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Option<RequestId> {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte);
         let bytes = text.as_ref().as_bytes();

@@ -1,14 +1,16 @@
 //! `Response`: what the client gets, built step by step.
 //!
-//! A failed response carries its [`Error`] and has no body yet. The app makes the page at the end, in one place, when it knows
-//! what the client accepts and whether this is development. Invariant: a failed response has the status of its error.
+//! A failed response carries its [`Error`] and has no body yet. The app makes the page at the end, in one
+//! place, when it knows what the client accepts and whether this is development. Invariant: a failed response
+//! has the status of its error.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{Body, Cookie, Error, Rejection, http::cookies};
 
 /// A response: status, headers and body.
 ///
-/// A method that gets a value which cannot be sent, such as a header with a line break, turns the response into a 500.
+/// A method that gets a value which cannot be sent, such as a header with a line break, turns the response
+/// into a 500.
 ///
 /// ```
 /// use pixie_core::{Cookie, Response};
@@ -52,8 +54,8 @@ impl Response {
         self.inner
     }
 
-    /// Sets the status by its number. A number outside of 100 to 999 turns the response into a 500. A status from 100 to 199
-    /// is not final (RFC 9110, section 15.2), so an app sends a 500 in its place.
+    /// Sets the status by its number. A number outside of 100 to 999 turns the response into a 500. A status
+    /// from 100 to 199 is not final (RFC 9110, section 15.2), so an app sends a 500 in its place.
     #[track_caller]
     pub fn code(self, code: u16) -> Response {
         match StatusCode::from_u16(code) {
@@ -68,7 +70,8 @@ impl Response {
         self
     }
 
-    /// Sets a header, in place of earlier ones of this name. A name or value that cannot be sent turns the response into a 500.
+    /// Sets a header, in place of earlier ones of this name. A name or value that cannot be sent turns the
+    /// response into a 500.
     #[track_caller]
     pub fn header<N, V>(mut self, name: N, value: V) -> Response
     where
@@ -89,9 +92,11 @@ impl Response {
         self.header(header::CONTENT_TYPE, media)
     }
 
-    /// Adds a `Set-Cookie` header. The defaults are `HttpOnly`, `SameSite=Lax` and `Path=/`; attributes of the cookie win.
+    /// Adds a `Set-Cookie` header. The defaults are `HttpOnly`, `SameSite=Lax` and `Path=/`; attributes of
+    /// the cookie win.
     ///
-    /// Over HTTPS, an app also makes the cookie `Secure`. A name or an attribute that cannot be sent turns the response into a
+    /// Over HTTPS, an app also makes the cookie `Secure`. A name or an attribute that cannot be sent turns
+    /// the response into a
     /// 500. So does a name that begins with `__Host-` if the cookie has a domain or another path than `/`.
     #[track_caller]
     pub fn cookie(mut self, cookie: Cookie<'_>) -> Response {
@@ -120,7 +125,8 @@ impl Response {
         cookies.into_iter().fold(self, |response, pair| response.cookie(pair.into()))
     }
 
-    /// Tells the browser to delete a cookie: `remove_cookie("theme")`. A cookie with a path or a domain needs them here too.
+    /// Tells the browser to delete a cookie: `remove_cookie("theme")`. A cookie with a path or a domain needs
+    /// them here too.
     #[track_caller]
     pub fn remove_cookie<'c>(self, cookie: impl Into<Cookie<'c>>) -> Response {
         self.cookie(cookies::removal(cookie.into()))

@@ -1,7 +1,7 @@
 //! `Handler`: the code of a route, in the form that its kind runs.
 //!
-//! Closures are boxed here, so that all later code needs no type parameters. The attribute macro and the builder
-//! [`RoutePath`](crate::RoutePath) both make these values.
+//! Closures are boxed here, so that all later code needs no type parameters. The attribute macro and the
+//! builder [`RoutePath`](crate::RoutePath) both make these values.
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use pixie_grammar::RouteType;

@@ -1,7 +1,7 @@
 //! `Hooks`: code that runs before and after handlers.
 //!
-//! These are only the values. The app runs them, in the main process, in its own order. Invariant: a hook that returns an error
-//! rejects the request.
+//! These are only the values. The app runs them, in the main process, in its own order. Invariant: a hook
+//! that returns an error rejects the request.
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{Error, IntoResponse, Request, RequestView, Response};
@@ -108,9 +108,11 @@ impl fmt::Debug for After {
     }
 }
 
-/// What a before hook returns. `()`, `Ok(())` and `None` let the request continue, everything else is the response.
+/// What a before hook returns. `()`, `Ok(())` and `None` let the request continue, everything else is the
+/// response.
 ///
-/// Prefer a `Result` in a hook that guards: `?` on a `Result` rejects the request, but `?` on an `Option` lets it pass.
+/// Prefer a `Result` in a hook that guards: `?` on a `Result` rejects the request, but `?` on an `Option`
+/// lets it pass.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a before hook",
     label = "not a return type of a before hook",

@@ -18,12 +18,14 @@ pub enum BodyUse {
     Form,
     /// Takes a stream: in an async route while the body arrives, in routes of other kinds buffered before.
     Stream,
-    /// Reads the body while it arrives, and blocks if the client is slow: only in pool, stream and thread routes.
+    /// Reads the body while it arrives, and blocks if the client is slow: only in pool, stream and thread
+    /// routes.
     Read,
 }
 
 impl BodyUse {
-    /// Returns whether a handler may have both arguments. Only one may use the body, except that several may read a form.
+    /// Returns whether a handler may have both arguments. Only one may use the body, except that several may
+    /// read a form.
     pub const fn is_compatible(self, other: BodyUse) -> bool {
         matches!((self, other), (BodyUse::Unused, _) | (_, BodyUse::Unused) | (BodyUse::Form, BodyUse::Form))
     }

@@ -1,7 +1,7 @@
 //! `Pattern`: the parsed path of a route, such as `/users/<id:int>/files/<rest:path>`.
 //!
-//! The grammar is in the crate pixie-grammar. The order in which routes are tried is in `router.rs`, and building a URL is
-//! in `router/url.rs`.
+//! The grammar is in the crate pixie-grammar. The order in which routes are tried is in `router.rs`, and
+//! building a URL is in `router/url.rs`.
 
 use std::{fmt, sync::Arc};
 
@@ -9,9 +9,10 @@ use pixie_grammar::{Filter, PathPart, PatternError, normalize, parse_path};
 
 /// A parsed route path such as `/users/<id:int>/files/<rest:path>`.
 ///
-/// A wildcard is `<name>` (text within one segment) or `<name:filter>` with one of the filters `int`, `float`, `uuid` and
-/// `path` (the rest of the path, slashes included). It may be a part of a segment: `/v<major:int>`, `/<name>.png`.
-/// Everything else is literal text, where percent-encoding means what it means in a URL.
+/// A wildcard is `<name>` (text within one segment) or `<name:filter>` with one of the filters `int`,
+/// `float`, `uuid` and `path` (the rest of the path, slashes included). It may be a part of a segment:
+/// `/v<major:int>`, `/<name>.png`. Everything else is literal text, in which percent-encoding has the same
+/// meaning as in a URL.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,17 +49,19 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns whether every request for this path lies under another, which is literal text such as `/admin`.
+    /// Returns whether every request for this path lies under another, which is literal text such as
+    /// `/admin`.
     pub fn is_under(&self, prefix: &Pattern) -> bool {
         match self.parts.as_slice() {
             [PathPart::Literal(text)] => prefix.is_above(text),
-            // What follows is a wildcard, so only a whole segment is certain: `/admin/<id>`, but not `/admin<id>`.
+            // A wildcard follows, so only a whole segment is certain: `/admin/<id>`, but not `/admin<id>`.
             [PathPart::Literal(text), ..] => text.rfind('/').is_some_and(|end| prefix.is_above(&text[..=end])),
             _ => false,
         }
     }
 
-    /// Returns whether the path of a request's URI lies under this one, which is literal text such as `/admin`.
+    /// Returns whether the path of a request's URI lies under this one, which is literal text such as
+    /// `/admin`.
     pub fn covers(&self, path: &str) -> bool {
         normalize(path).is_ok_and(|normal| self.is_above(normal.as_deref().unwrap_or(path)))
     }

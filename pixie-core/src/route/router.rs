@@ -1,9 +1,10 @@
 //! `Router`: finds the route for a request, by method and path.
 //!
-//! The index finds the best shape for a path. This file adds filters, methods, percent-encoding, HEAD and OPTIONS. If the
-//! filters or methods of the best shape do not match, all matching shapes are tried in order.
-//! Invariant: the cost of a request does not grow with the number of routes, except by its logarithm if the best shape does not
-//! match. A search does not allocate, if the path has at most four wildcards and no percent-encoding.
+//! The index finds the best shape for a path. This file adds filters, methods, percent-encoding, HEAD and
+//! OPTIONS. If the filters or methods of the best shape do not match, all matching shapes are tried in order.
+//! Invariant: the cost of a request does not grow with the number of routes, except by its logarithm if the
+//! best shape does not match. A search does not allocate, if the path has at most four wildcards and no
+//! percent-encoding.
 
 mod conflict;
 mod index;
@@ -30,9 +31,9 @@ pub use url::UrlError;
 
 /// A table of routes, each with a value.
 ///
-/// Segments are compared from the left. Literal text comes before wildcards, a wildcard with text around it before a plain
-/// wildcard, and a `path` wildcard comes last. Of routes with the same shape, the one with the narrower filter is tried first.
-/// A route is skipped if a filter or the method does not match.
+/// Segments are compared from the left. Literal text comes before wildcards, a wildcard with text around it
+/// before a plain wildcard, and a `path` wildcard comes last. Of routes with the same shape, the one with the
+/// narrower filter is tried first. A route is skipped if a filter or the method does not match.
 ///
 /// ```
 /// use http::Method;

@@ -14,9 +14,9 @@ const PLACE: Place = Place { name: "handler", file: "tests", line: 1 };
 /// Routes of the consensus that ours refuses, with what it says.
 const REFUSED: [(&str, &str); 4] = [
     // Elsewhere the second value hides the first.
-    ("/static/{parametric}/static/{parametric}", "`parametric` is there twice"),
-    ("/static/{parametric}/static/{parametric}/bulk", "`parametric` is there twice"),
-    ("/{id}/{id}", "`id` is there twice"),
+    ("/static/{parametric}/static/{parametric}", "`parametric` is used twice"),
+    ("/static/{parametric}/static/{parametric}/bulk", "`parametric` is used twice"),
+    ("/{id}/{id}", "`id` is used twice"),
     // The same path as `/[...]/a .html`, which stands beside it; elsewhere one of them is never reached.
     ("/[...]/a%20.html", "two routes answer the same requests"),
 ];

@@ -1,23 +1,23 @@
 //! Whether a function can run in another process, as far as its text shows.
 //!
-//! What needs types (can it be sent, can the error be shown) is left to the compiler. Must stay true: each refusal points at
-//! one token and names the remedy.
+//! Questions that need types (can it be sent, can the error be shown) are left to the compiler. Invariant:
+//! each error points at one token and says how to fix it.
 use syn::{Error, FnArg, Result, ReturnType, Safety, Signature, Type, TypePath};
 
 use crate::parse::Function;
 
-/// A function that is right as far as its text shows.
+/// A function without a mistake that its text shows.
 pub(crate) struct CheckedTask {
     pub(crate) function: Function,
     /// The type of each argument.
     pub(crate) arguments: Vec<Type>,
-    /// What it returns; `None` is nothing.
+    /// The return type, if there is one.
     pub(crate) output: Option<Type>,
-    /// Whether it returns a `Result`, whose error becomes a text.
+    /// Whether the function returns a `Result`. Its error becomes a text.
     pub(crate) is_fallible: bool,
 }
 
-/// Checks a function and returns what its code is made of.
+/// Checks a function, and returns what its code is written from.
 pub(crate) fn check(function: Function) -> Result<CheckedTask> {
     let signature = &function.signature;
     check_qualifiers(signature)?;
@@ -30,17 +30,14 @@ pub(crate) fn check(function: Function) -> Result<CheckedTask> {
 fn check_qualifiers(signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.asyncness {
         let message = format!(
-            "a worker runs one task at a time and has no runtime: remove `async` before `fn {}`; for what is async anyway, \
+            "a worker runs one task at a time and has no runtime: remove `async` before `fn {}`; to await in a task, \
              build a runtime in it: `tokio::runtime::Runtime::new()?.block_on(…)`",
             signature.ident
         );
         return Err(Error::new_spanned(token, message));
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        return Err(Error::new_spanned(
-            token,
-            "a task is called with whatever the caller sends: it cannot be `unsafe`",
-        ));
+        return Err(Error::new_spanned(token, "a task gets arguments from another process, so it cannot be `unsafe`"));
     }
     if let Some(abi) = &signature.abi {
         return Err(Error::new_spanned(abi, "a task is a plain Rust function: remove `extern`"));
@@ -48,7 +45,7 @@ fn check_qualifiers(signature: &Signature) -> Result<()> {
     match signature.generics.params.first() {
         Some(parameter) => Err(Error::new_spanned(
             parameter,
-            "a task cannot be generic, since its worker has to know the types: write them out",
+            "a task cannot be generic, because its worker must know the types: write them out",
         )),
         None => Ok(()),
     }
@@ -57,15 +54,15 @@ fn check_qualifiers(signature: &Signature) -> Result<()> {
 fn argument(input: &FnArg) -> Result<Type> {
     match input {
         FnArg::Receiver(receiver) => {
-            let message = "a task is a function of its own, not a method: move it out of the `impl`, and what it needs of \
-                           `self` into arguments";
+            let message = "a task is a free function, not a method: move it out of the `impl`, and replace `self` by \
+                           arguments";
             Err(Error::new(receiver.self_token.span, message))
         }
         FnArg::Typed(argument) => match &*argument.ty {
             Type::Reference(reference) => Err(Error::new_spanned(
                 &argument.ty,
                 format!(
-                    "arguments travel to another process, which needs them owned: write `{}`",
+                    "arguments are sent to another process, so they must be owned: write `{}`",
                     owned(&reference.elem)
                 ),
             )),
@@ -83,21 +80,25 @@ fn output(output: &ReturnType) -> Result<Option<Type>> {
         ReturnType::Type(_, ty) => match &**ty {
             Type::Reference(reference) => Err(Error::new_spanned(
                 ty,
-                format!("what a task returns comes from another process, owned: write `{}`", owned(&reference.elem)),
+                format!(
+                    "the value that a task returns comes from another process, so it must be owned: write `{}`",
+                    owned(&reference.elem)
+                ),
             )),
             Type::ImplTrait(generic) => Err(Error::new(
                 generic.impl_token.span,
-                "what a task returns is rebuilt in the caller's process: write the type out",
+                "the caller's process must know the type that a task returns: write the type out",
             )),
-            Type::Never(never) => {
-                Err(Error::new_spanned(never, "a task has to return to be answered: remove the type, or write another"))
-            }
+            Type::Never(never) => Err(Error::new_spanned(
+                never,
+                "a task must return, so that its caller gets a reply: remove the type, or write another",
+            )),
             ty => Ok(Some(ty.clone())),
         },
     }
 }
 
-/// Returns the owned form of what is behind a reference, as a hint.
+/// Returns the owned form of a referenced type, for a message.
 fn owned(ty: &Type) -> String {
     match ty {
         Type::Path(TypePath { path, .. }) if path.is_ident("str") => "String".to_owned(),

@@ -1,10 +1,10 @@
-//! The code of a task: a static with the function's name, the function itself out of sight, and an entry in the table.
+//! The code of a task: a static with the function's name, the hidden function, and an entry in the table.
 //!
-//! A function's own type has no name, so no trait can be implemented for it, and a blanket one would need an implementation
-//! for each number of arguments and could not tell `Result` from other types. The type of a static can carry all of it,
-//! checked by the compiler, and `Deref` to a function pointer makes calls of it look as before. It is a static and no unit
-//! struct because `mod resize; use resize::resize;` has to work. Must stay true: absolute paths only, no name that a user's
-//! code could see, and each type stands where the user wrote it.
+//! The type of a function has no name, so a trait cannot be implemented for it. A blanket implementation
+//! would be needed for each number of arguments, and could not distinguish `Result` from other types. The
+//! type of a static can implement the trait, and `Deref` to a function pointer keeps direct calls as they
+//! were. A unit struct would break `mod resize; use resize::resize;`. Invariant: the code has only absolute
+//! paths, defines no name that the user's code can see, and has each type at the user's own span.
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, Result, Signature, ext::IdentExt, parse2};
@@ -19,7 +19,7 @@ macro_rules! code {
     ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
 }
 
-/// Expands the attribute; on a mistake the function stays, so that the rest of the program is not in error as well.
+/// Expands the attribute. After a mistake the function stays, so that its callers do not give errors as well.
 pub(crate) fn task(options: TokenStream, item: TokenStream) -> TokenStream {
     let checked = || -> Result<_> { Ok((parse2::<Options>(options)?, check(parse2(item.clone())?)?)) };
     match checked() {
@@ -34,14 +34,15 @@ pub(crate) fn task(options: TokenStream, item: TokenStream) -> TokenStream {
 fn written(options: &Options, task: &CheckedTask) -> TokenStream {
     let Function { attributes, visibility, signature, body } = &task.function;
     let name = &signature.ident;
-    // What is for readers goes with the name, what is for the compiler goes with the body.
+    // Attributes for readers (documentation) go to the static, attributes for the compiler go to the
+    // function.
     let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) = attributes
         .iter()
         .partition(|attribute| ["doc", "deprecated"].iter().any(|word| attribute.path().is_ident(word)));
     let cfgs: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let ty = format_ident!("__{}_task", name.unraw(), span = name.span());
     let (callable, entry, task) = (callable(&ty, signature), entry(&ty, options, task), implementation(&ty, task));
-    // The inner block keeps its names from the function's body.
+    // The inner block hides its names from the function's body.
     code! {
         #(#outer)*
         #(#cfgs)*
@@ -68,7 +69,7 @@ fn written(options: &Options, task: &CheckedTask) -> TokenStream {
     }
 }
 
-/// Writes what makes the static callable like the function that it stands for.
+/// Writes the implementations that make the static callable like the function.
 fn callable(ty: &Ident, signature: &Signature) -> TokenStream {
     let name = &signature.ident;
     let types = signature.inputs.iter().filter_map(|input| match input {

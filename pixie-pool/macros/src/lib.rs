@@ -1,8 +1,8 @@
 //! The `#[task]` attribute of pixie-pool.
 //!
-//! Use it through `pixie-pool`: the code that it writes refers to it. The attribute parses what is written, checks it, and
-//! writes a static that stands for the function in a call. Must stay true: a mistake gives one error, at the token that is
-//! wrong, which names the remedy.
+//! Use it through `pixie-pool`, because the code that it writes refers to that crate. The attribute parses
+//! the function, checks it, and writes a static that represents the function in a call. Invariant: a mistake
+//! gives one error, at the wrong token, and the error says how to fix it.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -24,24 +24,25 @@ use proc_macro::TokenStream;
 /// # Ok(()) }
 /// ```
 ///
-/// **Options.** `deadline = "2s"` (in `ms`, `s`, `m` or `h`) kills the worker after this time instead of the pool's own;
-/// `idempotent` says that running it twice does no harm: then it is run once more if its worker crashes, and small arguments
-/// may wait in a busy worker.
+/// **Options.** `deadline = "2s"` (in `ms`, `s`, `m` or `h`) replaces the pool's deadline. `idempotent`
+/// declares that the task may run twice: it runs once more if its worker crashes, and jobs with small
+/// arguments may be pipelined.
 ///
-/// **Arguments** are owned and travel by serde: `Serialize` and `Deserialize` are needed of each. A call passes a reference to
-/// the one argument, to a tuple of several, or to `()`.
+/// **Arguments** are owned, and each has `Serialize` and `Deserialize`. A call passes a reference to one
+/// argument, to a tuple of several arguments, or to `()`.
 ///
-/// **Return value**: any type with `Serialize` and `Deserialize`, or a `Result` of one whose error has `Display`. An error
-/// comes back as `Error::Failed` with its text. A type alias of `Result` has to be called `Result` too.
+/// **Return value**: any type with `Serialize` and `Deserialize`, or a `Result` of such a type whose error
+/// has `Display`. The caller gets an error as `Error::Failed` with its text. A type alias of `Result` must
+/// also be called `Result`.
 ///
-/// **Direct calls** work as ever, `shorten(text, 6)`, and run right there: good for unit tests. In fact the function's
-/// name is now a static that can be called, so a variable cannot have the same name where the task is in scope
-/// (`let short = …`, not `let shorten = …`), and where a function is wanted as a value, `*shorten` is one.
+/// **Direct calls**, `shorten(text, 6)`, run in the calling process, for example in unit tests. The
+/// function's name becomes a callable static. Therefore a variable cannot have the same name where the task
+/// is in scope (write `let short = …`, not `let shorten = …`), and the function as a value is `*shorten`.
 ///
 /// **Not for `async fn`**: a worker runs one task at a time and has no runtime.
 ///
-/// Workers need `pixie_pool::init()` as the first statement of a plain `fn main`, not of one under `#[tokio::main]`, which
-/// starts a runtime in every worker before `init` can turn it into one:
+/// Workers need `pixie_pool::init()` as the first statement of a plain `fn main`. Under `#[tokio::main]`,
+/// each worker would start a runtime before `init` takes over the process:
 ///
 /// ```no_run
 /// fn main() {

@@ -1,7 +1,7 @@
 //! What is written: the attribute's options and the function below it.
 //!
-//! Only the grammar is judged here: known words, no word twice, the right sort of value. Whether the function can be a task is
-//! `check.rs`. Must stay true: the function's body is never parsed, so that it costs no time.
+//! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether
+//! the function can be a task. Invariant: the function's body is never parsed, so that it costs no time.
 use pixie_grammar::parse_duration;
 use proc_macro2::{Ident, TokenStream};
 use syn::{

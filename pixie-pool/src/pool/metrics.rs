@@ -1,7 +1,8 @@
-//! Metrics, by the facade of the crate `metrics`: whatever recorder the program has installed gets them. Feature `metrics`.
+//! Metrics for the recorder that the program has installed with the crate `metrics`. Feature `metrics`.
 //!
-//! Owns every name and label. Rule: what happens for each job goes through a handle that was looked up once; what is rare is
-//! looked up when it happens. Labels are pools, causes and outcomes of this crate, never anything that a client or a worker chose.
+//! Owns all names and labels. What happens for each job uses a handle that was looked up once; rare metrics
+//! are looked up when they happen. Invariant: labels are pools, causes and outcomes of this crate, never text
+//! from a client or a worker.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -19,40 +20,39 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// How a job that a worker had started has ended.
+/// The outcome of a job that a worker had started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Answered,
     Panicked,
     Failed,
-    /// Nobody waited any more.
-    Cancelled,
-    /// Its worker died or was killed, for this cause.
+    Canceled,
+    /// Its worker exited or was killed, for this cause.
     Lost(&'static str),
 }
 
 impl Outcome {
-    /// Reads it from the last that a worker said of a job.
+    /// Returns the outcome that the worker's last event of a job means.
     pub(crate) fn of(event: &Event) -> Self {
         match event {
             Event::Failed(Failure { kind: FailureKind::Panic, .. }) => Outcome::Panicked,
             Event::Failed(Failure { kind: FailureKind::Error, .. }) => Outcome::Failed,
-            Event::Gone => Outcome::Cancelled,
+            Event::Gone => Outcome::Canceled,
             _ => Outcome::Answered,
         }
     }
 }
 
-/// How long a job has waited.
+/// How long a job waits in the queue.
 #[derive(Debug)]
-pub(crate) struct Wait {
+pub(crate) struct QueueWait {
     since: Instant,
-    is_told: AtomicBool,
+    is_recorded: AtomicBool,
 }
 
-impl Wait {
+impl QueueWait {
     pub(crate) fn begin() -> Self {
-        Wait { since: Instant::now(), is_told: AtomicBool::new(false) }
+        QueueWait { since: Instant::now(), is_recorded: AtomicBool::new(false) }
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Metrics {
     answered: Counter,
     queue_wait: Histogram,
     run: Histogram,
-    boot: Histogram,
+    start: Histogram,
 }
 
 impl Metrics {
@@ -74,7 +74,7 @@ impl Metrics {
             answered: counter!("pixie_pool_jobs_total", "pool" => pool.clone(), "outcome" => "answered"),
             queue_wait: histogram!("pixie_pool_queue_wait_seconds", "pool" => pool.clone()),
             run: histogram!("pixie_pool_run_seconds", "pool" => pool.clone()),
-            boot: histogram!("pixie_pool_boot_seconds", "pool" => pool.clone()),
+            start: histogram!("pixie_pool_boot_seconds", "pool" => pool.clone()),
             pool,
         }
     }
@@ -87,41 +87,41 @@ impl Metrics {
         counter!(name, "pool" => self.pool.clone())
     }
 
-    /// Notes that a job goes to a worker; only the first time counts.
-    pub(crate) fn sent(&self, wait: &Wait, now: Instant) {
-        if !wait.is_told.swap(true, Ordering::Relaxed) {
+    /// Records how long a job has waited, the first time that it is sent.
+    pub(crate) fn sent(&self, wait: &QueueWait, now: Instant) {
+        if !wait.is_recorded.swap(true, Ordering::Relaxed) {
             self.queue_wait.record(now.saturating_duration_since(wait.since));
         }
     }
 
-    /// Notes that a worker has ended a job.
+    /// Records a job that its worker has ended.
     pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
         self.run.record(took);
         self.count(outcome);
     }
 
-    /// Notes the outcome of a job.
+    /// Counts the outcome of a job.
     pub(crate) fn count(&self, outcome: Outcome) {
         let name = match outcome {
             Outcome::Answered => return self.answered.increment(1),
             Outcome::Panicked => "panicked",
             Outcome::Failed => "failed",
-            Outcome::Cancelled => "cancelled",
+            Outcome::Canceled => "canceled",
             Outcome::Lost(cause) => cause,
         };
         self.labelled("pixie_pool_jobs_total", "outcome", name).increment(1);
     }
 
-    pub(crate) fn booted(&self, took: Duration) {
-        self.boot.record(took);
+    pub(crate) fn started(&self, took: Duration) {
+        self.start.record(took);
         self.plain("pixie_pool_starts_total").increment(1);
     }
 
-    pub(crate) fn boot_failed(&self) {
+    pub(crate) fn start_failed(&self) {
         self.plain("pixie_pool_start_failures_total").increment(1);
     }
 
-    pub(crate) fn died(&self, cause: &str) {
+    pub(crate) fn exited(&self, cause: &str) {
         self.labelled("pixie_pool_deaths_total", "cause", cause.to_owned()).increment(1);
     }
 
@@ -129,7 +129,7 @@ impl Metrics {
         self.labelled("pixie_pool_kills_total", "cause", cause).increment(1);
     }
 
-    /// Notes jobs that were refused without having been started.
+    /// Counts jobs that were refused without being started.
     pub(crate) fn refused(&self, cause: &'static str, jobs: usize) {
         if jobs > 0 {
             self.labelled("pixie_pool_refused_total", "cause", cause).increment(jobs as u64);
@@ -148,7 +148,7 @@ impl Metrics {
         self.plain("pixie_pool_slow_total").increment(1);
     }
 
-    /// Sets the gauges to what the pool looks like.
+    /// Sets the gauges.
     pub(crate) fn show(&self, snapshot: &Snapshot) {
         let memory: u64 = snapshot.workers.iter().filter_map(|worker| worker.memory).sum();
         let oldest = snapshot.oldest_wait.unwrap_or_default().as_secs_f64();
@@ -170,8 +170,8 @@ fn describe() {
     for (name, text) in [
         ("pixie_pool_jobs_total", "Jobs that were started and have ended, by outcome."),
         ("pixie_pool_refused_total", "Jobs that were refused without having been started, by cause."),
-        ("pixie_pool_deaths_total", "Workers that died by themselves, by cause."),
-        ("pixie_pool_kills_total", "Workers that the pool has killed, by cause."),
+        ("pixie_pool_deaths_total", "Workers that exited by themselves, by cause."),
+        ("pixie_pool_kills_total", "Workers that the pool killed, by cause."),
         ("pixie_pool_starts_total", "Workers that became ready."),
         ("pixie_pool_start_failures_total", "Workers that failed to start or were not ready in time."),
         ("pixie_pool_retries_total", "Jobs sent once more after a crash."),
@@ -182,7 +182,7 @@ fn describe() {
     }
     for (name, text) in [
         ("pixie_pool_size", "Jobs that may run at the same time."),
-        ("pixie_pool_idle", "Workers that have nothing to do."),
+        ("pixie_pool_idle", "Workers without a job."),
         ("pixie_pool_busy", "Workers that run a job."),
         ("pixie_pool_spares", "Ready workers beyond the size."),
         ("pixie_pool_queued", "Jobs that wait for a worker."),

@@ -1,8 +1,187 @@
-//! The processes of a pool.
+//! The workers of a pool: started, ready, exited.
+//!
+//! Owns the resources that starts need and the result of the first start. Leaves which worker is started when
+//! to `queue`. Invariant: each event that makes another worker necessary orders a start at once or arms the
+//! timer that does.
 
-pub(crate) mod child;
+mod child;
 pub(crate) mod exit_report;
 pub(crate) mod handshake;
 pub(crate) mod memory;
-pub(crate) mod output;
+mod output;
+mod start;
 pub(crate) mod worker;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    config::Config,
+    error::Error,
+    job::Handler,
+    pool::{
+        connection::{Closed, Connection, Kill},
+        observers::{Observers, Refusal},
+        process::{exit_report::last_lines, handshake::SocketDirectory, memory::WorkerMemory, start::StartFailure},
+        queue::Queue,
+    },
+};
+
+/// The workers of one pool.
+pub(crate) struct Workers {
+    pub(crate) config: Arc<Config>,
+    handler: Handler,
+    pub(crate) queue: Arc<Queue>,
+    observers: Arc<Observers>,
+    first_start: watch::Sender<FirstStart>,
+    directory: PathBuf,
+    sockets: Mutex<Option<SocketDirectory>>,
+    memory: WorkerMemory,
+}
+
+/// How far the pool's first starts have come.
+#[derive(Debug, Default)]
+struct FirstStart {
+    is_ready: bool,
+    failures: usize,
+    failure: String,
+}
+
+impl Workers {
+    pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, memory: WorkerMemory) -> Self {
+        Workers {
+            config: Arc::clone(&queue.config),
+            handler,
+            observers: Arc::clone(&queue.observers),
+            queue,
+            first_start: watch::Sender::default(),
+            directory: sockets.path().to_owned(),
+            sockets: Mutex::new(Some(sockets)),
+            memory,
+        }
+    }
+
+    /// Waits until the first worker is ready or all first starts have failed.
+    pub(crate) async fn first_ready(&self) -> Result<(), String> {
+        if self.config.jobs_at_once().min == 0 {
+            return Ok(());
+        }
+        let first = self.queue.rules().scale.at_first();
+        let is_decided = |first_start: &FirstStart| first_start.is_ready || first_start.failures >= first;
+        let (mut first_start, mut ending) = (self.first_start.subscribe(), self.queue.ending.subscribe());
+        let decided = tokio::select! {
+            decided = first_start.wait_for(is_decided) => decided,
+            _ = ending.wait_for(|ending| *ending) => return Err("the runtime is shutting down".to_owned()),
+        };
+        match decided.as_deref() {
+            Ok(FirstStart { is_ready: true, .. }) => Ok(()),
+            Ok(FirstStart { failure, .. }) => Err(failure.clone()),
+            Err(_) => Err("the runtime is shutting down".to_owned()),
+        }
+    }
+
+    /// Adds a ready worker.
+    fn add(&self, connection: &Arc<Connection>) {
+        let (queue, now) = (&self.queue, Instant::now());
+        let mut rules = queue.rules();
+        let gone = rules.add(connection, connection.slot, now);
+        let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended);
+        drop(rules);
+        queue.dismiss(&gone);
+        // If several workers are to be replaced, the next one can be started now.
+        queue.order_starts();
+        if may_shrink {
+            queue.timer.arm(now + self.config.idle_timeout);
+        }
+        if self.config.recycle_age.is_some() {
+            queue.timer.arm(now);
+        }
+        if has_ended {
+            connection.close(Closed::Killed(Kill::Stop));
+        }
+        let is_first = self.first_start.send_if_modified(|first| !std::mem::replace(&mut first.is_ready, true));
+        let pool = &self.observers.pool;
+        if is_first {
+            self.config.sandbox.report(pool, (!self.config.is_threaded()).then_some(&connection.sandbox));
+            if let Err(why) = self.memory.check_readable(connection.pid) {
+                tracing::warn!(%pool, "{why}");
+            }
+        }
+        tracing::debug!(%pool, worker = connection.slot, pid = connection.pid, "a worker is ready");
+        queue.pair();
+    }
+
+    /// Removes a worker that has exited. If it leaves jobs, [`Queue::note_passed`] has to follow when their
+    /// fate is decided.
+    fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
+        self.queue.rules().remove(connection, has_jobs);
+        self.queue.note_drained();
+        self.observers.count(|c| c.jobs += connection.throughput().jobs);
+        if let Closed::Killed(kill) = closed {
+            self.observers.killed(kill, connection.is_recycled());
+        }
+        self.queue.pair();
+    }
+
+    /// Notes a failed start; returns how long to wait before the next.
+    fn start_failed(&self, slot: usize, failure: &StartFailure) -> Duration {
+        let (why, stderr) = (&failure.why, last_lines(&failure.stderr));
+        let stderr = (!stderr.is_empty()).then_some(&*stderr);
+        tracing::error!(pool = %self.observers.pool, worker = slot, cause = %why, stderr, "starting a worker failed");
+        self.observers.count(|c| c.start_failures += 1);
+        self.observers.metrics.start_failed();
+        let (pause, refused) = self.queue.rules().start_failed();
+        self.note_failure(format!("worker {slot}: {failure}"));
+        if !refused.is_empty() {
+            self.observers.refused(Refusal::Unavailable, refused.len());
+            refused.iter().for_each(|job| job.fail(Error::Unavailable { retry_after: pause }));
+            self.queue.note_drained();
+        }
+        pause
+    }
+
+    /// Returns whether the next worker is to be started in a slot whose worker has exited or was not started.
+    fn is_refilled(&self, slot: usize) -> bool {
+        let is_refilled = self.queue.rules().refill(slot);
+        // The worker may have been counted in place of others that are missing now.
+        self.queue.order_starts();
+        is_refilled
+    }
+
+    fn note_failure(&self, failure: String) {
+        self.first_start.send_modify(|first| {
+            first.failures += 1;
+            first.failure = failure;
+        });
+    }
+
+    /// Removes the pool's sockets and cgroups.
+    pub(crate) async fn close(&self) {
+        self.memory.close().await;
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+mod tests {
+    use super::*;
+    use crate::pool::process::worker::WorkerSlot;
+
+    #[tokio::test]
+    async fn a_start_fails_when_the_tasks_of_all_slots_have_ended() {
+        let config = Arc::new(Config::default().size(2).spares(0));
+        let queue = Arc::new(Queue::new(Arc::clone(&config), Arc::new(Observers::new("test"))));
+        let (sockets, memory) = (SocketDirectory::open(None).unwrap(), WorkerMemory::open(config).await);
+        let workers = Arc::new(Workers::new(queue, Arc::new(drop), sockets, memory));
+        for number in 1..=2 {
+            drop(WorkerSlot { workers: Arc::clone(&workers), number });
+        }
+        assert!(workers.first_ready().await.unwrap_err().contains("has ended"));
+    }
+}

@@ -1,26 +1,28 @@
-//! What is wrong with an app, found at the start and named with its line of code.
+//! Checks of an app at its start. Each reads plain values and changes nothing.
 //!
-//! Each check looks at plain values and changes nothing. Must stay true: a message names the route, and the fix.
+//! Invariant: a message names the route with its line of code, and the fix.
 use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 
-use pixie_core::{Error, NeededState, Place, Result, Route, StateMap};
+use pixie_core::{NeededState, Pattern, Place, Route, StateMap};
 
-use super::BY_HAND;
 use crate::{
-    app::WorkerState,
-    table::{hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
+    app::registry::BY_HAND,
+    error::StartError,
+    table::{WorkerValue, hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
 };
 
-/// Refuses an app without routes, and routes of a package that the app did not name.
-pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Result<()> {
+type Checked<T = ()> = Result<T, StartError>;
+
+/// Refuses an app without routes, and routes of a package that the app did not include.
+pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Checked {
     if routes.is_empty() {
-        return Err(Error::internal(
+        return Err(StartError::new(
             "the app has no routes: write `#[route(\"/\")]` above a function, or add one with `App::route`",
         ));
     }
     let found: BTreeSet<_> = routes.iter().map(|(package, _)| *package).filter(|name| *name != BY_HAND).collect();
     if let Some(missing) = included.difference(&found).next() {
-        return Err(Error::internal(format!(
+        return Err(StartError::new(format!(
             "`App::include(\"{missing}\")`: no attribute of that package wrote a route"
         )));
     }
@@ -29,18 +31,18 @@ pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'s
     }
     let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
     let calls: String = found.iter().map(|name| format!(".include(\"{name}\")")).collect();
-    Err(Error::internal(format!(
+    Err(StartError::new(format!(
         "routes come from {} packages, {}: name each one that may add pages, with `App::collect(){calls}`",
         found.len(),
         names.join(", ")
     )))
 }
 
-/// Refuses routes that ask for a state which their process does not have.
-pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers: &[WorkerState]) -> Result<()> {
+/// Refuses routes that read a state which their process does not have.
+pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue]) -> Checked {
     let is_given = |id: TypeId| id == TypeId::of::<Urls>() || id == TypeId::of::<TimeLimit>();
     let in_workers = |id: TypeId| is_given(id) || workers.iter().any(|(made, _)| *made == id);
-    for (_, route) in routes {
+    for route in routes {
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
@@ -49,9 +51,10 @@ pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers:
             continue;
         };
         if let Some(remedy) = remedy {
-            return Err(Error::internal(format!(
-                "route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"
-            )));
+            return Err(StartError::at(
+                route.place(),
+                format!("route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"),
+            ));
         }
         let hint = match (pooled, main.contains(id), in_workers(id)) {
             (true, true, _) => {
@@ -64,60 +67,61 @@ pub(super) fn states(routes: &[(&'static str, Route)], main: &StateMap, workers:
             (false, _, false) => "put it in with `App::state`",
         };
         let kind = route.kind();
-        return Err(Error::internal(format!(
-            "the {kind} route `{name}` ({file}:{line}) reads `State<{state}>`, which nobody made: {hint}"
-        )));
+        return Err(StartError::at(
+            route.place(),
+            format!("the {kind} route `{name}` ({file}:{line}) reads `State<{state}>`, which does not exist: {hint}"),
+        ));
     }
     Ok(())
 }
 
-/// Refuses routes of workers that ask for what only the main process has.
-pub(super) fn extensions(routes: &[(&'static str, Route)]) -> Result<()> {
-    let pooled = routes.iter().map(|(_, route)| route).filter(|route| route.kind().is_pooled());
+/// Refuses routes in workers that read values which only the main process has.
+pub(super) fn extensions(routes: &[Route]) -> Checked {
+    let pooled = routes.iter().filter(|route| route.kind().is_pooled());
     let Some((route, name)) =
         pooled.flat_map(|route| route.reads().extensions().iter().map(move |name| (route, name))).next()
     else {
         return Ok(());
     };
-    let (kind, Place { name: route, file, line }) = (route.kind(), route.place());
-    Err(Error::internal(format!(
-        "the {kind} route `{route}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
+    let (kind, Place { name: handler, file, line }) = (route.kind(), route.place());
+    Err(StartError::at(
+        route.place(),
+        format!(
+            "the {kind} route `{handler}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
          hook call `request.carry(&value)`, and read `Carried<{name}>`"
-    )))
+        ),
+    ))
 }
 
 /// Refuses routes that would block a thread of the runtime while a body arrives.
-pub(super) fn readers(routes: &[(&'static str, Route)]) -> Result<()> {
+pub(super) fn readers(routes: &[Route]) -> Checked {
     let blocks = |route: &Route| !route.reads().body.suits(route.kind());
-    let Some((_, route)) = routes.iter().find(|(_, route)| blocks(route)) else { return Ok(()) };
+    let Some(route) = routes.iter().find(|route| blocks(route)) else { return Ok(()) };
     let (kind, Place { name, file, line }) = (route.kind(), route.place());
-    Err(Error::internal(format!(
-        "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
+    Err(StartError::at(
+        route.place(),
+        format!(
+            "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
          thread route, or take `Bytes`"
-    )))
+        ),
+    ))
 }
 
-pub(super) fn pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Result<()> {
+/// Refuses error pages for numbers that are not an error status.
+pub(super) fn pages<'l>(mut levels: impl Iterator<Item = &'l Arc<Level>>) -> Checked {
     let is_error = |status: http::StatusCode| status.is_client_error() || status.is_server_error();
     match levels.all(|level| level.pages.iter().all(|(status, _)| status.is_some_and(is_error))) {
         true => Ok(()),
-        false => Err(Error::internal("`error_page` takes an error status, from 400 to 599")),
+        false => Err(StartError::new("`error_page` takes an error status, from 400 to 599")),
     }
 }
 
-/// Refuses an app whose thread routes could only be answered with 503.
-pub(super) fn threads(threads: usize) -> Result<()> {
-    match threads {
-        0 => Err(Error::internal(
-            "`App::threads(0)`: no thread route would ever run; say how many may run at once, from 1 on",
-        )),
-        _ => Ok(()),
+/// Refuses settings that cannot work.
+pub(super) fn settings(settings: &Settings) -> Checked {
+    let wrong = |option: &str, why: &str| StartError::new(format!("`App::{option}`: {why}"));
+    if settings.threads == 0 {
+        return Err(wrong("threads(0)", "thread routes could never run: use a number from 1 on"));
     }
-}
-
-/// Refuses malformed sizes.
-pub(super) fn sizes(settings: &Settings) -> Result<()> {
-    let wrong = |option: &str, why: &str| Error::internal(format!("`App::{option}`: {why}"));
     settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
     if let Some(why) = settings.form_limits.mistake() {
         return Err(wrong("form_limits", why));
@@ -129,10 +133,28 @@ pub(super) fn sizes(settings: &Settings) -> Result<()> {
 }
 
 /// Refuses options that a route cannot keep: what the attribute refuses at compile time.
-pub(super) fn options(routes: &[(&'static str, Route)]) -> Result<()> {
-    let Some((route, why)) = routes.iter().find_map(|(_, route)| Some((route, route.wrong_option()?))) else {
+pub(super) fn options(routes: &[Route]) -> Checked {
+    let Some((route, why)) = routes.iter().find_map(|route| Some((route, route.wrong_option()?))) else {
         return Ok(());
     };
     let (kind, Place { name, file, line }) = (route.kind(), route.place());
-    Err(Error::internal(format!("the {kind} route `{name}` ({file}:{line}) {why}")))
+    Err(StartError::at(route.place(), format!("the {kind} route `{name}` ({file}:{line}) {why}")))
+}
+
+/// Checks the prefixes of groups, and sorts the groups from outer to inner.
+pub(super) fn groups(groups: Vec<(String, Level)>) -> Checked<Vec<(Pattern, Arc<Level>)>> {
+    let mut checked = groups.into_iter().map(group).collect::<Checked<Vec<_>>>()?;
+    // The text of an inner prefix can be shorter than that of an outer one: `/%61%62%63` contains `/abc/d`.
+    checked.sort_by_key(|(prefix, _)| prefix.as_str().trim_end_matches('/').matches('/').count());
+    Ok(checked)
+}
+
+fn group((text, level): (String, Level)) -> Checked<(Pattern, Arc<Level>)> {
+    let wrong = |why: &str| StartError::new(format!("`Group::new(\"{text}\")`: {why}"));
+    let prefix =
+        Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
+    match prefix.names().count() {
+        0 => Ok((prefix, Arc::new(level))),
+        _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
+    }
 }

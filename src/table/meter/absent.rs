@@ -2,9 +2,12 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use pixie_core::{Response, Result};
+use pixie_core::Response;
 
-use crate::{app::compose::Composed, table::pools::Pools};
+use crate::{
+    error::StartError,
+    table::{pools::Pools, settings::Settings},
+};
 
 /// Stands for the metrics of a route.
 pub(crate) struct RouteMeter;
@@ -29,7 +32,7 @@ impl Measured {
 }
 
 /// Does nothing: an app cannot ask for metrics without the feature.
-pub(crate) fn install(_: &Composed) -> Result<()> {
+pub(crate) fn install(_: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 

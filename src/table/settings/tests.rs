@@ -1,5 +1,5 @@
-//! The environment has the last word, and a wrong word is named.
-use super::Settings;
+//! The environment overrides the program, and an error names an invalid variable.
+use super::{Settings, Workers};
 
 fn overridden(variables: &[(&str, &str)]) -> Result<Settings, String> {
     let mut settings = Settings::default();
@@ -12,8 +12,8 @@ fn the_environment_overrides_the_program() {
     let all = [("PIXIE_HOST", "::1"), ("PIXIE_PORT", " 80 "), ("PIXIE_WORKERS", "0"), ("PIXIE_DEV", "0")];
     let settings = overridden(&all).expect("all are right");
     assert_eq!(
-        (settings.host.as_str(), settings.port, settings.workers_everywhere, settings.development),
-        ("::1", 80, Some(0), false)
+        (settings.host.as_str(), settings.port, settings.workers, settings.development),
+        ("::1", 80, Workers::OfEnvironment(0), false)
     );
     for (value, is_on) in [("1", true), ("true", true), ("0", false), ("false", false)] {
         assert_eq!(overridden(&[("PIXIE_DEV", value)]).expect("a switch").development, is_on, "{value}");
@@ -32,6 +32,6 @@ fn a_wrong_value_is_named_with_what_it_should_be() {
     ];
     for (name, value) in wrong {
         let message = overridden(&[(name, value)]).expect_err("it means nothing");
-        assert!(message.contains(name) && message.contains(value) && message.contains("should be"), "{message}");
+        assert!(message.contains(name) && message.contains(value) && message.contains(": use "), "{message}");
     }
 }

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pixie_web::Validators;
+use pixie_web::core::Validators;
 
 use super::support::{CHANGED_SECONDS, Files, WAYS, at, set_time};
 

@@ -10,7 +10,8 @@ fn extent(range: &str, length: u64) -> Extent {
     Extent::of(&Method::GET, &request, &Validators::default(), length)
 }
 
-/// What this server answers where Go answers with these parts: with one part, or with the whole instead of several.
+/// What this server answers where Go answers with these parts: with one part, or with the whole instead of
+/// several.
 fn granted(parts: &[(u64, u64)]) -> Extent {
     match *parts {
         [(start, end)] => Extent::Part(start..end),

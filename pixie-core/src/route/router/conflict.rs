@@ -1,4 +1,5 @@
-//! `RouteConflict`: the error for two routes with the same requests. It names both paths and both lines of code.
+//! `RouteConflict`: the error for two routes with the same requests. It names both paths and both lines of
+//! code.
 
 use std::{error::Error, fmt};
 

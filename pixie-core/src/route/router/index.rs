@@ -1,8 +1,10 @@
-//! Finds the best shape for a path with the tree of the `wayfind` crate, and knows when the tree may be wrong.
+//! Finds the best shape for a path with the tree of the `wayfind` crate, and knows when the tree may be
+//! wrong.
 //!
-//! The tree tries literal text before wildcards. But of several wildcards at one place, it may prefer a plain one to one with
-//! text around it (`<id>` in `/<id>/files` to `<name>.png` in `/<name>.png/<x>`), and `<a>.gz` to `<a>.tar.gz`.
-//! Invariant: if [`Index::is_certain`] returns true for a shape, no matching shape comes before it.
+//! The tree tries literal text before wildcards. But of several wildcards at one place, it may prefer a plain
+//! one to one with text around it (`<id>` in `/<id>/files` to `<name>.png` in `/<name>.png/<x>`), and
+//! `<a>.gz` to `<a>.tar.gz`. Invariant: if [`Index::is_certain`] returns true for a shape, no matching shape
+//! comes before it.
 
 use crate::route::router::shape::{Segment, Shape};
 
@@ -39,8 +41,8 @@ impl Index {
     }
 }
 
-/// Finds for each shape whether it has a wildcard segment after a sibling with text around its wildcard. The shapes have the
-/// same first `depth` segments.
+/// Finds for each shape whether it has a wildcard segment after a sibling with text around its wildcard. The
+/// shapes have the same first `depth` segments.
 fn find_doubtful(shapes: &[&Shape], depth: usize, is_doubtful: bool, found: &mut Vec<bool>) {
     let mut after_partial = false;
     for group in shapes.chunk_by(|one, next| one.segment(depth) == next.segment(depth)) {

@@ -1,5 +1,5 @@
-//! All routes with one shape. Invariant: narrower filters come first, and two routes with the same filters have different
-//! methods.
+//! All routes with one shape. Invariant: narrower filters come first, and two routes with the same filters
+//! have different methods.
 
 use http::{HeaderValue, Method};
 use pixie_grammar::Filter;

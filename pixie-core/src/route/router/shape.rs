@@ -1,7 +1,7 @@
 //! `Shape`: a pattern without names and filters, and the order in which shapes are tried.
 //!
-//! Invariant: two shapes are equal if and only if they match the same paths. In each segment, literal text comes before
-//! wildcards. [`Shape::captures`] agrees with the index that is built from [`Shape::template`].
+//! Invariant: two shapes are equal if and only if they match the same paths. In each segment, literal text
+//! comes before wildcards. [`Shape::captures`] agrees with the index that is built from [`Shape::template`].
 
 use std::{cmp::Reverse, mem};
 
@@ -81,8 +81,8 @@ impl Shape {
         template
     }
 
-    /// Returns where the values of the wildcards are, if the path has this shape. The first of several wildcards in one segment
-    /// takes as much as it can.
+    /// Returns where the values of the wildcards are, if the path has this shape. The first of several
+    /// wildcards in one segment takes as much as it can.
     pub(crate) fn captures(&self, path: &str) -> Option<Spans> {
         let mut spans = Spans::default();
         let mut rest = path.strip_prefix('/')?;

@@ -1,5 +1,5 @@
-//! Builds the path of a URL from a pattern. Invariant: a URL that [`Pattern::url`] returns matches the pattern with the same
-//! values, even if a client resolves `.` and `..`, and it never names another host.
+//! Builds the path of a URL from a pattern. Invariant: a URL that [`Pattern::url`] returns matches the
+//! pattern with the same values, even if a client resolves `.` and `..`, and it never names another host.
 
 use std::{error::Error, fmt};
 
@@ -8,7 +8,8 @@ use pixie_grammar::{Filter, PathPart, normalize};
 
 use crate::{Params, Pattern, route::router::shape::Shape};
 
-/// Characters that must be encoded in a path segment (RFC 3986, section 3.3), and `'` because of HTML attributes.
+/// Characters that must be encoded in a path segment (RFC 3986, section 3.3), and `'` because of HTML
+/// attributes.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -27,7 +28,8 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Characters that must be encoded in literal text. It is in normal form, so `%` begins an escape and `/` separates segments.
+/// Characters that must be encoded in literal text. It is in normal form, so `%` begins an escape and `/`
+/// separates segments.
 const LITERAL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

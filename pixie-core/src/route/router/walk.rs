@@ -1,8 +1,9 @@
 //! Tries all shapes that a path may have, in order, for the few requests that the index cannot decide.
 //!
-//! Shapes with the same first segments are adjacent, because shapes are sorted. Of these, the search visits only the one with
-//! the text of the path and those with a wildcard. Invariant: the cost grows with the logarithm of the number of routes and
-//! with the number of wildcards at one place, not with the number of routes.
+//! Shapes with the same first segments are adjacent, because shapes are sorted. Of these, the search visits
+//! only the one with the text of the path and those with a wildcard. Invariant: the cost grows with the
+//! logarithm of the number of routes and with the number of wildcards at one place, not with the number of
+//! routes.
 
 use crate::route::router::{node::Node, shape::Segment};
 
@@ -15,7 +16,8 @@ pub(crate) fn walk<'n, T, R>(
     descend(nodes, 0, Some(path.strip_prefix('/')?), visit)
 }
 
-/// Searches `nodes`, which have the same first `depth` segments. `rest` is the path after these segments, if there is more.
+/// Searches `nodes`, which have the same first `depth` segments. `rest` is the path after these segments, if
+/// there is more.
 fn descend<'n, T, R>(
     nodes: &'n [Node<T>],
     depth: usize,

@@ -1,9 +1,11 @@
-//! One job between its submitter and its worker.
+//! One job, as its submitter and its connection share it.
 //!
-//! Owns what has arrived of the answer, who waits for it and where the job is. Leaves bytes on sockets to `link`.
-//! Rule: its lock is never held while another one is taken, and a job that is over stays so, whoever learns it last.
+//! Owns the received parts of the reply, the submitter's waker and the job's location. Leaves sockets to
+//! `connection` and the rules of retries to `attempts`. Invariant: no other lock is taken while this one is
+//! held, and a job that is over stays over.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,322 +17,342 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    config::{AHEAD_HEAD_BYTES_MAX, MOVES_MAX, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX, WINDOW_BYTES},
     error::Error,
-    pool::{connection::pieces::Pieces, connection::socket::Link, metrics::Wait, queue::repeat_crashes::Fingerprints},
+    pool::{
+        connection::{
+            Connection,
+            attempts::{Attempts, Continuation},
+            pieces::ReplyPieces,
+        },
+        metrics::QueueWait,
+    },
     protocol::{
-        frame::{Answer, Start},
+        frame::{ReplyFrame, Start},
         parent::Event,
     },
 };
 
-/// What a job is known by.
+/// The names of a job in logs and snapshots.
 #[derive(Clone, Debug)]
-pub(crate) struct Name {
+pub(crate) struct JobName {
     pub(crate) number: u64,
     pub(crate) label: Arc<str>,
     pub(crate) request_id: Option<Arc<str>>,
 }
 
-/// The state that a submitter shares with the pool.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) name: Name,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) head_bytes: usize,
-    /// What a job that is not kept until its end begins with; a streamed body is not looked into.
-    opening: Option<(Bytes, Bytes)>,
-    is_replayable: bool,
-    has_upload: bool,
-    /// How long it waits for a worker, for the metrics.
-    pub(crate) wait: Wait,
-    /// Whether it may share a worker with others: one that a crash has met must not be met by the crash of another.
-    may_share: AtomicBool,
-    state: Mutex<State>,
+/// Fingerprints of jobs, with a random key, so that a client cannot construct a job with the fingerprint of
+/// another.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprints(RandomState);
+
+impl Fingerprints {
+    /// Returns the fingerprint of a job with this label, head and body; only the start of the body counts.
+    fn of(&self, label: &str, head: &[u8], body: &[u8]) -> u64 {
+        self.0.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
+    }
 }
 
+/// One job. Two values are equal if they are the same job.
 #[derive(Debug)]
-struct State {
+pub(crate) struct JobState {
+    pub(crate) name: JobName,
+    pub(crate) head_bytes: usize,
+    /// Head and first bytes of a request that is consumed when it is sent, so that a crash can be
+    /// fingerprinted. `None` for streamed bodies.
+    opening: Option<(Bytes, Bytes)>,
+    has_upload: bool,
+    /// Time in the queue, for the metrics.
+    pub(crate) queue_wait: QueueWait,
+    /// Whether the job may share a worker with other jobs. False after a crash, so that the crash of another
+    /// job cannot end it.
+    may_pipeline: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
     request: Option<Start>,
-    place: Place,
-    tries: u32,
-    /// How often it has left a worker that had not started it.
-    moves: u32,
-    first_sent: Option<Instant>,
-    is_abandoned: bool,
-    is_headed: bool,
-    answer: Option<Result<Taken, Error>>,
-    chunks: Pieces,
-    /// Bytes that the submitter has taken and for which the worker got no credit yet.
+    location: Location,
+    attempts: Attempts,
+    /// The submitter has gone.
+    is_canceled: bool,
+    has_head: bool,
+    reply: Option<Result<ReplyStart, Error>>,
+    pieces: ReplyPieces,
+    /// Bytes that the submitter has taken and for which the worker has no credit yet.
     taken: usize,
     end: Option<Result<(), Error>>,
     waker: Option<Waker>,
 }
 
-#[derive(Debug)]
-enum Place {
-    Waiting,
-    Running(Arc<Link>, u32),
+#[derive(Debug, Default)]
+enum Location {
+    /// In the queue.
+    #[default]
+    Queue,
+    /// Sent on a connection, with this stream number.
+    Worker(Arc<Connection>, u32),
     Over,
 }
 
-/// The beginning of an answer and who gave it.
+/// The start of a reply and the worker that sent it.
 #[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) answer: Answer,
+pub(crate) struct ReplyStart {
+    pub(crate) answer: ReplyFrame,
     pub(crate) worker: usize,
     pub(crate) pid: u32,
 }
 
-impl Exchange {
-    pub(crate) fn new(name: Name, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
+impl PartialEq for JobState {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl JobState {
+    /// Creates a job; `pipelining` is the pool's setting.
+    pub(crate) fn new(
+        name: JobName,
+        deadline: Option<Duration>,
+        request: Start,
+        is_replayable: bool,
+        pipelining: bool,
+    ) -> Self {
         let has_upload = !request.complete;
         let is_replayable = is_replayable && !has_upload;
         let head_bytes = request.head.len();
         let is_known = has_upload && !request.body.is_empty();
         let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
-        let is_light = is_replayable && request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
-        let state = State {
-            request: Some(request),
-            place: Place::Waiting,
-            tries: 0,
-            moves: 0,
-            first_sent: None,
-            is_abandoned: false,
-            is_headed: false,
-            answer: None,
-            chunks: Pieces::default(),
-            taken: 0,
-            end: None,
-            waker: None,
-        };
-        Exchange {
+        let is_small = request.body.is_empty() && head_bytes <= PIPELINED_HEAD_BYTES_MAX;
+        let attempts = Attempts::new(deadline, is_replayable);
+        let progress = Progress { request: Some(request), attempts, ..Progress::default() };
+        JobState {
             name,
-            deadline,
             head_bytes,
             opening,
-            is_replayable,
             has_upload,
-            wait: Wait::begin(),
-            may_share: AtomicBool::new(is_light),
-            state: Mutex::new(state),
+            queue_wait: QueueWait::begin(),
+            may_pipeline: AtomicBool::new(pipelining && is_replayable && is_small),
+            progress: Mutex::new(progress),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whether the job may be sent ahead behind others, and others behind it.
-    pub(crate) fn may_share(&self) -> bool {
-        self.may_share.load(Ordering::Relaxed)
+    /// Returns whether the job may share a worker with other jobs.
+    pub(crate) fn may_pipeline(&self) -> bool {
+        self.may_pipeline.load(Ordering::Relaxed)
     }
 
-    /// Notes where the job goes, before it is sent, so that nothing of the answer can be here earlier.
+    /// Notes the connection before the job is sent, so that a part of the reply cannot arrive earlier.
     ///
-    /// Returns what to send and until when it may take; `None` if nobody waits any more.
-    pub(crate) fn dispatch(&self, now: Instant, link: &Arc<Link>, stream: u32) -> Option<(Start, Option<Instant>)> {
-        let mut state = self.state();
-        if state.is_abandoned || state.is_over() {
+    /// Returns the frame to send and the deadline; `None` if the job is over or canceled.
+    pub(crate) fn dispatch(&self, now: Instant, to: &Arc<Connection>, stream: u32) -> Option<(Start, Option<Instant>)> {
+        let mut progress = self.progress();
+        if progress.is_closed() {
             return None;
         }
-        let mut start = if self.has_upload { state.request.take() } else { state.request.clone() }?;
-        let first_sent = *state.first_sent.get_or_insert(now);
-        let deadline = self.deadline.map(|d| first_sent + d);
+        let mut start = if self.has_upload { progress.request.take() } else { progress.request.clone() }?;
+        let deadline = progress.attempts.send(now);
         if let Some(at) = deadline {
             start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis()).unwrap_or(u32::MAX).max(1);
         }
-        state.tries += 1;
-        state.place = Place::Running(Arc::clone(link), stream);
+        progress.location = Location::Worker(Arc::clone(to), stream);
         if self.has_upload {
-            wake(state);
+            wake(progress);
         }
         Some((start, deadline))
     }
 
-    /// Takes the job back from a worker that has not started it; false if nobody waits any more or it cannot be sent again.
-    pub(crate) fn move_on(&self, unsent: Option<Start>) -> bool {
-        let mut state = self.state();
-        if let Some(start) = unsent {
-            state.request = Some(start);
-        }
-        if state.request.is_none() || state.is_abandoned || state.is_over() {
+    /// Takes the job back from a worker that returned it unstarted; false if the job is over or canceled.
+    pub(crate) fn take_returned(&self) -> bool {
+        let mut progress = self.progress();
+        if progress.request.is_none() || progress.is_closed() {
             return false;
         }
-        state.place = Place::Waiting;
-        state.tries -= 1;
-        if state.tries == 0 {
-            // It has not begun anywhere, so its time has not either.
-            state.first_sent = None;
-        }
-        state.moves += 1;
-        if state.moves >= MOVES_MAX {
-            self.may_share.store(false, Ordering::Relaxed);
+        progress.location = Location::Queue;
+        progress.attempts.leave_unstarted();
+        if progress.attempts.has_moved_enough() {
+            self.may_pipeline.store(false, Ordering::Relaxed);
         }
         true
     }
 
-    /// Returns what this job is known by; nothing for a streamed body.
+    /// Decides what happens to the job after its worker has exited, and takes it back if it can be sent
+    /// again.
+    ///
+    /// `unsent` is the request if the socket refused it.
+    pub(crate) fn after_exit(
+        &self,
+        unsent: Option<Start>,
+        was_started: bool,
+        is_refused: bool,
+        now: Instant,
+    ) -> Continuation {
+        let mut progress = self.progress();
+        let may_move = unsent.is_some() || !was_started;
+        progress.request = unsent.or(progress.request.take());
+        if progress.is_closed() || progress.request.is_none() || progress.has_head {
+            return Continuation::Fail;
+        }
+        let continuation = progress.attempts.after_exit(may_move, is_refused, now);
+        match continuation {
+            Continuation::Fail => return continuation,
+            Continuation::Retry => self.may_pipeline.store(false, Ordering::Relaxed),
+            Continuation::Move if progress.attempts.has_moved_enough() => {
+                self.may_pipeline.store(false, Ordering::Relaxed);
+            }
+            Continuation::Move => {}
+        }
+        progress.location = Location::Queue;
+        continuation
+    }
+
+    /// Returns the fingerprint of this job; `None` for a streamed body.
     pub(crate) fn fingerprint(&self, fingerprints: &Fingerprints) -> Option<u64> {
         if let Some((head, body)) = &self.opening {
             return Some(fingerprints.of(&self.name.label, head, body));
         }
-        let state = self.state();
-        let request = state.request.as_ref().filter(|request| request.complete)?;
+        let progress = self.progress();
+        let request = progress.request.as_ref().filter(|request| request.complete)?;
         Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
-    /// Tells whether it has been moved so often that it is not moved any more.
-    pub(crate) fn is_restless(&self) -> bool {
-        self.state().moves >= MOVES_MAX
+    /// Returns the connection that the job was sent on; if there is none, wakes `waker` when the job is sent.
+    pub(crate) fn connection(&self, waker: &Waker) -> Option<(Arc<Connection>, u32)> {
+        let mut progress = self.progress();
+        progress.waker = Some(waker.clone());
+        progress.location.worker()
     }
 
-    /// Returns where the job runs, or has `waker` woken when it does.
-    pub(crate) fn running(&self, waker: &Waker) -> Option<(Arc<Link>, u32)> {
-        let mut state = self.state();
-        state.waker = Some(waker.clone());
-        match &state.place {
-            Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
-            Place::Waiting | Place::Over => None,
-        }
+    /// Notes that the submitter has gone; returns the connection that the job was sent on, if any.
+    pub(crate) fn cancel(&self) -> Option<(Arc<Connection>, u32)> {
+        let mut progress = self.progress();
+        progress.is_canceled = true;
+        progress.waker = None;
+        progress.pieces = ReplyPieces::default();
+        progress.location.worker()
     }
 
-    /// Notes that nobody waits any more; returns where the job runs, if it does.
-    pub(crate) fn abandon(&self) -> Option<(Arc<Link>, u32)> {
-        let mut state = self.state();
-        state.is_abandoned = true;
-        state.waker = None;
-        state.chunks = Pieces::default();
-        match &state.place {
-            Place::Running(link, stream) => Some((Arc::clone(link), *stream)),
-            Place::Waiting | Place::Over => None,
-        }
-    }
-
-    /// Takes the job back from a worker that crashed, if it may be sent once more.
-    pub(crate) fn take_back(&self, now: Instant) -> bool {
-        let mut state = self.state();
-        let is_early = match (self.deadline, state.first_sent) {
-            (Some(deadline), Some(first)) => now.saturating_duration_since(first) < deadline / 2,
-            _ => true,
-        };
-        let is_open = !state.is_headed && !state.is_abandoned && !state.is_over();
-        let may = self.is_replayable && is_early && state.tries < 2 && is_open;
-        if may {
-            state.place = Place::Waiting;
-            self.may_share.store(false, Ordering::Relaxed);
-        }
-        may
-    }
-
-    /// Takes in what the worker has said, unless the job was ended while that was on its way here.
+    /// Takes in an event of the worker, unless the job is over already.
     pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
-        let mut state = self.state();
-        if state.is_over() {
+        let mut progress = self.progress();
+        if progress.is_over() {
             return;
         }
         if event.is_last() {
-            state.place = Place::Over;
+            progress.location = Location::Over;
         }
         match event {
             Event::Reply(mut answer) => {
-                state.is_headed = true;
+                progress.has_head = true;
                 if !answer.complete && !answer.body.is_empty() {
-                    state.chunks.push(std::mem::take(&mut answer.body));
+                    progress.pieces.push(std::mem::take(&mut answer.body));
                 }
-                state.answer = Some(Ok(Taken { answer, worker, pid }));
+                progress.reply = Some(Ok(ReplyStart { answer, worker, pid }));
             }
-            Event::Data(chunk) => {
-                if !state.is_abandoned {
-                    state.chunks.push(chunk);
+            Event::Data(piece) => {
+                if !progress.is_canceled {
+                    progress.pieces.push(piece);
                 }
             }
-            Event::End => state.end = Some(Ok(())),
-            Event::Failed(failure) => state.fail(failure.into()),
-            Event::Room
-            | Event::Extended(_)
-            | Event::Gone
-            | Event::Greeted
-            | Event::Ready
-            | Event::GivenBack { .. } => {}
+            Event::End => progress.end = Some(Ok(())),
+            Event::Failed(failure) => progress.fail(failure.into()),
+            Event::Room | Event::Extended(_) | Event::Gone | Event::Greeted | Event::Ready | Event::Returned { .. } => {
+            }
         }
-        wake(state);
+        wake(progress);
     }
 
-    /// Ends the job with an error, before or after the head.
+    /// Ends the job with an error, before or after the head of its reply.
     pub(crate) fn fail(&self, error: Error) {
-        let mut state = self.state();
-        state.place = Place::Over;
-        state.fail(error);
-        wake(state);
+        let mut progress = self.progress();
+        progress.location = Location::Over;
+        progress.fail(error);
+        wake(progress);
     }
 
-    /// Tells whether something of the answer waits for its reader.
+    /// Returns whether the submitter has received parts of the reply that it has not taken.
     pub(crate) fn is_reader_behind(&self) -> bool {
-        let state = self.state();
-        state.answer.is_some() || !state.chunks.is_empty()
+        let progress = self.progress();
+        progress.reply.is_some() || !progress.pieces.is_empty()
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        self.state().waker = Some(waker.clone());
+        self.progress().waker = Some(waker.clone());
     }
 
-    /// Takes the beginning of the answer.
-    pub(crate) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Result<Taken, Error>> {
-        let mut state = self.state();
-        match state.answer.take() {
-            Some(answer) => Poll::Ready(answer),
+    /// Takes the start of the reply.
+    pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Result<ReplyStart, Error>> {
+        let mut progress = self.progress();
+        match progress.reply.take() {
+            Some(reply) => Poll::Ready(reply),
             None => {
-                state.waker = Some(cx.waker().clone());
+                progress.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
     }
 
-    /// Takes the next piece of the answer, and lets the worker send more.
-    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let mut state = self.state();
-        let Some(chunk) = state.chunks.pop() else {
-            if let Some(end) = state.end.take() {
+    /// Takes the next piece of the reply, and gives the worker credit for more.
+    pub(crate) fn poll_piece(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let mut progress = self.progress();
+        let Some(piece) = progress.pieces.pop() else {
+            if let Some(end) = progress.end.take() {
                 return Poll::Ready(end.err().map(Err));
             }
-            state.waker = Some(cx.waker().clone());
+            progress.waker = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        state.taken += chunk.len();
-        let mut grant = None;
-        if state.taken >= WINDOW_BYTES / 2
-            && let Place::Running(link, stream) = &state.place
+        progress.taken += piece.len();
+        let mut credit = None;
+        if progress.taken >= WINDOW_BYTES / 2
+            && let Some((connection, stream)) = progress.location.worker()
         {
-            grant = Some((Arc::clone(link), *stream, state.taken));
-            state.taken = 0;
+            credit = Some((connection, stream, std::mem::take(&mut progress.taken)));
         }
-        drop(state);
-        if let Some((link, stream, bytes)) = grant {
-            link.credit(stream, bytes);
+        drop(progress);
+        if let Some((connection, stream, bytes)) = credit {
+            connection.credit(stream, bytes);
         }
-        Poll::Ready(Some(Ok(chunk)))
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
-impl State {
+impl Location {
+    fn worker(&self) -> Option<(Arc<Connection>, u32)> {
+        match self {
+            Location::Worker(connection, stream) => Some((Arc::clone(connection), *stream)),
+            Location::Queue | Location::Over => None,
+        }
+    }
+}
+
+impl Progress {
     fn is_over(&self) -> bool {
-        matches!(self.place, Place::Over)
+        matches!(self.location, Location::Over)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_canceled || self.is_over()
     }
 
     fn fail(&mut self, error: Error) {
-        if self.is_headed {
+        if self.has_head {
             self.end.get_or_insert(Err(error));
         } else {
-            self.answer.get_or_insert(Err(error));
+            self.reply.get_or_insert(Err(error));
         }
     }
 }
 
-/// Wakes the submitter after the lock is free again, because it takes that lock first.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let waker = state.waker.take();
-    drop(state);
+/// Wakes the submitter after the lock is released, because the submitter takes the lock first.
+fn wake(mut progress: MutexGuard<'_, Progress>) {
+    let waker = progress.waker.take();
+    drop(progress);
     if let Some(waker) = waker {
         waker.wake();
     }

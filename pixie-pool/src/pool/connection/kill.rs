@@ -1,6 +1,7 @@
 //! Why a worker's connection was closed.
 //!
-//! Owns the causes and what they mean for the job that was running. Rule: every cause has exactly one error.
+//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
+//! error of its own.
 
 use crate::{error::Error, pool::metrics::Outcome};
 
@@ -8,41 +9,39 @@ use crate::{error::Error, pool::metrics::Outcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kill {
     Deadline,
-    /// It used more CPU time than a job may.
+    /// The job used more CPU time than `cpu_time`.
     CpuTime,
-    /// It had more memory than a worker may.
+    /// The worker used more memory than `memory`.
     Memory,
+    /// A canceled job did not end within `cancel_grace`.
     Cancel,
+    /// A streamed reply made no progress for `stream_idle_timeout`.
     Idle,
     Protocol,
-    /// It did not say in time what it had not started.
+    /// The worker did not answer a request to return jobs.
     Stuck,
-    /// It was not needed any more, or another one has taken its place.
+    /// The worker is surplus or replaced.
     Retire,
+    /// The pool ends.
     Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
-    /// The pool has ended it.
+    /// The pool ended the worker.
     Killed(Kill),
-    /// The process has ended; what it sent before may still be read.
+    /// The process exited; the bytes that it sent before may still be read.
     Exited,
 }
 
 impl Closed {
-    /// Tells whether the pool has let the worker go, without anything in it that has to be stopped.
+    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Closed::Killed(kill) if kill.is_polite())
+        matches!(self, Closed::Killed(Kill::Retire | Kill::Stop))
     }
 }
 
 impl Kill {
-    /// Tells whether the worker may leave by itself, because it does nothing that has to be stopped.
-    pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Kill::Retire | Kill::Stop)
-    }
-
     /// Returns the cause in one word, for logs and metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -58,22 +57,44 @@ impl Kill {
         }
     }
 
-    /// Returns what became of the job for which the worker was ended, for the metrics.
+    /// Returns the outcome of the job for which the worker was killed, for the metrics.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
-            Kill::Cancel => Outcome::Cancelled,
+            Kill::Cancel => Outcome::Canceled,
             other => Outcome::Lost(other.name()),
         }
     }
 
-    /// Returns what the job is told for which the worker was ended.
+    /// Returns the error of the job for which the worker was killed.
     pub(crate) fn error(self) -> Error {
         match self {
-            Kill::Deadline | Kill::CpuTime | Kill::Idle | Kill::Cancel | Kill::Stuck => Error::Deadline,
+            Kill::Deadline => Error::Deadline,
+            Kill::CpuTime => Error::CpuTime,
+            Kill::Idle => Error::Idle,
+            Kill::Cancel => Error::Canceled,
+            Kill::Stuck => Error::Stuck,
             Kill::Memory => Error::Memory,
             Kill::Protocol => Error::Protocol,
-            // A worker that retires has no job.
+            // A worker that is retired has no job.
             Kill::Retire | Kill::Stop => Error::Stopping,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_of_a_job_s_kill_has_its_own_error_and_name() {
+        let kills =
+            [Kill::Deadline, Kill::CpuTime, Kill::Memory, Kill::Cancel, Kill::Idle, Kill::Protocol, Kill::Stuck];
+        let errors: BTreeSet<String> = kills.iter().map(|kill| kill.error().to_string()).collect();
+        let names: BTreeSet<&str> = kills.iter().map(|kill| kill.name()).collect();
+        assert_eq!((errors.len(), names.len()), (kills.len(), kills.len()), "{errors:?}");
+        assert!(matches!(Kill::CpuTime.error(), Error::CpuTime) && matches!(Kill::Cancel.error(), Error::Canceled));
+        assert!(matches!(Kill::Idle.error(), Error::Idle) && matches!(Kill::Stuck.error(), Error::Stuck));
     }
 }

@@ -1,32 +1,32 @@
-//! When a worker has done enough.
+//! When a worker is replaced for its jobs, age or memory.
 //!
-//! Owns the limits after which one worker is replaced, a little different for each, so that not all go at once. Leaves how it goes
-//! to `schedule`. Rule: a limit that is not set never wears anybody out.
+//! Owns the limits of one worker, each up to 10 % off the setting, so that workers are not replaced at the
+//! same time. Leaves the replacement to `queue::rules`. Invariant: a limit that is not set is never reached.
 
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wear {
+pub(crate) struct Recycling {
     jobs: Option<u64>,
     until: Option<Instant>,
-    /// Whether it was seen with more memory than it should keep.
+    /// Whether a memory check found the worker above `recycle_memory`.
     is_large: bool,
 }
 
-impl Wear {
-    /// The limits of a worker that starts now; `seed` says how far from the configured ones they lie.
+impl Recycling {
+    /// Creates the limits of a worker that starts now; `seed` decides how far they are from the settings.
     pub(crate) fn new(config: &Config, seed: u32, now: Instant) -> Self {
-        // Per mille, from 900 to 1100: neighbours in number lie far apart.
+        // Per mille, from 900 to 1100; consecutive seeds give distant values.
         let share = 900 + seed.wrapping_mul(0x9e37_79b1) / (u32::MAX / 201 + 1);
         let jobs = config.recycle_after.map(|jobs| (jobs.saturating_mul(share.into()) / 1000).max(1));
         let age = |age: Duration| now + age.saturating_mul(share) / 1000;
-        Wear { jobs, until: config.recycle_age.map(age), is_large: false }
+        Recycling { jobs, until: config.recycle_age.map(age), is_large: false }
     }
 
-    /// Returns when its age is reached.
-    pub(crate) fn until(&self) -> Option<Instant> {
+    /// Returns when the worker reaches its age limit.
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.until
     }
 
@@ -47,20 +47,20 @@ mod tests {
     fn the_limits_of_workers_lie_ten_percent_around_the_configured_ones() {
         let now = Instant::now();
         let config = Config::default().recycle_after(1000).recycle_age(Duration::from_secs(1000));
-        let limits: Vec<u64> = (1..=100).filter_map(|seed| Wear::new(&config, seed, now).jobs).collect();
+        let limits: Vec<u64> = (1..=100).filter_map(|seed| Recycling::new(&config, seed, now).jobs).collect();
         assert!(limits.iter().all(|jobs| (900..=1100).contains(jobs)), "{limits:?}");
         assert!(limits.iter().min() < Some(&920) && limits.iter().max() > Some(&1080), "{limits:?}");
-        let wear = Wear::new(&config, 7, now);
-        assert!(!wear.is_reached(899, now + Duration::from_secs(899)));
-        assert!(wear.is_reached(1100, now) && wear.is_reached(0, now + Duration::from_secs(1100)));
+        let recycling = Recycling::new(&config, 7, now);
+        assert!(!recycling.is_reached(899, now + Duration::from_secs(899)));
+        assert!(recycling.is_reached(1100, now) && recycling.is_reached(0, now + Duration::from_secs(1100)));
     }
 
     #[test]
-    fn without_limits_nobody_wears_out_but_by_size() {
+    fn without_limits_a_worker_is_replaced_only_for_its_memory() {
         let now = Instant::now();
-        let mut wear = Wear::new(&Config::default(), 1, now);
-        assert!(!wear.is_reached(u64::MAX, now + Duration::from_secs(1 << 30)));
-        wear.found_large();
-        assert!(wear.is_reached(0, now));
+        let mut recycling = Recycling::new(&Config::default(), 1, now);
+        assert!(!recycling.is_reached(u64::MAX, now + Duration::from_secs(1 << 30)));
+        recycling.found_large();
+        assert!(recycling.is_reached(0, now));
     }
 }

@@ -1,7 +1,7 @@
-//! The part of a job's body that did not fit beside its head.
+//! The part of a job's body that does not fit into the first frame.
 //!
-//! Owns the rest of the body and moves it to the worker as credit allows, on the submitter's own task.
-//! Rule: nothing is asked of the source while the worker has no room.
+//! Owns the rest of the body and sends it to the worker as credit allows, on the submitter's task.
+//! Invariant: the source is polled only while the worker has room.
 
 use std::{
     fmt, io,
@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::{
     config::CHUNK_BYTES_MAX,
-    pool::connection::job_state::Exchange,
+    pool::connection::job_state::JobState,
     submission::{Body, BodyStream},
 };
 
@@ -29,7 +29,7 @@ impl fmt::Debug for Upload {
 }
 
 impl Upload {
-    /// Splits a body into what travels with the head and what follows.
+    /// Splits a body into the bytes that are sent with the head and the rest.
     pub(crate) fn split(body: Body) -> (Bytes, Option<Self>) {
         match body {
             Body::Empty => (Bytes::new(), None),
@@ -42,13 +42,14 @@ impl Upload {
         }
     }
 
-    /// Sends what may be sent now; ready once the worker has all of it or wants no more.
-    pub(crate) fn pump(&mut self, cx: &mut Context<'_>, exchange: &Exchange) -> Poll<io::Result<()>> {
-        let Some((link, stream)) = exchange.running(cx.waker()) else {
+    /// Sends as much as the worker has room for. Ready when the worker has the whole body or wants no more of
+    /// it.
+    pub(crate) fn pump(&mut self, cx: &mut Context<'_>, job: &JobState) -> Poll<io::Result<()>> {
+        let Some((connection, stream)) = job.connection(cx.waker()) else {
             return Poll::Pending;
         };
         loop {
-            let room = match link.send_room(stream) {
+            let room = match connection.send_room(stream) {
                 None => return Poll::Ready(Ok(())),
                 Some(0) => return Poll::Pending,
                 Some(room) => room,
@@ -58,14 +59,14 @@ impl Upload {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Some(chunk)) => self.unsent = chunk?,
                     Poll::Ready(None) => {
-                        link.end(stream);
+                        connection.end(stream);
                         return Poll::Ready(Ok(()));
                     }
                 }
             }
             let chunk = self.unsent.split_to(room.min(self.unsent.len()));
             if !chunk.is_empty() {
-                link.data(stream, &chunk);
+                connection.data(stream, &chunk);
             }
         }
     }
@@ -85,28 +86,30 @@ mod tests {
 
     use super::*;
     use crate::{
-        pool::{
-            connection::job_state::Name,
-            connection::socket::tests::{link, serving},
+        pool::connection::{
+            Continuation, JobName,
+            tests::{connection, serving},
         },
         protocol::frame::Start,
     };
 
-    /// The worker has died and nobody has noticed, so the job is sent to it in vain and moves on.
+    /// The worker has exited and the pool has not seen it yet, so sending the job fails and the job moves on.
     #[tokio::test]
     async fn nothing_of_a_body_goes_to_a_worker_that_did_not_get_the_job() {
         let (body, upload) = Upload::split(Body::Full(vec![b'x'; 2 * CHUNK_BYTES_MAX].into()));
         let mut upload = upload.unwrap();
         let start = Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body, complete: false };
-        let name = Name { number: 0, label: "".into(), request_id: None };
-        let (exchange, dead) = (Arc::new(Exchange::new(name, None, start, false)), link(1, 0, serving()));
-        dead.begin(&mut vec![Arc::clone(&exchange)], Instant::now());
+        let name = JobName { number: 0, label: "".into(), request_id: None };
+        let job = Arc::new(JobState::new(name, None, start, false, true));
+        let dead = connection(1, 0, serving());
+        dead.send(&mut vec![Arc::clone(&job)], Instant::now());
 
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(upload.pump(&mut cx, &exchange).is_pending());
+        assert!(upload.pump(&mut cx, &job).is_pending());
         assert_eq!(upload.unsent.len(), CHUNK_BYTES_MAX);
-        let unsent = dead.take_flights().pop_front().unwrap().unsent;
-        assert!(unsent.is_some() && exchange.move_on(unsent), "it is left to be sent elsewhere");
-        assert!(upload.pump(&mut cx, &exchange).is_pending());
+        let unsent = dead.take_sent().pop_front().unwrap().unsent;
+        let continuation = job.after_exit(unsent, false, false, Instant::now());
+        assert_eq!(continuation, Continuation::Move, "the job is left for another worker");
+        assert!(upload.pump(&mut cx, &job).is_pending());
     }
 }

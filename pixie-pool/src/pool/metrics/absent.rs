@@ -1,14 +1,14 @@
-//! In place of `metrics` without the feature `metrics`: nothing is recorded, and nothing is paid for that.
+//! Replaces `metrics` without the feature `metrics`: records nothing and costs nothing.
 
 use std::time::{Duration, Instant};
 
 use crate::{protocol::parent::Event, snapshot::Snapshot};
 
-/// How a job that a worker had started has ended: nobody asks.
+/// The outcome of a job, which is not recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    Cancelled,
-    Lost(#[expect(dead_code, reason = "nobody records it")] &'static str),
+    Canceled,
+    Lost(#[expect(dead_code, reason = "not recorded")] &'static str),
     Ended,
 }
 
@@ -18,17 +18,17 @@ impl Outcome {
     }
 }
 
-/// How long a job has waited.
+/// How long a job waits in the queue.
 #[derive(Debug)]
-pub(crate) struct Wait;
+pub(crate) struct QueueWait;
 
-impl Wait {
+impl QueueWait {
     pub(crate) fn begin() -> Self {
-        Wait
+        QueueWait
     }
 }
 
-/// The metrics of one pool: none.
+/// The metrics of one pool, which are not recorded.
 #[derive(Debug)]
 pub(crate) struct Metrics;
 
@@ -37,17 +37,17 @@ impl Metrics {
         Metrics
     }
 
-    pub(crate) fn sent(&self, _: &Wait, _: Instant) {}
+    pub(crate) fn sent(&self, _: &QueueWait, _: Instant) {}
 
     pub(crate) fn ended(&self, _: Outcome, _: Duration) {}
 
     pub(crate) fn count(&self, _: Outcome) {}
 
-    pub(crate) fn booted(&self, _: Duration) {}
+    pub(crate) fn started(&self, _: Duration) {}
 
-    pub(crate) fn boot_failed(&self) {}
+    pub(crate) fn start_failed(&self) {}
 
-    pub(crate) fn died(&self, _: &str) {}
+    pub(crate) fn exited(&self, _: &str) {}
 
     pub(crate) fn killed(&self, _: &'static str) {}
 

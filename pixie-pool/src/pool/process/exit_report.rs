@@ -1,31 +1,167 @@
-//! What is told of a worker that has ended: one event with everything that is known, and its counts.
+//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and
+//! logged.
 //!
-//! Owns the words and the bounds of that event. Leaves the end itself to `slot` and `host`.
-//! Rule: one event for each end, and nothing in it that a worker wrote can steer a terminal, fake a line or grow without bound.
+//! Invariants: each job that a worker leaves gets an answer or goes back into the queue. Each exit is logged
+//! once, and the text that a worker wrote can neither control a terminal nor forge a line, and is limited.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tracing::field;
 
 use crate::{
     config::{STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
-    error::Exit,
+    error::{Error, Exit},
     pool::{
-        connection::kill::Closed, connection::sent_job::Running, connection::socket::Link, process::child::Peak,
-        process::output::printable, shared::Shared,
+        connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
+        metrics::Outcome,
+        observers::{Observers, Seconds},
+        process::{
+            child::{Child, Ending, MemoryPeak},
+            memory,
+            output::printable,
+        },
+        queue::Queue,
     },
 };
 
-/// Writes the event. A macro, because the level of an event has to be known when it is compiled.
-macro_rules! write_down {
-    ($obituary:expr, $shared:expr, $level:ident, $what:literal, $cause:expr) => {{
-        let Obituary { link, exit, last, peak, .. } = $obituary;
+/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is
+/// decided.
+pub(crate) struct LeftJobs {
+    left: VecDeque<SentJob>,
+    all: Vec<Arc<JobState>>,
+}
+
+impl LeftJobs {
+    pub(crate) fn new(left: VecDeque<SentJob>) -> Self {
+        let all = left.iter().map(|sent| Arc::clone(&sent.job)).collect();
+        LeftJobs { left, all }
+    }
+}
+
+impl Drop for LeftJobs {
+    fn drop(&mut self) {
+        self.all.iter().for_each(|job| job.fail(Error::Stopping));
+    }
+}
+
+/// Waits for the exit of a worker, decides the fate of its jobs and reports the exit.
+pub(crate) async fn settle(
+    queue: Arc<Queue>,
+    connection: Arc<Connection>,
+    mut child: Child,
+    mut closed: Closed,
+    mut jobs: LeftJobs,
+) {
+    let (queue, observers) = (&queue, &queue.observers);
+    let mut left = std::mem::take(&mut jobs.left);
+    let has_left = !left.is_empty();
+    if closed == Closed::Killed(Kill::Stop) {
+        left.drain(..).for_each(|sent| sent.job.fail(Error::Stopping));
+    }
+    let Ending { last_started, peak, exceeded_memory, cgroup } = child.end(closed).await;
+    let fail_as = |kill: Kill, sent: SentJob| {
+        sent.job.fail(kill.error());
+        observers.metrics.count(kill.outcome());
+    };
+    match closed {
+        Closed::Exited => {
+            let running = left.iter().find(|sent| Some(sent.stream) == last_started);
+            queue.note_crash(running.map(|sent| &*sent.job));
+        }
+        Closed::Killed(kill @ Kill::Protocol) => {
+            if let Some(sent) = left.pop_front_if(|first| first.may_have_run(last_started)) {
+                fail_as(kill, sent);
+            }
+        }
+        // The job that the worker was killed for has its error already.
+        Closed::Killed(_) => {}
+    }
+    let last = last_run(&connection, closed, &left, last_started);
+    if closed == Closed::Exited && exceeded_memory {
+        closed = Closed::Killed(Kill::Memory);
+        observers.killed(Kill::Memory, false);
+        // The job is not retried, because another worker has no more memory for it.
+        let running = left.iter().position(|sent| Some(sent.stream) == last_started);
+        if let Some(sent) = running.and_then(|at| left.remove(at)) {
+            fail_as(Kill::Memory, sent);
+        }
+    }
+    let lost = continue_jobs(queue, left, last_started);
+    if has_left {
+        queue.note_passed();
+    }
+    let exit = child.into_exit().await.unwrap_or_default();
+    ExitReport { connection: &connection, closed, exit: &exit, last, peak }.publish(observers);
+    for job in lost {
+        let (outcome, error) = match closed {
+            Closed::Killed(kill) => (kill.outcome(), kill.error()),
+            Closed::Exited => (Outcome::Lost("died"), Error::Died(exit.clone())),
+        };
+        observers.metrics.count(outcome);
+        job.fail(error);
+    }
+    jobs.all.clear();
+    memory::remove(cgroup).await;
+}
+
+/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is
+/// the job that it started last.
+fn last_run(
+    connection: &Connection,
+    closed: Closed,
+    left: &VecDeque<SentJob>,
+    last_started: Option<u32>,
+) -> Option<(RunningJob, Duration)> {
+    let (at, first) = connection.ended()?;
+    let running = match (closed, last_started) {
+        (Closed::Exited, Some(stream)) => {
+            let sent = left.iter().find(|sent| sent.stream == stream)?;
+            RunningJob { name: sent.job.name.clone(), since: connection.throughput().first_since }
+        }
+        _ => first?,
+    };
+    let ran = at.saturating_duration_since(running.since);
+    Some((running, ran))
+}
+
+/// Puts the jobs of an exited worker back into the queue; returns those that fail.
+fn continue_jobs(queue: &Arc<Queue>, left: VecDeque<SentJob>, last_started: Option<u32>) -> Vec<Arc<JobState>> {
+    let now = Instant::now();
+    let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
+    for mut sent in left {
+        let is_refused = queue.is_repeat_crash(&sent.job, now);
+        let was_started = sent.was_started(last_started);
+        match sent.job.after_exit(sent.unsent.take(), was_started, is_refused, now) {
+            Continuation::Move => moves += 1,
+            Continuation::Retry => retries += 1,
+            Continuation::Fail => {
+                lost.push(sent.job);
+                continue;
+            }
+        }
+        back.push(sent.job);
+    }
+    queue.observers.sent_again(moves, retries);
+    if !back.is_empty() {
+        queue.put_back(back);
+    }
+    lost
+}
+
+/// Logs an exit. A macro, because the level of an event must be a constant.
+macro_rules! log_exit {
+    ($report:expr, $pool:expr, $level:ident, $what:literal, $cause:expr) => {{
+        let ExitReport { connection, exit, last, peak, .. } = $report;
         let name = last.as_ref().map(|(running, _)| &running.name);
         let stderr = last_lines(&exit.stderr);
         tracing::$level!(
-            pool = %$shared.name,
-            worker = link.number,
-            pid = link.pid,
+            pool = %$pool,
+            worker = connection.slot,
+            pid = connection.pid,
             cause = $cause,
             signal = exit.signal,
             code = exit.code,
@@ -33,8 +169,8 @@ macro_rules! write_down {
             job = name.map(|name| name.number),
             request = name.and_then(|name| name.request_id.as_deref()),
             ran = last.as_ref().map(|(_, ran)| field::display(Seconds(*ran))),
-            age = %Seconds(link.age()),
-            jobs = link.jobs(),
+            age = %Seconds(connection.age()),
+            jobs = connection.throughput().jobs,
             memory_peak = peak.filter(|peak| peak.is_exact).map(|peak| peak.bytes),
             memory_peak_at_most = peak.filter(|peak| !peak.is_exact).map(|peak| peak.bytes),
             stderr = (!stderr.is_empty()).then_some(&*stderr),
@@ -43,48 +179,40 @@ macro_rules! write_down {
     }};
 }
 
-/// An ended worker.
-pub(crate) struct Obituary<'a> {
-    pub(crate) link: &'a Link,
-    pub(crate) closed: Closed,
-    pub(crate) exit: &'a Exit,
-    /// What it ran, and for how long.
-    pub(crate) last: Option<(Running, Duration)>,
-    pub(crate) peak: Option<Peak>,
+/// The exit of one worker.
+struct ExitReport<'a> {
+    connection: &'a Connection,
+    closed: Closed,
+    exit: &'a Exit,
+    /// The job that ran, and for how long.
+    last: Option<(RunningJob, Duration)>,
+    peak: Option<MemoryPeak>,
 }
 
-impl Obituary<'_> {
-    /// Counts the end and writes it down.
-    pub(crate) fn publish(&self, shared: &Arc<Shared>) {
+impl ExitReport<'_> {
+    /// Counts and logs the exit.
+    fn publish(&self, observers: &Observers) {
+        let pool = &observers.pool;
         match self.closed {
-            Closed::Killed(kill) if kill.is_polite() => {
-                let Obituary { link, exit, .. } = self;
-                tracing::debug!(pool = %shared.name, worker = link.number, pid = link.pid, cause = kill.name(), %exit, "a worker was ended");
+            Closed::Killed(kill) if self.closed.is_polite() => {
+                let ExitReport { connection: Connection { slot, pid, .. }, exit, .. } = self;
+                tracing::debug!(%pool, worker = slot, pid, cause = kill.name(), %exit, "a worker was ended");
             }
             Closed::Killed(kill) => {
-                shared.metrics.killed(kill.name());
-                write_down!(self, shared, warn, "a worker was killed", kill.name());
+                observers.metrics.killed(kill.name());
+                log_exit!(self, pool, warn, "a worker was killed", kill.name());
             }
             Closed::Exited => {
                 let cause = self.exit.cause();
-                shared.metrics.died(&cause);
-                shared.count(|c| *c.deaths.entry(cause.to_string()).or_default() += 1);
-                write_down!(self, shared, error, "a worker died", &*cause);
+                observers.metrics.exited(&cause);
+                observers.count(|c| *c.deaths.entry(cause.to_string()).or_default() += 1);
+                log_exit!(self, pool, error, "a worker died", &*cause);
             }
         }
     }
 }
 
-/// A time as logs show it: seconds with three digits.
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0.as_secs_f64())
-    }
-}
-
-/// The last lines that a worker wrote, as one line.
+/// Returns the last lines that a worker wrote, as one line.
 pub(crate) fn last_lines(stderr: &str) -> String {
     let lines: Vec<_> = stderr.trim_end().lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(STDERR_LINES_LOGGED)..].join(" | ");
@@ -96,7 +224,20 @@ pub(crate) fn last_lines(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+    use crate::pool::connection::{Awaited, tests::job};
+
+    #[test]
+    fn the_jobs_of_an_exited_worker_fail_if_the_runtime_shuts_down() {
+        let left = job("left", None, true);
+        let awaited = Awaited::Head(None);
+        let sent = SentJob { job: Arc::clone(&left), unsent: None, stream: 1, awaited, is_reported: false };
+        drop(LeftJobs::new(VecDeque::from([sent])));
+        let reply = left.poll_reply(&Context::from_waker(Waker::noop()));
+        assert!(matches!(reply, Poll::Ready(Err(Error::Stopping))));
+    }
 
     #[test]
     fn what_a_worker_wrote_becomes_one_bounded_line() {

@@ -1,7 +1,8 @@
-//! The private directory in which workers find their parent.
+//! How a worker connects to its parent: the private directory with the sockets, and the first frames.
 //!
-//! Owns one directory per pool, its lock, and the removal of directories that dead parents left.
-//! Rule: only a directory of this user whose lock nobody holds is removed, only one with such a name, and only what we put into it.
+//! Owns one directory per pool, its lock, and the removal of directories that parents left behind when they
+//! exited. Invariant: a directory is removed only if it has such a name, belongs to this user and is not
+//! locked, and only with the files that a pool puts there.
 
 use std::{
     env,
@@ -11,38 +12,48 @@ use std::{
     process,
 };
 
-use interprocess::local_socket::{self as ls, GenericFilePath, ListenerOptions, ToFsName as _};
+use bytes::BytesMut;
+use interprocess::local_socket::{
+    self as ls, GenericFilePath, ListenerOptions, ToFsName as _, traits::StreamCommon as _,
+    traits::tokio::Listener as _,
+};
+use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    config::{DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
-    platform::{self, DirectoryLock},
+    config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
+    identity::{MARK, mark_path},
+    platform::{self, DirectoryLock, ReadHalf, WriteHalf},
+    protocol::{
+        frame::{TOKEN_BYTES, Violation, Welcome},
+        parent::{Event, Parent},
+    },
 };
 
 const PREFIX: &str = "pixie-";
-const MARK: &str = "mark";
 /// Bytes that follow the base directory: `/pixie-`, a pid, a random part, `/`, a number.
 const OWN_BYTES: usize = 7 + 10 + 1 + 16 + 1 + 10;
 
-/// A directory that exists as long as this value.
+/// A directory that is removed with this value.
 #[derive(Debug)]
-pub(crate) struct Rendezvous {
+pub(crate) struct SocketDirectory {
     path: PathBuf,
     _lock: DirectoryLock,
 }
 
-impl Rendezvous {
-    /// Removes what dead parents have left and creates a directory of our own.
+impl SocketDirectory {
+    /// Removes directories that parents left behind and creates a new one.
     pub(crate) fn open(wanted: Option<&Path>) -> Result<Self, String> {
         let base = base(wanted)?;
         remove_stale(&base);
         for _ in 0..DIRECTORY_TRIES_MAX {
             let mut random = [0; 8];
-            platform::random(&mut random).map_err(|e| format!("drawing its name failed: {e}"))?;
+            platform::random(&mut random).map_err(|e| format!("creating its random name failed: {e}"))?;
             let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
             platform::create_private_directory(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
-                Ok(Some(lock)) => return Ok(Rendezvous { path, _lock: lock }),
-                // Another pool that is starting may have taken the new directory for a stale one: then there is a next try.
+                Ok(Some(lock)) => return Ok(SocketDirectory { path, _lock: lock }),
+                // Another pool that starts may have locked the new directory to remove it, so the next one is
+                // tried.
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -50,7 +61,7 @@ impl Rendezvous {
                 }
             }
         }
-        Err(format!("others have taken {DIRECTORY_TRIES_MAX} new directories in {}", base.display()))
+        Err(format!("other pools have removed {DIRECTORY_TRIES_MAX} new directories in {}", base.display()))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -58,7 +69,7 @@ impl Rendezvous {
     }
 }
 
-impl Drop for Rendezvous {
+impl Drop for SocketDirectory {
     fn drop(&mut self) {
         remove(&self.path);
     }
@@ -66,23 +77,18 @@ impl Drop for Rendezvous {
 
 /// Listens for one worker.
 pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
-    // A parent that was killed between two starts of this worker may have left the file.
+    // An earlier start of this worker may have left the file.
     let _ = fs::remove_file(path);
     let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?);
     platform::socket_options(options).create_tokio()
 }
 
-/// The file in which the worker of a socket marks what it has started.
-pub(crate) fn mark(socket: &Path) -> PathBuf {
-    socket.with_extension(MARK)
-}
-
-/// Removes it, once both sides have opened it.
+/// Removes the mark's file; both sides have opened it by then.
 pub(crate) fn remove_mark(socket: &Path) {
-    let _ = fs::remove_file(mark(socket));
+    let _ = fs::remove_file(mark_path(socket));
 }
 
-/// Returns the directory that is wanted, or else the first of the usual ones that will do.
+/// Returns the configured directory, or else the first usable one of the usual directories.
 fn base(wanted: Option<&Path>) -> Result<PathBuf, String> {
     if let Some(path) = wanted {
         return check(path).map(|()| path.to_owned()).map_err(|why| format!("{} {why}", path.display()));
@@ -94,16 +100,16 @@ fn base(wanted: Option<&Path>) -> Result<PathBuf, String> {
     Ok(found.unwrap_or_else(|| PathBuf::from("/tmp")))
 }
 
-/// Says why sockets cannot be in there.
+/// Checks whether sockets can be created in a directory.
 fn check(path: &Path) -> Result<(), String> {
     let bytes_max = SOCKET_PATH_BYTES_MAX - OWN_BYTES;
     match path.to_str() {
-        None => Err("is not UTF-8, which what workers are told has to be".to_owned()),
-        Some(_) if !path.is_absolute() => Err("is relative, and has to be absolute".to_owned()),
+        None => Err("is not UTF-8".to_owned()),
+        Some(_) if !path.is_absolute() => Err("is relative, but must be absolute".to_owned()),
         Some(text) if text.len() > bytes_max => {
-            Err(format!("has {} bytes, at most {bytes_max} leave room for a socket's name", text.len()))
+            Err(format!("has {} bytes, at most {bytes_max} are allowed", text.len()))
         }
-        Some(_) if !path.is_dir() => Err("is no directory".to_owned()),
+        Some(_) if !path.is_dir() => Err("is not a directory".to_owned()),
         Some(_) => Ok(()),
     }
 }
@@ -113,7 +119,7 @@ fn remove_stale(base: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        // What cannot be locked is left to the next pool.
+        // A locked directory is in use.
         if is_directory_name(&entry.file_name())
             && let Ok(Some(_lock)) = DirectoryLock::try_lock(&entry.path())
         {
@@ -122,7 +128,8 @@ fn remove_stale(base: &Path) {
     }
 }
 
-/// Tells whether a pool gives its directory such a name: others begin theirs with `pixie-`, too.
+/// Returns whether this is the name of a pool's directory. Other programs also use names that start with
+/// `pixie-`.
 fn is_directory_name(name: &OsStr) -> bool {
     let parts = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
     let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
@@ -133,7 +140,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// Removes the sockets and marks and then the directory, which fails if anything else is in it.
+/// Removes the sockets and marks, and then the directory if it is empty.
 fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (name, kind) = (entry.file_name(), entry.file_type());
@@ -144,6 +151,67 @@ fn remove(directory: &Path) {
         }
     }
     let _ = fs::remove_dir(directory);
+}
+
+/// The connection of a worker that is ready.
+pub(crate) struct Handshake {
+    pub(crate) protocol: Parent,
+    pub(crate) reader: ReadHalf,
+    pub(crate) writer: WriteHalf,
+    pub(crate) input: BytesMut,
+}
+
+/// Accepts the connection of the process that was started, if it sends the token.
+pub(crate) async fn greet(
+    config: &Config,
+    slot: usize,
+    pid: u32,
+    listener: &ls::tokio::Listener,
+    token: [u8; TOKEN_BYTES],
+) -> Result<Handshake, String> {
+    let stream = loop {
+        let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
+        let peer = stream.peer_creds().ok().and_then(|c| c.pid());
+        if peer.is_none_or(|p| p as u32 == pid) {
+            break stream;
+        }
+        let pool = &config.name;
+        tracing::warn!(pool, worker = slot, ?peer, "rejected a connection to a worker's socket: another process");
+    };
+    let (mut reader, writer) = platform::split(stream);
+    let mut protocol = Parent::new(token, config.table_hash);
+    let mut input = BytesMut::new();
+    expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
+    let memory = config.memory_bytes().unwrap_or(0);
+    let stack = config.stack as u64;
+    let welcome = Welcome { memory, stack, sandbox: config.sandbox.clone() };
+    let mut output = BytesMut::new();
+    protocol.welcome(&welcome, &mut output);
+    platform::write_all(&writer, &output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
+    expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
+    Ok(Handshake { protocol, reader, writer, input })
+}
+
+async fn expect(
+    protocol: &mut Parent,
+    event: Event,
+    reader: &mut ReadHalf,
+    input: &mut BytesMut,
+) -> Result<(), String> {
+    loop {
+        match protocol.receive(input) {
+            Ok(Some((_, received))) if received == event => return Ok(()),
+            Ok(Some(_)) => return Err("it sent an unexpected frame".to_owned()),
+            Ok(None) => {}
+            Err(Violation(why)) => return Err(why),
+        }
+        match reader.read_buf(input).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => {
+                return Err("it hung up before it was ready; does its main call pixie_pool::worker() first?".to_owned());
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -157,20 +225,20 @@ mod tests {
     fn a_directory_that_cannot_hold_sockets_is_refused_with_the_reason() {
         let long = format!("/{}", "x".repeat(SOCKET_PATH_BYTES_MAX));
         for (path, why) in [
-            ("/no/such/dir".into(), "/no/such/dir is no directory"),
+            ("/no/such/dir".into(), "/no/such/dir is not a directory"),
             ("src".into(), "src is relative"),
             (PathBuf::from(&long), "has 101 bytes, at most 55 "),
             (OsStr::from_bytes(b"/\xff").into(), "is not UTF-8"),
         ] {
-            let message = Rendezvous::open(Some(&path)).unwrap_err();
+            let message = SocketDirectory::open(Some(&path)).unwrap_err();
             assert!(message.contains(why), "{message}");
         }
-        // Not by its owner's rights, which the super-user has everywhere.
-        assert!(Rendezvous::open(Some(Path::new("/proc"))).unwrap_err().contains("creating /proc/pixie-"));
+        // `/proc`, because the superuser may write to all other directories.
+        assert!(SocketDirectory::open(Some(Path::new("/proc"))).unwrap_err().contains("creating /proc/pixie-"));
     }
 
     #[test]
-    fn what_others_put_beside_us_stays_and_what_a_dead_parent_left_goes() {
+    fn a_directory_left_by_a_parent_is_removed_and_files_of_others_stay() {
         let base = tempfile::tempdir().unwrap();
         let (ours, beside) = ("pixie-4194303-0123456789abcdef", "pixie-7-00000000000000ff");
         let others = ["pixie-myapp", "pixie-uploads-7-0123456789abcdef", "pixie-x-0123456789abcdef", "pixie-7-0123"];
@@ -182,10 +250,10 @@ mod tests {
         }
         drop(UnixListener::bind(at(beside, "app.sock")).unwrap());
         fs::write(at(beside, "water.mark"), "").unwrap();
-        drop(Rendezvous::open(Some(base.path())).unwrap());
+        drop(SocketDirectory::open(Some(base.path())).unwrap());
         assert!(!at(ours, "").exists());
         assert!(others.iter().all(|other| at(other, "1").exists() && at(other, "1.mark").exists()));
-        // Somebody else's files in a directory that looks like ours.
+        // Files of another program in a directory with a name like ours.
         assert!(at(beside, "app.sock").exists() && at(beside, "water.mark").exists());
     }
 }

@@ -1,6 +1,7 @@
-//! What workers print: into the log, with a limit, and the last of stderr for the report of a death.
+//! What workers print: into the log, up to a limit, and the end of stderr into the exit report.
 //!
-//! Owns reading both pipes to their end. Rule: always read, whatever is dropped, so that a worker never blocks on its own output.
+//! Invariant: both pipes are read to their end, even if the bytes are dropped, so that a worker never blocks
+//! on its own output.
 
 use std::{
     collections::VecDeque,
@@ -23,9 +24,9 @@ pub(crate) struct Output {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// Whose output it is.
+/// The worker that an event of the log belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct WorkerLabel {
     pub(crate) pool: Arc<str>,
     pub(crate) worker: usize,
     pub(crate) pid: u32,
@@ -33,7 +34,7 @@ pub(crate) struct Source {
 
 impl Output {
     /// Starts reading.
-    pub(crate) fn read<O, E>(source: Source, stdout: Option<O>, stderr: Option<E>) -> Self
+    pub(crate) fn read<O, E>(label: WorkerLabel, stdout: Option<O>, stderr: Option<E>) -> Self
     where
         O: AsyncRead + Unpin + Send + 'static,
         E: AsyncRead + Unpin + Send + 'static,
@@ -42,17 +43,17 @@ impl Output {
         let budget = Arc::new(Mutex::new(Budget { second: Instant::now(), spent: 0 }));
         let mut readers = Vec::new();
         if let Some(pipe) = stdout {
-            let lines = Lines::new(source.clone(), "stdout", Arc::clone(&budget));
+            let lines = Lines::new(label.clone(), "stdout", Arc::clone(&budget));
             readers.push(tokio::spawn(drain(pipe, lines, None)));
         }
         if let Some(pipe) = stderr {
-            let lines = Lines::new(source, "stderr", budget);
+            let lines = Lines::new(label, "stderr", budget);
             readers.push(tokio::spawn(drain(pipe, lines, Some(Arc::clone(&tail)))));
         }
         Output { tail, readers }
     }
 
-    /// Reads to the end, but not for ever, and returns the last of stderr.
+    /// Reads to the end of the pipes, for a limited time, and returns the end of stderr.
     pub(crate) async fn finish(mut self) -> String {
         for mut reader in self.readers.drain(..) {
             if timeout(OUTPUT_DRAIN, &mut reader).await.is_err() {
@@ -84,7 +85,7 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<
     lines.finish();
 }
 
-/// What both pipes of a worker have brought into the log within a second.
+/// The bytes that both pipes of a worker have logged within the current second.
 #[derive(Debug)]
 struct Budget {
     second: Instant,
@@ -92,8 +93,8 @@ struct Budget {
 }
 
 impl Budget {
-    /// Pays for a line; false if that is more than a second may cost, and so is all that follows in it.
-    fn pay(&mut self, bytes: usize) -> bool {
+    /// Counts a line; returns false if the limit of the current second is reached.
+    fn count(&mut self, bytes: usize) -> bool {
         if self.second.elapsed() >= SECOND {
             *self = Budget { second: Instant::now(), spent: 0 };
         }
@@ -104,20 +105,20 @@ impl Budget {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Cuts a stream of bytes into lines and logs as many as the limit allows.
+/// Splits a stream of bytes into lines and logs as many as the limit allows.
 struct Lines {
-    source: Source,
+    label: WorkerLabel,
     pipe: &'static str,
     line: Vec<u8>,
     budget: Arc<Mutex<Budget>>,
     dropped: usize,
-    /// When it was last looked whether anything had been dropped.
+    /// When dropped output was last reported.
     reported: Instant,
 }
 
 impl Lines {
-    fn new(source: Source, pipe: &'static str, budget: Arc<Mutex<Budget>>) -> Self {
-        Lines { source, pipe, line: Vec::new(), budget, dropped: 0, reported: Instant::now() }
+    fn new(label: WorkerLabel, pipe: &'static str, budget: Arc<Mutex<Budget>>) -> Self {
+        Lines { label, pipe, line: Vec::new(), budget, dropped: 0, reported: Instant::now() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -143,9 +144,9 @@ impl Lines {
             self.report_dropped();
             self.reported = Instant::now();
         }
-        if self.budget.lock().unwrap_or_else(PoisonError::into_inner).pay(self.line.len()) {
+        if self.budget.lock().unwrap_or_else(PoisonError::into_inner).count(self.line.len()) {
             let text = printable(&self.line);
-            let Source { pool, worker, pid } = &self.source;
+            let WorkerLabel { pool, worker, pid } = &self.label;
             tracing::info!(target: "pixie_pool::output", %pool, worker, pid, pipe = self.pipe, "{text}");
         } else {
             self.dropped += self.line.len();
@@ -155,14 +156,14 @@ impl Lines {
 
     fn report_dropped(&mut self) {
         if self.dropped > 0 {
-            let Source { pool, worker, pid } = &self.source;
+            let WorkerLabel { pool, worker, pid } = &self.label;
             tracing::warn!(target: "pixie_pool::output", %pool, worker, pid, pipe = self.pipe, bytes = self.dropped, "output dropped");
             self.dropped = 0;
         }
     }
 }
 
-/// Text without anything that would steer a terminal or fake a line.
+/// Returns the line without characters that could control a terminal or forge a line.
 pub(crate) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let clean = |c: char| {
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_cannot_steer_the_terminal() {
+    fn a_line_cannot_control_the_terminal() {
         assert_eq!(printable(b"\x1b[2Jcleared\xff\tok\r\n"), "\u{fffd}[2Jcleared\u{fffd}\tok");
     }
 
@@ -214,14 +215,14 @@ mod tests {
     async fn a_worker_that_prints_empty_lines_does_not_fill_the_log() {
         let count = Count::default();
         let _listening = tracing::subscriber::set_default(count.clone());
-        let (begun, source) = (Instant::now(), Source { pool: "p".into(), worker: 1, pid: 0 });
+        let (begun, label) = (Instant::now(), WorkerLabel { pool: "p".into(), worker: 1, pid: 0 });
         let empty = || std::io::Cursor::new(vec![b'\n'; 200_000]);
-        let mut output = Output::read(source, Some(empty()), Some(empty()));
+        let mut output = Output::read(label, Some(empty()), Some(empty()));
         for reader in output.readers.drain(..) {
             assert!(reader.await.is_ok());
         }
         let events = count.0.load(Ordering::Relaxed);
-        // Each second that it takes has room for so many lines, and for a report from either pipe.
+        // Each second has room for this many lines, and for a report from each pipe.
         let seconds = begun.elapsed().as_secs() as usize + 2;
         assert!((1..=seconds * (LOG_BYTES_PER_SECOND / LOG_LINE_BYTES + 2)).contains(&events), "{events}");
     }
@@ -229,8 +230,8 @@ mod tests {
     #[tokio::test]
     async fn the_tail_holds_the_last_of_stderr() {
         let written = vec![b'a'; 20 * 1024].into_iter().chain(*b"the end\n").collect::<Vec<u8>>();
-        let source = Source { pool: "p".into(), worker: 1, pid: 0 };
-        let output = Output::read(source, None::<&[u8]>, Some(std::io::Cursor::new(written)));
+        let label = WorkerLabel { pool: "p".into(), worker: 1, pid: 0 };
+        let output = Output::read(label, None::<&[u8]>, Some(std::io::Cursor::new(written)));
         let tail = output.finish().await;
         assert_eq!(tail.len(), STDERR_TAIL_BYTES);
         assert!(tail.ends_with("aaathe end\n"));

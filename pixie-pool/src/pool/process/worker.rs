@@ -1,14 +1,13 @@
-//! One place in a pool: the worker that fills it, and the next one when that has ended.
+//! One worker slot: the worker that runs in it, and the next one after its exit.
 //!
-//! Owns a worker's life from start to burial and the task that reads its socket. Leaves leasing to `schedule`, clocks to `clock`.
-//! Rule: a job that a worker leaves behind is answered or put back, always.
+//! Owns the task that reads a worker's socket and ends the process when the connection is closed. Leaves
+//! leasing and timeouts to `queue`, and the jobs of an exited worker to `exit_report`.
 
 use std::{
-    collections::VecDeque,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -23,124 +22,125 @@ use crate::{
     error::Error,
     platform::ReadHalf,
     pool::{
-        connection::job_state::Exchange,
-        connection::kill::{Closed, Kill},
-        connection::sent_job::{Flight, Running},
-        connection::socket::{Delivery, Link, READ_BYTES},
-        metrics::Outcome,
-        process::child::{self, Booted, Host},
-        process::exit_report::Obituary,
-        process::memory,
-        queue::restarts::Reached,
-        shared::Shared,
+        connection::{Closed, Connection, Delivery, Kill, READ_BYTES},
+        process::{
+            Workers,
+            exit_report::{LeftJobs, settle},
+            start::{self, StartedWorker},
+        },
+        queue::{Queue, restarts::Reached},
     },
     protocol::parent::Event,
 };
 
-/// A place that is kept.
-pub(crate) struct Place {
-    pub(crate) shared: Arc<Shared>,
+/// A slot of the pool.
+pub(crate) struct WorkerSlot {
+    pub(crate) workers: Arc<Workers>,
     pub(crate) number: usize,
 }
 
-impl Drop for Place {
-    /// Tells whoever waits for the first worker, also after a panic.
+impl Drop for WorkerSlot {
+    /// Lets the pool's start fail, even after a panic.
     fn drop(&mut self) {
-        self.shared.left(self.number);
+        let slot = self.number;
+        self.workers.note_failure(format!("worker {slot}: the task that starts it has ended"));
     }
 }
 
-/// Fills one place whenever a worker is wanted, until the pool ends.
-pub(crate) async fn keep(place: Place) {
-    let shared = &place.shared;
-    let mut graves = JoinSet::new();
-    while shared.is_wanted(place.number).await {
-        fill(shared, place.number, &mut graves).await;
+/// Starts a worker whenever one is wanted in this slot, until the pool ends.
+pub(crate) async fn run(slot: WorkerSlot) {
+    let workers = &slot.workers;
+    let mut exits = JoinSet::new();
+    while workers.queue.wait_for_start(slot.number).await {
+        fill(workers, slot.number, &mut exits).await;
     }
-    let buried = async { while graves.join_next().await.is_some() {} };
-    match shared.is_threaded() {
-        // Running out of time is no error: what is left ends with its job.
-        true => drop(timeout(THREADS_END, buried).await),
-        false => buried.await,
+    let settled = async { while exits.join_next().await.is_some() {} };
+    match workers.config.is_threaded() {
+        // A thread that still runs ends with its job.
+        true => drop(timeout(THREADS_END, settled).await),
+        false => settled.await,
     }
 }
 
-/// Starts one worker after the other for as long as one is wanted here.
-async fn fill(shared: &Arc<Shared>, place: usize, graves: &mut JoinSet<()>) {
-    let mut ending = shared.ending.subscribe();
+/// Starts one worker after the other as long as one is wanted in this slot.
+async fn fill(workers: &Arc<Workers>, slot: usize, exits: &mut JoinSet<()>) {
+    let mut ending = workers.queue.ending.subscribe();
     while !*ending.borrow_and_update() {
-        let pause = match child::boot(shared, place).await {
-            Ok(booted) => live(shared, booted, graves).await,
+        let pause = match start::start(workers, slot).await {
+            Ok(started) => run_worker(workers, started, exits).await,
             Err(_) if *ending.borrow() => return,
-            Err(why) => shared.boot_failed(place, &why),
+            Err(why) => workers.start_failed(slot, &why),
         };
-        let rest = async {
+        let pause = async {
             sleep(pause).await;
-            // What a thread runs cannot be ended, so it keeps its place until it is done: threads do not pile up.
-            while shared.is_threaded() && graves.join_next().await.is_some() {}
+            // A thread cannot be killed, so it keeps its slot until its job ends: threads do not pile up.
+            while workers.config.is_threaded() && exits.join_next().await.is_some() {}
         };
         tokio::select! {
-            () = rest => {}
+            () = pause => {}
             _ = ending.changed() => return,
         }
-        // Asked after the pause, for which the place stays taken: who waits then, if anybody does, is who the next start is for.
-        if !shared.is_refilled(place) {
+        // Asked after the pause, so that jobs that were queued meanwhile are a reason for the next start.
+        if !workers.is_refilled(slot) {
             return;
         }
-        shared.count(|c| c.restarts += 1);
+        workers.observers.count(|c| c.restarts += 1);
     }
 }
 
-/// Runs one worker to its end; returns how long to wait before the next.
-async fn live(shared: &Arc<Shared>, booted: Booted, graves: &mut JoinSet<()>) -> Duration {
-    let Booted { mut host, link, reader, input } = booted;
-    let watcher = host.watch(&link);
-    let _unread = Unread(&link);
-    shared.add(&link);
-    let mut reading = Reading { shared, link: &link, reader, input, deliveries: Vec::new() };
+/// Runs one worker to its end; returns how long to wait before the next start.
+///
+/// A deadline ends here: when the connection is closed, the process is killed at once.
+async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut JoinSet<()>) -> Duration {
+    let StartedWorker { mut child, connection, reader, input } = started;
+    let watcher = child.watch(&connection);
+    let _abandoned = Abandoned(&connection);
+    workers.add(&connection);
+    let mut reading = Reading { queue: &workers.queue, connection: &connection, reader, input, deliveries: Vec::new() };
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     drop(reading);
     if !closed.is_polite() {
-        host.kill();
+        child.kill();
     }
     if let Some(watcher) = watcher {
         watcher.abort();
     }
-    link.close(closed);
-    link.hang_up();
-    let left = link.take_flights();
-    shared.remove(&link, closed, &left);
-    let idle = left.is_empty().then(|| link.age());
-    let reached = Reached::of(closed, link.jobs(), idle);
-    // Those that are over keep their memory until they are asked for.
-    while graves.try_join_next().is_some() {}
-    graves.spawn(bury(Arc::clone(shared), Arc::clone(&link), host, closed, Bereaved::of(left)));
-    shared.restarts().died(reached)
+    connection.close(closed);
+    connection.hang_up();
+    let left = connection.take_sent();
+    workers.remove(&connection, closed, !left.is_empty());
+    let idle = left.is_empty().then(|| connection.age());
+    let reached = Reached::of(closed, connection.throughput().jobs, idle);
+    // A `JoinSet` keeps finished tasks until they are joined.
+    while exits.try_join_next().is_some() {}
+    exits.spawn(settle(Arc::clone(&workers.queue), Arc::clone(&connection), child, closed, LeftJobs::new(left)));
+    workers.queue.rules().restarts.exited(reached)
 }
 
-/// Answers the jobs of a worker that nobody reads any more, because the runtime has ended.
-struct Unread<'a>(&'a Link);
+/// Fails the jobs of a worker whose task is dropped, because the runtime shuts down.
+struct Abandoned<'a>(&'a Connection);
 
-impl Drop for Unread<'_> {
+impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
         self.0.close(Closed::Killed(Kill::Stop));
-        self.0.take_flights().iter().for_each(|flight| flight.exchange.fail(Error::Stopping));
+        self.0.take_sent().iter().for_each(|sent| sent.job.fail(Error::Stopping));
     }
 }
 
-/// The task that reads one worker.
+/// Reads the socket of one worker.
 struct Reading<'a> {
-    shared: &'a Arc<Shared>,
-    link: &'a Arc<Link>,
+    queue: &'a Arc<Queue>,
+    connection: &'a Arc<Connection>,
     reader: ReadHalf,
     input: BytesMut,
     deliveries: Vec<Delivery>,
 }
 
 impl Reading<'_> {
+    /// Reads and writes until the connection is closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         for _ in 0..READS_PER_TURN {
-            let closed = self.link.turn(cx);
+            let closed = self.connection.poll_write(cx);
             if let Some(killed @ Closed::Killed(_)) = closed {
                 return Poll::Ready(killed);
             }
@@ -161,189 +161,38 @@ impl Reading<'_> {
         Poll::Pending
     }
 
-    /// Lets others do what this worker has not started.
-    fn give_on(&self, mut given: Vec<Arc<Exchange>>) {
-        given.retain(|exchange| exchange.move_on(None));
-        self.shared.count(|c| c.moves += given.len() as u64);
-        self.shared.metrics.sent_again(given.len() as u64, 0);
-        self.shared.put_back(given);
-    }
-
-    /// Takes in what has been read; false if the worker broke the protocol.
+    /// Delivers the decoded events; returns false if the worker broke the protocol.
     fn receive(&mut self) -> bool {
-        let received = self.link.receive(&mut self.input, &mut self.deliveries);
-        let is_over = self.deliveries.iter().any(|(_, e)| e.is_last() || matches!(e, Event::GivenBack { .. }));
-        let mut given = Vec::new();
-        for (exchange, event) in self.deliveries.drain(..) {
+        let (queue, connection) = (self.queue, self.connection);
+        let received = connection.receive(&mut self.input, &mut self.deliveries);
+        let (mut has_ended_job, mut returned) = (false, Vec::new());
+        for (job, event) in self.deliveries.drain(..) {
+            has_ended_job |= event.is_last() || matches!(event, Event::Returned { .. });
             match event {
-                Event::GivenBack { .. } => given.push(exchange),
-                event => exchange.deliver(event, self.link.number, self.link.pid),
+                Event::Returned { .. } => returned.push(job),
+                event => job.deliver(event, connection.slot, connection.pid),
             }
         }
-        if !given.is_empty() {
-            self.give_on(given);
+        if !returned.is_empty() {
+            returned.retain(|job| job.take_returned());
+            queue.observers.sent_again(returned.len(), 0);
+            queue.put_back(returned);
         }
         match received {
             Ok(streaming_since) => {
                 if let Some(since) = streaming_since {
-                    self.shared.clock.arm(since + self.shared.config.stream_idle_timeout);
+                    queue.timer.arm(since + queue.config.stream_idle_timeout);
                 }
-                if is_over {
-                    self.shared.free(self.link);
+                if has_ended_job {
+                    queue.free(connection);
                 }
                 true
             }
             Err(violation) => {
-                tracing::warn!(pool = %self.shared.name, worker = self.link.number, pid = self.link.pid, %violation, "a worker broke the protocol");
+                let (pool, worker, pid) = (&queue.observers.pool, connection.slot, connection.pid);
+                tracing::warn!(%pool, worker, pid, %violation, "a worker broke the protocol");
                 false
             }
         }
-    }
-}
-
-/// Waits for the end of a worker and answers the jobs it leaves, or gives them to others.
-async fn bury(shared: Arc<Shared>, link: Arc<Link>, mut host: Host, closed: Closed, mut bereaved: Bereaved) {
-    let mut left = std::mem::take(&mut bereaved.left);
-    let has_left = !left.is_empty();
-    if closed == Closed::Killed(Kill::Stop) {
-        left.drain(..).for_each(|flight| flight.exchange.fail(Error::Stopping));
-    }
-    let last_started = host.end(closed).await;
-    match closed {
-        Closed::Exited => shared.blame(left.iter().find(|flight| Some(flight.stream) == last_started)),
-        Closed::Killed(kill @ Kill::Protocol) => {
-            if let Some(flight) = left.pop_front_if(|first| first.may_have_run(last_started)) {
-                flight.exchange.fail(kill.error());
-                shared.metrics.count(kill.outcome());
-            }
-        }
-        // The job that it was killed for has its answer already.
-        Closed::Killed(_) => {}
-    }
-    let (peak, last) = (host.peak(), last_run(&link, closed, &left, last_started));
-    let closed = match closed {
-        Closed::Exited if host.is_over_memory() => {
-            over_memory(&shared, &mut left, last_started);
-            Closed::Killed(Kill::Memory)
-        }
-        closed => closed,
-    };
-    let lost = sort(&shared, left, last_started);
-    if has_left {
-        shared.has_passed();
-    }
-    let cgroup = host.take_cgroup();
-    let exit = host.bury().await.unwrap_or_default();
-    Obituary { link: &link, closed, exit: &exit, last, peak }.publish(&shared);
-    for exchange in lost {
-        shared.metrics.count(match closed {
-            Closed::Killed(kill) => kill.outcome(),
-            Closed::Exited => Outcome::Lost("died"),
-        });
-        exchange.fail(match closed {
-            Closed::Killed(kill) => kill.error(),
-            Closed::Exited => Error::Died(exit.clone()),
-        });
-    }
-    bereaved.all.clear();
-    memory::remove(cgroup).await;
-}
-
-/// The jobs that a dead worker leaves; all are answered, also if the runtime ends before they are sorted.
-struct Bereaved {
-    left: VecDeque<Flight>,
-    all: Vec<Arc<Exchange>>,
-}
-
-impl Bereaved {
-    fn of(left: VecDeque<Flight>) -> Self {
-        let all = left.iter().map(|flight| Arc::clone(&flight.exchange)).collect();
-        Bereaved { left, all }
-    }
-}
-
-impl Drop for Bereaved {
-    fn drop(&mut self) {
-        self.all.iter().for_each(|exchange| exchange.fail(Error::Stopping));
-    }
-}
-
-/// Counts a worker that its cgroup has ended as one that the pool has, and answers the job that it ran: another worker has no more
-/// memory for it.
-fn over_memory(shared: &Shared, left: &mut VecDeque<Flight>, last_started: Option<u32>) {
-    shared.count(|c| c.kills_memory += 1);
-    let at = left.iter().position(|flight| Some(flight.stream) == last_started);
-    if let Some(flight) = at.and_then(|at| left.remove(at)) {
-        flight.exchange.fail(Kill::Memory.error());
-        shared.metrics.count(Kill::Memory.outcome());
-    }
-}
-
-/// Returns what a worker ran when it ended, and for how long: of one that died by itself, the job that it had started last.
-fn last_run(
-    link: &Link,
-    closed: Closed,
-    left: &VecDeque<Flight>,
-    last_started: Option<u32>,
-) -> Option<(Running, Duration)> {
-    let (at, front) = link.ended()?;
-    let running = match (closed, last_started) {
-        (Closed::Exited, Some(stream)) => {
-            let flight = left.iter().find(|flight| flight.stream == stream)?;
-            Running { name: flight.exchange.name.clone(), since: link.since() }
-        }
-        _ => front?,
-    };
-    let ran = at.saturating_duration_since(running.since);
-    Some((running, ran))
-}
-
-/// Puts the jobs that a dead worker leaves back into the queue, and returns those that cannot be.
-///
-/// A job that was not started moves on as if nothing had happened. One that was started may have been done, with its answer
-/// still in the worker: it is done again only if it may be, once, and from then on without others beside it.
-fn sort(shared: &Arc<Shared>, left: VecDeque<Flight>, last_started: Option<u32>) -> Vec<Arc<Exchange>> {
-    let now = Instant::now();
-    let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
-    for mut flight in left {
-        let is_unsent = flight.unsent.is_some();
-        let is_unstarted = last_started.is_some_and(|last| !flight.is_before(last));
-        let may_move = (is_unsent || is_unstarted) && !flight.exchange.is_restless();
-        if may_move && flight.exchange.move_on(flight.unsent.take()) {
-            moves += 1;
-            back.push(flight.exchange);
-        } else if !shared.is_poison(&flight.exchange, now) && flight.exchange.take_back(now) {
-            retries += 1;
-            back.push(flight.exchange);
-        } else {
-            lost.push(flight.exchange);
-        }
-    }
-    shared.count(|c| {
-        c.moves += moves;
-        c.retries += retries;
-    });
-    shared.metrics.sent_again(moves, retries);
-    if !back.is_empty() {
-        shared.put_back(back);
-    }
-    lost
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-    use crate::pool::{connection::sent_job::Clock, connection::socket::tests::exchange};
-
-    #[test]
-    fn a_burial_that_is_broken_off_answers_what_was_left() {
-        let left = exchange("left", None, true);
-        let clock = Clock::Head(None);
-        let flight = Flight { exchange: Arc::clone(&left), unsent: None, stream: 1, clock, is_reported: false };
-        drop(Bereaved::of(VecDeque::from([flight])));
-        let answer = left.poll_answer(&Context::from_waker(Waker::noop()));
-        assert!(matches!(answer, Poll::Ready(Err(Error::Stopping))));
     }
 }

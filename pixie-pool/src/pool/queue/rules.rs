@@ -1,94 +1,113 @@
-//! Who runs next: idle workers, waiting jobs, and the one short lock around both.
+//! The rules of a pool as one plain value: which job runs next on which worker, and when.
 //!
-//! Owns the queue, the stack of idle workers and who of them has to go, as plain values. Leaves how many there should be to `scale`,
-//! sending, clocks and processes to others. Rule: a job is in the queue, with a worker, or over; a worker is idle, leased, or not
-//! listed here; only a worker without a job is sent away.
+//! Owns the queue, the idle workers and the decisions about jobs; `rules::workers` owns those about workers.
+//! The same value runs in the pool, on connections and jobs, and in the simulation of the tests, on numbers:
+//! it has no I/O and takes the time as an argument. Invariants: a job is in the queue, with a worker, or
+//! over. A worker is idle, leased, or not listed here.
+
+mod workers;
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
-    config::{GROW_AFTER, Size},
-    pool::{connection::job_state::Exchange, connection::socket::Link, queue::scale::Scale},
+    config::Config,
+    pool::{
+        observers::Refusal,
+        queue::{repeat_crashes::RepeatCrashes, restarts::Restarts, scale::Scale},
+    },
 };
 
-/// The workers and the jobs of one pool.
+/// The state of one pool, with workers of type `W` and jobs of type `J`.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub(crate) struct Rules<W, J> {
     pub(crate) scale: Scale,
+    pub(crate) restarts: Restarts,
+    pub(crate) repeat_crashes: RepeatCrashes,
     queue_max: usize,
-    /// The last one that became idle is leased first: its caches are warm, and the others may sleep. Those that are to be replaced
-    /// come last, so that they can go.
-    idle: Vec<Idle>,
-    /// Every worker that is ready, idle or not.
-    pub(crate) links: Vec<Arc<Link>>,
-    queue: VecDeque<Queued>,
+    queue_timeout: Duration,
+    idle_timeout: Duration,
+    has_breaker: bool,
+    queue: VecDeque<QueuedJob<J>>,
+    /// All ready workers, idle or leased, with their slots.
+    workers: Vec<(W, usize)>,
+    /// A stack: the worker that became idle last is leased first, because its caches are warm and the others
+    /// may sleep.
+    idle: Vec<IdleWorker<W>>,
     busy: usize,
-    /// Lots of jobs that are neither in the queue nor with a worker, because they pass from one to the other.
+    /// Groups of jobs that are on the way between the queue and a worker.
     passing: usize,
-    /// Places of the listed workers that are to be replaced. One replacement is started at a time, and whoever of them has no job
-    /// first makes room for it: so one with a job of hours holds nobody back.
-    worn: BTreeSet<usize>,
+    /// Slots of the listed workers that are to be replaced. One replacement is started at a time, and the
+    /// first of these workers without a job leaves for it, so a worker with a long job does not delay the
+    /// others.
+    replaced: BTreeSet<usize>,
     is_stopping: bool,
+    pub(crate) has_ended: bool,
 }
 
 #[derive(Debug)]
-struct Idle {
-    link: Arc<Link>,
+struct IdleWorker<W> {
+    worker: W,
+    slot: usize,
     since: Instant,
 }
 
 #[derive(Debug)]
-struct Queued {
-    exchange: Arc<Exchange>,
+struct QueuedJob<J> {
+    job: J,
+    may_pipeline: bool,
     since: Instant,
     until: Instant,
 }
 
-/// What became of a job that has just come in.
-pub(crate) enum Entered {
-    /// This worker is leased for it.
-    Leased(Arc<Link>),
-    /// It waits.
-    Queued,
-    /// There is no room.
-    Full,
-    /// Nothing is accepted any more.
+/// What happens to a new job.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Submitted<W> {
+    /// The job is sent to this worker.
+    Leased(W),
+    /// The job waits until this time at most; `may_grow` is true if the pool may start more workers.
+    Queued {
+        until: Instant,
+        may_grow: bool,
+    },
+    Refused(Refusal),
+    /// The pool accepts no more jobs.
     Stopping,
 }
 
-/// What a worker that has ended a job does next.
+/// What a worker does after it has ended a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// What it has, and the jobs of the batch.
+    /// Runs its other jobs and those of the batch.
     Work,
-    /// It waits for jobs.
-    Rest,
-    /// It goes: its replacement is there.
+    /// Waits for jobs; `may_shrink` is true if the pool may end workers that are idle.
+    Rest { may_shrink: bool },
+    /// Leaves, because its replacement is ready.
     Leave,
 }
 
-impl Schedule {
-    pub(crate) fn new(size: Size, spares: usize, queue_max: usize) -> Self {
-        Schedule {
-            scale: Scale::new(size, spares),
-            queue_max,
-            idle: Vec::new(),
-            links: Vec::new(),
+impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
+    pub(crate) fn new(config: &Config) -> Self {
+        let spares = if config.is_threaded() { 0 } else { config.spares };
+        Rules {
+            scale: Scale::new(config.jobs_at_once(), spares),
+            restarts: Restarts::default(),
+            repeat_crashes: RepeatCrashes::default(),
+            queue_max: config.queue,
+            queue_timeout: config.queue_timeout,
+            idle_timeout: config.idle_timeout,
+            has_breaker: config.breaker,
             queue: VecDeque::new(),
+            workers: Vec::new(),
+            idle: Vec::new(),
             busy: 0,
             passing: 0,
-            worn: BTreeSet::new(),
+            replaced: BTreeSet::new(),
             is_stopping: false,
+            has_ended: false,
         }
-    }
-
-    /// Tells whether no worker is ready, and yet some are wanted: so jobs have to wait until one has started.
-    pub(crate) fn is_starting(&self) -> bool {
-        self.links.is_empty() && self.scale.filled().next().is_some()
     }
 
     pub(crate) fn busy(&self) -> usize {
@@ -99,243 +118,140 @@ impl Schedule {
         self.queue.len()
     }
 
+    /// Returns since when the first queued job has been waiting.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.queue.front().map(|q| q.since)
+        self.queue.front().map(|queued| queued.since)
     }
 
-    pub(crate) fn is_idle(&self, link: &Arc<Link>) -> bool {
-        self.idle.iter().any(|idle| Arc::ptr_eq(&idle.link, link))
-    }
-
-    /// Stops accepting; what was accepted goes on.
+    /// Accepts no more jobs; accepted jobs continue.
     pub(crate) fn stop(&mut self) {
         self.is_stopping = true;
     }
 
-    /// Tells whether everything that was accepted before the stop is done.
+    /// Ends the pool; returns the queued jobs, which fail.
+    pub(crate) fn end(&mut self) -> Vec<J> {
+        self.is_stopping = true;
+        self.has_ended = true;
+        self.clear()
+    }
+
+    /// Returns whether all jobs that were accepted before the stop are over.
     pub(crate) fn is_drained(&self) -> bool {
         self.is_stopping && self.busy == 0 && self.queue.is_empty() && self.passing == 0
     }
 
-    /// Notes that what passed is with a worker, in the queue or over.
+    /// Notes that a group of passing jobs is with a worker, in the queue or over.
     pub(crate) fn has_passed(&mut self) {
         self.passing -= 1;
     }
 
-    /// Leases a worker for a new job, or lets it wait.
-    pub(crate) fn enter(&mut self, exchange: &Arc<Exchange>, since: Instant, until: Instant) -> Entered {
+    /// Leases a worker for a new job, queues the job or refuses it.
+    pub(crate) fn submit(&mut self, job: J, may_pipeline: bool, now: Instant) -> Submitted<W> {
         if self.is_stopping {
-            return Entered::Stopping;
+            return Submitted::Stopping;
         }
         if self.queue.is_empty()
-            && let Some(link) = self.lease()
+            && let Some(worker) = self.lease()
         {
-            return Entered::Leased(link);
+            return Submitted::Leased(worker);
         }
         if self.queue.len() >= self.queue_max {
-            return Entered::Full;
+            return Submitted::Refused(Refusal::QueueFull);
         }
-        self.queue.push_back(Queued { exchange: Arc::clone(exchange), since, until });
-        Entered::Queued
+        // If no start is under way, this job is the reason for the next one.
+        if self.is_broken() && self.is_starting() {
+            return Submitted::Refused(Refusal::Unavailable);
+        }
+        let until = now + self.queue_timeout;
+        self.queue.push_back(QueuedJob { job, may_pipeline, since: now, until });
+        Submitted::Queued { until, may_grow: self.scale.may_grow() }
     }
 
-    /// Puts jobs that no worker has started before all others, in their order.
-    pub(crate) fn put_back(&mut self, exchanges: Vec<Arc<Exchange>>, since: Instant, until: Instant) {
-        for exchange in exchanges.into_iter().rev() {
-            self.queue.push_front(Queued { exchange, since, until });
+    /// Puts jobs before all others, in their order, and returns when they have waited too long. Returns the
+    /// jobs, which fail, if the pool has ended.
+    pub(crate) fn put_back(&mut self, jobs: Vec<(J, bool)>, now: Instant) -> Result<Instant, Vec<J>> {
+        if self.has_ended {
+            return Err(jobs.into_iter().map(|(job, _)| job).collect());
         }
+        let until = now + self.queue_timeout;
+        for (job, may_pipeline) in jobs.into_iter().rev() {
+            self.queue.push_front(QueuedJob { job, may_pipeline, since: now, until });
+        }
+        Ok(until)
     }
 
-    fn lease(&mut self) -> Option<Arc<Link>> {
+    fn lease(&mut self) -> Option<W> {
         if self.busy >= self.scale.target() {
             return None;
         }
-        let fresh = self.idle.iter().rposition(|idle| !self.worn.contains(&idle.link.number));
-        let idle = self.idle.remove(fresh.or(self.idle.len().checked_sub(1))?);
+        let preferred = self.idle.iter().rposition(|idle| !self.replaced.contains(&idle.slot));
+        let idle = self.idle.remove(preferred.or(self.idle.len().checked_sub(1))?);
         self.busy += 1;
-        Some(idle.link)
+        Some(idle.worker)
     }
 
-    /// Pairs the first waiting job with an idle worker; it passes until [`Schedule::has_passed`].
-    pub(crate) fn pair(&mut self) -> Option<(Arc<Link>, Arc<Exchange>)> {
+    /// Pairs the first queued job with an idle worker; the job passes until [`Rules::has_passed`].
+    pub(crate) fn pair(&mut self) -> Option<(W, J)> {
         if self.queue.is_empty() {
             return None;
         }
-        let link = self.lease()?;
+        let worker = self.lease()?;
         self.passing += 1;
-        self.queue.pop_front().map(|q| (link, q.exchange))
+        self.queue.pop_front().map(|queued| (worker, queued.job))
     }
 
-    /// Moves the next jobs for a worker into `batch`, or makes it idle if it has none.
+    /// Moves the next jobs for a worker with `sent` jobs into `batch`, or makes the worker idle.
     ///
-    /// It gets more than one only if there is `room` for them, and then no more than its share of those that wait, so that
-    /// nothing is sent ahead to one worker that another could begin with.
-    pub(crate) fn next(
-        &mut self,
-        link: &Arc<Link>,
-        in_flight: usize,
-        room: usize,
-        now: Instant,
-        batch: &mut Vec<Arc<Exchange>>,
-    ) -> Next {
-        if !self.is_listed(link) {
-            // It has ended meanwhile, and its lease with it.
+    /// A worker gets more than one job only if there is `room` for them, and at most its share of the queued
+    /// jobs, so that a job is not pipelined while another worker could start it.
+    pub(crate) fn next(&mut self, worker: &W, sent: usize, room: usize, now: Instant, batch: &mut Vec<J>) -> Next {
+        let Some(slot) = self.slot_of(worker) else {
+            // The worker has exited meanwhile, which ended its lease.
             return Next::Work;
-        }
-        if self.worn.contains(&link.number) && self.has_replacement() {
-            if in_flight > 0 {
+        };
+        if self.replaced.contains(&slot) && self.has_replacement() {
+            if sent > 0 {
                 return Next::Work;
             }
-            self.dismiss(link);
+            self.dismiss(slot);
             return Next::Leave;
         }
         let share = self.queue.len().div_ceil(self.scale.target().max(1)).min(room);
-        if in_flight == 0 {
+        if sent == 0 {
             let Some(first) = self.queue.pop_front() else {
                 self.busy -= 1;
-                self.idle.push(Idle { link: Arc::clone(link), since: now });
+                self.idle.push(IdleWorker { worker: worker.clone(), slot, since: now });
                 self.scale.is_met();
-                return Next::Rest;
+                return Next::Rest { may_shrink: self.scale.may_shrink() };
             };
-            let is_alone = !first.exchange.may_share();
-            batch.push(first.exchange);
-            if is_alone {
+            batch.push(first.job);
+            if !first.may_pipeline {
                 return Next::Work;
             }
         }
         while batch.len() < share
-            && let Some(queued) = self.queue.pop_front_if(|q| q.exchange.may_share())
+            && let Some(queued) = self.queue.pop_front_if(|queued| queued.may_pipeline)
         {
-            batch.push(queued.exchange);
+            batch.push(queued.job);
         }
         Next::Work
     }
 
-    fn is_listed(&self, link: &Arc<Link>) -> bool {
-        self.links.iter().any(|l| Arc::ptr_eq(l, link))
+    /// Removes a canceled job from the queue.
+    pub(crate) fn cancel(&mut self, job: &J) {
+        self.queue.retain(|queued| queued.job != *job);
     }
 
-    /// Adds a worker that is ready; returns those that have to go because it is there.
-    pub(crate) fn add(&mut self, link: &Arc<Link>, now: Instant) -> Vec<Arc<Link>> {
-        self.links.push(Arc::clone(link));
-        self.idle.push(Idle { link: Arc::clone(link), since: now });
-        self.dismiss_idle()
-    }
-
-    /// Removes a worker that has ended and leaves jobs, which pass until [`Schedule::has_passed`].
-    pub(crate) fn remove_with_jobs(&mut self, link: &Arc<Link>) {
-        self.passing += 1;
-        self.remove(link);
-    }
-
-    /// Removes a worker that has ended.
-    pub(crate) fn remove(&mut self, link: &Arc<Link>) {
-        if !self.is_listed(link) {
-            return;
-        }
-        self.links.retain(|l| !Arc::ptr_eq(l, link));
-        let idle = self.idle.len();
-        self.idle.retain(|idle| !Arc::ptr_eq(&idle.link, link));
-        if self.idle.len() == idle {
-            self.busy -= 1;
-        }
-        if self.worn.remove(&link.number) && self.worn.is_empty() {
-            self.scale.turned();
-        }
-    }
-
-    /// Marks a worker for replacement; returns those that have to go because that is there, or `None` if it was marked already.
-    pub(crate) fn wear_out(&mut self, link: &Arc<Link>) -> Option<Vec<Arc<Link>>> {
-        if self.is_stopping || !self.is_listed(link) || !self.worn.insert(link.number) {
-            return None;
-        }
-        self.scale.turn();
-        Some(self.dismiss_idle())
-    }
-
-    /// Tells whether a worker that is to be replaced may go without being missed.
-    fn has_replacement(&self) -> bool {
-        !self.worn.is_empty() && self.links.len() > self.scale.target() + self.scale.spares()
-    }
-
-    /// Lets more workers run if the first job waits for too long; returns when to look again.
-    pub(crate) fn grow(&mut self, now: Instant) -> Option<Instant> {
-        // Also while the pool stops: what was accepted may wait for the only worker, which has crashed.
-        let oldest = self.oldest().filter(|_| self.scale.may_grow())?;
-        // Without a single worker nothing can be hoped for.
-        let due = if self.scale.target() == 0 { now } else { oldest + GROW_AFTER };
-        if due > now {
-            return Some(due);
-        }
-        self.scale.grow(self.queue.len());
-        Some(now + GROW_AFTER)
-    }
-
-    /// After a start that has failed: wants no more workers than there are, if no job waits for one.
-    pub(crate) fn give_up(&mut self) {
-        if self.queue.is_empty() {
-            self.scale.settle_for(self.links.len());
-        }
-    }
-
-    /// Takes the workers that have been idle for too long; returns them and when to look again.
-    pub(crate) fn shrink(&mut self, now: Instant, idle_timeout: Duration) -> (Vec<Arc<Link>>, Option<Instant>) {
-        let mut gone = Vec::new();
-        let due = loop {
-            // The spares are idle by nature, and so is a replacement whose turn has not come, so as many are left out; the first in
-            // the stack has been idle for longest.
-            let left_out = self.scale.spares() + usize::from(self.has_replacement());
-            let candidate = self.idle.get(left_out);
-            let Some(since) = candidate.map(|idle| idle.since).filter(|_| self.scale.may_shrink()) else {
-                break None;
-            };
-            if since + idle_timeout > now {
-                break Some(since + idle_timeout);
-            }
-            self.scale.shrink();
-            gone.extend(self.dismiss_idle());
-        };
-        (gone, due)
-    }
-
-    /// Sends as many idle workers away as there are too many, those idle for longest first, and those whose replacement is there.
-    fn dismiss_idle(&mut self) -> Vec<Arc<Link>> {
-        let count = self.scale.excess().min(self.idle.len());
-        let mut gone: Vec<_> = self.idle[..count].iter().map(|idle| Arc::clone(&idle.link)).collect();
-        gone.iter().for_each(|link| self.dismiss(link));
-        while self.has_replacement()
-            && let Some(worn) = self.idle.iter().find(|idle| self.worn.contains(&idle.link.number))
-        {
-            let link = Arc::clone(&worn.link);
-            self.dismiss(&link);
-            gone.push(link);
-        }
-        gone
-    }
-
-    fn dismiss(&mut self, link: &Arc<Link>) {
-        self.scale.leave(link.number);
-        self.remove(link);
-    }
-
-    /// Removes a job that nobody waits for; false if it does not wait any more.
-    pub(crate) fn forget(&mut self, exchange: &Arc<Exchange>) -> bool {
-        let waiting = self.queue.len();
-        self.queue.retain(|q| !Arc::ptr_eq(&q.exchange, exchange));
-        self.queue.len() < waiting
-    }
-
-    /// Takes the jobs that have waited too long, and returns when to look again.
-    pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Arc<Exchange>>, Option<Instant>) {
-        // A job that was put back has a later end than those behind it, so all are looked at.
+    /// Takes the jobs that have waited too long, and returns when to check again.
+    pub(crate) fn expire(&mut self, now: Instant) -> (Vec<J>, Option<Instant>) {
+        // Jobs that were put back have a later end than those behind them, so all are checked.
         let (late, waiting): (VecDeque<_>, VecDeque<_>) = self.queue.drain(..).partition(|q| q.until <= now);
         self.queue = waiting;
-        (late.into_iter().map(|q| q.exchange).collect(), self.queue.iter().map(|q| q.until).min())
+        (late.into_iter().map(|q| q.job).collect(), self.queue.iter().map(|q| q.until).min())
     }
 
-    /// Takes every waiting job.
-    pub(crate) fn clear(&mut self) -> Vec<Arc<Exchange>> {
-        self.queue.drain(..).map(|q| q.exchange).collect()
+    fn clear(&mut self) -> Vec<J> {
+        self.queue.drain(..).map(|queued| queued.job).collect()
     }
 }
 

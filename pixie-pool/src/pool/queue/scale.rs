@@ -1,8 +1,8 @@
-//! How many workers a pool wants, as plain values.
+//! How many workers a pool wants, as a plain value.
 //!
-//! Owns the number of workers that may run jobs, which grows with the jobs that wait and shrinks with those that do not come, and
-//! the places that workers fill. Leaves which worker goes to `schedule`. Rule: there are never more workers than the largest
-//! size, the spares, and the one whose replacement is being started.
+//! Owns the target, which grows while jobs wait and shrinks while workers are idle, and the slots of the
+//! workers. Leaves which worker leaves to `rules`. Invariant: at most as many workers as the largest size,
+//! the spare workers and one replacement.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,14 @@ pub(crate) struct Scale {
     spares: usize,
     /// Workers that may run jobs at the same time now.
     target: usize,
-    /// How many the next growth adds: doubled each time, so that a burst is met quickly and a trickle does not start a crowd.
+    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few
+    /// jobs do not start many.
     step: usize,
-    /// Whether one more is wanted, because workers are to be replaced.
-    is_turning: bool,
-    /// Places where a worker is, or is being started.
+    /// Whether one more worker is wanted as a replacement.
+    is_replacing: bool,
+    /// Slots with a worker that is ready or being started.
     filled: BTreeSet<usize>,
-    /// Places whose worker was sent away and has not ended yet.
+    /// Slots whose worker was dismissed and has not exited yet.
     leaving: BTreeSet<usize>,
 }
 
@@ -31,14 +32,14 @@ impl Scale {
             spares,
             target: size.min,
             step: 1,
-            is_turning: false,
+            is_replacing: false,
             filled: BTreeSet::new(),
             leaving: BTreeSet::new(),
         }
     }
 
-    /// Returns how many places there are.
-    pub(crate) fn places(&self) -> usize {
+    /// Returns how many slots there are.
+    pub(crate) fn slots(&self) -> usize {
         self.size.max + self.spares + 1
     }
 
@@ -61,7 +62,7 @@ impl Scale {
     }
 
     pub(crate) fn spares(&self) -> usize {
-        // A pool without any worker has nothing to be spare for.
+        // A pool without workers has no spare workers.
         self.spares.min(self.target)
     }
 
@@ -70,75 +71,75 @@ impl Scale {
     }
 
     fn wanted(&self) -> usize {
-        self.target + self.spares() + usize::from(self.is_turning)
+        self.target + self.spares() + usize::from(self.is_replacing)
     }
 
-    /// Returns how many workers there are too many.
+    /// Returns how many workers are surplus.
     pub(crate) fn excess(&self) -> usize {
         self.filled.len().saturating_sub(self.wanted())
     }
 
-    /// Fills the first free places with the workers that are missing; returns them.
+    /// Fills the first free slots with the missing workers; returns the slots.
     ///
-    /// Those that find no place get one when a worker that was sent away has left its own.
+    /// If there are too few free slots, the rest is filled when a dismissed worker has exited.
     pub(crate) fn fill(&mut self) -> Vec<usize> {
         let missing = self.wanted().saturating_sub(self.filled.len());
-        let is_free = |place: &usize| !self.filled.contains(place) && !self.leaving.contains(place);
-        let places: Vec<usize> = (1..=self.places()).filter(is_free).take(missing).collect();
-        self.filled.extend(&places);
-        places
+        let is_free = |slot: &usize| !self.filled.contains(slot) && !self.leaving.contains(slot);
+        let slots: Vec<usize> = (1..=self.slots()).filter(is_free).take(missing).collect();
+        self.filled.extend(&slots);
+        slots
     }
 
-    /// Notes that the worker of a place was sent away.
-    pub(crate) fn leave(&mut self, place: usize) {
-        if self.filled.remove(&place) {
-            self.leaving.insert(place);
+    /// Notes that the worker of a slot was dismissed.
+    pub(crate) fn leave(&mut self, slot: usize) {
+        if self.filled.remove(&slot) {
+            self.leaving.insert(slot);
         }
     }
 
-    /// Notes that the worker of a place has ended; true if the place is to be filled again.
-    pub(crate) fn refill(&mut self, place: usize) -> bool {
-        if self.leaving.remove(&place) {
+    /// Notes that the worker of a slot has exited; returns whether the slot is to be filled again.
+    pub(crate) fn refill(&mut self, slot: usize) -> bool {
+        if self.leaving.remove(&slot) {
             return false;
         }
         let is_wanted = self.filled.len() <= self.wanted();
         if !is_wanted {
-            self.filled.remove(&place);
+            self.filled.remove(&slot);
         }
         is_wanted
     }
 
-    /// Lets more workers run, because so many jobs have waited for long.
+    /// Raises the target, because this many jobs wait.
     pub(crate) fn grow(&mut self, waiting: usize) {
         let more = self.step.min(waiting).min(self.size.max - self.target);
         self.target += more;
         self.step = self.step.saturating_mul(2);
     }
 
-    /// Notes that no job waits any more.
+    /// Notes that the queue is empty.
     pub(crate) fn is_met(&mut self) {
         self.step = 1;
     }
 
-    /// Lets one worker less run.
+    /// Lowers the target by one.
     pub(crate) fn shrink(&mut self) {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
 
-    /// Wants no more workers than are ready, unless that is less than the smallest size.
+    /// Lowers the target to the number of ready workers, but not below the smallest size.
     pub(crate) fn settle_for(&mut self, ready: usize) {
         self.target = self.target.min(ready.max(self.size.min));
         self.step = 1;
     }
 
-    /// Wants one worker more, as the replacement of another.
-    pub(crate) fn turn(&mut self) {
-        self.is_turning = true;
+    /// Wants one worker more, as a replacement.
+    pub(crate) fn begin_replacement(&mut self) {
+        self.is_replacing = true;
     }
 
-    /// Notes that no worker has to be replaced any more.
-    pub(crate) fn turned(&mut self) {
-        self.is_turning = false;
+    /// Notes that all replacements are done.
+    pub(crate) fn end_replacement(&mut self) {
+        self.is_replacing = false;
     }
 }
 
@@ -171,17 +172,17 @@ mod tests {
             .into();
         assert_eq!(targets, [2, 4, 8, 11, 20]);
         assert_eq!(scale.fill(), (3..=21).collect::<Vec<_>>());
-        assert!(scale.fill().is_empty(), "they are asked for once");
+        assert!(scale.fill().is_empty(), "each slot is filled once");
     }
 
     #[test]
-    fn a_place_whose_worker_has_ended_is_filled_again_unless_there_are_too_many() {
+    fn a_slot_whose_worker_has_exited_is_filled_again_unless_there_are_too_many() {
         let mut scale = filled(0..=3, 1);
         scale.grow(1);
         assert_eq!(scale.fill(), [1, 2]);
         assert!(scale.refill(1));
         scale.shrink();
-        assert_eq!(scale.excess(), 2, "the last one takes its spare along");
+        assert_eq!(scale.excess(), 2, "the last worker leaves with its spare");
         scale.leave(2);
         assert_eq!(scale.excess(), 1);
         assert!(!scale.refill(2) && !scale.refill(1));
@@ -189,22 +190,22 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_not_filled_before_its_last_worker_has_left_it() {
+    fn a_slot_is_not_filled_before_its_last_worker_has_left_it() {
         let mut scale = filled(0..=1, 0);
         scale.grow(1);
         assert_eq!(scale.fill(), [1]);
         for expected in [[2], [1]] {
-            let place = 3 - expected[0];
+            let slot = 3 - expected[0];
             scale.shrink();
-            scale.leave(place);
+            scale.leave(slot);
             scale.grow(1);
             assert_eq!(scale.fill(), expected);
-            assert!(!scale.refill(place));
+            assert!(!scale.refill(slot));
         }
     }
 
     #[test]
-    fn what_could_not_be_started_is_not_wanted_any_more_beyond_the_smallest_size() {
+    fn after_a_failed_start_the_pool_wants_its_ready_workers_or_its_smallest_size() {
         for (min, ready, target) in [(0, 0, 0), (0, 1, 1), (2, 0, 2), (2, 3, 3), (0, 9, 4)] {
             let mut scale = filled(min..=4, 1);
             while scale.may_grow() {
@@ -218,9 +219,9 @@ mod tests {
     #[test]
     fn a_replacement_is_one_more_for_as_long_as_it_takes() {
         let mut scale = filled(2, 0);
-        scale.turn();
+        scale.begin_replacement();
         assert_eq!(scale.fill(), [3]);
-        scale.turned();
+        scale.end_replacement();
         assert_eq!(scale.excess(), 1);
         assert!(!scale.refill(1));
         assert!(scale.refill(2));

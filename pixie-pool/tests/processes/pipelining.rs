@@ -1,7 +1,7 @@
-//! Jobs sent ahead: behind a slow, crashing or stopped one they are done by others, and once.
+//! Pipelined jobs: behind a slow, crashing or stopped job, other workers run them, and once.
 //!
-//! Whether a job is sent ahead depends on the time that others take, so each test repeats until some were, and claims what
-//! has to be true either way.
+//! Whether a job is pipelined depends on the time that others take, so each test repeats until some jobs were
+//! pipelined, and checks what must be true in both cases.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("jobs_behind_a_slow_one_are_answered_while_it_runs_and_run_once", || Box::pin(behind_a_slow_one())),
     ("jobs_behind_a_crash_are_answered_and_run_once", || Box::pin(behind_a_crash())),
     ("jobs_behind_a_stopped_process_are_answered_and_run_once", || Box::pin(behind_a_stopped_one())),
+    ("without_pipelining_jobs_beside_crashes_are_answered_and_run_once", || Box::pin(without_pipelining())),
     ("nothing_is_sent_ahead_behind_jobs_that_take_long", || Box::pin(one_at_a_time())),
     ("small_jobs_among_crashes_each_get_their_own_answer", || Box::pin(among_crashes())),
     ("size_0_gives_each_of_many_small_jobs_its_own_answer", || Box::pin(on_threads())),
@@ -31,21 +32,25 @@ async fn say(pool: &Pool, head: &str) -> Result<String, Error> {
     text(pool.submit(replayable(head)).await?).await
 }
 
-/// A pool whose handlers take notes.
+/// A pool whose handlers write to a file which jobs they start.
 struct Noting {
     pool: Pool,
     directory: TempDir,
 }
 
-/// Which worker has started a job, in the order of the starts.
+/// A line of that file: a job and the worker that has started it.
 type Notes = BTreeMap<String, Vec<u32>>;
 
 impl Noting {
     async fn start(size: usize) -> Self {
+        Noting::start_with(config(size)).await
+    }
+
+    async fn start_with(config: pixie_pool::Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("notes"), "").unwrap();
         let notes = directory.path().join("notes");
-        let pool = pool(config(size).env("NOTES", notes)).await;
+        let pool = pool(config.env("NOTES", notes)).await;
         Noting { pool, directory }
     }
 
@@ -62,7 +67,8 @@ impl Noting {
         notes
     }
 
-    /// Submits many small jobs around a special one at once, and returns the special one's future once the others are answered.
+    /// Submits many small jobs around a special one at once, and returns the special one's future once the
+    /// others are answered.
     async fn round(
         &self,
         number: usize,
@@ -88,7 +94,7 @@ impl Noting {
         self.pool.snapshot().counts.moves
     }
 
-    /// Checks that nothing has run twice but what had been begun by a worker that ended before it could answer.
+    /// Checks that a job has run twice only if the first worker exited before it could reply.
     fn check(&self, special: &str) {
         let notes = self.notes();
         let lost: Vec<u32> =
@@ -133,7 +139,7 @@ async fn behind_a_crash() {
     assert!(notes.iter().all(|(job, pids)| !job.starts_with("crash") || pids.len() == 2), "{notes:?}");
     noting.check("crash");
     noting.pool.stop(Duration::ZERO).await;
-    // Also where answers of others were lost with the worker: they are not to blame.
+    // Also where the replies of other jobs were lost with the worker.
     let told = deaths("test").split_off(earlier);
     assert!(!told.is_empty() && told.iter().all(|death| death["request"] == "the-crash"), "{told:?}");
 }
@@ -145,15 +151,29 @@ async fn behind_a_stopped_one() {
         rounds += 1;
         let stop = replayable(&format!("note-and-stop stopped-{rounds}"));
         let stopped = noting.round(rounds, stop.deadline(Duration::from_secs(2))).await;
-        assert!(matches!(stopped.await.unwrap(), Err(Error::Deadline)));
+        // Stuck, if others were pipelined behind it.
+        assert!(matches!(stopped.await.unwrap(), Err(Error::Deadline | Error::Stuck)));
     }
     noting.check("stopped");
     noting.pool.stop(Duration::ZERO).await;
 }
 
+async fn without_pipelining() {
+    let noting = Noting::start_with(config(2).pipelining(false)).await;
+    for round in 1..=3 {
+        let crash = noting.round(round, replayable(&format!("note-and-abort crash-{round}"))).await;
+        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+    }
+    let notes = noting.notes();
+    assert_eq!(notes.len(), 3 * 101);
+    assert!(notes.iter().all(|(job, pids)| pids.len() == 1 + usize::from(job.starts_with("crash"))), "{notes:?}");
+    assert_eq!(noting.moves(), 0);
+    noting.pool.stop(Duration::ZERO).await;
+}
+
 async fn one_at_a_time() {
     let noting = Noting::start(1).await;
-    // From then on the worker's jobs are known to take long.
+    // From then on, the pool knows that the worker's jobs take long.
     say(&noting.pool, "slow").await.unwrap();
     let held = tokio::spawn(noting.pool.submit(replayable("note-and-hold held")));
     until(&noting.pool, |s| s.busy == 1).await;

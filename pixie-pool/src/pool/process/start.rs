@@ -1,0 +1,236 @@
+//! The start of a worker: its process or thread, its environment, its handshake.
+//!
+//! Owns everything until the worker is ready. Invariant: the command stays on the `posix_spawn` path (no
+//! closure before exec, no other user), because a fork of a large server takes milliseconds.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    path::Path,
+    process::Stdio,
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::{self, Command},
+    sync::oneshot,
+    time::timeout,
+};
+
+use crate::{
+    config::{Config, START_FAILURE_GRACE},
+    identity::{Invitation, VARIABLE, mark_path},
+    job::Handler,
+    platform::{self, LifelineHolder, MarkReader, ReadHalf, WorkerCgroup},
+    pool::{
+        connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
+        process::{
+            Workers,
+            child::{Child, ChildProcess},
+            handshake::{self, Handshake, greet},
+            memory,
+            output::{Output, WorkerLabel, printable},
+        },
+    },
+    protocol::frame::{Hello, TOKEN_BYTES, VERSION},
+    worker,
+};
+
+/// Variables that each worker gets, so that it finds its files, uses the same language and logs as
+/// configured.
+const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
+
+/// A worker that is ready.
+pub(crate) struct StartedWorker {
+    pub(crate) child: Child,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) reader: ReadHalf,
+    pub(crate) input: BytesMut,
+}
+
+/// Why a worker was not started, and what it wrote.
+pub(crate) struct StartFailure {
+    pub(crate) why: String,
+    pub(crate) stderr: String,
+}
+
+impl From<String> for StartFailure {
+    fn from(why: String) -> Self {
+        StartFailure { why, stderr: String::new() }
+    }
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        let mut start = "; it wrote:\n";
+        for line in self.stderr.trim().lines() {
+            write!(f, "{start}{}", printable(line.as_bytes()))?;
+            start = "\n";
+        }
+        Ok(())
+    }
+}
+
+/// Starts a worker and waits until it is ready.
+pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
+    let (config, path, started) = (&workers.config, workers.directory.join(slot.to_string()), Instant::now());
+    let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let mut token = [0; TOKEN_BYTES];
+    platform::random(&mut token).map_err(|e| format!("creating a token failed: {e}"))?;
+    let (child, pid, lifeline) = match config.is_threaded() {
+        true => (start_thread(workers, &path, token)?, std::process::id(), None),
+        false => start_process(workers, slot, &path, &token).await?,
+    };
+    let mut ending = workers.queue.ending.subscribe();
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token).await?) };
+    let starting = async {
+        let greeted = tokio::select! {
+            biased;
+            greeted = timeout(config.start_timeout, greeting) => greeted,
+            () = child.exited() => Ok(Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned())),
+        };
+        if matches!(greeted, Ok(Err(_))) && !config.is_threaded() {
+            // The process may be about to exit by itself and to write the reason.
+            let _ = timeout(START_FAILURE_GRACE, child.exited()).await;
+        }
+        greeted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", config.start_timeout)))
+    };
+    let greeted = tokio::select! {
+        greeted = starting => greeted,
+        _ = ending.wait_for(|ending| *ending) => Err("the pool is shutting down".to_owned()),
+    };
+    // Closed, so that a thread that still connects gets an error.
+    drop(listener);
+    handshake::remove_mark(&path);
+    let Handshake { protocol, reader, writer, input } = match greeted {
+        Ok(handshake) => handshake,
+        Err(why) => return Err(failed(child, why).await),
+    };
+    workers.observers.metrics.started(started.elapsed());
+    let recycling = Recycling::new(config, pid, Instant::now());
+    // A thread has no CPU clock of its own.
+    let cpu_time = config.cpu_time.filter(|_| !config.is_threaded());
+    let state = ConnectionState::new(protocol, lifeline, recycling, CpuMeter::new(cpu_time));
+    let memory_limit = workers.memory.kind(child.has_cgroup());
+    let connection = Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.observers.metrics));
+    Ok(StartedWorker { child, connection, reader, input })
+}
+
+/// Returns an error if a required sandbox, or a memory limit beside it, is not in effect.
+fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Handshake, String> {
+    let sandbox = &workers.config.sandbox;
+    if sandbox.is_required {
+        if let Some(missing) = sandbox.missing(&handshake.protocol.sandbox()) {
+            return Err(format!("a sandbox is required, and the worker runs without {missing}"));
+        }
+        workers.memory.check_readable(pid)?;
+    }
+    Ok(handshake)
+}
+
+/// Ends a worker that is not ready; returns the reason with what is known about its exit.
+async fn failed(mut child: Child, why: String) -> StartFailure {
+    let ending = child.end(Closed::Exited).await;
+    let exit = child.into_exit().await;
+    memory::remove(ending.cgroup).await;
+    let Some(exit) = exit else {
+        return why.into();
+    };
+    let cause = if ending.exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
+    StartFailure { why: format!("{why} ({exit}{cause})"), stderr: exit.stderr }
+}
+
+fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Child, String> {
+    let (path, handler) = (path.to_owned(), Handler::clone(&workers.handler));
+    let hello = Hello { version: VERSION, token, table_hash: workers.config.table_hash };
+    let (ended, has_ended) = oneshot::channel();
+    let run = move || {
+        if let Err(error) = worker::serve_here(&path, &hello, &handler) {
+            tracing::debug!("a handler's thread ended: {error}");
+        }
+        let _ = ended.send(());
+    };
+    let builder = std::thread::Builder::new().name(format!("{}-handler", workers.config.name));
+    builder.stack_size(workers.config.stack).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
+    Ok(Child::Thread(has_ended))
+}
+
+async fn start_process(
+    workers: &Workers,
+    slot: usize,
+    path: &Path,
+    token: &[u8],
+) -> Result<(Child, u32, Option<LifelineHolder>), String> {
+    let mark = MarkReader::create(&mark_path(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
+    let invitation = Invitation { number: slot, pool: workers.config.name.clone(), path: path.to_owned() };
+    let command = command(&workers.config, &invitation);
+    let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
+        .await
+        .map_err(|e| format!("running this program again failed: {e}"))?;
+    let pid = child.id().unwrap_or(0);
+    let label = WorkerLabel { pool: Arc::clone(&workers.observers.pool), worker: slot, pid };
+    let output = Output::read(label, child.stdout.take(), child.stderr.take());
+    let mut stdin = child.stdin.take();
+    if let Some(pipe) = &mut stdin {
+        // A worker that has exited already is reported with its exit status.
+        let _ = pipe.write_all(token).await;
+    }
+    let lifeline =
+        stdin.map(LifelineHolder::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
+    let process = ChildProcess::new(child, pid, output, mark, cgroup);
+    Ok((Child::Process(Box::new(process)), pid, lifeline))
+}
+
+/// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
+/// busy machine for many milliseconds, and a blocked thread of the runtime would delay the connections of a
+/// server.
+///
+/// The same thread moves the process into its cgroup; until then the process only waits for its token.
+async fn spawn(
+    command: io::Result<Command>,
+    admit: impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static,
+) -> io::Result<(process::Child, Option<WorkerCgroup>)> {
+    let mut command = command?;
+    let runtime = tokio::runtime::Handle::current();
+    let (started, has_started) = oneshot::channel();
+    std::thread::Builder::new().name("pool-spawn".to_owned()).spawn(move || {
+        let _entered = runtime.enter();
+        let spawned = command.spawn().map(|child| {
+            let cgroup = child.id().and_then(admit);
+            (child, cgroup)
+        });
+        // If the receiver is gone, dropping the value kills the program.
+        let _ = started.send(spawned);
+    })?;
+    has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
+}
+
+fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
+    let mut command = Command::new(platform::own_executable()?);
+    let mut own = env::args_os();
+    let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
+    platform::name_command(&mut command, &name);
+    match &config.args {
+        Some(args) => command.args(args),
+        None => command.args(own),
+    };
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
+    command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    platform::own_group(&mut command);
+    Ok(command)
+}
+
+fn is_passed(config: &Config, name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let matches = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    };
+    PASSED.iter().copied().chain(config.pass_env.iter().map(String::as_str)).any(matches)
+}

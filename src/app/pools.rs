@@ -1,0 +1,61 @@
+//! The worker pools of an app: their size, their memory, and pools with settings of their own.
+use std::time::Duration;
+
+use pixie_core::ByteSize;
+
+use crate::{app::App, table::settings::Workers};
+
+/// # Pools
+///
+/// A pool has the settings of the app that it does not set itself.
+impl App {
+    /// Sets the number of worker processes of each pool without a size of its own. `PIXIE_WORKERS` overrides
+    /// it, for all pools. Default: one per CPU.
+    ///
+    /// With 0, pool and stream routes run on threads of the main process, where a handler cannot be killed.
+    pub fn workers(mut self, workers: usize) -> App {
+        self.settings.workers = Workers::OfApp(workers);
+        self
+    }
+
+    /// Declares a pool, for the routes that name it: its size, deadline, queue and limits. What it does not
+    /// set, it has from the app.
+    ///
+    /// Routes that name no pool run in the pool `default`. The variable `PIXIE_POOL_IMAGES` overrides the
+    /// settings of the pool `images`: `PIXIE_POOL_IMAGES="size=2..8 deadline=5s"`.
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, Pool, get};
+    ///
+    /// #[get("/thumbnail", pool = "images")]
+    /// fn thumbnail() -> &'static str {
+    ///     "made in a worker of the pool images"
+    /// }
+    ///
+    /// # fn main() -> pixie_web::Result<()> {
+    /// let images = Pool::named("images").size(2..=8).memory("256MB").recycle_after(1000);
+    /// let client = App::collect().pool(images).test()?;
+    /// client.get("/thumbnail").send().assert_status(200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pool(mut self, pool: pixie_pool::Config) -> App {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Limits the memory of each worker, for pools without a limit of their own: `"256MB"`, or a number of
+    /// bytes. Above the limit an allocation fails and the worker aborts, or it is killed. See
+    /// [`PoolConfig::memory`](crate::PoolConfig::memory). Default: no limit.
+    pub fn worker_memory(mut self, size: impl Into<ByteSize>) -> App {
+        self.settings.worker_memory = Some(size.into());
+        self
+    }
+
+    /// Sets the time without a response after which a request of a pool is logged once, with what its worker
+    /// does. `None` disables it. A pool can set its own time. Default: 5 s.
+    pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
+        self.settings.slow_after = time.into();
+        self
+    }
+}
