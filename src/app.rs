@@ -1,7 +1,7 @@
 //! `App`: the builder of an application. It collects routes, state, layers and settings.
 //!
-//! `compose.rs` checks whether they fit together, `run.rs` serves them. The methods are grouped by purpose, in this file and
-//! in those of the folder.
+//! `compose.rs` checks whether they fit together, `run.rs` serves them. The methods are grouped by purpose,
+//! in this file and in those of the folder.
 pub(crate) mod registry;
 pub(crate) mod group;
 mod serving;
@@ -101,8 +101,8 @@ impl App {
 
     /// Returns an app with all routes of the program that attributes define.
     ///
-    /// If the routes come from more than one package, name each package with [`App::include`], so that a dependency cannot
-    /// add pages to your site unnoticed.
+    /// If the routes come from more than one package, name each package with [`App::include`], so that a
+    /// dependency cannot add pages to your site unnoticed.
     pub fn collect() -> App {
         let routes = registered().map(|found| (found.package, (found.route)())).collect();
         App { routes, ..App::default() }
@@ -138,13 +138,15 @@ impl App {
         self
     }
 
-    /// Adds a value that sync, thread and async routes read as `State<T>`. It exists only in the main process.
+    /// Adds a value that sync, thread and async routes read as `State<T>`. It exists only in the main
+    /// process.
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> App {
         self.state.insert(value);
         self
     }
 
-    /// Makes a value in each worker, at the start of the worker. Pool and stream routes read it as `State<T>`.
+    /// Makes a value in each worker, at the start of the worker. Pool and stream routes read it as
+    /// `State<T>`.
     ///
     /// Each worker has its own value: a change in one worker is not visible in the others.
     pub fn worker_state<T: Send + Sync + 'static>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> App {

@@ -1,8 +1,8 @@
 //! `StartError`: a mistake in an app's configuration, found before it serves its first request.
 //!
 //! [`App::run`](crate::App::run), [`App::into_service`](crate::App::into_service) and
-//! [`App::test`](crate::App::test) return it as the cause of an [`Error`](crate::Error), so that one `Result` is
-//! enough for a program.
+//! [`App::test`](crate::App::test) return it as the cause of an [`Error`](crate::Error), so that one `Result`
+//! is enough for a program.
 use std::fmt;
 
 use pixie_core::Place;

@@ -1,4 +1,5 @@
-//! A request's way through a worker pool: it becomes a job, runs in a worker, and the job's reply becomes a response.
+//! A request's way through a worker pool: it becomes a job, runs in a worker, and the job's reply becomes a
+//! response.
 pub(crate) mod submit;
 pub(crate) mod wire;
 pub(crate) mod worker;

@@ -1,7 +1,8 @@
 //! `run()`: from `main` to a server, and from a server to its end.
 //!
-//! The order matters. A worker process becomes a worker before it has threads, sockets or a runtime. The server opens its
-//! port before it starts workers, so that a second server on the port starts none. Workers stop last, after all requests.
+//! The order matters. A worker process becomes a worker before it has threads, sockets or a runtime. The
+//! server opens its port before it starts workers, so that a second server on the port starts none. Workers
+//! stop last, after all requests.
 mod overview;
 mod log;
 mod notify;
@@ -37,13 +38,14 @@ pub fn run() -> Result<()> {
 impl App {
     /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle stops it.
     ///
-    /// A service manager can pass the listening sockets (`LISTEN_FDS`, systemd's socket activation), and is told when the
-    /// app is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` the app prints
-    /// its table of routes as JSON and returns. Under `pixie dev` it reloads itself and its pages. The guide's page
-    /// [`deploy`](crate::guide::deploy) shows how a service manager restarts an app without losing a request.
+    /// A service manager can pass the listening sockets (`LISTEN_FDS`, systemd's socket activation), and is
+    /// told when the app is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With
+    /// `PIXIE_DUMP=routes` the app prints its table of routes as JSON and returns. Under `pixie dev` it
+    /// reloads itself and its pages. The guide's page [`deploy`](crate::guide::deploy) shows how a service
+    /// manager restarts an app without losing a request.
     ///
-    /// The app owns the async runtime, so call `run` from a plain `main`. If this process was started as a worker, the call
-    /// does not return. Code before the call runs in every worker too.
+    /// The app owns the async runtime, so call `run` from a plain `main`. If this process was started as a
+    /// worker, the call does not return. Code before the call runs in every worker too.
     pub fn run(self) -> Result<()> {
         let (app, mut layers) = composed(self)?;
         if let Some(answer) = overview::asked(&app)? {
@@ -69,8 +71,8 @@ impl App {
 
     /// Returns the app as a `tower::Service`, for axum, hyper or another server.
     ///
-    /// A pool starts with the first request that needs it. In a worker process this call does not return, so call it early
-    /// in `main`.
+    /// A pool starts with the first request that needs it. In a worker process this call does not return, so
+    /// call it early in `main`.
     ///
     /// ```
     /// use pixie_web::{App, Route};

@@ -1,6 +1,8 @@
-//! What is known of an app after its start, as plain data: requests and jobs read it, `app/compose.rs` builds it.
+//! What is known of an app after its start, as plain data: requests and jobs read it, `app/compose.rs` builds
+//! it.
 //!
-//! Nothing here changes while the app serves, apart from pools, which start with the first request that needs one.
+//! Nothing here changes while the app serves, apart from pools, which start with the first request that needs
+//! one.
 pub(crate) mod settings;
 pub(crate) mod hooks;
 pub(crate) mod pools;
@@ -114,7 +116,8 @@ pub(crate) enum Intake {
 }
 
 impl Composed {
-    /// Returns the endpoint of a path that no route takes: that of the innermost group which contains the path.
+    /// Returns the endpoint of a path that no route takes: that of the innermost group which contains the
+    /// path.
     pub(crate) fn unrouted(&self, path: &str) -> &Arc<Endpoint> {
         let innermost = self.unrouted_in_groups.iter().rfind(|(prefix, _)| prefix.covers(path));
         innermost.map_or(&self.unrouted, |(_, endpoint)| endpoint)

@@ -1,4 +1,5 @@
-//! The house rules that a compiler does not know: which crate may use which, and what every source file starts with.
+//! The house rules that a compiler does not know: which crate may use which, and what every source file
+//! starts with.
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -21,8 +22,9 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("pixie-cli", &["pixie-server"]),
 ];
 
-/// The folders of each crate from the bottom up: a folder uses itself and the folders before it in its list. A file beside
-/// the folders counts as one. Every file of the crate but `lib.rs` and tests has its place in the list.
+/// The folders of each crate from the bottom up: a folder uses itself and the folders before it in its list.
+/// A file beside the folders counts as one. Every file of the crate but `lib.rs` and tests has its place in
+/// the list.
 const FOLDERS: [(&str, &[&str]); 4] = [
     ("src", &["error", "sse", "table", "files", "jobs", "request", "dev", "app", "run", "testing", "guide", "fuzzing"]),
     ("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"]),

@@ -1,7 +1,7 @@
 //! Composition: checks an `App` once, at the start, and builds the table that requests are answered from.
 //!
-//! Mistakes in routes, pools or state are found here (`checks.rs`) and reported with their line of code, so that no request
-//! meets them.
+//! Mistakes in routes, pools or state are found here (`checks.rs`) and reported with their line of code, so
+//! that no request meets them.
 mod checks;
 mod pools;
 
@@ -144,8 +144,8 @@ fn endpoint(
     Ok((pattern, Arc::new(endpoint)))
 }
 
-/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of before hooks,
-/// such as a redirect to a login page, do not get the header.
+/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of
+/// before hooks, such as a redirect to a login page, do not get the header.
 fn cached(value: HeaderValue) -> Level {
     let mut level = Level::default();
     level.hooks.after.push(After::new(move |_, response| {
@@ -156,7 +156,8 @@ fn cached(value: HeaderValue) -> Level {
     level
 }
 
-/// Returns where and how the handler of a route runs. A pool route without a slot cannot be: `pools::slots` made them all.
+/// Returns where and how the handler of a route runs. A pool route without a slot cannot be: `pools::slots`
+/// made them all.
 fn plan(route: &Route, slots: &BTreeMap<&'static str, Arc<PoolSlot>>) -> Plan {
     let deadline = route.options().deadline;
     let pooled = |work| Plan::Pooled { slot: slots[pools::name_of(route)].clone(), work };
@@ -178,7 +179,7 @@ fn intake(route: &Route) -> Intake {
     }
 }
 
-/// What the endpoints of requests without a route have in common.
+/// What the endpoints of requests without a route share.
 struct Unrouted {
     meter: Arc<RouteMeter>,
     has_ids: bool,
@@ -187,7 +188,7 @@ struct Unrouted {
 impl Unrouted {
     fn endpoint(&self, chain: Chain) -> Arc<Endpoint> {
         Arc::new(Endpoint {
-            // In no router: it stands here because every endpoint has a route.
+            // This route is not in the router. Every endpoint must have a route.
             route: Route::get("/").name("no route").sync(|_| ()),
             plan: Plan::Unrouted,
             intake: Intake::Unused,

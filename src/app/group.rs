@@ -101,8 +101,8 @@ impl Group {
         for inner in groups {
             let inner = match inner.prefix.is_empty() || inner.prefix.starts_with('/') {
                 true => Group { prefix: format!("{prefix}{}", inner.prefix), ..inner },
-                // The prefix is kept as written, so that the error message shows it. Joining `/admin` and `users`
-                // would give `/adminusers`.
+                // The prefix is kept as written, so that the error message shows it. Joining `/admin` and
+                // `users` would give `/adminusers`.
                 false => inner,
             };
             inner.add_to(app);

@@ -92,7 +92,8 @@ impl App {
         self
     }
 
-    /// Replaces the page of one error status. If the page fails or panics, this is logged and the built-in page is shown.
+    /// Replaces the page of one error status. If the page fails or panics, this is logged and the built-in
+    /// page is shown.
     ///
     /// ```
     /// use pixie_web::{App, Html, IntoResponse, Route};

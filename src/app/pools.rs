@@ -9,8 +9,8 @@ use crate::{app::App, table::settings::Workers};
 ///
 /// A pool has the settings of the app that it does not set itself.
 impl App {
-    /// Sets the number of worker processes of each pool without a size of its own. `PIXIE_WORKERS` overrides it, for all
-    /// pools. Default: one per CPU.
+    /// Sets the number of worker processes of each pool without a size of its own. `PIXIE_WORKERS` overrides
+    /// it, for all pools. Default: one per CPU.
     ///
     /// With 0, pool and stream routes run on threads of the main process, where a handler cannot be killed.
     pub fn workers(mut self, workers: usize) -> App {
@@ -18,11 +18,11 @@ impl App {
         self
     }
 
-    /// Declares a pool, for the routes that name it: its size, deadline, queue and limits. What it does not set, it has from
-    /// the app.
+    /// Declares a pool, for the routes that name it: its size, deadline, queue and limits. What it does not
+    /// set, it has from the app.
     ///
-    /// Routes that name no pool run in the pool `default`. The variable `PIXIE_POOL_IMAGES` overrides the settings of the
-    /// pool `images`: `PIXIE_POOL_IMAGES="size=2..8 deadline=5s"`.
+    /// Routes that name no pool run in the pool `default`. The variable `PIXIE_POOL_IMAGES` overrides the
+    /// settings of the pool `images`: `PIXIE_POOL_IMAGES="size=2..8 deadline=5s"`.
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, Pool, get};
@@ -44,16 +44,16 @@ impl App {
         self
     }
 
-    /// Limits the memory of each worker, for pools without a limit of their own: `"256MB"`, or a number of bytes. Above the
-    /// limit an allocation fails and the worker aborts, or it is killed. See
+    /// Limits the memory of each worker, for pools without a limit of their own: `"256MB"`, or a number of
+    /// bytes. Above the limit an allocation fails and the worker aborts, or it is killed. See
     /// [`PoolConfig::memory`](crate::PoolConfig::memory). Default: no limit.
     pub fn worker_memory(mut self, size: impl Into<ByteSize>) -> App {
         self.settings.worker_memory = Some(size.into());
         self
     }
 
-    /// Sets the time without a response after which a request of a pool is logged once, with what its worker does. `None`
-    /// disables it. A pool can set its own time. Default: 5 s.
+    /// Sets the time without a response after which a request of a pool is logged once, with what its worker
+    /// does. `None` disables it. A pool can set its own time. Default: 5 s.
     pub fn slow_after(mut self, time: impl Into<Option<Duration>>) -> App {
         self.settings.slow_after = time.into();
         self

@@ -27,7 +27,8 @@ impl App {
         self
     }
 
-    /// Sets whether clients use HTTPS, for example through a proxy. Then all cookies of the app are `Secure`. Default: no.
+    /// Sets whether clients use HTTPS, for example through a proxy. Then all cookies of the app are `Secure`.
+    /// Default: no.
     ///
     /// The headers of a proxy do not decide this, because any client can send them.
     pub fn https(mut self, https: bool) -> App {
@@ -39,8 +40,8 @@ impl App {
     ///
     /// All responses get `X-Content-Type-Options: nosniff`. Pages of the type `text/html` also get
     /// `X-Frame-Options: SAMEORIGIN`, so that another site cannot show them in a frame and misuse clicks, and
-    /// `Referrer-Policy: strict-origin-when-cross-origin`, so that other sites do not see their addresses. If a response
-    /// has one of these headers already, the header stays. After hooks can remove them.
+    /// `Referrer-Policy: strict-origin-when-cross-origin`, so that other sites do not see their addresses. If
+    /// a response has one of these headers already, the header stays. After hooks can remove them.
     pub fn security_headers(mut self, sent: bool) -> App {
         self.settings.security_headers = sent;
         self

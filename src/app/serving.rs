@@ -23,7 +23,8 @@ impl App {
         self
     }
 
-    /// Sets whether error pages show causes and places. `PIXIE_DEV` overrides it. Default: in debug builds only.
+    /// Sets whether error pages show causes and places. `PIXIE_DEV` overrides it. Default: in debug builds
+    /// only.
     pub fn development(mut self, development: bool) -> App {
         self.settings.development = development;
         self
@@ -48,9 +49,9 @@ impl App {
         self
     }
 
-    /// Sets whether GET responses with a whole body get an `ETag` of their bytes, so that clients which have the bytes need
-    /// not load them again. Default: no, because every body must be hashed. See also `Response::etag` and
-    /// `Response::with_etag`.
+    /// Sets whether GET responses with a whole body get an `ETag` of their bytes, so that clients which have
+    /// the bytes need not load them again. Default: no, because every body must be hashed. See also
+    /// `Response::etag` and `Response::with_etag`.
     pub fn etags(mut self, etags: bool) -> App {
         self.settings.etags = etags;
         self

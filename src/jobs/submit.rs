@@ -1,6 +1,7 @@
 //! A request becomes a job of a worker pool, and the reply or the error of the job becomes a response.
 //!
-//! The pool transports bytes; `wire.rs` knows what they mean. Each way in which a job can end has its status here.
+//! The pool transports bytes; `wire.rs` knows what they mean. Each way in which a job can end has its status
+//! here.
 use std::{cell::Cell, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -105,7 +106,7 @@ fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Re
             }
             response.set_body(Body::from(bytes));
         }
-        ReplyBody::Stream(stream) => {
+        stream => {
             let streamed = Streamed::new(stream, length, parts);
             response.set_body(match is_head {
                 true => Body::new(streamed.into_length()),

@@ -1,7 +1,7 @@
 //! The worker's side: a job becomes a request again, the handler runs, and its response is sent as bytes.
 //!
-//! This code runs in a worker process, or with `workers(0)` on a thread of the main process. It is not async: it blocks on
-//! a body that is a stream until the stream ends.
+//! This code runs in a worker process, or with `workers(0)` on a thread of the main process. It is not async:
+//! it blocks on a body that is a stream until the stream ends.
 use std::{
     io::{self, Read, Write},
     sync::{Arc, OnceLock},
@@ -22,7 +22,8 @@ use crate::{
     table::{Composed, Endpoint, Intake, Plan, Work, panics, time_limit},
 };
 
-/// Minimum length of a body that the head announces, in bytes. A shorter body arrives in the main process in one piece.
+/// Minimum length of a body that the head announces, in bytes. A shorter body arrives in the main process in
+/// one piece.
 const ANNOUNCED_BYTES_MIN: u64 = 32 * 1024;
 
 /// Turns this process into the worker that it was started as.
@@ -104,7 +105,8 @@ impl PieceSource for Pieces {
     }
 }
 
-/// Finds the endpoint again: the pool has checked at the start of the worker that it has the table of the server.
+/// Finds the endpoint again: the pool has checked at the start of the worker that it has the table of the
+/// server.
 fn find(app: &Composed, mut request: Request) -> Result<((&Endpoint, &Work), Request), Error> {
     if let Found::Route { value, params } = app.router.find(request.method(), request.path())
         && let Plan::Pooled { work, .. } = &value.plan

@@ -1,7 +1,7 @@
 //! Dispatch: finds the route of a request, prepares the request, and runs the handler where its plan says.
 //!
-//! `answer` is called by the service. Functions on the way to the handler return what was answered; every response passes
-//! `outcome::finish` once, in `run` if it is there at once and in `later` if it comes later.
+//! `answer` is called by the service. Functions on the way to the handler return what was answered; every
+//! response passes `outcome::finish` once, in `run` if it is there at once and in `later` if it comes later.
 use std::{
     future::ready,
     sync::Arc,
@@ -29,8 +29,8 @@ use crate::{
     },
 };
 
-/// Time after which a sync route that still runs is reported in development, because it blocks the other connections of its
-/// thread. People notice 100 ms, and several requests can wait behind one handler.
+/// Time after which a sync route that still runs is reported in development, because it blocks the other
+/// connections of its thread. People notice 100 ms, and several requests can wait behind one handler.
 const SYNC_HOLD_MAX: Duration = Duration::from_millis(50);
 
 /// A response, or the future of one.
@@ -83,8 +83,8 @@ async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Requ
     }
 }
 
-/// Runs the handler, unless the request was answered early: the one place where the kinds of routes differ. What is answered
-/// at once leaves here, what is answered later leaves in [`later`].
+/// Runs the handler, unless the request was answered early: the one place where the kinds of routes differ.
+/// What is answered at once leaves here, what is answered later leaves in [`later`].
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, early: Option<Answered>) -> Answer {
     let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
     let arrives = endpoint.intake == Intake::Arriving;
@@ -125,7 +125,8 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, earl
     Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), answered))
 }
 
-/// Finishes a response that comes later. Each kind has a future of its own size, so that the small ones stay small.
+/// Finishes a response that comes later. Each kind has a future of its own size, so that the small ones stay
+/// small.
 fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, response: F) -> Answer
 where
     F: Future<Output = Response> + Send + 'static,
@@ -149,8 +150,9 @@ fn on_connection(app: &Composed, endpoint: &Endpoint, handler: &Call, request: &
     response
 }
 
-/// Runs blocking code on a thread, as soon as one is free. The deadline counts from then on. The permit stays with the thread
-/// until the code has ended, even if its client has left. The code can read an arriving body only while this future exists.
+/// Runs blocking code on a thread, as soon as one is free. The deadline counts from then on. The permit stays
+/// with the thread until the code has ended, even if its client has left. The code can read an arriving body
+/// only while this future exists.
 async fn on_thread(
     app: Arc<Composed>,
     deadline: Option<Duration>,

@@ -1,7 +1,7 @@
 //! Intake: reads a request's body before its handler runs, up to the route's limit.
 //!
-//! A multipart form is read into its parts while it arrives, and its large files go to the spool. If the reading ends
-//! early, because of a limit or of the client, the spool removes what was written.
+//! A multipart form is read into its parts while it arrives, and its large files go to the spool. If the
+//! reading ends early, because of a limit or of the client, the spool removes what was written.
 use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body_util::BodyExt;

@@ -1,5 +1,5 @@
-//! The outcome of a request: failures get their page and their line in the log, and every response its safe headers and a true
-//! length.
+//! Finishes responses: an error gets its page and its line in the log, and every response gets its security
+//! headers and a correct length.
 use std::net::SocketAddr;
 
 use http::{
@@ -20,19 +20,19 @@ use crate::{
     },
 };
 
-// What makes browsers careful. Left out on purpose: `Cross-Origin-Opener-Policy`, which breaks sign-in and payment windows; a
-// `Content-Security-Policy`, which only the author of the pages can write; `Strict-Transport-Security`, which belongs to what
-// ends TLS and binds a host for months; `X-XSS-Protection`, which no browser reads any more.
+// Some security headers are left out on purpose. `Cross-Origin-Opener-Policy` breaks sign-in and payment
+// windows. Only the author of the pages can write a `Content-Security-Policy`. `Strict-Transport-Security`
+// belongs to the proxy with TLS, and applies to a host for months. Browsers ignore `X-XSS-Protection`.
 
-/// Browsers must not guess another type than the one that was declared. The Fetch standard knows no other value, so nothing
-/// of the handler's is lost.
+/// Browsers must not guess another type than the declared one. The Fetch standard has no other value, so this
+/// may replace a value of the handler.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-/// Other sites must not show a page in a frame, to steal clicks on it.
+/// Other sites must not show a page in a frame, where they could misuse clicks.
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("SAMEORIGIN");
-/// Other sites learn from which host a visitor came, not from which page.
+/// Other sites get the host from which a visitor comes, but not the page.
 const ORIGIN_ONLY: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 
-/// What describes the body that a failure's page takes the place of.
+/// Headers that describe the body, which an error page replaces.
 const OF_THE_BODY: [HeaderName; 8] = [
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
@@ -44,20 +44,20 @@ const OF_THE_BODY: [HeaderName; 8] = [
     header::LAST_MODIFIED,
 ];
 
-/// Who reads the answer, and what of the request after hooks see.
+/// What is known of the request of a response.
 pub(crate) enum Asked<'r> {
-    /// The request is still here.
+    /// The request has not been given to a handler.
     Here(&'r Request),
-    /// The request has gone to its handler.
+    /// The request has been given to its handler.
     Gone(&'r Asker),
 }
 
-/// What is noted of a request before it goes to its handler.
+/// What is stored of a request before it is given to its handler.
 pub(crate) struct Asker {
     method: Method,
     uri: Uri,
     accept: Vec<HeaderValue>,
-    /// Kept for after hooks, in development, where the page shows them, and where the answer depends on them.
+    /// Stored if after hooks, the error page in development, or the response need them.
     headers: Option<HeaderMap>,
     extensions: Extensions,
     peer: Option<SocketAddr>,
@@ -65,7 +65,8 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Notes it; without an `Accept` header, conditions, after hooks and development this allocates nothing.
+    /// Stores what the response needs. Allocates only for an `Accept` header, conditions, after hooks and in
+    /// development.
     pub(crate) fn of(app: &Composed, chain: &Chain, request: &Request) -> Asker {
         let is_seen = chain.has_after();
         let settings = &app.settings;
@@ -121,7 +122,7 @@ impl Asked<'_> {
         }
     }
 
-    /// Nothing where nobody needs it.
+    /// Returns `None` if it is not needed.
     fn request_view(&self) -> Option<RequestView<'_>> {
         match self {
             Asked::Here(request) => Some(request.view()),
@@ -135,7 +136,8 @@ impl Asked<'_> {
     }
 }
 
-/// Finishes a response: its page if it is a failure, its safe headers, then the after hooks, which see both.
+/// Finishes a response: first the error page, then the security headers, then the after hooks, which see
+/// both.
 pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
     let Answered { mut response, depth } = answered;
     settle(app, asked, &mut response);
@@ -158,7 +160,7 @@ pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered:
         response.headers_mut().insert(RequestId::HEADER, id.to_value());
     }
     measure(asked, &mut response);
-    // After the hooks, which may set cookies too.
+    // After the hooks, because they may set cookies.
     if app.settings.https {
         secure_cookies(response.headers_mut());
     }
@@ -174,7 +176,7 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
         let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
         let failed = std::mem::replace(response, page);
         keep_headers(response.headers_mut(), failed.headers());
-        // A cache must not show a browser the page that was made for a program.
+        // A cache must not serve a page for programs to a browser.
         coding::vary(response.headers_mut(), "accept");
     }
     if app.settings.security_headers {
@@ -182,7 +184,8 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
     }
 }
 
-/// Makes a failure of a status that no answer can end with: after 1xx a client waits for another (RFC 9110, section 15.2).
+/// Replaces a response with an interim status by an error: after 1xx a client waits for another response (RFC
+/// 9110, section 15.2).
 fn refuse_interim(response: &mut Response) {
     let status = response.status();
     if status.is_informational() {
@@ -191,8 +194,9 @@ fn refuse_interim(response: &mut Response) {
     }
 }
 
-/// Leaves a length only where the server does not find it out by itself: of an answer to HEAD without the body, and of a
-/// stream, which the server holds to it. Any other may be wrong, and a client would take the rest of this answer for the next.
+/// Keeps `Content-Length` only if the server cannot compute it: for responses to HEAD without the body, and
+/// for streams, where the server checks it. A wrong length would make the client read the rest of this
+/// response as the next one.
 fn measure(asked: &Asked<'_>, response: &mut Response) {
     let length = match response.body().as_bytes() {
         Some(bytes) => Some(bytes.len() as u64),
@@ -210,7 +214,8 @@ fn measure(asked: &Asked<'_>, response: &mut Response) {
     }
 }
 
-/// The server refuses to send anything else as a length, and closes the connection instead of answering.
+/// Returns whether a length is valid. For any other value the server would close the connection without a
+/// response.
 fn is_one_number(lengths: GetAll<'_, HeaderValue>) -> bool {
     let mut lengths = lengths.iter().map(HeaderValue::as_bytes);
     let number = lengths.next().filter(|length| length.iter().all(u8::is_ascii_digit));
@@ -218,7 +223,7 @@ fn is_one_number(lengths: GetAll<'_, HeaderValue>) -> bool {
     number.is_some() && lengths.next().is_none()
 }
 
-/// Gives a page what the handler, or a hook, wrote into the head of the answer that failed.
+/// Copies the headers that a handler or hook has set on the failed response to its error page.
 fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
     for name in failed.keys().filter(|name| !OF_THE_BODY.contains(name)) {
         let is_list = *name == header::SET_COOKIE || *name == header::VARY;
@@ -233,7 +238,7 @@ fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
     }
 }
 
-/// Tags, encodes and judges an answer as the app and the request want it.
+/// Adds an `ETag`, compresses the response, and applies the conditions of the request.
 fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
     if response.error().is_some() {
         return;
@@ -248,7 +253,7 @@ fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
         response.tag();
     }
     let Some(headers) = headers else { return };
-    // The coding comes first: it changes the tag, which the conditions are about.
+    // Compression comes first, because it changes the tag that the conditions compare.
     if let Some(compress) = app.settings.compress {
         compress(headers, response);
     }
@@ -257,7 +262,7 @@ fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
     }
 }
 
-/// Reads the code around the place of a failure, in development.
+/// Returns the source code around the place of a failure, in development.
 fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
     app.settings.development.then(|| excerpt::around(error.place())).flatten()
 }
@@ -266,7 +271,7 @@ fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -
     log(error, view, asked.id());
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
-    // A page that fails itself is not asked again.
+    // If the app's page fails too, the built-in page is used.
     if let Some(failed) = response.take_error() {
         log(&failed, view, asked.id());
         return error.render(view);
@@ -287,7 +292,7 @@ fn log(error: &Error, view: &ErrorView<'_>, id: Option<&RequestId>) {
     }
 }
 
-/// Only pages are shown in frames and followed from, so other answers are spared two headers.
+/// Two of the headers concern only pages, so other responses do not get them.
 fn secure(headers: &mut HeaderMap) {
     let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -297,7 +302,7 @@ fn secure(headers: &mut HeaderMap) {
     }
 }
 
-/// Keeps cookies that were set over HTTPS from being sent in the clear.
+/// Adds `Secure` to cookies, so that browsers do not send them without TLS.
 fn secure_cookies(headers: &mut HeaderMap) {
     let cookies = headers.iter_mut().filter(|(name, _)| *name == header::SET_COOKIE);
     for (_, cookie) in cookies {

@@ -1,8 +1,8 @@
 //! What a program prints about itself: the banner at its start, and what `PIXIE_DUMP` asks for.
 //!
-//! With `PIXIE_DUMP` the program prints one line of JSON and exits, before it opens a port or starts a worker:
-//! `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that would answer that
-//! request. The output comes from the program itself, so it is never outdated.
+//! With `PIXIE_DUMP` the program prints one line of JSON and exits, before it opens a port or starts a
+//! worker: `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that
+//! would answer that request. The output comes from the program itself, so it is never outdated.
 use std::{env, fmt::Write, net::SocketAddr};
 
 use http::Method;

@@ -103,7 +103,8 @@ impl Chain {
         Answered { response, depth: self.levels.len() }
     }
 
-    /// Returns the response of a request that the app refuses before its hooks run: the app's after hooks see it.
+    /// Returns the response of a request that the app refuses before its hooks run: the app's after hooks see
+    /// it.
     pub(crate) fn refused(&self, refusal: Error) -> Answered {
         Answered { response: refusal.into(), depth: 1 }
     }

@@ -4,11 +4,12 @@ use std::sync::{Arc, OnceLock};
 use pixie_pool::{Config, Handler, Pool, Snapshot};
 use tokio::sync::OnceCell;
 
-/// A pool of the app: started at the start of `run`, or by the first request if the app is a service of another server.
+/// A pool of the app: started at the start of `run`, or by the first request if the app is a service of
+/// another server.
 pub(crate) struct PoolSlot {
     pub(crate) config: Config,
-    /// Runs jobs on threads of this process, if the pool has no workers. Kept, so that a second attempt to start the pool
-    /// has the same one.
+    /// Runs jobs on threads of this process, if the pool has no workers. Kept, so that a second attempt to
+    /// start the pool has the same one.
     pub(crate) handler: OnceLock<Handler>,
     pub(crate) pool: OnceCell<Pool>,
 }

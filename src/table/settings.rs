@@ -6,38 +6,43 @@ use pixie_core::{ByteSize, FormLimits, Response};
 
 use crate::error::StartError;
 
-/// Blocking threads beyond those of thread routes. They read files and write uploads, which must not wait for handlers.
-/// With the default of `threads` there are 512 threads, as many as tokio has by default.
+/// Blocking threads beyond those of thread routes. They read files and write uploads, which must not wait for
+/// handlers. With the default of `threads` there are 512 threads, as many as tokio has by default.
 pub(crate) const SPARE_THREADS: usize = 256;
 
 /// The settings of an app. `App` has a method for each, with its default.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `localhost`, as in the Python framework that pixie is modeled on: other machines cannot connect to an app that was
-    /// just started.
+    /// `localhost`, as in the Python framework that pixie is modeled on: other machines cannot connect to an
+    /// app that was just started.
     pub(crate) host: String,
     /// 8000, as in that framework.
     pub(crate) port: u16,
     pub(crate) workers: Workers,
-    /// Limits the private memory of a worker. Unlimited by default, because the needs of a handler are unknown.
+    /// Limits the private memory of a worker. Unlimited by default, because the needs of a handler are
+    /// unknown.
     pub(crate) worker_memory: Option<ByteSize>,
-    /// Limits the time from the dispatch of a pool route to the head of its response. 15 s is long for a page and short
-    /// for an endless loop.
+    /// Limits the time from the dispatch of a pool route to the head of its response. 15 s is long for a page
+    /// and short for an endless loop.
     pub(crate) deadline: Duration,
     /// Time without a response after which a request of a pool is logged as slow.
     pub(crate) slow_after: Option<Duration>,
-    /// Limits the body that is buffered. 2 MiB because that holds any form, and a thousand of them fit into memory.
+    /// Limits the body that is buffered. 2 MiB because that holds any form, and a thousand of them fit into
+    /// memory.
     pub(crate) body_limit: ByteSize,
     pub(crate) form_limits: FormLimits,
-    /// The folder that contains the folder for large uploads. `None` means the system's folder for temporary files.
+    /// The folder that contains the folder for large uploads. `None` means the system's folder for temporary
+    /// files.
     pub(crate) upload_dir: Option<PathBuf>,
     /// Whether clients use HTTPS, so that all cookies are `Secure`.
     pub(crate) https: bool,
     /// Limits the handlers of thread routes that run at the same time. Each thread costs a stack.
     pub(crate) threads: usize,
-    /// Limits the time that a request waits for a blocking thread or a worker. Clients give up after about 10 s.
+    /// Limits the time that a request waits for a blocking thread or a worker. Clients give up after about 10
+    /// s.
     pub(crate) queue_timeout: Duration,
-    /// Time that running jobs have after the last connection has closed. Short, because their clients are gone.
+    /// Time that running jobs have after the last connection has closed. Short, because their clients are
+    /// gone.
     pub(crate) shutdown_grace: Duration,
     /// Whether error pages show causes and places.
     pub(crate) development: bool,
@@ -103,10 +108,12 @@ impl Default for Settings {
     }
 }
 
-/// A variable of the environment: its name, what it may hold, and how it is stored. `None` means that the text is invalid.
+/// A variable of the environment: its name, what it may hold, and how it is stored. `None` means that the
+/// text is invalid.
 type Variable = (&'static str, &'static str, fn(&mut Settings, &str) -> Option<()>);
 
-/// Every variable that overrides a setting of an app. `PIXIE_POOL_…` (crate `pixie-pool`) overrides those of one pool.
+/// Every variable that overrides a setting of an app. `PIXIE_POOL_…` (crate `pixie-pool`) overrides those of
+/// one pool.
 const VARIABLES: [Variable; 4] = [
     ("PIXIE_HOST", "a host name or an address", |settings, text| {
         settings.host = text.to_owned();

@@ -1,6 +1,7 @@
-//! What an app answers, asked in-process: extractors, return values, errors, state and addresses.
+//! Responses of an app, in-process: extractors, return values, errors, state and URLs.
 //!
-//! Pool routes here run on a thread through the worker's encoding; `with_workers.rs` does the same with real processes.
+//! Pool routes run on a thread here, through the encoding of workers. `with_workers.rs` does the same with
+//! real processes.
 use pixie_web::{
     App, Bytes, Cookie, Cookies, Error, Form, Headers, Html, Json, Method, OrAbort, Peer, Query, Redirect, Rejection,
     Request, Response, Result, Route, State, StatusCode, TestClient, Urls, abort, delete, get, post, put, route,
@@ -174,7 +175,7 @@ fn cut() -> impl Iterator<Item = String> {
 
 #[get("/late", thread, deadline = "10ms")]
 fn late() -> &'static str {
-    // Longer than the deadline, whatever the machine: the answer must be 504 before this ends.
+    // Longer than the deadline on any machine: the response must be 504 before this ends.
     std::thread::park_timeout(std::time::Duration::from_secs(2));
     "late"
 }
@@ -378,11 +379,11 @@ fn refusal(app: App) -> String {
 
 #[test]
 fn an_app_that_does_not_fit_together_is_refused_with_names_and_the_fix() {
-    let reader = |kind: fn(pixie_web::RoutePath) -> Route| {
+    let reader = |kind: fn(pixie_web::core::RoutePath) -> Route| {
         kind(Route::get("/x").name("reader")).needs(pixie_web::Needs::default().extractor::<State<i8>>())
     };
-    let pooled = |path: pixie_web::RoutePath| path.pool(|_| "x");
-    let inline = |path: pixie_web::RoutePath| path.sync(|_| "x");
+    let pooled = |path: pixie_web::core::RoutePath| path.pool(|_| "x");
+    let inline = |path: pixie_web::core::RoutePath| path.sync(|_| "x");
     let cases = [
         (App::new(), "has no routes"),
         (App::new().route(Route::get("/<a").sync(|_| "x")), "tests/values/app.rs"),

@@ -15,7 +15,8 @@ mod slow_sync;
 
 use pixie_web::App;
 
-/// Returns an app with the routes that the attributes in all these modules wrote, and the state that they read.
+/// Returns an app with the routes that the attributes in all these modules wrote, and the state that they
+/// read.
 fn collected() -> App {
     App::collect().state(7u32).worker_state(|| 8u64)
 }

@@ -11,7 +11,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads `--rounds N` and `--pixie FILE`; the command is the workspace's release build unless it is named.
+    /// Reads `--rounds N` and `--pixie FILE`; the command is the workspace's release build unless it is
+    /// named.
     pub fn parse(mut words: impl Iterator<Item = String>, rounds: usize) -> Result<Args, String> {
         let mut args = Args { rounds, pixie: workspace().join("target/release/pixie") };
         while let Some(option) = words.next() {

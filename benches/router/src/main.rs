@@ -1,4 +1,5 @@
-//! Times one look-up in a table of 200 routes: the crates `matchit` and `wayfind` alone, and the router of `pixie-core`.
+//! Times one look-up in a table of 200 routes: the crates `matchit` and `wayfind` alone, and the router of
+//! `pixie-core`.
 //!
 //! Prints nanoseconds (the median of interleaved rounds), the ratio to matchit, and heap allocations per
 //! look-up. README.md has the results and the conclusions. Run with `cargo run --release`.

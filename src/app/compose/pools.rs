@@ -20,7 +20,8 @@ use crate::{
 /// The pool of the routes that name no pool.
 const DEFAULT_POOL: &str = "default";
 
-/// Makes a slot for each pool that a route runs in. Refuses a pool that is declared twice or that no route uses.
+/// Makes a slot for each pool that a route runs in. Refuses a pool that is declared twice or that no route
+/// uses.
 pub(super) fn slots(
     declared: Vec<Config>,
     routes: &[Route],

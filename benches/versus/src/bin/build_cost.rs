@@ -1,4 +1,5 @@
-//! Compares what a hello-world app costs to build on pixie and on axum: crates, and the time of a clean debug build.
+//! Compares what a hello-world app costs to build on pixie and on axum: crates, and the time of a clean debug
+//! build.
 //!
 //! The apps are made in a temporary folder and built in turn, each time into an empty target folder. Crates
 //! are downloaded before the measurement.
