@@ -1,4 +1,4 @@
-//! Hooks and groups: their order, early answers, error pages, and what of them reaches a worker.
+//! Hooks and groups: their order, early responses, error pages, and the values that they carry to workers.
 use std::sync::{Arc, Mutex};
 
 use pixie_web::{

@@ -1,18 +1,19 @@
 //! The parent's end of the connection to one worker.
 //!
-//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the worker's task in
-//! `process::worker` reads. Invariant: after the connection is closed, nothing is written to it or accepted from it.
+//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the
+//! worker's task in `process::worker` reads. Invariant: after the connection is closed, nothing is written to
+//! it or accepted from it.
 
 pub(crate) mod attempts;
-pub(crate) mod cpu_meter;
-pub(crate) mod job_state;
-pub(crate) mod kill;
+mod cpu_meter;
+mod job_state;
+mod kill;
 mod pieces;
 mod pipelining;
-pub(crate) mod recycling;
-pub(crate) mod state;
+mod recycling;
+mod state;
 mod throughput;
-pub(crate) mod upload;
+mod upload;
 
 use std::{
     collections::VecDeque,
@@ -26,14 +27,7 @@ use bytes::{Buf as _, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
-    pool::{
-        connection::{
-            job_state::JobState,
-            kill::{Closed, Kill},
-            state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
-        },
-        metrics::{Metrics, Outcome},
-    },
+    pool::metrics::{Metrics, Outcome},
     protocol::{
         frame::Violation,
         parent::{Event, Parent},
@@ -42,7 +36,19 @@ use crate::{
     snapshot::MemoryLimit,
 };
 
-/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few reads.
+pub(crate) use self::{
+    attempts::Continuation,
+    cpu_meter::CpuMeter,
+    job_state::{Fingerprints, JobName, JobState, ReplyStart},
+    kill::{Closed, Kill},
+    recycling::Recycling,
+    state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
+    throughput::Throughput,
+    upload::Upload,
+};
+
+/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few
+/// reads.
 pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
 
 /// The connection to one worker. Two values are equal if they are the same connection.
@@ -131,7 +137,7 @@ impl Connection {
         }
         let before = state.sent.len();
         if before == 0 {
-            state.throughput.begin(now);
+            state.throughput.first_since = now;
             state.cpu_meter.begin(self.pid);
         }
         let ConnectionState { protocol, output, sent, .. } = &mut *state;
@@ -248,7 +254,8 @@ impl Connection {
         expired
     }
 
-    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be replaced.
+    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be
+    /// replaced.
     pub(crate) fn check_memory(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> MemoryCheck {
         // In a cgroup, the kernel enforces the limit.
         let memory = memory.filter(|_| self.memory_limit == Some(MemoryLimit::Process));
@@ -290,7 +297,8 @@ impl Connection {
 
     /// Decodes all complete frames in `input`; closes the connection if the worker broke the protocol.
     ///
-    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another one from then on.
+    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another
+    /// one from then on.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -304,19 +312,20 @@ impl Connection {
         }
         let mut now = None;
         let mut is_streaming = false;
-        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the violation.
+        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the
+        // violation.
         while let Some((_, event)) =
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {
             let now = *now.get_or_insert_with(Instant::now);
-            if let Event::GivenBack { at, count } = event {
+            if let Event::Returned { at, count } = event {
                 let returned = state.sent.drain(at..at + count);
-                deliveries.extend(returned.map(|sent| (sent.job, Event::GivenBack { at, count })));
+                deliveries.extend(returned.map(|sent| (sent.job, Event::Returned { at, count })));
             } else if event.is_last() {
                 let Some(sent) = state.sent.pop_front() else {
                     continue;
                 };
-                let ran = now.saturating_duration_since(state.throughput.first_since());
+                let ran = now.saturating_duration_since(state.throughput.first_since);
                 self.metrics.ended(Outcome::of(&event), ran);
                 state.throughput.end(reported_time(&event), now);
                 deliveries.push((sent.job, event));
@@ -349,19 +358,8 @@ impl Connection {
         self.state().recycling.due()
     }
 
-    /// Returns the number of jobs that the worker has ended.
-    pub(crate) fn jobs(&self) -> u64 {
-        self.state().throughput.jobs()
-    }
-
-    /// Returns the average time of a job.
-    pub(crate) fn average(&self) -> Duration {
-        self.state().throughput.average()
-    }
-
-    /// Returns since when the worker's first job is the first.
-    pub(crate) fn first_since(&self) -> Instant {
-        self.state().throughput.first_since()
+    pub(crate) fn throughput(&self) -> Throughput {
+        self.state().throughput
     }
 
     /// Returns how long the worker has been ready.

@@ -1,7 +1,8 @@
 //! Metrics for the recorder that the program has installed with the crate `metrics`. Feature `metrics`.
 //!
-//! Owns all names and labels. What happens for each job uses a handle that was looked up once; rare metrics are looked up when they
-//! happen. Invariant: labels are pools, causes and outcomes of this crate, never text from a client or a worker.
+//! Owns all names and labels. What happens for each job uses a handle that was looked up once; rare metrics
+//! are looked up when they happen. Invariant: labels are pools, causes and outcomes of this crate, never text
+//! from a client or a worker.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

@@ -1,9 +1,9 @@
 //! A job's way through a pool: submitted, queued, sent, put back.
 //!
-//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to `process`.
-//! Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is awaited.
+//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to
+//! `process`. Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is
+//! awaited.
 
-mod limits;
 mod repeat_crashes;
 pub(crate) mod restarts;
 mod rules;
@@ -24,15 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
-        connection::{
-            Connection, Load, Sent,
-            job_state::{Fingerprints, JobState},
-            kill::{Closed, Kill},
-            state::earlier,
-        },
+        connection::{Closed, Connection, Fingerprints, JobState, Kill, Load, Sent, earlier},
         observers::{Observers, Refusal},
         queue::{
             rules::{Next, Rules, Submitted},
@@ -116,7 +111,7 @@ impl Queue {
             Submitted::Refused(refusal) => {
                 self.observers.refused(refusal, 1);
                 return Err(match refusal {
-                    Refusal::Unavailable => Error::Unavailable { retry_after: self.rules().restart_pause() },
+                    Refusal::Unavailable => Error::Unavailable { retry_after: self.rules().restarts.pause() },
                     _ => Error::QueueFull { retry_after: self.retry_after() },
                 });
             }
@@ -132,7 +127,7 @@ impl Queue {
             // The jobs were canceled.
             Sent::Jobs(0, _) => self.free(connection),
             Sent::Jobs(_, due) => {
-                let memory_due = self.is_memory_limited().then(|| now + MEMORY_LOOK);
+                let memory_due = self.config.checks_memory().then(|| now + MEMORY_CHECK_INTERVAL);
                 let slow_due = self.config.slow_after.map(|after| now + after);
                 if let Some(due) = earlier(earlier(due, memory_due), slow_due) {
                     self.timer.arm(due);
@@ -266,7 +261,7 @@ impl Queue {
     pub(crate) fn note_crash(&self, job: Option<&JobState>) {
         let job = job.filter(|_| self.config.repeat_crash_refusal);
         if let Some(fingerprint) = job.and_then(|job| job.fingerprint(&self.fingerprints)) {
-            self.rules().note_crash(fingerprint, Instant::now());
+            self.rules().repeat_crashes.note(fingerprint, Instant::now());
             self.remembers_crashes.store(true, Ordering::Relaxed);
         }
     }
@@ -280,8 +275,8 @@ impl Queue {
             return false;
         };
         let mut rules = self.rules();
-        let is_refused = rules.is_repeat_crash(fingerprint, now);
-        self.remembers_crashes.store(rules.remembers_crashes(), Ordering::Relaxed);
+        let is_refused = rules.repeat_crashes.is_refused(fingerprint, now);
+        self.remembers_crashes.store(!rules.repeat_crashes.is_empty(), Ordering::Relaxed);
         is_refused
     }
 
@@ -292,7 +287,7 @@ impl Queue {
             (rules.workers().cloned().collect(), rules.queued() as u32)
         };
         let workers = (connections.len() as u32).max(1);
-        let average = connections.iter().map(|connection| connection.average()).sum::<Duration>() / workers;
+        let average = connections.iter().map(|connection| connection.throughput().average).sum::<Duration>() / workers;
         let seconds = (average * queued / workers).as_secs_f64().ceil();
         Duration::from_secs_f64(seconds.clamp(1.0, 30.0))
     }

@@ -1,4 +1,4 @@
-//! What a handler may do to its worker without the pool noticing more than one failed job.
+//! Faults of a handler that fail only its own job.
 
 use std::time::{Duration, Instant};
 

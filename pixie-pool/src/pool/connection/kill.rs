@@ -1,6 +1,7 @@
 //! Why a worker's connection was closed.
 //!
-//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one error of its own.
+//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
+//! error of its own.
 
 use crate::{error::Error, pool::metrics::Outcome};
 
@@ -34,18 +35,13 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    /// Returns whether the worker gets time to exit by itself.
+    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Closed::Killed(kill) if kill.is_polite())
+        matches!(self, Closed::Killed(Kill::Retire | Kill::Stop))
     }
 }
 
 impl Kill {
-    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
-    pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Kill::Retire | Kill::Stop)
-    }
-
     /// Returns the cause in one word, for logs and metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {

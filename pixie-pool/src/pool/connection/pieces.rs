@@ -1,7 +1,8 @@
 //! The received pieces of a reply that the submitter has not taken.
 //!
-//! Owns their order. Leaves the limit of bytes to the window of the protocol. Invariant: small pieces are merged, because the worker
-//! chooses their size: a window of single bytes would otherwise take a hundred times its size in memory.
+//! Owns their order. Leaves the limit of bytes to the window of the protocol. Invariant: small pieces are
+//! merged, because the worker chooses their size: a window of single bytes would otherwise take a hundred
+//! times its size in memory.
 
 use std::collections::VecDeque;
 

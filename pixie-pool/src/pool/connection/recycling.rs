@@ -1,7 +1,7 @@
 //! When a worker is replaced for its jobs, age or memory.
 //!
-//! Owns the limits of one worker, each up to 10 % off the setting, so that workers are not replaced at the same time. Leaves the
-//! replacement to `queue::rules`. Invariant: a limit that is not set is never reached.
+//! Owns the limits of one worker, each up to 10 % off the setting, so that workers are not replaced at the
+//! same time. Leaves the replacement to `queue::rules`. Invariant: a limit that is not set is never reached.
 
 use std::time::{Duration, Instant};
 

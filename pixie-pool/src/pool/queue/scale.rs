@@ -1,7 +1,8 @@
 //! How many workers a pool wants, as a plain value.
 //!
-//! Owns the target, which grows while jobs wait and shrinks while workers are idle, and the slots of the workers. Leaves which worker
-//! leaves to `rules`. Invariant: at most as many workers as the largest size, the spare workers and one replacement.
+//! Owns the target, which grows while jobs wait and shrinks while workers are idle, and the slots of the
+//! workers. Leaves which worker leaves to `rules`. Invariant: at most as many workers as the largest size,
+//! the spare workers and one replacement.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ pub(crate) struct Scale {
     spares: usize,
     /// Workers that may run jobs at the same time now.
     target: usize,
-    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few jobs do not start many.
+    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few
+    /// jobs do not start many.
     step: usize,
     /// Whether one more worker is wanted as a replacement.
     is_replacing: bool,

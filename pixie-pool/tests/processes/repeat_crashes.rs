@@ -1,5 +1,4 @@
-//! Jobs that crash their workers again and again, and workers that never start: who is refused, and who is
-//! not.
+//! Jobs that crash several workers, and workers that do not start: which jobs are refused.
 
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ async fn poison() {
 
 async fn poisonous_body() {
     let pool = pool(config(1)).await;
-    // One beside the head, one that follows it in pieces.
+    // One body in the frame of the head, one in pieces after it.
     for bytes in [1000, 1_000_000] {
         let bad = || pool.submit(job_with("abort", vec![b'x'; bytes]));
         assert!(matches!(bad().await, Err(Error::Died(_))));
@@ -66,7 +65,7 @@ async fn refusal_off() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// Far more crashes in a row than any back-off forgives: those who wait behind them are served all the same.
+/// Many crashes in a row do not delay other jobs by the restart back-off.
 async fn healthy_jobs_wait() {
     let pool = pool(config(1)).await;
     for round in 0..60 {
@@ -78,7 +77,7 @@ async fn healthy_jobs_wait() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// With it, they are refused: `a_pool_whose_workers_stop_starting_refuses_and_recovers`.
+/// With the breaker, they are refused: `a_pool_whose_workers_stop_starting_refuses_and_recovers`.
 async fn breaker_off() {
     let directory = tempfile::tempdir().unwrap();
     let flag = directory.path().join("flag");
