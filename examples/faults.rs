@@ -20,8 +20,8 @@ use std::{
 
 use futures_core::Stream;
 use pixie_web::{
-    App, BodyReader, Counts, Pool, Pools, ProcessType, Query, Result, Sandbox, State, Streamed, Writer, get, post,
-    proc_env, put,
+    App, BodyReader, Pool, Pools, ProcessType, Query, Result, Sandbox, State, Streamed, Writer, get, post, proc_env,
+    put,
 };
 use rustix::{
     net::SendFlags,
@@ -380,8 +380,8 @@ fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
 #[get("/counts", sync)]
 fn counts(pools: State<Pools>) -> String {
     let pools = pools.snapshots();
-    let sum = |count: fn(&Counts) -> u64| pools.iter().map(|pool| count(&pool.counts)).sum::<u64>();
-    let killed = |c: &Counts| {
+    let sum = |count: fn(&pixie_web::pool::Counts) -> u64| pools.iter().map(|pool| count(&pool.counts)).sum::<u64>();
+    let killed = |c: &pixie_web::pool::Counts| {
         let clocks = c.kills_deadline + c.kills_cpu_time + c.kills_cancel + c.kills_idle + c.kills_stuck;
         clocks + c.kills_memory + c.kills_protocol
     };

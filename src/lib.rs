@@ -3,50 +3,69 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// In reading order; each uses only those below it.
-mod testing;
-mod run;
+// In reading order. `tests/architecture.rs` has the order in which they use each other.
 mod app;
-mod dev;
+mod run;
 mod request;
 mod jobs;
-pub mod files;
 mod table;
-mod error;
+pub mod files;
+mod dev;
+mod testing;
 mod sse;
+mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
-pub use app::App;
-pub use app::group::Group;
+pub use app::{App, group::Group};
 pub use error::StartError;
 pub use files::{Folder, cached_file, static_file};
-pub use pixie_core::*;
-pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_pool::{
-    ByteSize, Config as PoolConfig, Counts, MemoryLimit, Pool, Sandbox, SandboxLevel, Size, Snapshot, WorkerSnapshot,
-    WorkerState,
+pub use run::{
+    proc_env::{ProcEnv, ProcessType, proc_env},
+    run,
 };
-pub use pixie_server::{Config as ServerConfig, Shutdown};
-pub use request::service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
-pub use run::proc_env::{ProcEnv, ProcessType, proc_env};
-pub use run::run;
 pub use sse::Sse;
-pub use table::pools::Pools;
-pub use table::time_limit::TimeLimit;
-pub use table::urls::Urls;
+pub use table::{pools::Pools, time_limit::TimeLimit, urls::Urls};
 pub use testing::{TestClient, TestRequest, TestResponse};
 
+/// The whole crate `pixie-core`: of its names, those that most apps need stand here as well.
+pub use pixie_core as core;
+#[cfg(feature = "garde")]
+pub use pixie_core::Checked;
+pub use pixie_core::{
+    Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
+    FormLimits, FormView, FromRequest, HeaderMap, HeaderName, HeaderValue, Headers, Html, IntoResponse, Json,
+    LastEventId, Method, Needs, OrAbort, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView,
+    Response, Result, Route, SseWriter, State, StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
+};
+#[cfg(feature = "sealed-cookies")]
+pub use pixie_core::{PrivateCookies, SignedCookies};
+pub use pixie_macros::{delete, get, patch, post, put, route};
+pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox, Size};
+pub use pixie_server::{Config as ServerConfig, Shutdown};
 #[cfg(feature = "template")]
 pub use pixie_template::{self as template, web::template};
+
+/// What [`Pools::snapshots`] and the status page show, and the levels of a [`Sandbox`].
+pub mod pool {
+    pub use pixie_pool::{Counts, MemoryLimit, SandboxLevel, Snapshot, WorkerSnapshot, WorkerState};
+}
+
+/// An app as a `tower::Service`, and the types that layers see.
+pub mod service {
+    pub use crate::request::service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+}
 
 /// Used by the code that the attributes generate. Not public API.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::{app::registry::Registered, testing::work_if_asked};
+    pub use crate::{app::routes::Registered, testing::work_if_asked};
     pub use inventory;
-    pub use pixie_core::*;
+    pub use pixie_core::{
+        BodyUse, BoxFuture, Error, FromRequest, Handler, IntoPieces, IntoResponse, Method, Needs, Pieces, Place,
+        Request, Response, RoutePath, Writer,
+    };
 }

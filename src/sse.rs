@@ -3,6 +3,7 @@
 //! The core formats events. A stream route in a worker writes events with `SseWriter` or `Pieces::events`.
 //! Invariant: the stream is dropped with the response, so it ends when the client disconnects.
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -56,6 +57,12 @@ impl Sse {
     pub fn keep_alive(mut self, silence: Duration) -> Sse {
         self.keep_alive = silence;
         self
+    }
+}
+
+impl fmt::Debug for Sse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sse").field("keep_alive", &self.keep_alive).finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //! [`test_worker!`](crate::test_worker).
 use std::{
     ffi::OsString,
+    fmt,
     sync::{Mutex, PoisonError},
 };
 
@@ -19,13 +20,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, AppService, Urls, app::compose, jobs::worker, table::settings::Workers};
+use crate::{App, Urls, app::compose, jobs::worker, request::service::AppService, table::settings::Workers};
 
 /// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
 /// Arguments of a worker under a test harness: run only the test that `test_worker!` defines.
 const WORKER_ARGS: [&str; 3] = ["pixie_worker", "--nocapture", "--test-threads=1"];
 
+/// # Testing
 impl App {
     /// Returns a client for this app in the same process. Pool and stream routes run on threads, without the
     /// sandboxes of their pools.
@@ -78,6 +80,27 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 /// Sends requests to an app in the same process, and keeps the cookies that the app sets.
 ///
 /// Its methods block. Use it in plain tests, not in async ones.
+///
+/// ```standalone_crate
+/// use pixie_web::{App, Cookies, Form, Response, get, post};
+///
+/// #[post("/login", sync)]
+/// fn login(form: Form<Vec<(String, String)>>) -> Response {
+///     let name = form.0.first().map_or("", |(_, name)| name);
+///     Response::new("welcome").header("set-cookie", format!("name={name}"))
+/// }
+///
+/// #[get("/me", sync)]
+/// fn me(cookies: Cookies) -> String {
+///     cookies.get("name").unwrap_or("a guest").to_owned()
+/// }
+///
+/// let client = App::collect().test()?;
+/// client.post("/login").form(&[("name", "Ada")]).send().assert_status(200);
+/// assert_eq!(client.cookie("name").as_deref(), Some("Ada"));
+/// client.get("/me").send().assert_text("Ada");
+/// # Ok::<(), pixie_web::Error>(())
+/// ```
 pub struct TestClient {
     runtime: Runtime,
     service: AppService,
@@ -104,6 +127,11 @@ impl TestClient {
     /// Starts a PUT request.
     pub fn put(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::PUT, path)
+    }
+
+    /// Starts a PATCH request.
+    pub fn patch(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::PATCH, path)
     }
 
     /// Starts a DELETE request.
@@ -155,6 +183,18 @@ impl TestClient {
 pub struct TestRequest<'c> {
     client: &'c TestClient,
     request: http::Request<Body>,
+}
+
+impl fmt::Debug for TestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestClient").field("service", &self.service).field("jar", &self.jar).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TestRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TestRequest").field(&self.request).finish()
+    }
 }
 
 impl TestRequest<'_> {

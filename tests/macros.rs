@@ -15,8 +15,8 @@ use std::{
 
 use pixie_web::{
     __macro::{Registered, inventory},
-    Body, BodyUse, Bytes, Found, Handler, HeaderValue, Method, PieceSink, Request, Response, Route, RouteType, Router,
-    Writer,
+    Body, Bytes, HeaderValue, Method, Request, Response, Route, Writer,
+    core::{BodyUse, Found, Handler, PieceSink, RouteType, Router},
 };
 
 mod handlers {

@@ -118,7 +118,7 @@ fn cached_file(request: &Request) -> Result<Response> {
 /// Returns the present state of the pools for the first page.
 #[get("/pool-status", sync)]
 fn pool_status(pools: State<Pools>) -> Json<Value> {
-    let worker = |worker: &pixie_web::WorkerSnapshot| {
+    let worker = |worker: &pixie_web::pool::WorkerSnapshot| {
         json!({
             "number": worker.number,
             "state": format!("{:?}", worker.state).to_lowercase(),
@@ -127,7 +127,7 @@ fn pool_status(pools: State<Pools>) -> Json<Value> {
             "route": worker.label.as_deref(),
         })
     };
-    let pool = |pool: &pixie_web::Snapshot| {
+    let pool = |pool: &pixie_web::pool::Snapshot| {
         json!({
             "name": pool.name,
             "busy": pool.busy,

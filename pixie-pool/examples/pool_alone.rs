@@ -1,4 +1,4 @@
-//! A pool by itself, without any web server: one job answers, one kills its process, and the program lives.
+//! A pool without a web server: one job replies, one kills its process, and the program continues.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -8,7 +8,8 @@ use rustix::process::{Signal, getpid, kill_process};
 fn work(job: Job) {
     let name = String::from_utf8_lossy(job.head()).into_owned();
     if name == "trouble" {
-        // As a bad pointer in a C library would end it; the first signal only meets the check for overflown stacks.
+        // As a bad pointer in a C library would end it; the first signal only meets the check for overflown
+        // stacks.
         loop {
             let _ = kill_process(getpid(), Signal::SEGV);
         }

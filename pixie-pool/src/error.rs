@@ -1,7 +1,8 @@
 //! Everything that can go wrong with a job, as its submitter sees it.
 //!
-//! Owns the errors of the main process and the failure that a handler reports. Leaves their translation into responses to the
-//! caller. Invariant: each cause has one variant, and its message names the setting that decides, if there is one.
+//! Owns the errors of the main process and the failure that a handler reports. Leaves their translation into
+//! responses to the caller. Invariant: each cause has one variant, and its message names the setting that
+//! decides, if there is one.
 
 use std::{borrow::Cow, fmt, io, time::Duration};
 
@@ -25,10 +26,11 @@ pub enum Error {
     Deadline,
     /// The job used more CPU time than [`cpu_time`](crate::Config::cpu_time) and its worker was killed.
     CpuTime,
-    /// The worker sent no part of a streamed reply for [`stream_idle_timeout`](crate::Config::stream_idle_timeout) and was
-    /// killed.
+    /// The worker sent no part of a streamed reply for
+    /// [`stream_idle_timeout`](crate::Config::stream_idle_timeout) and was killed.
     Idle,
-    /// The job was canceled, did not end within [`cancel_grace`](crate::Config::cancel_grace), and its worker was killed.
+    /// The job was canceled, did not end within [`cancel_grace`](crate::Config::cancel_grace), and its worker
+    /// was killed.
     Canceled,
     /// The worker did not answer the pool and was killed, together with the job.
     Stuck,
@@ -134,10 +136,12 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code N`.
+    /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or
+    /// `exit code N`.
     ///
-    /// Rust ends a process by the same signal for the first three causes, so the last lines of stderr tell them apart. This is a
-    /// guess: a compromised worker can choose among these words, but it cannot add others.
+    /// Rust ends a process by the same signal for the first three causes, so the last lines of stderr tell
+    /// them apart. This is a guess: a compromised worker can choose among these words, but it cannot add
+    /// others.
     pub fn cause(&self) -> Cow<'static, str> {
         let wrote = |words| self.stderr.contains(words);
         match (self.signal, self.code) {

@@ -1,7 +1,8 @@
-//! What a fuzzer throws at the protocol, as ordinary functions of bytes that assert what must be true of any bytes.
+//! The fuzz targets of the protocol: functions of bytes that assert what must be true for all bytes.
 //!
-//! Compiled for tests and under `cargo fuzz` only. The targets in `tests/fuzz` call these functions, and the inputs that they
-//! have found are kept there and replayed by every `cargo test`. Rule: the same bytes do the same in both.
+//! Compiled only for tests and under `cargo fuzz`. The targets in `tests/fuzz` call these functions; the
+//! inputs that they have found are stored there, and every `cargo test` replays them. Invariant: the same
+//! bytes do the same in both.
 
 mod books;
 mod choices;

@@ -73,7 +73,8 @@ impl Job {
         &mut self.body
     }
 
-    /// Returns a second reader of the same body, for code that reads while another part of the program keeps the job.
+    /// Returns a second reader of the same body, for code that reads while another part of the program keeps
+    /// the job.
     ///
     /// Its reads fail after the job has ended.
     pub fn detached_body(&self) -> JobBody {
@@ -145,7 +146,8 @@ impl fmt::Debug for JobBody {
     }
 }
 
-/// Writes a reply piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` after the job was canceled.
+/// Writes a reply piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` after the
+/// job was canceled.
 ///
 /// Dropping the writer before [`JobWriter::finish`] ends the reply with a failure, which its reader gets.
 #[derive(Debug)]
@@ -214,7 +216,8 @@ impl Cancellation {
     }
 }
 
-/// The time that a job may take until the head of its reply, after which the worker is killed. Clones share the same limit.
+/// The time that a job may take until the head of its reply, after which the worker is killed. Clones share
+/// the same limit.
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
     socket: Arc<Socket>,
@@ -237,13 +240,14 @@ impl TimeLimit {
         TimeLimit { socket: Arc::clone(socket), stream, left: Arc::new(Mutex::new(left)) }
     }
 
-    /// Returns the time until the deadline; `None` if there is no deadline.
+    /// Returns the time until the deadline; `None` without a deadline.
     pub fn remaining(&self) -> Option<Duration> {
         self.left().deadline.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Asks for so much more time and returns how much was granted, in whole milliseconds: at most what is left of the pool's
-    /// [`extension`](crate::Config::extension). Zero without a deadline, and after the head of the reply was sent.
+    /// Asks for so much more time and returns how much was granted, in whole milliseconds: at most what is
+    /// left of the pool's [`extension`](crate::Config::extension). Zero without a deadline, and after the
+    /// head of the reply was sent.
     pub fn extend(&self, by: Duration) -> Duration {
         let mut left = self.left();
         let granted = by.min(left.extension).as_millis();

@@ -1,4 +1,4 @@
-//! A pool of worker processes: functions that may crash, or bytes in and bytes out. The front page is the README.
+//! A pool of worker processes: functions that may crash, or bytes in and bytes out.
 //!
 #![cfg_attr(feature = "tasks", doc = include_str!("../README.md"))]
 
@@ -38,7 +38,7 @@ pub use crate::task::{Task, extend, init, is_canceled, remaining};
 #[cfg(feature = "tasks")]
 pub use pixie_pool_macros::task;
 
-/// What the code of the attribute `task` names; no part of the interface.
+/// Used by the code that the attribute `task` generates; not a public interface.
 #[cfg(feature = "tasks")]
 #[doc(hidden)]
 pub mod __task {

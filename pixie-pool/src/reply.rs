@@ -1,7 +1,7 @@
-//! What comes out of a pool: a head, and a body at once or in pieces.
+//! The reply to a job: a head, and a body at once or in pieces.
 //!
-//! Owns the answer's reading side and the future of a submission. Leaves the state that both ends share to `pool::exchange`.
-//! Rule: dropping either before its end cancels the job.
+//! Owns the reading side of a reply and the future of a submission. Leaves the state that both ends share to
+//! the pool. Invariant: dropping either before its end cancels the job.
 
 use std::{
     fmt,
@@ -16,33 +16,32 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        connection::{
-            job_state::{JobState, ReplyStart},
-            upload::Upload,
-        },
+        connection::{JobState, ReplyStart, Upload},
         queue::Queue,
     },
 };
 
-/// The answer to a job.
+/// The reply to a job.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reply {
     /// The head, as the handler sent it.
     pub head: Bytes,
     /// The body.
     pub body: ReplyBody,
-    /// The number of the worker that answered.
+    /// The number of the worker that replied.
     pub worker: usize,
     /// The process id of that worker.
     pub pid: u32,
 }
 
-/// The body of an answer.
+/// The body of a reply.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ReplyBody {
-    /// All of it.
+    /// The whole body.
     Full(Bytes),
-    /// Pieces as they come; the worker is held back while nobody reads.
+    /// Pieces that are still arriving; the worker waits while they are not read.
     Stream(ReplyStream),
 }
 
@@ -56,7 +55,11 @@ impl ReplyBody {
         }
     }
 
-    /// Reads all of it into memory; fails with [`Error::TooLarge`] where it goes beyond
+    /// Reads the whole body into memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::TooLarge`] if the body is larger than
     /// [`Config::collect_limit`](crate::Config::collect_limit).
     pub async fn collect(self) -> Result<Bytes, Error> {
         match self {
@@ -66,7 +69,7 @@ impl ReplyBody {
     }
 }
 
-/// An answer that is still arriving.
+/// A body that is still arriving.
 pub struct ReplyStream {
     waiting: Waiting,
 }
@@ -90,7 +93,7 @@ impl ReplyStream {
 
 impl ReplyStream {
     async fn collect(mut self) -> Result<Bytes, Error> {
-        // It was checked when the pool was started.
+        // The start of the pool has checked this limit.
         let limit = self.waiting.queue.config.collect_limit.bytes().unwrap_or(0);
         let mut all = BytesMut::new();
         while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
@@ -110,7 +113,7 @@ impl fmt::Debug for ReplyStream {
     }
 }
 
-/// One job as its submitter holds it.
+/// One job, as its submitter sees it.
 struct Waiting {
     queue: Arc<Queue>,
     job: Arc<JobState>,
@@ -150,11 +153,11 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new(queue: Arc<Queue>, job: Arc<JobState>, upload: Option<Upload>) -> Self {
-        // Until it has entered the pool there is nothing to cancel.
+        // A job can be canceled only after it has entered the pool.
         Pending { waiting: Some(Waiting { queue, job, upload, is_over: true }), is_entered: false }
     }
 
-    /// Hands the job to the pool; true if it needs to be looked at again at once.
+    /// Gives the job to the pool.
     fn enter(waiting: &mut Waiting, cx: &Context<'_>) -> Result<(), Error> {
         waiting.job.set_waker(cx.waker());
         waiting.queue.submit(&waiting.job)?;
@@ -172,7 +175,7 @@ impl Future for Pending {
         if !is_entered {
             Pending::enter(waiting, cx)?;
             if waiting.upload.is_none() {
-                // The waker was set before the job was sent, so the answer cannot be missed.
+                // The waker was set before the job was sent, so the reply cannot be missed.
                 return Poll::Pending;
             }
         }

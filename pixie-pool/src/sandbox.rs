@@ -1,7 +1,8 @@
 //! What a worker may do: what a program asks for, and which parts of it are in force.
 //!
-//! Owns the profiles, the limits and the messages about missing parts. Leaves the system calls to `platform` and the order of a
-//! worker's steps to `worker`. Invariant: a part that is not in force is refused or logged, never ignored.
+//! Owns the profiles, the limits and the messages about missing parts. Leaves the system calls to `platform`
+//! and the order of a worker's steps to `worker`. Invariant: a part that is not in force is refused or
+//! logged, never ignored.
 
 use std::{
     fmt, io,
@@ -15,20 +16,21 @@ use crate::{
     platform,
 };
 
-/// What a worker process may do besides computing.
+/// What a worker process may do in addition to computing.
 ///
-/// A worker applies the sandbox to itself after it has connected to its pool and before it takes the first job, so every job runs
-/// in the sandbox. Open files and connections stay open: load models, open files and connect to databases before
-/// [`Worker::serve`](crate::Worker::serve) (with pixie-web: in the worker's state). Do not start threads there, because a
-/// sandbox covers only the thread that enters it and the threads that this thread starts. A worker with more than one thread
-/// exits with an error that says so; the usual cause is `#[tokio::main]`.
+/// A worker applies the sandbox to itself after it has connected to its pool and before it takes the first
+/// job, so every job runs in the sandbox. Open files and connections stay open: load models, open files and
+/// connect to databases before [`Worker::serve`](crate::Worker::serve) (with pixie-web: in the worker's
+/// state). Do not start threads there, because a sandbox covers only the thread that enters it and the
+/// threads that this thread starts. A worker with more than one thread exits with an error that says so; the
+/// usual cause is `#[tokio::main]`.
 ///
 /// | a job may | `none` | `no_network` | `strict` |
 /// |---|---|---|---|
 /// | compute, use memory, start threads, read the clock, draw random numbers, print | yes | yes | yes |
 /// | use files and connections that were opened before the sandbox | yes | yes | yes |
-/// | open files and list directories | yes | yes | where [`read`](Sandbox::read) and [`write`](Sandbox::write) allow it |
-/// | create, change and delete files | yes | yes | where `write` allows it |
+/// | open files and list directories | yes | yes | where [`read`](Sandbox::read) or `write` allows it |
+/// | create, change and delete files | yes | yes | where [`write`](Sandbox::write) allows it |
 /// | write below `/proc` and `/sys`, except `/proc/self` | yes | no | where `write` allows it |
 /// | change modes, owners, times and extended attributes of files | yes | yes | no |
 /// | see that a path exists, its size and its times | yes | yes | yes |
@@ -40,19 +42,22 @@ use crate::{
 /// | bytes in one file ([`file_size`](Sandbox::file_size)) | any | 1 GiB | 1 GiB |
 /// | open descriptors ([`open_files`](Sandbox::open_files)) | as inherited | 1024 | 1024 |
 ///
-/// A forbidden call fails with `PermissionDenied`, and a write to a file that is too large with `FileTooLarge`; the worker continues.
-/// The limit on memory is a setting of the pool: [`Config::memory`](crate::Config::memory). A sandboxed worker cannot start
-/// processes, so they need no limit.
+/// A forbidden call fails with `PermissionDenied`, and a write to a file that is too large with
+/// `FileTooLarge`; the worker continues. The limit on memory is a setting of the pool:
+/// [`Config::memory`](crate::Config::memory). A sandboxed worker cannot start processes, so they need no
+/// limit.
 ///
-/// Sandboxes need Linux on x86-64 or AArch64; they use [Landlock](https://landlock.io), seccomp and resource limits. On other
-/// systems, and where a kernel or a container lacks a part, a [`best_effort`](Sandbox::best_effort) sandbox does what it can, and
-/// the pool logs a warning that names the missing parts; a worker with a [`required`](Sandbox::required) sandbox does not start.
+/// Sandboxes need Linux on x86-64 or AArch64; they use [Landlock](https://landlock.io), seccomp and resource
+/// limits. On other systems, and where a kernel or a container lacks a part, a
+/// [`best_effort`](Sandbox::best_effort) sandbox does what it can, and the pool logs a warning that names the
+/// missing parts; a worker with a [`required`](Sandbox::required) sandbox does not start.
 /// [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows which parts are in force.
 ///
 /// ```
 /// use pixie_pool::{Pool, Sandbox};
 ///
-/// let sandbox = Sandbox::strict().read("/usr/share/fonts").write("/var/cache/thumbnails").file_size("64MB").required();
+/// let sandbox = Sandbox::strict().read("/usr/share/fonts").write("/var/cache/thumbnails").file_size("64MB");
+/// let sandbox = sandbox.required();
 /// let images = Pool::named("images").size(2..=8).memory("256MB").sandbox(sandbox);
 /// # let _ = images;
 /// ```
@@ -89,23 +94,24 @@ impl Sandbox {
         Sandbox::new(Profile::None, 0, 0)
     }
 
-    /// Forbids sockets, programs, new processes, and all access to other processes or to the system's settings, such as writing
-    /// below `/proc` and `/sys`. Access to other files does not change.
+    /// Forbids sockets, programs, new processes, and all access to other processes or to the system's
+    /// settings, such as writing below `/proc` and `/sys`. Access to other files does not change.
     ///
-    /// A worker of root can still write every file and disk of the system, and so gain more rights: for root, only
-    /// [`strict`](Sandbox::strict) protects the system. An entry of `/` that was created after the worker started cannot be
-    /// written.
+    /// A worker of root can still write every file and disk of the system, and so gain more rights: for root,
+    /// only [`strict`](Sandbox::strict) protects the system. An entry of `/` that was created after the
+    /// worker started cannot be written.
     pub fn no_network() -> Self {
         Sandbox::new(Profile::NoNetwork, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
 
-    /// Forbids the same as [`no_network`](Sandbox::no_network), and every file except those that [`read`](Sandbox::read) and
-    /// [`write`](Sandbox::write) allow.
+    /// Forbids the same as [`no_network`](Sandbox::no_network), and every file except those that
+    /// [`read`](Sandbox::read) and [`write`](Sandbox::write) allow.
     ///
-    /// A worker can always read the program's own file (for backtraces), the time zones (`/usr/share/zoneinfo`,
-    /// `/etc/localtime`), `/dev/random`, `/dev/urandom` and `/dev/zero`, and read and write `/dev/null`. Changes of modes, owners
-    /// and times are forbidden everywhere, because Landlock does not restrict them. So `std::fs::copy` fails, because it copies
-    /// the mode; use `std::io::copy` between two open files.
+    /// A worker can always read the program's own file (for backtraces), the time zones
+    /// (`/usr/share/zoneinfo`, `/etc/localtime`), `/dev/random`, `/dev/urandom` and `/dev/zero`, and read and
+    /// write `/dev/null`. Changes of modes, owners and times are forbidden everywhere, because Landlock does
+    /// not restrict them. So `std::fs::copy` fails, because it copies the mode; use `std::io::copy` between
+    /// two open files.
     pub fn strict() -> Self {
         Sandbox::new(Profile::Strict, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
@@ -127,33 +133,36 @@ impl Sandbox {
         self
     }
 
-    /// Starts workers with the parts of the sandbox that this system has, and logs what is missing. The default.
+    /// Starts workers with the parts of the sandbox that this system has, and logs what is missing. The
+    /// default.
     pub fn best_effort(mut self) -> Self {
         self.is_required = false;
         self
     }
 
-    /// Allows workers in a strict sandbox to read a file, or everything below a directory. The path must exist when the pool
-    /// starts; links in it are followed at that time.
+    /// Allows workers in a strict sandbox to read a file, or everything below a directory. The path must
+    /// exist when the pool starts; links in it are followed at that time.
     ///
-    /// If a worker starts later and the path is missing or has become a link, the worker starts without this permission. At most 64
-    /// paths in total. Without effect in other sandboxes, which do not restrict files.
+    /// If a worker starts later and the path is missing or has become a link, the worker starts without this
+    /// permission. At most 64 paths in total. Without effect in other sandboxes, which do not restrict files.
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
-    /// Allows workers in a strict sandbox to read and write a file, or to read, write, create, rename and delete below a directory.
-    /// The path must exist when the pool starts; links in it are followed at that time.
+    /// Allows workers in a strict sandbox to read and write a file, or to read, write, create, rename and
+    /// delete below a directory. The path must exist when the pool starts; links in it are followed at that
+    /// time.
     ///
-    /// If a worker starts later and the path is missing or has become a link, the worker starts without this permission. At most 64
-    /// paths in total. Without effect in other sandboxes, which do not restrict files.
+    /// If a worker starts later and the path is missing or has become a link, the worker starts without this
+    /// permission. At most 64 paths in total. Without effect in other sandboxes, which do not restrict files.
     pub fn write(mut self, path: impl Into<PathBuf>) -> Self {
         self.write.push(path.into());
         self
     }
 
-    /// Limits the size of each file that a worker writes, as a number of bytes or a text such as `"64MB"`; 0 stands for no limit.
+    /// Limits the size of each file that a worker writes, as a number of bytes or a text such as `"64MB"`; 0
+    /// stands for no limit.
     ///
     /// A write beyond the limit fails with `FileTooLarge`. A worker can still fill a disk with many files.
     pub fn file_size(mut self, bytes: impl Into<ByteSize>) -> Self {
@@ -218,7 +227,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Follows the links in the paths once. A job could replace a path with a link, and must not decide what the next worker may do.
+    /// Follows the links in the paths once. A job could replace a path with a link, and must not decide what
+    /// the next worker may do.
     pub(crate) fn resolve(&mut self) -> Result<(), String> {
         let own = format!("/proc/{}", std::process::id());
         for path in self.read.iter_mut().chain(&mut self.write) {
@@ -255,8 +265,8 @@ impl Sandbox {
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 
-    /// Logs which parts are in force, once for all workers of a pool, because they run under the same kernel. `level` is `None` if
-    /// the workers are threads.
+    /// Logs which parts are in force, once for all workers of a pool, because they run under the same kernel.
+    /// `level` is `None` if the workers are threads.
     pub(crate) fn report(&self, pool: &str, level: Option<&SandboxLevel>) {
         let profile = self.profile;
         let Some(level) = level else {

@@ -1,7 +1,7 @@
 //! The state of a pool at one moment.
 //!
-//! Owns plain values for status pages and metrics. With the feature `serde` they can be serialized, with times in seconds.
-//! Invariant: the main process counts everything here; a worker cannot change a number.
+//! Owns plain values for status pages and metrics. With the feature `serde` they can be serialized, with
+//! times in seconds. Invariant: the main process counts everything here; a worker cannot change a number.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -62,19 +62,21 @@ pub struct WorkerSnapshot {
     /// How long this process has been ready.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
-    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without that setting, for a thread, and until the worker is
-    /// ready.
+    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without that setting, for a thread,
+    /// and until the worker is ready.
     pub memory_limit: Option<MemoryLimit>,
     /// Resident memory of the process in bytes, where the system reports it; `None` for a thread.
     pub memory: Option<u64>,
 }
 
-/// How the total memory of a worker is limited, in addition to `RLIMIT_DATA`, which limits its private allocations.
+/// How the total memory of a worker is limited, in addition to `RLIMIT_DATA`, which limits its private
+/// allocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum MemoryLimit {
-    /// By a cgroup per worker: the kernel kills the worker and the programs that it has started before they use more.
+    /// By a cgroup per worker: the kernel kills the worker and the programs that it has started before they
+    /// use more.
     Cgroup,
     /// By checks of the resident memory while jobs run: the pool kills the worker soon after it uses more.
     Process,
@@ -137,7 +139,8 @@ pub struct Counts {
     pub retired: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
-    /// Jobs that moved to another worker before they were started, because another job was slow or the worker exited.
+    /// Jobs that moved to another worker before they were started, because another job was slow or the worker
+    /// exited.
     pub moves: u64,
     /// Jobs refused because the queue was full.
     pub refused_full: u64,

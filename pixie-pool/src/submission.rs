@@ -30,9 +30,9 @@ pub struct Submission {
     pub body: Body,
     /// The deadline of this job; `None` for the pool's.
     pub deadline: Option<Duration>,
-    /// Whether the job may run twice: then it is sent once more if its worker crashes. Without a body it may also be pipelined, which
-    /// makes short jobs several times cheaper: its reply may wait a moment for the next one, and the job runs again if the worker
-    /// crashes in that moment. Ignored for a streamed body.
+    /// Whether the job may run twice: then it is sent once more if its worker crashes. Without a body it may
+    /// also be pipelined, which makes short jobs several times cheaper: its reply may wait a moment for the
+    /// next one, and the job runs again if the worker crashes in that moment. Ignored for a streamed body.
     pub replayable: bool,
     /// The name of the kind of job, such as a route, in logs, snapshots and metrics.
     pub label: Arc<str>,
@@ -108,6 +108,7 @@ impl fmt::Debug for Body {
 
 /// A body that arrives in pieces.
 pub trait BodyStream {
-    /// Returns the next piece, `None` at the end; an error fails the job with [`Error::Body`](crate::Error::Body).
+    /// Returns the next piece, `None` at the end; an error fails the job with
+    /// [`Error::Body`](crate::Error::Body).
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
 }

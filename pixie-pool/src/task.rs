@@ -1,4 +1,5 @@
-//! Typed tasks: functions that are called here and run in a worker; serde carries their arguments and results.
+//! Typed tasks: functions that are called here and run in a worker; serde carries their arguments and
+//! results.
 //!
 //! Invariant: only processes with the same table of task names talk to each other.
 

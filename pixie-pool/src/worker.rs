@@ -1,8 +1,9 @@
-//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent ends it.
+//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent
+//! ends it.
 //!
-//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket to `socket`.
-//! Invariant: the main thread only watches the lifeline, so that the process answers its parent, and ends with it, while a
-//! handler is busy.
+//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket
+//! to `socket`. Invariant: the main thread only watches the lifeline, so that the process answers its parent,
+//! and ends with it, while a handler is busy.
 
 pub(crate) mod panics;
 mod sandbox;
@@ -20,7 +21,6 @@ use crate::{
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
-    pool::process::handshake,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
     worker::{sandbox::Restrict, socket::Socket},
@@ -28,8 +28,6 @@ use crate::{
 
 /// The name of the thread that runs a worker's jobs.
 pub(crate) const HANDLER_THREAD: &str = "handler";
-/// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits itself before it connects.
-pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
 /// A process that a pool has started, before it calls [`Worker::serve`].
 #[derive(Debug)]
@@ -41,16 +39,17 @@ pub struct Worker {
     restrict: Restrict,
 }
 
-/// Returns the worker if a pool started this process. Call this function first in `main`: it closes every inherited descriptor
-/// and takes stdin.
+/// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
+/// inherited descriptor and takes stdin.
 ///
-/// In a program with several pools, the workers of all pools call this function, and choose the handler by the pool's name:
+/// In a program with several pools, the workers of all pools call this function, and choose the handler by
+/// the pool's name:
 ///
 /// ```no_run
 /// # fn choose(resize: pixie_pool::Handler, search: pixie_pool::Handler) {
 /// if let Some(worker) = pixie_pool::worker() {
 ///     match worker.identity().pool.as_deref() {
-///         // Start each pool with the same number as `Config::table_hash`, so that a worker with the wrong handler is refused.
+///         // Start each pool with the same number as `Config::table_hash`, so that a mix-up is refused.
 ///         Some("resize") => worker.serve(1, resize),
 ///         _ => worker.serve(2, search),
 ///     }
@@ -62,7 +61,7 @@ pub fn worker() -> Option<Worker> {
     platform::close_inherited();
     platform::calm_signals();
     platform::isolate(identity::VARIABLE);
-    if std::env::var_os(CORE_DUMPS).is_none_or(|value| value != "on") {
+    if std::env::var_os(identity::CORE_DUMPS).is_none_or(|value| value != "on") {
         platform::no_core_dumps();
     }
     platform::set_process_name(&format!("{}-{}", invitation.pool, invitation.number));
@@ -80,7 +79,8 @@ impl Worker {
         Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
     }
 
-    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only waits.
+    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only
+    /// waits.
     #[doc(hidden)]
     pub fn in_a_test(mut self) -> Self {
         self.restrict = platform::restrict_thread;
@@ -92,7 +92,8 @@ impl Worker {
         &self.identity
     }
 
-    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's configuration.
+    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's
+    /// configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         panics::remember();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
@@ -101,7 +102,8 @@ impl Worker {
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
         let stack = welcome.stack as usize;
-        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that starts it.
+        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that
+        // starts it.
         let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
@@ -127,7 +129,7 @@ pub(crate) fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
-    let socket = Socket::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
+    let socket = Socket::connect(path, Some(Mark::open(&identity::mark_path(path))?))?;
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;

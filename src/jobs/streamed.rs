@@ -11,11 +11,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use pixie_core::{BoxError, Parts};
-use pixie_pool::ReplyStream;
+use pixie_pool::ReplyBody;
 
 /// A response that a worker is still sending.
 pub(crate) struct Streamed {
-    stream: ReplyStream,
+    stream: ReplyBody,
     /// The rest of the announced length, if a length was announced.
     left: Option<u64>,
     /// The piece that completes the announced length. It is kept until the worker has ended the reply.
@@ -29,7 +29,7 @@ pub(crate) struct Streamed {
 
 impl Streamed {
     /// Returns the body of a response. `length` is the length in its head.
-    pub(crate) fn new(stream: ReplyStream, length: Option<u64>, parts: Option<Parts>) -> Streamed {
+    pub(crate) fn new(stream: ReplyBody, length: Option<u64>, parts: Option<Parts>) -> Streamed {
         Streamed { stream, left: length, last: None, broken: None, _parts: parts }
     }
 

@@ -106,7 +106,7 @@ fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Re
             }
             response.set_body(Body::from(bytes));
         }
-        ReplyBody::Stream(stream) => {
+        stream => {
             let streamed = Streamed::new(stream, length, parts);
             response.set_body(match is_head {
                 true => Body::new(streamed.into_length()),

@@ -4,6 +4,7 @@
 //! answers requests. A request that is answered at once needs no allocation here.
 use std::{
     convert::Infallible,
+    fmt,
     future::poll_fn,
     net::SocketAddr,
     pin::Pin,
@@ -57,6 +58,12 @@ impl AppService {
     }
 }
 
+impl fmt::Debug for AppService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppService").field("urls", &self.app.urls).field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
 impl<B> Service<http::Request<B>> for AppService
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -97,6 +104,13 @@ pub struct AppFuture {
     measured: Measured,
 }
 
+impl fmt::Debug for AppFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_ready = matches!(self.progress, Progress::Ready(_));
+        f.debug_struct("AppFuture").field("is_ready", &is_ready).finish_non_exhaustive()
+    }
+}
+
 enum Progress {
     Ready(Option<HttpResponse>),
     Later(BoxFuture<HttpResponse>),
@@ -118,6 +132,12 @@ impl Future for AppFuture {
 /// An app with all or some of its layers. This is what a layer wraps.
 #[derive(Clone)]
 pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
+
+impl fmt::Debug for Layered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layered")
+    }
+}
 
 impl Layered {
     /// Returns the service that calls a function.

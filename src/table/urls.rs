@@ -1,5 +1,9 @@
 //! `Urls`: URLs of routes, made from the names of their handlers.
-use std::{collections::HashMap, fmt::Display, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::{self, Display},
+    sync::Arc,
+};
 
 use pixie_core::{Error, FromRequest, Needs, Pattern, Rejection, Request, Result, Route, State};
 
@@ -55,6 +59,12 @@ impl Urls {
         let texts: Vec<_> = params.iter().map(|(name, value)| (*name, value.to_string())).collect();
         let params: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
         pattern.url(&params).map_err(|error| Error::internal(format!("url_for `{name}`: {error}")))
+    }
+}
+
+impl fmt::Debug for Urls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Settings from a text: `PIXIE_POOL_IMAGES="size=2..8 deadline=2s"`.
 //!
-//! Owns the name of a pool's variable, the grammar of its value, and the conversion of each value from text. Leaves the names of
-//! the settings to `settings`. Invariant: a text is applied as a whole or refused with a message that shows the faulty pair.
+//! Owns the name of a pool's variable, the grammar of its value, and the conversion of each value from text.
+//! Leaves the names of the settings to `settings`. Invariant: a text is applied as a whole or refused with a
+//! message that shows the faulty pair.
 
 use std::{env::VarError, time::Duration};
 
@@ -14,14 +15,14 @@ const PREFIX: &str = "PIXIE_POOL_";
 
 /// # The environment
 impl Config {
-    /// Applies the variable `PIXIE_POOL_` with the pool's name in capitals (`-` and `.` become `_`), if it is set. Its value holds
-    /// pairs such as `size=2..8 deadline=2s breaker=off`, separated by spaces or commas; `none` removes a limit. The documentation
-    /// of each method that a pair can replace shows such a pair.
+    /// Applies the variable `PIXIE_POOL_` with the pool's name in capitals (`-` and `.` become `_`), if it is
+    /// set. Its value holds pairs such as `size=2..8 deadline=2s breaker=off`, separated by spaces or commas;
+    /// `none` removes a limit. The documentation of each method that a pair can replace shows such a pair.
     ///
     /// # Errors
     ///
-    /// Returns a message with the variable and the faulty pair. Two pools that run at the same time cannot share a variable, so a
-    /// pool `a.b` does not start while a pool `a-b` runs.
+    /// Returns a message with the variable and the faulty pair. Two pools that run at the same time cannot
+    /// share a variable, so a pool `a.b` does not start while a pool `a-b` runs.
     pub fn override_by_environment(&mut self) -> Result<(), String> {
         let variable = variable(&self.name);
         match std::env::var(&variable) {
@@ -31,7 +32,8 @@ impl Config {
         }
     }
 
-    /// Applies pairs such as `size=2..8 deadline=2s` from another source, for example from a configuration file of the program.
+    /// Applies pairs such as `size=2..8 deadline=2s` from another source, for example from a configuration
+    /// file of the program.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
-//! The table of a pool's settings: name, type, default, builder method and example for the environment, each in one place.
+//! The table of a pool's settings: name, type, default, builder method and example for the environment, each
+//! in one place.
 //!
-//! Owns [`Settings`], the plain values, and [`Config`], which sets them. Both follow from the table, and so do the names that
-//! the environment may use. Invariant: a setting that is not in the table does not exist.
+//! Owns [`Settings`], the plain values, and [`Config`], which sets them. Both follow from the table, and so
+//! do the names that the environment may use. Invariant: a setting that is not in the table does not exist.
 
 use std::{
     collections::BTreeSet, ffi::OsString, ops::Deref, path::PathBuf, thread::available_parallelism, time::Duration,
@@ -9,15 +10,12 @@ use std::{
 
 use crate::{
     config::{ByteSize, Size, TIME_MAX, environment::FromText},
-    error::Error,
-    job::Handler,
-    pool::Pool,
+    identity::CORE_DUMPS,
     sandbox::Sandbox,
-    worker::CORE_DUMPS,
 };
 
-/// Makes fields, defaults, builder methods and the reader of the environment of rows such as
-/// `deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";`.
+/// Makes fields, defaults, builder methods and the reader of the environment of rows such as `deadline =
+/// value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";`.
 ///
 /// `value` sets the setting to its argument, `some` to `Some` of it, and `list` adds the argument to it.
 macro_rules! settings {
@@ -50,7 +48,8 @@ macro_rules! settings {
                 self
             })+
 
-            /// Takes from another configuration each setting that the program or the environment has set there and not here.
+            /// Takes from another configuration each setting that the program or the environment has set
+            /// there and not here.
             pub fn inherit(&mut self, from: &Config) {
                 $(if from.set.contains(stringify!($name)) && self.set.insert(stringify!($name)) {
                     self.settings.$name.clone_from(&from.settings.$name);
@@ -74,98 +73,109 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Worker processes that run jobs at the same time: `4`, `2..=8`, or `0..=8` for workers on demand. `0` runs the handler on
-    /// threads of this process. Default: one per core, because a job that does not wait keeps a core busy. Between two numbers,
-    /// the pool grows when jobs wait.
+    /// Worker processes that run jobs at the same time: `4`, `2..=8`, or `0..=8` for workers on demand. `0`
+    /// runs the handler on threads of this process. Default: one per core, because a job that does not wait
+    /// keeps a core busy. Between two numbers, the pool grows when jobs wait.
     size = value(size: impl Into<Size>) -> Size: cores().into(), env "2..8";
     /// Threads that run jobs when [`size`](Settings::size) is 0. Default: one per core.
     threads = value(threads: usize) -> usize: cores();
-    /// Workers that are ready in addition to [`size`](Settings::size): one of them replaces a killed worker at once. Default: 1.
-    /// A pool on demand has spare workers only while it has workers.
+    /// Workers that are ready in addition to [`size`](Settings::size): one of them replaces a killed worker
+    /// at once. Default: 1. A pool on demand has spare workers only while it has workers.
     spares = value(workers: usize) -> usize: 1, env "1";
-    /// Time from dispatch to the head of the reply, after which the worker is killed; `None` for no deadline. Default: 15 s,
-    /// half of what common proxies wait. The time starts again for a pipelined job that moves to another worker before its start.
+    /// Time from dispatch to the head of the reply, after which the worker is killed; `None` for no deadline.
+    /// Default: 15 s, half of what common proxies wait. The time starts again for a pipelined job that moves
+    /// to another worker before its start.
     deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";
-    /// Time that a job may add to its deadline on request, in total. Default: 0, so that the deadline is exact.
+    /// Time that a job may add to its deadline on request, in total. Default: 0, so that the deadline is
+    /// exact.
     extension = value(time: Duration) -> Duration: Duration::ZERO, env "10s";
-    /// CPU time that a job may use on all its threads together, before its worker is killed; `None` for no limit. Default: no
-    /// limit. With a limit, jobs are not pipelined, so that each is measured alone. Without effect when `size` is 0.
+    /// CPU time that a job may use on all its threads together, before its worker is killed; `None` for no
+    /// limit. Default: no limit. With a limit, jobs are not pipelined, so that each is measured alone.
+    /// Without effect when `size` is 0.
     cpu_time = value(time: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1s";
-    /// Jobs that may wait. Default: 1024. [`queue_timeout`](Settings::queue_timeout) limits how long they wait; this limits the
-    /// memory that a burst of jobs takes. At least 1 in a pool that grows, because it grows when jobs wait.
+    /// Jobs that may wait. Default: 1024. [`queue_timeout`](Settings::queue_timeout) limits how long they
+    /// wait; this limits the memory that a burst of jobs takes. At least 1 in a pool that grows, because it
+    /// grows when jobs wait.
     queue = value(jobs: usize) -> usize: 1024, env "100";
     /// Time that a job may wait for a worker. Default: 5 s; most clients have left after that.
     queue_timeout = value(time: Duration) -> Duration: Duration::from_secs(5), env "5s";
-    /// Time from the start of a worker's process until the worker is ready. Default: 10 s: enough to load a model, and a worker
-    /// that hangs is still found.
+    /// Time from the start of a worker's process until the worker is ready. Default: 10 s: enough to load a
+    /// model, and a worker that hangs is still found.
     start_timeout = value(time: Duration) -> Duration: Duration::from_secs(10), env "10s";
-    /// Time without jobs after which a worker beyond the smallest size exits. Default: 30 s; starting it again takes
-    /// milliseconds.
+    /// Time without jobs after which a worker beyond the smallest size exits. Default: 30 s; starting it
+    /// again takes milliseconds.
     idle_timeout = value(time: Duration) -> Duration: Duration::from_secs(30), env "30s";
-    /// Time without a reply after which the log reports a job once, with what its worker is doing; `None` for no reports.
-    /// Default: 5 s, a third of the default deadline, so that the report comes while the job still runs.
+    /// Time without a reply after which the log reports a job once, with what its worker is doing; `None` for
+    /// no reports. Default: 5 s, a third of the default deadline, so that the report comes while the job
+    /// still runs.
     slow_after = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(5)), env "5s";
     /// Time that a canceled job gets to end by itself before its worker is killed. Default: 100 ms.
     cancel_grace = value(time: Duration) -> Duration: Duration::from_millis(100), env "100ms";
-    /// Time that a worker may send no part of a streamed reply while the reader waits, before the worker is killed. Default:
-    /// 30 s; streams of events send a comment more often.
+    /// Time that a worker may send no part of a streamed reply while the reader waits, before the worker is
+    /// killed. Default: 30 s; streams of events send a comment more often.
     stream_idle_timeout = value(time: Duration) -> Duration: Duration::from_secs(30), env "30s";
     /// Memory that a worker may use, as a number of bytes or a text such as `"256MB"`. Default: no limit.
     ///
-    /// A private allocation beyond the limit fails (`RLIMIT_DATA`), and the worker aborts unless its handler copes. A second limit
-    /// covers all memory; [`WorkerSnapshot::memory_limit`](crate::WorkerSnapshot::memory_limit) tells which of the two it is:
-    /// - A cgroup per worker, where this process may create cgroups (version 2, *delegated*: systemd's `Delegate=yes`, or a
-    ///   container with a writable cgroupfs). It also counts shared memory, kernel memory and the programs that a job starts. The
-    ///   kernel kills all of them before they use more. This process moves into a cgroup below its own until its last such pool
-    ///   has stopped.
-    /// - Elsewhere the resident memory: a worker that uses more is killed within 250 ms. Pipes, socket pairs and files in memory
-    ///   are not counted; [`Sandbox::open_files`] limits the first two, and [`Sandbox::strict`] forbids the third.
+    /// A private allocation beyond the limit fails (`RLIMIT_DATA`), and the worker aborts unless its handler
+    /// copes. A second limit covers all memory;
+    /// [`WorkerSnapshot::memory_limit`](crate::WorkerSnapshot::memory_limit) tells which of the two it is:
+    /// - A cgroup per worker, where this process may create cgroups (version 2, *delegated*: systemd's
+    ///   `Delegate=yes`, or a container with a writable cgroupfs). It also counts shared memory, kernel
+    ///   memory and the programs that a job starts. The kernel kills all of them before they use more. This
+    ///   process moves into a cgroup below its own until its last such pool has stopped.
+    /// - Elsewhere the resident memory: a worker that uses more is killed within 250 ms. Pipes, socket pairs
+    ///   and files in memory are not counted; [`Sandbox::open_files`] limits the first two, and
+    ///   [`Sandbox::strict`] forbids the third.
     memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "256MB";
     /// Largest reply that this process reads into memory, for a call of a task or for
-    /// [`ReplyBody::collect`](crate::ReplyBody::collect), before it fails with [`Error::TooLarge`](crate::Error::TooLarge).
-    /// Default: 256 MiB, which limits what a faulty worker can make this process store. A reply of at most 64 KiB arrives in one
-    /// piece and is never refused. A body that is read in pieces has no limit.
+    /// [`ReplyBody::collect`](crate::ReplyBody::collect), before it fails with
+    /// [`Error::TooLarge`](crate::Error::TooLarge). Default: 256 MiB, which limits what a faulty worker can
+    /// make this process store. A reply of at most 64 KiB arrives in one piece and is never refused. A body
+    /// that is read in pieces has no limit.
     collect_limit = value(bytes: impl Into<ByteSize>) -> ByteSize: (256 << 20).into(), env "16MB";
-    /// What a worker may do besides computing. Default: what the user of this process may.
+    /// What a worker may do in addition to computing. Default: what the user of this process may.
     sandbox = value(sandbox: Sandbox) -> Sandbox: Sandbox::none();
-    /// Jobs after which a worker is replaced, 10 % more or less so that the workers are replaced at different times; `None` for
-    /// never. Default: never. The replacement is ready before the worker exits, here and for the next two settings.
+    /// Jobs after which a worker is replaced, 10 % more or less so that the workers are replaced at different
+    /// times; `None` for never. Default: never. The replacement is ready before the worker exits, here and
+    /// for the next two settings.
     recycle_after = value(jobs: impl Into<Option<u64>>) -> Option<u64>: None, env "10000";
     /// Age at which a worker is replaced, 10 % more or less; `None` for never. Default: never.
     recycle_age = value(age: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1h";
-    /// Resident memory at which a worker is replaced, after the job that it runs. Measured within 250 ms of the start of each
-    /// job. Default: never.
+    /// Resident memory at which a worker is replaced, after the job that it runs. Measured within 250 ms of
+    /// the start of each job. Default: never.
     recycle_memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "200MB";
-    /// Whether jobs are refused while workers do not start: after five failed starts in a row and without a running worker.
-    /// Default: yes; otherwise jobs wait for their `queue_timeout`. A pool on demand tries to start a worker for the first job
-    /// after the restart back-off.
+    /// Whether jobs are refused while workers do not start: after five failed starts in a row and without a
+    /// running worker. Default: yes; otherwise jobs wait for their `queue_timeout`. A pool on demand tries to
+    /// start a worker for the first job after the restart back-off.
     breaker = value(on: bool) -> bool: true, env "on";
     /// Whether a job that has crashed two workers within a minute is refused for another minute, with
-    /// [`Error::RepeatCrash`](crate::Error::RepeatCrash). Jobs are compared by label, head and the first 64 KiB of the body;
-    /// jobs with a streamed body are not compared. Default: yes.
+    /// [`Error::RepeatCrash`](crate::Error::RepeatCrash). Jobs are compared by label, head and the first 64
+    /// KiB of the body; jobs with a streamed body are not compared. Default: yes.
     repeat_crash_refusal = value(on: bool) -> bool: true, env "on";
-    /// Whether small, replayable jobs are sent to a worker that still runs others, if its jobs are known to be short. Default: yes,
-    /// which saves wake-ups; otherwise each worker has one job at a time.
+    /// Whether small, replayable jobs are sent to a worker that still runs others, if its jobs are known to
+    /// be short. Default: yes, which saves wake-ups; otherwise each worker has one job at a time.
     pipelining = value(on: bool) -> bool: true, env "on";
-    /// Whether a worker that crashes may write a core file, where the system's settings say. Default: no, because a core file of
-    /// every crash would fill the disk; the log reports the signal. A sandboxed worker never writes one.
+    /// Whether a worker that crashes may write a core file, where the system's settings say. Default: no,
+    /// because a core file of every crash would fill the disk; the log reports the signal. A sandboxed worker
+    /// never writes one.
     core_dumps = value(on: bool) -> bool: false, env "off";
-    /// Names of environment variables that workers get in addition to `PATH HOME LANG LC_* TZ RUST_BACKTRACE RUST_LOG PIXIE_*`;
-    /// a final `*` matches any ending. Each call adds one name.
+    /// Names of environment variables that workers get in addition to `PATH HOME LANG LC_* TZ RUST_BACKTRACE
+    /// RUST_LOG PIXIE_*`; a final `*` matches any ending. Each call adds one name.
     pass_env = list(name: impl Into<String>) -> Vec<String>: Vec::new();
     /// Environment variables that only the workers get. Each call adds one.
     env = list(name: impl Into<OsString>, value: impl Into<OsString>) -> Vec<(OsString, OsString)>: Vec::new();
     /// Arguments of the worker's command line; `None` for those of this process. Default: `None`.
     args = value(arguments: impl Into<Option<Vec<OsString>>>) -> Option<Vec<OsString>>: None;
-    /// A number that stands for what the handler can do; a worker with another number is refused, because it runs another
-    /// program. Default: 0. Give each pool of a program its own number: the workers of all pools call the same
-    /// [`worker()`](crate::worker()), and with equal numbers a worker that serves the handler of another pool is not detected.
+    /// A number that stands for what the handler can do; a worker with another number is refused, because it
+    /// runs another program. Default: 0. Give each pool of a program its own number: the workers of all pools
+    /// call the same [`worker()`](crate::worker()), and with equal numbers a worker that serves the handler
+    /// of another pool is not detected.
     table_hash = value(hash: u64) -> u64: 0;
-    /// Stack of the threads that run handlers, in bytes. Default: 8 MiB, like a main thread; the system provides pages only when
-    /// they are used.
+    /// Stack of the threads that run handlers, in bytes. Default: 8 MiB, like a main thread; the system
+    /// provides pages only when they are used.
     stack = value(bytes: usize) -> usize: 8 * 1024 * 1024;
-    /// Directory for the sockets: an absolute path of at most 55 bytes. Default: the first usable one of `$RUNTIME_DIRECTORY`,
-    /// `$XDG_RUNTIME_DIR` and the directory for temporary files.
+    /// Directory for the sockets: an absolute path of at most 55 bytes. Default: the first usable one of
+    /// `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` and the directory for temporary files.
     runtime_dir = value(path: impl Into<Option<PathBuf>>) -> Option<PathBuf>: None;
 }
 
@@ -177,7 +187,7 @@ settings! {
 /// use std::time::Duration;
 /// use pixie_pool::Pool;
 ///
-/// let config = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+/// let config = Config::default().name("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
 /// assert_eq!(config.deadline, Some(Duration::from_secs(2)));
 /// assert_eq!(config.queue, 1024);
 /// ```
@@ -196,34 +206,12 @@ impl Deref for Config {
     }
 }
 
-impl Pool {
-    /// Returns the configuration of a pool with this name and the default of each setting.
-    ///
-    /// ```no_run
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use pixie_pool::{Handler, Job, Pool};
-    /// # async fn start(handler: Handler) -> Result<(), pixie_pool::Error> {
-    /// let images = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
-    /// let pool = images.start(handler).await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn named(name: impl Into<String>) -> Config {
-        let settings = Settings { name: name.into(), ..Settings::default() };
-        Config { settings, ..Config::default() }
-    }
-}
-
 /// # Starting
 impl Config {
     /// Sets the name, for a configuration that is a copy of another pool's.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
         self
-    }
-
-    /// Starts the pool; see [`Pool::start`].
-    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
-        Pool::start(self, handler).await
     }
 
     /// Sets one setting to the value that a text stands for.
@@ -237,7 +225,8 @@ impl Config {
         Ok(())
     }
 
-    /// Makes the settings ready for a start: tells workers whether core files are allowed, follows links in the sandbox's paths, and shortens times that are longer than the system can measure, such as
+    /// Makes the settings ready for a start: tells workers whether core files are allowed, follows links in
+    /// the sandbox's paths, and shortens times that are longer than the system can measure, such as
     /// [`Duration::MAX`] for "never".
     pub(crate) fn prepare(&mut self) -> Result<(), String> {
         let all = &mut self.settings;
@@ -262,6 +251,16 @@ impl Settings {
     /// Returns whether jobs run on threads of this process.
     pub(crate) fn is_threaded(&self) -> bool {
         self.size.max == 0
+    }
+
+    /// Returns the bytes of memory that a worker may use.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.memory.as_ref().and_then(|memory| memory.bytes().ok())
+    }
+
+    /// Returns whether the memory of workers has to be checked while they run jobs.
+    pub(crate) fn checks_memory(&self) -> bool {
+        !self.is_threaded() && (self.memory.is_some() || self.recycle_memory.is_some())
     }
 
     /// Returns how many jobs may run at the same time, at least and at most.
@@ -290,14 +289,14 @@ mod tests {
 
     #[test]
     fn a_configuration_inherits_only_what_was_set_there_and_not_here() {
-        let mut pool = Pool::named("images").size(2).deadline(Duration::from_secs(15));
-        let mut app = Pool::named("app").size(3).deadline(Duration::from_secs(1)).memory("64MB");
+        let mut pool = Config::default().name("images").size(2).deadline(Duration::from_secs(15));
+        let mut app = Config::default().name("app").size(3).deadline(Duration::from_secs(1)).memory("64MB");
         app.override_by("slow_after=none queue=7").unwrap();
         pool.inherit(&app);
         assert_eq!((pool.name.as_str(), pool.size, pool.deadline), ("images", 2.into(), Some(Duration::from_secs(15))));
         assert_eq!((&pool.memory, pool.slow_after, pool.queue), (&Some("64MB".into()), None, 7));
         assert_eq!(pool.queue_timeout, Settings::default().queue_timeout);
-        pool.inherit(&Pool::named("other").memory("1GB").spares(4));
+        pool.inherit(&Config::default().name("other").memory("1GB").spares(4));
         assert_eq!((&pool.memory, pool.spares), (&Some("64MB".into()), 4));
     }
 

@@ -1,28 +1,28 @@
-//! `Books`: what a parent may hear about the jobs that it has on the way, kept beside it and compared with it.
+//! `Books`: a model of the jobs that a parent has sent, which is compared with the parent.
 //!
-//! Owns the rules that hold for any worker, also one that lies. Leaves the content of answers to `conversation`, whose
-//! worker is honest. Rule: nothing here asks the state machine what it believes.
+//! Owns the rules that hold for every worker, also for one that lies. Leaves the content of replies to
+//! `conversation`, whose worker is honest. Invariant: the model does not read the state of the parent.
 
 use std::collections::VecDeque;
 
 use crate::{config::WINDOW_BYTES, protocol::parent::Event};
 
-/// The jobs on the way in the order in which they were sent.
+/// The sent jobs, in the order in which they were sent.
 #[derive(Default)]
 pub(crate) struct Books {
     pub(crate) way: VecDeque<Entry>,
-    /// Whether the worker may give jobs back.
-    pub(crate) is_recalled: bool,
+    /// Whether the worker may return jobs.
+    pub(crate) is_withdrawing: bool,
 }
 
-/// One job on the way.
+/// One sent job.
 pub(crate) struct Entry {
     pub(crate) stream: u32,
     is_ahead: bool,
     pub(crate) is_canceled: bool,
     pub(crate) is_body_sent: bool,
     is_headed: bool,
-    /// Bytes of the answer that were heard, and those that were taken of them.
+    /// Bytes of the reply that have arrived, and how many of them were taken.
     pub(crate) heard: usize,
     pub(crate) taken: usize,
 }
@@ -36,8 +36,8 @@ impl Books {
 
     /// Checks an event and returns the streams that it ends.
     pub(crate) fn hear(&mut self, stream: u32, event: &Event) -> Vec<u32> {
-        if let Event::GivenBack { at, count } = *event {
-            assert!(std::mem::take(&mut self.is_recalled), "nothing was recalled");
+        if let Event::Returned { at, count } = *event {
+            assert!(std::mem::take(&mut self.is_withdrawing), "jobs were returned without a request");
             let given: Vec<_> = self.way.drain(at..at + count).collect();
             assert!(!given.is_empty() && given[0].stream == stream);
             assert!(
@@ -47,7 +47,7 @@ impl Books {
             return given.into_iter().map(|entry| entry.stream).collect();
         }
         let entry = self.way.front_mut().expect("an event is of a job on the way");
-        assert_eq!(entry.stream, stream, "an event of a job that is not the one being answered");
+        assert_eq!(entry.stream, stream, "an event of a job that is not the running one");
         entry.hear(event);
         if event.is_last() {
             self.way.pop_front();
@@ -74,9 +74,9 @@ impl Entry {
                 0
             }
             Event::Failed(_) | Event::Room | Event::Gone | Event::Extended(_) => 0,
-            Event::Greeted | Event::Ready | Event::GivenBack { .. } => panic!("{event:?} of a job"),
+            Event::Greeted | Event::Ready | Event::Returned { .. } => panic!("{event:?} of a job"),
         };
         self.heard += bytes;
-        assert!(self.heard - self.taken <= WINDOW_BYTES, "more is unread than the window holds");
+        assert!(self.heard - self.taken <= WINDOW_BYTES, "more than a window is unread");
     }
 }

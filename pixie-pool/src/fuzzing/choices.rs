@@ -1,13 +1,15 @@
 //! `Choices`: a fuzzer's bytes read as decisions.
 //!
-//! Owns how bytes become numbers, sizes and slices. Rule: any bytes are a script, and one that is used up decides 0.
+//! Owns how bytes become numbers, sizes and slices. Invariant: all bytes are a valid script; after its end
+//! each decision is 0.
 
 use crate::config::CHUNK_BYTES_MAX;
 
-/// Sizes around which something changes: nothing, little, what is copied, what is shared, a whole frame.
+/// Sizes at which the behavior changes: 0, small ones, the limit between copied and shared payloads, a whole
+/// frame.
 const SIZES: [usize; 8] = [0, 1, 7, 600, 4095, 4096, CHUNK_BYTES_MAX / 2, CHUNK_BYTES_MAX];
 
-/// Bytes that decide.
+/// The rest of the script.
 pub(crate) struct Choices<'b>(&'b [u8]);
 
 impl<'b> Choices<'b> {
@@ -27,7 +29,7 @@ impl<'b> Choices<'b> {
         self.byte() & 1 == 1
     }
 
-    /// A number that has at most two bytes.
+    /// Returns a number of at most two bytes.
     pub(crate) fn number(&mut self) -> usize {
         usize::from(self.byte()) | usize::from(self.byte()) << 8
     }
@@ -36,7 +38,7 @@ impl<'b> Choices<'b> {
         SIZES[usize::from(self.byte()) % SIZES.len()]
     }
 
-    /// As many of the next bytes as there are.
+    /// Returns the next bytes, fewer at the end of the script.
     pub(crate) fn bytes(&mut self, count: usize) -> &'b [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;

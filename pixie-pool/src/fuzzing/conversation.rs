@@ -1,7 +1,8 @@
-//! A parent and a worker in conversation, step by step, with the books of both sides kept beside them.
+//! A conversation of a parent and a worker, step by step, with a model of both sides.
 //!
-//! Both are honest here; what varies is the order of everything that they do and where their bytes are cut. Rule: each job is
-//! answered or given back exactly once, with its own answer; and no more is unread on either side than the window holds.
+//! Both sides are honest; the order of their steps varies, and where their bytes are cut. Invariant: each job
+//! gets its own reply or is returned, exactly once, and each side has at most one window of unread bytes per
+//! job.
 
 use std::{collections::VecDeque, sync::LazyLock};
 
@@ -19,7 +20,7 @@ use crate::{
     sandbox::SandboxLevel,
 };
 
-/// Jobs of one conversation: enough that several are on the way at any time.
+/// Limits the jobs of one conversation. Enough that several are sent at the same time.
 const JOBS_MAX: usize = 60;
 
 /// Runs the conversation that these bytes describe.
@@ -32,31 +33,31 @@ pub fn conversation(bytes: &[u8]) {
     conversation.settle();
 }
 
-/// A job as a test sends it.
+/// Returns a job as a test sends it.
 pub(crate) fn a_start(number: u64, head: Bytes, body: Bytes, complete: bool) -> Start {
     Start { number, deadline_ms: 9, extension_ms: 0, head, body, complete }
 }
 
-/// What became of a job, as the pool sees it.
+/// How a job ended, as the pool sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Answered,
     Failed,
     Gone,
-    GivenBack,
+    Returned,
 }
 
-/// One job in the books.
+/// One job in the model.
 #[derive(Debug, Default)]
 struct Entry {
     stream: u32,
-    /// Bytes of the body that were sent, and those of them that the handler has read.
+    /// Bytes of the body that were sent, and how many of them the handler has read.
     sent: usize,
     read: usize,
     is_body_sent: bool,
     is_canceled: bool,
     is_started: bool,
-    /// Bytes of the answer that the handler has sent, those that arrived, and those that the submitter has taken.
+    /// Bytes of the reply that the handler has sent, that have arrived, and that the submitter has taken.
     answered: usize,
     heard: usize,
     taken: usize,
@@ -64,7 +65,7 @@ struct Entry {
     fate: Option<Fate>,
 }
 
-/// Both sides, the bytes between them and the books.
+/// Both sides, the bytes between them and the model.
 pub(crate) struct Conversation {
     parent: Parent,
     worker: Worker,
@@ -73,13 +74,13 @@ pub(crate) struct Conversation {
     parent_input: BytesMut,
     worker_input: BytesMut,
     jobs: Vec<Entry>,
-    /// The jobs on the way.
+    /// The sent jobs.
     way: VecDeque<usize>,
     running: Option<usize>,
 }
 
 impl Conversation {
-    /// Both have shaken hands.
+    /// Returns a conversation after the handshake.
     pub(crate) fn new() -> Self {
         let (token, table_hash) = ([7; 32], 1);
         let (parent, worker) = (Parent::new(token, table_hash), Worker::default());
@@ -104,7 +105,7 @@ impl Conversation {
             Step::Finish { job } => self.finish(job),
             Step::Take { bytes } => self.take(bytes),
             Step::Cancel { job } => self.cancel(job),
-            Step::Recall => drop(self.parent.recall(&mut self.to_worker)),
+            Step::Withdraw => drop(self.parent.withdraw(&mut self.to_worker)),
             Step::ToWorker(bytes) => {
                 deliver(&mut self.to_worker, &mut self.worker_input, bytes);
                 let heard = self.worker.receive(&mut self.worker_input, &mut self.to_parent);
@@ -123,7 +124,7 @@ impl Conversation {
         }
     }
 
-    /// Brings everything to its end and closes the books.
+    /// Runs every job to its end and checks the model.
     pub(crate) fn settle(&mut self) {
         (0..self.way.len()).for_each(|job| self.finish(job));
         let mut rounds = 0;
@@ -141,22 +142,22 @@ impl Conversation {
         }
         self.step(Step::ToWorker(usize::MAX));
         self.step(Step::ToParent(usize::MAX));
-        assert!(self.parent_input.is_empty() && self.worker_input.is_empty(), "half a frame is left");
+        assert!(self.parent_input.is_empty() && self.worker_input.is_empty(), "part of a frame is left");
         assert!(!self.worker.has_waiting() && self.worker.next_job(&mut self.to_parent).is_none(), "a job is left");
-        assert!(!self.parent.is_recalled(), "a recall was not answered");
+        assert!(!self.parent.is_withdrawing(), "a request to return jobs was not answered");
         for entry in &self.jobs {
             let is_right = match entry.fate.expect("every job has ended") {
                 Fate::Answered => entry.is_started && entry.heard == entry.answered,
                 Fate::Failed => entry.is_started,
                 Fate::Gone => entry.is_canceled,
-                Fate::GivenBack => !entry.is_started,
+                Fate::Returned => !entry.is_started,
             };
             assert!(is_right, "{entry:?}");
             assert_eq!(self.parent.send_room(entry.stream), None);
         }
     }
 
-    /// What became of the jobs.
+    /// Returns how the jobs ended.
     #[cfg(test)]
     pub(crate) fn fates(&self) -> impl Iterator<Item = Fate> {
         self.jobs.iter().filter_map(|entry| entry.fate)
@@ -174,7 +175,7 @@ impl Conversation {
         self.way.push_back(job);
     }
 
-    /// One of the jobs on the way.
+    /// Returns one of the sent jobs.
     fn pick(&self, job: usize) -> Option<usize> {
         self.way.get(job % self.way.len().max(1)).copied()
     }
@@ -191,7 +192,7 @@ impl Conversation {
         }
         self.parent.data(entry.stream, &chunk, &mut self.to_worker);
         entry.sent += chunk.len();
-        assert!(entry.sent - entry.read <= WINDOW_BYTES, "the worker has to keep more than the window: {entry:?}");
+        assert!(entry.sent - entry.read <= WINDOW_BYTES, "the worker must store more than a window: {entry:?}");
     }
 
     fn finish(&mut self, job: usize) {
@@ -224,9 +225,9 @@ impl Conversation {
         while let Some((stream, event)) =
             self.parent.receive(&mut self.parent_input).expect("a worker keeps to the protocol")
         {
-            if let Event::GivenBack { at, count } = event {
+            if let Event::Returned { at, count } = event {
                 assert!(count > 0);
-                self.way.drain(at..at + count).for_each(|job| self.jobs[job].ends(Fate::GivenBack));
+                self.way.drain(at..at + count).for_each(|job| self.jobs[job].ends(Fate::Returned));
                 continue;
             }
             let job = *self.way.front().expect("an event is of a job on the way");
@@ -246,7 +247,7 @@ impl Conversation {
         let entry = &mut self.jobs[job];
         assert_eq!((entry.stream, &start.head), (stream, &head(job)));
         assert!(!std::mem::replace(&mut entry.is_started, true), "started twice: {entry:?}");
-        assert_ne!(entry.fate, Some(Fate::GivenBack), "started after it was given back");
+        assert_ne!(entry.fate, Some(Fate::Returned), "started after it was returned");
         self.running = Some(job);
     }
 
@@ -256,7 +257,7 @@ impl Conversation {
         let unread = self.worker.unread(entry.stream);
         let mut target = vec![0; bytes];
         let count = self.worker.read(entry.stream, &mut target, &mut self.to_parent);
-        assert_eq!(target[..count], content(job, Side::Body, entry.read, count)[..], "another's bytes");
+        assert_eq!(target[..count], content(job, Side::Body, entry.read, count)[..], "the bytes of another job");
         entry.read += count;
         match unread {
             Unread::Some => assert!(count > 0 || bytes == 0),
@@ -290,7 +291,7 @@ impl Conversation {
         }
         self.worker.data(entry.stream, &chunk, &mut self.to_parent);
         entry.answered += chunk.len();
-        assert!(entry.answered - entry.taken <= WINDOW_BYTES, "the pool has to keep more than the window: {entry:?}");
+        assert!(entry.answered - entry.taken <= WINDOW_BYTES, "the pool must store more than a window: {entry:?}");
     }
 
     fn end(&mut self) {
@@ -308,24 +309,24 @@ impl Conversation {
 }
 
 impl Entry {
-    /// Notes what the pool has heard of this job: it is this job's, and in its order.
+    /// Checks and records an event of this job.
     fn hear(&mut self, job: usize, stream: u32, event: &Event) {
-        assert_eq!(self.stream, stream, "another's answer");
+        assert_eq!(self.stream, stream, "the reply of another job");
         assert_eq!(*event == Event::Gone, self.is_canceled, "{event:?} of {self:?}");
         let arrived: &[u8] = match event {
             Event::Reply(answer) => {
-                assert_eq!(answer.head, head(job), "another's head");
+                assert_eq!(answer.head, head(job), "the head of another job");
                 assert_eq!(answer.complete, answer.took_us == 3);
                 &answer.body
             }
             Event::Data(chunk) => chunk,
             Event::Failed(failure) => {
-                assert_eq!(failure.message, job.to_string(), "another's failure");
+                assert_eq!(failure.message, job.to_string(), "the failure of another job");
                 &[]
             }
             _ => &[],
         };
-        assert_eq!(*arrived, content(job, Side::Answer, self.heard, arrived.len())[..], "another's bytes");
+        assert_eq!(*arrived, content(job, Side::Answer, self.heard, arrived.len())[..], "the bytes of another job");
         self.heard += arrived.len();
         match event {
             Event::Failed(_) => self.ends(Fate::Failed),
@@ -340,16 +341,16 @@ impl Entry {
     }
 }
 
-/// Which of a job's two bodies.
+/// One of the two bodies of a job.
 #[derive(Clone, Copy)]
 enum Side {
     Body,
     Answer,
 }
 
-/// Bytes that only this place of this body of this job has, as far as a few bytes can tell.
+/// Returns bytes that differ from those of other jobs, bodies and offsets, as far as a few bytes can.
 fn content(job: usize, side: Side, from: usize, count: usize) -> Bytes {
-    /// Noise that is cheap to copy: a test that computes every byte spends its time with that.
+    /// Noise to copy from, because computing each byte would take most of the test's time.
     static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let turn = (0..NOISE_BYTES as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8);
         turn.cycle().take(NOISE_BYTES + CHUNK_BYTES_MAX).collect()
@@ -358,14 +359,14 @@ fn content(job: usize, side: Side, from: usize, count: usize) -> Bytes {
     Bytes::copy_from_slice(&NOISE[at..at + count])
 }
 
-/// After so many bytes the noise is the same again; a prime, so that no size of a chunk divides it.
+/// The noise repeats after so many bytes; a prime, so that it is not a multiple of a chunk's size.
 const NOISE_BYTES: usize = 65_521;
 
 fn head(job: usize) -> Bytes {
     Bytes::copy_from_slice(&job.to_le_bytes())
 }
 
-/// Moves some of the bytes, so that frames are cut anywhere.
+/// Moves some of the bytes, so that frames are cut at any place.
 fn deliver(from: &mut BytesMut, to: &mut BytesMut, bytes: usize) {
     to.extend_from_slice(&from.split_to(bytes.min(from.len())));
 }

@@ -1,4 +1,4 @@
-//! Any bytes as frames: what is accepted has exactly one spelling.
+//! Decodes any bytes as frames: each accepted frame has exactly one spelling.
 //!
 //! Leaves the meaning of frames to `parent` and `worker`.
 
@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::protocol::{decode, encode, frame::Frame};
 
-/// Reads frames until the bytes end or are refused: each is written again as the very bytes that it was read from, and
-/// bytes that arrive one by one say the same.
+/// Reads frames until the bytes end or are refused. Checks that encoding each frame gives the same bytes, and
+/// that bytes that arrive one by one give the same frames.
 pub fn decode_frame(bytes: &[u8]) {
     let mut whole = BytesMut::from(bytes);
     let mut frames = Vec::new();
@@ -30,7 +30,7 @@ pub fn decode_frame(bytes: &[u8]) {
         input.extend_from_slice(&[*byte]);
         match decode::take(&mut input) {
             Ok(None) => {}
-            Ok(frame) => assert_eq!(frame, frames.next(), "a frame that came in single bytes"),
+            Ok(frame) => assert_eq!(frame, frames.next(), "a frame that arrived in single bytes"),
             Err(violation) => {
                 assert_eq!(Err(violation), verdict);
                 break;
@@ -40,7 +40,7 @@ pub fn decode_frame(bytes: &[u8]) {
     assert_eq!(frames.next(), None, "a frame was lost");
 }
 
-/// Writes any frame.
+/// Encodes any frame.
 pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
     match frame {
         Frame::Hello(hello) => encode::put_hello(out, hello),
@@ -55,8 +55,8 @@ pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
         Frame::Credit(bytes) => encode::put_credit(out, stream, *bytes),
         Frame::Cancel => encode::put_cancel(out, stream),
         Frame::Fail(failure) => encode::put_fail(out, stream, failure),
-        Frame::Recall => encode::put_recall(out, stream),
+        Frame::Withdraw => encode::put_withdraw(out, stream),
         Frame::Extend(milliseconds) => encode::put_extend(out, stream, *milliseconds),
-        Frame::GiveBack(count) => encode::put_give_back(out, stream, *count),
+        Frame::Return(count) => encode::put_return(out, stream, *count),
     }
 }

@@ -1,7 +1,7 @@
-//! A parent in conversation with a worker that sends whatever the input holds.
+//! A conversation of a parent with a worker that sends the bytes of the input.
 //!
-//! Owns the script: which bytes arrive while which jobs are on the way. Rule: two parents hear the same bytes, one of them in
-//! pieces, and say the same; and what they hear is what `books` allows.
+//! Owns the script: which bytes arrive while which jobs are sent. Invariant: two parents get the same bytes,
+//! one of them in pieces, and behave the same; and `books` allows each event.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Failure, FailureKind},
     protocol::{
         encode,
-        frame::{Answer, Frame, Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
+        frame::{Frame, Hello, ReplyFrame, TOKEN_BYTES, VERSION, Violation, Welcome},
         parent::{Event, Parent},
     },
     sandbox::{Sandbox, SandboxLevel},
@@ -20,10 +20,11 @@ use crate::{
 const TOKEN: [u8; TOKEN_BYTES] = [7; TOKEN_BYTES];
 const TABLE_HASH: u64 = 1;
 const HELLO: Hello = Hello { version: VERSION, token: TOKEN, table_hash: TABLE_HASH };
-/// Jobs on the way at a time: more than the pool ever sends ahead need not be tried.
+/// Limits the sent jobs at a time. The pool does not send more to one worker.
 const JOBS_MAX: usize = 40;
 
-/// Runs a script against a parent: jobs begin, are fed, canceled and recalled between whatever bytes the worker sends.
+/// Runs a script against a parent: jobs start, get bodies, are canceled and withdrawn while the worker sends
+/// any bytes.
 pub fn parent_receive(bytes: &[u8]) {
     let mut script = Choices::new(bytes);
     let mut talk = Talk::new();
@@ -42,12 +43,12 @@ pub fn parent_receive(bytes: &[u8]) {
 }
 
 struct Talk {
-    /// Hears everything at once, and its twin in two pieces.
+    /// Gets all bytes at once; its twin gets them in two pieces.
     parent: Parent,
     twin: Parent,
     input: BytesMut,
     twin_input: BytesMut,
-    /// What the worker has sent and has not arrived.
+    /// Bytes that the worker has sent and that have not arrived.
     arriving: BytesMut,
     books: Books,
     is_serving: bool,
@@ -69,7 +70,7 @@ impl Talk {
             3 => self.end(script),
             4 => self.credit(script),
             5 => self.cancel(script),
-            6 => self.recall(),
+            6 => self.withdraw(),
             7 => {
                 let count = usize::from(script.byte());
                 self.arriving.put_slice(script.bytes(count));
@@ -81,7 +82,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Does the same to both parents, which say the same.
+    /// Does the same with both parents and checks that they behave the same.
     fn both<T: PartialEq + std::fmt::Debug>(&mut self, act: impl Fn(&mut Parent, &mut BytesMut) -> T) -> T {
         let (mut said, mut twin_said) = (BytesMut::new(), BytesMut::new());
         let (done, twin_done) = (act(&mut self.parent, &mut said), act(&mut self.twin, &mut twin_said));
@@ -99,7 +100,7 @@ impl Talk {
         self.books.begun(stream, complete);
     }
 
-    /// One of the jobs on the way, or a stream that is none of theirs.
+    /// Returns the stream of a sent job, or another one.
     fn stream(&self, script: &mut Choices<'_>) -> u32 {
         let choice = script.byte();
         let at = usize::from(choice & 0x3f);
@@ -109,7 +110,7 @@ impl Talk {
         }
     }
 
-    /// Sends some pieces of a job's body, which are never more than a window at once.
+    /// Sends some pieces of a job's body, at most one window at once.
     fn fill(&mut self, script: &mut Choices<'_>) {
         let (stream, chunk) = (self.stream(script), script.size());
         let entry = self.books.way.iter().find(|entry| entry.stream == stream);
@@ -117,7 +118,7 @@ impl Talk {
         let mut sent = 0;
         for _ in 0..2 * WINDOW_BYTES / CHUNK_BYTES_MAX {
             let room = self.both(|parent, _| parent.send_room(stream));
-            assert_eq!(room.is_some(), is_open, "a body that is complete has no room, and any other has");
+            assert_eq!(room.is_some(), is_open, "exactly the bodies that are not complete have room");
             let Some(room) = room else { return };
             let chunk = vec![1; room.min(chunk)];
             if chunk.is_empty() {
@@ -125,7 +126,7 @@ impl Talk {
             }
             self.both(|parent, out| parent.data(stream, &chunk, out));
             sent += chunk.len();
-            assert!(sent <= WINDOW_BYTES, "{sent} bytes sent without a word from the worker");
+            assert!(sent <= WINDOW_BYTES, "{sent} bytes sent without credit from the worker");
         }
     }
 
@@ -137,7 +138,7 @@ impl Talk {
         self.books.way.iter_mut().filter(|entry| entry.stream == stream).for_each(|entry| entry.is_body_sent = true);
     }
 
-    /// Takes some of what was heard of the answer.
+    /// Takes some of the arrived bytes of the reply.
     fn credit(&mut self, script: &mut Choices<'_>) {
         let bytes = script.number();
         let Some(entry) = self.books.way.front_mut() else { return };
@@ -155,20 +156,20 @@ impl Talk {
         assert_eq!(self.both(|parent, out| parent.cancel(stream, out)), is_new);
     }
 
-    fn recall(&mut self) {
-        let may = self.books.way.len() > 1 && !self.parent.is_recalled();
-        assert_eq!(self.both(|parent, out| parent.recall(out)), may);
-        self.books.is_recalled |= may;
+    fn withdraw(&mut self) {
+        let may = self.books.way.len() > 1 && !self.parent.is_withdrawing();
+        assert_eq!(self.both(|parent, out| parent.withdraw(out)), may);
+        self.books.is_withdrawing |= may;
     }
 
-    /// Lets the worker send a frame of good shape, true or not.
+    /// Lets the worker send a well-formed frame, honest or not.
     fn say(&mut self, script: &mut Choices<'_>) {
         let (kind, stream, size, flag) = (script.byte(), self.stream(script), script.size(), script.flag());
         let body = || Bytes::from(vec![2; size]);
         let frame = match kind % 10 {
             0 | 1 => {
                 let took_us = if flag { 3 } else { 0 };
-                Frame::Reply(Answer { head: Bytes::new(), body: body(), complete: flag, took_us })
+                Frame::Reply(ReplyFrame { head: Bytes::new(), body: body(), complete: flag, took_us })
             }
             2 | 3 => Frame::Data(body()),
             4 => Frame::End,
@@ -177,14 +178,14 @@ impl Talk {
                 let kind = if flag { FailureKind::Panic } else { FailureKind::Error };
                 Frame::Fail(Failure { kind, message: "m".repeat(size % 5000), location: flag.then(|| "l".to_owned()) })
             }
-            7 => Frame::GiveBack(u32::from(script.byte()) % 4),
+            7 => Frame::Return(u32::from(script.byte()) % 4),
             8 => Frame::Hello(HELLO),
             _ => Frame::Ready(SandboxLevel::default()),
         };
         put(&mut self.arriving, stream, &frame);
     }
 
-    /// Lets so many bytes arrive, at the twin in two pieces.
+    /// Lets so many bytes arrive; at the twin, in two pieces.
     fn arrive(&mut self, count: usize, cut: usize) -> Result<(), Violation> {
         let bytes = self.arriving.split_to(count.min(self.arriving.len()));
         let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
@@ -198,10 +199,10 @@ impl Talk {
                 break;
             }
         }
-        assert_eq!(heard, twin_heard, "the pieces said something else");
+        assert_eq!(heard, twin_heard, "the pieces gave another result");
         heard.into_iter().try_for_each(|event| event.map(|(stream, event)| self.note(stream, &event)))?;
-        // A recall that was answered with nothing is over, too, and is no event.
-        self.books.is_recalled &= self.parent.is_recalled();
+        // An answer that returns 0 jobs ends the request, too, but is not an event.
+        self.books.is_withdrawing &= self.parent.is_withdrawing();
         Ok(())
     }
 
@@ -214,7 +215,7 @@ impl Talk {
     }
 }
 
-/// Hears whatever is whole, as the pool does, up to a violation.
+/// Receives all whole frames, as the pool does, up to a violation.
 fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), Violation>> {
     let mut heard = Vec::new();
     loop {
@@ -234,7 +235,7 @@ fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), V
     }
 }
 
-/// What a worker is welcomed with.
+/// Returns the parent's welcome.
 pub(crate) fn a_welcome() -> Welcome {
     Welcome { memory: 1, stack: 2, sandbox: Sandbox::strict().read("/").required() }
 }

@@ -1,24 +1,24 @@
-//! `Step`: one thing that one side of a conversation does.
+//! `Step`: one action of one side of a conversation.
 //!
-//! Owns what may be done and how bytes choose it. Leaves doing it to `conversation`.
+//! Owns the possible actions and how bytes choose them. Leaves performing them to `conversation`.
 
 use super::choices::Choices;
 
-/// One thing that one side does; a step for which there is no occasion is none.
+/// One action of one side; a step that is not possible at its time does nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     /// The pool sends a job with the first bytes of its body.
     Begin { body: usize, complete: bool },
-    /// The pool sends on a body.
+    /// The pool sends more of a body.
     Send { job: usize, bytes: usize },
     /// The pool ends a body.
     Finish { job: usize },
-    /// The submitter takes bytes of the answer that is arriving.
+    /// The submitter takes bytes of the arriving reply.
     Take { bytes: usize },
-    /// The submitter leaves.
+    /// The submitter cancels a job.
     Cancel { job: usize },
-    /// The pool wants back what is not started.
-    Recall,
+    /// The pool withdraws the jobs that are not started.
+    Withdraw,
     /// So many bytes reach the worker.
     ToWorker(usize),
     /// So many bytes reach the pool.
@@ -27,13 +27,13 @@ pub(crate) enum Step {
     Start,
     /// The handler reads its body.
     Read(usize),
-    /// The handler begins its answer.
+    /// The handler starts its reply.
     Reply { body: usize, complete: bool },
-    /// The handler goes on with its answer.
+    /// The handler sends more of its reply.
     Data(usize),
-    /// The handler ends its answer.
+    /// The handler ends its reply.
     End,
-    /// The handler gives up.
+    /// The handler fails.
     Fail,
 }
 
@@ -45,7 +45,7 @@ impl Step {
             3 => Step::Finish { job: script.byte().into() },
             4 => Step::Take { bytes: script.number() },
             5 => Step::Cancel { job: script.byte().into() },
-            6 => Step::Recall,
+            6 => Step::Withdraw,
             7 => Step::ToWorker(script.number()),
             8 => Step::ToWorker(usize::MAX),
             9 => Step::ToParent(script.number()),

@@ -1,4 +1,4 @@
-//! The inputs that the fuzzer has kept, replayed.
+//! Replays the inputs that the fuzzer has stored.
 use replay::{replay_corpus, replay_regressions};
 
 use super::{conversation, decode_frame, parent_receive, worker_receive};

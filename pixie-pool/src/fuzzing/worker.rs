@@ -1,7 +1,8 @@
-//! A worker in conversation with a parent that sends whatever the input holds.
+//! A conversation of a worker with a parent that sends the bytes of the input.
 //!
-//! The parent is trusted in what it says but not in how it is cut. Rule: two workers hear the same bytes, one of them in
-//! pieces, and say the same; what they say can be read; and a body that is read is the one that was sent to that job.
+//! The worker trusts the content of the parent's frames. Invariant: two workers get the same bytes, one of
+//! them in pieces, and behave the same; their frames can be decoded; and the handler reads the body that was
+//! sent for its job.
 
 use std::collections::HashMap;
 
@@ -17,10 +18,11 @@ use crate::{
     },
 };
 
-/// Streams that the parent speaks of: few, so that its frames meet.
+/// Limits the streams of the parent's frames. Few, so that several frames are about the same stream.
 const STREAMS: u8 = 8;
 
-/// Runs a script against a worker: jobs are started, read, answered and failed between whatever bytes the parent sends.
+/// Runs a script against a worker: jobs are started, read, answered and failed while the parent sends any
+/// bytes.
 pub fn worker_receive(bytes: &[u8]) {
     let mut script = Choices::new(bytes);
     let mut talk = Talk::default();
@@ -29,7 +31,7 @@ pub fn worker_receive(bytes: &[u8]) {
         while let Some((stream, frame)) = decode::take(&mut talk.said).expect("what a worker says can be read") {
             talk.check(stream, &frame);
         }
-        assert!(talk.said.is_empty(), "half a frame was written");
+        assert!(talk.said.is_empty(), "part of a frame was written");
         if is_over {
             return;
         }
@@ -44,11 +46,11 @@ struct Talk {
     twin_input: BytesMut,
     arriving: BytesMut,
     said: BytesMut,
-    /// Whether bytes were sent that may be anything.
+    /// Whether the input's own bytes were sent.
     is_raw: bool,
-    /// The job that is running, and whether its answer has begun.
+    /// The running job, and whether its reply has started.
     running: Option<(u32, bool)>,
-    /// Bytes that were read of the running job's body and not yet granted again.
+    /// Bytes of the running job's body that were read and for which the parent has not got credit.
     read: HashMap<u32, usize>,
 }
 
@@ -72,7 +74,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Does the same to both workers, which say the same.
+    /// Does the same with both workers and checks that they behave the same.
     fn both<T: PartialEq + std::fmt::Debug>(&mut self, act: impl Fn(&mut Worker, &mut BytesMut) -> T) -> T {
         let (mut said, mut twin_said) = (BytesMut::new(), BytesMut::new());
         let (done, twin_done) = (act(&mut self.worker, &mut said), act(&mut self.twin, &mut twin_said));
@@ -81,10 +83,10 @@ impl Talk {
         done
     }
 
-    /// Lets the parent send a frame of good shape, in or out of turn.
+    /// Lets the parent send a well-formed frame, at the right or the wrong time.
     fn say(&mut self, script: &mut Choices<'_>) {
         let (kind, stream, size) = (script.byte(), script.byte() % STREAMS, script.size());
-        // What belongs to a stream says so in every byte.
+        // Each byte is the number of its stream.
         let body = Bytes::from(vec![stream; size]);
         let frame = match kind % 12 {
             0..=2 => Frame::Job(a_start(u64::from(stream), Bytes::new(), body, script.flag())),
@@ -92,14 +94,14 @@ impl Talk {
             6 => Frame::End,
             7 => Frame::Credit(size as u32),
             8 => Frame::Cancel,
-            9 => Frame::Recall,
+            9 => Frame::Withdraw,
             10 => Frame::Welcome(a_welcome()),
-            _ => Frame::GiveBack(1),
+            _ => Frame::Return(1),
         };
         put(&mut self.arriving, u32::from(stream), &frame);
     }
 
-    /// Lets so many bytes arrive, at the twin in two pieces.
+    /// Lets so many bytes arrive; at the twin, in two pieces.
     fn arrive(&mut self, count: usize, cut: usize) -> Result<(), Violation> {
         let bytes = self.arriving.split_to(count.min(self.arriving.len()));
         let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
@@ -111,7 +113,7 @@ impl Talk {
             self.twin_input.put_slice(second);
             self.twin.receive(&mut self.twin_input, &mut twin_said)
         });
-        assert_eq!((&heard, &said), (&twin_heard, &twin_said), "the pieces said something else");
+        assert_eq!((&heard, &said), (&twin_heard, &twin_said), "the pieces gave another result");
         self.said.put_slice(&said);
         self.both(|worker, _| worker.take_welcome());
         heard
@@ -133,7 +135,7 @@ impl Talk {
         let twin_count = self.twin.read(stream, &mut twin_target, &mut BytesMut::new());
         self.said.put_slice(&said);
         assert_eq!((count, &target), (twin_count, &twin_target));
-        assert!(is_some || count == 0, "bytes were read of a body that has none");
+        assert!(is_some || count == 0, "bytes were read from an empty body");
         let is_own = || target[..count].iter().all(|byte| u32::from(*byte) == stream);
         assert!(self.is_raw || is_own(), "bytes of another job's body");
         *self.read.entry(stream).or_default() += count;
@@ -166,14 +168,14 @@ impl Talk {
         self.running = None;
     }
 
-    /// Checks that no more is granted than was read.
+    /// Checks that the credit is at most what was read.
     fn check(&mut self, stream: u32, frame: &Frame) {
         match frame {
             Frame::Credit(bytes) => {
                 let read = self.read.get_mut(&stream).expect("credit is granted for what was read");
                 *read = read.checked_sub(*bytes as usize).expect("no more is granted than was read");
             }
-            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::GiveBack(_) => {}
+            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::Return(_) => {}
             other => panic!("a worker never says {other:?} once it serves"),
         }
     }

@@ -1,7 +1,7 @@
 //! Linux: pidfds, close_range, getrandom.
 //!
-//! Owns what only Linux has; everything else is in `unix`. Rule: a process is signalled through its pidfd,
-//! so that a reused pid is never hit.
+//! Owns what only Linux has; `unix` owns the rest. Invariant: a process is signaled through its pidfd, so
+//! that a process that has got the same pid is not signaled.
 
 pub(crate) mod cgroup;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -24,7 +24,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 pub(crate) use self::sandbox::{restrict, restrict_thread};
 
-/// Sees and ends one process.
+/// Watches and kills one process.
 #[derive(Debug)]
 pub(crate) struct ProcessWatch {
     pid: u32,
@@ -32,37 +32,36 @@ pub(crate) struct ProcessWatch {
 }
 
 impl ProcessWatch {
-    /// Watches a process that this one started and has not waited for yet.
+    /// Watches a process that this one has started and not reaped.
     pub(crate) fn new(pid: u32) -> Self {
         let pidfd =
             Pid::from_raw(pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok()).and_then(register);
         ProcessWatch { pid, pidfd }
     }
 
-    /// Ends the process and whatever it started in its group; the process must not have been waited for.
+    /// Kills the process and its process group; the process must not have been reaped.
     pub(crate) fn kill(&self) {
         if let Some(pidfd) = &self.pidfd {
-            // An error says that the process is gone, which is what was wanted.
+            // An error means that the process has exited.
             let _ = pidfd_send_signal(pidfd.get_ref(), Signal::KILL);
         }
         super::kill_group(self.pid);
     }
 
-    /// Waits until the process has ended, without reaping it.
+    /// Waits until the process has exited, without reaping it.
     pub(crate) async fn exited(&self) {
         match &self.pidfd {
             Some(pidfd) => {
                 let _ = pidfd.readable().await;
             }
-            // A kernel before Linux 5.3, or one of the sandboxes that imitate an older one.
+            // A kernel before Linux 5.3, or a container that behaves like one.
             None => super::unix::ended(self.pid).await,
         }
     }
 
-    /// Waits for the end of the process, without reaping it, and returns the most bytes of memory that it has held.
+    /// Waits until the process has exited, without reaping it, and returns the peak of its memory in bytes.
     ///
-    /// The kernel carries on the peak of the process that spawned it, so what is no more than that one's says only that it held
-    /// no more.
+    /// A process inherits the peak of its parent, so a value up to the parent's peak is only an upper bound.
     pub(crate) async fn peak_bytes(&self) -> Option<u64> {
         let pidfd = self.pidfd.as_ref()?;
         let _ = pidfd.readable().await;
@@ -70,8 +69,9 @@ impl ProcessWatch {
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let (fd, options) = (pidfd.get_ref().as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
         let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
-        // The library's `waitid` lacks the last argument of the system's, which is the point here.
-        // SAFETY: the descriptor is open, the system may be given no `siginfo_t`, and `usage` lives through the call.
+        // The system call, because libc's `waitid` lacks the last argument.
+        // SAFETY: the descriptor is open, the kernel accepts a null `siginfo_t`, and `usage` lives through
+        // the call.
         let done = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, nowhere, options, &raw mut usage) };
         let kib = u64::try_from(usage.ru_maxrss).ok().filter(|kib| done == 0 && *kib > 0)?;
         kib.checked_mul(1024)
@@ -79,11 +79,11 @@ impl ProcessWatch {
 }
 
 fn register(pidfd: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` is open, stays the same and is closed only when the `AsyncFd` that owns it is dropped.
+    // SAFETY: the `AsyncFd` owns the open descriptor and closes it only when it is dropped.
     unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.ok()
 }
 
-/// The file to run for another copy of this program: the running image, even after a deployment replaced the file.
+/// Returns the file of this program: the running image, also after a deployment has replaced the file.
 pub(crate) fn own_executable() -> io::Result<OsString> {
     let image = Path::new("/proc/self/exe");
     match fs::symlink_metadata(image) {
@@ -92,21 +92,22 @@ pub(crate) fn own_executable() -> io::Result<OsString> {
     }
 }
 
-/// Closes every descriptor above stderr, if this process still has one thread: a runtime that runs already needs its own.
+/// Closes every descriptor above stderr, if this process has one thread. Otherwise a runtime may be using
+/// descriptors.
 pub(crate) fn close_inherited() {
     if threads() == 1 {
-        // SAFETY: no other thread exists and this is the first thing that the program does, so nothing owns these descriptors.
-        // A kernel without the call reports an error; then the descriptors stay open, as they would have without us.
+        // SAFETY: the program has just started and has one thread, so no value owns these descriptors.
+        // A kernel without the call returns an error; then the descriptors stay open.
         let _ = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
     }
 }
 
-/// Returns how many threads this process has; 0 if that cannot be seen.
+/// Returns how many threads this process has; 0 if that cannot be read.
 pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Fills `target` with bytes that nobody can guess.
+/// Fills `target` with random bytes that cannot be predicted.
 pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while filled < target.len() {
@@ -118,29 +119,29 @@ pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
 /// Shows the pool and the number in process lists.
 pub(crate) fn set_process_name(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {
-        // Only for the eye of an operator: nothing depends on it.
+        // The name only helps operators, so an error does not matter.
         let _ = rustix::thread::set_name(&name);
     }
 }
 
-/// Makes the socket's file unreadable for others from its first moment.
+/// Makes the socket inaccessible for other users from its creation.
 pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
     options.mode(0o600)
 }
 
-/// Whether [`cpu_time`] can tell.
+/// Whether [`cpu_time`] works on this system.
 pub(crate) const HAS_CPU_CLOCKS: bool = true;
 
-/// Returns the CPU time that a process that was not waited for has used, on all its threads.
+/// Returns the CPU time of all threads of a process that was not reaped.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     let mut clock: libc::clockid_t = 0;
-    // SAFETY: any pid may be asked for, and `clock` lives through the call.
+    // SAFETY: the call accepts any pid, and `clock` lives through it.
     let found = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &mut clock) };
     if found != 0 {
         return None;
     }
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` lives through the call; a clock whose process has gone is an error.
+    // SAFETY: `time` lives through the call, which returns an error if the process has been reaped.
     let read = unsafe { libc::clock_gettime(clock, &mut time) };
     (read == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_end_of_a_process_is_seen_and_left_to_be_waited_for_also_without_a_pidfd() {
+    async fn the_exit_of_a_process_is_seen_without_reaping_it_also_without_a_pidfd() {
         let mut process = std::process::Command::new("sh").args(["-c", "exit 5"]).spawn().unwrap();
         ProcessWatch { pid: process.id(), pidfd: None }.exited().await;
         ProcessWatch::new(process.id()).exited().await;

@@ -1,10 +1,10 @@
-//! In place of `linux::cgroup` where there are no cgroups.
+//! In place of `linux::cgroup` on other systems.
 //!
-//! Owns nothing. Rule: opening says why, so that there is never one of the other values.
+//! Invariant: `open` always fails, so the other methods are never called.
 
 use std::{convert::Infallible, io};
 
-use super::{MemoryToll, NoCgroups};
+use super::{MemoryUse, NoCgroups};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Cgroups(Infallible);
@@ -23,7 +23,7 @@ impl Cgroups {
 pub(crate) struct WorkerCgroup(Infallible);
 
 impl WorkerCgroup {
-    pub(crate) fn toll(&self) -> MemoryToll {
+    pub(crate) fn memory_use(&self) -> MemoryUse {
         match self.0 {}
     }
 

@@ -1,7 +1,7 @@
-//! Every Unix: signals, process groups, limits, and what the portable socket type lacks.
+//! All Unix systems: signals, process groups, limits, and what the portable socket type lacks.
 //!
-//! Owns the calls that all Unix systems share, and stand-ins for what only Linux has.
-//! Rule: one operation per `unsafe` block, each with the reason why it is sound.
+//! Owns the calls that all Unix systems share, and replacements for what only Linux has.
+//! Invariant: one operation per `unsafe` block, each with the reason why it is sound.
 
 use std::{
     ffi::{OsStr, c_int},
@@ -33,24 +33,25 @@ use tokio::{
     process::Command,
 };
 
-use crate::config::PROCESS_LOOK;
+use crate::config::PROCESS_CHECK_INTERVAL;
 
 pub(crate) type ReadHalf = OwnedReadHalf;
 pub(crate) type WriteHalf = OwnedWriteHalf;
 
-/// Splits a connection, so that the reader may tell tokio that it has read everything: that saves one system call per frame.
+/// Splits a connection into halves of tokio, which know when everything was read. That saves one system call
+/// per frame.
 pub(crate) fn split(stream: ls::tokio::Stream) -> (ReadHalf, WriteHalf) {
     let ls::tokio::Stream::UdSocket(stream) = stream;
     tokio::net::UnixStream::from(stream).into_split()
 }
 
-/// Has the runtime look after a socket for a moment, which panics if it has no I/O.
+/// Registers a socket with the runtime for a moment, which panics if the runtime has no I/O.
 pub(crate) fn register_socket() {
-    // Without a free descriptor nothing is known; what needs one next says so.
+    // Without a free descriptor, the next call that needs one reports the error.
     drop(tokio::net::UnixDatagram::unbound());
 }
 
-/// Writes what the socket takes now; wakes the task when it takes more, if that is nothing.
+/// Writes as many bytes as fit into the socket's buffer; if it is full, wakes the task later.
 pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     let stream: &tokio::net::UnixStream = writer.as_ref();
     loop {
@@ -62,7 +63,7 @@ pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8])
     }
 }
 
-/// Writes all of it.
+/// Writes all bytes.
 pub(crate) async fn write_all(writer: &WriteHalf, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let count = std::future::poll_fn(|cx| poll_write(writer, cx, bytes)).await?;
@@ -71,29 +72,30 @@ pub(crate) async fn write_all(writer: &WriteHalf, mut bytes: &[u8]) -> io::Resul
     Ok(())
 }
 
-/// Ends both directions for both sides, whoever still holds the socket.
+/// Closes both directions of the connection for both sides, also if other descriptors of the socket are open.
 pub(crate) fn hang_up(writer: &WriteHalf) {
     let stream: &tokio::net::UnixStream = writer.as_ref();
-    // An error says that the other side did it first.
+    // An error means that the other side has closed it.
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }
 
-/// Shows the worker under the name of this program, although it is run from another path.
+/// Shows the worker with the name of this program, although it is run from another path.
 pub(crate) fn name_command(command: &mut Command, name: &OsStr) {
     command.arg0(name);
 }
 
-/// Gives the worker a group of its own, so that the terminal's signals do not reach it and that all it starts can be ended with it.
+/// Puts the worker into its own process group, so that it gets no signals from the terminal and the whole
+/// group can be killed.
 pub(crate) fn own_group(command: &mut Command) {
     command.process_group(0);
 }
 
-/// Tells whether a file is a socket.
+/// Returns whether a file is a socket.
 pub(crate) fn is_socket(kind: fs::FileType) -> bool {
     kind.is_socket()
 }
 
-/// Reads what has arrived without waiting; `None` if nothing has.
+/// Reads what has arrived, without waiting; `None` if the buffer is empty.
 pub(crate) fn read_arrived(stream: &ls::Stream, target: &mut [u8]) -> io::Result<Option<usize>> {
     let ls::Stream::UdSocket(stream) = stream;
     match rustix::net::recv(stream.as_fd(), target, RecvFlags::DONTWAIT) {
@@ -103,42 +105,44 @@ pub(crate) fn read_arrived(stream: &ls::Stream, target: &mut [u8]) -> io::Result
     }
 }
 
-/// Ends every process of the group that `leader` leads.
+/// Kills every process of the group that `leader` leads.
 pub(crate) fn kill_group(leader: u32) {
     if let Some(pid) = Pid::from_raw(leader as i32) {
-        // An error says that the group is gone, which is what was wanted.
+        // An error means that all of them have exited.
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
     }
 }
 
-/// Waits until a process that this one started has ended, without reaping it, where nothing tells: by looking now and then.
+/// Waits until a process that this one has started has exited, without reaping it, by checking at intervals.
 pub(crate) async fn ended(pid: u32) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    // An error says that it was waited for.
+    // An error means that the process was reaped.
     while let Some(pid) = Pid::from_raw(pid as i32)
         && let Ok(None) = waitid(WaitId::Pid(pid), options)
     {
-        tokio::time::sleep(PROCESS_LOOK).await;
+        tokio::time::sleep(PROCESS_CHECK_INTERVAL).await;
     }
 }
 
-/// Ends this process and, if it leads a group of its own, everything it started, without running anything else.
+/// Exits at once, without running other code, and kills the process group if this process leads one.
 pub(crate) fn exit_now() -> ! {
     if rustix::process::getpgrp() == rustix::process::getpid() {
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
     }
-    // SAFETY: `_exit` takes any number, runs no code of ours and does not return.
+    // SAFETY: `_exit` accepts any number, runs no code of this process and does not return.
     unsafe { libc::_exit(0) }
 }
 
 extern "C" fn ignore(_: c_int) {}
 
-/// Leaves ending this process to its parent: terminals and service managers signal everybody, and the parent decides.
+/// Makes this process ignore signals that ask it to exit. Terminals and service managers signal all
+/// processes, and the parent decides when a worker exits.
 ///
-/// A handler that does nothing, not `SIG_IGN`, because programs that a job starts would inherit that.
+/// Installs an empty handler instead of `SIG_IGN`, because programs that a job starts would inherit
+/// `SIG_IGN`.
 pub(crate) fn calm_signals() {
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().for_each(calm_signal);
-    // SAFETY: `SIG_IGN` is a valid disposition for SIGPIPE; std resets it for programs that a job starts.
+    // SAFETY: `SIG_IGN` is a valid action for SIGPIPE; std resets it for programs that a job starts.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
@@ -147,113 +151,118 @@ fn calm_signal(signal: c_int) {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = ignore as extern "C" fn(c_int) as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;
-    // SAFETY: `action` is initialised and lives through the call; `ignore` touches nothing.
+    // SAFETY: `action` is initialized and lives through the call; `ignore` does not access memory.
     unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
-/// Keeps files that a job creates to the owner, and removes the variable so that programs it starts are not workers.
+/// Makes files that a job creates private to the user, and removes the variable, so that programs that a job
+/// starts are not workers.
 pub(crate) fn isolate(variable: &str) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if super::threads() == 1 {
-        // SAFETY: this process has one thread, so nobody reads the environment meanwhile.
+        // SAFETY: this process has one thread, so no other thread reads the environment at the same time.
         unsafe { std::env::remove_var(variable) };
     }
 }
 
-/// A crash is reported by its signal; a core file of every crash would fill the disk.
+/// Turns core files off: the log reports the signal of a crash, and a core file of every crash would fill the
+/// disk.
 pub(crate) fn no_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    // Lowering a limit cannot fail for a known resource; if it does, cores are written as configured.
+    // Lowering the limit of a known resource cannot fail; if it does, core files are written as configured.
     let _ = rustix::process::setrlimit(Resource::Core, none);
 }
 
-/// Limits the private memory of this process.
+/// Limits the private memory of this process, in bytes.
 pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
     lower(Resource::Data, bytes)
 }
 
-/// Limits what this process may write to one file; a write beyond fails and does not end it.
+/// Limits the size of files that this process writes, in bytes. A write beyond the limit fails; the process
+/// continues.
 pub(crate) fn limit_file_size(bytes: u64) -> io::Result<()> {
     calm_signal(libc::SIGXFSZ);
     lower(Resource::Fsize, bytes)
 }
 
-/// Limits the descriptors of this process.
+/// Limits the open descriptors of this process.
 pub(crate) fn limit_open_files(count: u64) -> io::Result<()> {
     lower(Resource::Nofile, count)
 }
 
-/// Sets a limit, or leaves the one that is there if that is lower: nobody may raise it.
+/// Sets a limit, unless the present limit is lower.
 fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     let limit = rustix::process::getrlimit(resource).maximum.map_or(wanted, |maximum| maximum.min(wanted));
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
-/// Makes a path of the bytes that another process of this system has sent.
+/// Returns the path that another process of this system has sent as bytes.
 pub(crate) fn path_of(bytes: &[u8]) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(bytes)))
 }
 
-/// The read end of the pipe that the parent holds: it ends when the parent does.
+/// The worker's end of the pipe to its parent: reading it ends when the parent exits.
 #[derive(Debug)]
 pub(crate) struct Lifeline(File);
 
 impl Lifeline {
-    /// Reads what the parent has written for this worker alone.
+    /// Reads the token, which the parent has written for this worker only.
     pub(crate) fn read_token(&mut self, token: &mut [u8]) -> io::Result<()> {
         self.0.read_exact(token)
     }
 
-    /// Returns once the parent is gone; runs `pulled` whenever it asks for attention.
-    pub(crate) fn wait(mut self, pulled: impl Fn()) {
+    /// Returns when the parent has exited; runs `attend` each time the parent asks for attention.
+    pub(crate) fn wait(mut self, attend: impl Fn()) {
         let mut byte = [0];
         loop {
             match self.0.read(&mut byte) {
                 Ok(0) => return,
-                Ok(_) => pulled(),
+                Ok(_) => attend(),
                 Err(_) => {}
             }
         }
     }
 }
 
-/// The parent's end of that pipe; dropping it ends the worker.
+/// The parent's end of the pipe to a worker. Dropping it ends the worker.
 #[derive(Debug)]
-pub(crate) struct Leash(File);
+pub(crate) struct LifelineHolder(File);
 
-impl Leash {
+impl LifelineHolder {
     pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
-        // This makes it block, and the worker decides what room the pipe has: it may not read, and fill it from its own end.
+        // The conversion makes the pipe blocking, and the worker can fill it, so that a write would block. So
+        // it is made non-blocking again.
         let pipe = pipe.into_owned_fd()?;
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        Ok(Leash(pipe.into()))
+        Ok(LifelineHolder(pipe.into()))
     }
 
-    /// Asks for attention; never blocks, whatever the worker does with its end.
+    /// Asks the worker for attention. Does not block, also if the worker does not read.
     pub(crate) fn pull(&self) {
-        // A worker that is gone, or does not read, is seen by others.
+        // Other parts of the pool detect a worker that has exited or does not read.
         let _ = (&self.0).write(&[1]);
     }
 }
 
-/// Says which job a worker has started last, also when it is dead.
+/// Tells which job a worker has started last, also after the worker has exited.
 ///
-/// A file and not a mapping, because a worker may cut a file short, and touching a mapping of it would end this process.
+/// Reads a file instead of a mapping: a worker could truncate the file, and reading the mapping would then
+/// kill this process.
 #[derive(Debug)]
 pub(crate) struct MarkReader(File);
 
 impl MarkReader {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        // One that was left by an earlier start of this worker.
+        // An earlier start of this worker may have left a file.
         let _ = fs::remove_file(path);
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        // Written, so that a full disk fails this start: a length alone has no room yet, and the worker's first store through its
-        // mapping would end it with SIGBUS.
+        // Writes the bytes instead of setting a length, so that the start fails if the disk is full.
+        // Otherwise the worker's first store into the mapping would kill it with SIGBUS.
         file.write_all_at(&[0; MARK_BYTES as usize], 0)?;
         Ok(MarkReader(file))
     }
 
-    /// Returns 0 if no job was started.
+    /// Returns the stream id of the job; 0 before the first one.
     pub(crate) fn read(&self) -> Option<u32> {
         let mut bytes = [0; MARK_BYTES as usize];
         self.0.read_exact_at(&mut bytes, 0).ok()?;
@@ -263,7 +272,7 @@ impl MarkReader {
 
 const MARK_BYTES: u64 = 4;
 
-/// The worker's side of it: one store in memory for each job.
+/// The worker's side of the mark: one store into mapped memory per job.
 #[derive(Debug)]
 pub(crate) struct Mark(&'static AtomicU32);
 
@@ -271,19 +280,21 @@ impl Mark {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
         let (access, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: the kernel chooses a place where nothing is, and the mapping is never removed.
+        // SAFETY: the kernel chooses an unused address, and the mapping is never removed.
         let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), MARK_BYTES as usize, access, sharing, &file, 0) }?;
-        // SAFETY: the page is aligned, zeroed by the parent, never unmapped, and no one in this process touches it but through this.
+        // SAFETY: the page is aligned, zeroed by the parent and never unmapped, and this process accesses it
+        // only through this value.
         Ok(Mark(unsafe { AtomicU32::from_ptr(page.cast()) }))
     }
 
-    /// Notes that a job is about to be started.
+    /// Records that a job is about to start.
     pub(crate) fn set(&self, stream: u32) {
         self.0.store(stream, Ordering::SeqCst);
     }
 }
 
-/// Moves the lifeline away from stdin, where programs that a job starts would inherit it.
+/// Takes the lifeline from stdin and puts `/dev/null` there, so that programs that a job starts do not
+/// inherit the lifeline.
 pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
     let copy: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let null = File::open("/dev/null")?;
@@ -295,17 +306,18 @@ pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
     }
 }
 
-/// Creates a directory that only this user can enter.
+/// Creates a directory that only this user can access.
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// A lock on a directory that ends with the process that holds it, however that ends.
+/// A lock on a directory. The kernel releases it when this process exits for any reason.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl DirectoryLock {
-    /// Locks a directory of this user; `None` if somebody else holds it, it is not ours, or it is not there any more.
+    /// Locks a directory; `None` if another process holds the lock, another user owns the directory, or it
+    /// does not exist.
     pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Self>> {
         match DirectoryLock::lock(path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => Ok(None),
@@ -320,7 +332,7 @@ impl DirectoryLock {
         }
         let directory = File::open(path)?;
         flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
-        // Whoever cleans up may have removed it between the two calls.
+        // Another process may have removed it between the two calls.
         let (after, held) = (fs::symlink_metadata(path)?, directory.metadata()?);
         Ok((after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory)))
     }
@@ -364,7 +376,7 @@ mod elsewhere {
 
     use crate::sandbox::{Sandbox, SandboxLevel};
 
-    /// Sees and ends one process, by its pid.
+    /// Watches and kills one process, by its pid.
     #[derive(Debug)]
     pub(crate) struct ProcessWatch(u32);
 
@@ -373,17 +385,17 @@ mod elsewhere {
             ProcessWatch(pid)
         }
 
-        /// Ends the process and its group; a pid stays taken until it was waited for.
+        /// Kills the process and its group. The pid cannot be reused until the process was reaped.
         pub(crate) fn kill(&self) {
             super::kill_group(self.0);
         }
 
-        /// Waits until the process has ended, without reaping it.
+        /// Waits until the process has exited, without reaping it.
         pub(crate) async fn exited(&self) {
             super::ended(self.0).await
         }
 
-        /// Nothing: there is no portable call.
+        /// Returns `None`: a portable call is missing.
         pub(crate) async fn peak_bytes(&self) -> Option<u64> {
             None
         }
@@ -393,39 +405,40 @@ mod elsewhere {
         Ok(std::env::current_exe()?.into())
     }
 
-    /// Nothing: std opens everything with close-on-exec, and there is no portable call for the rest.
+    /// Does nothing: std opens files with close-on-exec, and a portable call for other descriptors is
+    /// missing.
     pub(crate) fn close_inherited() {}
 
     pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
         File::open("/dev/urandom")?.read_exact(target)
     }
 
-    /// Nothing is known.
+    /// Returns 0 for "unknown".
     pub(crate) fn threads() -> usize {
         0
     }
 
-    /// Nothing: no such system has a sandbox for workers.
+    /// Does nothing: sandboxes need Linux.
     pub(crate) fn restrict(_: &Sandbox) -> io::Result<SandboxLevel> {
         Ok(SandboxLevel::default())
     }
 
-    /// Nothing, as above.
+    /// Does nothing, as above.
     pub(crate) fn restrict_thread(_: &Sandbox) -> io::Result<SandboxLevel> {
         Ok(SandboxLevel::default())
     }
 
-    /// Nothing: there is no portable call.
+    /// Does nothing: a portable call is missing.
     pub(crate) fn set_process_name(_: &str) {}
 
     pub(crate) const HAS_CPU_CLOCKS: bool = false;
 
-    /// Nothing: there is no portable call.
+    /// Returns `None`: a portable call is missing.
     pub(crate) fn cpu_time(_: u32) -> Option<std::time::Duration> {
         None
     }
 
-    /// Nothing: the mode of a socket cannot be set everywhere, so the directory protects it.
+    /// Does nothing: some systems ignore the mode of a socket, so the mode of the directory protects it.
     pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
         options
     }

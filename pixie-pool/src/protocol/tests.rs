@@ -1,8 +1,8 @@
-//! Both sides of the protocol against each other and against strangers: bytes in, events out.
+//! Both sides of the protocol, with each other and with faulty peers: bytes in, events out.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod ahead;
+mod pipelining;
 mod properties;
 mod sandbox;
 
@@ -13,7 +13,7 @@ use crate::{
     error::{Failure, FailureKind},
     protocol::{
         encode,
-        frame::{Answer, Hello, Start, VERSION, Violation, Welcome},
+        frame::{Hello, ReplyFrame, Start, VERSION, Violation, Welcome},
         parent::{Event, Parent},
         worker::{Unread, Worker},
     },
@@ -36,7 +36,7 @@ impl Pair {
         Pair { parent, worker, to_parent: BytesMut::new(), to_worker: BytesMut::new() }
     }
 
-    /// A pair that has shaken hands.
+    /// Returns a pair after the handshake.
     fn serving() -> Self {
         let mut pair = Pair::new();
         pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
@@ -83,7 +83,7 @@ fn start(body: &'static [u8], complete: bool) -> Start {
 }
 
 fn answer(head: &'static str, body: &'static str, complete: bool) -> Event {
-    Event::Reply(Answer { head: head.into(), body: body.into(), complete, took_us: if complete { 3 } else { 0 } })
+    Event::Reply(ReplyFrame { head: head.into(), body: body.into(), complete, took_us: if complete { 3 } else { 0 } })
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_canceled_job_ends_without_a_word_of_its_answer() {
     let stream = pair.begin(&start(b"", true));
     assert!(pair.parent.cancel(stream, &mut pair.to_worker));
     assert!(!pair.parent.cancel(stream, &mut pair.to_worker));
-    // The answer was on its way already.
+    // The worker had already sent the reply.
     pair.worker.reply(stream, b"ok", b"late", None, &mut pair.to_parent);
     assert!(pair.hear().is_empty());
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
@@ -280,7 +280,7 @@ fn a_head_longer_than_its_frame_is_a_violation() {
     assert!(pair.try_hear().is_err());
 }
 
-/// A small generator, so that a failure can be repeated.
+/// A small generator of random numbers, so that a failure can be repeated.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

@@ -1,7 +1,8 @@
 //! The worker's side of its connection: which job it runs and how much it may send.
 //!
-//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and writing to `worker`.
-//! Invariant: frames for a job that has ended are dropped. The worker checks the shape of the parent's frames and trusts the rest.
+//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and
+//! writing to `worker`. Invariant: frames for a job that has ended are dropped. The worker checks the shape
+//! of the parent's frames and trusts the rest.
 
 use std::collections::VecDeque;
 
@@ -76,7 +77,7 @@ impl Worker {
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
-                Frame::Recall => self.give_back(stream, out),
+                Frame::Withdraw => self.return_unstarted(stream, out),
                 other => return violation(format!("unexpected {:?} frame from the parent", other.kind())),
             }
         }
@@ -112,12 +113,12 @@ impl Worker {
     }
 
     /// Returns every job from `first` on that is not started to the parent.
-    fn give_back(&mut self, first: u32, out: &mut BytesMut) {
+    fn return_unstarted(&mut self, first: u32, out: &mut BytesMut) {
         // Stream ids wrap around: an id that is less than half of all ids ahead was sent later.
         let is_later = |stream: u32| stream.wrapping_sub(first) <= u32::MAX / 2;
         let at = self.waiting.iter().position(|(_, job)| is_later(job.stream)).unwrap_or(self.waiting.len());
         let given = self.waiting.split_off(at);
-        encode::put_give_back(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
+        encode::put_return(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
     }
 
     /// Makes the next waiting job the running one. Canceled jobs before it end without being started.
@@ -189,7 +190,8 @@ impl Worker {
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With `took_us`, the body is complete.
+    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With
+    /// `took_us`, the body is complete.
     pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
         self.with(stream, |r| {
             r.send_room -= body.len();
@@ -201,8 +203,8 @@ impl Worker {
         }
     }
 
-    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any more, because the head was
-    /// sent or the job has ended.
+    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any
+    /// more, because the head was sent or the job has ended.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32, out: &mut BytesMut) -> bool {
         let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_canceled);
         if is_timed {

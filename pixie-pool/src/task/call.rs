@@ -1,12 +1,13 @@
-//! Calling a task: from typed arguments to a job, and from its answer to a value or an error.
+//! Calling a task: from typed arguments to a job, and from its reply to a value or an error.
 //!
-//! Owns what a task's job looks like: the head is its name and a zero byte, then the arguments if they are small; otherwise they
-//! are the body. Rule: a worker decides nothing about memory here: what it sends is limited by `collect` and checked.
+//! Owns the form of a task's job: the head is the task's name and a zero byte, followed by the arguments if
+//! they are small; larger arguments are the body. Invariant: a worker cannot make this process use much
+//! memory: `collect` limits what the worker sends.
 
 use std::future::Future;
 
 use crate::{
-    config::AHEAD_HEAD_BYTES_MAX,
+    config::PIPELINED_HEAD_BYTES_MAX,
     error::Error,
     pool::Pool,
     submission::{Body, Submission},
@@ -17,15 +18,19 @@ use crate::{
     },
 };
 
-/// What stands between a task's name and its arguments.
+/// Separates a task's name from its arguments.
 pub(crate) const NAME_END: u8 = 0;
 
 impl Pool {
     /// Runs a function with [`#[task]`](macro@crate::task) in a worker; dropping the future cancels it.
     ///
-    /// `arguments` is a reference to the function's argument, to a tuple of several, or to `()`. They are encoded before this
-    /// returns, so the future borrows nothing. Errors of the function itself are [`Error::Failed`], a panic is
-    /// [`Error::Panicked`], a crash [`Error::Died`]; the others are those of [`Pool::submit`], [`Error::Encoding`], and
+    /// `arguments` is a reference to the function's argument, to a tuple of several, or to `()`. They are
+    /// encoded before this returns, so the future does not borrow them.
+    ///
+    /// # Errors
+    ///
+    /// An error of the function itself is [`Error::Failed`], a panic is [`Error::Panicked`], a crash is
+    /// [`Error::Died`]. The others are those of [`Pool::submit`], [`Error::Encoding`] and
     /// [`Error::TooLarge`].
     pub fn call<T: Task>(
         &self,
@@ -36,12 +41,12 @@ impl Pool {
         let reply = self.serves_tasks().and_then(|()| submission(entry, arguments)).map(|job| self.submit(job));
         async move {
             let answer = reply?.await?.body.collect().await?;
-            let refused = |why| Error::Encoding(format!("what `{}` returned cannot be read: {why}", entry.name));
+            let refused = |why| Error::Encoding(format!("the output of `{}` cannot be read: {why}", entry.name));
             codec::decode(&answer).map_err(refused)
         }
     }
 
-    /// Tells whether the workers of this pool have the table of tasks.
+    /// Returns an error if the workers of this pool have another table of tasks.
     fn serves_tasks(&self) -> Result<(), Error> {
         match table() {
             Ok(table) if table.hash == self.table_hash() => Ok(()),
@@ -54,17 +59,10 @@ fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submis
     let refused = |why| Error::Encoding(format!("the arguments of `{}` cannot be sent: {why}", entry.name));
     let arguments = codec::encode(arguments).map_err(refused)?;
     let name = entry.name.as_bytes();
-    // A job without a body may be sent ahead to a busy worker.
-    let (head, body) = match name.len() + 1 + arguments.len() <= AHEAD_HEAD_BYTES_MAX {
+    // A job without a body may be pipelined.
+    let (head, body) = match name.len() + 1 + arguments.len() <= PIPELINED_HEAD_BYTES_MAX {
         true => ([name, &[NAME_END], &arguments].concat(), Body::Empty),
         false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
     };
-    Ok(Submission {
-        head: head.into(),
-        body,
-        deadline: entry.deadline,
-        replayable: entry.is_idempotent,
-        label: entry.name.into(),
-        request_id: None,
-    })
+    Ok(Submission::new(head).body(body).deadline(entry.deadline).replayable(entry.is_idempotent).label(entry.name))
 }

@@ -1,6 +1,7 @@
-//! What a running task may ask about itself, without an argument for it.
+//! What a running task can ask about itself, without an argument for it.
 //!
-//! Owns the note about the task of each thread. Rule: the note is there exactly while the task's function runs.
+//! Owns the record of each thread's running task. Invariant: the record exists exactly while the task's
+//! function runs.
 
 use std::{cell::RefCell, time::Duration};
 
@@ -15,15 +16,16 @@ struct Current {
     cancellation: Cancellation,
 }
 
-/// Returns the time that the running task has until its deadline; `None` if it has no deadline or this is no task.
+/// Returns the time until the deadline of the running task; `None` without a deadline, and outside of a task.
 ///
-/// Threads that a task starts do not know of it: ask before, and hand the answer on.
+/// Threads that a task starts get `None`: call this before you start them, and pass the value on.
 pub fn remaining() -> Option<Duration> {
     time_limit()?.remaining()
 }
 
-/// Asks for so much more time for the running task and returns how much it gets, in whole milliseconds: what is left of
-/// [`Config::extension`](crate::Config::extension). Nothing without a deadline, and nothing outside of a task.
+/// Asks for so much more time for the running task and returns how much was granted, in whole milliseconds:
+/// at most what is left of [`Config::extension`](crate::Config::extension). Zero without a deadline, and
+/// outside of a task.
 pub fn extend(by: Duration) -> Duration {
     time_limit().map_or(Duration::ZERO, |limit| limit.extend(by))
 }
@@ -32,14 +34,16 @@ fn time_limit() -> Option<TimeLimit> {
     CURRENT.with_borrow(|current| current.as_ref().map(|current| current.time_limit.clone()))
 }
 
-/// Returns true if nobody waits for the running task any more: a long one should look now and then, and return.
+/// Returns whether the running task was canceled. A long task should check this from time to time, and return
+/// if so.
 ///
-/// The worker of a canceled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False outside of a task.
+/// The worker of a canceled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False
+/// outside of a task.
 pub fn is_canceled() -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.cancellation.is_canceled()))
 }
 
-/// Keeps the note until it is dropped.
+/// Keeps the record until it is dropped.
 pub(crate) struct Entered(());
 
 impl Entered {

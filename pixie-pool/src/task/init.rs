@@ -1,7 +1,7 @@
-//! Starting: how a program becomes a worker of tasks, and how it starts a pool of them.
+//! Starting: how a program becomes a worker for tasks, and how it starts a pool of such workers.
 //!
-//! Owns the check that `init` ran where it should. Rule: a program whose workers could not work says so before the first of
-//! them is started, with the lines that help.
+//! Owns the check that `init` was called in the right place. Invariant: if the workers of a program could not
+//! work, the start fails before the first worker, with a message that says what to write.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::{
     worker,
 };
 
-/// The variable that tells a worker of tasks from one of a handler of its own, which `init` leaves to `worker()` further down.
+/// The variable that a worker for tasks has. Other workers pass `init` and reach `worker()` later in `main`.
 const SERVES_TASKS: &str = "PIXIE_TASKS_WORKER";
 
 /// Where `init` was called.
@@ -28,16 +28,18 @@ enum Place {
     Runtime,
 }
 
-/// Turns this process into a worker if a pool of tasks has started it as one; otherwise returns at once. Put it first in `main`.
+/// Turns this process into a worker if a pool of tasks has started it as one; otherwise returns at once. Call
+/// this first in `main`.
 ///
-/// A worker is this program, started anew: it comes here, serves tasks until its pool has no more use for it, and never returns.
-/// Whatever stands before `init` happens in every worker, too. Workers of other pools ([`worker`](crate::worker()), a web app's)
-/// pass by.
+/// A worker is this program, started again: it calls `init`, serves tasks until its pool ends it, and never
+/// returns from here. Code before `init` also runs in every worker. In workers of other pools
+/// ([`worker`](crate::worker()), or those of a web app), `init` returns.
 ///
 /// # Under `#[tokio::main]`
 ///
-/// That attribute starts a runtime, with its threads, before the first statement of `main`, and so in every worker. Such a worker
-/// runs tasks, but it starts later, keeps descriptors that it should not have, and cannot be sandboxed. So `main` stays plain:
+/// This attribute starts a runtime, with its threads, before the first statement of `main`, also in every
+/// worker. Such a worker runs tasks, but starts later, keeps inherited descriptors open, and cannot be
+/// sandboxed. So keep `main` plain:
 ///
 /// ```no_run
 /// fn main() -> Result<(), pixie_pool::Error> {
@@ -65,14 +67,14 @@ pub fn init() {
 }
 
 impl Config {
-    /// Starts a pool whose workers run every [`#[task]`](macro@crate::task) of this program, and returns when the first one is
-    /// ready.
+    /// Starts a pool whose workers run every [`#[task]`](macro@crate::task) of this program, and returns when
+    /// the first worker is ready.
     ///
-    /// Needs a running tokio runtime with time and I/O, and [`init`] first in `main`, unless the size is 0, which runs tasks on
-    /// threads of this process. A pool with [`Config::args`] is not checked for `init`: that is for programs whose workers
-    /// take a way of their own to it, such as tests.
+    /// Needs a running tokio runtime with time and I/O, and [`init`] first in `main`. With the size 0, tasks
+    /// run on threads of this process, and `init` is not needed. With [`Config::args`], the call of `init` is
+    /// not checked, because the workers of such a program, for example of a test, may call it elsewhere.
     pub async fn start_tasks(mut self) -> Result<Pool, Error> {
-        // The size decides whether there will be workers that `init` has to turn into such.
+        // The size decides whether there are worker processes, which need `init`.
         self.override_by_environment().map_err(Error::Start)?;
         let table = table().map_err(Error::Start)?;
         if self.size.max > 0 && self.args.is_none() {
@@ -88,14 +90,14 @@ fn check_init() -> Result<(), Error> {
         Some(Place::PlainMain) => Ok(()),
         Some(Place::Runtime) => {
             tracing::warn!(
-                "pixie_pool::init() was called inside of a tokio runtime, as under `#[tokio::main]`, so each worker starts one \
-                 of its own first and cannot be sandboxed: {REMEDY}"
+                "pixie_pool::init() was called inside of a tokio runtime, as under `#[tokio::main]`, so each worker starts a \
+                 runtime first and cannot be sandboxed: {REMEDY}"
             );
             Ok(())
         }
         None => Err(Error::Start(format!(
-            "pixie_pool::init() has not been called, so a worker, which is this program started anew, would not know that it \
-             is one: make it the first statement of a plain `main`: {REMEDY}"
+            "pixie_pool::init() has not been called. A worker is this program, started again, and needs this call to become a \
+             worker: make it the first statement of a plain `main`: {REMEDY}"
         ))),
     }
 }

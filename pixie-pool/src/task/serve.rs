@@ -1,6 +1,7 @@
 //! Serving tasks: what a worker does with each job of a pool of tasks.
 //!
-//! Owns the way from a job to the function and back. Rule: a job that names no task fails and harms nobody.
+//! Owns the way from a job to the function and back. Invariant: a job with an unknown task fails; the worker
+//! continues.
 
 use std::{io::Read as _, sync::Arc};
 
@@ -14,7 +15,7 @@ use crate::{
 /// Returns what runs the tasks of a table.
 pub(crate) fn handler(table: &'static Table) -> Handler {
     Arc::new(|mut job| match outcome(table, &mut job) {
-        // Nobody reads any more if this fails, and the job has ended by it.
+        // An error means that the job was canceled, which has ended it.
         Ok(output) => drop(job.reply(b"", &output)),
         Err(message) => job.fail(Failure::error(message)),
     })
@@ -38,7 +39,7 @@ fn outcome(table: &Table, job: &mut Job) -> Result<Vec<u8>, String> {
     match output.len() <= OUTPUT_BYTES_MAX {
         true => Ok(output),
         false => Err(format!(
-            "what it returned has {} bytes, at most {OUTPUT_BYTES_MAX} are allowed: leave it in a file and return the path",
+            "its output has {} bytes, at most {OUTPUT_BYTES_MAX} are allowed: write it to a file and return the path",
             output.len()
         )),
     }

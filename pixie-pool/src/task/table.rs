@@ -1,6 +1,7 @@
-//! The table of a program's tasks: who is meant by a name, and whether another process has the same table.
+//! The table of a program's tasks, by name.
 //!
-//! Owns names, order and fingerprint. Rule: a name means one function; a program with two of the same name starts no pool.
+//! Owns the names, their order and the hash that tells whether another process has the same table. Invariant:
+//! each name means one function; a program with two functions of the same name cannot start a pool of tasks.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -15,11 +16,11 @@ static TABLE: OnceLock<Result<Table, String>> = OnceLock::new();
 #[derive(Debug)]
 pub(crate) struct Table {
     entries: Vec<&'static Entry>,
-    /// A number that two processes share only if they were built from the same tasks.
+    /// A number that is equal in two processes only if they have the same tasks.
     pub(crate) hash: u64,
 }
 
-/// Returns the table of this program, or what is wrong with it.
+/// Returns the table of this program, or an error that names two tasks with the same name.
 pub(crate) fn table() -> Result<&'static Table, String> {
     let registered = || inventory::iter::<Registered>().map(|registered| registered.0).collect();
     TABLE.get_or_init(|| Table::new(registered())).as_ref().map_err(String::clone)

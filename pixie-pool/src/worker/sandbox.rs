@@ -1,7 +1,8 @@
 //! How a worker enters its sandbox.
 //!
-//! Owns the order of the steps and the refusals. Leaves what a sandbox is to `crate::sandbox` and the system calls to `platform`.
-//! Invariant: the worker takes its first job and starts its first thread after this has returned.
+//! Owns the order of the steps and the refusals. Leaves what a sandbox is to `crate::sandbox` and the system
+//! calls to `platform`. Invariant: the worker takes its first job and starts its first thread after this has
+//! returned.
 
 use std::io;
 

@@ -1,7 +1,8 @@
 //! The worker's end of the socket: blocking, behind one lock.
 //!
 //! Owns reading, writing and waiting for credit. Leaves the meaning of the bytes to `protocol::worker`.
-//! Invariant: the holder of the lock may block on the socket, so a call that must not block only tries to take the lock.
+//! Invariant: the holder of the lock may block on the socket, so a call that must not block only tries to
+//! take the lock.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
-    config::{ANSWER_HOLD, ANSWER_HOLD_BYTES, CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, REPLY_HOLD, REPLY_HOLD_BYTES},
     error::Failure,
     platform::{self, Mark},
     protocol::{
@@ -41,7 +42,8 @@ pub(crate) struct Socket {
 struct Wire {
     stream: ls::Stream,
     protocol: Worker,
-    /// Target of reads. Only the bytes that arrived are copied to `input`, so no read has to clear a large buffer first.
+    /// Target of reads. Only the bytes that arrived are copied to `input`, so no read has to clear a large
+    /// buffer first.
     scratch: Box<[u8]>,
     input: BytesMut,
     output: BytesMut,
@@ -125,7 +127,8 @@ impl Socket {
         }
     }
 
-    /// Answers the parent while a handler runs: returns jobs that are not started, and sends finished replies.
+    /// Answers the parent while a handler runs: returns jobs that are not started, and sends finished
+    /// replies.
     pub(crate) fn attend(&self) {
         let mut wire = self.wire();
         // An error here also occurs on the handler's thread, which then ends the process.
@@ -157,7 +160,7 @@ impl Socket {
         wire.is_closed || wire.protocol.is_canceled(stream)
     }
 
-    /// Asks for more time for a job; false if its deadline does not count any more.
+    /// Asks for more time for a job; false after its deadline has stopped to count.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32) -> bool {
         let mut wire = self.wire();
         let Wire { protocol, output, .. } = &mut *wire;
@@ -285,12 +288,13 @@ fn gone() -> io::Error {
 impl Wire {
     /// Returns whether a finished reply may wait for the reply of the next job, which is about to start.
     ///
-    /// If that job is slow, the parent withdraws the jobs behind it, and `attend` then sends the replies as well.
+    /// If that job is slow, the parent withdraws the jobs behind it, and `attend` then sends the replies as
+    /// well.
     fn may_hold(&mut self, now: Instant) -> bool {
         let since = *self.held_since.get_or_insert(now);
         self.protocol.has_waiting()
-            && self.output.len() < ANSWER_HOLD_BYTES
-            && now.saturating_duration_since(since) < ANSWER_HOLD
+            && self.output.len() < REPLY_HOLD_BYTES
+            && now.saturating_duration_since(since) < REPLY_HOLD
     }
 
     fn send(&mut self) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Starting: another program is not let in, and a program that cannot have workers is told what to write.
+//! Starting: workers of another program are refused, and errors say what a program must do to have workers.
 
 use std::{
     process::{Command, Stdio},
@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 const ROLE: &str = "TASKS_ROLE";
 const RAW_HASH: u64 = 1;
 
-/// Behaves as another program would, if a test has started this one for it.
+/// Behaves as another program would, if a test has started this process to do so.
 pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "other-program" => {
@@ -47,7 +47,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime can be built")
 }
 
-/// What a program does that has `#[tokio::main]` above its `main`.
+/// Does what a program with `#[tokio::main]` above its `main` does.
 async fn program_under_tokio_main() {
     tracing::subscriber::set_global_default(Printer).expect("nobody else listens");
     pixie_pool::init();
@@ -59,7 +59,7 @@ async fn program_under_tokio_main() {
     std::process::exit(0)
 }
 
-/// Serves the pools without tasks, which `init` has let pass.
+/// Serves the pools without tasks, in whose workers `init` returns.
 pub(crate) fn serve_raw() {
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(RAW_HASH, raw());
@@ -70,7 +70,7 @@ fn raw() -> Handler {
     Arc::new(|job: Job| drop(job.reply(b"", b"raw")))
 }
 
-/// Runs this program in a role of its own, and returns what it printed.
+/// Runs this program in a role, and returns what it printed.
 fn words_of(role: &str) -> String {
     let this = std::env::current_exe().unwrap();
     let output = Command::new(this).env(ROLE, role).stdin(Stdio::null()).output().unwrap();
@@ -119,7 +119,7 @@ async fn in_runtime() {
     assert!(words.ends_with("done\n"), "{words}");
 }
 
-/// Prints what is logged.
+/// Prints log events.
 struct Printer;
 
 impl tracing::Subscriber for Printer {

@@ -1,10 +1,10 @@
-//! Files that change, without waiting for it.
+//! Files that change. The tests set the times of files, so they do not wait.
 use std::{
     fs,
     time::{Duration, SystemTime},
 };
 
-use pixie_web::Validators;
+use pixie_web::core::Validators;
 
 use super::support::{CHANGED_SECONDS, Files, WAYS, at, set_time};
 

@@ -1,19 +1,20 @@
-//! A cgroup for each worker whose memory is limited, where this process may make cgroups.
+//! A cgroup for each worker with a memory limit, where this process may create cgroups.
 //!
-//! Owns one folder of cgroups for all pools of this process, the workers' cgroups in it, and the removal of folders that dead
-//! servers left. Leaves whether the process may to `delegation` and what is done if not to `pool::memory`.
-//! Rule: only folders that this made are changed or removed, and when the last pool has ended everything is as it was found, but that
-//! `memory` stays handed on where this process was never in the way of that.
+//! Owns one folder of cgroups for all pools of this process, the workers' cgroups in it, and the removal of
+//! folders that killed servers left. Leaves to `delegation` whether the process may create cgroups, and to
+//! the pool what happens if not. Invariant: this changes and removes only folders that it has created. When
+//! the last pool has stopped, all is as before, except that the base may still enable `memory` for its
+//! children if this process was never in the base.
 //!
 //! ```text
-//! base                          delegated to this process; hands `memory` on, so it may have no processes of its own
-//! └── pixie-pool-4711-<random>  ours, locked as long as this process lives
+//! base                          delegated; enables `memory` for its children, so it has no processes
+//! └── pixie-pool-4711-<random>  created and locked by this process
 //!     ├── server                this process, if it was in `base`
 //!     └── images-2-17           worker 2 of pool `images`
 //! ```
 //!
-//! A worker without a sandbox runs as the user of this process and could move itself out again, as it could do anything else that
-//! user may. Under `Sandbox::strict` no file of cgroupfs can be opened.
+//! A worker without a sandbox runs as the user of this process, and could move itself to another cgroup.
+//! Under `Sandbox::strict` it cannot open files of cgroupfs.
 
 mod delegation;
 mod kernel;
@@ -38,30 +39,30 @@ use self::{
     kernel::Kernel,
 };
 use crate::{
-    config::{CGROUP_END_MAX, CGROUP_LOOK, CGROUP_MOVES_MAX},
-    platform::{self, DirectoryLock, MemoryToll, NoCgroups},
+    config::{CGROUP_CHECK_INTERVAL, CGROUP_END_MAX, CGROUP_MOVES_MAX},
+    platform::{self, DirectoryLock, MemoryUse, NoCgroups},
 };
 
-/// Long enough that no administrator has chosen it for something else.
+/// The start of the folder's name, long enough that administrators do not use it for other folders.
 const PREFIX: &str = "pixie-pool-";
-/// The cgroup that this process moves to; workers' names end in two numbers.
+/// The cgroup that this process moves to. The names of workers' cgroups end with two numbers.
 const SERVER: &str = "server";
 const PROCESSES: &str = "cgroup.procs";
-const HANDED_ON: &str = "cgroup.subtree_control";
+const CHILDREN_CONTROL: &str = "cgroup.subtree_control";
 
-/// A process is in one cgroup, so all its pools share one folder.
+/// The folder of all pools of this process.
 static FOLDER: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 
 fn folder() -> MutexGuard<'static, Weak<Folder>> {
     FOLDER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A pool's hold on the folder; the last one that is dropped removes it, which may take some milliseconds.
+/// A pool's use of the folder. Dropping the last one removes the folder, which may take some milliseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Cgroups(Option<Arc<Folder>>);
 
 impl Cgroups {
-    /// Opens the folder, or joins the pools that have; may take some milliseconds.
+    /// Creates the folder, or shares the one of other pools. May take some milliseconds.
     pub(crate) fn open() -> Result<Self, NoCgroups> {
         let mut shared = folder();
         if let Some(folder) = shared.upgrade() {
@@ -75,10 +76,11 @@ impl Cgroups {
         Ok(Cgroups(Some(opened)))
     }
 
-    /// Moves a process that was just started, and whatever it starts, into a cgroup that may hold so many bytes.
+    /// Moves a process that was just started, with all processes that it starts later, into a cgroup with a
+    /// limit in bytes.
     ///
-    /// By this process and not by the worker, which is a stranger: it is in there before it has its token, and whether that failed
-    /// is known here. The kernel may take some milliseconds for it.
+    /// The parent does this, because it does not trust the worker: the worker is in the cgroup before it gets
+    /// its token, and the parent knows whether the move failed. The kernel may need some milliseconds.
     pub(crate) fn admit(&self, name: &str, memory: u64, pid: u32) -> io::Result<WorkerCgroup> {
         match &self.0 {
             Some(folder) => folder.admit(name, memory, pid),
@@ -89,21 +91,23 @@ impl Cgroups {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
-        // Under the lock, so that no pool that starts meanwhile finds this process on its way back.
+        // Under the lock, so that a pool that starts at the same time waits until this process has moved
+        // back.
         let _shared = folder();
         self.0.take();
     }
 }
 
-/// Everything that this process has made below the cgroup it may change.
+/// All cgroups that this process has created.
 #[derive(Debug)]
 struct Folder {
     base: Base,
     path: PathBuf,
-    /// In the names of workers' cgroups, because one may still be ending when the next is there.
+    /// A number in the names of workers' cgroups, because an old one may still exist when the next is
+    /// created.
     count: AtomicU64,
     kernel: Kernel,
-    /// Tells the next server that this one lives.
+    /// Tells other servers that this one runs.
     _lock: DirectoryLock,
 }
 
@@ -111,7 +115,7 @@ impl Folder {
     fn open(base: Base, kernel: Kernel) -> io::Result<Self> {
         remove_leftovers(&base.folder, kernel);
         let (path, lock) = create_locked(&base.folder, kernel)?;
-        // What fails from here on is undone when this is dropped.
+        // From here on, dropping the folder undoes all steps.
         let folder = Folder { base, path, count: AtomicU64::new(1), kernel, _lock: lock };
         if folder.base.has_us {
             let own = folder.path.join(SERVER);
@@ -119,7 +123,7 @@ impl Folder {
             move_all(&folder.base.folder, &own, kernel)?;
         }
         for path in [&folder.base.folder, &folder.path] {
-            (kernel.write)(&path.join(HANDED_ON), "+memory")?;
+            (kernel.write)(&path.join(CHILDREN_CONTROL), "+memory")?;
         }
         Ok(folder)
     }
@@ -137,21 +141,21 @@ impl Folder {
         }
     }
 
-    /// Goes back to where this process was found, which is possible only once `memory` is not handed on there any more.
+    /// Moves this process back to the base, after the base has disabled `memory` for its children.
     fn move_back(&self) -> io::Result<()> {
-        (self.kernel.write)(&self.path.join(HANDED_ON), "-memory")?;
-        // Another server, or a command of the service manager's, may have come to rely on it.
+        (self.kernel.write)(&self.path.join(CHILDREN_CONTROL), "-memory")?;
+        // Another server, or the service manager, may have created cgroups there.
         if folders(&self.base.folder).any(|path| path != self.path) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        (self.kernel.write)(&self.base.folder.join(HANDED_ON), "-memory")?;
+        (self.kernel.write)(&self.base.folder.join(CHILDREN_CONTROL), "-memory")?;
         move_all(&self.path.join(SERVER), &self.base.folder, self.kernel)
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed now is left for the next server, or for whoever has delegated the cgroup.
+        // The next server, or the service manager, removes what cannot be removed now.
         if self.base.has_us {
             let _ = self.move_back();
         }
@@ -168,9 +172,10 @@ pub(crate) struct WorkerCgroup {
 
 impl WorkerCgroup {
     fn limit(&self, memory: u64) -> io::Result<()> {
-        // No `pids.max`: that counts threads, too, which no sandbox bounds, and its filter forbids new processes already.
+        // Without `pids.max`, because that also counts threads, which sandboxes allow; their filter forbids
+        // new processes.
         self.write("memory.max", &memory.to_string())?;
-        // Without these two, a kernel that lacks swap or is older than Linux 4.19 still holds the limit.
+        // The limit holds also without these two, which are missing without swap and before Linux 4.19.
         for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
             match self.write(file, value) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -188,32 +193,34 @@ impl WorkerCgroup {
         (self.kernel.write)(&self.path.join(file), value)
     }
 
-    /// Returns what the worker has taken; complete once it has ended.
-    pub(crate) fn toll(&self) -> MemoryToll {
+    /// Returns the worker's memory use; complete after the worker has exited.
+    pub(crate) fn memory_use(&self) -> MemoryUse {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         let happened =
             |name: &str| events.lines().any(|line| line.split_once(' ').is_some_and(|(n, c)| n == name && c != "0"));
         let peak = fs::read_to_string(self.path.join("memory.peak")).ok();
-        MemoryToll {
+        MemoryUse {
             peak: peak.and_then(|text| text.trim().parse().ok()),
-            // `oom` counts this cgroup's limit only, `oom_kill` also those above it and a machine that is full.
+            // `oom` counts only this cgroup's limit; `oom_kill` also counts the limits above it and the
+            // machine's memory.
             is_over: happened("oom") && happened("oom_kill"),
         }
     }
 
-    /// Ends what is left of the worker, such as programs that it started and that left its group, and removes the cgroup.
+    /// Kills all processes in the cgroup, such as programs that the worker has started, and removes the
+    /// cgroup.
     ///
-    /// Waits for that, some milliseconds at the most: a process leaves its cgroup a moment after it was killed.
+    /// Waits some milliseconds, because a process leaves its cgroup a moment after it was killed.
     pub(crate) fn remove(&self) {
-        // Absent before Linux 5.14: then a process that is left keeps the cgroup until it ends.
+        // Missing before Linux 5.14: then a remaining process keeps the cgroup until it exits.
         let _ = self.write("cgroup.kill", "1");
         let until = Instant::now() + CGROUP_END_MAX;
         while (self.kernel.remove)(&self.path).is_err_and(|e| e.kind() == io::ErrorKind::ResourceBusy) {
             if Instant::now() >= until {
-                tracing::debug!(cgroup = %self.path.display(), "a process keeps the cgroup of its ended worker");
+                tracing::debug!(cgroup = %self.path.display(), "a process keeps the cgroup of its exited worker");
                 return;
             }
-            thread::sleep(CGROUP_LOOK);
+            thread::sleep(CGROUP_CHECK_INTERVAL);
         }
     }
 }
@@ -224,7 +231,8 @@ fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryL
         platform::random(&mut random)?;
         let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
         (kernel.create)(&path)?;
-        // Another server that starts may have taken the new folder for a leftover: then there is a next try.
+        // Another server that starts may have locked the new folder to remove it: then this creates another
+        // one.
         match DirectoryLock::try_lock(&path) {
             Ok(Some(lock)) => return Ok((path, lock)),
             Ok(None) => drop((kernel.remove)(&path)),
@@ -236,7 +244,7 @@ fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryL
     }
 }
 
-/// Removes the folders of servers that were killed; those that live hold the lock.
+/// Removes the folders of servers that were killed. Running servers hold the locks of theirs.
 fn remove_leftovers(base: &Path, kernel: Kernel) {
     for path in folders(base) {
         let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
@@ -246,7 +254,8 @@ fn remove_leftovers(base: &Path, kernel: Kernel) {
     }
 }
 
-/// Removes the workers' cgroups and then the folder, unless a process is left in the server's: that is no worker and not ours to end.
+/// Removes the workers' cgroups and then the folder, unless the server's cgroup has a process: workers are
+/// never in it, so the process must not be killed.
 fn remove_tree(path: &Path, kernel: Kernel) {
     for path in folders(path) {
         match path.ends_with(SERVER) {
@@ -257,7 +266,8 @@ fn remove_tree(path: &Path, kernel: Kernel) {
     let _ = (kernel.remove)(path);
 }
 
-/// Moves every process; those that are started meanwhile are where the one is that starts them.
+/// Moves every process. A process that is started at the same time is in the cgroup of its parent, so this
+/// repeats.
 fn move_all(from: &Path, to: &Path, kernel: Kernel) -> io::Result<()> {
     for _ in 0..CGROUP_MOVES_MAX {
         let pids = fs::read_to_string(from.join(PROCESSES))?;

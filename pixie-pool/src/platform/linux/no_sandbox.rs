@@ -1,6 +1,7 @@
 //! In place of `linux::sandbox` on other processors and in builds without the feature `sandbox`.
 //!
-//! Invariant: it reports that no part of a sandbox is in force, so that a required sandbox is refused and another one is logged.
+//! Invariant: it reports that no part of a sandbox is in force, so that a required sandbox is refused and
+//! another one is logged.
 
 use std::io;
 

@@ -1,7 +1,8 @@
 //! The sandbox around this process.
 //!
-//! Owns the order of its parts and the capabilities of the process. Leaves files to `files` and system calls to `syscalls`.
-//! Invariant: a process with one thread enters it, because Landlock covers one thread and those that it starts.
+//! Owns the order of its parts and the capabilities of the process. Leaves files to `files` and system calls
+//! to `syscalls`. Invariant: a process with one thread enters it, because Landlock covers one thread and
+//! those that it starts.
 
 mod files;
 mod landlock;
@@ -16,8 +17,9 @@ use rustix::{
 
 use crate::sandbox::{Sandbox, SandboxLevel};
 
-/// The capabilities that a worker of root keeps: those over files, so that it finds its files as before, where Landlock allows it.
-/// Without `FSETID`, a write removes the set-user-id bit from a file, so that a job cannot leave a program of root behind.
+/// The capabilities that a worker of root keeps: those over files, so that it finds its files as before,
+/// where Landlock allows it. Without `FSETID`, a write removes the set-user-id bit from a file, so that a job
+/// cannot leave a program of root behind.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER);
 
 /// Forbids what the sandbox forbids, as far as this kernel can, and returns what is in force.
@@ -28,7 +30,8 @@ pub(crate) fn restrict(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
 
 /// Does the same for this thread and those that it starts, also if there are others.
 pub(crate) fn restrict_thread(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
-    // From now on, other processes of this user cannot trace this one or read its memory, and root owns most of its files in /proc.
+    // From now on, other processes of this user cannot trace this one or read its memory, and root owns most
+    // of its files in /proc.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_no_new_privs(true)?;
     drop_capabilities()?;
@@ -38,8 +41,8 @@ pub(crate) fn restrict_thread(sandbox: &Sandbox) -> io::Result<SandboxLevel> {
     Ok(SandboxLevel { landlock, seccomp, limits: false })
 }
 
-/// Drops root's capabilities. With them, a worker of a server that runs as root could mount, load modules and set the clock; with
-/// `CAP_PERFMON` alone, it could read the server's environment in spite of Landlock.
+/// Drops root's capabilities. With them, a worker of a server that runs as root could mount, load modules and
+/// set the clock; with `CAP_PERFMON` alone, it could read the server's environment in spite of Landlock.
 fn drop_capabilities() -> io::Result<()> {
     let held = capabilities(None)?;
     let kept = CapabilitySets {

@@ -1,21 +1,21 @@
-//! What a worker can do to the descriptors that it shares with its parent.
+//! The descriptors that a worker shares with its parent.
 
 use std::{sync::mpsc, time::Duration};
 
 use super::*;
 
-/// Bounds the wait for something that takes no time, unless it never returns.
+/// Limits the wait for a call that returns at once, or never if it is faulty.
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn pulling_a_worker_that_does_not_read_returns() {
     let (lifeline, pipe) = io::pipe().unwrap();
     let pipe = std::process::ChildStdin::from(OwnedFd::from(pipe));
-    let leash = Leash::new(tokio::process::ChildStdin::from_std(pipe).unwrap()).unwrap();
+    let holder = LifelineHolder::new(tokio::process::ChildStdin::from_std(pipe).unwrap()).unwrap();
     let (pulled, are_pulled) = mpsc::channel();
     std::thread::spawn(move || {
-        // More than any pipe holds: Linux's has 64 KiB, and other systems' have less.
-        (0..100_000).for_each(|_| leash.pull());
+        // More than a pipe holds: at most 64 KiB on Linux, and less on other systems.
+        (0..100_000).for_each(|_| holder.pull());
         pulled.send(()).unwrap();
     });
     are_pulled.recv_timeout(SOON).unwrap();
@@ -27,6 +27,6 @@ fn a_mark_has_its_room_on_the_disk_before_a_worker_stores_into_it() {
     let directory = tempfile::tempdir().unwrap();
     let reader = MarkReader::create(&directory.path().join("mark")).unwrap();
     assert_eq!(reader.read(), Some(0));
-    // A file without blocks has no data to find.
+    // In a file without blocks, this finds no data.
     assert_eq!(rustix::fs::seek(&reader.0, rustix::fs::SeekFrom::Data(0)), Ok(0));
 }

@@ -1,4 +1,5 @@
-//! What is true in whatever order things happen and wherever bytes are cut; a failure is shrunk to its shortest schedule.
+//! Properties that hold for every order of steps and wherever bytes are cut. A failure is reduced to its
+//! shortest schedule.
 
 use bytes::{Bytes, BytesMut};
 use proptest::{
@@ -15,14 +16,14 @@ use crate::{
     protocol::{decode, encode, frame::Start, parent::Event, worker::Unread, worker::Worker},
 };
 
-/// Failures are not written beside the sources: what was found becomes a test or an input in the corpus. `PROPTEST_CASES`
-/// asks for more than this quarter of the usual 256, each of which is a whole conversation.
+/// Does not store failures beside the sources: each one becomes a test or an input in the corpus. Runs a
+/// quarter of `PROPTEST_CASES` (256 by default), because each case is a whole conversation.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.div_ceil(4), failure_persistence: None, ..usual }
 }
 
-/// Sizes of bodies and pieces: around those at which something changes, and any other.
+/// Sizes of bodies and pieces: those at which the behavior changes, and random ones.
 fn bytes() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..100_usize, 2 => select(vec![4095, 4096, 32_768, 65_536]), 1 => 0..=65_536_usize]
 }
@@ -36,7 +37,7 @@ fn job() -> impl Strategy<Value = usize> {
     0..8_usize
 }
 
-/// How much arrives: everything that there is, or less.
+/// How many bytes arrive: all of them, or fewer.
 fn arriving() -> impl Strategy<Value = usize> {
     prop_oneof![Just(usize::MAX), 0..40_usize, 0..100_000_usize]
 }
@@ -45,7 +46,7 @@ fn transport() -> impl Strategy<Value = Step> {
     prop_oneof![arriving().prop_map(Step::ToWorker), arriving().prop_map(Step::ToParent)]
 }
 
-/// What moves the bodies of a job that was begun, in pieces of such sizes.
+/// Steps that move the bodies of a started job, in pieces of such sizes.
 fn moving<S: Strategy<Value = usize>>(bytes: impl Fn() -> S) -> impl Strategy<Value = Step> {
     prop_oneof![
         (job(), bytes()).prop_map(|(job, bytes)| Step::Send { job, bytes }),
@@ -60,7 +61,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Begin { body, complete }),
         1 => job().prop_map(|job| Step::Finish { job }),
         1 => job().prop_map(|job| Step::Cancel { job }),
-        1 => Just(Step::Recall),
+        1 => Just(Step::Withdraw),
         6 => transport(),
         3 => Just(Step::Start),
         4 => moving(bytes),
@@ -164,14 +165,14 @@ proptest! {
     }
 }
 
-/// Without this the properties could hold because nothing ever happens.
+/// Without this, the properties could hold because the schedules do not do anything.
 #[test]
 fn the_schedules_reach_every_end_of_a_job() {
     let mut runner = TestRunner::deterministic();
     let fates: Vec<_> = (0..80)
         .flat_map(|_| run(&schedule().new_tree(&mut runner).unwrap().current()).fates().collect::<Vec<_>>())
         .collect();
-    for fate in [Fate::Answered, Fate::Failed, Fate::Gone, Fate::GivenBack] {
+    for fate in [Fate::Answered, Fate::Failed, Fate::Gone, Fate::Returned] {
         let count = fates.iter().filter(|other| **other == fate).count();
         assert!(count > 20, "{fate:?}: {count} of {}", fates.len());
     }
@@ -181,13 +182,14 @@ fn heard(pair: &mut Pair) -> Vec<(u32, Event)> {
     std::iter::from_fn(|| pair.parent.receive(&mut pair.to_parent).unwrap()).collect()
 }
 
-/// A pair with three jobs on the way, and what an honest worker says to them: every byte is the number of its stream.
+/// Returns a pair with three sent jobs, and the replies of an honest worker; each byte is the number of its
+/// stream.
 fn three_answers() -> (Pair, BytesMut) {
     let (mut pair, mut said) = (Pair::serving(), BytesMut::new());
     for _ in 0..3 {
         let stream = pair.parent.begin(&start(b"", false), &mut pair.to_worker);
         let body = [stream as u8; 5];
-        // Enough that the credit may come again and again.
+        // Enough for several grants of credit.
         pair.parent.data(stream, &[stream as u8; 100], &mut pair.to_worker);
         encode::put_credit(&mut said, stream, 1);
         match stream {
@@ -207,7 +209,8 @@ fn three_answers() -> (Pair, BytesMut) {
     (pair, said)
 }
 
-/// What a pool says of three jobs, one of which it cancels: every byte of a body is the number of its stream.
+/// Returns the frames of a pool for three jobs, of which it cancels one; each byte of a body is the number of
+/// its stream.
 fn three_jobs() -> BytesMut {
     let (mut pair, mut said) = (Pair::serving(), BytesMut::new());
     for stream in 1..=3_u32 {
@@ -218,7 +221,7 @@ fn three_jobs() -> BytesMut {
         pair.parent.end(stream, &mut said);
     }
     pair.parent.cancel(2, &mut said);
-    pair.parent.recall(&mut said);
+    pair.parent.withdraw(&mut said);
     said
 }
 

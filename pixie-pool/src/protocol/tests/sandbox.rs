@@ -1,4 +1,4 @@
-//! A sandbox on its way to a worker, whole and damaged.
+//! A sandbox as bytes, whole and damaged.
 
 use bytes::{BufMut as _, BytesMut};
 
@@ -13,7 +13,7 @@ use crate::{
     sandbox::{Sandbox, SandboxLevel},
 };
 
-/// The bytes of a WELCOME; its paths start after 46 of them.
+/// Returns the bytes of a WELCOME; its paths start at byte 46.
 fn welcome(sandbox: Sandbox) -> BytesMut {
     let mut bytes = BytesMut::new();
     encode::put_welcome(&mut bytes, &Welcome { memory: 3, stack: 4, sandbox });

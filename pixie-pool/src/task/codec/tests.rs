@@ -1,4 +1,4 @@
-//! What goes in comes out, whatever serde attributes it has; what was cut or made up is refused.
+//! Values come back unchanged, with all serde attributes; cut and invented bytes are refused.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 

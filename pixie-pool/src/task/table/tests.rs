@@ -1,4 +1,4 @@
-//! Tables of made-up tasks.
+//! Tables of invented tasks.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 

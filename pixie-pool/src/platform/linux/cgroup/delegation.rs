@@ -1,7 +1,7 @@
-//! Whether this process may make cgroups, and where.
+//! Whether this process may create cgroups, and where.
 //!
-//! Owns the reading of `/proc` and of the cgroup that the process is in. Changes nothing. Rule: a cgroup that can be written to is not
-//! taken for one that was given away: root can write to all of them, and a user to those of the whole session.
+//! Owns reading `/proc` and the cgroup of the process. Only reads. Invariant: write access alone does not
+//! count as delegation, because root can write to all cgroups, and a user to those of the whole session.
 
 use std::{
     fs,
@@ -10,21 +10,23 @@ use std::{
 
 use rustix::fs::{Access, access, getxattr};
 
-use super::{HANDED_ON, PROCESSES};
+use super::{CHILDREN_CONTROL, PROCESSES};
 
-/// A process has fewer ancestors; more would be a loop in what was read.
+/// Limits the ancestors of a process that are read. A process has fewer; more would be a loop in the values
+/// that were read.
 const ANCESTORS_MAX: usize = 1000;
 
-/// The cgroup below which others may be made.
+/// The cgroup below which others may be created.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Base {
     pub(super) folder: PathBuf,
-    /// Whether this process is in it, and has to leave it before `memory` can be handed on: the kernel's "no internal processes" rule
-    /// (Documentation/admin-guide/cgroup-v2.rst). If not, the process is in a cgroup below, and stays there.
+    /// Whether this process is in it and must leave it before it can enable `memory` for its children: the
+    /// kernel's "no internal processes" rule (Documentation/admin-guide/cgroup-v2.rst). If not, the process
+    /// is in a cgroup below, and stays there.
     pub(super) has_us: bool,
 }
 
-/// What is asked of a machine; tests imitate one.
+/// What `find` reads of a machine; tests imitate one.
 pub(super) struct Machine {
     pub(super) proc: PathBuf,
     pub(super) pid: u32,
@@ -32,7 +34,7 @@ pub(super) struct Machine {
     pub(super) is_marked: fn(&Path) -> bool,
 }
 
-/// A cgroup by the path that the kernel calls it, and where it is found.
+/// A cgroup: its name in the kernel, and its folder.
 struct Cgroup {
     name: PathBuf,
     folder: PathBuf,
@@ -48,14 +50,14 @@ impl Machine {
         }
     }
 
-    /// Finds the cgroup, or says why there is none.
+    /// Returns the cgroup, or the reason why this process may not create any.
     pub(super) fn find(&self) -> Result<Base, String> {
         let own = self.own()?;
         let refusal = match self.check(&own).and_then(|()| self.check_own(&own)) {
             Ok(()) => return Ok(Base { folder: own.folder, has_us: true }),
             Err(why) => why,
         };
-        // With systemd's `DelegateSubgroup=` the server starts one below.
+        // With systemd's `DelegateSubgroup=`, the server starts in a cgroup below.
         match own.parent() {
             Some(parent) if !own.is_unit() && self.check(&parent).is_ok() && is_empty(&parent) => {
                 Ok(Base { folder: parent.folder, has_us: false })
@@ -75,11 +77,11 @@ impl Machine {
 
     fn check(&self, cgroup: &Cgroup) -> Result<(), String> {
         let (name, folder) = (cgroup.name.display(), &cgroup.folder);
-        // Every cgroup has this file but the one of the whole machine.
+        // Every cgroup except the root has this file.
         if !folder.join("cgroup.type").exists() {
-            return Err(format!("cgroup {name} is the root of all"));
+            return Err(format!("cgroup {name} is the root cgroup"));
         }
-        let files = [folder.clone(), folder.join(PROCESSES), folder.join(HANDED_ON)];
+        let files = [folder.clone(), folder.join(PROCESSES), folder.join(CHILDREN_CONTROL)];
         if !files.iter().all(|file| (self.can_write)(file)) {
             return Err(format!("cgroup {name} cannot be written to"));
         }
@@ -93,8 +95,8 @@ impl Machine {
         }
     }
 
-    /// Tells whether this very cgroup was given away: it is marked so, it is all that a container sees, or who can write to it cannot
-    /// write to the one above.
+    /// Returns whether this cgroup was delegated: it is marked, it is the top of what a container sees, or
+    /// this process can write to it and not to the one above.
     fn is_given(&self, cgroup: &Cgroup) -> bool {
         let is_top = cgroup.name == Path::new("/");
         let is_end = || cgroup.folder.parent().is_some_and(|above| !(self.can_write)(&above.join(PROCESSES)));
@@ -105,12 +107,13 @@ impl Machine {
         let name = own.name.display();
         let pids = fs::read_to_string(own.folder.join(PROCESSES)).unwrap_or_default();
         match pids.lines().find(|pid| !self.is_ours(pid)) {
-            Some(pid) => Err(format!("process {pid}, which this one has not started, is in cgroup {name}, too")),
+            Some(pid) => Err(format!("cgroup {name} has process {pid}, which this server has not started")),
             None => Ok(()),
         }
     }
 
-    /// Tells whether a process is this one or was started by it. One that is outside of a container is `0`.
+    /// Returns whether a process is this one or one of its descendants. A process outside of the container
+    /// has the pid `0`.
     fn is_ours(&self, pid: &str) -> bool {
         let own = self.pid.to_string();
         let mut pid = pid.to_owned();
@@ -129,7 +132,8 @@ impl Machine {
 }
 
 impl Cgroup {
-    /// Tells whether systemd manages it, and with it the one above, which was delegated to another systemd then, such as a user's.
+    /// Returns whether systemd manages the cgroup. Then the cgroup above was delegated to another systemd,
+    /// such as a user's.
     fn is_unit(&self) -> bool {
         self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
     }
@@ -139,18 +143,20 @@ impl Cgroup {
     }
 }
 
-/// Where a line of mountinfo puts a cgroup: `36 25 0:30 ROOT POINT … - cgroup2 …`, ROOT being what of the tree is mounted there.
+/// Returns the folder of a cgroup in a line of mountinfo: `36 25 0:30 ROOT POINT … - cgroup2 …`, where ROOT
+/// is the part of the tree that is mounted at POINT.
 fn folder_in(line: &str, name: &str) -> Option<PathBuf> {
     let (mount, system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
     let (root, point) = (fields.next()?, fields.next()?);
     let below = Path::new(name).strip_prefix(root).ok().filter(|_| system.starts_with("cgroup2 "))?;
-    // One that is outside of what a container sees begins with `..`.
+    // The path of a cgroup outside of the container starts with `..`.
     let is_inside = !below.components().any(|part| part == std::path::Component::ParentDir);
     is_inside.then(|| if below.as_os_str().is_empty() { point.into() } else { Path::new(point).join(below) })
 }
 
-/// Asks for what systemd writes on the cgroup of a unit with `Delegate=`, and others may; the second one only root can read.
+/// Returns whether the cgroup has the attribute that systemd sets with `Delegate=`. Only root can read the
+/// second name.
 fn is_marked(folder: &Path) -> bool {
     ["user.delegate", "trusted.delegate"].into_iter().any(|name| {
         let mut value = [0; 1];

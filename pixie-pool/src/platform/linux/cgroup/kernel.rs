@@ -1,7 +1,7 @@
-//! The operations in which cgroupfs is more than a file system.
+//! The operations that change cgroupfs.
 //!
-//! Owns how a cgroup is made, removed and written to. Rule: nothing else changes anything there, so that tests can put an imitation
-//! in its place on machines that delegate nothing.
+//! Owns how a cgroup is created, removed and written to. Invariant: other code does not change cgroupfs, so
+//! that tests can use an imitation on machines without delegated cgroups.
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,8 @@ use std::{
     path::Path,
 };
 
-/// A folder that is made gets its files from the kernel, and loses them with it; a write may be refused for what others do.
+/// The kernel adds files to a new folder and removes them with it, and may refuse a write because of other
+/// cgroups.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
     pub(super) create: fn(&Path) -> io::Result<()>,
@@ -22,12 +23,12 @@ impl Kernel {
         Kernel { create: |path| fs::create_dir(path), remove: |path| fs::remove_dir(path), write };
 }
 
-/// In one write, into a file that the kernel has put there.
+/// Writes the value in one call into a file that the kernel has created.
 fn write(path: &Path, value: &str) -> io::Result<()> {
     File::options().write(true).open(path)?.write_all(value.as_bytes())
 }
 
-/// Tells whether a process could not be moved because it has ended.
+/// Returns whether a process could not be moved because it has exited.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESRCH)
 }

@@ -1,4 +1,4 @@
-//! Cgroups in an imitated tree, with the kernel's rules for what is refused.
+//! Cgroups in an imitated tree, which refuses what the kernel refuses.
 
 mod delegation;
 mod imitation;
@@ -7,8 +7,8 @@ use std::{fs, path::Path};
 
 use self::imitation::{IMITATION, Tree};
 use super::delegation::Base;
-use super::{Folder, HANDED_ON, PREFIX, PROCESSES, SERVER, WorkerCgroup, folders};
-use crate::platform::{DirectoryLock, MemoryToll};
+use super::{CHILDREN_CONTROL, Folder, PREFIX, PROCESSES, SERVER, WorkerCgroup, folders};
+use crate::platform::{DirectoryLock, MemoryUse};
 
 const OWN: u32 = 4711;
 const WORKER: u32 = 4712;
@@ -17,7 +17,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap().trim().to_owned()
 }
 
-/// A service's cgroup with a server in it that has started a process already.
+/// Returns a service's cgroup with a server that has started a process.
 fn delegated() -> Tree {
     let tree = Tree::new(OWN);
     tree.cgroup("service", &[OWN, WORKER]);
@@ -33,7 +33,7 @@ fn open(tree: &Tree) -> Folder {
 fn a_worker_gets_a_cgroup_with_its_limits_and_the_server_one_without() {
     let tree = delegated();
     let (base, folder) = (tree.folder("service"), open(&tree));
-    assert_eq!((read(base.join(PROCESSES)), read(base.join(HANDED_ON))), (String::new(), "memory".to_owned()));
+    assert_eq!((read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))), (String::new(), "memory".to_owned()));
     assert_eq!(read(folder.path.join(SERVER).join(PROCESSES)), format!("{OWN}\n{WORKER}"));
 
     let worker = folder.admit("images-2", 64 << 20, WORKER).unwrap();
@@ -56,7 +56,7 @@ fn the_last_pool_leaves_everything_as_it_was_found() {
     folder.admit("images-1", 1 << 20, WORKER).unwrap();
     drop(folder);
     let base = tree.folder("service");
-    assert_eq!((read(base.join(PROCESSES)), read(base.join(HANDED_ON))), (OWN.to_string(), String::new()));
+    assert_eq!((read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))), (OWN.to_string(), String::new()));
     assert_eq!(folders(&base).count(), 0);
 }
 
@@ -133,7 +133,7 @@ fn memory_stays_on_for_others_who_need_it() {
     let (base, folder) = (tree.folder("service"), open(&tree));
     tree.cgroup("service/another", &[]);
     drop(folder);
-    assert_eq!(read(base.join(HANDED_ON)), "memory");
+    assert_eq!(read(base.join(CHILDREN_CONTROL)), "memory");
     assert!(base.join("another/memory.max").exists());
 }
 
@@ -144,18 +144,18 @@ fn an_end_for_want_of_memory_is_told_from_others() {
     let worker = folder.admit("images-1", 1 << 20, WORKER).unwrap();
     for (events, peak, expected) in [
         ("low 0\nhigh 0\nmax 12\noom 1\noom_kill 2\noom_group_kill 1\n", "1048576\n", (Some(1 << 20), true)),
-        // Its own limit was not the one that was reached.
+        // A limit above was reached, not its own.
         ("low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\noom_group_kill 1\n", "500\n", (Some(500), false)),
-        // Reached, and what was asked for was refused without anybody being killed.
+        // Its limit was reached, but the kernel refused the allocation and killed no process.
         ("low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\n", "", (None, false)),
         ("", "", (None, false)),
     ] {
         fs::write(worker.path.join("memory.events"), events).unwrap();
         fs::write(worker.path.join("memory.peak"), peak).unwrap();
         let (peak, is_over) = expected;
-        assert_eq!(worker.toll(), MemoryToll { peak, is_over }, "{events:?}");
+        assert_eq!(worker.memory_use(), MemoryUse { peak, is_over }, "{events:?}");
     }
     let gone = WorkerCgroup { path: folder.path.join("no-such"), kernel: IMITATION };
     gone.remove();
-    assert_eq!(gone.toll(), MemoryToll::default());
+    assert_eq!(gone.memory_use(), MemoryUse::default());
 }

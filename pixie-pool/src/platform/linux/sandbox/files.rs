@@ -1,8 +1,8 @@
 //! The files that a worker may use, and the border around its process.
 //!
-//! Owns the rights behind `Sandbox::read` and `Sandbox::write`. Leaves the system calls to `landlock`. Invariant: a worker with
-//! access to all files is in a domain of its own, too, because the kernel keeps a process in a domain from tracing processes
-//! outside and from reading their memory through /proc.
+//! Owns the rights behind `Sandbox::read` and `Sandbox::write`. Leaves the system calls to `landlock`.
+//! Invariant: a worker with access to all files is in a domain of its own, too, because the kernel keeps a
+//! process in a domain from tracing processes outside and from reading their memory through /proc.
 
 use std::{
     io,
@@ -39,8 +39,8 @@ pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<u8> {
     ruleset.enter().map_err(|e| failed("entering Landlock", &e))
 }
 
-/// Returns what is forbidden unless a rule allows it. Rules never allow device nodes and programs; the filter of system calls also
-/// forbids to run programs.
+/// Returns what is forbidden unless a rule allows it. Rules never allow device nodes and programs; the filter
+/// of system calls also forbids to run programs.
 fn forbidden(profile: Profile) -> u64 {
     match profile {
         Profile::Strict => landlock::ALL,
@@ -49,8 +49,8 @@ fn forbidden(profile: Profile) -> u64 {
     }
 }
 
-/// Allows to write every file, except the switches of the kernel and of other processes: each entry of `/` that exists now, without
-/// `/proc` and `/sys`, and the worker's own part of `/proc`.
+/// Allows to write every file, except the switches of the kernel and of other processes: each entry of `/`
+/// that exists now, without `/proc` and `/sys`, and the worker's own part of `/proc`.
 fn allow_most(ruleset: &Ruleset) -> io::Result<()> {
     let (root, own) = (Path::new("/"), Path::new("/proc/self"));
     let entries = root.read_dir().map_err(|e| failed("listing /", &e))?.flatten().map(|entry| entry.path());
@@ -74,7 +74,8 @@ fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
         }
     }
     for (path, is_writable) in sandbox.paths() {
-        // A missing path is not allowed, and does not fail the start: a job may have removed it, and workers must still start.
+        // A missing path is not allowed, and does not fail the start: a job may have removed it, and workers
+        // must still start.
         match open(path, followed(path)) {
             Ok(target) => allow_path(ruleset, path, &target, is_writable)?,
             Err(Errno::LOOP) => {
@@ -86,8 +87,9 @@ fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns which links are followed on the way to an allowed path. The pool has followed all links already, and a job may have made
-/// new ones, so none is; below `/proc`, where jobs cannot make links, those of the kernel that stay there are.
+/// Returns which links are followed on the way to an allowed path. The pool has followed all links already,
+/// and a job may have made new ones, so the kernel follows none of them; below `/proc`, where jobs cannot
+/// make links, those of the kernel that stay there are.
 fn followed(path: &Path) -> ResolveFlags {
     if path.starts_with("/proc") { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS }
 }

@@ -27,8 +27,8 @@ pub(super) const MAKE_BLOCK: u64 = 1 << 11;
 pub(super) const MAKE_SYM: u64 = 1 << 12;
 pub(super) const REFER: u64 = 1 << 13;
 pub(super) const TRUNCATE: u64 = 1 << 14;
-/// Every right on files that was considered here; all but those above are never allowed: sockets (bit 9), commands to devices
-/// (bit 15) and connections to sockets (bit 16).
+/// Every right on files that was considered here; all but those above are never allowed: sockets (bit 9),
+/// commands to devices (bit 15) and connections to sockets (bit 16).
 pub(super) const ALL: u64 = (1 << 17) - 1;
 /// The rights that a rule about a file may have; the others are about directories.
 pub(super) const OF_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
@@ -36,7 +36,8 @@ pub(super) const OF_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 const CREATE_RULESET_VERSION: u32 = 1;
 const RULE_PATH_BENEATH: u32 = 1;
 
-/// What a ruleset forbids unless a rule allows it. Later kernels have more fields; they take a shorter struct.
+/// What a ruleset forbids unless a rule allows it. Later kernels have more fields; they take a shorter
+/// struct.
 #[repr(C)]
 #[derive(Debug, PartialEq, Eq)]
 struct Handled {
@@ -48,7 +49,8 @@ struct Handled {
 }
 
 impl Handled {
-    /// Returns the part of the wanted rights, and of all rights on the network and other processes, that a version has.
+    /// Returns the part of the wanted rights, and of all rights on the network and other processes, that a
+    /// version has.
     fn by(version: u8, files: u64) -> Self {
         let known = match version {
             0 => 0,
@@ -82,15 +84,16 @@ pub(super) struct Ruleset {
 }
 
 impl Ruleset {
-    /// Creates a ruleset that forbids these rights on files, all use of the network, and signals to other processes, as far as the
-    /// kernel can; `None` if the kernel has no Landlock.
+    /// Creates a ruleset that forbids these rights on files, all use of the network, and signals to other
+    /// processes, as far as the kernel can; `None` if the kernel has no Landlock.
     pub(super) fn forbid(files: u64) -> io::Result<Option<Self>> {
         let version = version();
         if version == 0 {
             return Ok(None);
         }
         let handled = Handled::by(version, files);
-        // SAFETY: `handled` has the layout of the kernel's `landlock_ruleset_attr` and lives through the call.
+        // SAFETY: `handled` has the layout of the kernel's `landlock_ruleset_attr` and lives through the
+        // call.
         let created = unsafe {
             libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of::<Handled>(), 0_u32)
         };
@@ -108,14 +111,15 @@ impl Ruleset {
         }
         let rule = PathBeneath { allowed, parent: target.as_fd().as_raw_fd() };
         let ruleset = self.descriptor.as_raw_fd();
-        // SAFETY: both descriptors are open, and `rule` has the layout of the kernel's `landlock_path_beneath_attr` and lives
-        // through the call.
+        // SAFETY: both descriptors are open, and `rule` has the layout of the kernel's
+        // `landlock_path_beneath_attr` and lives through the call.
         let added =
             unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &raw const rule, 0_u32) };
         done(added).map(drop)
     }
 
-    /// Applies the ruleset to this thread and to those that it starts, and returns the version of the interface that is in force.
+    /// Applies the ruleset to this thread and to those that it starts, and returns the version of the
+    /// interface that is in force.
     pub(super) fn enter(self) -> io::Result<u8> {
         // SAFETY: the descriptor is open; the call changes only what this thread may do.
         let entered = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.descriptor.as_raw_fd(), 0_u32) };
@@ -124,7 +128,8 @@ impl Ruleset {
     }
 }
 
-/// Returns the version of the kernel's interface; 0 if it has none or the administrator has turned it off.
+/// Returns the version of the kernel's interface; 0 without Landlock, or if the administrator has turned it
+/// off.
 fn version() -> u8 {
     let nothing = std::ptr::null::<Handled>();
     // SAFETY: with this flag the kernel reads no attributes and returns a number.

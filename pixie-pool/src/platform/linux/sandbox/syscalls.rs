@@ -1,11 +1,13 @@
 //! seccomp: which system calls a worker may make.
 //!
-//! Owns the lists of forbidden calls. Invariant: a forbidden call fails with an error that libraries handle: `EPERM`, or `ENOSYS`
-//! for calls that libraries can replace. Calls that the kernel got after this list was written fail with `ENOSYS`.
+//! Owns the lists of forbidden calls. Invariant: a forbidden call fails with an error that libraries handle:
+//! `EPERM`, or `ENOSYS` for calls that libraries can replace. Calls that the kernel got after this list was
+//! written fail with `ENOSYS`.
 //!
-//! The lists name what is forbidden, not what is allowed, because handlers use many C libraries, and harmless calls should work.
-//! Landlock restricts files. Calls that need a capability fail by themselves, because a worker has no capabilities except over
-//! files. Each entry adds about 3 µs to a start: when the filter is installed, the kernel tests it with every system call.
+//! The lists name what is forbidden, not what is allowed, because handlers use many C libraries, and harmless
+//! calls should work. Landlock restricts files. Calls that need a capability fail by themselves, because a
+//! worker has no capabilities except over files. Each entry adds about 3 µs to a start: when the filter is
+//! installed, the kernel tests it with every system call.
 
 use std::{collections::BTreeMap, io};
 
@@ -19,7 +21,8 @@ use crate::sandbox::Profile;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The newest call that was considered for these lists. Greater numbers are newer calls, or calls of the x32 interface.
+/// The newest call that was considered for these lists. Greater numbers are newer calls, or calls of the x32
+/// interface.
 const NEWEST: c_long = libc::SYS_mseal;
 
 /// Forbidden by every profile, with all arguments.
@@ -75,7 +78,8 @@ const FORBIDDEN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_s
 #[cfg(target_arch = "aarch64")]
 const FORBIDDEN_HERE: &[c_long] = &[164];
 
-/// Also forbidden by the strict profile: changes of files that Landlock does not restrict, and what processes share.
+/// Also forbidden by the strict profile: changes of files that Landlock does not restrict, and what processes
+/// share.
 const FORBIDDEN_STRICTLY: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
@@ -147,8 +151,8 @@ pub(super) fn restrict(profile: Profile) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Returns the filter for calls that fail as if the kernel did not have them: calls newer than this list, and `clone3`, whose flags
-/// a filter cannot see. The C library then uses `clone`.
+/// Returns the filter for calls that fail as if the kernel did not have them: calls newer than this list, and
+/// `clone3`, whose flags a filter cannot see. The C library then uses `clone`.
 fn unknown() -> BpfProgram {
     let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let jump = |code: u32, k: c_long, jt| sock_filter { jt, ..statement(libc::BPF_JMP | code | libc::BPF_K, k as u32) };

@@ -1,11 +1,12 @@
-//! Which cgroups are taken for ones that were given away.
+//! Which cgroups count as delegated.
 
 use std::path::PathBuf;
 
 use super::{OWN, WORKER, imitation::Tree};
 use crate::platform::linux::cgroup::delegation::Base;
 
-/// What systemd makes of a service and of what runs in a terminal, with everything the same user's.
+/// Returns the cgroups that systemd creates for a service and for programs in a terminal, all of the same
+/// user.
 fn tree() -> Tree {
     let tree = Tree::new(OWN);
     tree.cgroup("slice", &[]);
@@ -86,7 +87,7 @@ fn processes_that_this_one_has_not_started_stay_where_they_are() {
     assert_eq!(machine.find(), base(&tree, "slice/service", true));
     for stranger in ["91", "0", "4000"] {
         with(&format!("4711\n{stranger}\n"));
-        refused(machine.find(), &format!("process {stranger}, which this one has not started"));
+        refused(machine.find(), &format!("process {stranger}, which this server has not started"));
     }
 }
 

@@ -1,7 +1,8 @@
-//! A folder that behaves like cgroupfs where that matters here, and a `/proc` beside it.
+//! A folder that behaves like cgroupfs as far as these tests need it, and an imitated `/proc`.
 //!
-//! Owns the rules: a cgroup that hands a controller on has no processes, one that has processes or others below it is not removed, and
-//! limits are there only if the one above hands `memory` on. Rule: whatever the kernel refuses is refused here.
+//! Owns the rules: a cgroup that enables a controller for its children has no processes, a cgroup with
+//! processes or children cannot be removed, and a cgroup has limits only if its parent enables `memory`.
+//! Invariant: what the kernel refuses is refused here.
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::platform::linux::cgroup::{HANDED_ON, PROCESSES, delegation::Machine, folders, kernel::Kernel};
+use crate::platform::linux::cgroup::{CHILDREN_CONTROL, PROCESSES, delegation::Machine, folders, kernel::Kernel};
 
 pub(super) const IMITATION: Kernel = Kernel { create, remove, write };
 /// A process that cannot be moved.
@@ -19,11 +20,11 @@ pub(super) const UNMOVABLE: u32 = 666;
 
 const CONTROLLERS: &str = "cgroup.controllers";
 const MARK: &str = "user.delegate";
-/// What only the root of the tree has, so that it is found from below, with the path of what nobody may write to: permissions would
-/// not stop root, who may run these tests.
+/// A file that only the root of the tree has, so that it can be found from below. It names the file that
+/// cannot be written to, because permissions do not stop root, who may run these tests.
 const ROOT: &str = "root";
 
-/// A machine with `memory` handed on from the root.
+/// A machine whose root enables `memory` for its children.
 pub(super) struct Tree {
     home: TempDir,
     pid: u32,
@@ -36,7 +37,7 @@ impl Tree {
         create(&tree.folder("")).unwrap();
         fs::write(tree.folder(ROOT), "").unwrap();
         fs::write(tree.folder(CONTROLLERS), "cpu memory pids\n").unwrap();
-        fs::write(tree.folder(HANDED_ON), "cpu memory pids\n").unwrap();
+        fs::write(tree.folder(CHILDREN_CONTROL), "cpu memory pids\n").unwrap();
         fs::remove_file(tree.folder("cgroup.type")).unwrap();
         tree.process(pid, 1);
         tree
@@ -47,7 +48,7 @@ impl Tree {
         if name.is_empty() { root } else { root.join(name) }
     }
 
-    /// Makes a cgroup with these processes.
+    /// Creates a cgroup with these processes.
     pub(super) fn cgroup(&self, name: &str, pids: &[u32]) {
         create(&self.folder(name)).unwrap();
         let pids: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
@@ -58,7 +59,7 @@ impl Tree {
         fs::write(self.folder(name).join(MARK), "1").unwrap();
     }
 
-    /// Lets nobody write to a file of a cgroup.
+    /// Refuses all writes to a file of a cgroup.
     pub(super) fn lock(&self, file: &str) {
         fs::write(self.folder(ROOT), self.folder(file).to_str().unwrap()).unwrap();
     }
@@ -69,12 +70,12 @@ impl Tree {
         fs::write(folder.join("status"), format!("Name:\tx\nPid:\t{pid}\nPPid:\t{parent}\n")).unwrap();
     }
 
-    /// The machine, with the process in this cgroup.
+    /// Returns the machine with the process in this cgroup.
     pub(super) fn machine(&self, cgroup: &str) -> Machine {
         self.machine_with(cgroup, &format!("0 1 0:1 / {} rw - cgroup2 cgroup2 rw\n", self.folder("").display()))
     }
 
-    /// The same with these lines of mountinfo.
+    /// Returns the same with these lines of mountinfo.
     pub(super) fn machine_with(&self, cgroup: &str, mounts: &str) -> Machine {
         let proc = self.home.path().join("proc");
         fs::write(proc.join("self/cgroup"), format!("4:memory:/elsewhere\n0::{cgroup}\n")).unwrap();
@@ -95,17 +96,17 @@ fn is_on(cgroup: &Path, file: &str) -> bool {
 fn create(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
     for (file, value) in
-        [("cgroup.type", "domain\n"), (PROCESSES, ""), (HANDED_ON, ""), (CONTROLLERS, ""), ("cgroup.kill", "")]
+        [("cgroup.type", "domain\n"), (PROCESSES, ""), (CHILDREN_CONTROL, ""), (CONTROLLERS, ""), ("cgroup.kill", "")]
     {
         fs::write(path.join(file), value)?;
     }
     match path.parent() {
-        Some(above) if is_on(above, HANDED_ON) => hand(path),
+        Some(above) if is_on(above, CHILDREN_CONTROL) => hand(path),
         _ => Ok(()),
     }
 }
 
-/// Gives a cgroup the controller, with its files.
+/// Enables the controller in a cgroup, with its files.
 fn hand(path: &Path) -> io::Result<()> {
     fs::write(path.join(CONTROLLERS), "memory\n")?;
     for file in ["memory.max", "memory.swap.max"] {
@@ -128,18 +129,18 @@ fn write(path: &Path, value: &str) -> io::Result<()> {
     fs::metadata(path)?;
     match (&*name, value) {
         (PROCESSES, pid) => move_to(cgroup, pid),
-        (HANDED_ON, "+memory") if !is_on(cgroup, CONTROLLERS) => Err(ErrorKind::NotFound.into()),
-        (HANDED_ON, "+memory") if !fs::read_to_string(cgroup.join(PROCESSES))?.is_empty() => {
+        (CHILDREN_CONTROL, "+memory") if !is_on(cgroup, CONTROLLERS) => Err(ErrorKind::NotFound.into()),
+        (CHILDREN_CONTROL, "+memory") if !fs::read_to_string(cgroup.join(PROCESSES))?.is_empty() => {
             Err(ErrorKind::ResourceBusy.into())
         }
-        (HANDED_ON, "+memory") => {
+        (CHILDREN_CONTROL, "+memory") => {
             fs::write(path, "memory\n")?;
             folders(cgroup).try_for_each(|below| hand(&below))
         }
-        (HANDED_ON, "-memory") if folders(cgroup).any(|below| is_on(&below, HANDED_ON)) => {
+        (CHILDREN_CONTROL, "-memory") if folders(cgroup).any(|below| is_on(&below, CHILDREN_CONTROL)) => {
             Err(ErrorKind::ResourceBusy.into())
         }
-        (HANDED_ON, "-memory") => fs::write(path, ""),
+        (CHILDREN_CONTROL, "-memory") => fs::write(path, ""),
         ("cgroup.kill", "1") => fs::write(cgroup.join(PROCESSES), ""),
         _ => fs::write(path, value),
     }
@@ -147,7 +148,7 @@ fn write(path: &Path, value: &str) -> io::Result<()> {
 
 fn move_to(cgroup: &Path, pid: &str) -> io::Result<()> {
     let root = cgroup.ancestors().find(|path| path.join(ROOT).exists()).unwrap();
-    match (cgroup != root && is_on(cgroup, HANDED_ON), pid == UNMOVABLE.to_string()) {
+    match (cgroup != root && is_on(cgroup, CHILDREN_CONTROL), pid == UNMOVABLE.to_string()) {
         (true, _) => return Err(ErrorKind::ResourceBusy.into()),
         (_, true) => return Err(ErrorKind::PermissionDenied.into()),
         _ => leave(root, pid)?,
@@ -156,7 +157,7 @@ fn move_to(cgroup: &Path, pid: &str) -> io::Result<()> {
     fs::write(cgroup.join(PROCESSES), format!("{others}{pid}\n"))
 }
 
-/// Takes a process out of whichever cgroup it is in.
+/// Removes a process from its cgroup.
 fn leave(cgroup: &Path, pid: &str) -> io::Result<()> {
     let pids = fs::read_to_string(cgroup.join(PROCESSES))?;
     let rest: String = pids.lines().filter(|other| *other != pid).map(|other| format!("{other}\n")).collect();

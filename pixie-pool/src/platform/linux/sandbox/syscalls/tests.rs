@@ -1,4 +1,4 @@
-//! The filters against a small machine that runs them: which call with which arguments gets which answer.
+//! Runs the filters in a small interpreter, and checks the result for calls with arguments.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -10,7 +10,7 @@ const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 const NEVER: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
-/// What a filter sees of a call, as the kernel lays it out.
+/// Returns what a filter sees of a call, in the layout of the kernel.
 fn seen(arch: u32, call: c_long, arguments: &[u64]) -> Vec<u8> {
     let mut bytes = [(call as u32).to_ne_bytes(), arch.to_ne_bytes()].concat();
     bytes.extend([0; 8]);
@@ -18,7 +18,7 @@ fn seen(arch: u32, call: c_long, arguments: &[u64]) -> Vec<u8> {
     bytes
 }
 
-/// Runs a program; knows the instructions that occur in ours.
+/// Runs a filter; supports the instructions that these filters have.
 fn run(program: &BpfProgram, seen: &[u8]) -> u32 {
     let (mut at, mut value) = (0, 0_u32);
     loop {
@@ -45,7 +45,7 @@ const ARCH: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
 const ARCH: u32 = 0xc000_00b7;
 
-/// What the kernel makes of all filters: the first of these orders that any of them gives.
+/// Returns the verdict of all filters together, as the kernel does: the strictest one.
 fn verdict(profile: Profile, arch: u32, call: c_long, arguments: &[u64]) -> u32 {
     let seen = seen(arch, call, arguments);
     let orders = [unknown(), forbidden(profile, PID).unwrap()].map(|program| run(&program, &seen));

@@ -1,27 +1,27 @@
-//! What Linux tells of a process: its memory, its state, what it waits for.
+//! What Linux reports about a process: its memory, its state, what it waits for.
 //!
-//! Owns reading `/proc`. Rule: whatever cannot be read is left out, and nothing is decided by it but whether a worker has
-//! more memory than it may, whose reader learns why it cannot be read.
+//! Owns reading `/proc`. Invariant: values that cannot be read are omitted. Only the memory limit depends on
+//! a value, and its caller gets the error.
 
 use std::{fs, io, time::Duration};
 
-/// What the thread that runs jobs is doing.
+/// What one thread does.
 #[derive(Debug, Default)]
-pub(crate) struct Posture {
-    /// `R` runs, `S` waits, `D` waits for a device, `T` is stopped.
+pub(crate) struct ThreadState {
+    /// `R` for running, `S` for waiting, `D` for waiting for a device, `T` for stopped.
     pub(crate) state: Option<char>,
-    /// The function of the kernel that it waits in.
+    /// The kernel function in which the thread waits.
     pub(crate) waits_in: Option<String>,
-    /// Time that the whole process has spent on processors.
+    /// CPU time of the whole process.
     pub(crate) cpu: Option<Duration>,
 }
 
-/// Returns the bytes of memory that a process holds now; 0 once it has ended.
+/// Returns the resident memory of a process, in bytes; 0 after it has exited.
 pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     Ok(of_status(pid, "VmRSS:")?.unwrap_or(0))
 }
 
-/// Returns the most bytes of memory that a process has held so far; nothing once it has ended.
+/// Returns the peak of the resident memory of a process, in bytes; `None` after it has exited.
 pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
     of_status(pid, "VmHWM:").ok()?
 }
@@ -32,17 +32,17 @@ fn of_status(pid: u32, name: &str) -> io::Result<Option<u64>> {
     Ok(line.and_then(|kib| kib.trim().parse::<u64>().ok()?.checked_mul(1024)))
 }
 
-/// Looks at the thread with this name, if it is among the first so many.
-pub(crate) fn posture(pid: u32, thread: &str, threads_max: usize) -> Posture {
+/// Returns what the thread with this name does; searches the first `threads_max` threads.
+pub(crate) fn thread_state(pid: u32, thread: &str, threads_max: usize) -> ThreadState {
     let Some(thread) = find_thread(pid, thread, threads_max) else {
-        return Posture::default();
+        return ThreadState::default();
     };
     let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
     let of_thread = fs::read_to_string(format!("{thread}/stat")).unwrap_or_default();
     let of_process = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    Posture {
+    ThreadState {
         state: after_name(&of_thread).next().and_then(|state| state.chars().next()),
-        // `0` stands for none, and for a kernel that does not tell.
+        // `0` means that the thread does not wait, or that the kernel does not report it.
         waits_in: Some(place).filter(|place| !matches!(place.as_str(), "" | "0")),
         cpu: cpu_time(&of_process),
     }
@@ -54,12 +54,13 @@ fn find_thread(pid: u32, wanted: &str, threads_max: usize) -> Option<String> {
     paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
 }
 
-/// The fields from the state on; the name before them may hold anything, closing parentheses too.
+/// Returns the fields from the state on. The name before them may hold any characters, also closing
+/// parentheses.
 fn after_name(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }
 
-/// The sum of user and system time, fields 14 and 15 of the whole line.
+/// Returns the sum of user and system time, fields 14 and 15 of the whole line.
 fn cpu_time(stat: &str) -> Option<Duration> {
     let ticks: u64 = after_name(stat).skip(11).take(2).map(|field| field.parse().unwrap_or(0)).sum();
     let per_second = rustix::param::clock_ticks_per_second();
@@ -81,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_not_looked_for_among_thousands() {
+    fn a_thread_is_searched_only_among_the_first_ones() {
         let start = |name: &str| {
             let (end, has_ended) = mpsc::channel::<()>();
             let (started, has_started) = mpsc::channel();
             let thread = std::thread::Builder::new().name(name.to_owned());
-            // A thread names itself before it runs this.
+            // A thread sets its name before it runs this.
             let run = move || (started.send(()).is_ok(), has_ended.recv().is_ok());
             let thread = thread.spawn(run).expect("a thread can be started");
             has_started.recv().expect("it runs");
