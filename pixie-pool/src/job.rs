@@ -4,7 +4,6 @@
 //! Invariant: each job ends exactly once. Dropping a job ends it with a failure.
 
 use std::{
-    fmt,
     io::{self, Read, Write},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -17,7 +16,7 @@ use crate::{
     config::CHUNK_BYTES_MAX,
     error::Failure,
     protocol::frame::Start,
-    worker::{panics, socket::Socket},
+    worker::{socket::Socket, take_panic},
 };
 
 /// What a worker runs for each job.
@@ -119,6 +118,7 @@ impl Job {
 }
 
 /// The body of a job; [`Read`] returns 0 at its end, and an error if the job was canceled.
+#[derive(Debug)]
 pub struct JobBody {
     ticket: Ticket,
 }
@@ -137,12 +137,6 @@ impl JobBody {
 impl Read for JobBody {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         self.ticket.socket.read(self.ticket.stream, target)
-    }
-}
-
-impl fmt::Debug for JobBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobBody").finish_non_exhaustive()
     }
 }
 
@@ -294,7 +288,7 @@ impl Drop for Ticket {
             return;
         }
         let failure = match thread::panicking() {
-            true => panics::take(),
+            true => take_panic(),
             false => Failure::error("the handler dropped its job without a reply"),
         };
         let _ = self.socket.fail(self.stream, &failure);

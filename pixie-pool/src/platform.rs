@@ -1,45 +1,42 @@
-//! What differs between operating systems, with one file per system and equal function names.
+//! What differs between operating systems, and every call that needs `unsafe`.
 //!
-//! Owns processes, signals, limits, random bytes, locks on directories and the two socket operations that the
-//! portable crates lack. Invariant: the rest of this crate has no `unsafe` and no `cfg` for a system.
+//! Owns processes, signals, limits, random bytes, locks on directories and the socket operations that tokio lacks.
+//! `linux` and `elsewhere` have equal function names. Invariant: the rest of this crate has no `unsafe` and no
+//! `cfg` for a system.
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(target_os = "linux"))]
-mod no_cgroup;
-#[cfg(unix)]
 mod unix;
-#[cfg(target_os = "linux")]
-mod process_stats;
-#[cfg(not(target_os = "linux"))]
-#[path = "platform/process_stats/absent.rs"]
-mod process_stats;
 
-#[cfg(target_os = "linux")]
-pub(crate) use linux::cgroup::{Cgroups, WorkerCgroup};
-#[cfg(target_os = "linux")]
-pub(crate) use linux::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
-    set_process_name, socket_options, threads,
-};
+use std::time::Duration;
+
 #[cfg(not(target_os = "linux"))]
-pub(crate) use no_cgroup::{Cgroups, WorkerCgroup};
-pub(crate) use process_stats::{peak_bytes, resident_bytes, thread_state};
-#[cfg(unix)]
-pub(crate) use unix::{
-    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals,
-    create_private_directory, exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size,
-    limit_memory, limit_open_files, name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived,
-    register_socket, signal_name, split, take_lifeline, write_all,
+use elsewhere as system;
+#[cfg(target_os = "linux")]
+use linux as system;
+
+#[cfg(all(feature = "sandbox", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use linux::sandbox::restrict;
+pub(crate) use system::{
+    Cgroups, HAS_CPU_CLOCKS, ProcessWatch, WorkerCgroup, close_inherited, cpu_time, own_executable, peak_bytes, random,
+    resident_bytes, set_process_name, thread_state, threads,
 };
-#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
-    set_process_name, socket_options, threads,
+    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, calm_signals, exit_now, hang_up, isolate, kill_group,
+    limit_file_size, limit_memory, limit_open_files, no_core_dumps, poll_write, read_arrived, signal_name,
+    take_lifeline,
 };
 
 /// Whether this crate was built with the feature `sandbox`.
 pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");
+
+/// Reports that no part of a sandbox is in force, so that a required sandbox is refused and another one is logged.
+#[cfg(not(all(feature = "sandbox", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(crate) fn restrict(_: &crate::sandbox::Sandbox, _: bool) -> std::io::Result<crate::sandbox::SandboxLevel> {
+    Ok(crate::sandbox::SandboxLevel::default())
+}
 
 /// Why workers have no cgroups.
 #[derive(Debug)]
@@ -57,4 +54,15 @@ pub(crate) struct MemoryUse {
     pub(crate) peak: Option<u64>,
     /// Whether the kernel has killed the worker because it needed more than its limit.
     pub(crate) is_over: bool,
+}
+
+/// What one thread does.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadState {
+    /// `R` for running, `S` for waiting, `D` for waiting for a device, `T` for stopped.
+    pub(crate) state: Option<char>,
+    /// The kernel function in which the thread waits.
+    pub(crate) waits_in: Option<String>,
+    /// CPU time of the whole process.
+    pub(crate) cpu: Option<Duration>,
 }

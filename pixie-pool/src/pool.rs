@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
+use tokio::{net::UnixDatagram, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
     config::{ByteSize, Config, NAME_BYTES_MAX, Settings, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
@@ -204,7 +204,7 @@ fn check_runtime() -> Result<(), Error> {
     // tokio has no other way to ask.
     } else if catch_unwind(|| drop(sleep(Duration::ZERO))).is_err() {
         "the tokio runtime has no timers: build it with `enable_all()`"
-    } else if catch_unwind(platform::register_socket).is_err() {
+    } else if catch_unwind(|| drop(UnixDatagram::unbound())).is_err() {
         "the tokio runtime has no I/O: build it with `enable_all()`"
     } else {
         return Ok(());

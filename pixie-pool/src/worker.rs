@@ -1,29 +1,30 @@
 //! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent
 //! ends it.
 //!
-//! Owns the lifeline, the handshake, the limits and the loop over jobs. Leaves jobs to `job` and the socket
-//! to `socket`. Invariant: the main thread only watches the lifeline, so that the process answers its parent,
+//! Owns the lifeline, the handshake, the limits, the order of the steps into a sandbox, and the loop over jobs.
+//! Leaves jobs to `job` and the socket to `socket`. Invariants: the worker takes its first job and starts its first
+//! thread after it has entered its sandbox. The main thread only watches the lifeline, so that the process answers its parent,
 //! and ends with it, while a handler is busy.
 
-pub(crate) mod panics;
-mod sandbox;
 pub(crate) mod socket;
 
 use std::{
+    cell::RefCell,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Once},
     thread,
 };
 
 use crate::{
+    error::{Failure, FailureKind},
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
-    sandbox::SandboxLevel,
-    worker::{sandbox::Restrict, socket::Socket},
+    sandbox::{Sandbox, SandboxLevel},
+    worker::socket::Socket,
 };
 
 /// The name of the thread that runs a worker's jobs.
@@ -36,7 +37,7 @@ pub struct Worker {
     invitation: Invitation,
     token: [u8; TOKEN_BYTES],
     lifeline: platform::Lifeline,
-    restrict: Restrict,
+    is_in_a_test: bool,
 }
 
 /// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
@@ -76,14 +77,14 @@ impl Worker {
         let mut lifeline = platform::take_lifeline()?;
         let mut token = [0; TOKEN_BYTES];
         lifeline.read_token(&mut token)?;
-        Ok(Worker { identity: identity::identity(), invitation, token, lifeline, restrict: platform::restrict })
+        Ok(Worker { identity: identity::identity(), invitation, token, lifeline, is_in_a_test: false })
     }
 
     /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only
     /// waits.
     #[doc(hidden)]
     pub fn in_a_test(mut self) -> Self {
-        self.restrict = platform::restrict_thread;
+        self.is_in_a_test = true;
         self
     }
 
@@ -95,7 +96,7 @@ impl Worker {
     /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's
     /// configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
-        panics::remember();
+        remember_panics();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
         let (socket, welcome) = match connect(&self.invitation.path, &hello) {
             Ok(connected) => connected,
@@ -104,7 +105,7 @@ impl Worker {
         let stack = welcome.stack as usize;
         // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that
         // starts it.
-        let level = match sandbox::enter(&welcome.sandbox, self.restrict) {
+        let level = match enter_sandbox(&welcome.sandbox, self.is_in_a_test) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
@@ -139,7 +140,7 @@ fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
 
 /// Runs the jobs of a pool of size 0 on this thread, until the pool closes the connection.
 pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::Result<()> {
-    panics::remember();
+    remember_panics();
     let socket = Socket::connect(path, None)?;
     socket.greet(hello)?;
     run(&socket, handler, &SandboxLevel::default())
@@ -154,4 +155,57 @@ fn run(socket: &Arc<Socket>, handler: &Handler, level: &SandboxLevel) -> io::Res
         socket.wait_until_done(stream);
     }
     Ok(())
+}
+
+/// Applies the sandbox to this process and returns which parts of it are in force.
+fn enter_sandbox(sandbox: &Sandbox, is_in_a_test: bool) -> io::Result<SandboxLevel> {
+    let limits = limit(sandbox).map_err(|e| io::Error::other(format!("setting its limits failed: {e}")))?;
+    if !sandbox.is_wanted() {
+        return Ok(SandboxLevel { limits, ..SandboxLevel::default() });
+    }
+    let level = SandboxLevel { limits, ..platform::restrict(sandbox, is_in_a_test)? };
+    match sandbox.missing(&level) {
+        Some(missing) if sandbox.is_required => Err(io::Error::other(format!(
+            "it is required, but this system lacks {missing}: use a newer kernel, or Sandbox::best_effort() to start without"
+        ))),
+        _ => Ok(level),
+    }
+}
+
+fn limit(sandbox: &Sandbox) -> io::Result<bool> {
+    let (bytes, count) = (sandbox.file_bytes(), sandbox.open_files);
+    if bytes > 0 {
+        platform::limit_file_size(bytes)?;
+    }
+    if count > 0 {
+        platform::limit_open_files(count)?;
+    }
+    Ok(bytes > 0 || count > 0)
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// Records the last panic of each thread from now on. The panic hook that was installed before still runs.
+fn remember_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let earlier = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let location = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+            LAST_PANIC.set(Some(panicked(info.payload_as_str(), location)));
+            earlier(info);
+        }));
+    });
+}
+
+/// Removes and returns the last panic of this thread.
+pub(crate) fn take_panic() -> Failure {
+    LAST_PANIC.take().unwrap_or_else(|| panicked(None, None))
+}
+
+fn panicked(message: Option<&str>, location: Option<String>) -> Failure {
+    let message = message.unwrap_or("a panic without a message").to_owned();
+    Failure { kind: FailureKind::Panic, message, location }
 }

@@ -3,12 +3,10 @@
 //! Owns what only Linux has; `unix` owns the rest. Invariant: a process is signaled through its pidfd, so
 //! that a process that has got the same pid is not signaled.
 
-pub(crate) mod cgroup;
+mod cgroup;
+mod process_stats;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod sandbox;
-#[cfg(not(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-#[path = "linux/no_sandbox.rs"]
-mod sandbox;
+pub(crate) mod sandbox;
 
 use std::{
     ffi::OsString,
@@ -18,11 +16,13 @@ use std::{
     time::Duration,
 };
 
-use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
-pub(crate) use self::sandbox::{restrict, restrict_thread};
+pub(crate) use self::{
+    cgroup::{Cgroups, WorkerCgroup},
+    process_stats::{peak_bytes, resident_bytes, thread_state},
+};
 
 /// Watches and kills one process.
 #[derive(Debug)]
@@ -107,13 +107,11 @@ pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Fills `target` with random bytes that cannot be predicted.
-pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
-    let mut filled = 0;
-    while filled < target.len() {
-        filled += rustix::rand::getrandom(&mut target[filled..], rustix::rand::GetRandomFlags::empty())?;
-    }
-    Ok(())
+/// Returns random bytes that cannot be predicted, at most 256: so many come from one call.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes)
 }
 
 /// Shows the pool and the number in process lists.
@@ -122,11 +120,6 @@ pub(crate) fn set_process_name(name: &str) {
         // The name only helps operators, so an error does not matter.
         let _ = rustix::thread::set_name(&name);
     }
-}
-
-/// Makes the socket inaccessible for other users from its creation.
-pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
-    options.mode(0o600)
 }
 
 /// Whether [`cpu_time`] works on this system.

@@ -1,59 +1,32 @@
-//! All Unix systems: signals, process groups, limits, and what the portable socket type lacks.
+//! All Unix systems: signals, process groups, limits, the lifeline, the mark, and what tokio's socket lacks.
 //!
-//! Owns the calls that all Unix systems share, and replacements for what only Linux has.
 //! Invariant: one operation per `unsafe` block, each with the reason why it is sound.
 
 use std::{
-    ffi::{OsStr, c_int},
-    fs::{self, DirBuilder, File},
+    ffi::c_int,
+    fs::{self, File},
     io::{self, Read as _, Write as _},
     os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::{
-            ffi::OsStrExt as _,
-            fs::{DirBuilderExt as _, FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
-            process::ExitStatusExt as _,
-        },
+        fd::AsFd,
+        unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     },
-    path::{Path, PathBuf},
-    process::ExitStatus,
+    path::Path,
     sync::atomic::{AtomicU32, Ordering},
     task::{Context, Poll, ready},
 };
 
-use interprocess::local_socket as ls;
 use rustix::{
-    fs::{FlockOperation, OFlags, flock},
+    fs::OFlags,
     mm::{MapFlags, ProtFlags},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, waitid},
 };
-use tokio::{
-    net::unix::{OwnedReadHalf, OwnedWriteHalf},
-    process::Command,
-};
+use tokio::net::UnixStream;
 
 use crate::config::PROCESS_CHECK_INTERVAL;
 
-pub(crate) type ReadHalf = OwnedReadHalf;
-pub(crate) type WriteHalf = OwnedWriteHalf;
-
-/// Splits a connection into halves of tokio, which know when everything was read. That saves one system call
-/// per frame.
-pub(crate) fn split(stream: ls::tokio::Stream) -> (ReadHalf, WriteHalf) {
-    let ls::tokio::Stream::UdSocket(stream) = stream;
-    tokio::net::UnixStream::from(stream).into_split()
-}
-
-/// Registers a socket with the runtime for a moment, which panics if the runtime has no I/O.
-pub(crate) fn register_socket() {
-    // Without a free descriptor, the next call that needs one reports the error.
-    drop(tokio::net::UnixDatagram::unbound());
-}
-
 /// Writes as many bytes as fit into the socket's buffer; if it is full, wakes the task later.
-pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    let stream: &tokio::net::UnixStream = writer.as_ref();
+pub(crate) fn poll_write(stream: &UnixStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_write_ready(cx))?;
         match stream.try_write(bytes) {
@@ -63,42 +36,15 @@ pub(crate) fn poll_write(writer: &WriteHalf, cx: &mut Context<'_>, bytes: &[u8])
     }
 }
 
-/// Writes all bytes.
-pub(crate) async fn write_all(writer: &WriteHalf, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let count = std::future::poll_fn(|cx| poll_write(writer, cx, bytes)).await?;
-        bytes = &bytes[count..];
-    }
-    Ok(())
-}
-
 /// Closes both directions of the connection for both sides, also if other descriptors of the socket are open.
-pub(crate) fn hang_up(writer: &WriteHalf) {
-    let stream: &tokio::net::UnixStream = writer.as_ref();
+pub(crate) fn hang_up(stream: &UnixStream) {
     // An error means that the other side has closed it.
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }
 
-/// Shows the worker with the name of this program, although it is run from another path.
-pub(crate) fn name_command(command: &mut Command, name: &OsStr) {
-    command.arg0(name);
-}
-
-/// Puts the worker into its own process group, so that it gets no signals from the terminal and the whole
-/// group can be killed.
-pub(crate) fn own_group(command: &mut Command) {
-    command.process_group(0);
-}
-
-/// Returns whether a file is a socket.
-pub(crate) fn is_socket(kind: fs::FileType) -> bool {
-    kind.is_socket()
-}
-
 /// Reads what has arrived, without waiting; `None` if the buffer is empty.
-pub(crate) fn read_arrived(stream: &ls::Stream, target: &mut [u8]) -> io::Result<Option<usize>> {
-    let ls::Stream::UdSocket(stream) = stream;
-    match rustix::net::recv(stream.as_fd(), target, RecvFlags::DONTWAIT) {
+pub(crate) fn read_arrived(stream: impl AsFd, target: &mut [u8]) -> io::Result<Option<usize>> {
+    match rustix::net::recv(stream, target, RecvFlags::DONTWAIT) {
         Ok((count, _)) => Ok(Some(count)),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
         Err(errno) => Err(errno.into()),
@@ -196,11 +142,6 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }
 
-/// Returns the path that another process of this system has sent as bytes.
-pub(crate) fn path_of(bytes: &[u8]) -> Option<PathBuf> {
-    Some(PathBuf::from(OsStr::from_bytes(bytes)))
-}
-
 /// The worker's end of the pipe to its parent: reading it ends when the parent exits.
 #[derive(Debug)]
 pub(crate) struct Lifeline(File);
@@ -296,19 +237,9 @@ impl Mark {
 /// Takes the lifeline from stdin and puts `/dev/null` there, so that programs that a job starts do not
 /// inherit the lifeline.
 pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
-    let copy: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
-    let null = File::open("/dev/null")?;
-    // SAFETY: both descriptors are open, and stdin is replaced in one step, so it is never closed.
-    let done = unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), libc::STDIN_FILENO) };
-    match done {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(Lifeline(File::from(copy))),
-    }
-}
-
-/// Creates a directory that only this user can access.
-pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
+    let copy = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(Lifeline(copy.into()))
 }
 
 /// A lock on a directory. The kernel releases it when this process exits for any reason.
@@ -331,7 +262,7 @@ impl DirectoryLock {
             return Ok(None);
         }
         let directory = File::open(path)?;
-        flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+        directory.try_lock()?;
         // Another process may have removed it between the two calls.
         let (after, held) = (fs::symlink_metadata(path)?, directory.metadata()?);
         Ok((after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory)))
@@ -362,92 +293,6 @@ pub(crate) fn signal_name(signal: i32) -> Option<&'static str> {
         _ => return None,
     })
 }
-
-/// Splits an exit status into code and signal.
-pub(crate) fn exit_of(status: ExitStatus) -> (Option<i32>, Option<i32>) {
-    (status.code(), status.signal())
-}
-
-#[cfg(not(target_os = "linux"))]
-mod elsewhere {
-    use std::{ffi::OsString, fs::File, io, io::Read as _};
-
-    use interprocess::local_socket::ListenerOptions;
-
-    use crate::sandbox::{Sandbox, SandboxLevel};
-
-    /// Watches and kills one process, by its pid.
-    #[derive(Debug)]
-    pub(crate) struct ProcessWatch(u32);
-
-    impl ProcessWatch {
-        pub(crate) fn new(pid: u32) -> Self {
-            ProcessWatch(pid)
-        }
-
-        /// Kills the process and its group. The pid cannot be reused until the process was reaped.
-        pub(crate) fn kill(&self) {
-            super::kill_group(self.0);
-        }
-
-        /// Waits until the process has exited, without reaping it.
-        pub(crate) async fn exited(&self) {
-            super::ended(self.0).await
-        }
-
-        /// Returns `None`: a portable call is missing.
-        pub(crate) async fn peak_bytes(&self) -> Option<u64> {
-            None
-        }
-    }
-
-    pub(crate) fn own_executable() -> io::Result<OsString> {
-        Ok(std::env::current_exe()?.into())
-    }
-
-    /// Does nothing: std opens files with close-on-exec, and a portable call for other descriptors is
-    /// missing.
-    pub(crate) fn close_inherited() {}
-
-    pub(crate) fn random(target: &mut [u8]) -> io::Result<()> {
-        File::open("/dev/urandom")?.read_exact(target)
-    }
-
-    /// Returns 0 for "unknown".
-    pub(crate) fn threads() -> usize {
-        0
-    }
-
-    /// Does nothing: sandboxes need Linux.
-    pub(crate) fn restrict(_: &Sandbox) -> io::Result<SandboxLevel> {
-        Ok(SandboxLevel::default())
-    }
-
-    /// Does nothing, as above.
-    pub(crate) fn restrict_thread(_: &Sandbox) -> io::Result<SandboxLevel> {
-        Ok(SandboxLevel::default())
-    }
-
-    /// Does nothing: a portable call is missing.
-    pub(crate) fn set_process_name(_: &str) {}
-
-    pub(crate) const HAS_CPU_CLOCKS: bool = false;
-
-    /// Returns `None`: a portable call is missing.
-    pub(crate) fn cpu_time(_: u32) -> Option<std::time::Duration> {
-        None
-    }
-
-    /// Does nothing: some systems ignore the mode of a socket, so the mode of the directory protects it.
-    pub(crate) fn socket_options(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
-        options
-    }
-}
-#[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{
-    HAS_CPU_CLOCKS, ProcessWatch, close_inherited, cpu_time, own_executable, random, restrict, restrict_thread,
-    set_process_name, socket_options, threads,
-};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]

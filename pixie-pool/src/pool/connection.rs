@@ -23,10 +23,11 @@ use std::{
 };
 
 use bytes::{Buf as _, BytesMut};
+use tokio::net::unix::OwnedWriteHalf;
 
 use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
-    platform::{self, WriteHalf},
+    platform,
     pool::metrics::{Metrics, Outcome},
     protocol::{
         frame::Violation,
@@ -60,7 +61,7 @@ pub(crate) struct Connection {
     pub(crate) sandbox: SandboxLevel,
     pub(crate) memory_limit: Option<MemoryLimit>,
     ready_since: Instant,
-    writer: WriteHalf,
+    writer: OwnedWriteHalf,
     metrics: Arc<Metrics>,
     state: Mutex<ConnectionState>,
 }
@@ -100,7 +101,7 @@ impl Connection {
     pub(crate) fn new(
         slot: usize,
         pid: u32,
-        writer: WriteHalf,
+        writer: OwnedWriteHalf,
         state: ConnectionState,
         memory_limit: Option<MemoryLimit>,
         metrics: Arc<Metrics>,
@@ -229,7 +230,7 @@ impl Connection {
 
     /// Closes the socket and the lifeline, which tells the worker to exit.
     pub(crate) fn hang_up(&self) {
-        platform::hang_up(&self.writer);
+        platform::hang_up(self.writer.as_ref());
         self.state().pipeline.cut_lifeline();
     }
 
@@ -278,7 +279,7 @@ impl Connection {
             state.reader = Some(cx.waker().clone());
         }
         while !state.output.is_empty() && state.closed.is_none() {
-            match platform::poll_write(&self.writer, cx, &state.output) {
+            match platform::poll_write(self.writer.as_ref(), cx, &state.output) {
                 Poll::Ready(Ok(count)) => state.output.advance(count),
                 Poll::Ready(Err(_)) => state.close(Closed::Exited),
                 Poll::Pending => break,

@@ -3,13 +3,12 @@
 //! Owns these parts of WELCOME and READY. Leaves the rest of the frames to `encode` and `decode`.
 //! Invariant: each number of paths and each length is checked against its limit before the bytes are read.
 
-use std::path::PathBuf;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
     config::{ByteSize, PATH_BYTES_MAX, SANDBOX_PATHS_MAX},
-    platform,
     protocol::frame::{Violation, violation},
     sandbox::{Profile, Sandbox, SandboxLevel},
 };
@@ -70,8 +69,7 @@ fn parse_path(payload: &mut Bytes) -> Result<PathBuf, Violation> {
     if len > PATH_BYTES_MAX || len > payload.len() {
         return violation("a path of a sandbox is cut short or too long");
     }
-    let path = payload.split_to(len);
-    platform::path_of(&path).map_or_else(|| violation("a path of a sandbox is not possible on this system"), Ok)
+    Ok(OsStr::from_bytes(&payload.split_to(len)).into())
 }
 
 /// Writes which parts are in force.

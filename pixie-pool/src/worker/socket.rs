@@ -5,14 +5,15 @@
 //! take the lock.
 
 use std::{
+    fmt,
     io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
     config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, REPLY_HOLD, REPLY_HOLD_BYTES},
@@ -31,16 +32,14 @@ const READ_BYTES: usize = CHUNK_BYTES_MAX + 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The socket to the parent.
-#[derive(Debug)]
 pub(crate) struct Socket {
     wire: Mutex<Wire>,
     /// Notified when a job that runs on another thread has ended.
     done: Condvar,
 }
 
-#[derive(Debug)]
 struct Wire {
-    stream: ls::Stream,
+    stream: UnixStream,
     protocol: Worker,
     /// Target of reads. Only the bytes that arrived are copied to `input`, so no read has to clear a large
     /// buffer first.
@@ -59,11 +58,16 @@ struct Wire {
     is_awaited: bool,
 }
 
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
 impl Socket {
     pub(crate) fn connect(path: &Path, mark: Option<Mark>) -> io::Result<Arc<Self>> {
-        let stream = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
         let wire = Wire {
-            stream,
+            stream: UnixStream::connect(path)?,
             protocol: Worker::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             input: BytesMut::with_capacity(1024),

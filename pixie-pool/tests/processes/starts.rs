@@ -2,13 +2,12 @@
 
 use std::{
     io::{Read as _, Write as _},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::net::UnixStream},
     pin::pin,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 use pixie_pool::{Config, Error, Pool};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -94,14 +93,13 @@ pub(crate) fn play_role() {
     }
 }
 
-fn be_connected() -> ls::Stream {
+fn be_connected() -> UnixStream {
     let invitation = std::env::var("PIXIE_INVITATION").expect("this is a worker");
-    let path = invitation.splitn(3, '|').nth(2).expect("the path is the third part").to_owned();
-    ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap()
+    UnixStream::connect(invitation.splitn(3, '|').nth(2).expect("the path is the third part")).unwrap()
 }
 
 /// Speaks the protocol by hand, as an attacker would.
-fn greet(token: [u8; 32]) -> ls::Stream {
+fn greet(token: [u8; 32]) -> UnixStream {
     let mut stream = be_connected();
     let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
@@ -113,13 +111,13 @@ fn greet(token: [u8; 32]) -> ls::Stream {
 /// The frame of a worker that takes jobs.
 const READY: &[u8] = &[2, 0, 0, 3, 0, 0, 0, 0, 0, 0];
 
-fn enter() -> ls::Stream {
+fn enter() -> UnixStream {
     let mut token = [0; 32];
     std::io::stdin().read_exact(&mut token).unwrap();
     greet(token)
 }
 
-fn be_ready() -> ls::Stream {
+fn be_ready() -> UnixStream {
     let mut stream = enter();
     stream.write_all(READY).unwrap();
     stream
@@ -135,8 +133,7 @@ fn misbehave(answer: &[u8]) {
 /// Sends READY and then does not read any job until its parent ends it.
 fn deafen() {
     let mut stream = enter();
-    let ls::Stream::UdSocket(socket) = &stream;
-    rustix::net::shutdown(socket, rustix::net::Shutdown::Read).unwrap();
+    rustix::net::shutdown(&stream, rustix::net::Shutdown::Read).unwrap();
     stream.write_all(READY).unwrap();
     let _ = std::io::stdin().read(&mut [0]);
 }

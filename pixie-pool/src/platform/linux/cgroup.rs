@@ -17,13 +17,13 @@
 //! Under `Sandbox::strict` it cannot open files of cgroupfs.
 
 mod delegation;
-mod kernel;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests;
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process,
     sync::{
@@ -34,10 +34,7 @@ use std::{
     time::Instant,
 };
 
-use self::{
-    delegation::{Base, Machine},
-    kernel::Kernel,
-};
+use self::delegation::{Base, Machine};
 use crate::{
     config::{CGROUP_CHECK_INTERVAL, CGROUP_END_MAX, CGROUP_MOVES_MAX},
     platform::{self, DirectoryLock, MemoryUse, NoCgroups},
@@ -49,6 +46,24 @@ const PREFIX: &str = "pixie-pool-";
 const SERVER: &str = "server";
 const PROCESSES: &str = "cgroup.procs";
 const CHILDREN_CONTROL: &str = "cgroup.subtree_control";
+
+/// The operations that change cgroupfs; tests imitate them on machines without delegated cgroups.
+///
+/// The kernel adds files to a new folder and removes them with it, and may refuse a write because of other cgroups.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    create: fn(&Path) -> io::Result<()>,
+    remove: fn(&Path) -> io::Result<()>,
+    write: fn(&Path, &str) -> io::Result<()>,
+}
+
+impl Kernel {
+    const REAL: Kernel = Kernel {
+        create: |path| fs::create_dir(path),
+        remove: |path| fs::remove_dir(path),
+        write: |path, value| File::options().write(true).open(path)?.write_all(value.as_bytes()),
+    };
+}
 
 /// The folder of all pools of this process.
 static FOLDER: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
@@ -227,9 +242,7 @@ impl WorkerCgroup {
 
 fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryLock)> {
     loop {
-        let mut random = [0; 8];
-        platform::random(&mut random)?;
-        let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
+        let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(platform::random()?)));
         (kernel.create)(&path)?;
         // Another server that starts may have locked the new folder to remove it: then this creates another
         // one.
@@ -276,7 +289,8 @@ fn move_all(from: &Path, to: &Path, kernel: Kernel) -> io::Result<()> {
         }
         for pid in pids.lines() {
             match (kernel.write)(&to.join(PROCESSES), pid) {
-                Err(error) if kernel::is_gone(&error) => {}
+                // The process has exited.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 done => done?,
             }
         }

@@ -1,6 +1,6 @@
 //! The descriptors that a worker shares with its parent.
 
-use std::{sync::mpsc, time::Duration};
+use std::{os::fd::OwnedFd, sync::mpsc, time::Duration};
 
 use super::*;
 

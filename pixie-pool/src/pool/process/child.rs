@@ -2,7 +2,7 @@
 //!
 //! Owns ending it and the facts of its end. Leaves its start to `start` and its jobs to `connection`.
 
-use std::sync::Arc;
+use std::{os::unix::process::ExitStatusExt as _, sync::Arc};
 
 use tokio::{process, sync::oneshot, time::timeout};
 
@@ -140,7 +140,7 @@ impl Child {
             Child::Process(process) => {
                 let ChildProcess { mut child, output, .. } = *process;
                 let status = child.wait().await;
-                let (code, signal) = status.map_or((None, None), platform::exit_of);
+                let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
                 Some(Exit { code, signal, stderr: output.finish().await })
             }
         }

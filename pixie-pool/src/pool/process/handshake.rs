@@ -7,22 +7,26 @@
 use std::{
     env,
     ffi::OsStr,
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _},
     path::{Path, PathBuf},
     process,
 };
 
 use bytes::BytesMut;
-use interprocess::local_socket::{
-    self as ls, GenericFilePath, ListenerOptions, ToFsName as _, traits::StreamCommon as _,
-    traits::tokio::Listener as _,
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        UnixListener,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
-use tokio::io::AsyncReadExt as _;
 
 use crate::{
     config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
     identity::{MARK, mark_path},
-    platform::{self, DirectoryLock, ReadHalf, WriteHalf},
+    platform::{self, DirectoryLock},
     protocol::{
         frame::{TOKEN_BYTES, Violation, Welcome},
         parent::{Event, Parent},
@@ -46,10 +50,9 @@ impl SocketDirectory {
         let base = base(wanted)?;
         remove_stale(&base);
         for _ in 0..DIRECTORY_TRIES_MAX {
-            let mut random = [0; 8];
-            platform::random(&mut random).map_err(|e| format!("creating its random name failed: {e}"))?;
+            let random = platform::random().map_err(|e| format!("creating its random name failed: {e}"))?;
             let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
-            platform::create_private_directory(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
+            DirBuilder::new().mode(0o700).create(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
                 Ok(Some(lock)) => return Ok(SocketDirectory { path, _lock: lock }),
                 // Another pool that starts may have locked the new directory to remove it, so the next one is
@@ -76,15 +79,15 @@ impl Drop for SocketDirectory {
 }
 
 /// Listens for one worker.
-pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     // An earlier start of this worker may have left the file.
     let _ = fs::remove_file(path);
-    let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?);
-    platform::socket_options(options).create_tokio()
+    UnixListener::bind(path)
 }
 
-/// Removes the mark's file; both sides have opened it by then.
-pub(crate) fn remove_mark(socket: &Path) {
+/// Removes the files of a handshake that has ended; both sides have opened the mark by then.
+pub(crate) fn remove_files(socket: &Path) {
+    let _ = fs::remove_file(socket);
     let _ = fs::remove_file(mark_path(socket));
 }
 
@@ -145,7 +148,7 @@ fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (name, kind) = (entry.file_name(), entry.file_type());
         let name = name.to_str().unwrap_or_default();
-        let is_socket = is_number(name) && kind.is_ok_and(platform::is_socket);
+        let is_socket = is_number(name) && kind.is_ok_and(|kind| kind.is_socket());
         if is_socket || name.strip_suffix(MARK).and_then(|name| name.strip_suffix('.')).is_some_and(is_number) {
             let _ = fs::remove_file(entry.path());
         }
@@ -155,8 +158,8 @@ fn remove(directory: &Path) {
 
 pub(crate) struct Handshake {
     pub(crate) protocol: Parent,
-    pub(crate) reader: ReadHalf,
-    pub(crate) writer: WriteHalf,
+    pub(crate) reader: OwnedReadHalf,
+    pub(crate) writer: OwnedWriteHalf,
     pub(crate) input: BytesMut,
 }
 
@@ -165,19 +168,19 @@ pub(crate) async fn greet(
     config: &Config,
     slot: usize,
     pid: u32,
-    listener: &ls::tokio::Listener,
+    listener: &UnixListener,
     token: [u8; TOKEN_BYTES],
 ) -> Result<Handshake, String> {
     let stream = loop {
-        let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
-        let peer = stream.peer_creds().ok().and_then(|c| c.pid());
+        let (stream, _) = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
+        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         if peer.is_none_or(|p| p as u32 == pid) {
             break stream;
         }
         let pool = &config.name;
         tracing::warn!(pool, worker = slot, ?peer, "rejected a connection to a worker's socket: another process");
     };
-    let (mut reader, writer) = platform::split(stream);
+    let (mut reader, mut writer) = stream.into_split();
     let mut protocol = Parent::new(token, config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
@@ -186,7 +189,7 @@ pub(crate) async fn greet(
     let welcome = Welcome { memory, stack, sandbox: config.sandbox.clone() };
     let mut output = BytesMut::new();
     protocol.welcome(&welcome, &mut output);
-    platform::write_all(&writer, &output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
+    writer.write_all(&output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
     Ok(Handshake { protocol, reader, writer, input })
 }
@@ -194,7 +197,7 @@ pub(crate) async fn greet(
 async fn expect(
     protocol: &mut Parent,
     event: Event,
-    reader: &mut ReadHalf,
+    reader: &mut OwnedReadHalf,
     input: &mut BytesMut,
 ) -> Result<(), String> {
     loop {

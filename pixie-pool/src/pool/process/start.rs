@@ -16,6 +16,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::AsyncWriteExt as _,
+    net::unix::OwnedReadHalf,
     process::{self, Command},
     sync::oneshot,
     time::timeout,
@@ -25,7 +26,7 @@ use crate::{
     config::{Config, START_FAILURE_GRACE},
     identity::{Invitation, VARIABLE, mark_path},
     job::Handler,
-    platform::{self, LifelineHolder, MarkReader, ReadHalf, WorkerCgroup},
+    platform::{self, LifelineHolder, MarkReader, WorkerCgroup},
     pool::{
         connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
         process::{
@@ -47,7 +48,7 @@ const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE
 pub(crate) struct StartedWorker {
     pub(crate) child: Child,
     pub(crate) connection: Arc<Connection>,
-    pub(crate) reader: ReadHalf,
+    pub(crate) reader: OwnedReadHalf,
     pub(crate) input: BytesMut,
 }
 
@@ -79,8 +80,7 @@ impl fmt::Display for StartFailure {
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
     let (config, path, started) = (&workers.config, workers.directory.join(slot.to_string()), Instant::now());
     let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
-    let mut token = [0; TOKEN_BYTES];
-    platform::random(&mut token).map_err(|e| format!("creating a token failed: {e}"))?;
+    let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
     let (child, pid, lifeline) = match config.is_threaded() {
         true => (start_thread(workers, &path, token)?, std::process::id(), None),
         false => start_process(workers, slot, &path, &token).await?,
@@ -105,7 +105,7 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     };
     // Closed, so that a thread that still connects gets an error.
     drop(listener);
-    handshake::remove_mark(&path);
+    handshake::remove_files(&path);
     let Handshake { protocol, reader, writer, input } = match greeted {
         Ok(handshake) => handshake,
         Err(why) => return Err(failed(child, why).await),
@@ -213,15 +213,15 @@ fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
     let mut command = Command::new(platform::own_executable()?);
     let mut own = env::args_os();
     let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
-    platform::name_command(&mut command, &name);
+    command.arg0(&name);
     match &config.args {
         Some(args) => command.args(args),
         None => command.args(own),
     };
     command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
     command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    platform::own_group(&mut command);
+    // In its own group, the worker gets no signals from the terminal, and the whole group can be killed.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
     Ok(command)
 }
 

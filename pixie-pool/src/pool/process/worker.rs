@@ -13,6 +13,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt as _,
+    net::unix::OwnedReadHalf,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -20,7 +21,6 @@ use tokio::{
 use crate::{
     config::{READS_PER_TURN, THREADS_END},
     error::Error,
-    platform::ReadHalf,
     pool::{
         connection::{Closed, Connection, Delivery, Kill, READ_BYTES},
         process::{
@@ -129,7 +129,7 @@ impl Drop for Abandoned<'_> {
 struct Reading<'a> {
     queue: &'a Arc<Queue>,
     connection: &'a Arc<Connection>,
-    reader: ReadHalf,
+    reader: OwnedReadHalf,
     input: BytesMut,
     deliveries: Vec<Delivery>,
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::platform::linux::cgroup::{CHILDREN_CONTROL, PROCESSES, delegation::Machine, folders, kernel::Kernel};
+use crate::platform::linux::cgroup::{CHILDREN_CONTROL, Kernel, PROCESSES, delegation::Machine, folders};
 
 pub(super) const IMITATION: Kernel = Kernel { create, remove, write };
 /// A process that cannot be moved.

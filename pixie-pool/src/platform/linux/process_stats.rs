@@ -5,16 +5,7 @@
 
 use std::{fs, io, time::Duration};
 
-/// What one thread does.
-#[derive(Debug, Default)]
-pub(crate) struct ThreadState {
-    /// `R` for running, `S` for waiting, `D` for waiting for a device, `T` for stopped.
-    pub(crate) state: Option<char>,
-    /// The kernel function in which the thread waits.
-    pub(crate) waits_in: Option<String>,
-    /// CPU time of the whole process.
-    pub(crate) cpu: Option<Duration>,
-}
+use crate::platform::ThreadState;
 
 /// Returns the resident memory of a process, in bytes; 0 after it has exited.
 pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
