@@ -277,7 +277,7 @@ impl Ticket {
 
     fn close(mut self, failure: &Failure) {
         self.is_open = false;
-        // An error means that the parent has exited, which ends the job as well.
+        // An error means that the job or the parent has ended.
         let _ = self.socket.fail(self.stream, failure);
     }
 }

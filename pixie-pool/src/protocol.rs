@@ -8,7 +8,6 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod frame;
 pub(crate) mod parent;
-mod sandbox;
 pub(crate) mod worker;
 
 #[cfg(test)]

@@ -3,18 +3,21 @@
 //! Owns reading every frame in both directions. Invariant: a length is checked before the payload is waited
 //! for, and each frame has one spelling: bytes that `encode` does not write are refused.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
-    error::{Failure, FailureKind},
-    protocol::{
-        frame::{
-            FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES, REPLY_BYTES,
-            ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
-        },
-        sandbox,
+    config::{
+        ByteSize, CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX, PATH_BYTES_MAX,
+        SANDBOX_PATHS_MAX,
     },
+    error::{Failure, FailureKind},
+    protocol::frame::{
+        FLAG_END, FLAG_LIMITS, FLAG_REQUIRED, FLAG_SECCOMP, Frame, HEADER_BYTES, Hello, Kind, MAGIC, ReplyFrame, Start,
+        TOKEN_BYTES, VERSION, Violation, Welcome, violation,
+    },
+    sandbox::{Profile, Sandbox, SandboxLevel},
 };
 
 /// Size in bytes below which a payload is copied out of the read buffer; a larger one shares the buffer's
@@ -34,7 +37,7 @@ pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violati
     if stream != 0 && !kind.is_of_job() {
         return violation(format!("{kind:?} frame on stream {stream}"));
     }
-    if len > kind.payload_bytes_max() {
+    if !kind.payload_bytes().contains(&len) {
         return violation(format!("{kind:?} frame of {len} bytes"));
     }
     if input.len() < HEADER_BYTES + len {
@@ -56,26 +59,10 @@ fn slice(input: &mut BytesMut, len: usize) -> Bytes {
 }
 
 fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
-    let fixed = match kind {
-        Kind::Hello => HELLO_BYTES,
-        Kind::Welcome => WELCOME_BYTES,
-        Kind::Job => JOB_BYTES,
-        Kind::Reply => REPLY_BYTES,
-        Kind::Credit | Kind::Return | Kind::Extend => 4,
-        Kind::Fail => 5,
-        Kind::Ready => READY_BYTES,
-        // An empty piece would read as the end of the body, and credit would not limit it, because credit
-        // counts bytes.
-        Kind::Data => 1,
-        Kind::End | Kind::Cancel | Kind::Withdraw => 0,
-    };
-    if payload.len() < fixed {
-        return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
-    }
     Ok(match kind {
         Kind::Hello => parse_hello(payload)?,
         Kind::Welcome => parse_welcome(payload)?,
-        Kind::Ready => Frame::Ready(sandbox::parse_level(payload)),
+        Kind::Ready => Frame::Ready(parse_level(payload)),
         Kind::Job => {
             let complete = parse_flags(payload.get_u8())?;
             let deadline_ms = payload.get_u32_le();
@@ -149,7 +136,45 @@ fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
         return violation(format!("protocol version {version}, expected {VERSION}"));
     }
     let (memory, stack) = (payload.get_u64_le(), payload.get_u64_le());
-    Ok(Frame::Welcome(Welcome { memory, stack, sandbox: sandbox::parse(payload)? }))
+    Ok(Frame::Welcome(Welcome { memory, stack, sandbox: parse_sandbox(payload)? }))
+}
+
+/// Reads a sandbox, which must end its frame; the fixed part has arrived.
+fn parse_sandbox(mut payload: Bytes) -> Result<Sandbox, Violation> {
+    let profile = match payload.get_u8() {
+        0 => Profile::None,
+        1 => Profile::NoNetwork,
+        2 => Profile::Strict,
+        other => return violation(format!("unknown sandbox {other}")),
+    };
+    let is_required = payload.get_u8() & FLAG_REQUIRED != 0;
+    let file_size = ByteSize::from(payload.get_u64_le());
+    let open_files = payload.get_u64_le();
+    let (read, write) = (payload.get_u16_le() as usize, payload.get_u16_le() as usize);
+    if read + write > SANDBOX_PATHS_MAX {
+        return violation(format!("a sandbox with {} paths", read + write));
+    }
+    let mut take = |count| (0..count).map(|_| parse_path(&mut payload)).collect::<Result<Vec<_>, _>>();
+    let (read, write) = (take(read)?, take(write)?);
+    if !payload.is_empty() {
+        return violation(format!("{} bytes after a sandbox", payload.len()));
+    }
+    Ok(Sandbox { profile, is_required, file_size, open_files, read, write })
+}
+
+fn parse_path(payload: &mut Bytes) -> Result<PathBuf, Violation> {
+    let len = payload.try_get_u16_le().map_or(usize::MAX, usize::from);
+    if len > PATH_BYTES_MAX || len > payload.len() {
+        return violation("a path of a sandbox is cut short or too long");
+    }
+    Ok(OsStr::from_bytes(&payload.split_to(len)).into())
+}
+
+/// Reads which parts are in force; the bytes have arrived.
+fn parse_level(mut payload: Bytes) -> SandboxLevel {
+    let flags = payload.get_u8();
+    let landlock = payload.get_u8();
+    SandboxLevel { seccomp: flags & FLAG_SECCOMP != 0, limits: flags & FLAG_LIMITS != 0, landlock }
 }
 
 fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {

@@ -8,18 +8,15 @@ use bytes::{BufMut, BytesMut};
 use crate::{
     config::{LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
     error::{Failure, FailureKind},
-    protocol::{
-        frame::{
-            FLAG_END, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES, REPLY_BYTES, Start,
-            VERSION, WELCOME_BYTES, Welcome,
-        },
-        sandbox,
+    protocol::frame::{
+        FLAG_END, FLAG_LIMITS, FLAG_REQUIRED, FLAG_SECCOMP, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC,
+        READY_BYTES, REPLY_BYTES, Start, VERSION, WELCOME_BYTES, Welcome,
     },
-    sandbox::SandboxLevel,
+    sandbox::{Profile, Sandbox, SandboxLevel},
 };
 
 fn put_header(out: &mut BytesMut, kind: Kind, stream: u32, payload_bytes: usize) {
-    debug_assert!(payload_bytes <= kind.payload_bytes_max());
+    debug_assert!(kind.payload_bytes().contains(&payload_bytes));
     out.reserve(HEADER_BYTES + payload_bytes);
     out.put_uint_le(payload_bytes as u64, 3);
     out.put_u8(kind as u8);
@@ -35,16 +32,38 @@ pub(crate) fn put_hello(out: &mut BytesMut, hello: &Hello) {
 }
 
 pub(crate) fn put_welcome(out: &mut BytesMut, welcome: &Welcome) {
-    put_header(out, Kind::Welcome, 0, WELCOME_BYTES + sandbox::path_bytes(&welcome.sandbox));
+    let path_bytes: usize = welcome.sandbox.paths().map(|(path, _)| 2 + path.as_os_str().len()).sum();
+    put_header(out, Kind::Welcome, 0, WELCOME_BYTES + path_bytes);
     out.put_u16_le(VERSION);
     out.put_u64_le(welcome.memory);
     out.put_u64_le(welcome.stack);
-    sandbox::put(out, &welcome.sandbox);
+    put_sandbox(out, &welcome.sandbox);
+}
+
+/// Writes a sandbox. The start of the pool has checked its limits.
+fn put_sandbox(out: &mut BytesMut, sandbox: &Sandbox) {
+    out.put_u8(match sandbox.profile {
+        Profile::None => 0,
+        Profile::NoNetwork => 1,
+        Profile::Strict => 2,
+    });
+    out.put_u8(if sandbox.is_required { FLAG_REQUIRED } else { 0 });
+    out.put_u64_le(sandbox.file_bytes());
+    out.put_u64_le(sandbox.open_files);
+    out.put_u16_le(sandbox.read.len() as u16);
+    out.put_u16_le(sandbox.write.len() as u16);
+    for (path, _) in sandbox.paths() {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        out.put_u16_le(bytes.len() as u16);
+        out.put_slice(bytes);
+    }
 }
 
 pub(crate) fn put_ready(out: &mut BytesMut, level: &SandboxLevel) {
     put_header(out, Kind::Ready, 0, READY_BYTES);
-    sandbox::put_level(out, level);
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    out.put_u8(flag(level.seccomp, FLAG_SECCOMP) | flag(level.limits, FLAG_LIMITS));
+    out.put_u8(level.landlock);
 }
 
 /// Writes the start of a job; the caller has checked the sizes of head and body.

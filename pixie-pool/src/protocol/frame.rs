@@ -3,7 +3,7 @@
 //! Owns the fields and the largest length of every frame. Leaves the bytes to `encode` and `decode`, and
 //! which frame is allowed when to `parent` and `worker`. Invariant: each kind of frame has a largest length.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use bytes::Bytes;
 
@@ -28,6 +28,11 @@ pub(crate) const JOB_BYTES: usize = 1 + 4 + 4 + 8 + 4;
 pub(crate) const REPLY_BYTES: usize = 1 + 4 + 4;
 /// Set when the body is complete within the frame.
 pub(crate) const FLAG_END: u8 = 1;
+/// Set when a sandbox is required.
+pub(crate) const FLAG_REQUIRED: u8 = 1;
+/// Set in READY when these parts of a sandbox are in force.
+pub(crate) const FLAG_SECCOMP: u8 = 1;
+pub(crate) const FLAG_LIMITS: u8 = 2;
 
 /// A message that the protocol forbids.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,102 +87,71 @@ pub(crate) struct ReplyFrame {
     pub(crate) took_us: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Frame {
-    Hello(Hello),
-    Welcome(Welcome),
-    Ready(SandboxLevel),
-    Job(Start),
-    Reply(ReplyFrame),
-    Data(Bytes),
-    End,
-    Credit(u32),
-    Cancel,
-    Fail(Failure),
-    /// From the parent: return this job and all later ones that are not started.
-    Withdraw,
-    /// From the worker: the deadline of the job moves by so many milliseconds.
-    Extend(u32),
-    /// From the worker: returns this job and those after it, so many in total, which it has not started and
-    /// will not start.
-    Return(u32),
-}
-
-impl Frame {
-    /// Returns the part of a frame that may be logged. The rest may hold a visitor's data, or text that a
-    /// worker has chosen.
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Frame::Hello(_) => Kind::Hello,
-            Frame::Welcome(_) => Kind::Welcome,
-            Frame::Ready(_) => Kind::Ready,
-            Frame::Job(_) => Kind::Job,
-            Frame::Reply(_) => Kind::Reply,
-            Frame::Data(_) => Kind::Data,
-            Frame::End => Kind::End,
-            Frame::Credit(_) => Kind::Credit,
-            Frame::Cancel => Kind::Cancel,
-            Frame::Fail(_) => Kind::Fail,
-            Frame::Withdraw => Kind::Withdraw,
-            Frame::Extend(_) => Kind::Extend,
-            Frame::Return(_) => Kind::Return,
+/// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the fewest and most bytes of the payload.
+macro_rules! frames {
+    ($($(#[$doc:meta])* $name:ident $(($payload:ty))? = $byte:literal, $bytes:expr;)+) => {
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum Frame {
+            $($(#[$doc])* $name $(($payload))?,)+
         }
-    }
+
+        /// The part of a frame that may be logged. The rest may hold a visitor's data, or text that a worker has
+        /// chosen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($name = $byte,)+
+        }
+
+        impl Frame {
+            pub(crate) fn kind(&self) -> Kind {
+                match self {
+                    $(Frame::$name { .. } => Kind::$name,)+
+                }
+            }
+        }
+
+        impl Kind {
+            pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+                match byte {
+                    $($byte => Some(Kind::$name),)+
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn payload_bytes(self) -> RangeInclusive<usize> {
+                match self {
+                    $(Kind::$name => $bytes,)+
+                }
+            }
+        }
+    };
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Hello = 1,
-    Welcome = 2,
-    Ready = 3,
-    Job = 16,
-    Reply = 17,
-    Data = 18,
-    End = 19,
-    Credit = 20,
-    Cancel = 21,
-    Fail = 22,
-    Withdraw = 23,
-    Return = 24,
-    Extend = 25,
+frames! {
+    Hello(Hello) = 1, HELLO_BYTES..=HELLO_BYTES;
+    Welcome(Welcome) = 2, WELCOME_BYTES..=WELCOME_BYTES + SANDBOX_PATHS_MAX * (2 + PATH_BYTES_MAX);
+    Ready(SandboxLevel) = 3, READY_BYTES..=READY_BYTES;
+    Job(Start) = 16, JOB_BYTES..=JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
+    Reply(ReplyFrame) = 17, REPLY_BYTES..=REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
+    /// Not empty: an empty piece would read as the end of the body, and credit counts bytes, so it would not limit
+    /// empty pieces.
+    Data(Bytes) = 18, 1..=CHUNK_BYTES_MAX;
+    End = 19, 0..=0;
+    Credit(u32) = 20, 4..=4;
+    Cancel = 21, 0..=0;
+    Fail(Failure) = 22, 5..=5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX;
+    /// From the parent: return this job and all later ones that are not started.
+    Withdraw = 23, 0..=0;
+    /// From the worker: returns this job and those after it, so many in total, which it has not started and will
+    /// not start.
+    Return(u32) = 24, 4..=4;
+    /// From the worker: the deadline of the job moves by so many milliseconds.
+    Extend(u32) = 25, 4..=4;
 }
 
 impl Kind {
-    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            1 => Kind::Hello,
-            2 => Kind::Welcome,
-            3 => Kind::Ready,
-            16 => Kind::Job,
-            17 => Kind::Reply,
-            18 => Kind::Data,
-            19 => Kind::End,
-            20 => Kind::Credit,
-            21 => Kind::Cancel,
-            22 => Kind::Fail,
-            23 => Kind::Withdraw,
-            24 => Kind::Return,
-            25 => Kind::Extend,
-            _ => return None,
-        })
-    }
-
     /// Returns whether the frame is about one job; frames about the connection have stream id 0.
     pub(crate) fn is_of_job(self) -> bool {
         !matches!(self, Kind::Hello | Kind::Welcome | Kind::Ready)
-    }
-
-    pub(crate) fn payload_bytes_max(self) -> usize {
-        match self {
-            Kind::Hello => HELLO_BYTES,
-            Kind::Welcome => WELCOME_BYTES + SANDBOX_PATHS_MAX * (2 + PATH_BYTES_MAX),
-            Kind::Ready => READY_BYTES,
-            Kind::End | Kind::Cancel | Kind::Withdraw => 0,
-            Kind::Job => JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
-            Kind::Reply => REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
-            Kind::Data => CHUNK_BYTES_MAX,
-            Kind::Credit | Kind::Return | Kind::Extend => 4,
-            Kind::Fail => 5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX,
-        }
     }
 }

@@ -88,9 +88,8 @@ impl Socket {
 
     /// Sends the token and waits for the parent's welcome.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
-        let mut wire = self.wire();
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.hello(hello, output);
+        let wire = &mut *self.wire();
+        wire.protocol.hello(hello, &mut wire.output);
         wire.send()?;
         loop {
             if let Some(welcome) = wire.protocol.take_welcome() {
@@ -106,18 +105,16 @@ impl Socket {
     }
 
     pub(crate) fn ready(&self, level: &SandboxLevel) -> io::Result<()> {
-        let mut wire = self.wire();
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.ready(level, output);
+        let wire = &mut *self.wire();
+        wire.protocol.ready(level, &mut wire.output);
         wire.send()
     }
 
     /// Waits for the next job; `None` once the parent has closed the connection.
     pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         loop {
-            let Wire { protocol, output, .. } = &mut *wire;
-            if let Some((stream, start)) = protocol.next_job(output) {
+            if let Some((stream, start)) = wire.protocol.next_job(&mut wire.output) {
                 if let Some(mark) = &wire.mark {
                     mark.set(stream);
                 }
@@ -134,7 +131,7 @@ impl Socket {
     /// Answers the parent while a handler runs: returns jobs that are not started, and sends finished
     /// replies.
     pub(crate) fn attend(&self) {
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         // An error here also occurs on the handler's thread, which then ends the process.
         while !wire.is_closed && matches!(wire.look(), Ok(true)) {}
         let _ = wire.send();
@@ -166,31 +163,28 @@ impl Socket {
 
     /// Asks for more time for a job; false after its deadline has stopped to count.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32) -> bool {
-        let mut wire = self.wire();
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.extend(stream, milliseconds, output) && wire.send().is_ok()
+        let wire = &mut *self.wire();
+        wire.protocol.extend(stream, milliseconds, &mut wire.output) && wire.send().is_ok()
     }
 
     /// Reads the job's body, and waits for it if necessary.
     pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         if target.is_empty() || !wire.wait_for_body(stream)? {
             return Ok(0);
         }
-        let Wire { protocol, output, .. } = &mut *wire;
-        let count = protocol.read(stream, target, output);
+        let count = wire.protocol.read(stream, target, &mut wire.output);
         wire.send()?;
         Ok(count)
     }
 
     /// Returns the next piece of the job's body, and waits for it if necessary.
     pub(crate) fn piece(&self, stream: u32) -> io::Result<Option<Bytes>> {
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         if !wire.wait_for_body(stream)? {
             return Ok(None);
         }
-        let Wire { protocol, output, .. } = &mut *wire;
-        let piece = protocol.piece(stream, output);
+        let piece = wire.protocol.piece(stream, &mut wire.output);
         wire.send()?;
         Ok(piece)
     }
@@ -214,20 +208,19 @@ impl Socket {
     fn head(&self, stream: u32, head: &[u8], body: &[u8], complete: bool) -> io::Result<()> {
         if head.len() > HEAD_BYTES_MAX {
             let message = format!("the reply's head has {} bytes, at most {HEAD_BYTES_MAX} are allowed", head.len());
-            self.fail(stream, &Failure::error(message.clone()))?;
+            let _ = self.fail(stream, &Failure::error(message.clone()));
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         if !wire.protocol.is_running(stream) {
             return Err(gone());
         }
         let now = Instant::now();
         let took = now.saturating_duration_since(wire.started);
         let took_us = complete.then(|| u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.reply(stream, head, body, took_us, output);
+        wire.protocol.reply(stream, head, body, took_us, &mut wire.output);
         if complete {
-            self.notify_done(&mut wire);
+            self.notify_done(wire);
         }
         if complete && wire.may_hold(now) { Ok(()) } else { wire.send() }
     }
@@ -242,7 +235,7 @@ impl Socket {
 
     /// Sends pieces of a reply as credit allows, and waits for credit if necessary.
     pub(crate) fn data(&self, stream: u32, mut bytes: &[u8]) -> io::Result<()> {
-        let mut wire = self.wire();
+        let wire = &mut *self.wire();
         while !bytes.is_empty() {
             wire.look()?;
             match wire.protocol.send_room(stream) {
@@ -250,8 +243,7 @@ impl Socket {
                 Some(0) => wire.receive_more()?,
                 Some(room) => {
                     let (chunk, rest) = bytes.split_at(room.min(bytes.len()));
-                    let Wire { protocol, output, .. } = &mut *wire;
-                    protocol.data(stream, chunk, output);
+                    wire.protocol.data(stream, chunk, &mut wire.output);
                     wire.send()?;
                     bytes = rest;
                 }
@@ -262,25 +254,21 @@ impl Socket {
 
     /// Ends a reply.
     pub(crate) fn end(&self, stream: u32) -> io::Result<()> {
-        let mut wire = self.wire();
-        if !wire.protocol.is_running(stream) {
-            return Err(gone());
-        }
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.end(stream, output);
-        self.notify_done(&mut wire);
-        wire.send()
+        self.finish(stream, |wire| wire.protocol.end(stream, &mut wire.output))
     }
 
     /// Ends a job without a reply, or in the middle of it.
     pub(crate) fn fail(&self, stream: u32, failure: &Failure) -> io::Result<()> {
-        let mut wire = self.wire();
+        self.finish(stream, |wire| wire.protocol.fail(stream, failure, &mut wire.output))
+    }
+
+    fn finish(&self, stream: u32, encode: impl FnOnce(&mut Wire)) -> io::Result<()> {
+        let wire = &mut *self.wire();
         if !wire.protocol.is_running(stream) {
-            return Ok(());
+            return Err(gone());
         }
-        let Wire { protocol, output, .. } = &mut *wire;
-        protocol.fail(stream, failure, output);
-        self.notify_done(&mut wire);
+        encode(wire);
+        self.notify_done(wire);
         wire.send()
     }
 }
