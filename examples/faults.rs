@@ -381,10 +381,7 @@ fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
 fn counts(pools: State<Pools>) -> String {
     let pools = pools.snapshots();
     let sum = |count: fn(&pixie_web::pool::Counts) -> u64| pools.iter().map(|pool| count(&pool.counts)).sum::<u64>();
-    let killed = |c: &pixie_web::pool::Counts| {
-        let clocks = c.kills_deadline + c.kills_cpu_time + c.kills_cancel + c.kills_idle + c.kills_stuck;
-        clocks + c.kills_memory + c.kills_protocol
-    };
+    let killed = |c: &pixie_web::pool::Counts| c.kills.values().sum();
     let lines = [
         ("jobs", sum(|c| c.jobs)),
         ("died", sum(|c| c.deaths.values().sum())),
@@ -393,7 +390,7 @@ fn counts(pools: State<Pools>) -> String {
         ("start_failures", sum(|c| c.start_failures)),
         ("retries", sum(|c| c.retries)),
         ("moves", sum(|c| c.moves)),
-        ("refused", sum(|c| c.refused_full + c.refused_late + c.refused_broken)),
+        ("refused", sum(|c| c.refused.values().sum())),
     ];
     lines.iter().map(|(name, number)| format!("{name} {number}\n")).collect()
 }

@@ -69,7 +69,7 @@ fn the_status_shows_what_runs_for_whom_and_what_has_happened() {
     });
     let counts = until("the kill is counted", || {
         let counts = status(&client)["pools"][0]["counts"].clone();
-        (counts["kills_deadline"] == 1).then_some(counts)
+        (counts["kills"]["deadline"] == 1).then_some(counts)
     });
     assert_eq!(counts["deaths"], serde_json::json!({ "SIGABRT": 1 }), "{counts}");
     // On a busy machine other requests are slow, too.

@@ -134,7 +134,7 @@ fn pool_status(pools: State<Pools>) -> Json<Value> {
             "queued": pool.queued,
             "workers": pool.workers.iter().map(worker).collect::<Vec<_>>(),
             "jobs": pool.counts.jobs,
-            "killed": pool.counts.kills_deadline + pool.counts.kills_cancel,
+            "killed": pool.counts.kills.values().sum::<u64>(),
             "died": pool.counts.deaths.values().sum::<u64>(),
             "restarted": pool.counts.restarts,
         })

@@ -3,13 +3,13 @@
 //! Owns the fixed limits, below, and the settings of a pool, in `settings`.
 //! Invariant: each queue, buffer, wait and retry of this crate has a limit that is named here.
 
-pub(crate) mod claim;
 mod environment;
 mod settings;
 mod size;
 
 use std::time::Duration;
 
+pub(crate) use self::environment::Claim;
 pub use self::{
     settings::{Config, Settings},
     size::Size,
@@ -152,6 +152,9 @@ pub(crate) const REPEAT_CRASHES_MAX: u32 = 2;
 pub(crate) const REPEAT_CRASH_MEMORY: Duration = Duration::from_secs(60);
 /// Limits the remembered fingerprints of crashed jobs; the oldest is dropped first. They take 16 KiB.
 pub(crate) const REPEAT_CRASH_ENTRIES_MAX: usize = 1024;
+/// Stack of the threads that run handlers, in bytes: like that of a main thread. The system provides pages only when
+/// they are used.
+pub(crate) const HANDLER_STACK_BYTES: usize = 8 * 1024 * 1024;
 /// Time that idle workers get to exit by themselves when their pool stops.
 pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
 /// Limits the reads of one worker's socket in a row before other tasks of the runtime run.

@@ -22,24 +22,12 @@ static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identity {
-    /// Whether this is the main process or a worker.
-    pub process: ProcessKind,
     /// The worker's pool; `None` in the main process.
     pub pool: Option<String>,
     /// The worker's number in its pool, from 1; 0 in the main process.
     pub number: usize,
     /// The process id.
     pub pid: u32,
-}
-
-/// The kinds of process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProcessKind {
-    /// The process that the user started.
-    Main,
-    /// A process that a pool started.
-    Worker,
 }
 
 /// Where a worker connects to.
@@ -54,8 +42,8 @@ pub(crate) struct Invitation {
 pub fn identity() -> Identity {
     let pid = process::id();
     match invitation() {
-        Some(i) => Identity { process: ProcessKind::Worker, pool: Some(i.pool.clone()), number: i.number, pid },
-        None => Identity { process: ProcessKind::Main, pool: None, number: 0, pid },
+        Some(i) => Identity { pool: Some(i.pool.clone()), number: i.number, pid },
+        None => Identity { pool: None, number: 0, pid },
     }
 }
 

@@ -23,7 +23,7 @@ mod worker;
 pub use crate::{
     config::{ByteSize, Config, Settings, Size},
     error::{Error, Exit, Failure, FailureKind},
-    identity::{Identity, ProcessKind, identity, is_worker},
+    identity::{Identity, identity, is_worker},
     job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},

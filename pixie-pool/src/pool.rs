@@ -13,9 +13,9 @@ mod metrics;
 mod observers;
 pub(crate) mod process;
 pub(crate) mod queue;
-mod view;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
     panic::catch_unwind,
@@ -26,13 +26,13 @@ use std::{
 use tokio::{net::UnixDatagram, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{ByteSize, Config, NAME_BYTES_MAX, Settings, Size, TIME_MAX, WORKERS_MAX, claim::Claim},
+    config::{ByteSize, Claim, Config, NAME_BYTES_MAX, Settings, Size, TIME_MAX, WORKERS_MAX},
     error::Error,
     identity,
     job::{Handler, Job},
     platform,
     pool::{
-        connection::{JobName, JobState, Upload},
+        connection::{Connection, JobName, JobState, Upload},
         observers::Observers,
         process::{
             Workers,
@@ -47,7 +47,7 @@ use crate::{
     },
     protocol::frame::Start,
     reply::{Pending, Reply},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, WorkerSnapshot, WorkerState},
     submission::Submission,
 };
 
@@ -99,44 +99,6 @@ impl Pool {
         Config::default().name(name)
     }
 
-    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
-    /// demand.
-    ///
-    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
-    /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
-    /// `#[tokio::test]` has its own runtime, so a pool in a static serves only one of them.
-    ///
-    /// The environment overrides `config`: see [`Config::override_by_environment`].
-    pub async fn start(mut config: Config, handler: Handler) -> Result<Pool, Error> {
-        config.override_by_environment().map_err(Error::Start)?;
-        check(&config)?;
-        check_runtime()?;
-        config.prepare().map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))?;
-        let claim = Claim::take(&config.name).map_err(Error::Start)?;
-        warn_of_mix_ups(&config, &handler);
-        let sockets = SocketDirectory::open(config.runtime_dir.as_deref())
-            .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let observers = Arc::new(Observers::new(&config.name));
-        let config = Arc::new(config);
-        let memory = WorkerMemory::open(Arc::clone(&config)).await;
-        let queue = Arc::new(Queue::new(config, observers));
-        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
-        let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
-        queue.order_starts();
-        for number in 1..=queue.slots() {
-            tasks.push(tokio::spawn(worker::run(WorkerSlot { workers: Arc::clone(&workers), number })));
-        }
-        let owner = Owner { workers, tasks: Mutex::new(tasks), _claim: claim };
-        let pool = Pool { queue, owner: Arc::new(owner) };
-        match pool.owner.workers.first_ready().await {
-            Ok(()) => Ok(pool),
-            Err(why) => {
-                pool.stop(Duration::ZERO).await;
-                Err(Error::Start(why))
-            }
-        }
-    }
-
     /// Runs a job. The future resolves with the head of the reply; dropping it cancels the job.
     pub fn submit(
         &self,
@@ -159,9 +121,41 @@ impl Pool {
         self.queue.config.table_hash
     }
 
-    /// Returns the state of the pool at this moment.
+    /// Returns the state of the pool at this moment, and sets the gauges of the metrics.
     pub fn snapshot(&self) -> Snapshot {
-        view::snapshot(&self.queue)
+        let queue = &self.queue;
+        let (config, mut counts) = (&queue.config, queue.observers.counts());
+        let rules = queue.rules();
+        let mut workers: BTreeMap<usize, WorkerSnapshot> = rules
+            .scale
+            .filled()
+            .map(|slot| (slot, WorkerSnapshot { number: slot, ..WorkerSnapshot::default() }))
+            .collect();
+        for connection in rules.workers() {
+            counts.jobs += connection.throughput().jobs;
+            workers.insert(connection.slot, ready(connection, rules.is_idle(connection)));
+        }
+        let ready = rules.workers().len();
+        let mut snapshot = Snapshot {
+            name: config.name.clone(),
+            size: rules.scale.target(),
+            size_max: config.jobs_at_once().max,
+            idle: ready.saturating_sub(rules.busy()),
+            spares: ready.saturating_sub(rules.scale.target()),
+            busy: rules.busy(),
+            queued: rules.queued(),
+            oldest_wait: rules.oldest().map(|since| since.elapsed()),
+            is_broken: rules.is_broken(),
+            workers: workers.into_values().collect(),
+            counts,
+        };
+        drop(rules);
+        // Asks the system, which takes longer than the lock may be held.
+        for worker in snapshot.workers.iter_mut().filter(|_| !config.is_threaded()) {
+            worker.memory = worker.pid.and_then(|pid| platform::resident_bytes(pid).ok());
+        }
+        queue.observers.metrics.show(&snapshot);
+        snapshot
     }
 
     /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes
@@ -179,9 +173,42 @@ impl Pool {
 
 /// # Starting
 impl Config {
-    /// Starts the pool; see [`Pool::start`].
-    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
-        Pool::start(self, handler).await
+    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
+    /// demand.
+    ///
+    /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
+    /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
+    /// `#[tokio::test]` has its own runtime, so a pool in a static serves only one of them.
+    ///
+    /// The environment overrides the configuration: see [`Config::override_by_environment`].
+    pub async fn start(mut self, handler: Handler) -> Result<Pool, Error> {
+        self.override_by_environment().map_err(Error::Start)?;
+        check(&self)?;
+        check_runtime()?;
+        self.prepare().map_err(|why| Error::Start(format!("pool `{}`: {why}", self.name)))?;
+        let config = Arc::new(self);
+        let claim = Claim::take(&config.name).map_err(Error::Start)?;
+        warn_of_mix_ups(&config, &handler);
+        let sockets = SocketDirectory::open(config.runtime_dir.as_deref())
+            .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
+        let observers = Arc::new(Observers::new(&config.name));
+        let memory = WorkerMemory::open(Arc::clone(&config)).await;
+        let queue = Arc::new(Queue::new(config, observers));
+        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
+        let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
+        queue.order_starts();
+        for number in 1..=queue.slots() {
+            tasks.push(tokio::spawn(worker::run(WorkerSlot { workers: Arc::clone(&workers), number })));
+        }
+        let owner = Owner { workers, tasks: Mutex::new(tasks), _claim: claim };
+        let pool = Pool { queue, owner: Arc::new(owner) };
+        match pool.owner.workers.first_ready().await {
+            Ok(()) => Ok(pool),
+            Err(why) => {
+                pool.stop(Duration::ZERO).await;
+                Err(Error::Start(why))
+            }
+        }
     }
 }
 
@@ -277,5 +304,23 @@ fn warn_of_mix_ups(config: &Config, handler: &Handler) {
             "two pools with different handlers have the same `table_hash`, so a worker that serves the wrong handler is not \
              detected: choose the handler by `worker.identity().pool`, and give each pool its own `table_hash`"
         );
+    }
+}
+
+/// Returns the state of a ready worker, except its memory.
+fn ready(connection: &Connection, is_idle: bool) -> WorkerSnapshot {
+    let (name, since) = connection.running().map(|running| (running.name, running.since)).unzip();
+    WorkerSnapshot {
+        state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
+        pid: Some(connection.pid),
+        sandbox: Some(connection.sandbox),
+        jobs: connection.throughput().jobs,
+        running_for: since.map(|since| since.elapsed()),
+        request_id: name.as_ref().and_then(|name| name.request_id.clone()),
+        label: name.map(|name| name.label),
+        age: Some(connection.age()),
+        memory_limit: connection.memory_limit,
+        number: connection.slot,
+        ..WorkerSnapshot::default()
     }
 }

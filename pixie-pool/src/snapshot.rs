@@ -38,7 +38,7 @@ pub struct Snapshot {
 }
 
 /// One worker at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WorkerSnapshot {
@@ -92,11 +92,12 @@ impl fmt::Display for MemoryLimit {
 }
 
 /// What a worker does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum WorkerState {
     /// The worker is being started.
+    #[default]
     Starting,
     /// The worker waits for a job.
     Idle,
@@ -111,20 +112,9 @@ pub enum WorkerState {
 pub struct Counts {
     /// Jobs that workers have ended, with a reply or a failure.
     pub jobs: u64,
-    /// Workers killed because a job missed its deadline.
-    pub kills_deadline: u64,
-    /// Workers killed because a job used more CPU time than `cpu_time`.
-    pub kills_cpu_time: u64,
-    /// Workers killed because they used more memory than `memory`.
-    pub kills_memory: u64,
-    /// Workers killed because a canceled job did not end.
-    pub kills_cancel: u64,
-    /// Workers killed because they sent no part of a reply for the `stream_idle_timeout`.
-    pub kills_idle: u64,
-    /// Workers killed because they broke the protocol.
-    pub kills_protocol: u64,
-    /// Workers killed because they did not answer while they held jobs that other workers could run.
-    pub kills_stuck: u64,
+    /// Workers that the pool killed, by cause as in the log, such as `deadline` or `memory`. A cause that has not
+    /// occurred is missing.
+    pub kills: BTreeMap<&'static str, u64>,
     /// Workers that failed to start, or were not ready in time.
     pub start_failures: u64,
     /// Workers that exited by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
@@ -142,14 +132,8 @@ pub struct Counts {
     /// Jobs that moved to another worker before they were started, because another job was slow or the worker
     /// exited.
     pub moves: u64,
-    /// Jobs refused because the queue was full.
-    pub refused_full: u64,
-    /// Jobs refused because they had waited too long.
-    pub refused_late: u64,
-    /// Jobs refused because the same job had crashed several workers.
-    pub refused_repeat_crash: u64,
-    /// Jobs refused because workers did not start.
-    pub refused_broken: u64,
+    /// Jobs refused without being started, by cause: `queue_full`, `queue_timeout`, `unavailable` or `repeat_crash`.
+    pub refused: BTreeMap<&'static str, u64>,
 }
 
 /// Writes times as seconds.

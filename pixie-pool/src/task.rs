@@ -5,14 +5,11 @@
 
 mod call;
 mod codec;
-mod current;
 mod entry;
 mod init;
-mod serve;
-mod table;
 
 pub use crate::task::{
-    current::{extend, is_canceled, remaining},
+    call::{extend, is_canceled, remaining},
     entry::{Entry, Fallible, Registered, Task, run},
     init::init,
 };

@@ -18,6 +18,7 @@ use std::{
 };
 
 use crate::{
+    config::HANDLER_STACK_BYTES,
     error::{Failure, FailureKind},
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
@@ -102,7 +103,6 @@ impl Worker {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
-        let stack = welcome.stack as usize;
         // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that
         // starts it.
         let level = match enter_sandbox(&welcome.sandbox, self.is_in_a_test) {
@@ -110,12 +110,13 @@ impl Worker {
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
         let attending = Arc::clone(&socket);
-        let started = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack).spawn(move || {
-            if let Err(error) = run(&socket, &handler, &level) {
-                eprintln!("worker: {error}");
-            }
-            platform::exit_now()
-        });
+        let started =
+            thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES).spawn(move || {
+                if let Err(error) = run(&socket, &handler, &level) {
+                    eprintln!("worker: {error}");
+                }
+                platform::exit_now()
+            });
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }

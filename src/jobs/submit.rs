@@ -78,7 +78,7 @@ pub(crate) async fn start_pools(app: &Arc<Composed>) -> Result<(), StartError> {
 
 async fn start<'s>(app: &Arc<Composed>, slot: &'s PoolSlot) -> Result<&'s Pool, pixie_pool::Error> {
     let handler = slot.handler.get_or_init(|| worker::handler(app));
-    let start = async || Pool::start(sandboxed(app, slot.config.clone())?, handler.clone()).await;
+    let start = async || sandboxed(app, slot.config.clone())?.start(handler.clone()).await;
     slot.pool.get_or_try_init(start).await
 }
 

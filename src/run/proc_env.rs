@@ -1,8 +1,6 @@
 //! `proc_env()`: tells a handler in which process it runs.
 use std::fmt;
 
-use pixie_pool::ProcessKind;
-
 /// The two kinds of process of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessType {
@@ -37,10 +35,7 @@ pub struct ProcEnv {
 /// Returns a description of this process.
 pub fn proc_env() -> ProcEnv {
     let identity = pixie_pool::identity();
-    let process_type = match identity.process {
-        ProcessKind::Worker => ProcessType::Pool,
-        _ => ProcessType::Main,
-    };
+    let process_type = if identity.pool.is_some() { ProcessType::Pool } else { ProcessType::Main };
     ProcEnv {
         process_type,
         pool: identity.pool.map(|name| name.to_string()),

@@ -58,7 +58,7 @@ fn give(job: Job) -> std::io::Result<()> {
 pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
     let config = Pool::named("bench").size(1).spares(spares).args(Vec::new());
     let start = Instant::now();
-    let pool = Pool::start(config, handler()).await?;
+    let pool = config.start(handler()).await?;
     Ok((pool, start.elapsed()))
 }
 

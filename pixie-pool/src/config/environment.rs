@@ -1,10 +1,14 @@
 //! Settings from a text: `PIXIE_POOL_IMAGES="size=2..8 deadline=2s"`.
 //!
-//! Owns the name of a pool's variable, the grammar of its value, and the conversion of each value from text.
+//! Owns the name of a pool's variable, which running pool uses it, the grammar of its value, and the conversion of each value from text.
 //! Leaves the names of the settings to `settings`. Invariant: a text is applied as a whole or refused with a
 //! message that shows the faulty pair.
 
-use std::{env::VarError, time::Duration};
+use std::{
+    env::VarError,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use pixie_grammar::parse_duration;
 
@@ -51,9 +55,40 @@ impl Config {
 }
 
 /// Returns the name of the variable for the pool of this name.
-pub(super) fn variable(pool: &str) -> String {
+fn variable(pool: &str) -> String {
     let capitals = pool.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     PREFIX.chars().chain(capitals).collect()
+}
+
+/// The names of the running pools.
+static RUNNING: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// A running pool's use of its variable, until it is dropped. A variable applies to pools of one name only; several
+/// pools may have that name.
+#[derive(Debug)]
+pub(crate) struct Claim(String);
+
+impl Claim {
+    /// Returns an error if a pool with another name uses the variable.
+    pub(crate) fn take(name: &str) -> Result<Self, String> {
+        let (mut running, own) = (RUNNING.lock().unwrap_or_else(PoisonError::into_inner), variable(name));
+        if let Some(other) = running.iter().find(|other| *other != name && variable(other) == own) {
+            return Err(format!(
+                "the variable {own} would apply to both pools `{other}` and `{name}`: rename one of them"
+            ));
+        }
+        running.push(name.to_owned());
+        Ok(Claim(name.to_owned()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = running.iter().position(|name| *name == self.0) {
+            running.swap_remove(at);
+        }
+    }
 }
 
 /// A type of settings that a text can hold.
@@ -154,5 +189,23 @@ mod tests {
     #[test]
     fn each_pool_has_its_own_variable() {
         assert_eq!(variable("images-large.v2"), "PIXIE_POOL_IMAGES_LARGE_V2");
+    }
+
+    #[test]
+    fn a_variable_belongs_to_one_name_until_the_last_pool_of_that_name_has_stopped() {
+        let (first, second) = (Claim::take("claimed-here").unwrap(), Claim::take("claimed-here").unwrap());
+        for other in ["claimed.here", "claimed_here", "Claimed-Here"] {
+            let message = Claim::take(other).unwrap_err();
+            assert!(
+                message.contains("`claimed-here`")
+                    && message.contains(&format!("`{other}`"))
+                    && message.contains("PIXIE_POOL_CLAIMED_HERE"),
+                "{message}"
+            );
+        }
+        drop(first);
+        assert!(Claim::take("claimed.here").is_err());
+        drop(second);
+        assert!(Claim::take("claimed.here").is_ok());
     }
 }

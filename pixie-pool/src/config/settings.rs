@@ -171,9 +171,6 @@ settings! {
     /// call the same [`worker()`](crate::worker()), and with equal numbers a worker that serves the handler
     /// of another pool is not detected.
     table_hash = value(hash: u64) -> u64: 0;
-    /// Stack of the threads that run handlers, in bytes. Default: 8 MiB, like a main thread; the system
-    /// provides pages only when they are used.
-    stack = value(bytes: usize) -> usize: 8 * 1024 * 1024;
     /// Directory for the sockets: an absolute path of at most 55 bytes. Default: the first usable one of
     /// `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` and the directory for temporary files.
     runtime_dir = value(path: impl Into<Option<PathBuf>>) -> Option<PathBuf>: None;

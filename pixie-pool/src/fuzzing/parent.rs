@@ -237,5 +237,5 @@ fn hear(parent: &mut Parent, input: &mut BytesMut) -> Vec<Result<(u32, Event), V
 
 /// Returns the parent's welcome.
 pub(crate) fn a_welcome() -> Welcome {
-    Welcome { memory: 1, stack: 2, sandbox: Sandbox::strict().read("/").required() }
+    Welcome { memory: 1, sandbox: Sandbox::strict().read("/").required() }
 }

@@ -5,15 +5,13 @@
 //! it or accepted from it.
 
 pub(crate) mod attempts;
-mod cpu_meter;
 mod job_state;
 mod kill;
 mod pieces;
 mod pipelining;
-mod recycling;
 mod state;
-mod throughput;
 mod upload;
+mod usage;
 
 use std::{
     collections::VecDeque,
@@ -28,7 +26,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform,
-    pool::metrics::{Metrics, Outcome},
+    pool::metrics::Metrics,
     protocol::{
         frame::Violation,
         parent::{Event, Parent},
@@ -39,13 +37,11 @@ use crate::{
 
 pub(crate) use self::{
     attempts::Continuation,
-    cpu_meter::CpuMeter,
     job_state::{Fingerprints, JobName, JobState, ReplyStart},
     kill::{Closed, Kill},
-    recycling::Recycling,
     state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
-    throughput::Throughput,
     upload::Upload,
+    usage::{CpuMeter, Recycling, Throughput},
 };
 
 /// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few
@@ -321,7 +317,7 @@ impl Connection {
                     continue;
                 };
                 let ran = now.saturating_duration_since(state.throughput.first_since);
-                self.metrics.ended(Outcome::of(&event), ran);
+                self.metrics.ended(event.outcome(), ran);
                 state.throughput.end(reported_time(&event), now);
                 deliveries.push((sent.job, event));
             } else if let Some(first) = state.sent.front_mut() {

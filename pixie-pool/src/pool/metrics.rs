@@ -14,34 +14,7 @@ use metrics::{
     histogram,
 };
 
-use crate::{
-    error::{Failure, FailureKind},
-    protocol::parent::Event,
-    snapshot::Snapshot,
-};
-
-/// The outcome of a job that a worker had started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    Answered,
-    Panicked,
-    Failed,
-    Canceled,
-    /// Its worker exited or was killed, for this cause.
-    Lost(&'static str),
-}
-
-impl Outcome {
-    /// Returns the outcome that the worker's last event of a job means.
-    pub(crate) fn of(event: &Event) -> Self {
-        match event {
-            Event::Failed(Failure { kind: FailureKind::Panic, .. }) => Outcome::Panicked,
-            Event::Failed(Failure { kind: FailureKind::Error, .. }) => Outcome::Failed,
-            Event::Gone => Outcome::Canceled,
-            _ => Outcome::Answered,
-        }
-    }
-}
+use crate::snapshot::Snapshot;
 
 /// How long a job waits in the queue.
 #[derive(Debug)]
@@ -93,20 +66,17 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
+    pub(crate) fn ended(&self, outcome: &'static str, took: Duration) {
         self.run.record(took);
         self.count(outcome);
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) {
-        let name = match outcome {
-            Outcome::Answered => return self.answered.increment(1),
-            Outcome::Panicked => "panicked",
-            Outcome::Failed => "failed",
-            Outcome::Canceled => "canceled",
-            Outcome::Lost(cause) => cause,
-        };
-        self.labelled("pixie_pool_jobs_total", "outcome", name).increment(1);
+    /// Counts a job that a worker had started and that has ended.
+    pub(crate) fn count(&self, outcome: &'static str) {
+        if outcome == "answered" {
+            return self.answered.increment(1);
+        }
+        self.labelled("pixie_pool_jobs_total", "outcome", outcome).increment(1);
     }
 
     pub(crate) fn started(&self, took: Duration) {

@@ -64,15 +64,7 @@ impl Observers {
     }
 
     pub(crate) fn refused(&self, refusal: Refusal, jobs: usize) {
-        self.count(|c| {
-            let count = match refusal {
-                Refusal::QueueFull => &mut c.refused_full,
-                Refusal::QueueTimeout => &mut c.refused_late,
-                Refusal::Unavailable => &mut c.refused_broken,
-                Refusal::RepeatCrash => &mut c.refused_repeat_crash,
-            };
-            *count += jobs as u64;
-        });
+        self.count(|c| *c.refused.entry(refusal.name()).or_default() += jobs as u64);
         self.metrics.refused(refusal.name(), jobs);
     }
 
@@ -88,16 +80,10 @@ impl Observers {
     /// Counts a worker that the pool has ended.
     pub(crate) fn killed(&self, kill: Kill, is_recycled: bool) {
         self.count(|c| match kill {
-            Kill::Deadline => c.kills_deadline += 1,
-            Kill::CpuTime => c.kills_cpu_time += 1,
-            Kill::Memory => c.kills_memory += 1,
-            Kill::Cancel => c.kills_cancel += 1,
-            Kill::Idle => c.kills_idle += 1,
-            Kill::Protocol => c.kills_protocol += 1,
-            Kill::Stuck => c.kills_stuck += 1,
             Kill::Retire if is_recycled => c.recycled += 1,
             Kill::Retire => c.retired += 1,
             Kill::Stop => {}
+            kill => *c.kills.entry(kill.name()).or_default() += 1,
         });
     }
 

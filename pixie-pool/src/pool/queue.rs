@@ -169,13 +169,7 @@ impl Queue {
     /// Puts jobs that left their worker before all others.
     pub(crate) fn put_back(self: &Arc<Self>, jobs: Vec<Arc<JobState>>) {
         let now = Instant::now();
-        let jobs = jobs
-            .into_iter()
-            .map(|job| {
-                let may_pipeline = job.may_pipeline();
-                (job, may_pipeline)
-            })
-            .collect();
+        let jobs = jobs.into_iter().map(|job| (job.may_pipeline(), job)).collect();
         let put_back = self.rules().put_back(jobs, now);
         match put_back {
             Ok(until) => {

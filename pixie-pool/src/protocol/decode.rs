@@ -135,8 +135,7 @@ fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
     if version != VERSION {
         return violation(format!("protocol version {version}, expected {VERSION}"));
     }
-    let (memory, stack) = (payload.get_u64_le(), payload.get_u64_le());
-    Ok(Frame::Welcome(Welcome { memory, stack, sandbox: parse_sandbox(payload)? }))
+    Ok(Frame::Welcome(Welcome { memory: payload.get_u64_le(), sandbox: parse_sandbox(payload)? }))
 }
 
 /// Reads a sandbox, which must end its frame; the fixed part has arrived.

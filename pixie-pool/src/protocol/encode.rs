@@ -36,7 +36,6 @@ pub(crate) fn put_welcome(out: &mut BytesMut, welcome: &Welcome) {
     put_header(out, Kind::Welcome, 0, WELCOME_BYTES + path_bytes);
     out.put_u16_le(VERSION);
     out.put_u64_le(welcome.memory);
-    out.put_u64_le(welcome.stack);
     put_sandbox(out, &welcome.sandbox);
 }
 

@@ -20,7 +20,7 @@ pub(crate) const VERSION: u16 = 3;
 pub(crate) const TOKEN_BYTES: usize = 32;
 pub(crate) const HEADER_BYTES: usize = 8;
 pub(crate) const HELLO_BYTES: usize = MAGIC.len() + 2 + TOKEN_BYTES + 8;
-pub(crate) const WELCOME_BYTES: usize = 2 + 8 + 8 + SANDBOX_BYTES;
+pub(crate) const WELCOME_BYTES: usize = 2 + 8 + SANDBOX_BYTES;
 /// Profile, flags, two limits and two numbers of paths.
 const SANDBOX_BYTES: usize = 1 + 1 + 8 + 8 + 2 + 2;
 pub(crate) const READY_BYTES: usize = 1 + 1;
@@ -60,7 +60,6 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Welcome {
     pub(crate) memory: u64,
-    pub(crate) stack: u64,
     pub(crate) sandbox: Sandbox,
 }
 

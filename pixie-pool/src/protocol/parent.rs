@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
-    error::Failure,
+    error::{Failure, FailureKind},
     protocol::{
         decode, encode,
         frame::{Frame, Hello, ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
@@ -51,6 +51,16 @@ impl Event {
             Event::End | Event::Failed(_) | Event::Gone => true,
             Event::Greeted | Event::Ready | Event::Data(_) => false,
             Event::Room | Event::Extended(_) | Event::Returned { .. } => false,
+        }
+    }
+
+    /// Returns the outcome of the job that this event ends, for the metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Event::Failed(Failure { kind: FailureKind::Panic, .. }) => "panicked",
+            Event::Failed(Failure { kind: FailureKind::Error, .. }) => "failed",
+            Event::Gone => "canceled",
+            _ => "answered",
         }
     }
 }

@@ -41,7 +41,7 @@ impl Pair {
         let mut pair = Pair::new();
         pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
         assert_eq!(pair.hear(), [Event::Greeted]);
-        let welcome = Welcome { memory: 1, stack: 2, sandbox: Sandbox::none() };
+        let welcome = Welcome { memory: 1, sandbox: Sandbox::none() };
         pair.parent.welcome(&welcome, &mut pair.to_worker);
         pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
         assert_eq!(pair.worker.take_welcome(), Some(welcome));

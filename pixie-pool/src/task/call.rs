@@ -1,25 +1,27 @@
-//! Calling a task: from typed arguments to a job, and from its reply to a value or an error.
+//! Calling a task: in the main process, from typed arguments to a job, and from its reply to a value or an error; in
+//! a worker, from the job to the function and back.
 //!
 //! Owns the form of a task's job: the head is the task's name and a zero byte, followed by the arguments if
-//! they are small; larger arguments are the body. Invariant: a worker cannot make this process use much
-//! memory: `collect` limits what the worker sends.
+//! they are small; larger arguments are the body. Also owns the record of each thread's running task. Invariants: a
+//! worker cannot make this process use much memory: `collect` limits what the worker sends. A job with an unknown
+//! task fails; the worker continues. The record exists exactly while the task's function runs.
 
-use std::future::Future;
+use std::{cell::RefCell, io::Read as _, sync::Arc, time::Duration};
 
 use crate::{
-    config::PIPELINED_HEAD_BYTES_MAX,
-    error::Error,
+    config::{OUTPUT_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX},
+    error::{Error, Failure},
+    job::{Cancellation, Handler, Job, TimeLimit},
     pool::Pool,
     submission::{Body, Submission},
     task::{
         codec,
-        entry::{Entry, Task},
-        table::table,
+        entry::{Entry, Table, Task, table},
     },
 };
 
 /// Separates a task's name from its arguments.
-pub(crate) const NAME_END: u8 = 0;
+const NAME_END: u8 = 0;
 
 impl Pool {
     /// Runs a function with [`#[task]`](macro@crate::task) in a worker; dropping the future cancels it.
@@ -65,4 +67,89 @@ fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submis
         false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
     };
     Ok(Submission::new(head).body(body).deadline(entry.deadline).replayable(entry.is_idempotent).label(entry.name))
+}
+
+/// Returns what runs the tasks of a table.
+pub(crate) fn handler(table: &'static Table) -> Handler {
+    Arc::new(|mut job| match outcome(table, &mut job) {
+        // An error means that the job was canceled, which has ended it.
+        Ok(output) => drop(job.reply(b"", &output)),
+        Err(message) => job.fail(Failure::error(message)),
+    })
+}
+
+fn outcome(table: &Table, job: &mut Job) -> Result<Vec<u8>, String> {
+    let mut parts = job.head().splitn(2, |byte| *byte == NAME_END);
+    let (name, small) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let Some(entry) = table.find(name) else {
+        return Err(format!("this program has no task `{}`", String::from_utf8_lossy(name)));
+    };
+    let _entered = Entered::new(job);
+    let output = match small {
+        [] => {
+            let mut arguments = Vec::new();
+            job.body().read_to_end(&mut arguments).map_err(|error| format!("its arguments did not arrive: {error}"))?;
+            (entry.run)(&arguments)
+        }
+        _ => (entry.run)(small),
+    }?;
+    match output.len() <= OUTPUT_BYTES_MAX {
+        true => Ok(output),
+        false => Err(format!(
+            "its output has {} bytes, at most {OUTPUT_BYTES_MAX} are allowed: write it to a file and return the path",
+            output.len()
+        )),
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+struct Current {
+    time_limit: TimeLimit,
+    cancellation: Cancellation,
+}
+
+/// Returns the time until the deadline of the running task; `None` without a deadline, and outside of a task.
+///
+/// Threads that a task starts get `None`: call this before you start them, and pass the value on.
+pub fn remaining() -> Option<Duration> {
+    time_limit()?.remaining()
+}
+
+/// Asks for so much more time for the running task and returns how much was granted, in whole milliseconds:
+/// at most what is left of [`Config::extension`](crate::Config::extension). Zero without a deadline, and
+/// outside of a task.
+pub fn extend(by: Duration) -> Duration {
+    time_limit().map_or(Duration::ZERO, |limit| limit.extend(by))
+}
+
+fn time_limit() -> Option<TimeLimit> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|current| current.time_limit.clone()))
+}
+
+/// Returns whether the running task was canceled. A long task should check this from time to time, and return
+/// if so.
+///
+/// The worker of a canceled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False
+/// outside of a task.
+pub fn is_canceled() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.cancellation.is_canceled()))
+}
+
+/// Keeps the record until it is dropped.
+struct Entered(());
+
+impl Entered {
+    fn new(job: &Job) -> Self {
+        CURRENT.set(Some(Current { time_limit: job.time_limit(), cancellation: job.cancellation() }));
+        Entered(())
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
 }

@@ -1,9 +1,16 @@
-//! A task as the attribute `task` describes it, and the way from bytes to a call of the function and back.
+//! A task as the attribute `task` describes it, the table of a program's tasks, and the way from bytes to a call of
+//! the function and back.
 //!
-//! Owns the trait and the types that the attribute's code names. Leaves the table of all tasks to `table` and
-//! the bytes to `codec`. Invariant: a task is known by its name, never by an address.
+//! Owns the trait and the types that the attribute's code names, and the hash that tells whether another process
+//! has the same table. Leaves the bytes to `codec`. Invariant: a task is known by its name, never by an address, and
+//! each name means one function; a program with two functions of the same name cannot start a pool of tasks.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -77,3 +84,49 @@ pub fn run<T: Task>(
     let arguments = codec::decode(arguments).map_err(|why| format!("its arguments cannot be read: {why}"))?;
     codec::encode(&call(arguments)?).map_err(|why| format!("its output cannot be sent: {why}"))
 }
+
+static TABLE: OnceLock<Result<Table, String>> = OnceLock::new();
+
+/// All tasks of this program, by name.
+#[derive(Debug)]
+pub(crate) struct Table {
+    entries: Vec<&'static Entry>,
+    /// A number that is equal in two processes only if they have the same tasks.
+    pub(crate) hash: u64,
+}
+
+/// Returns the table of this program, or an error that names two tasks with the same name.
+pub(crate) fn table() -> Result<&'static Table, String> {
+    let registered = || inventory::iter::<Registered>().map(|registered| registered.0).collect();
+    TABLE.get_or_init(|| Table::new(registered())).as_ref().map_err(String::clone)
+}
+
+impl Table {
+    fn new(mut entries: Vec<&'static Entry>) -> Result<Self, String> {
+        entries.sort_unstable_by_key(|entry| (entry.name, entry.file, entry.line));
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let place = |entry: &Entry| format!("{}:{}", entry.file, entry.line);
+            return Err(format!(
+                "two tasks are called `{}`: at {} and at {}; rename one of the functions",
+                pair[0].name,
+                place(pair[0]),
+                place(pair[1])
+            ));
+        }
+        let mut hasher = DefaultHasher::new();
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        for Entry { name, signature, file, line, .. } in &entries {
+            (name, signature, file, line).hash(&mut hasher);
+        }
+        Ok(Table { entries, hash: hasher.finish() })
+    }
+
+    /// Returns the task of this name.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&'static Entry> {
+        let at = self.entries.binary_search_by_key(&name, |entry| entry.name.as_bytes()).ok()?;
+        Some(self.entries[at])
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     error::Error,
     pool::Pool,
-    task::{serve, table::table},
+    task::{call, entry::table},
     worker,
 };
 
@@ -61,7 +61,7 @@ pub fn init() {
     }
     let Some(worker) = worker::worker() else { return };
     match table() {
-        Ok(table) => worker.serve(table.hash, serve::handler(table)),
+        Ok(table) => worker.serve(table.hash, call::handler(table)),
         Err(why) => worker::give_up(&why),
     }
 }
@@ -81,7 +81,7 @@ impl Config {
             check_init()?;
         }
         let config = self.table_hash(table.hash).env(SERVES_TASKS, "1");
-        Pool::start(config, serve::handler(table)).await
+        config.start(call::handler(table)).await
     }
 }
 

@@ -61,7 +61,7 @@ async fn shared_memory() {
         let peak: u64 = told["memory_peak"].parse().unwrap();
         assert!((LIMIT / 2..=LIMIT).contains(&peak), "{told:?}");
         let counts = pool.snapshot().counts;
-        assert!(counts.kills_memory == 1 && counts.deaths.is_empty(), "{counts:?}");
+        assert!(counts.kills.get("memory") == Some(&1) && counts.deaths.is_empty(), "{counts:?}");
     } else {
         assert_eq!(held.unwrap(), "held", "nothing else counts it");
     }
@@ -75,7 +75,7 @@ async fn too_large_to_start() {
     let is_cgroup = has_cgroups(&probe).await;
     probe.stop(Duration::ZERO).await;
     let small = named("small").memory(16 * 1024);
-    let started = Pool::start(small, crate::handler::handler()).await;
+    let started = small.start(crate::handler::handler()).await;
     let why = started.err().map(|error| error.to_string()).unwrap_or_default();
     let said = if is_cgroup { "it wanted more than the pool's `memory`" } else { "before it was ready" };
     assert!(why.contains(said), "{why}");

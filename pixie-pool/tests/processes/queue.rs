@@ -36,7 +36,7 @@ async fn full_queue() {
     }
     assert!(matches!(running.await.unwrap(), Err(Error::Deadline)));
     assert!(waiting.await.unwrap().is_ok());
-    assert_eq!(pool.snapshot().counts.refused_full, 1);
+    assert_eq!(pool.snapshot().counts.refused["queue_full"], 1);
     pool.stop(Duration::ZERO).await;
 }
 
@@ -46,7 +46,7 @@ async fn queue_timeout() {
     until(&pool, |s| s.busy == 1).await;
     assert!(matches!(ask(&pool, "say late").await, Err(Error::QueueTimeout { .. })));
     assert!(!running.is_finished());
-    assert_eq!(pool.snapshot().counts.refused_late, 1);
+    assert_eq!(pool.snapshot().counts.refused["queue_timeout"], 1);
     pool.stop(Duration::ZERO).await;
     assert!(matches!(running.await.unwrap(), Err(Error::Stopping)));
 }
@@ -90,7 +90,7 @@ async fn cancel_kills() {
     // Its head has arrived, so the handler is running.
     drop(pool.submit(job("stand-still")).await.unwrap());
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
-    assert_eq!(pool.snapshot().counts.kills_cancel, 1);
+    assert_eq!(pool.snapshot().counts.kills["cancel"], 1);
     pool.stop(Duration::ZERO).await;
 }
 

@@ -30,7 +30,7 @@ async fn repeat_crash() {
     assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;
-    assert_eq!((counts.refused_repeat_crash, counts.deaths["SIGABRT"]), (3, 3));
+    assert_eq!((counts.refused["repeat_crash"], counts.deaths["SIGABRT"]), (3, 3));
     pool.stop(Duration::ZERO).await;
 }
 

@@ -73,7 +73,7 @@ async fn sandboxed(sandbox: Sandbox) -> Pool {
 }
 
 async fn refusal(config: Config) -> String {
-    match Pool::start(config, handler::handler()).await {
+    match config.start(handler::handler()).await {
         Err(Error::Start(message)) => message,
         other => panic!("{other:?}"),
     }

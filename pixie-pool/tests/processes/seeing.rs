@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Config, Error, Pool, Submission};
+use pixie_pool::{Config, Error, Submission};
 use rustix::process::{Pid, Signal, kill_process};
 use tracing::{
     Event, Metadata, Subscriber,
@@ -182,7 +182,7 @@ async fn kills_are_told() {
     assert_eq!((told["route"].as_str(), told["job"].as_str()), ("the-route", "1"), "{told:?}");
     assert!(number(&told, "ran") >= 0.3, "{told:?}");
     assert!(number(&told, "memory_peak") > 100.0 * 1024.0, "{told:?}");
-    assert_eq!(pool.snapshot().counts.kills_deadline, 1);
+    assert_eq!(pool.snapshot().counts.kills["deadline"], 1);
     pool.stop(Duration::ZERO).await;
     assert_eq!(said("late", KILLED).len(), 1);
     assert!(said("late", DIED).is_empty(), "a kill is no death");
@@ -241,7 +241,7 @@ async fn mix_ups_are_told() {
 
 async fn curses_before_the_start_are_harmless() {
     let cursed = playing("curse").name("hexed");
-    let Err(Error::Start(message)) = Pool::start(cursed, crate::handler::handler()).await else {
+    let Err(Error::Start(message)) = cursed.start(crate::handler::handler()).await else {
         panic!("it starts");
     };
     // The error shows the lines, without control characters.

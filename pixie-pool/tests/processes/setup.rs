@@ -15,7 +15,7 @@ pub(crate) fn config(size: impl Into<Size>) -> Config {
 }
 
 pub(crate) async fn pool(config: Config) -> Pool {
-    Pool::start(config, handler::handler()).await.expect("the pool starts")
+    config.start(handler::handler()).await.expect("the pool starts")
 }
 
 pub(crate) fn job(head: &str) -> Submission {

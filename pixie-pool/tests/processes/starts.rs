@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pixie_pool::{Config, Error, Pool};
+use pixie_pool::{Config, Error};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
@@ -139,7 +139,7 @@ fn deafen() {
 }
 
 async fn refusal(config: Config) -> String {
-    match Pool::start(config, handler::handler()).await {
+    match config.start(handler::handler()).await {
         Err(Error::Start(message)) => message,
         other => panic!("{other:?}"),
     }
@@ -179,7 +179,7 @@ async fn never_ready() {
 async fn garbage() {
     let pool = pool(playing("garbage")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
-    assert_eq!(pool.snapshot().counts.kills_protocol, 1);
+    assert_eq!(pool.snapshot().counts.kills.get("protocol"), Some(&1));
     pool.stop(Duration::ZERO).await;
 }
 

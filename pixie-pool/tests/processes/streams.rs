@@ -194,7 +194,7 @@ async fn slow_reader() {
     let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
     assert!(held.is_err(), "the only worker is held back");
     assert_eq!(reply.body.collect().await.unwrap().len(), 5_000_000);
-    assert_eq!(pool.snapshot().counts.kills_idle, 0);
+    assert_eq!(pool.snapshot().counts.kills.get("idle"), None);
     pool.stop(Duration::ZERO).await;
 }
 
@@ -222,7 +222,7 @@ async fn slow_sender() {
     let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
     let submission = job("gather").body(Body::Stream(Box::pin(trickle)));
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "125");
-    assert_eq!(pool.snapshot().counts.kills_idle, 0);
+    assert_eq!(pool.snapshot().counts.kills.get("idle"), None);
     pool.stop(Duration::ZERO).await;
 }
 
@@ -252,7 +252,7 @@ async fn idle() {
     let mut reply = pool.submit(job("stand-still")).await.unwrap();
     assert_eq!(poll_fn(|cx| reply.body.poll_next(cx)).await.unwrap().unwrap(), "one piece");
     assert!(matches!(poll_fn(|cx| reply.body.poll_next(cx)).await, Some(Err(Error::Idle))));
-    until(&pool, |s| s.counts.kills_idle == 1).await;
+    until(&pool, |s| s.counts.kills.get("idle") == Some(&1)).await;
     pool.stop(Duration::ZERO).await;
 }
 

@@ -73,7 +73,7 @@ async fn deadlines() {
     let pool = pool(1).await;
     assert!(matches!(pool.call(spin, &()).await, Err(Error::Deadline)));
     pool.call(nothing, &()).await.unwrap();
-    assert_eq!(pool.snapshot().counts.kills_deadline, 1);
+    assert_eq!(pool.snapshot().counts.kills.get("deadline"), Some(&1));
     pool.stop(Duration::ZERO).await;
 }
 

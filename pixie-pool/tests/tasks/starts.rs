@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Error, Handler, Job, Pool, Submission};
+use pixie_pool::{Error, Handler, Job, Submission};
 
 use crate::{
     Test,
@@ -86,7 +86,7 @@ async fn other_program() {
 }
 
 async fn raw_pool() {
-    let pool = Pool::start(config(0), raw()).await.unwrap();
+    let pool = config(0).start(raw()).await.unwrap();
     let error = pool.call(nothing, &()).await.unwrap_err();
     assert!(matches!(error, Error::NoTasks));
     assert!(error.to_string().contains("start_tasks()"), "{error}");
@@ -94,7 +94,7 @@ async fn raw_pool() {
 }
 
 async fn both_sorts() {
-    let raw_pool = Pool::start(config(1).table_hash(RAW_HASH), raw()).await.unwrap();
+    let raw_pool = config(1).table_hash(RAW_HASH).start(raw()).await.unwrap();
     let tasks = config(1).start_tasks().await.unwrap();
     assert_eq!(raw_pool.submit(Submission::new("")).await.unwrap().body.collect().await.unwrap(), "raw");
     tasks.call(nothing, &()).await.unwrap();

@@ -3,7 +3,7 @@
 //! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
 //! error of its own.
 
-use crate::{error::Error, pool::metrics::Outcome};
+use crate::error::Error;
 
 /// Why the pool ended a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,9 @@ impl Kill {
         }
     }
 
-    pub(crate) fn outcome(self) -> Outcome {
-        match self {
-            Kill::Cancel => Outcome::Canceled,
-            other => Outcome::Lost(other.name()),
-        }
+    /// Returns the outcome of the job that ran, for the metrics.
+    pub(crate) fn outcome(self) -> &'static str {
+        if self == Kill::Cancel { "canceled" } else { self.name() }
     }
 
     pub(crate) fn error(self) -> Error {

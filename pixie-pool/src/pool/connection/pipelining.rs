@@ -27,7 +27,7 @@ use std::time::Instant;
 use crate::{
     config::{PIPELINED_JOBS_MAX, PIPELINED_TIME_MAX, PIPELINED_TOTAL_MAX, WITHDRAW_ANSWER_MAX},
     platform::LifelineHolder,
-    pool::connection::throughput::Throughput,
+    pool::connection::usage::Throughput,
 };
 
 #[derive(Debug)]

@@ -17,12 +17,10 @@ use crate::{
     config::Config,
     platform::LifelineHolder,
     pool::connection::{
-        cpu_meter::CpuMeter,
         job_state::{JobName, JobState},
         kill::{Closed, Kill},
         pipelining::{self, Pipeline},
-        recycling::Recycling,
-        throughput::Throughput,
+        usage::{CpuMeter, Recycling, Throughput},
     },
     protocol::{frame::Start, parent::Parent},
 };

@@ -54,7 +54,7 @@ pub(crate) fn serving() -> Parent {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     worker.hello(&Hello { version: VERSION, token: [0; 32], table_hash: 0 }, &mut input);
     assert_eq!(parent.receive(&mut input).unwrap().unwrap().1, Event::Greeted);
-    parent.welcome(&Welcome { memory: 0, stack: 0, sandbox: Sandbox::none() }, &mut output);
+    parent.welcome(&Welcome { memory: 0, sandbox: Sandbox::none() }, &mut output);
     worker.ready(&SandboxLevel::default(), &mut input);
     assert_eq!(parent.receive(&mut input).unwrap().unwrap().1, Event::Ready);
     parent

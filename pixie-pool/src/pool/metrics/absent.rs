@@ -2,20 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{protocol::parent::Event, snapshot::Snapshot};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    Canceled,
-    Lost(#[expect(dead_code, reason = "not recorded")] &'static str),
-    Ended,
-}
-
-impl Outcome {
-    pub(crate) fn of(_: &Event) -> Self {
-        Outcome::Ended
-    }
-}
+use crate::snapshot::Snapshot;
 
 /// How long a job waits in the queue.
 #[derive(Debug)]
@@ -37,9 +24,9 @@ impl Metrics {
 
     pub(crate) fn sent(&self, _: &QueueWait, _: Instant) {}
 
-    pub(crate) fn ended(&self, _: Outcome, _: Duration) {}
+    pub(crate) fn ended(&self, _: &'static str, _: Duration) {}
 
-    pub(crate) fn count(&self, _: Outcome) {}
+    pub(crate) fn count(&self, _: &'static str) {}
 
     pub(crate) fn started(&self, _: Duration) {}
 

@@ -17,7 +17,6 @@ use crate::{
     error::{Error, Exit},
     pool::{
         connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
-        metrics::Outcome,
         observers::{Observers, Seconds},
         process::{
             child::{Child, Ending, MemoryPeak},
@@ -99,7 +98,7 @@ pub(crate) async fn settle(
     for job in lost {
         let (outcome, error) = match closed {
             Closed::Killed(kill) => (kill.outcome(), kill.error()),
-            Closed::Exited => (Outcome::Lost("died"), Error::Died(exit.clone())),
+            Closed::Exited => ("died", Error::Died(exit.clone())),
         };
         observers.metrics.count(outcome);
         job.fail(error);

@@ -185,8 +185,7 @@ pub(crate) async fn greet(
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
     let memory = config.memory_bytes().unwrap_or(0);
-    let stack = config.stack as u64;
-    let welcome = Welcome { memory, stack, sandbox: config.sandbox.clone() };
+    let welcome = Welcome { memory, sandbox: config.sandbox.clone() };
     let mut output = BytesMut::new();
     protocol.welcome(&welcome, &mut output);
     writer.write_all(&output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, START_FAILURE_GRACE},
+    config::{Config, HANDLER_STACK_BYTES, START_FAILURE_GRACE},
     identity::{Invitation, VARIABLE, mark_path},
     job::Handler,
     platform::{self, LifelineHolder, MarkReader, WorkerCgroup},
@@ -155,7 +155,7 @@ fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Res
         let _ = ended.send(());
     };
     let builder = std::thread::Builder::new().name(format!("{}-handler", workers.config.name));
-    builder.stack_size(workers.config.stack).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
+    builder.stack_size(HANDLER_STACK_BYTES).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
     Ok(Child::Thread(has_ended))
 }
 

@@ -167,12 +167,12 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
 
     /// Puts jobs before all others, in their order, and returns when they have waited too long. Returns the
     /// jobs, which fail, if the pool has ended.
-    pub(crate) fn put_back(&mut self, jobs: Vec<(J, bool)>, now: Instant) -> Result<Instant, Vec<J>> {
+    pub(crate) fn put_back(&mut self, jobs: Vec<(bool, J)>, now: Instant) -> Result<Instant, Vec<J>> {
         if self.has_ended {
-            return Err(jobs.into_iter().map(|(job, _)| job).collect());
+            return Err(jobs.into_iter().map(|(_, job)| job).collect());
         }
         let until = now + self.queue_timeout;
-        for (job, may_pipeline) in jobs.into_iter().rev() {
+        for (may_pipeline, job) in jobs.into_iter().rev() {
             self.queue.push_front(QueuedJob { job, may_pipeline, since: now, until });
         }
         Ok(until)

@@ -16,7 +16,7 @@ use crate::{
 /// Returns the bytes of a WELCOME; its paths start at byte 46.
 fn welcome(sandbox: Sandbox) -> BytesMut {
     let mut bytes = BytesMut::new();
-    encode::put_welcome(&mut bytes, &Welcome { memory: 3, stack: 4, sandbox });
+    encode::put_welcome(&mut bytes, &Welcome { memory: 3, sandbox });
     bytes
 }
 
@@ -38,7 +38,7 @@ fn every_sandbox_arrives_as_it_was_sent() {
     ];
     for sandbox in sandboxes {
         let heard = hear(welcome(sandbox.clone())).unwrap().unwrap();
-        assert_eq!(heard, Welcome { memory: 3, stack: 4, sandbox });
+        assert_eq!(heard, Welcome { memory: 3, sandbox });
     }
 }
 
@@ -71,7 +71,7 @@ fn a_parent_knows_what_holds_a_worker_once_that_is_ready() {
     let mut pair = Pair::new();
     pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
     assert_eq!(pair.hear(), [Event::Greeted]);
-    pair.parent.welcome(&Welcome { memory: 0, stack: 0, sandbox: Sandbox::strict() }, &mut pair.to_worker);
+    pair.parent.welcome(&Welcome { memory: 0, sandbox: Sandbox::strict() }, &mut pair.to_worker);
     assert_eq!(pair.parent.sandbox(), SandboxLevel::default());
     pair.worker.ready(&level, &mut pair.to_parent);
     assert_eq!(pair.hear(), [Event::Ready]);
