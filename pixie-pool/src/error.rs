@@ -1,8 +1,7 @@
 //! Everything that can go wrong with a job, as its submitter sees it.
 //!
-//! Owns the errors of the main process and the failure that a handler reports. Leaves their translation into
-//! responses to the caller. Invariant: each cause has one variant, and its message names the setting that
-//! decides, if there is one.
+//! Owns the errors of the main process and the failure that a handler reports. Invariant: each cause has one
+//! variant, and its message names the setting that decides, if there is one.
 
 use std::{borrow::Cow, fmt, io, time::Duration};
 
@@ -120,9 +119,6 @@ impl std::error::Error for Error {
     }
 }
 
-/// Whether a panic ends the process instead of unwinding.
-const PANICS_ABORT: bool = cfg!(panic = "abort");
-
 /// How a worker exited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -136,12 +132,11 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Returns the cause in words: `stack overflow`, `out of memory`, `panic`, the name of the signal, or
-    /// `exit code N`.
+    /// Returns the cause: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code
+    /// N`.
     ///
     /// Rust ends a process by the same signal for the first three causes, so the last lines of stderr tell
-    /// them apart. This is a guess: a compromised worker can choose among these words, but it cannot add
-    /// others.
+    /// them apart. A compromised worker can choose among these words.
     pub fn cause(&self) -> Cow<'static, str> {
         let wrote = |words| self.stderr.contains(words);
         match (self.signal, self.code) {
@@ -149,7 +144,7 @@ impl Exit {
                 Some("SIGABRT") if wrote("has overflowed its stack") => "stack overflow".into(),
                 Some("SIGABRT") if wrote("memory allocation of ") => "out of memory".into(),
                 // Where panics unwind, the lines may hold a caught panic of an earlier job.
-                Some("SIGABRT") if wrote("non-unwinding panic") || PANICS_ABORT && wrote("panicked at ") => {
+                Some("SIGABRT") if wrote("non-unwinding panic") || cfg!(panic = "abort") && wrote("panicked at ") => {
                     "panic".into()
                 }
                 Some(name) => name.into(),

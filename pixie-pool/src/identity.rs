@@ -11,7 +11,8 @@ use std::{
 
 /// The variable that makes a process a worker: `number|pool|path`.
 pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
-/// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits itself before it connects.
+/// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits
+/// itself before it connects.
 pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 /// The extension of the file in which a worker marks the job that it started last.
 pub(crate) const MARK: &str = "mark";

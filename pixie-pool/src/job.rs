@@ -49,12 +49,7 @@ pub struct Job {
 impl Job {
     pub(crate) fn new(socket: Arc<Socket>, stream: u32, start: Start) -> Self {
         let time = TimeLimit::new(&socket, stream, &start);
-        Job {
-            head: start.head,
-            number: start.number,
-            time,
-            body: JobBody { ticket: Ticket { socket, stream, is_open: true } },
-        }
+        Job { head: start.head, number: start.number, time, body: JobBody { socket, stream, is_open: true } }
     }
 
     /// Returns the head, as it was submitted.
@@ -72,14 +67,12 @@ impl Job {
         &mut self.body
     }
 
-    /// Returns a second reader of the same body, for code that reads while another part of the program keeps
-    /// the job.
+    /// Returns a second reader of the same body, for code that reads while other code keeps the job.
     ///
     /// Its reads fail after the job has ended.
     pub fn detached_body(&self) -> JobBody {
-        let Ticket { socket, stream, .. } = &self.body.ticket;
         // Dropping this one does not end the job.
-        JobBody { ticket: Ticket { socket: Arc::clone(socket), stream: *stream, is_open: false } }
+        JobBody { socket: Arc::clone(&self.body.socket), stream: self.body.stream, is_open: false }
     }
 
     /// Returns the job's time limit, which tells how much time is left and can ask for more.
@@ -89,7 +82,7 @@ impl Job {
 
     /// Returns a value that tells whether the job was canceled.
     pub fn cancellation(&self) -> Cancellation {
-        self.body.ticket.cancellation()
+        self.body.cancellation()
     }
 
     /// Replies with a head of at most 256 KiB and a body of any size.
@@ -98,29 +91,32 @@ impl Job {
     ///
     /// Fails with `BrokenPipe` if the job was canceled, and with `InvalidInput` if the head is too large.
     pub fn reply(self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let mut ticket = self.body.ticket;
-        ticket.socket.reply(ticket.stream, head, body)?;
-        ticket.is_open = false;
+        let mut job = self.body;
+        job.socket.reply(job.stream, head, body)?;
+        job.is_open = false;
         Ok(())
     }
 
     /// Sends a head of at most 256 KiB and returns the writer for the body.
     pub fn start(self, head: &[u8]) -> io::Result<JobWriter> {
         let body = self.body;
-        body.ticket.socket.start(body.ticket.stream, head)?;
+        body.socket.start(body.stream, head)?;
         Ok(JobWriter { body, buffer: Vec::new() })
     }
 
     /// Ends the job with a failure instead of a reply.
     pub fn fail(self, failure: Failure) {
-        self.body.ticket.close(&failure);
+        self.body.close(&failure);
     }
 }
 
 /// The body of a job; [`Read`] returns 0 at its end, and an error if the job was canceled.
 #[derive(Debug)]
 pub struct JobBody {
-    ticket: Ticket,
+    socket: Arc<Socket>,
+    stream: u32,
+    /// Whether dropping it ends the job with a failure.
+    is_open: bool,
 }
 
 impl JobBody {
@@ -130,18 +126,40 @@ impl JobBody {
     ///
     /// Fails if the job was canceled.
     pub fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
-        self.ticket.socket.piece(self.ticket.stream)
+        self.socket.piece(self.stream)
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        Cancellation { socket: Arc::clone(&self.socket), stream: self.stream }
+    }
+
+    fn close(mut self, failure: &Failure) {
+        self.is_open = false;
+        // An error means that the job or the parent has ended.
+        let _ = self.socket.fail(self.stream, failure);
     }
 }
 
 impl Read for JobBody {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-        self.ticket.socket.read(self.ticket.stream, target)
+        self.socket.read(self.stream, target)
     }
 }
 
-/// Writes a reply piece by piece; blocks while the reader is behind, and fails with `BrokenPipe` after the
-/// job was canceled.
+impl Drop for JobBody {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let failure = match thread::panicking() {
+            true => take_panic(),
+            false => Failure::error("the handler dropped its job without a reply"),
+        };
+        let _ = self.socket.fail(self.stream, &failure);
+    }
+}
+
+/// Writes a reply piece by piece; blocks while the reader is behind, and fails after a cancellation.
 ///
 /// Dropping the writer before [`JobWriter::finish`] ends the reply with a failure, which its reader gets.
 #[derive(Debug)]
@@ -158,20 +176,20 @@ impl JobWriter {
 
     /// Returns a value that tells whether the job was canceled.
     pub fn cancellation(&self) -> Cancellation {
-        self.body.ticket.cancellation()
+        self.body.cancellation()
     }
 
     /// Ends the reply early with a failure, which its reader gets.
     pub fn fail(self, failure: Failure) {
-        self.body.ticket.close(&failure);
+        self.body.close(&failure);
     }
 
     /// Sends the rest and ends the reply.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        let mut ticket = self.body.ticket;
-        ticket.socket.end(ticket.stream)?;
-        ticket.is_open = false;
+        let mut job = self.body;
+        job.socket.end(job.stream)?;
+        job.is_open = false;
         Ok(())
     }
 }
@@ -182,7 +200,7 @@ impl Write for JobWriter {
             self.flush()?;
         }
         if bytes.len() >= CHUNK_BYTES_MAX {
-            self.body.ticket.socket.data(self.body.ticket.stream, bytes)?;
+            self.body.socket.data(self.body.stream, bytes)?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -190,7 +208,7 @@ impl Write for JobWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let sent = self.body.ticket.socket.data(self.body.ticket.stream, &self.buffer);
+        let sent = self.body.socket.data(self.body.stream, &self.buffer);
         self.buffer.clear();
         sent
     }
@@ -210,8 +228,7 @@ impl Cancellation {
     }
 }
 
-/// The time that a job may take until the head of its reply, after which the worker is killed. Clones share
-/// the same limit.
+/// The time that a job may take until the head of its reply. Clones share the same limit.
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
     socket: Arc<Socket>,
@@ -240,8 +257,8 @@ impl TimeLimit {
     }
 
     /// Asks for so much more time and returns how much was granted, in whole milliseconds: at most what is
-    /// left of the pool's [`extension`](crate::Config::extension). Zero without a deadline, and after the
-    /// head of the reply was sent.
+    /// left of the pool's [`extension`](crate::Config::extension). Zero without a deadline and after the head
+    /// was sent.
     pub fn extend(&self, by: Duration) -> Duration {
         let mut left = self.left();
         let granted = by.min(left.extension).as_millis();
@@ -259,38 +276,5 @@ impl TimeLimit {
 
     fn left(&self) -> std::sync::MutexGuard<'_, Left> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One job of the socket; while it is open, dropping it ends the job with a failure.
-#[derive(Debug)]
-struct Ticket {
-    socket: Arc<Socket>,
-    stream: u32,
-    is_open: bool,
-}
-
-impl Ticket {
-    fn cancellation(&self) -> Cancellation {
-        Cancellation { socket: Arc::clone(&self.socket), stream: self.stream }
-    }
-
-    fn close(mut self, failure: &Failure) {
-        self.is_open = false;
-        // An error means that the job or the parent has ended.
-        let _ = self.socket.fail(self.stream, failure);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.is_open {
-            return;
-        }
-        let failure = match thread::panicking() {
-            true => take_panic(),
-            false => Failure::error("the handler dropped its job without a reply"),
-        };
-        let _ = self.socket.fail(self.stream, &failure);
     }
 }

@@ -1,8 +1,8 @@
 //! What differs between operating systems, and every call that needs `unsafe`.
 //!
-//! Owns processes, signals, limits, random bytes, locks on directories and the socket operations that tokio lacks.
-//! `linux` and `elsewhere` have equal function names. Invariant: the rest of this crate has no `unsafe` and no
-//! `cfg` for a system.
+//! Owns processes, signals, limits, random bytes, locks on directories and the socket operations that tokio
+//! lacks. `linux` and `elsewhere` have equal function names. Invariant: the rest of this crate has no
+//! `unsafe` and no `cfg` for a system.
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
@@ -32,7 +32,7 @@ pub(crate) use unix::{
 /// Whether this crate was built with the feature `sandbox`.
 pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");
 
-/// Reports that no part of a sandbox is in force, so that a required sandbox is refused and another one is logged.
+/// Reports that no part of a sandbox is in force: a required one is refused and another one is logged.
 #[cfg(not(all(feature = "sandbox", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) fn restrict(_: &crate::sandbox::Sandbox, _: bool) -> std::io::Result<crate::sandbox::SandboxLevel> {
     Ok(crate::sandbox::SandboxLevel::default())

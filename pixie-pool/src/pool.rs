@@ -158,8 +158,7 @@ impl Pool {
         snapshot
     }
 
-    /// Refuses new jobs, waits for the accepted ones for at most `grace`, then kills the workers and removes
-    /// the sockets.
+    /// Refuses new jobs, waits for the accepted ones for at most `grace`, and kills the workers.
     pub async fn stop(&self, grace: Duration) {
         self.queue.drain(grace).await;
         self.queue.end();
@@ -173,8 +172,7 @@ impl Pool {
 
 /// # Starting
 impl Config {
-    /// Starts the workers and returns when the first one is ready, or at once if workers are started on
-    /// demand.
+    /// Starts the workers; returns when the first one is ready, at once if they are started on demand.
     ///
     /// Needs a running tokio runtime with time and I/O that outlives the pool: when the runtime shuts down,
     /// the workers are killed, and every job, even one of another runtime, gets [`Error::Stopping`]. Each
@@ -309,7 +307,7 @@ fn warn_of_mix_ups(config: &Config, handler: &Handler) {
 
 /// Returns the state of a ready worker, except its memory.
 fn ready(connection: &Connection, is_idle: bool) -> WorkerSnapshot {
-    let (name, since) = connection.running().map(|running| (running.name, running.since)).unzip();
+    let (name, since) = connection.state().running().map(|running| (running.name, running.since)).unzip();
     WorkerSnapshot {
         state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(connection.pid),

@@ -71,30 +71,31 @@ impl ReplyBody {
 
 /// A body that is still arriving.
 pub struct ReplyStream {
-    waiting: Waiting,
+    queue: Arc<Queue>,
+    job: Arc<JobState>,
+    upload: Option<Upload>,
+    is_over: bool,
 }
 
 impl ReplyStream {
     /// Returns the next piece, `None` at the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        if self.waiting.is_over {
+        if self.is_over {
             return Poll::Ready(None);
         }
-        if let Err(error) = self.waiting.pump(cx) {
+        if let Err(error) = self.pump(cx) {
             return Poll::Ready(Some(Err(error)));
         }
-        let next = self.waiting.job.poll_piece(cx);
+        let next = self.job.poll_piece(cx);
         if matches!(next, Poll::Ready(None | Some(Err(_)))) {
-            self.waiting.is_over = true;
+            self.is_over = true;
         }
         next
     }
-}
 
-impl ReplyStream {
     async fn collect(mut self) -> Result<Bytes, Error> {
         // The start of the pool has checked this limit.
-        let limit = self.waiting.queue.config.collect_limit.bytes().unwrap_or(0);
+        let limit = self.queue.config.collect_limit.bytes().unwrap_or(0);
         let mut all = BytesMut::new();
         while let Some(piece) = poll_fn(|cx| self.poll_next(cx)).await {
             let piece = piece?;
@@ -105,6 +106,17 @@ impl ReplyStream {
         }
         Ok(all.freeze())
     }
+
+    /// Sends more of the job's body.
+    fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(sent) = upload.pump(cx, &self.job)
+        {
+            self.upload = None;
+            sent.map_err(Error::Body)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for ReplyStream {
@@ -113,31 +125,7 @@ impl fmt::Debug for ReplyStream {
     }
 }
 
-/// One job, as its submitter sees it.
-struct Waiting {
-    queue: Arc<Queue>,
-    job: Arc<JobState>,
-    upload: Option<Upload>,
-    is_over: bool,
-}
-
-impl Waiting {
-    fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        if let Some(upload) = &mut self.upload {
-            match upload.pump(cx, &self.job) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(error)) => {
-                    self.upload = None;
-                    return Err(Error::Body(error));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Waiting {
+impl Drop for ReplyStream {
     fn drop(&mut self) {
         if !self.is_over {
             self.queue.cancel(&self.job);
@@ -147,18 +135,18 @@ impl Drop for Waiting {
 
 /// The future of a submission.
 pub(crate) struct Pending {
-    waiting: Option<Waiting>,
+    waiting: Option<ReplyStream>,
     is_entered: bool,
 }
 
 impl Pending {
     pub(crate) fn new(queue: Arc<Queue>, job: Arc<JobState>, upload: Option<Upload>) -> Self {
         // A job can be canceled only after it has entered the pool.
-        Pending { waiting: Some(Waiting { queue, job, upload, is_over: true }), is_entered: false }
+        Pending { waiting: Some(ReplyStream { queue, job, upload, is_over: true }), is_entered: false }
     }
 
     /// Gives the job to the pool.
-    fn enter(waiting: &mut Waiting, cx: &Context<'_>) -> Result<(), Error> {
+    fn enter(waiting: &mut ReplyStream, cx: &Context<'_>) -> Result<(), Error> {
         waiting.job.set_waker(cx.waker());
         waiting.queue.submit(&waiting.job)?;
         waiting.is_over = false;
@@ -188,8 +176,7 @@ impl Future for Pending {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)
         } else {
-            let waiting = self.waiting.take().expect("it was there a moment ago");
-            ReplyBody::Stream(ReplyStream { waiting })
+            ReplyBody::Stream(self.waiting.take().expect("it was there a moment ago"))
         };
         Poll::Ready(Ok(Reply { head: answer.head, body, worker, pid }))
     }

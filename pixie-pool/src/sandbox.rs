@@ -133,8 +133,7 @@ impl Sandbox {
         self
     }
 
-    /// Starts workers with the parts of the sandbox that this system has, and logs what is missing. The
-    /// default.
+    /// Starts workers with the parts of the sandbox that this system has (the default), and logs the others.
     pub fn best_effort(mut self) -> Self {
         self.is_required = false;
         self
@@ -151,18 +150,13 @@ impl Sandbox {
     }
 
     /// Allows workers in a strict sandbox to read and write a file, or to read, write, create, rename and
-    /// delete below a directory. The path must exist when the pool starts; links in it are followed at that
-    /// time.
-    ///
-    /// If a worker starts later and the path is missing or has become a link, the worker starts without this
-    /// permission. At most 64 paths in total. Without effect in other sandboxes, which do not restrict files.
+    /// delete below a directory. The rest is as for [`read`](Sandbox::read).
     pub fn write(mut self, path: impl Into<PathBuf>) -> Self {
         self.write.push(path.into());
         self
     }
 
-    /// Limits the size of each file that a worker writes, as a number of bytes or a text such as `"64MB"`; 0
-    /// stands for no limit.
+    /// Limits the size of each file that a worker writes, such as `"64MB"`; 0 stands for no limit.
     ///
     /// A write beyond the limit fails with `FileTooLarge`. A worker can still fill a disk with many files.
     pub fn file_size(mut self, bytes: impl Into<ByteSize>) -> Self {
@@ -227,8 +221,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Follows the links in the paths once. A job could replace a path with a link, and must not decide what
-    /// the next worker may do.
+    /// Follows the links in the paths once, because a job could replace a path with a link.
     pub(crate) fn resolve(&mut self) -> Result<(), String> {
         let own = format!("/proc/{}", std::process::id());
         for path in self.read.iter_mut().chain(&mut self.write) {

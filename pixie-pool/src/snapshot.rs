@@ -62,21 +62,19 @@ pub struct WorkerSnapshot {
     /// How long this process has been ready.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
-    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without that setting, for a thread,
-    /// and until the worker is ready.
+    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without it and until the worker is
+    /// ready.
     pub memory_limit: Option<MemoryLimit>,
     /// Resident memory of the process in bytes, where the system reports it; `None` for a thread.
     pub memory: Option<u64>,
 }
 
-/// How the total memory of a worker is limited, in addition to `RLIMIT_DATA`, which limits its private
-/// allocations.
+/// How the total memory of a worker is limited; `RLIMIT_DATA` also limits its private allocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum MemoryLimit {
-    /// By a cgroup per worker: the kernel kills the worker and the programs that it has started before they
-    /// use more.
+    /// By a cgroup per worker: the kernel kills it and its programs before they use more.
     Cgroup,
     /// By checks of the resident memory while jobs run: the pool kills the worker soon after it uses more.
     Process,
@@ -112,8 +110,7 @@ pub enum WorkerState {
 pub struct Counts {
     /// Jobs that workers have ended, with a reply or a failure.
     pub jobs: u64,
-    /// Workers that the pool killed, by cause as in the log, such as `deadline` or `memory`. A cause that has not
-    /// occurred is missing.
+    /// Workers that the pool killed, by cause as in the log. A cause that has not occurred is missing.
     pub kills: BTreeMap<&'static str, u64>,
     /// Workers that failed to start, or were not ready in time.
     pub start_failures: u64,
@@ -129,10 +126,10 @@ pub struct Counts {
     pub retired: u64,
     /// Jobs sent again after a crash.
     pub retries: u64,
-    /// Jobs that moved to another worker before they were started, because another job was slow or the worker
-    /// exited.
+    /// Jobs that moved to another worker before they were started.
     pub moves: u64,
-    /// Jobs refused without being started, by cause: `queue_full`, `queue_timeout`, `unavailable` or `repeat_crash`.
+    /// Jobs refused without being started, by cause: `queue_full`, `queue_timeout`, `unavailable` or
+    /// `repeat_crash`.
     pub refused: BTreeMap<&'static str, u64>,
 }
 

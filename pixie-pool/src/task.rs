@@ -1,5 +1,4 @@
-//! Typed tasks: functions that are called here and run in a worker; serde carries their arguments and
-//! results.
+//! Typed tasks: functions that are called here and run in a worker. serde carries arguments and results.
 //!
 //! Invariant: only processes with the same table of task names talk to each other.
 

@@ -1,10 +1,9 @@
-//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its parent
-//! ends it.
+//! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its end.
 //!
-//! Owns the lifeline, the handshake, the limits, the order of the steps into a sandbox, and the loop over jobs.
-//! Leaves jobs to `job` and the socket to `socket`. Invariants: the worker takes its first job and starts its first
-//! thread after it has entered its sandbox. The main thread only watches the lifeline, so that the process answers its parent,
-//! and ends with it, while a handler is busy.
+//! Owns the lifeline, the handshake, the limits, the order of the steps into a sandbox, and the loop over
+//! jobs. Leaves jobs to `job` and the socket to `socket`. Invariants: the worker takes its first job and
+//! starts its first thread after it has entered its sandbox. The main thread only watches the lifeline, so
+//! that the process answers its parent, and ends with it, while a handler is busy.
 
 pub(crate) mod socket;
 
@@ -44,8 +43,7 @@ pub struct Worker {
 /// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
 /// inherited descriptor and takes stdin.
 ///
-/// In a program with several pools, the workers of all pools call this function, and choose the handler by
-/// the pool's name:
+/// In a program with several pools, all workers call this, and choose the handler by the pool's name:
 ///
 /// ```no_run
 /// # fn choose(resize: pixie_pool::Handler, search: pixie_pool::Handler) {
@@ -81,8 +79,7 @@ impl Worker {
         Ok(Worker { identity: identity::identity(), invitation, token, lifeline, is_in_a_test: false })
     }
 
-    /// Allows other threads, which stay outside the sandbox. For a test harness, whose main thread only
-    /// waits.
+    /// Allows other threads, which stay outside the sandbox, for a test harness, whose main thread waits.
     #[doc(hidden)]
     pub fn in_a_test(mut self) -> Self {
         self.is_in_a_test = true;
@@ -94,8 +91,7 @@ impl Worker {
         &self.identity
     }
 
-    /// Runs jobs until the parent ends this process. `table_hash` must be the number in the parent's
-    /// configuration.
+    /// Runs jobs until the parent ends this process; `table_hash` must be that of the parent's configuration.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
         remember_panics();
         let hello = Hello { version: VERSION, token: self.token, table_hash };
@@ -103,8 +99,7 @@ impl Worker {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
-        // On the main thread, before another one exists: a new thread inherits the sandbox of the thread that
-        // starts it.
+        // On the main thread, before another one exists, because new threads inherit the sandbox.
         let level = match enter_sandbox(&welcome.sandbox, self.is_in_a_test) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),

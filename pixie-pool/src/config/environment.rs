@@ -1,8 +1,8 @@
 //! Settings from a text: `PIXIE_POOL_IMAGES="size=2..8 deadline=2s"`.
 //!
-//! Owns the name of a pool's variable, which running pool uses it, the grammar of its value, and the conversion of each value from text.
-//! Leaves the names of the settings to `settings`. Invariant: a text is applied as a whole or refused with a
-//! message that shows the faulty pair.
+//! Owns the name of a pool's variable, which running pool uses it, the grammar of its value, and the
+//! conversion of each value from text. Leaves the names of the settings to `settings`. Invariant: a text is
+//! applied as a whole or refused with a message that shows the faulty pair.
 
 use std::{
     env::VarError,
@@ -36,8 +36,7 @@ impl Config {
         }
     }
 
-    /// Applies pairs such as `size=2..8 deadline=2s` from another source, for example from a configuration
-    /// file of the program.
+    /// Applies pairs such as `size=2..8 deadline=2s` from another source, such as a configuration file.
     ///
     /// # Errors
     ///
@@ -63,8 +62,7 @@ fn variable(pool: &str) -> String {
 /// The names of the running pools.
 static RUNNING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A running pool's use of its variable, until it is dropped. A variable applies to pools of one name only; several
-/// pools may have that name.
+/// A running pool's use of its variable, until it is dropped. A variable applies to pools of one name.
 #[derive(Debug)]
 pub(crate) struct Claim(String);
 

@@ -1,5 +1,4 @@
-//! The table of a pool's settings: name, type, default, builder method and example for the environment, each
-//! in one place.
+//! The table of a pool's settings: name, type, default, builder method and example, each in one place.
 //!
 //! Owns [`Settings`], the plain values, and [`Config`], which sets them. Both follow from the table, and so
 //! do the names that the environment may use. Invariant: a setting that is not in the table does not exist.
@@ -48,8 +47,7 @@ macro_rules! settings {
                 self
             })+
 
-            /// Takes from another configuration each setting that the program or the environment has set
-            /// there and not here.
+            /// Takes from another configuration each setting that was set there and not here.
             pub fn inherit(&mut self, from: &Config) {
                 $(if from.set.contains(stringify!($name)) && self.set.insert(stringify!($name)) {
                     self.settings.$name.clone_from(&from.settings.$name);
@@ -86,28 +84,23 @@ settings! {
     /// Default: 15 s, half of what common proxies wait. The time starts again for a pipelined job that moves
     /// to another worker before its start.
     deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";
-    /// Time that a job may add to its deadline on request, in total. Default: 0, so that the deadline is
-    /// exact.
+    /// Time that a job may add to its deadline on request, in total. Default: 0: the deadline is exact.
     extension = value(time: Duration) -> Duration: Duration::ZERO, env "10s";
-    /// CPU time that a job may use on all its threads together, before its worker is killed; `None` for no
-    /// limit. Default: no limit. With a limit, jobs are not pipelined, so that each is measured alone.
-    /// Without effect when `size` is 0.
+    /// CPU time that a job may use on all its threads together, before its worker is killed; `None` (the
+    /// default) for no limit. With a limit, jobs are not pipelined. Without effect when `size` is 0.
     cpu_time = value(time: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1s";
     /// Jobs that may wait. Default: 1024. [`queue_timeout`](Settings::queue_timeout) limits how long they
-    /// wait; this limits the memory that a burst of jobs takes. At least 1 in a pool that grows, because it
-    /// grows when jobs wait.
+    /// wait; this limits the memory that a burst of jobs takes. At least 1 in a pool that grows.
     queue = value(jobs: usize) -> usize: 1024, env "100";
     /// Time that a job may wait for a worker. Default: 5 s; most clients have left after that.
     queue_timeout = value(time: Duration) -> Duration: Duration::from_secs(5), env "5s";
     /// Time from the start of a worker's process until the worker is ready. Default: 10 s: enough to load a
     /// model, and a worker that hangs is still found.
     start_timeout = value(time: Duration) -> Duration: Duration::from_secs(10), env "10s";
-    /// Time without jobs after which a worker beyond the smallest size exits. Default: 30 s; starting it
-    /// again takes milliseconds.
+    /// Time without jobs after which a worker beyond the smallest size exits. Default: 30 s.
     idle_timeout = value(time: Duration) -> Duration: Duration::from_secs(30), env "30s";
     /// Time without a reply after which the log reports a job once, with what its worker is doing; `None` for
-    /// no reports. Default: 5 s, a third of the default deadline, so that the report comes while the job
-    /// still runs.
+    /// no reports. Default: 5 s, a third of the default deadline.
     slow_after = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(5)), env "5s";
     /// Time that a canceled job gets to end by itself before its worker is killed. Default: 100 ms.
     cancel_grace = value(time: Duration) -> Duration: Duration::from_millis(100), env "100ms";
@@ -135,9 +128,8 @@ settings! {
     collect_limit = value(bytes: impl Into<ByteSize>) -> ByteSize: (256 << 20).into(), env "16MB";
     /// What a worker may do in addition to computing. Default: what the user of this process may.
     sandbox = value(sandbox: Sandbox) -> Sandbox: Sandbox::none();
-    /// Jobs after which a worker is replaced, 10 % more or less so that the workers are replaced at different
-    /// times; `None` for never. Default: never. The replacement is ready before the worker exits, here and
-    /// for the next two settings.
+    /// Jobs after which a worker is replaced, 10 % more or less; `None` (the default) for never. Here and for
+    /// the next two settings, the replacement is ready before the worker exits.
     recycle_after = value(jobs: impl Into<Option<u64>>) -> Option<u64>: None, env "10000";
     /// Age at which a worker is replaced, 10 % more or less; `None` for never. Default: never.
     recycle_age = value(age: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1h";
@@ -156,8 +148,7 @@ settings! {
     /// be short. Default: yes, which saves wake-ups; otherwise each worker has one job at a time.
     pipelining = value(on: bool) -> bool: true, env "on";
     /// Whether a worker that crashes may write a core file, where the system's settings say. Default: no,
-    /// because a core file of every crash would fill the disk; the log reports the signal. A sandboxed worker
-    /// never writes one.
+    /// because core files fill the disk. A sandboxed worker never writes one.
     core_dumps = value(on: bool) -> bool: false, env "off";
     /// Names of environment variables that workers get in addition to `PATH HOME LANG LC_* TZ RUST_BACKTRACE
     /// RUST_LOG PIXIE_*`; a final `*` matches any ending. Each call adds one name.
@@ -223,8 +214,7 @@ impl Config {
     }
 
     /// Makes the settings ready for a start: tells workers whether core files are allowed, follows links in
-    /// the sandbox's paths, and shortens times that are longer than the system can measure, such as
-    /// [`Duration::MAX`] for "never".
+    /// the sandbox's paths, and shortens times that the system cannot measure, such as [`Duration::MAX`].
     pub(crate) fn prepare(&mut self) -> Result<(), String> {
         let all = &mut self.settings;
         let limits = [&mut all.deadline, &mut all.cpu_time, &mut all.slow_after, &mut all.recycle_age];

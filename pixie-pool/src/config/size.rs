@@ -4,8 +4,7 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-/// How many workers of a pool run jobs at the same time: a fixed number (`4`), or between two numbers
-/// (`2..=8`).
+/// How many workers of a pool run jobs at the same time: a fixed number (`4`), or a range (`2..=8`).
 ///
 /// With `0..=8`, workers are started on demand. With `0`, jobs run on threads of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

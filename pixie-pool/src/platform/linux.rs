@@ -70,8 +70,7 @@ impl ProcessWatch {
         let (fd, options) = (pidfd.get_ref().as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
         let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
         // The system call, because libc's `waitid` lacks the last argument.
-        // SAFETY: the descriptor is open, the kernel accepts a null `siginfo_t`, and `usage` lives through
-        // the call.
+        // SAFETY: the descriptor is open, the kernel accepts a null `siginfo_t`, and `usage` outlives the call.
         let done = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, nowhere, options, &raw mut usage) };
         let kib = u64::try_from(usage.ru_maxrss).ok().filter(|kib| done == 0 && *kib > 0)?;
         kib.checked_mul(1024)
@@ -92,8 +91,7 @@ pub(crate) fn own_executable() -> io::Result<OsString> {
     }
 }
 
-/// Closes every descriptor above stderr, if this process has one thread. Otherwise a runtime may be using
-/// descriptors.
+/// Closes every descriptor above stderr, unless other threads, such as a runtime's, may be using them.
 pub(crate) fn close_inherited() {
     if threads() == 1 {
         // SAFETY: the program has just started and has one thread, so no value owns these descriptors.

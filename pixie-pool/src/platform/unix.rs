@@ -101,8 +101,8 @@ fn calm_signal(signal: c_int) {
     unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
-/// Makes files that a job creates private to the user, and removes the variable, so that programs that a job
-/// starts are not workers.
+/// Makes a job's files private to the user, and removes the variable, so that a job's programs are no
+/// workers.
 pub(crate) fn isolate(variable: &str) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if super::threads() == 1 {
@@ -111,8 +111,7 @@ pub(crate) fn isolate(variable: &str) {
     }
 }
 
-/// Turns core files off: the log reports the signal of a crash, and a core file of every crash would fill the
-/// disk.
+/// Turns core files off: a core file of every crash would fill the disk.
 pub(crate) fn no_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Lowering the limit of a known resource cannot fail; if it does, core files are written as configured.
@@ -124,8 +123,7 @@ pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
     lower(Resource::Data, bytes)
 }
 
-/// Limits the size of files that this process writes, in bytes. A write beyond the limit fails; the process
-/// continues.
+/// Limits the size of files that this process writes, in bytes. A write beyond the limit fails.
 pub(crate) fn limit_file_size(bytes: u64) -> io::Result<()> {
     calm_signal(libc::SIGXFSZ);
     lower(Resource::Fsize, bytes)
@@ -171,8 +169,7 @@ pub(crate) struct LifelineHolder(File);
 
 impl LifelineHolder {
     pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
-        // The conversion makes the pipe blocking, and the worker can fill it, so that a write would block. So
-        // it is made non-blocking again.
+        // The conversion makes the pipe blocking, and a worker that does not read would block a write.
         let pipe = pipe.into_owned_fd()?;
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
         Ok(LifelineHolder(pipe.into()))
@@ -187,8 +184,7 @@ impl LifelineHolder {
 
 /// Tells which job a worker has started last, also after the worker has exited.
 ///
-/// Reads a file instead of a mapping: a worker could truncate the file, and reading the mapping would then
-/// kill this process.
+/// Reads a file, because a worker could truncate it, and reading a mapping would then kill this process.
 #[derive(Debug)]
 pub(crate) struct MarkReader(File);
 
@@ -223,8 +219,7 @@ impl Mark {
         let (access, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: the kernel chooses an unused address, and the mapping is never removed.
         let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), MARK_BYTES as usize, access, sharing, &file, 0) }?;
-        // SAFETY: the page is aligned, zeroed by the parent and never unmapped, and this process accesses it
-        // only through this value.
+        // SAFETY: the page is aligned, zeroed and never unmapped, and used only through this value.
         Ok(Mark(unsafe { AtomicU32::from_ptr(page.cast()) }))
     }
 
@@ -234,8 +229,7 @@ impl Mark {
     }
 }
 
-/// Takes the lifeline from stdin and puts `/dev/null` there, so that programs that a job starts do not
-/// inherit the lifeline.
+/// Takes the lifeline from stdin and puts `/dev/null` there, so that a job's programs do not inherit it.
 pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
     let copy = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
@@ -247,8 +241,8 @@ pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl DirectoryLock {
-    /// Locks a directory; `None` if another process holds the lock, another user owns the directory, or it
-    /// does not exist.
+    /// Locks a directory; `None` if another process holds the lock, or another user owns it, or it is
+    /// missing.
     pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Self>> {
         match DirectoryLock::lock(path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => Ok(None),

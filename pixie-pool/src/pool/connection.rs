@@ -37,15 +37,14 @@ use crate::{
 
 pub(crate) use self::{
     attempts::Continuation,
-    job_state::{Fingerprints, JobName, JobState, ReplyStart},
+    job_state::{JobName, JobState, ReplyStart},
     kill::{Closed, Kill},
     state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
     upload::Upload,
     usage::{CpuMeter, Recycling, Throughput},
 };
 
-/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few
-/// reads.
+/// Bytes of room in the input buffer before each read: a quarter of a chunk, so that reads are few.
 pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
 
 /// The connection to one worker. Two values are equal if they are the same connection.
@@ -107,7 +106,8 @@ impl Connection {
         Arc::new(Connection { slot, pid, sandbox, memory_limit, ready_since, writer, metrics, state })
     }
 
-    fn state(&self) -> MutexGuard<'_, ConnectionState> {
+    /// Locks the state; only briefly, and not while another connection is locked.
+    pub(crate) fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -245,8 +245,7 @@ impl Connection {
         expired
     }
 
-    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be
-    /// replaced.
+    /// Compares the worker's memory with the limits; closes the connection or has the worker replaced.
     pub(crate) fn check_memory(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> MemoryCheck {
         // In a cgroup, the kernel enforces the limit.
         let memory = memory.filter(|_| self.memory_limit == Some(MemoryLimit::Process));
@@ -288,8 +287,7 @@ impl Connection {
 
     /// Decodes all complete frames in `input`; closes the connection if the worker broke the protocol.
     ///
-    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another
-    /// one from then on.
+    /// Returns when the reply of a job began to arrive in pieces: from then on, another timeout counts.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -303,8 +301,7 @@ impl Connection {
         }
         let mut now = None;
         let mut is_streaming = false;
-        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the
-        // violation.
+        // Closed under the lock, so that a job that is being sent is not blamed.
         while let Some((_, event)) =
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {
@@ -335,34 +332,12 @@ impl Connection {
         Ok(now.filter(|_| is_streaming))
     }
 
-    pub(crate) fn is_busy(&self) -> bool {
-        !self.state().sent.is_empty()
-    }
-
-    /// Returns whether the worker has reached a limit after which it is replaced.
-    pub(crate) fn is_recycled(&self) -> bool {
-        self.state().is_recycled(Instant::now())
-    }
-
-    pub(crate) fn recycle_due(&self) -> Option<Instant> {
-        self.state().recycling.due()
-    }
-
     pub(crate) fn throughput(&self) -> Throughput {
         self.state().throughput
     }
 
     pub(crate) fn age(&self) -> Duration {
         self.ready_since.elapsed()
-    }
-
-    pub(crate) fn running(&self) -> Option<RunningJob> {
-        self.state().running()
-    }
-
-    /// Returns when the connection was closed, and the job that ran then.
-    pub(crate) fn ended(&self) -> Option<(Instant, Option<RunningJob>)> {
-        self.state().ended.clone()
     }
 }
 

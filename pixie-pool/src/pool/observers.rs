@@ -1,7 +1,6 @@
 //! Everything that counts and reports what happens in a pool: counters, metrics, the slow log.
 //!
-//! Owns the counts of the snapshot and the list of refusal causes. Invariant: no other lock is taken while
-//! the counts are locked.
+//! Owns the counts and the refusal causes. Invariant: no other lock is taken while the counts are locked.
 
 use std::{
     fmt,

@@ -114,14 +114,14 @@ impl Workers {
         queue.pair();
     }
 
-    /// Removes a worker that has exited. If it leaves jobs, [`Queue::note_passed`] has to follow when their
-    /// fate is decided.
+    /// Removes an exited worker. If it leaves jobs, [`Queue::note_passed`] has to follow.
     fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
         self.queue.rules().remove(connection, has_jobs);
         self.queue.note_drained();
         self.observers.count(|c| c.jobs += connection.throughput().jobs);
         if let Closed::Killed(kill) = closed {
-            self.observers.killed(kill, connection.is_recycled());
+            let is_recycled = connection.state().is_recycled(Instant::now());
+            self.observers.killed(kill, is_recycled);
         }
         self.queue.pair();
     }

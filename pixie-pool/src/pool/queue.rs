@@ -11,6 +11,7 @@ mod scale;
 pub(crate) mod timer;
 
 use std::{
+    hash::RandomState,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,7 +28,7 @@ use crate::{
     config::{Config, HEAD_BYTES_MAX, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
-        connection::{Closed, Connection, Fingerprints, JobState, Kill, Load, Sent, earlier},
+        connection::{Closed, Connection, JobState, Kill, Load, Sent, earlier},
         observers::{Observers, Refusal},
         queue::{
             rules::{Next, Rules, Submitted},
@@ -44,7 +45,9 @@ pub(crate) struct Queue {
     /// True from the end of the pool on.
     pub(crate) ending: watch::Sender<bool>,
     rules: Mutex<Rules<Arc<Connection>, Arc<JobState>>>,
-    fingerprints: Fingerprints,
+    /// Makes fingerprints of jobs, with a random key, so that a client cannot construct a job with the
+    /// fingerprint of another.
+    fingerprints: RandomState,
     /// Whether the rules remember crashes; otherwise jobs are not fingerprinted.
     remembers_crashes: AtomicBool,
     drained: Notify,
@@ -62,7 +65,7 @@ impl Queue {
             observers,
             timer: Timer::new(),
             ending: watch::Sender::new(false),
-            fingerprints: Fingerprints::default(),
+            fingerprints: RandomState::new(),
             remembers_crashes: AtomicBool::new(false),
             drained: Notify::new(),
             starts: (0..rules.scale.slots()).map(|_| Notify::new()).collect(),

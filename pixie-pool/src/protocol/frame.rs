@@ -86,7 +86,8 @@ pub(crate) struct ReplyFrame {
     pub(crate) took_us: u32,
 }
 
-/// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the fewest and most bytes of the payload.
+/// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the fewest and most bytes of the
+/// payload.
 macro_rules! frames {
     ($($(#[$doc:meta])* $name:ident $(($payload:ty))? = $byte:literal, $bytes:expr;)+) => {
         #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +95,7 @@ macro_rules! frames {
             $($(#[$doc])* $name $(($payload))?,)+
         }
 
-        /// The part of a frame that may be logged. The rest may hold a visitor's data, or text that a worker has
-        /// chosen.
+        /// The part of a frame that may be logged. The rest may hold a visitor's data or a worker's text.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Kind {
             $($name = $byte,)+
@@ -132,8 +132,7 @@ frames! {
     Ready(SandboxLevel) = 3, READY_BYTES..=READY_BYTES;
     Job(Start) = 16, JOB_BYTES..=JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
     Reply(ReplyFrame) = 17, REPLY_BYTES..=REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
-    /// Not empty: an empty piece would read as the end of the body, and credit counts bytes, so it would not limit
-    /// empty pieces.
+    /// Not empty: an empty piece would read as the end of the body, and credit would not limit it.
     Data(Bytes) = 18, 1..=CHUNK_BYTES_MAX;
     End = 19, 0..=0;
     Credit(u32) = 20, 4..=4;
@@ -141,8 +140,7 @@ frames! {
     Fail(Failure) = 22, 5..=5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX;
     /// From the parent: return this job and all later ones that are not started.
     Withdraw = 23, 0..=0;
-    /// From the worker: returns this job and those after it, so many in total, which it has not started and will
-    /// not start.
+    /// From the worker: returns this job and those after it, so many in total, which it will not start.
     Return(u32) = 24, 4..=4;
     /// From the worker: the deadline of the job moves by so many milliseconds.
     Extend(u32) = 25, 4..=4;

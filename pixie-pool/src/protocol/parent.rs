@@ -38,8 +38,7 @@ pub(crate) enum Event {
     Extended(u32),
     /// A canceled job has ended.
     Gone,
-    /// The worker returned `count` of the sent jobs, from index `at` on, which it has not started and will
-    /// not start.
+    /// The worker returned `count` of the sent jobs, from index `at` on, which it will not start.
     Returned { at: usize, count: usize },
 }
 
@@ -151,8 +150,7 @@ impl Parent {
         self.last_stream
     }
 
-    /// Returns how many bytes of body may be sent in one frame now; `None` if the body is complete or the job
-    /// was canceled.
+    /// Returns how many bytes of body may be sent in one frame now; `None` after its end or a cancellation.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let job = self.sent.iter().find(|f| f.stream == stream)?;
         (!job.is_body_sent && !job.is_canceled).then_some(job.send_room.min(CHUNK_BYTES_MAX))
@@ -195,8 +193,7 @@ impl Parent {
         }
     }
 
-    /// Asks the worker to return the pipelined jobs that it has not started; false if there are no such jobs
-    /// or it was asked already.
+    /// Asks the worker to return the pipelined jobs; false if there are none or it was asked already.
     pub(crate) fn withdraw(&mut self, out: &mut BytesMut) -> bool {
         let Some(first) = self.sent.get(1).filter(|_| !self.is_withdrawing) else {
             return false;
@@ -214,8 +211,7 @@ impl Parent {
         self.sent.iter_mut().find(|f| f.stream == stream)
     }
 
-    /// Removes the frames of the next event from `input` and returns the event; `None` if it has not arrived
-    /// completely.
+    /// Takes the next event from `input`; `None` if it has not arrived completely.
     pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
         while let Some((stream, frame)) = decode::take(input)? {
             let event = match self.phase {

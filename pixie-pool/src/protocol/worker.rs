@@ -190,8 +190,7 @@ impl Worker {
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the reply with the first bytes of its body, which fit into one frame. With
-    /// `took_us`, the body is complete.
+    /// Sends the head of the reply with the first bytes of its body; with `took_us`, the body is complete.
     pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
         self.with(stream, |r| {
             r.send_room -= body.len();

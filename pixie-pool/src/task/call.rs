@@ -1,10 +1,11 @@
-//! Calling a task: in the main process, from typed arguments to a job, and from its reply to a value or an error; in
-//! a worker, from the job to the function and back.
+//! Calling a task: in the main process, from typed arguments to a job, and from its reply to a value or an
+//! error; in a worker, from the job to the function and back.
 //!
 //! Owns the form of a task's job: the head is the task's name and a zero byte, followed by the arguments if
-//! they are small; larger arguments are the body. Also owns the record of each thread's running task. Invariants: a
-//! worker cannot make this process use much memory: `collect` limits what the worker sends. A job with an unknown
-//! task fails; the worker continues. The record exists exactly while the task's function runs.
+//! they are small; larger arguments are the body. Also owns the record of each thread's running task.
+//! Invariants: a worker cannot make this process use much memory: `collect` limits what the worker sends. A
+//! job with an unknown task fails; the worker continues. The record exists exactly while the task's function
+//! runs.
 
 use std::{cell::RefCell, io::Read as _, sync::Arc, time::Duration};
 
@@ -129,8 +130,7 @@ fn time_limit() -> Option<TimeLimit> {
     CURRENT.with_borrow(|current| current.as_ref().map(|current| current.time_limit.clone()))
 }
 
-/// Returns whether the running task was canceled. A long task should check this from time to time, and return
-/// if so.
+/// Returns whether the running task was canceled. A long task should check this and return if so.
 ///
 /// The worker of a canceled task is killed after [`Config::cancel_grace`](crate::Config::cancel_grace). False
 /// outside of a task.

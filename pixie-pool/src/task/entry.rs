@@ -1,9 +1,10 @@
-//! A task as the attribute `task` describes it, the table of a program's tasks, and the way from bytes to a call of
-//! the function and back.
+//! A task as the attribute `task` describes it, the table of a program's tasks, and the way from bytes to a
+//! call of the function and back.
 //!
-//! Owns the trait and the types that the attribute's code names, and the hash that tells whether another process
-//! has the same table. Leaves the bytes to `codec`. Invariant: a task is known by its name, never by an address, and
-//! each name means one function; a program with two functions of the same name cannot start a pool of tasks.
+//! Owns the trait and the types that the attribute's code names, and the hash that tells whether another
+//! process has the same table. Leaves the bytes to `codec`. Invariant: a task is known by its name, never by
+//! an address, and each name means one function; a program with two functions of the same name cannot start a
+//! pool of tasks.
 
 use std::{
     fmt,
@@ -70,8 +71,7 @@ impl<T, E: fmt::Display> Fallible for Result<T, E> {
     type Value = T;
 
     fn into_outcome(self) -> Result<T, String> {
-        // In the alternate form, errors of `anyhow` and similar crates display their causes; others do not
-        // change.
+        // In the alternate form, errors of `anyhow` and similar crates display their causes.
         self.map_err(|error| format!("{error:#}"))
     }
 }

@@ -16,20 +16,13 @@ use crate::{
 /// The variable that a worker for tasks has. Other workers pass `init` and reach `worker()` later in `main`.
 const SERVES_TASKS: &str = "PIXIE_TASKS_WORKER";
 
-/// Where `init` was called.
-static INIT: OnceLock<Place> = OnceLock::new();
+/// Whether `init` was called inside of a tokio runtime; empty if it was not called.
+static INIT: OnceLock<bool> = OnceLock::new();
 
 const REMEDY: &str =
     "write `fn main() { pixie_pool::init(); run() }`, and put `#[tokio::main]` above `async fn run()` instead";
 
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    PlainMain,
-    Runtime,
-}
-
-/// Turns this process into a worker if a pool of tasks has started it as one; otherwise returns at once. Call
-/// this first in `main`.
+/// Turns this process into a worker if a pool of tasks has started it. Call this first in `main`.
 ///
 /// A worker is this program, started again: it calls `init`, serves tasks until its pool ends it, and never
 /// returns from here. Code before `init` also runs in every worker. In workers of other pools
@@ -54,8 +47,7 @@ enum Place {
 /// }
 /// ```
 pub fn init() {
-    let is_in_runtime = tokio::runtime::Handle::try_current().is_ok();
-    let _ = INIT.set(if is_in_runtime { Place::Runtime } else { Place::PlainMain });
+    let _ = INIT.set(tokio::runtime::Handle::try_current().is_ok());
     if std::env::var_os(SERVES_TASKS).is_none() {
         return;
     }
@@ -67,8 +59,8 @@ pub fn init() {
 }
 
 impl Config {
-    /// Starts a pool whose workers run every [`#[task]`](macro@crate::task) of this program, and returns when
-    /// the first worker is ready.
+    /// Starts a pool whose workers run every [`#[task]`](macro@crate::task); returns when the first one is
+    /// ready.
     ///
     /// Needs a running tokio runtime with time and I/O, and [`init`] first in `main`. With the size 0, tasks
     /// run on threads of this process, and `init` is not needed. With [`Config::args`], the call of `init` is
@@ -87,8 +79,8 @@ impl Config {
 
 fn check_init() -> Result<(), Error> {
     match INIT.get() {
-        Some(Place::PlainMain) => Ok(()),
-        Some(Place::Runtime) => {
+        Some(false) => Ok(()),
+        Some(true) => {
             tracing::warn!(
                 "pixie_pool::init() was called inside of a tokio runtime, as under `#[tokio::main]`, so each worker starts a \
                  runtime first and cannot be sandboxed: {REMEDY}"

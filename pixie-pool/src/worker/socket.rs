@@ -41,8 +41,7 @@ pub(crate) struct Socket {
 struct Wire {
     stream: UnixStream,
     protocol: Worker,
-    /// Target of reads. Only the bytes that arrived are copied to `input`, so no read has to clear a large
-    /// buffer first.
+    /// Target of reads. Only arrived bytes are copied to `input`, so no read has to clear a large buffer.
     scratch: Box<[u8]>,
     input: BytesMut,
     output: BytesMut,
@@ -128,8 +127,7 @@ impl Socket {
         }
     }
 
-    /// Answers the parent while a handler runs: returns jobs that are not started, and sends finished
-    /// replies.
+    /// Answers the parent while a handler runs: returns unstarted jobs and sends finished replies.
     pub(crate) fn attend(&self) {
         let wire = &mut *self.wire();
         // An error here also occurs on the handler's thread, which then ends the process.
@@ -280,8 +278,7 @@ fn gone() -> io::Error {
 impl Wire {
     /// Returns whether a finished reply may wait for the reply of the next job, which is about to start.
     ///
-    /// If that job is slow, the parent withdraws the jobs behind it, and `attend` then sends the replies as
-    /// well.
+    /// If that job is slow, the parent withdraws those behind it, and `attend` sends the replies as well.
     fn may_hold(&mut self, now: Instant) -> bool {
         let since = *self.held_since.get_or_insert(now);
         self.protocol.has_waiting()

@@ -49,7 +49,8 @@ const CHILDREN_CONTROL: &str = "cgroup.subtree_control";
 
 /// The operations that change cgroupfs; tests imitate them on machines without delegated cgroups.
 ///
-/// The kernel adds files to a new folder and removes them with it, and may refuse a write because of other cgroups.
+/// The kernel adds files to a new folder and removes them with it, and may refuse a write because of other
+/// cgroups.
 #[derive(Clone, Copy, Debug)]
 struct Kernel {
     create: fn(&Path) -> io::Result<()>,
@@ -91,8 +92,8 @@ impl Cgroups {
         Ok(Cgroups(Some(opened)))
     }
 
-    /// Moves a process that was just started, with all processes that it starts later, into a cgroup with a
-    /// limit in bytes.
+    /// Moves a process that was just started, and those that it starts later, into a cgroup with a limit in
+    /// bytes.
     ///
     /// The parent does this, because it does not trust the worker: the worker is in the cgroup before it gets
     /// its token, and the parent knows whether the move failed. The kernel may need some milliseconds.
@@ -106,8 +107,7 @@ impl Cgroups {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
-        // Under the lock, so that a pool that starts at the same time waits until this process has moved
-        // back.
+        // Under the lock, so that a starting pool waits until this process has moved back.
         let _shared = folder();
         self.0.take();
     }
@@ -118,8 +118,7 @@ impl Drop for Cgroups {
 struct Folder {
     base: Base,
     path: PathBuf,
-    /// A number in the names of workers' cgroups, because an old one may still exist when the next is
-    /// created.
+    /// A number in the names of workers' cgroups, because an old one may exist when the next is created.
     count: AtomicU64,
     kernel: Kernel,
     /// Tells other servers that this one runs.
@@ -187,8 +186,7 @@ pub(crate) struct WorkerCgroup {
 
 impl WorkerCgroup {
     fn limit(&self, memory: u64) -> io::Result<()> {
-        // Without `pids.max`, because that also counts threads, which sandboxes allow; their filter forbids
-        // new processes.
+        // Without `pids.max`, because that also counts threads; the sandbox's filter forbids new processes.
         self.write("memory.max", &memory.to_string())?;
         // The limit holds also without these two, which are missing without swap and before Linux 4.19.
         for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
@@ -216,14 +214,12 @@ impl WorkerCgroup {
         let peak = fs::read_to_string(self.path.join("memory.peak")).ok();
         MemoryUse {
             peak: peak.and_then(|text| text.trim().parse().ok()),
-            // `oom` counts only this cgroup's limit; `oom_kill` also counts the limits above it and the
-            // machine's memory.
+            // `oom` counts only this cgroup's limit; `oom_kill` also counts those above it.
             is_over: happened("oom") && happened("oom_kill"),
         }
     }
 
-    /// Kills all processes in the cgroup, such as programs that the worker has started, and removes the
-    /// cgroup.
+    /// Kills all processes in the cgroup, also programs that the worker has started, and removes it.
     ///
     /// Waits some milliseconds, because a process leaves its cgroup a moment after it was killed.
     pub(crate) fn remove(&self) {
@@ -244,8 +240,7 @@ fn create_locked(base: &Path, kernel: Kernel) -> io::Result<(PathBuf, DirectoryL
     loop {
         let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(platform::random()?)));
         (kernel.create)(&path)?;
-        // Another server that starts may have locked the new folder to remove it: then this creates another
-        // one.
+        // Another server that starts may have locked the new folder to remove it.
         match DirectoryLock::try_lock(&path) {
             Ok(Some(lock)) => return Ok((path, lock)),
             Ok(None) => drop((kernel.remove)(&path)),
@@ -279,8 +274,7 @@ fn remove_tree(path: &Path, kernel: Kernel) {
     let _ = (kernel.remove)(path);
 }
 
-/// Moves every process. A process that is started at the same time is in the cgroup of its parent, so this
-/// repeats.
+/// Moves every process; repeats, because a new process starts in the cgroup of its parent.
 fn move_all(from: &Path, to: &Path, kernel: Kernel) -> io::Result<()> {
     for _ in 0..CGROUP_MOVES_MAX {
         let pids = fs::read_to_string(from.join(PROCESSES))?;

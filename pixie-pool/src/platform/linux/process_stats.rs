@@ -45,8 +45,7 @@ fn find_thread(pid: u32, wanted: &str, threads_max: usize) -> Option<String> {
     paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
 }
 
-/// Returns the fields from the state on. The name before them may hold any characters, also closing
-/// parentheses.
+/// Returns the fields from the state on. The name before them may hold any characters, also `)`.
 fn after_name(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }

@@ -22,14 +22,13 @@ use crate::sandbox::{Sandbox, SandboxLevel};
 /// cannot leave a program of root behind.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER);
 
-/// Forbids what the sandbox forbids, as far as this kernel can, and returns what is in force. With `is_in_a_test`,
-/// this process may have other threads, which stay outside.
+/// Forbids what the sandbox forbids, as far as this kernel can, and returns what is in force. With
+/// `is_in_a_test`, this process may have other threads, which stay outside.
 pub(crate) fn restrict(sandbox: &Sandbox, is_in_a_test: bool) -> io::Result<SandboxLevel> {
     if !is_in_a_test {
         check_threads(super::threads())?;
     }
-    // From now on, other processes of this user cannot trace this one or read its memory, and root owns most
-    // of its files in /proc.
+    // From now on, other processes of this user cannot trace this one or read its memory.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_no_new_privs(true)?;
     drop_capabilities()?;

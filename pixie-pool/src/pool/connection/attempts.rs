@@ -32,8 +32,8 @@ impl Attempts {
         Attempts { deadline, is_replayable, sent: 0, moves: 0, first_sent: None }
     }
 
-    /// Notes that the job is sent; returns its deadline, which counts from the first worker that may have
-    /// started the job.
+    /// Notes that the job is sent; returns its deadline, counted from the first worker that may have started
+    /// it.
     pub(crate) fn send(&mut self, now: Instant) -> Option<Instant> {
         self.sent += 1;
         let first_sent = *self.first_sent.get_or_insert(now);

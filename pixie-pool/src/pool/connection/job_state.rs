@@ -41,18 +41,6 @@ pub(crate) struct JobName {
     pub(crate) request_id: Option<Arc<str>>,
 }
 
-/// Fingerprints of jobs, with a random key, so that a client cannot construct a job with the fingerprint of
-/// another.
-#[derive(Debug, Default)]
-pub(crate) struct Fingerprints(RandomState);
-
-impl Fingerprints {
-    /// Returns the fingerprint of a job with this label, head and body; only the start of the body counts.
-    fn of(&self, label: &str, head: &[u8], body: &[u8]) -> u64 {
-        self.0.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
-    }
-}
-
 /// One job. Two values are equal if they are the same job.
 #[derive(Debug)]
 pub(crate) struct JobState {
@@ -64,8 +52,7 @@ pub(crate) struct JobState {
     has_upload: bool,
     /// Time in the queue, for the metrics.
     pub(crate) queue_wait: QueueWait,
-    /// Whether the job may share a worker with other jobs. False after a crash, so that the crash of another
-    /// job cannot end it.
+    /// Whether the job may share a worker. False after a crash, so that another job's crash cannot end it.
     may_pipeline: AtomicBool,
     progress: Mutex<Progress>,
 }
@@ -166,8 +153,7 @@ impl JobState {
         Some((start, deadline))
     }
 
-    /// Takes the job back from a worker that returned it unstarted; false if the job has ended or is
-    /// canceled.
+    /// Takes the job back from a worker that returned it; false if the job has ended or is canceled.
     pub(crate) fn take_returned(&self) -> bool {
         let mut progress = self.progress();
         if progress.request.is_none() || progress.is_closed() {
@@ -181,8 +167,7 @@ impl JobState {
         true
     }
 
-    /// Decides what happens to the job after its worker has exited, and takes it back if it can be sent
-    /// again.
+    /// Decides what happens to the job after its worker's exit, and takes it back if it can be sent again.
     ///
     /// `unsent` is the request if the socket refused it.
     pub(crate) fn after_exit(
@@ -211,18 +196,17 @@ impl JobState {
         continuation
     }
 
-    /// Returns the fingerprint of this job; `None` for a streamed body.
-    pub(crate) fn fingerprint(&self, fingerprints: &Fingerprints) -> Option<u64> {
+    /// Returns the hash of label, head and start of the body; `None` for a streamed body.
+    pub(crate) fn fingerprint(&self, hasher: &RandomState) -> Option<u64> {
         if let Some((head, body)) = &self.opening {
-            return Some(fingerprints.of(&self.name.label, head, body));
+            return Some(fingerprint(hasher, &self.name.label, head, body));
         }
         let progress = self.progress();
         let request = progress.request.as_ref().filter(|request| request.complete)?;
-        Some(fingerprints.of(&self.name.label, &request.head, &request.body))
+        Some(fingerprint(hasher, &self.name.label, &request.head, &request.body))
     }
 
-    /// Returns the connection that the job was sent on; before the job is sent, returns `None` and wakes
-    /// `waker` later.
+    /// Returns the connection that the job was sent on; before that, returns `None` and wakes `waker` later.
     pub(crate) fn connection(&self, waker: &Waker) -> Option<(Arc<Connection>, u32)> {
         let mut progress = self.progress();
         progress.waker = Some(waker.clone());
@@ -347,6 +331,10 @@ impl Progress {
             self.reply.get_or_insert(Err(error));
         }
     }
+}
+
+fn fingerprint(hasher: &RandomState, label: &str, head: &[u8], body: &[u8]) -> u64 {
+    hasher.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
 }
 
 /// Wakes the submitter after the lock is released, because the submitter takes the lock first.

@@ -1,7 +1,6 @@
 //! Why a worker's connection was closed.
 //!
-//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
-//! error of its own.
+//! Owns the causes, with error and outcome of the job that ran. Invariant: each cause has its own error.
 
 use crate::error::Error;
 

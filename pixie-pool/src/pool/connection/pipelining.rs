@@ -32,8 +32,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has no pipelined
-    /// jobs.
+    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which pipelines nothing.
     lifeline: Option<LifelineHolder>,
     withdrawn: Instant,
     must_wake: bool,

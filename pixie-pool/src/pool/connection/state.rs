@@ -105,8 +105,8 @@ impl SentJob {
         last_started.is_none_or(|last| last.wrapping_sub(self.stream) <= u32::MAX / 2)
     }
 
-    /// Returns whether a protocol violation may belong to this job, the first of its worker. A mark without a
-    /// job is not trusted.
+    /// Returns whether a protocol violation may belong to this job, the first one. A mark of 0 is not
+    /// trusted.
     pub(crate) fn may_have_run(&self, last_started: Option<u32>) -> bool {
         last_started == Some(0) || self.was_started(last_started)
     }
@@ -176,8 +176,7 @@ impl ConnectionState {
 
     /// Closes the connection if the first job has reached a time limit, and returns when to check again.
     ///
-    /// This is where the deadline of a job is enforced: the closed connection wakes the reading task, which
-    /// kills the process.
+    /// Here, the deadline of a job is enforced: the closed connection wakes the reading task, which kills.
     pub(crate) fn expire(&mut self, pid: u32, now: Instant, config: &Config) -> Expired {
         let mut expired = Expired::default();
         if self.closed.is_some() {

@@ -134,7 +134,7 @@ async fn a_worker_killed_for_its_memory_is_remembered_with_the_job_that_ran() {
     let (connection, _other) = open(1, std::process::id(), serving());
     connection.send(&mut vec![job("hoard", None, false)], Instant::now());
     assert!(matches!(connection.check_memory(Some(1), None), MemoryCheck::Exceeded(Some(_))));
-    let (_, running) = connection.ended().unwrap();
+    let (_, running) = connection.state().ended.clone().unwrap();
     assert_eq!(&*running.unwrap().name.label, "hoard");
 }
 
@@ -143,7 +143,10 @@ async fn a_worker_killed_for_its_memory_is_remembered_with_the_job_that_ran() {
 async fn a_worker_is_killed_for_its_memory_also_without_a_job() {
     let connection = connection(1, std::process::id(), serving());
     assert!(matches!(connection.check_memory(Some(u64::MAX), Some(u64::MAX)), MemoryCheck::Fine));
-    assert!(matches!(connection.check_memory(Some(u64::MAX), Some(1)), MemoryCheck::Large) && connection.is_recycled());
+    assert!(
+        matches!(connection.check_memory(Some(u64::MAX), Some(1)), MemoryCheck::Large)
+            && connection.state().is_recycled(Instant::now())
+    );
     assert!(matches!(connection.check_memory(Some(1), None), MemoryCheck::Exceeded(None)));
     assert!(matches!(connection.send(&mut vec![job("next", None, false)], Instant::now()), Sent::Closed));
 }

@@ -42,8 +42,7 @@ impl Upload {
         }
     }
 
-    /// Sends as much as the worker has room for. Ready when the worker has the whole body or does not want
-    /// the rest of it.
+    /// Sends as much as the worker has room for. Ready when it has the whole body or does not want the rest.
     pub(crate) fn pump(&mut self, cx: &mut Context<'_>, job: &JobState) -> Poll<io::Result<()>> {
         let Some((connection, stream)) = job.connection(cx.waker()) else {
             return Poll::Pending;

@@ -1,9 +1,9 @@
 //! What one worker has used up: its jobs and their times, its age and memory, the CPU time of one job.
 //!
 //! Owns plain values, from which `Retry-After`, recycling, pipelining and snapshots are computed. Leaves the
-//! replacement of a worker to `queue::rules`, and reading a process's clock to `platform`. Invariants: a limit that
-//! is not set is never reached. Without a limit of CPU time, the clock is not read, because each reading is a system
-//! call.
+//! replacement of a worker to `queue::rules`, and reading a process's clock to `platform`. Invariants: a
+//! limit that is not set is never reached. Without a limit of CPU time, the clock is not read, because each
+//! reading is a system call.
 
 use std::{
     thread::available_parallelism,
@@ -44,8 +44,8 @@ impl Throughput {
     }
 }
 
-/// When a worker is replaced for its jobs, age or memory: each limit is up to 10 % off the setting, so that workers
-/// are not replaced at the same time.
+/// When a worker is replaced for its jobs, age or memory. Limits differ by 10 %, so that replacements do,
+/// too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recycling {
     jobs: Option<u64>,
@@ -112,8 +112,7 @@ impl CpuMeter {
         let limit = self.limit?;
         let used = platform::cpu_time(pid)?.saturating_sub(self.before);
         let at = match limit.checked_sub(used) {
-            // The job may run on all cores at once, so it can use up the rest of its CPU time in a fraction
-            // of that time.
+            // The job may run on all cores at once, and use up the rest in a fraction of that time.
             Some(left) if !left.is_zero() => now + (left / self.cores).max(CPU_CHECK_INTERVAL_MIN),
             _ => now,
         };

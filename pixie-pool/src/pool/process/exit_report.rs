@@ -1,5 +1,4 @@
-//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and
-//! logged.
+//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is logged.
 //!
 //! Invariants: each job that a worker leaves gets an error or goes back into the queue. Each exit is logged
 //! once. Text from the worker is limited, and cannot control a terminal or forge a log line.
@@ -27,8 +26,7 @@ use crate::{
     },
 };
 
-/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is
-/// decided.
+/// The jobs that an exited worker leaves. They fail if the runtime shuts down before they are settled.
 pub(crate) struct LeftJobs {
     left: VecDeque<SentJob>,
     all: Vec<Arc<JobState>>,
@@ -107,15 +105,14 @@ pub(crate) async fn settle(
     memory::remove(cgroup).await;
 }
 
-/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is
-/// the job that it started last.
+/// Returns the job that a worker ran when it ended, and for how long; after an exit, the last started one.
 fn last_run(
     connection: &Connection,
     closed: Closed,
     left: &VecDeque<SentJob>,
     last_started: Option<u32>,
 ) -> Option<(RunningJob, Duration)> {
-    let (at, first) = connection.ended()?;
+    let (at, first) = connection.state().ended.clone()?;
     let running = match (closed, last_started) {
         (Closed::Exited, Some(stream)) => {
             let sent = left.iter().find(|sent| sent.stream == stream)?;

@@ -55,8 +55,7 @@ impl SocketDirectory {
             DirBuilder::new().mode(0o700).create(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
                 Ok(Some(lock)) => return Ok(SocketDirectory { path, _lock: lock }),
-                // Another pool that starts may have locked the new directory to remove it, so the next one is
-                // tried.
+                // Another pool that starts may have locked the new directory to remove it.
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -131,8 +130,7 @@ fn remove_stale(base: &Path) {
     }
 }
 
-/// Returns whether this is the name of a pool's directory. Other programs also use names that start with
-/// `pixie-`.
+/// Returns whether this is a pool's directory. Other programs also use names that start with `pixie-`.
 fn is_directory_name(name: &OsStr) -> bool {
     let parts = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
     let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');

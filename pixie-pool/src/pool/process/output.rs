@@ -1,7 +1,6 @@
 //! What workers print: into the log, up to a limit, and the end of stderr into the exit report.
 //!
-//! Invariant: both pipes are read to their end, even if the bytes are dropped, so that a worker never blocks
-//! on its own output.
+//! Invariant: both pipes are read to their end, so that a worker never blocks on its own output.
 
 use std::{
     collections::VecDeque,

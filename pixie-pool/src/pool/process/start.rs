@@ -41,8 +41,7 @@ use crate::{
     worker,
 };
 
-/// Variables that each worker gets, so that it finds its files, uses the same language and logs as
-/// configured.
+/// Variables that each worker gets, to find files, use the same language and log as configured.
 const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
 
 pub(crate) struct StartedWorker {
@@ -186,8 +185,7 @@ async fn start_process(
 }
 
 /// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
-/// busy machine for many milliseconds, and a blocked thread of the runtime would delay the connections of a
-/// server.
+/// busy machine for many milliseconds, which would delay the connections of a server.
 ///
 /// The same thread moves the process into its cgroup; until then the process only waits for its token.
 async fn spawn(

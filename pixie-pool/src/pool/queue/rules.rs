@@ -33,15 +33,13 @@ pub(crate) struct Rules<W, J> {
     queue: VecDeque<QueuedJob<J>>,
     /// All ready workers, idle or leased, with their slots.
     workers: Vec<(W, usize)>,
-    /// A stack: the worker that became idle last is leased first, because its caches are warm and the others
-    /// may sleep.
+    /// A stack: the worker that became idle last is leased first, because its caches are warm.
     idle: Vec<IdleWorker<W>>,
     busy: usize,
     /// Groups of jobs that are on the way between the queue and a worker.
     passing: usize,
     /// Slots of the listed workers that are to be replaced. One replacement is started at a time, and the
-    /// first of these workers without a job leaves for it, so a worker with a long job does not delay the
-    /// others.
+    /// first of these workers without a job leaves for it.
     replaced: BTreeSet<usize>,
     is_stopping: bool,
     pub(crate) has_ended: bool,

@@ -14,11 +14,10 @@ pub(crate) struct Scale {
     spares: usize,
     /// Workers that may run jobs at the same time now.
     target: usize,
-    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few
-    /// jobs do not start many.
+    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly.
     step: usize,
     /// Whether one more worker is wanted as a replacement.
-    is_replacing: bool,
+    pub(crate) is_replacing: bool,
     /// Slots with a worker that is ready or being started.
     filled: BTreeSet<usize>,
     /// Slots whose worker was dismissed and has not exited yet.
@@ -127,14 +126,6 @@ impl Scale {
         self.target = self.target.min(ready.max(self.size.min));
         self.step = 1;
     }
-
-    pub(crate) fn begin_replacement(&mut self) {
-        self.is_replacing = true;
-    }
-
-    pub(crate) fn end_replacement(&mut self) {
-        self.is_replacing = false;
-    }
 }
 
 #[cfg(test)]
@@ -213,9 +204,9 @@ mod tests {
     #[test]
     fn a_replacement_is_one_more_for_as_long_as_it_takes() {
         let mut scale = filled(2, 0);
-        scale.begin_replacement();
+        scale.is_replacing = true;
         assert_eq!(scale.fill(), [3]);
-        scale.end_replacement();
+        scale.is_replacing = false;
         assert_eq!(scale.excess(), 1);
         assert!(!scale.refill(1));
         assert!(scale.refill(2));

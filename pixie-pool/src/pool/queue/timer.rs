@@ -46,15 +46,13 @@ impl Timer {
     /// Makes the timer fire at that time or earlier.
     pub(crate) fn arm(&self, at: Instant) {
         let at = u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
-        // Most jobs have the same deadline, so theirs is later than the armed one, and the timer is not
-        // touched.
+        // Most jobs have the same deadline, so theirs is later than the armed one.
         if at < self.due.load(Ordering::SeqCst) && at < self.due.fetch_min(at, Ordering::SeqCst) {
             self.earlier.notify_one();
         }
     }
 
-    /// Waits for the armed time and disarms the timer; times that are armed from then on count for the next
-    /// call.
+    /// Waits for the armed time and disarms the timer; times that are armed then count for the next call.
     async fn wait(&self) {
         loop {
             let due = self.due.load(Ordering::SeqCst);
@@ -131,7 +129,7 @@ impl Queue {
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
     }
 
-    /// Checks the memory of all workers at intervals, the last time after the last job; returns when to check
+    /// Checks the memory of all workers at intervals until the last job has ended; returns when to check
     /// again.
     fn check_memory(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
         if !self.config.checks_memory() {
@@ -154,7 +152,7 @@ impl Queue {
                 }
             }
         }
-        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_CHECK_INTERVAL)
+        connections.iter().any(|connection| !connection.state().sent.is_empty()).then_some(now + MEMORY_CHECK_INTERVAL)
     }
 
     /// Has the workers replaced that have reached their age limit; returns when the next one does.
@@ -162,7 +160,8 @@ impl Queue {
         self.config.recycle_age.filter(|_| !self.config.is_threaded())?;
         let mut next = None;
         for connection in connections {
-            match connection.recycle_due() {
+            let due = connection.state().recycling.due();
+            match due {
                 Some(due) if due <= now => self.replace(connection),
                 due => next = earlier(next, due),
             }

@@ -47,11 +47,11 @@ fn a_damaged_sandbox_is_a_violation() {
     let whole = || welcome(Sandbox::strict().read("/data").write("/out"));
     type Damage = fn(&mut BytesMut);
     let damages: [(&str, Damage); 6] = [
-        ("unknown sandbox 9", |bytes| bytes[8 + 18] = 9),
-        ("with 258 paths", |bytes| bytes[8 + 18 + 18 + 1] = 1),
-        ("cut short", |bytes| bytes[8 + 18 + 18] = 2),
-        ("cut short", |bytes| bytes[8 + 18 + 22] = 200),
-        ("after a sandbox", |bytes| bytes[8 + 18 + 20] = 0),
+        ("unknown sandbox 9", |bytes| bytes[8 + 10] = 9),
+        ("with 258 paths", |bytes| bytes[8 + 10 + 18 + 1] = 1),
+        ("cut short", |bytes| bytes[8 + 10 + 18] = 2),
+        ("cut short", |bytes| bytes[8 + 10 + 22] = 200),
+        ("after a sandbox", |bytes| bytes[8 + 10 + 20] = 0),
         ("after a sandbox", |bytes| {
             bytes[0] += 1;
             bytes.put_u8(0);

@@ -12,8 +12,7 @@ use rustix::fs::{Access, access, getxattr};
 
 use super::{CHILDREN_CONTROL, PROCESSES};
 
-/// Limits the ancestors of a process that are read. A process has fewer; more would be a loop in the values
-/// that were read.
+/// Limits the ancestors of a process that are read. More would be a loop in the values that were read.
 const ANCESTORS_MAX: usize = 1000;
 
 /// The cgroup below which others may be created.
@@ -112,8 +111,7 @@ impl Machine {
         }
     }
 
-    /// Returns whether a process is this one or one of its descendants. A process outside of the container
-    /// has the pid `0`.
+    /// Returns whether a process is this one or a descendant. One outside of the container has the pid `0`.
     fn is_ours(&self, pid: &str) -> bool {
         let own = self.pid.to_string();
         let mut pid = pid.to_owned();
@@ -132,8 +130,7 @@ impl Machine {
 }
 
 impl Cgroup {
-    /// Returns whether systemd manages the cgroup. Then the cgroup above was delegated to another systemd,
-    /// such as a user's.
+    /// Returns whether systemd manages the cgroup: then another systemd, such as a user's, has the one above.
     fn is_unit(&self) -> bool {
         self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
     }
@@ -155,8 +152,7 @@ fn folder_in(line: &str, name: &str) -> Option<PathBuf> {
     is_inside.then(|| if below.as_os_str().is_empty() { point.into() } else { Path::new(point).join(below) })
 }
 
-/// Returns whether the cgroup has the attribute that systemd sets with `Delegate=`. Only root can read the
-/// second name.
+/// Returns whether the cgroup has the attribute of systemd's `Delegate=`. Only root can read the second one.
 fn is_marked(folder: &Path) -> bool {
     ["user.delegate", "trusted.delegate"].into_iter().any(|name| {
         let mut value = [0; 1];

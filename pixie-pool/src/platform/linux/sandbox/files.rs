@@ -74,8 +74,7 @@ fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
         }
     }
     for (path, is_writable) in sandbox.paths() {
-        // A missing path is not allowed, and does not fail the start: a job may have removed it, and workers
-        // must still start.
+        // A missing path does not fail the start: a job may have removed it, and workers must still start.
         match open(path, followed(path)) {
             Ok(target) => allow_path(ruleset, path, &target, is_writable)?,
             Err(Errno::LOOP) => {

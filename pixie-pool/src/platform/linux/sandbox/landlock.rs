@@ -36,8 +36,7 @@ pub(super) const OF_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 const CREATE_RULESET_VERSION: u32 = 1;
 const RULE_PATH_BENEATH: u32 = 1;
 
-/// What a ruleset forbids unless a rule allows it. Later kernels have more fields; they take a shorter
-/// struct.
+/// What a ruleset forbids unless a rule allows it. Later kernels have more fields and take this struct.
 #[repr(C)]
 #[derive(Debug, PartialEq, Eq)]
 struct Handled {
@@ -49,8 +48,7 @@ struct Handled {
 }
 
 impl Handled {
-    /// Returns the part of the wanted rights, and of all rights on the network and other processes, that a
-    /// version has.
+    /// Returns the wanted rights, and all on the network and other processes, that a version has.
     fn by(version: u8, files: u64) -> Self {
         let known = match version {
             0 => 0,
@@ -92,8 +90,7 @@ impl Ruleset {
             return Ok(None);
         }
         let handled = Handled::by(version, files);
-        // SAFETY: `handled` has the layout of the kernel's `landlock_ruleset_attr` and lives through the
-        // call.
+        // SAFETY: `handled` has the layout of `landlock_ruleset_attr` and outlives the call.
         let created = unsafe {
             libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, size_of::<Handled>(), 0_u32)
         };
@@ -118,8 +115,7 @@ impl Ruleset {
         done(added).map(drop)
     }
 
-    /// Applies the ruleset to this thread and to those that it starts, and returns the version of the
-    /// interface that is in force.
+    /// Applies the ruleset to this thread and those that it starts; returns the version in force.
     pub(super) fn enter(self) -> io::Result<u8> {
         // SAFETY: the descriptor is open; the call changes only what this thread may do.
         let entered = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.descriptor.as_raw_fd(), 0_u32) };
@@ -128,8 +124,7 @@ impl Ruleset {
     }
 }
 
-/// Returns the version of the kernel's interface; 0 without Landlock, or if the administrator has turned it
-/// off.
+/// Returns the version of the kernel's interface; 0 without Landlock, also if it is turned off.
 fn version() -> u8 {
     let nothing = std::ptr::null::<Handled>();
     // SAFETY: with this flag the kernel reads no attributes and returns a number.

@@ -21,8 +21,7 @@ use crate::sandbox::Profile;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The newest call that was considered for these lists. Greater numbers are newer calls, or calls of the x32
-/// interface.
+/// The newest call that was considered here. Greater numbers are newer or belong to the x32 interface.
 const NEWEST: c_long = libc::SYS_mseal;
 
 /// Forbidden by every profile, with all arguments.
@@ -78,8 +77,7 @@ const FORBIDDEN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_s
 #[cfg(target_arch = "aarch64")]
 const FORBIDDEN_HERE: &[c_long] = &[164];
 
-/// Also forbidden by the strict profile: changes of files that Landlock does not restrict, and what processes
-/// share.
+/// Also forbidden by the strict profile: what Landlock does not restrict, and what processes share.
 const FORBIDDEN_STRICTLY: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,

@@ -39,8 +39,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.dismiss_idle()
     }
 
-    /// Removes a worker that has exited. With `has_jobs`, the worker leaves jobs, which pass until
-    /// [`Rules::has_passed`].
+    /// Removes an exited worker. With `has_jobs`, its jobs pass until [`Rules::has_passed`].
     pub(crate) fn remove(&mut self, worker: &W, has_jobs: bool) {
         self.passing += usize::from(has_jobs);
         if let Some(slot) = self.slot_of(worker) {
@@ -56,12 +55,11 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
             self.busy -= 1;
         }
         if self.replaced.remove(&slot) && self.replaced.is_empty() {
-            self.scale.end_replacement();
+            self.scale.is_replacing = false;
         }
     }
 
-    /// Notes a failed start; returns how long to wait before the next, and the queued jobs that are refused
-    /// now.
+    /// Notes a failed start; returns the pause before the next, and the queued jobs that are refused now.
     pub(crate) fn start_failed(&mut self) -> (Duration, Vec<J>) {
         let pause = self.restarts.exited(Reached::Nothing);
         let is_refusing = self.is_broken() && self.workers.is_empty();
@@ -77,14 +75,13 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.scale.refill(slot)
     }
 
-    /// Marks a worker for replacement; returns those that leave because its replacement is ready, or `None`
-    /// if it was marked already.
+    /// Marks a worker for replacement, once; returns those that leave because its replacement is ready.
     pub(crate) fn replace(&mut self, worker: &W) -> Option<Vec<W>> {
         let slot = self.slot_of(worker).filter(|_| !self.is_stopping)?;
         if !self.replaced.insert(slot) {
             return None;
         }
-        self.scale.begin_replacement();
+        self.scale.is_replacing = true;
         Some(self.dismiss_idle())
     }
 
@@ -110,8 +107,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
     pub(crate) fn shrink(&mut self, now: Instant) -> (Vec<W>, Option<Instant>) {
         let mut gone = Vec::new();
         let due = loop {
-            // Spare workers are always idle, and so is a replacement that has to wait; the bottom of the
-            // stack is idle for longest.
+            // Spare workers and a waiting replacement are always idle; the bottom of the stack is idle for
+            // longest.
             let exempt = self.scale.spares() + usize::from(self.has_replacement());
             let candidate = self.idle.get(exempt);
             let Some(since) = candidate.map(|idle| idle.since).filter(|_| self.scale.may_shrink()) else {
@@ -126,8 +123,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         (gone, due)
     }
 
-    /// Dismisses surplus idle workers, those that are idle for longest first, and idle workers whose
-    /// replacement is ready.
+    /// Dismisses surplus idle workers, the longest idle first, and idle workers whose replacement is ready.
     fn dismiss_idle(&mut self) -> Vec<W> {
         let surplus = self.scale.excess().min(self.idle.len());
         let slots: Vec<usize> = self.idle[..surplus].iter().map(|idle| idle.slot).collect();
