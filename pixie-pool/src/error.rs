@@ -170,37 +170,25 @@ impl fmt::Display for Exit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// Whether the handler panicked or reported an error.
-    pub kind: FailureKind,
+    /// Whether the handler panicked; otherwise it reported an error.
+    pub is_panic: bool,
     /// The message of the panic or the error.
     pub message: String,
     /// Where it happened, as `file:line:column`.
     pub location: Option<String>,
 }
 
-/// The ways in which a handler fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FailureKind {
-    /// The handler panicked.
-    Panic,
-    /// The handler reported an error.
-    Error,
-}
-
 impl Failure {
     /// Returns a failure with this message that is not a panic.
     pub fn error(message: impl Into<String>) -> Self {
-        Failure { kind: FailureKind::Error, message: message.into(), location: None }
+        Failure { is_panic: false, message: message.into(), location: None }
     }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        match failure.kind {
-            FailureKind::Panic => Error::Panicked { message: failure.message, location: failure.location },
-            FailureKind::Error => Error::Failed { message: failure.message },
-        }
+        let Failure { is_panic, message, location } = failure;
+        if is_panic { Error::Panicked { message, location } } else { Error::Failed { message } }
     }
 }
 

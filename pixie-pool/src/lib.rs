@@ -22,7 +22,7 @@ mod worker;
 
 pub use crate::{
     config::{ByteSize, Config, Settings, Size},
-    error::{Error, Exit, Failure, FailureKind},
+    error::{Error, Exit, Failure},
     identity::{Identity, identity, is_worker},
     job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,

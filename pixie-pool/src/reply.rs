@@ -144,24 +144,18 @@ impl Pending {
         // A job can be canceled only after it has entered the pool.
         Pending { waiting: Some(ReplyStream { queue, job, upload, is_over: true }), is_entered: false }
     }
-
-    /// Gives the job to the pool.
-    fn enter(waiting: &mut ReplyStream, cx: &Context<'_>) -> Result<(), Error> {
-        waiting.job.set_waker(cx.waker());
-        waiting.queue.submit(&waiting.job)?;
-        waiting.is_over = false;
-        Ok(())
-    }
 }
 
 impl Future for Pending {
     type Output = Result<Reply, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let is_entered = std::mem::replace(&mut self.is_entered, true);
-        let waiting = self.waiting.as_mut().expect("a future is not polled after its end");
-        if !is_entered {
-            Pending::enter(waiting, cx)?;
+        let Pending { waiting: place, is_entered } = &mut *self;
+        let waiting = place.as_mut().expect("a future is not polled after its end");
+        if !std::mem::replace(is_entered, true) {
+            waiting.job.set_waker(cx.waker());
+            waiting.queue.submit(&waiting.job)?;
+            waiting.is_over = false;
             if waiting.upload.is_none() {
                 // The waker was set before the job was sent, so the reply cannot be missed.
                 return Poll::Pending;
@@ -176,7 +170,7 @@ impl Future for Pending {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)
         } else {
-            ReplyBody::Stream(self.waiting.take().expect("it was there a moment ago"))
+            ReplyBody::Stream(place.take().expect("it was there a moment ago"))
         };
         Poll::Ready(Ok(Reply { head: answer.head, body, worker, pid }))
     }

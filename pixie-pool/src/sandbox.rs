@@ -48,10 +48,10 @@ use crate::{
 /// limit.
 ///
 /// Sandboxes need Linux on x86-64 or AArch64; they use [Landlock](https://landlock.io), seccomp and resource
-/// limits. On other systems, and where a kernel or a container lacks a part, a
-/// [`best_effort`](Sandbox::best_effort) sandbox does what it can, and the pool logs a warning that names the
-/// missing parts; a worker with a [`required`](Sandbox::required) sandbox does not start.
-/// [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows which parts are in force.
+/// limits. On other systems, and where a kernel or a container lacks a part, a sandbox does what it can, and
+/// the pool logs a warning that names the missing parts; a worker with a [`required`](Sandbox::required)
+/// sandbox does not start. [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows which parts are
+/// in force.
 ///
 /// ```
 /// use pixie_pool::{Pool, Sandbox};
@@ -130,12 +130,6 @@ impl Sandbox {
     /// Refuses to start a worker if a part of the sandbox is missing on this system.
     pub fn required(mut self) -> Self {
         self.is_required = true;
-        self
-    }
-
-    /// Starts workers with the parts of the sandbox that this system has (the default), and logs the others.
-    pub fn best_effort(mut self) -> Self {
-        self.is_required = false;
         self
     }
 

@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     config::HANDLER_STACK_BYTES,
-    error::{Failure, FailureKind},
+    error::Failure,
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
@@ -162,7 +162,7 @@ fn enter_sandbox(sandbox: &Sandbox, is_in_a_test: bool) -> io::Result<SandboxLev
     let level = SandboxLevel { limits, ..platform::restrict(sandbox, is_in_a_test)? };
     match sandbox.missing(&level) {
         Some(missing) if sandbox.is_required => Err(io::Error::other(format!(
-            "it is required, but this system lacks {missing}: use a newer kernel, or Sandbox::best_effort() to start without"
+            "it is required, but this system lacks {missing}: use a newer kernel, or leave out Sandbox::required()"
         ))),
         _ => Ok(level),
     }
@@ -203,5 +203,5 @@ pub(crate) fn take_panic() -> Failure {
 
 fn panicked(message: Option<&str>, location: Option<String>) -> Failure {
     let message = message.unwrap_or("a panic without a message").to_owned();
-    Failure { kind: FailureKind::Panic, message, location }
+    Failure { is_panic: true, message, location }
 }

@@ -107,12 +107,6 @@ impl FromText for usize {
     }
 }
 
-impl FromText for u64 {
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "the value must be a whole number".to_owned())
-    }
-}
-
 impl FromText for bool {
     fn from_text(text: &str) -> Result<Self, String> {
         match text {

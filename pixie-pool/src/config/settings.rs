@@ -130,7 +130,7 @@ settings! {
     sandbox = value(sandbox: Sandbox) -> Sandbox: Sandbox::none();
     /// Jobs after which a worker is replaced, 10 % more or less; `None` (the default) for never. Here and for
     /// the next two settings, the replacement is ready before the worker exits.
-    recycle_after = value(jobs: impl Into<Option<u64>>) -> Option<u64>: None, env "10000";
+    recycle_after = value(jobs: impl Into<Option<usize>>) -> Option<usize>: None, env "10000";
     /// Age at which a worker is replaced, 10 % more or less; `None` for never. Default: never.
     recycle_age = value(age: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1h";
     /// Resident memory at which a worker is replaced, after the job that it runs. Measured within 250 ms of

@@ -13,6 +13,7 @@ use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
     error::Failure,
     protocol::{
+        encode,
         frame::{Hello, Start, VERSION},
         parent::{Event, Parent},
         worker::{Unread, Worker},
@@ -88,12 +89,12 @@ impl Conversation {
         let (jobs, way) = Default::default();
         let mut new =
             Conversation { parent, worker, to_parent, to_worker, parent_input, worker_input, jobs, way, running: None };
-        new.worker.hello(&Hello { version: VERSION, token, table_hash }, &mut new.to_parent);
+        encode::put_hello(&mut new.to_parent, &Hello { version: VERSION, token, table_hash });
         assert_eq!(new.parent.receive(&mut new.to_parent), Ok(Some((0, Event::Greeted))));
         new.parent.welcome(&a_welcome(), &mut new.to_worker);
         new.step(Step::ToWorker(usize::MAX));
         assert_eq!(new.worker.take_welcome(), Some(a_welcome()));
-        new.worker.ready(&SandboxLevel::default(), &mut new.to_parent);
+        encode::put_ready(&mut new.to_parent, &SandboxLevel::default());
         assert_eq!(new.parent.receive(&mut new.to_parent), Ok(Some((0, Event::Ready))));
         new
     }
@@ -144,7 +145,7 @@ impl Conversation {
         self.step(Step::ToParent(usize::MAX));
         assert!(self.parent_input.is_empty() && self.worker_input.is_empty(), "part of a frame is left");
         assert!(!self.worker.has_waiting() && self.worker.next_job(&mut self.to_parent).is_none(), "a job is left");
-        assert!(!self.parent.is_withdrawing(), "a request to return jobs was not answered");
+        assert!(!self.parent.is_withdrawing, "a request to return jobs was not answered");
         for entry in &self.jobs {
             let is_right = match entry.fate.expect("every job has ended") {
                 Fate::Answered => entry.is_started && entry.heard == entry.answered,

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{books::Books, choices::Choices, conversation::a_start, frame::put};
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
-    error::{Failure, FailureKind},
+    error::Failure,
     protocol::{
         encode,
         frame::{Frame, Hello, ReplyFrame, TOKEN_BYTES, VERSION, Violation, Welcome},
@@ -157,7 +157,7 @@ impl Talk {
     }
 
     fn withdraw(&mut self) {
-        let may = self.books.way.len() > 1 && !self.parent.is_withdrawing();
+        let may = self.books.way.len() > 1 && !self.parent.is_withdrawing;
         assert_eq!(self.both(|parent, out| parent.withdraw(out)), may);
         self.books.is_withdrawing |= may;
     }
@@ -174,10 +174,11 @@ impl Talk {
             2 | 3 => Frame::Data(body()),
             4 => Frame::End,
             5 => Frame::Credit(size as u32),
-            6 => {
-                let kind = if flag { FailureKind::Panic } else { FailureKind::Error };
-                Frame::Fail(Failure { kind, message: "m".repeat(size % 5000), location: flag.then(|| "l".to_owned()) })
-            }
+            6 => Frame::Fail(Failure {
+                is_panic: flag,
+                message: "m".repeat(size % 5000),
+                location: flag.then(|| "l".to_owned()),
+            }),
             7 => Frame::Return(u32::from(script.byte()) % 4),
             8 => Frame::Hello(HELLO),
             _ => Frame::Ready(SandboxLevel::default()),
@@ -202,7 +203,7 @@ impl Talk {
         assert_eq!(heard, twin_heard, "the pieces gave another result");
         heard.into_iter().try_for_each(|event| event.map(|(stream, event)| self.note(stream, &event)))?;
         // An answer that returns 0 jobs ends the request, too, but is not an event.
-        self.books.is_withdrawing &= self.parent.is_withdrawing();
+        self.books.is_withdrawing &= self.parent.is_withdrawing;
         Ok(())
     }
 

@@ -75,14 +75,6 @@ pub(crate) enum MemoryCheck {
     Exceeded(Option<Arc<JobState>>),
 }
 
-pub(crate) struct Load {
-    pub(crate) sent: usize,
-    /// Jobs that may be sent now.
-    pub(crate) room: usize,
-    /// Whether the worker has reached a limit after which it is replaced.
-    pub(crate) is_recycled: bool,
-}
-
 /// An event of the worker and the job that it belongs to.
 pub(crate) type Delivery = (Arc<JobState>, Event);
 
@@ -101,7 +93,7 @@ impl Connection {
         memory_limit: Option<MemoryLimit>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let (sandbox, ready_since) = (state.protocol.sandbox(), Instant::now());
+        let (sandbox, ready_since) = (state.protocol.sandbox, Instant::now());
         let state = Mutex::new(state);
         Arc::new(Connection { slot, pid, sandbox, memory_limit, ready_since, writer, metrics, state })
     }
@@ -109,11 +101,6 @@ impl Connection {
     /// Locks the state; only briefly, and not while another connection is locked.
     pub(crate) fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn load(&self, now: Instant) -> Load {
-        let state = self.state();
-        Load { sent: state.sent.len(), room: state.room(now), is_recycled: state.is_recycled(now) }
     }
 
     /// Sends jobs in one write, from the task that leased or reads this worker. Canceled jobs are dropped.
@@ -261,7 +248,7 @@ impl Connection {
             return MemoryCheck::Exceeded(state.sent.pop_front().map(|sent| sent.job));
         }
         if recycle_memory.is_some_and(|max| bytes > max) {
-            state.recycling.found_large();
+            state.recycling.is_large = true;
             return MemoryCheck::Large;
         }
         MemoryCheck::Fine

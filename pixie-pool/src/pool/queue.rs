@@ -28,7 +28,7 @@ use crate::{
     config::{Config, HEAD_BYTES_MAX, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
-        connection::{Closed, Connection, JobState, Kill, Load, Sent, earlier},
+        connection::{Closed, Connection, JobState, Kill, Sent, earlier},
         observers::{Observers, Refusal},
         queue::{
             rules::{Next, Rules, Submitted},
@@ -141,7 +141,10 @@ impl Queue {
     /// Gives the next jobs to a worker that has ended one.
     pub(crate) fn free(self: &Arc<Self>, connection: &Arc<Connection>) {
         let now = Instant::now();
-        let Load { sent, room, is_recycled } = connection.load(now);
+        let (sent, room, is_recycled) = {
+            let state = connection.state();
+            (state.sent.len(), state.room(now), state.is_recycled(now))
+        };
         if is_recycled {
             self.replace(connection);
         }

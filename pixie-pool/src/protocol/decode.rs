@@ -12,7 +12,7 @@ use crate::{
         ByteSize, CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX, PATH_BYTES_MAX,
         SANDBOX_PATHS_MAX,
     },
-    error::{Failure, FailureKind},
+    error::Failure,
     protocol::frame::{
         FLAG_END, FLAG_LIMITS, FLAG_REQUIRED, FLAG_SECCOMP, Frame, HEADER_BYTES, Hello, Kind, MAGIC, ReplyFrame, Start,
         TOKEN_BYTES, VERSION, Violation, Welcome, violation,
@@ -177,9 +177,9 @@ fn parse_level(mut payload: Bytes) -> SandboxLevel {
 }
 
 fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
-    let kind = match payload.get_u8() {
-        1 => FailureKind::Panic,
-        2 => FailureKind::Error,
+    let is_panic = match payload.get_u8() {
+        1 => true,
+        2 => false,
         other => return violation(format!("unknown failure kind {other}")),
     };
     let message_bytes = payload.get_u32_le() as usize;
@@ -191,7 +191,7 @@ fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {
         return violation(format!("location of {} bytes", payload.len()));
     }
     let location = if payload.is_empty() { None } else { Some(parse_text(&payload)?) };
-    Ok(Frame::Fail(Failure { kind, message, location }))
+    Ok(Frame::Fail(Failure { is_panic, message, location }))
 }
 
 fn parse_text(bytes: &[u8]) -> Result<String, Violation> {

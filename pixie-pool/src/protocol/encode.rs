@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{
     config::{LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX},
-    error::{Failure, FailureKind},
+    error::Failure,
     protocol::frame::{
         FLAG_END, FLAG_LIMITS, FLAG_REQUIRED, FLAG_SECCOMP, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC,
         READY_BYTES, REPLY_BYTES, Start, VERSION, WELCOME_BYTES, Welcome,
@@ -124,10 +124,7 @@ pub(crate) fn put_fail(out: &mut BytesMut, stream: u32, failure: &Failure) {
     let message = cut(&failure.message, MESSAGE_BYTES_MAX);
     let location = failure.location.as_deref().map_or("", |l| cut(l, LOCATION_BYTES_MAX));
     put_header(out, Kind::Fail, stream, 5 + message.len() + location.len());
-    out.put_u8(match failure.kind {
-        FailureKind::Panic => 1,
-        FailureKind::Error => 2,
-    });
+    out.put_u8(if failure.is_panic { 1 } else { 2 });
     out.put_u32_le(message.len() as u32);
     out.put_slice(message.as_bytes());
     out.put_slice(location.as_bytes());

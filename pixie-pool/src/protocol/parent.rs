@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
-    error::{Failure, FailureKind},
+    error::Failure,
     protocol::{
         decode, encode,
         frame::{Frame, Hello, ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
@@ -56,8 +56,8 @@ impl Event {
     /// Returns the outcome of the job that this event ends, for the metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Event::Failed(Failure { kind: FailureKind::Panic, .. }) => "panicked",
-            Event::Failed(Failure { kind: FailureKind::Error, .. }) => "failed",
+            Event::Failed(failure) if failure.is_panic => "panicked",
+            Event::Failed(_) => "failed",
             Event::Gone => "canceled",
             _ => "answered",
         }
@@ -94,13 +94,13 @@ struct JobStream {
 pub(crate) struct Parent {
     expected: Hello,
     phase: Phase,
-    /// Which parts of the sandbox are in force, as the worker has reported with READY.
-    sandbox: SandboxLevel,
+    /// Which parts of the sandbox are in force, as the worker has reported with READY; none until then.
+    pub(crate) sandbox: SandboxLevel,
     last_stream: u32,
     /// In the order in which they were sent, which is the order of the replies.
     sent: VecDeque<JobStream>,
     /// Whether the worker was asked to return unstarted jobs and has not answered yet.
-    is_withdrawing: bool,
+    pub(crate) is_withdrawing: bool,
 }
 
 impl Parent {
@@ -121,11 +121,6 @@ impl Parent {
         debug_assert_eq!(self.phase, Phase::Welcome);
         self.phase = Phase::Ready;
         encode::put_welcome(out, welcome);
-    }
-
-    /// Returns which parts of the sandbox are in force; none until the worker is ready.
-    pub(crate) fn sandbox(&self) -> SandboxLevel {
-        self.sandbox
     }
 
     /// Returns the stream that the next job will have.
@@ -201,10 +196,6 @@ impl Parent {
         self.is_withdrawing = true;
         encode::put_withdraw(out, first.stream);
         true
-    }
-
-    pub(crate) fn is_withdrawing(&self) -> bool {
-        self.is_withdrawing
     }
 
     fn job(&mut self, stream: u32) -> Option<&mut JobStream> {

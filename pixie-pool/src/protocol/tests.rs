@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     config::WINDOW_BYTES,
-    error::{Failure, FailureKind},
+    error::Failure,
     protocol::{
         encode,
         frame::{Hello, ReplyFrame, Start, VERSION, Violation, Welcome},
@@ -39,13 +39,13 @@ impl Pair {
     /// Returns a pair after the handshake.
     fn serving() -> Self {
         let mut pair = Pair::new();
-        pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
+        encode::put_hello(&mut pair.to_parent, &Hello { version: VERSION, token: TOKEN, table_hash: 1 });
         assert_eq!(pair.hear(), [Event::Greeted]);
         let welcome = Welcome { memory: 1, sandbox: Sandbox::none() };
         pair.parent.welcome(&welcome, &mut pair.to_worker);
         pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
         assert_eq!(pair.worker.take_welcome(), Some(welcome));
-        pair.worker.ready(&SandboxLevel::default(), &mut pair.to_parent);
+        encode::put_ready(&mut pair.to_parent, &SandboxLevel::default());
         assert_eq!(pair.hear(), [Event::Ready]);
         pair
     }
@@ -198,8 +198,7 @@ fn frames_for_a_job_that_is_over_are_dropped_by_the_worker() {
 fn a_failure_arrives_with_its_place_and_is_cut_to_size() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));
-    let failure =
-        Failure { kind: FailureKind::Panic, message: "é".repeat(5000), location: Some("a.rs:1:2".to_owned()) };
+    let failure = Failure { is_panic: true, message: "é".repeat(5000), location: Some("a.rs:1:2".to_owned()) };
     pair.worker.fail(stream, &failure, &mut pair.to_parent);
     let expected = Failure { message: "é".repeat(2048), ..failure };
     assert_eq!(pair.hear(), [Event::Failed(expected)]);
@@ -214,7 +213,7 @@ fn a_stranger_is_not_let_in() {
         (Hello { table_hash: 2, ..right }, "table"),
     ] {
         let mut pair = Pair::new();
-        pair.worker.hello(&hello, &mut pair.to_parent);
+        encode::put_hello(&mut pair.to_parent, &hello);
         let violation = pair.try_hear().unwrap_err();
         assert!(violation.0.contains(why), "{violation}");
     }

@@ -13,9 +13,8 @@ use crate::{
     error::Failure,
     protocol::{
         decode, encode,
-        frame::{Frame, Hello, Start, Violation, Welcome, violation},
+        frame::{Frame, Start, Violation, Welcome, violation},
     },
-    sandbox::SandboxLevel,
 };
 
 /// The worker's state of its connection.
@@ -54,14 +53,6 @@ pub(crate) enum Unread {
 }
 
 impl Worker {
-    pub(crate) fn hello(&self, hello: &Hello, out: &mut BytesMut) {
-        encode::put_hello(out, hello);
-    }
-
-    pub(crate) fn ready(&self, level: &SandboxLevel, out: &mut BytesMut) {
-        encode::put_ready(out, level);
-    }
-
     /// Returns the parent's welcome once it has arrived.
     pub(crate) fn take_welcome(&mut self) -> Option<Welcome> {
         self.welcome.take()

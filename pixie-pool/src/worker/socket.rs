@@ -20,6 +20,7 @@ use crate::{
     error::Failure,
     platform::{self, Mark},
     protocol::{
+        encode,
         frame::{Hello, Start, Welcome},
         worker::{Unread, Worker},
     },
@@ -88,7 +89,7 @@ impl Socket {
     /// Sends the token and waits for the parent's welcome.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
         let wire = &mut *self.wire();
-        wire.protocol.hello(hello, &mut wire.output);
+        encode::put_hello(&mut wire.output, hello);
         wire.send()?;
         loop {
             if let Some(welcome) = wire.protocol.take_welcome() {
@@ -105,7 +106,7 @@ impl Socket {
 
     pub(crate) fn ready(&self, level: &SandboxLevel) -> io::Result<()> {
         let wire = &mut *self.wire();
-        wire.protocol.ready(level, &mut wire.output);
+        encode::put_ready(&mut wire.output, level);
         wire.send()
     }
 

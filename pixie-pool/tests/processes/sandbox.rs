@@ -395,7 +395,7 @@ async fn old_kernel_required() {
     ];
     for (role, sandbox, expected) in cases {
         let message = refusal(playing(role, sandbox.required())).await;
-        assert!(message.contains(expected) && message.contains("best_effort()"), "{message}");
+        assert!(message.contains(expected) && message.contains("leave out Sandbox::required()"), "{message}");
     }
 }
 

@@ -146,7 +146,7 @@ impl Folder {
         let path = self.path.join(format!("{name}-{}", self.count.fetch_add(1, Ordering::Relaxed)));
         (self.kernel.create)(&path)?;
         let cgroup = WorkerCgroup { path, kernel: self.kernel };
-        match cgroup.limit(memory).and_then(|()| cgroup.take_in(pid)) {
+        match cgroup.limit(memory).and_then(|()| cgroup.write(PROCESSES, &pid.to_string())) {
             Ok(()) => Ok(cgroup),
             Err(error) => {
                 cgroup.remove();
@@ -196,10 +196,6 @@ impl WorkerCgroup {
             }
         }
         Ok(())
-    }
-
-    fn take_in(&self, pid: u32) -> io::Result<()> {
-        self.write(PROCESSES, &pid.to_string())
     }
 
     fn write(&self, file: &str, value: &str) -> io::Result<()> {

@@ -226,7 +226,7 @@ impl ConnectionState {
             expired.late.extend(self.sent.iter().find(|s| s.stream == stream).map(|sent| Arc::clone(&sent.job)));
         }
         if self.withdraw_due().is_some_and(|due| due <= now) {
-            if self.protocol.is_withdrawing() {
+            if self.protocol.is_withdrawing {
                 return self.close(Closed::Killed(Kill::Stuck));
             }
             self.protocol.withdraw(&mut self.output);
@@ -238,14 +238,14 @@ impl ConnectionState {
 
     /// Returns when to withdraw the pipelined jobs, or after that, when the worker must have returned them.
     pub(crate) fn withdraw_due(&self) -> Option<Instant> {
-        let is_withdrawn = self.protocol.is_withdrawing();
+        let is_withdrawn = self.protocol.is_withdrawing;
         let at = if is_withdrawn { self.pipeline.answer_due() } else { pipelining::withdraw_due(&self.throughput) };
         (self.sent.len() > 1).then_some(at)
     }
 
     /// Returns how many jobs may be sent now: more than one only if the worker's jobs are known to be short.
     pub(crate) fn room(&self, now: Instant) -> usize {
-        let may_pipeline = !self.cpu_meter.is_on() && !self.protocol.is_withdrawing();
+        let may_pipeline = !self.cpu_meter.is_on() && !self.protocol.is_withdrawing;
         let limit = if may_pipeline { self.pipeline.jobs_max(&self.throughput) } else { 1 };
         let Some(first) = self.sent.front() else {
             return limit;

@@ -19,7 +19,6 @@ use crate::{
         encode,
         frame::{Hello, Start, VERSION, Welcome},
         parent::{Event, Parent},
-        worker::Worker,
     },
     sandbox::{Sandbox, SandboxLevel},
     snapshot::MemoryLimit,
@@ -50,12 +49,12 @@ pub(crate) fn job(label: &str, deadline: Option<Duration>, is_replayable: bool) 
 
 /// The parent's side after the handshake.
 pub(crate) fn serving() -> Parent {
-    let (mut parent, worker) = (Parent::new([0; 32], 0), Worker::default());
+    let mut parent = Parent::new([0; 32], 0);
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    worker.hello(&Hello { version: VERSION, token: [0; 32], table_hash: 0 }, &mut input);
+    encode::put_hello(&mut input, &Hello { version: VERSION, token: [0; 32], table_hash: 0 });
     assert_eq!(parent.receive(&mut input).unwrap().unwrap().1, Event::Greeted);
     parent.welcome(&Welcome { memory: 0, sandbox: Sandbox::none() }, &mut output);
-    worker.ready(&SandboxLevel::default(), &mut input);
+    encode::put_ready(&mut input, &SandboxLevel::default());
     assert_eq!(parent.receive(&mut input).unwrap().unwrap().1, Event::Ready);
     parent
 }

@@ -54,10 +54,10 @@ impl Upload {
                 Some(room) => room,
             };
             if self.unsent.is_empty() {
-                match self.next(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(chunk)) => self.unsent = chunk?,
-                    Poll::Ready(None) => {
+                match self.source.as_mut().map(|source| source.as_mut().poll_next(cx)) {
+                    Some(Poll::Pending) => return Poll::Pending,
+                    Some(Poll::Ready(Some(chunk))) => self.unsent = chunk?,
+                    None | Some(Poll::Ready(None)) => {
                         connection.end(stream);
                         return Poll::Ready(Ok(()));
                     }
@@ -67,13 +67,6 @@ impl Upload {
             if !chunk.is_empty() {
                 connection.data(stream, &chunk);
             }
-        }
-    }
-
-    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        match &mut self.source {
-            Some(source) => source.as_mut().poll_next(cx),
-            None => Poll::Ready(None),
         }
     }
 }

@@ -49,9 +49,9 @@ impl Throughput {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recycling {
     jobs: Option<u64>,
-    until: Option<Instant>,
+    pub(crate) until: Option<Instant>,
     /// Whether a memory check found the worker above `recycle_memory`.
-    is_large: bool,
+    pub(crate) is_large: bool,
 }
 
 impl Recycling {
@@ -59,17 +59,9 @@ impl Recycling {
     pub(crate) fn new(config: &Config, seed: u32, now: Instant) -> Self {
         // Per mille, from 900 to 1100; consecutive seeds give distant values.
         let share = 900 + seed.wrapping_mul(0x9e37_79b1) / (u32::MAX / 201 + 1);
-        let jobs = config.recycle_after.map(|jobs| (jobs.saturating_mul(share.into()) / 1000).max(1));
+        let jobs = config.recycle_after.map(|jobs| ((jobs as u64).saturating_mul(share.into()) / 1000).max(1));
         let age = |age: Duration| now + age.saturating_mul(share) / 1000;
         Recycling { jobs, until: config.recycle_age.map(age), is_large: false }
-    }
-
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.until
-    }
-
-    pub(crate) fn found_large(&mut self) {
-        self.is_large = true;
     }
 
     pub(crate) fn is_reached(&self, jobs: u64, now: Instant) -> bool {
@@ -141,7 +133,7 @@ mod tests {
         let now = Instant::now();
         let mut recycling = Recycling::new(&Config::default(), 1, now);
         assert!(!recycling.is_reached(u64::MAX, now + Duration::from_secs(1 << 30)));
-        recycling.found_large();
+        recycling.is_large = true;
         assert!(recycling.is_reached(0, now));
     }
 }

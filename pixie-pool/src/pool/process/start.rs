@@ -123,7 +123,7 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
 fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Handshake, String> {
     let sandbox = &workers.config.sandbox;
     if sandbox.is_required {
-        if let Some(missing) = sandbox.missing(&handshake.protocol.sandbox()) {
+        if let Some(missing) = sandbox.missing(&handshake.protocol.sandbox) {
             return Err(format!("a sandbox is required, and the worker runs without {missing}"));
         }
         workers.memory.check_readable(pid)?;

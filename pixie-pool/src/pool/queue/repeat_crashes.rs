@@ -27,7 +27,7 @@ impl RepeatCrashes {
 
     /// Notes a crash while this job ran.
     pub(crate) fn note(&mut self, fingerprint: u64, now: Instant) {
-        self.forget(now);
+        self.crashes.retain(|_, crashes| is_remembered(crashes.last, now));
         if self.crashes.len() >= REPEAT_CRASH_ENTRIES_MAX
             && !self.crashes.contains_key(&fingerprint)
             && let Some(oldest) = self.crashes.iter().min_by_key(|(_, d)| d.last).map(|(print, _)| *print)
@@ -49,10 +49,6 @@ impl RepeatCrashes {
         self.crashes
             .get(&fingerprint)
             .is_some_and(|crashes| crashes.count >= REPEAT_CRASHES_MAX && is_remembered(crashes.last, now))
-    }
-
-    fn forget(&mut self, now: Instant) {
-        self.crashes.retain(|_, crashes| is_remembered(crashes.last, now));
     }
 }
 

@@ -160,7 +160,7 @@ impl Queue {
         self.config.recycle_age.filter(|_| !self.config.is_threaded())?;
         let mut next = None;
         for connection in connections {
-            let due = connection.state().recycling.due();
+            let due = connection.state().recycling.until;
             match due {
                 Some(due) if due <= now => self.replace(connection),
                 due => next = earlier(next, due),

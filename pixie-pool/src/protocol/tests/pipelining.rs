@@ -45,7 +45,7 @@ fn a_recall_that_comes_too_late_brings_back_nothing() {
     pair.to_worker = withdrawal;
     assert_eq!(starts(&mut pair), None);
     assert_eq!(pair.hear().len(), 3);
-    assert!(!pair.parent.is_withdrawing());
+    assert!(!pair.parent.is_withdrawing);
 }
 
 #[test]

@@ -69,11 +69,11 @@ fn a_damaged_sandbox_is_a_violation() {
 fn a_parent_knows_what_holds_a_worker_once_that_is_ready() {
     let level = SandboxLevel { seccomp: true, landlock: 7, limits: false };
     let mut pair = Pair::new();
-    pair.worker.hello(&Hello { version: VERSION, token: TOKEN, table_hash: 1 }, &mut pair.to_parent);
+    encode::put_hello(&mut pair.to_parent, &Hello { version: VERSION, token: TOKEN, table_hash: 1 });
     assert_eq!(pair.hear(), [Event::Greeted]);
     pair.parent.welcome(&Welcome { memory: 0, sandbox: Sandbox::strict() }, &mut pair.to_worker);
-    assert_eq!(pair.parent.sandbox(), SandboxLevel::default());
-    pair.worker.ready(&level, &mut pair.to_parent);
+    assert_eq!(pair.parent.sandbox, SandboxLevel::default());
+    encode::put_ready(&mut pair.to_parent, &level);
     assert_eq!(pair.hear(), [Event::Ready]);
-    assert_eq!(pair.parent.sandbox(), level);
+    assert_eq!(pair.parent.sandbox, level);
 }

@@ -57,6 +57,7 @@ impl Machine {
             Err(why) => why,
         };
         // With systemd's `DelegateSubgroup=`, the server starts in a cgroup below.
+        let is_empty = |cgroup: &Cgroup| fs::read_to_string(cgroup.folder.join(PROCESSES)).is_ok_and(|p| p.is_empty());
         match own.parent() {
             Some(parent) if !own.is_unit() && self.check(&parent).is_ok() && is_empty(&parent) => {
                 Ok(Base { folder: parent.folder, has_us: false })
@@ -158,8 +159,4 @@ fn is_marked(folder: &Path) -> bool {
         let mut value = [0; 1];
         getxattr(folder, name, &mut value[..]).is_ok_and(|bytes| bytes == 1) && value == *b"1"
     })
-}
-
-fn is_empty(cgroup: &Cgroup) -> bool {
-    fs::read_to_string(cgroup.folder.join(PROCESSES)).is_ok_and(|pids| pids.is_empty())
 }

@@ -180,41 +180,41 @@ fn forbidden(profile: Profile, pid: u32) -> Result<BpfProgram, BackendError> {
 
 fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
     let pid = u64::from(pid);
-    let other = |at| [is_not(at, 0), is_not(at, pid)];
+    let other = |at| vec![is_not(at, 0), is_not(at, pid)];
     let mut rules = Rules::new();
-    let mut forbid = |call: c_long, conditions: &[Condition]| {
-        let conditions = conditions.iter().map(Condition::build).collect::<Result<_, _>>()?;
+    let mut forbid = |call: c_long, conditions: Vec<Condition>| {
+        let conditions = conditions.into_iter().collect::<Result<_, _>>()?;
         rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
         Ok::<_, BackendError>(())
     };
     for call in OWN_PROCESS_ONLY {
-        forbid(call, &other(0))?;
+        forbid(call, other(0))?;
     }
     for call in [libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
-        forbid(call, &[is_not(0, pid)])?;
+        forbid(call, vec![is_not(0, pid)])?;
     }
     // New processes, but not threads.
-    forbid(libc::SYS_clone, &[has_bits(0, libc::CLONE_THREAD as u64, 0)])?;
+    forbid(libc::SYS_clone, vec![has_bits(0, libc::CLONE_THREAD as u64, 0)])?;
     // Limits of other processes, and new limits of its own, which root could raise.
-    forbid(libc::SYS_prlimit64, &other(0))?;
-    forbid(libc::SYS_prlimit64, &[is_not(2, 0)])?;
+    forbid(libc::SYS_prlimit64, other(0))?;
+    forbid(libc::SYS_prlimit64, vec![is_not(2, 0)])?;
     // Only `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS`, and not groups and users.
     for (call, process) in [(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)] {
-        forbid(call, &[is_not(0, process)])?;
-        forbid(call, &other(1))?;
+        forbid(call, vec![is_not(0, process)])?;
+        forbid(call, other(1))?;
     }
     // The worker could choose signals that the owner of a descriptor gets.
     for command in [libc::F_SETOWN, F_SETOWN_EX] {
-        forbid(libc::SYS_fcntl, &[is(1, command as u64)])?;
+        forbid(libc::SYS_fcntl, vec![is(1, command as u64)])?;
     }
     // The same, and input typed into a terminal.
     for request in [FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX] {
-        forbid(libc::SYS_ioctl, &[is(1, request)])?;
+        forbid(libc::SYS_ioctl, vec![is(1, request)])?;
     }
     // A pair of streams reaches no other process, but datagrams can be sent to any address.
-    forbid(libc::SYS_socketpair, &[is_not(0, libc::AF_UNIX as u64)])?;
+    forbid(libc::SYS_socketpair, vec![is_not(0, libc::AF_UNIX as u64)])?;
     for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-        forbid(libc::SYS_socketpair, &[has_bits(1, 0xf, kind as u64)])?;
+        forbid(libc::SYS_socketpair, vec![has_bits(1, 0xf, kind as u64)])?;
     }
     Ok(rules)
 }
@@ -227,30 +227,24 @@ const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 
 /// A condition of an argument under which a call is forbidden.
-struct Condition {
-    at: u8,
-    operator: SeccompCmpOp,
-    value: u64,
-}
-
-impl Condition {
-    fn build(&self) -> Result<SeccompCondition, BackendError> {
-        // A pointer has 64 bits; of other arguments, the kernel reads the lower 32.
-        let length = if self.at == 2 { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
-        SeccompCondition::new(self.at, length, self.operator.clone(), self.value)
-    }
-}
+type Condition = Result<SeccompCondition, BackendError>;
 
 fn is(at: u8, value: u64) -> Condition {
-    Condition { at, operator: SeccompCmpOp::Eq, value }
+    condition(at, SeccompCmpOp::Eq, value)
 }
 
 fn is_not(at: u8, value: u64) -> Condition {
-    Condition { at, operator: SeccompCmpOp::Ne, value }
+    condition(at, SeccompCmpOp::Ne, value)
 }
 
 fn has_bits(at: u8, mask: u64, value: u64) -> Condition {
-    Condition { at, operator: SeccompCmpOp::MaskedEq(mask), value }
+    condition(at, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+fn condition(at: u8, operator: SeccompCmpOp, value: u64) -> Condition {
+    // A pointer has 64 bits; of other arguments, the kernel reads the lower 32.
+    let length = if at == 2 { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
+    SeccompCondition::new(at, length, operator, value)
 }
 
 #[cfg(test)]
