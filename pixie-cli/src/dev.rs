@@ -9,7 +9,6 @@ mod build;
 mod event;
 mod guard;
 mod link;
-mod opener;
 mod port;
 mod session;
 mod sources;

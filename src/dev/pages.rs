@@ -1,15 +1,14 @@
 //! `/__pixie/`: what pages request under `pixie dev`. This is the outermost layer. It also logs requests.
 //!
-//! `dev.js` is the script, `events` is the event stream, and `open` opens a file in the editor. All need the
-//! token that only pages of this app have, and a host that another site cannot use as a name for this machine
-//! (DNS rebinding).
+//! `dev.js` is the script and `events` is the event stream. Both need the token that only pages of this app
+//! have, and a host that another site cannot use as a name for this machine (DNS rebinding).
 use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::Body;
 
 use crate::{
-    dev::{Dev, csp, request_log},
+    dev::{Dev, request_log},
     jobs::submit,
     request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
     table::{Composed, host},
@@ -24,11 +23,10 @@ pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
             let page = match request.uri().path() {
                 "/__pixie/dev.js" => script,
                 "/__pixie/events" => events,
-                "/__pixie/open" => open,
                 _ if app.shutdown.is_triggered() && loads_page(&request) => {
                     return Box::pin(ready(to_next_program(request.uri())));
                 }
-                _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
+                _ => return Box::pin(logged(app.clone(), inner.clone(), request)),
             };
             Box::pin(ready(match guarded(&dev, &request) {
                 Ok(query) => page(&dev, &query),
@@ -52,13 +50,22 @@ fn to_next_program(address: &Uri) -> HttpResponse {
     response
 }
 
-/// Runs the app, prints the line of the request, and allows the script in the page's policy.
-async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
+/// Runs the app, prints the line of the request, and lets the script run under the page's policy.
+async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let (mut response, worker) = submit::noting_worker(inner.answer(request)).await;
     request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
-    csp::admit(response.headers_mut(), &dev.token);
+    only_report(response.headers_mut());
     response
+}
+
+/// Lets browsers only report what the page's Content-Security-Policy forbids, because it may forbid the script.
+fn only_report(headers: &mut HeaderMap) {
+    let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().cloned().collect();
+    headers.remove(header::CONTENT_SECURITY_POLICY);
+    for policy in policies {
+        headers.append(header::CONTENT_SECURITY_POLICY_REPORT_ONLY, policy);
+    }
 }
 
 type Query = HashMap<String, String>;
@@ -88,18 +95,6 @@ fn script(_: &Dev, _: &Query) -> HttpResponse {
 
 fn events(dev: &Dev, _: &Query) -> HttpResponse {
     answer(StatusCode::OK, "text/event-stream", Body::new(dev.events.join(&dev.build)))
-}
-
-/// Passes the request to `pixie dev`, which knows the editor and the files of the project.
-fn open(dev: &Dev, query: &Query) -> HttpResponse {
-    let number = |name| query.get(name).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
-    match query.get("file").filter(|file| !file.is_empty() && !file.contains(char::is_control)) {
-        Some(file) => {
-            dev.tell(&format!("OPEN={file}:{}:{}", number("line"), number("col")));
-            answer(StatusCode::NO_CONTENT, "text/plain", Body::empty())
-        }
-        None => answer(StatusCode::BAD_REQUEST, "text/plain", "which file?\n"),
-    }
 }
 
 fn answer(status: StatusCode, media: &'static str, body: impl Into<Body>) -> HttpResponse {

@@ -16,7 +16,6 @@ use crate::{
         apps::{Apps, Start},
         build::{Builds, make_newer},
         event::{Built, Change, Event},
-        opener,
         sources::Action,
         terminal::{self, seconds},
         watch::Watch,
@@ -210,9 +209,6 @@ impl Session {
     }
 
     fn said(&mut self, number: u64, line: &str) {
-        if let Some(place) = line.strip_prefix("OPEN=") {
-            return opener::edit(place, &self.project);
-        }
         if line != "READY=1" || !self.apps.ready(number) {
             return;
         }
@@ -223,7 +219,7 @@ impl Session {
         self.is_announced = true;
         terminal::banner(&self.addresses, self.start.elapsed());
         if self.opens {
-            opener::browse(&terminal::local(&self.addresses));
+            terminal::browse(&terminal::local(&self.addresses));
         }
     }
 
@@ -234,7 +230,7 @@ impl Session {
                 self.apps.forget_started();
                 self.rebuild();
             }
-            'o' => opener::browse(&terminal::local(&self.addresses)),
+            'o' => terminal::browse(&terminal::local(&self.addresses)),
             'c' => terminal::clear(),
             'p' => self.apps.tell("pools"),
             'q' => return Next::Quit,

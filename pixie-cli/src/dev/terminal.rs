@@ -7,6 +7,7 @@ use std::{
     io::{IsTerminal, stderr, stdin},
     net::{IpAddr, SocketAddr, UdpSocket},
     path::Path,
+    process::{Command, Stdio},
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -53,6 +54,16 @@ pub(crate) fn local(addresses: &[SocketAddr]) -> String {
     match addresses.iter().find(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
         Some(_) => format!("http://localhost:{port}/"),
         None => addresses.first().map_or_else(String::new, |address| format!("http://{address}/")),
+    }
+}
+
+/// Opens an address in the browser.
+pub(crate) fn browse(address: &str) {
+    let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
+    match opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+        // A thread waits for the opener, so that it does not become a zombie.
+        Ok(mut child) => drop(thread::spawn(move || child.wait())),
+        Err(_) => output::help(format_args!("open {address} in your browser")),
     }
 }
 
