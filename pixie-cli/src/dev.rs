@@ -47,6 +47,9 @@ const POLL_MS: u64 = 500;
 pub(crate) struct DevArgs {
     #[command(flatten)]
     which: Which,
+    /// Build with optimization
+    #[arg(long)]
+    release: bool,
     /// Listen on this port [default: 8000]
     #[arg(long, env = "PIXIE_PORT")]
     port: Option<u16>,
@@ -78,7 +81,8 @@ pub(crate) struct DevArgs {
 
 /// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
-    let project = Project::find(args.which.clone())?;
+    let mut project = Project::find(args.which.clone())?;
+    project.is_release = args.release;
     if let Some(missing) = args.watch.iter().find(|path| !path.exists()) {
         let error = Error::usage(format_args!("cannot watch `{}`: it does not exist", missing.display()));
         return Err(error.help("give --watch an existing file or folder"));

@@ -13,7 +13,8 @@ use crate::{error::Error, interrupt};
 const VERB: Style = AnsiColor::BrightGreen.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
-const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
+/// The style of hints.
+pub(crate) const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
 /// The style of the first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
@@ -54,14 +55,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
 
 /// Prints an error: the message, the place and the fix.
 pub(crate) fn error(error: &Error) {
-    if error.message().is_empty() {
+    if error.message.is_empty() {
         return interrupt::show_cursor();
     }
-    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", error.message());
-    if let Some(place) = error.place() {
+    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", error.message);
+    if let Some(place) = &error.place {
         anstream::eprintln!("  {HELP}-->{HELP:#} {place}");
     }
-    if let Some(remedy) = error.remedy() {
-        help(remedy);
+    if let Some(text) = &error.help {
+        help(text);
     }
 }

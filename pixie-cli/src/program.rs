@@ -56,15 +56,15 @@ impl Told {
     }
 
     /// Returns the number of routes of each kind.
-    pub(crate) fn kinds(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
-        self.routes.iter().for_each(|row| *kinds.entry(row.kind.as_str()).or_default() += 1);
+        self.routes.iter().for_each(|row| *kinds.entry(row.kind.clone()).or_default() += 1);
         kinds
     }
 
     /// Returns the names of the pools that routes run in.
-    pub(crate) fn pools(&self) -> BTreeSet<&str> {
-        self.routes.iter().filter_map(|row| row.pool.as_deref()).collect()
+    pub(crate) fn pools(&self) -> BTreeSet<String> {
+        self.routes.iter().filter_map(|row| row.pool.clone()).collect()
     }
 }
 

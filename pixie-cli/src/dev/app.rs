@@ -21,7 +21,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use crate::{
     dev::{
         event::Event,
-        guard::{self, Guard, Kind},
+        guard::{self, Guard},
     },
     env_files::EnvFiles,
 };
@@ -73,7 +73,7 @@ impl App {
             thread::spawn(move || pass_on(pipe, &stderr))
         });
         let (process, start) = (child.id(), Instant::now());
-        guard.watch(process, Kind::Program);
+        guard.watch(process);
         thread::spawn(move || {
             let status = child.wait().ok();
             guard.forget(process);

@@ -101,7 +101,7 @@ impl Apps {
                 // Cleared, so that the next edit tries again.
                 self.started = None;
                 output::error(&error);
-                self.failed(error.message(), &error.details(), Duration::ZERO);
+                self.failed(&error.message, &error.details(), Duration::ZERO);
                 return Start::Done;
             }
         };
@@ -112,7 +112,7 @@ impl Apps {
         self.count += 1;
         let Launch { sockets, meeting, guard, sender, hosts, workers, args } = &self.launch;
         let mut command = App::command(program, root, args, &variables);
-        command.env("PIXIE_DEV_SOCKET", meeting.path()).env("PIXIE_DEV_TOKEN", &self.token);
+        command.env("PIXIE_DEV_SOCKET", &meeting.path).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
         if let Some(workers) = workers {
             command.env("PIXIE_WORKERS", workers.to_string());

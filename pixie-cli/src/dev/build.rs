@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     dev::{
         event::{Built, Event},
-        guard::{self, Guard, Kind},
+        guard::{self, Guard},
     },
     error::reason,
     project::Project,
@@ -122,7 +122,7 @@ impl Build {
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
-        process.iter().for_each(|group| guard.watch(*group, Kind::Build));
+        process.iter().for_each(|group| guard.watch(*group));
         let program = project.program.clone();
         let thread = thread::spawn(move || {
             let outcome = match started {

@@ -11,7 +11,7 @@ use std::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The socket, in a folder that only this user can enter.
 pub(crate) struct Meeting {
-    path: PathBuf,
+    /// The path of the socket.
+    pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
@@ -49,11 +50,6 @@ impl Meeting {
             }
         });
         Ok(Meeting { path, _folder: folder })
-    }
-
-    /// Returns the path of the socket.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 }
 

@@ -56,7 +56,7 @@ fn offered(taken: &Error, free: u16) -> Result<bool, Error> {
     if !stdin().is_terminal() || !stderr().is_terminal() || std::env::var_os("CI").is_some() {
         return Ok(false);
     }
-    let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message())).default(true);
+    let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message)).default(true);
     match question.interact() {
         Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => Err(Error::interrupted()),
         // A terminal that fails counts as "no".

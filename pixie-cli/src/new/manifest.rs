@@ -34,7 +34,7 @@ pub(crate) struct Manifest {
 
 /// The workspace that a new project becomes a member of.
 pub(crate) struct Workspace {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     document: DocumentMut,
     member: Option<String>,
 }
@@ -145,11 +145,6 @@ impl Workspace {
         }
         let is_listed = lists(workspace, "members", &member);
         Ok(Some(Self { path, document, member: (!is_listed).then_some(member) }))
-    }
-
-    /// Returns the workspace's manifest.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Adds the project to the members, unless a pattern in the list covers it already.

@@ -14,7 +14,7 @@ use dialoguer::{
 };
 use toml_edit::{DocumentMut, Item};
 
-use super::{builtin::Builtin, name::Name};
+use super::{name::Name, source::Builtin};
 use crate::error::Error;
 
 /// Columns that a choice cannot use: two before it, and the last one, after which the terminal begins a new
