@@ -187,7 +187,7 @@ settings! {
 /// use std::time::Duration;
 /// use pixie_pool::Pool;
 ///
-/// let config = Config::default().name("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+/// let config = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
 /// assert_eq!(config.deadline, Some(Duration::from_secs(2)));
 /// assert_eq!(config.queue, 1024);
 /// ```
