@@ -1,4 +1,5 @@
-//! The metrics as Prometheus reads them. One test alone in its program, because the recorder counts for the whole process.
+//! The metrics in the text format of Prometheus. The only test of its program, because the recorder counts
+//! for the process.
 #[path = "programs/support.rs"]
 mod support;
 
@@ -10,7 +11,7 @@ use support::until;
 fn app() -> App {
     App::new()
         .route(Route::get("/ok").name("fine").pool(|_| "ok").pool("watched"))
-        // With POST, so that none is done again.
+        // With POST, so that a crash is not retried.
         .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).pool("watched"))
         .route(Route::post("/exit").name("leaves").pool(|_| -> String { std::process::exit(3) }).pool("watched"))
         .route(Route::post("/panic").name("panics").pool(|_| -> String { panic!("told to") }).pool("watched"))
@@ -50,7 +51,7 @@ fn the_metrics_count_what_has_happened() {
     client.post("/spin").send().assert_status(504);
     client.get("/sync").send().assert_status(200);
     client.get("/nowhere/secret").send().assert_status(404);
-    // The answer goes out before the worker is ended.
+    // The response is sent before the worker is killed.
     let kill = r#"pixie_pool_kills_total{pool="watched",cause="deadline"} 1"#;
     let text = until("the kill is counted", || Some(metrics(&client)).filter(|text| text.contains(kill)));
     for line in [

@@ -1,4 +1,4 @@
-//! Sandboxed pools of an app: what a route in one may do, and that forms with large files reach it.
+//! Sandboxed pools of an app: what their routes may do, and how forms with large files reach them.
 use std::{
     fs,
     net::{TcpListener, TcpStream},
@@ -9,7 +9,7 @@ use std::{
 use pixie_web::{App, Pool, PoolConfig, Query, Result, Sandbox, Upload, get, post};
 use serde::Deserialize;
 
-/// Above what stays in memory, so that it goes to a file.
+/// Larger than what stays in memory, so that the upload is written to a file.
 const LARGE: usize = 300 * 1024;
 
 /// The only directory in which the strict pool may write.
@@ -24,7 +24,8 @@ struct Target {
     name: String,
 }
 
-/// What became of a deed: a sandbox refuses with an error, and the worker goes on.
+/// Returns the outcome of an action as text. A sandbox refuses an action with an error, and the worker
+/// continues.
 fn told<T>(outcome: std::io::Result<T>) -> String {
     outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "done".to_owned())
 }
@@ -128,7 +129,7 @@ fn after_the_folder_of_uploads_was_removed_a_strict_pool_takes_them_again_from_i
     ask(200);
     let folder = fs::read_dir(uploads.path()).expect("it can be listed").flatten().next().expect("it was made");
     fs::remove_dir_all(folder.path()).expect("it can be removed");
-    // The kernel lets that worker into the folder that is gone, and into no other.
+    // The running worker has a right to the removed folder only, not to the new one of the same name.
     ask(500);
     client.get("/strict/die").send().assert_status(502);
     ask(200);

@@ -1,4 +1,5 @@
-//! What an operator sees: the status, and the lines about workers that ended; and that nobody else sees it.
+//! What an operator sees: the status page, and log lines about workers that ended. Other clients do not see
+//! the status page.
 #[path = "programs/support.rs"]
 mod support;
 
@@ -20,7 +21,7 @@ fn app() -> App {
     App::new()
         .route(Route::get("/ok").name("fine").pool(|_| "ok").pool("watched"))
         .route(Route::get("/id").name("own_id").pool(|request| request.id().map(RequestId::to_string)).pool("watched"))
-        // With POST, so that none is done again.
+        // With POST, so that a crash is not retried.
         .route(Route::post("/abort").name("aborts").pool(|_| -> String { std::process::abort() }).pool("watched"))
         .route(Route::post("/spin").name("spins").pool(|_| -> String { spin() }).pool("watched").deadline(DEADLINE))
         .route(Route::get("/sync").name("inline").sync(|request| request.id().map(RequestId::to_string)))
@@ -71,7 +72,7 @@ fn the_status_shows_what_runs_for_whom_and_what_has_happened() {
         (counts["kills_deadline"] == 1).then_some(counts)
     });
     assert_eq!(counts["deaths"], serde_json::json!({ "SIGABRT": 1 }), "{counts}");
-    // On a busy machine others are slow, too.
+    // On a busy machine other requests are slow, too.
     assert!(counts["slow"].as_u64() >= Some(1), "{counts}");
 }
 

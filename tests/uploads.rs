@@ -1,4 +1,5 @@
-//! Forms and uploads in all five kinds of route, in-process and with real workers, and what is left of their files.
+//! Forms and uploads in all five kinds of route, in-process and with real workers, and whether their files
+//! are removed.
 #[path = "programs/support.rs"]
 mod support;
 
@@ -16,7 +17,7 @@ use pixie_web::{
 use serde::{Deserialize, Serialize};
 
 const KINDS: [&str; 5] = ["sync", "thread", "async", "pool", "stream"];
-/// Above what stays in memory, so that it goes to a file.
+/// Larger than what stays in memory, so that the upload is written to a file.
 const LARGE: usize = 300 * 1024;
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -128,7 +129,8 @@ fn app() -> App {
     App::collect().deadline(Duration::from_secs(20)).body_limit(4 * 1024 * 1024).route(by_hand())
 }
 
-/// A route that says nothing of forms reads the whole body; the request gives its parts nevertheless.
+/// A route written by hand that does not name a form extractor: it gets the whole body, and can still read
+/// the parts.
 fn by_hand() -> Route {
     Route::post("/by-hand").pool(|request: &mut Request| -> Result<Response> {
         let parts = request.parts()?;
@@ -152,14 +154,14 @@ impl Site {
         Site { client, folder }
     }
 
-    /// Asks with the fields and a photo of this length.
+    /// Sends the fields and a photo of this length.
     fn post(&self, path: &str, bytes: usize) -> TestRequest<'_> {
         let photo = content(bytes);
         let request = self.client.post(path).field("title", "a title").field("tags", "one");
         request.file("photo", r"C:\pictures\me.jpg", photo).field("tags", "two")
     }
 
-    /// Returns the temporary files that there are, without the folder's lock.
+    /// Returns the temporary files in the folder, without its lock file.
     fn files(&self) -> Vec<PathBuf> {
         let folders = fs::read_dir(self.folder.path()).expect("it can be listed").flatten();
         let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().flatten();
@@ -363,12 +365,12 @@ fn a_form_longer_than_the_routes_limit_is_refused_and_leaves_no_file() {
     let site = Site::new(|app| app.body_limit(2 * LARGE as u64).test());
     site.post("/sync", LARGE).send().assert_status(200);
     site.post("/sync", 3 * LARGE).send().assert_status(413);
-    // Announced lengths are refused unread, others when they are passed.
+    // A body with a length is refused before it is read, one without when it exceeds the limit.
     site.post("/sync", LARGE).header("content-length", "99999999").send().assert_status(413);
     site.assert_no_file_left("a form that was too long");
 }
 
-/// A body that breaks off, as a client's that leaves.
+/// A body that breaks off, as if the client had disconnected.
 struct Broken(Option<Bytes>);
 
 impl http_body::Body for Broken {

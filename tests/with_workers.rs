@@ -30,13 +30,13 @@ fn app() -> App {
         )
 }
 
-/// Reads the body while it arrives, and says that all is well whatever happens.
+/// Reads the body while it arrives, and answers 200 with the number of bytes or the error.
 fn count(request: &mut Request) -> Result<String> {
     let copied = io::copy(&mut BodyReader::from_request(request)?, &mut io::sink());
     Ok(copied.map_or_else(|error| error.to_string(), |bytes| bytes.to_string()))
 }
 
-/// Sends the head that it is told to, and then the body.
+/// Sends a head with the length from the request's header, and then the body.
 fn head(request: &mut Request, out: &mut Writer) -> Result<()> {
     let mut body = BodyReader::from_request(request)?;
     let announced = request.header("x-announced").or_abort(400)?;
@@ -45,7 +45,7 @@ fn head(request: &mut Request, out: &mut Writer) -> Result<()> {
     Ok(())
 }
 
-/// Everybody may come in, but to `/who` only with a name.
+/// Lets every request through, but `/who` only with a name.
 fn sign_in(request: &mut Request) -> Result<()> {
     if request.path() != "/who" {
         return Ok(());

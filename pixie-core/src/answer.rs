@@ -2,13 +2,12 @@
 //! negotiation.
 
 pub(crate) mod conditional;
-pub(crate) mod disposition;
+mod disposition;
 pub(crate) mod error_page;
 pub(crate) mod etag;
 pub(crate) mod event;
 pub(crate) mod into_response;
 pub(crate) mod negotiate;
-mod quality;
 pub(crate) mod range;
 pub(crate) mod streamed;
 pub(crate) mod writer;

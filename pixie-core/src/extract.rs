@@ -14,7 +14,7 @@ pub(crate) mod sealed_cookies;
 pub(crate) mod state;
 pub(crate) mod upload;
 
-use crate::{BodyUse, Needs, Rejection, RejectionKind, Request};
+use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, RejectionKind, Request, State};
 
 /// Makes the argument of a handler from a request.
 ///
@@ -94,6 +94,20 @@ impl<T: FromRequest> FromRequest for Result<T, Rejection> {
         Ok(T::from_argument(request, name))
     }
 }
+
+macro_rules! derefs_to_its_value {
+    ($($extractor:ident),*) => {$(
+        impl<T> std::ops::Deref for $extractor<T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+    )*};
+}
+
+derefs_to_its_value!(Carried, Extension, Form, Json, Query, State);
 
 fn unless_missing<T>(extracted: Result<T, Rejection>) -> Result<Option<T>, Rejection> {
     match extracted {

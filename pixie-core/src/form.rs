@@ -6,15 +6,13 @@ pub(crate) mod multipart;
 pub(crate) mod part_head;
 pub(crate) mod upload;
 
-use std::str::FromStr;
-
 /// Names and values of a query string or a form, in their order. A name may occur several times.
 ///
 /// ```
 /// use pixie_core::Pairs;
 /// let pairs = Pairs::parse(b"tag=a&tag=b&page=2");
 /// assert_eq!(pairs.get_all("tag").collect::<Vec<_>>(), ["a", "b"]);
-/// assert_eq!(pairs.parse_as("page"), Some(2));
+/// assert_eq!(pairs.get("page"), Some("2"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs(Vec<(String, String)>);
@@ -39,11 +37,6 @@ impl Pairs {
     /// Returns all values with this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
-    }
-
-    /// Returns the first value with this name, parsed as `T`, if it can be parsed.
-    pub fn parse_as<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.get(name)?.parse().ok()
     }
 
     /// Returns all names and values.

@@ -9,3 +9,16 @@ pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
 pub(crate) mod state_map;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// Returns the set of all characters except letters, digits and these.
+pub(crate) const fn encoded_except(plain: &[u8]) -> AsciiSet {
+    let mut encoded = NON_ALPHANUMERIC.remove(plain[0]);
+    let mut at = 1;
+    while at < plain.len() {
+        encoded = encoded.remove(plain[at]);
+        at += 1;
+    }
+    encoded
+}

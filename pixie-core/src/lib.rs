@@ -28,7 +28,7 @@ pub use self::http::{
     params::{FromParam, Params},
     request::{Request, RequestView},
     request_id::RequestId,
-    response::{HeaderPair, Response},
+    response::Response,
     state_map::StateMap,
 };
 
@@ -40,12 +40,11 @@ pub use form::{
 
 pub use answer::{
     conditional::{Precondition, Validators},
-    disposition::Disposition,
     error_page::{ErrorView, Excerpt},
     etag::ETag,
     event::{Event, SseWriter},
     into_response::{Html, IntoResponse, Redirect},
-    negotiate::{Media, preferred_encoding, preferred_language, preferred_media},
+    negotiate::{Media, preferred_encoding},
     range::Extent,
     streamed::Streamed,
     writer::{IntoPieces, PieceSink, Pieces, Writer},
@@ -57,7 +56,7 @@ pub use route::{
     hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
     needs::{BodyUse, NeededState, Needs},
     pattern::Pattern,
-    router::{Allowed, Found, Place, RouteConflict, RouteEntry, Router, UrlError},
+    router::{Found, Place, RouteConflict, RouteEntry, Router, UrlError},
 };
 
 #[cfg(feature = "garde")]

@@ -1,4 +1,4 @@
-//! A pool by itself, without any web server: one job answers, one kills its process, and the program lives.
+//! A pool without a web server: one job replies, one kills its process, and the program continues.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

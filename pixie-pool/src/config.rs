@@ -53,10 +53,10 @@ pub(crate) const LOG_LINE_BYTES: usize = 128;
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// Grace period for a worker whose start failed, so that it can exit and report the reason before it is
 /// killed. Long enough for a backtrace.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const START_FAILURE_GRACE: Duration = Duration::from_secs(1);
 /// Interval between checks whether a worker has exited, on systems without pidfds. Each check is a system
 /// call of about 1 µs.
-pub(crate) const PROCESS_LOOK: Duration = Duration::from_millis(20);
+pub(crate) const PROCESS_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Time that a stop waits for the threads of a pool of size 0. Idle threads end at once; a busy thread cannot
 /// be ended.
 pub(crate) const THREADS_END: Duration = Duration::from_millis(200);
@@ -89,7 +89,7 @@ pub(crate) const SANDBOX_OPEN_FILES: u64 = 1024;
 pub(crate) const SANDBOX_OPEN_FILES_MIN: u64 = 16;
 /// Number of failed starts in a row after which a pool without a running worker refuses jobs at once instead
 /// of queueing them.
-pub(crate) const BREAKER_DEATHS: u32 = 5;
+pub(crate) const BREAKER_START_FAILURES: u32 = 5;
 /// First restart back-off after a worker that exited before its first job; doubled after each further one.
 pub(crate) const RESTART_PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Limits the restart back-off. After a repair, the pool recovers within this time.
@@ -100,46 +100,46 @@ pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
 pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
 /// Limits the jobs of one worker at a time, including pipelined ones. Enough that system calls and wake-ups
 /// cost little per job.
-pub(crate) const AHEAD_JOBS_MAX: usize = 32;
+pub(crate) const PIPELINED_JOBS_MAX: usize = 32;
 /// Limits the smoothed running time of jobs behind which others are pipelined. For longer jobs, a wake-up
 /// costs little in comparison.
-pub(crate) const AHEAD_SERVICE_MAX: Duration = Duration::from_micros(100);
+pub(crate) const PIPELINED_TIME_MAX: Duration = Duration::from_micros(100);
 /// Limits the unread bytes that a worker may have when it gets a job. A body that the last handler did not
 /// read leaves one window, which takes nine times as many bytes in frames of one byte; pipelined jobs leave
 /// one more window. A worker with more unread bytes replies to jobs that it has not read.
 pub(crate) const UNREAD_BYTES_MAX: usize = 16 * WINDOW_BYTES;
 /// Limits the time that all jobs of one worker may take together, and the time that a running job may delay
 /// those behind it.
-pub(crate) const AHEAD_PATIENCE: Duration = Duration::from_millis(1);
+pub(crate) const PIPELINED_TOTAL_MAX: Duration = Duration::from_millis(1);
 /// Limits the head of a pipelined job, in bytes, so that several of them fit into a socket's buffer.
-pub(crate) const AHEAD_HEAD_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const PIPELINED_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Time in which a worker must answer which jobs it has not started. Answering needs one runnable thread, so
 /// a worker that takes longer is stuck.
-pub(crate) const RECALL_ANSWER_MAX: Duration = Duration::from_secs(1);
+pub(crate) const WITHDRAW_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Limits how often a job moves to another worker. After that the job is not pipelined again, and does not
 /// move again, so that a worker that always claims not to have started it cannot delay it without end.
 pub(crate) const MOVES_MAX: u32 = 8;
 /// Limits the time that a worker holds finished replies back, to send several in one write, while it has more
 /// jobs.
-pub(crate) const ANSWER_HOLD: Duration = Duration::from_micros(100);
+pub(crate) const REPLY_HOLD: Duration = Duration::from_micros(100);
 /// Limits the finished replies that a worker holds back, in bytes.
-pub(crate) const ANSWER_HOLD_BYTES: usize = 32 * 1024;
+pub(crate) const REPLY_HOLD_BYTES: usize = 32 * 1024;
 /// Time that a job waits before the pool starts another worker. Shorter waits are normal between short jobs.
 pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
 /// Interval between checks of the workers' memory while jobs run, and the time after the start of a job until
 /// the last check. A fast allocator can exceed the limit by a few hundred MB between two checks;
 /// `RLIMIT_DATA` stops it.
-pub(crate) const MEMORY_LOOK: Duration = Duration::from_millis(250);
+pub(crate) const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// Time that killed processes get to leave the cgroup of an exited worker. A running process needs
 /// microseconds; a process that waits for a device could delay the pool without end.
 pub(crate) const CGROUP_END_MAX: Duration = Duration::from_millis(500);
 /// Interval between checks whether they have left it.
-pub(crate) const CGROUP_LOOK: Duration = Duration::from_millis(1);
+pub(crate) const CGROUP_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// Limits the rounds in which all processes of a cgroup are moved. The second round usually finds the
 /// processes that were started during the first.
 pub(crate) const CGROUP_MOVES_MAX: usize = 100;
 /// Shortest interval between reads of a worker's CPU time. The system does not count in smaller steps.
-pub(crate) const CPU_LOOK_MIN: Duration = Duration::from_millis(1);
+pub(crate) const CPU_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Limits the threads of a worker that are searched for the handler's thread when a job is slow. More than a
 /// program starts before it serves, and few enough that a job with thousands of threads does not delay the
 /// pool's timer.

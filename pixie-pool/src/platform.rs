@@ -24,13 +24,13 @@ pub(crate) use linux::{
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use no_cgroup::{Cgroups, WorkerCgroup};
-pub(crate) use process_stats::{peak_bytes, posture, resident_bytes};
+pub(crate) use process_stats::{peak_bytes, resident_bytes, thread_state};
 #[cfg(unix)]
 pub(crate) use unix::{
-    DirectoryLock, Leash, Lifeline, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals, create_private_directory,
-    exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size, limit_memory, limit_open_files,
-    name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived, register_socket, signal_name, split,
-    take_lifeline, write_all,
+    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, ReadHalf, WriteHalf, calm_signals,
+    create_private_directory, exit_now, exit_of, hang_up, is_socket, isolate, kill_group, limit_file_size,
+    limit_memory, limit_open_files, name_command, no_core_dumps, own_group, path_of, poll_write, read_arrived,
+    register_socket, signal_name, split, take_lifeline, write_all,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::{
@@ -52,7 +52,7 @@ pub(crate) enum NoCgroups {
 
 /// The memory use of a worker, as its cgroup reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MemoryToll {
+pub(crate) struct MemoryUse {
     /// The largest number of bytes that the kernel has counted at a time (Linux 5.19).
     pub(crate) peak: Option<u64>,
     /// Whether the kernel has killed the worker because it needed more than its limit.

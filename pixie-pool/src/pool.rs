@@ -1,7 +1,8 @@
 //! The pool as its users hold it: start, submit, snapshot, stop.
 //!
 //! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
-//! to `process`. Invariant: the pool ends with its last owner and leaves neither processes nor files.
+//! to `process`. Invariant: the pool ends with its last owner, and then all its processes and files are
+//! removed.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]
@@ -31,15 +32,12 @@ use crate::{
     job::{Handler, Job},
     platform,
     pool::{
-        connection::{
-            job_state::{JobName, JobState},
-            upload::Upload,
-        },
+        connection::{JobName, JobState, Upload},
         observers::Observers,
         process::{
             Workers,
             handshake::SocketDirectory,
-            memory,
+            memory::WorkerMemory,
             worker::{self, WorkerSlot},
         },
         queue::{
@@ -54,6 +52,25 @@ use crate::{
 };
 
 /// A pool of workers; clones are the same pool. When the last clone is dropped, the workers are killed.
+///
+/// With the size 0, jobs run on threads of this process, which suits tests:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use pixie_pool::{Handler, Job, Pool, Submission};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let handler: Handler = Arc::new(|job: Job| {
+///     let greeting = [b"hello ", job.head()].concat();
+///     let _ = job.reply(b"", &greeting);
+/// });
+/// let pool = Pool::named("greetings").size(0).start(handler).await?;
+/// let reply = pool.submit(Submission::new("world")).await?;
+/// assert_eq!(reply.body.collect().await?, "hello world");
+/// pool.stop(Duration::from_secs(1)).await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Pool {
     queue: Arc<Queue>,
@@ -68,6 +85,20 @@ struct Owner {
 }
 
 impl Pool {
+    /// Returns the configuration of a pool with this name and the default of each setting.
+    ///
+    /// ```no_run
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use pixie_pool::{Handler, Job, Pool};
+    /// # async fn start(handler: Handler) -> Result<(), pixie_pool::Error> {
+    /// let images = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+    /// let pool = images.start(handler).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn named(name: impl Into<String>) -> Config {
+        Config::default().name(name)
+    }
+
     /// Starts the workers and returns when the first one is ready, or at once if workers are started on
     /// demand.
     ///
@@ -85,10 +116,11 @@ impl Pool {
         warn_of_mix_ups(&config, &handler);
         let sockets = SocketDirectory::open(config.runtime_dir.as_deref())
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
-        let cgroups = memory::open(&config).await;
         let observers = Arc::new(Observers::new(&config.name));
-        let queue = Arc::new(Queue::new(Arc::new(config), observers));
-        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, cgroups));
+        let config = Arc::new(config);
+        let memory = WorkerMemory::open(Arc::clone(&config)).await;
+        let queue = Arc::new(Queue::new(config, observers));
+        let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
         let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
         queue.order_starts();
         for number in 1..=queue.slots() {
@@ -142,6 +174,14 @@ impl Pool {
             let _ = task.await;
         }
         self.owner.workers.close().await;
+    }
+}
+
+/// # Starting
+impl Config {
+    /// Starts the pool; see [`Pool::start`].
+    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
+        Pool::start(self, handler).await
     }
 }
 

@@ -16,10 +16,7 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::Error,
     pool::{
-        connection::{
-            job_state::{JobState, ReplyStart},
-            upload::Upload,
-        },
+        connection::{JobState, ReplyStart, Upload},
         queue::Queue,
     },
 };

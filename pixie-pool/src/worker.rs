@@ -21,7 +21,6 @@ use crate::{
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform::{self, Mark},
-    pool::process::handshake,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::SandboxLevel,
     worker::{sandbox::Restrict, socket::Socket},
@@ -29,9 +28,6 @@ use crate::{
 
 /// The name of the thread that runs a worker's jobs.
 pub(crate) const HANDLER_THREAD: &str = "handler";
-/// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits
-/// itself before it connects.
-pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
 /// A process that a pool has started, before it calls [`Worker::serve`].
 #[derive(Debug)]
@@ -65,7 +61,7 @@ pub fn worker() -> Option<Worker> {
     platform::close_inherited();
     platform::calm_signals();
     platform::isolate(identity::VARIABLE);
-    if std::env::var_os(CORE_DUMPS).is_none_or(|value| value != "on") {
+    if std::env::var_os(identity::CORE_DUMPS).is_none_or(|value| value != "on") {
         platform::no_core_dumps();
     }
     platform::set_process_name(&format!("{}-{}", invitation.pool, invitation.number));
@@ -133,7 +129,7 @@ pub(crate) fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
-    let socket = Socket::connect(path, Some(Mark::open(&handshake::mark(path))?))?;
+    let socket = Socket::connect(path, Some(Mark::open(&identity::mark_path(path))?))?;
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;

@@ -14,10 +14,12 @@ pub(crate) fn listen(react: impl Fn(u32) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new()?;
     drop(entered);
     let run = move || {
-        (1..).for_each(|count| {
+        let mut count = 0;
+        loop {
             runtime.block_on(signals.next());
+            count += 1;
             react(count);
-        });
+        }
     };
     thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
 }

@@ -16,7 +16,7 @@ use pixie_core::{After, BodyUse, Handler, Pattern, Place, Route, Router};
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{App, keys, registry::BY_HAND},
+    app::{App, keys, routes::BY_HAND},
     error::StartError,
     request::service::LayerFn,
     table::{
@@ -120,7 +120,7 @@ fn endpoint(
     let body_limit = route.options().body_limit.as_ref().unwrap_or(&settings.body_limit);
     let body_bytes_max = body_limit.bytes().map_err(|why| wrong(format!("`body_limit`: {why}")))?;
     let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
-    own.hooks.after.splice(0..0, route.reads().after_hooks().iter().cloned());
+    own.hooks.after.splice(0..0, route.reads().after.iter().cloned());
     let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
     let cached = value.map_err(|error| wrong(format!("`cache_control`: {error}")))?.map(cached);
     let chain = levels.chain([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
@@ -130,7 +130,7 @@ fn endpoint(
         intake: intake(&route),
         body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
         // A hook may read the state even if the handler does not.
-        reads_state: reads.states().next().is_some()
+        reads_state: !reads.states.is_empty()
             || reads.body == BodyUse::Form
             || reads.header_names().is_none()
             || chain.has_before(),

@@ -192,11 +192,11 @@ async fn within(deadline: Option<Duration>, answer: impl Future<Output = Respons
 /// Returns the response of a request without a route.
 fn unrouted(found: Found<'_, Arc<Endpoint>>) -> Response {
     match found {
-        Found::Options { allow } => Response::empty(StatusCode::NO_CONTENT).header(header::ALLOW, allow.header_value()),
+        Found::Options { allow } => Response::empty(StatusCode::NO_CONTENT).header(header::ALLOW, allow),
         Found::MethodNotAllowed { allow } => {
-            let detail = format!("this address answers {}", allow.as_str());
+            let detail = format!("this address answers {}", allow.to_str().unwrap_or_default());
             let refused = refuse_with(StatusCode::METHOD_NOT_ALLOWED, detail);
-            refused.with_header(header::ALLOW, allow.header_value()).into()
+            refused.with_header(header::ALLOW, allow).into()
         }
         Found::BadPath => refuse_with(StatusCode::BAD_REQUEST, "the path's percent-encoding is broken").into(),
         _ => refuse(StatusCode::NOT_FOUND).into(),

@@ -98,8 +98,8 @@ fn matching(app: &Composed, method: &str, target: &str) -> Result<String, StartE
     let path = target.split(['?', '#']).next().unwrap_or(target);
     Ok(match app.router.find(&method, path) {
         Found::Route { value, .. } => json!({ "routes": [row(value)], "status": 200 }),
-        Found::Options { allow } => json!({ "routes": [], "status": 204, "allow": allow.as_str() }),
-        Found::MethodNotAllowed { allow } => json!({ "routes": [], "status": 405, "allow": allow.as_str() }),
+        Found::Options { allow } => json!({ "routes": [], "status": 204, "allow": allow.to_str().ok() }),
+        Found::MethodNotAllowed { allow } => json!({ "routes": [], "status": 405, "allow": allow.to_str().ok() }),
         Found::BadPath => json!({ "routes": [], "status": 400 }),
         _ => json!({ "routes": [], "status": 404 }),
     }

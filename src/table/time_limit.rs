@@ -59,5 +59,5 @@ impl FromRequest for TimeLimit {
 
 /// Returns whether the handler of a route has this argument. Other jobs do not measure the time.
 pub(crate) fn is_read(route: &Route) -> bool {
-    route.reads().states().any(|state| state.id == TypeId::of::<TimeLimit>())
+    route.reads().states.iter().any(|state| state.id == TypeId::of::<TimeLimit>())
 }

@@ -1,6 +1,6 @@
 //! A headless Chromium, driven by the WebDriver protocol (W3C) through chromedriver: open, click, type, look.
 //!
-//! A few requests of JSON over HTTP are all that is needed, so this is no dependency.
+//! A few JSON requests over HTTP are enough, so this does not need a dependency.
 #![allow(dead_code, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,7 +16,8 @@ use crate::support::{PATIENCE, until};
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A port that was free is hardly ever taken a moment later, and not again and again.
+/// Limits the attempts to find a port for the driver. Another program rarely takes a port that was free a
+/// moment ago.
 const PORTS_TRIED: usize = 10;
 
 pub(crate) struct Browser {
@@ -27,7 +28,8 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one, or says loudly that there is none. Under `CI` that is a failure.
+    /// Starts a browser. Without chromedriver it prints a message and returns `None`; if `CI` is set, it
+    /// panics.
     pub(crate) fn start() -> Option<Browser> {
         let Some((driver, port)) = start_driver() else {
             let missing = "NOT TESTED: there is no chromedriver; install Debian's `chromium` and `chromium-driver`";
@@ -66,7 +68,7 @@ impl Browser {
         self.command("url", &json!({ "url": url }));
     }
 
-    /// Runs script in the page and returns its value.
+    /// Runs a script in the page and returns its value.
     pub(crate) fn script(&self, script: &str) -> Value {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
@@ -81,19 +83,19 @@ impl Browser {
         until(&format!("the page shows `{text}`"), || self.text().contains(text).then_some(()));
     }
 
-    /// Clicks what a CSS selector finds.
+    /// Clicks the element that a CSS selector finds.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.command(&format!("element/{element}/click"), &json!({}));
     }
 
-    /// Types text into a field, or gives a file to one that takes files.
+    /// Types text into a field, or sets the path of a file field.
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.command(&format!("element/{element}/value"), &json!({ "text": text }));
     }
 
-    /// Shows pages to somebody who likes them `light` or `dark`, in a window of this size.
+    /// Sets the preferred color scheme, `light` or `dark`, and the size of the window.
     pub(crate) fn look(&self, scheme: &str, width: u32, height: u32) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
@@ -105,7 +107,7 @@ impl Browser {
         self.command("goog/cdp/execute", &json!({ "cmd": command, "params": params }));
     }
 
-    /// Keeps a picture of the page, to be looked at.
+    /// Writes a picture of the page to a file.
     pub(crate) fn screenshot(&self, file: &Path) {
         use base64::Engine as _;
         let answer = self.call("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
@@ -132,7 +134,7 @@ impl Browser {
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .expect("the command can be sent");
-        // chromedriver keeps the connection open whatever it is asked, so the length says where the answer ends.
+        // chromedriver always keeps the connection open, so the response ends after its Content-Length.
         let mut answer = BufReader::new(stream);
         let mut length = 0;
         loop {
@@ -162,10 +164,10 @@ impl Drop for Browser {
     }
 }
 
-/// Starts a driver and returns it with its port; nothing where there is none.
+/// Starts chromedriver and returns it with its port, or `None` if it is not installed.
 ///
-/// Asked to choose a port itself, it does not tell which on a machine without IPv6. One that was free may be taken a moment later,
-/// and is then tried again with another.
+/// The test chooses the port, because on a machine without IPv6 chromedriver does not print a port that it
+/// chose itself. If another program has taken the port in between, another port is tried.
 fn start_driver() -> Option<(Child, u16)> {
     for _ in 0..PORTS_TRIED {
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a port is free");

@@ -1,4 +1,4 @@
-//! Every example is a program that runs: each is started on a free port and asked as a user would.
+//! Starts each example on a free port and sends the requests that a user would send.
 use std::io::{Read, Write};
 
 use crate::support::Program;

@@ -9,7 +9,7 @@ fn faults() -> Program {
     Program::start("faults")
 }
 
-/// Asks and reads to the end, also if that is no proper one; tells whether it was.
+/// Sends a GET, and returns what arrived and whether the response was complete.
 fn streamed(faults: &Program, path: &str) -> (String, bool) {
     let mut stream = faults.connect();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request can be sent");
@@ -116,7 +116,7 @@ fn a_job_beyond_its_cpu_time_is_a_504() {
     is_alive(&faults);
 }
 
-/// The only worker of the narrow pool is held for two seconds while `ask` runs.
+/// Keeps the only worker of the narrow pool busy for two seconds while `ask` runs.
 fn with_narrow_pool_held(ask: impl FnOnce(&Program)) {
     let (faults, folder) = (faults(), tempfile::tempdir().expect("a folder for the note"));
     let note = folder.path().join("note");
@@ -163,10 +163,10 @@ fn a_pool_whose_workers_cannot_start_is_a_503_that_says_when_to_come_again() {
 }
 
 #[test]
-fn poison_is_the_502_that_its_crash_would_be() {
+fn a_repeat_crash_is_the_502_that_its_crash_would_be() {
     let faults = faults();
     let died = || faults.get("/counts").body.lines().find_map(|line| line.strip_prefix("died ")?.parse::<u64>().ok());
-    // The first one is tried twice; from then on no worker dies.
+    // The first request crashes two workers. After that the request is refused, so no worker crashes.
     assert_eq!(faults.get("/abort?file=bad").status, 502);
     until("both deaths are counted", || (died() == Some(2)).then_some(()));
     for _ in 0..3 {

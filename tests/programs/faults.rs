@@ -1,4 +1,4 @@
-//! The main promise, on a real program with real workers: a handler may do anything, and nobody else notices.
+//! The main promise, on a real program with real workers: a faulty handler does not affect other requests.
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
@@ -42,7 +42,8 @@ fn a_client_is_not_told_what_a_worker_died_of() {
     }
 }
 
-/// Several thousand requests from many connections, faults among them: every answer is its own, and nothing is left behind.
+/// Several thousand requests on many connections, some of them faulty. Each gets its own response, and no
+/// process is left.
 #[test]
 fn a_mix_of_faults_under_load_answers_every_request_rightly_and_leaves_nothing_behind() {
     const CONNECTIONS: usize = 16;
@@ -114,7 +115,7 @@ fn exchange(stream: &mut std::net::TcpStream, target: &str) -> (u16, String) {
 #[test]
 fn a_killed_server_leaves_no_worker() {
     let mut faults = Program::start("faults");
-    // One worker spins, one sleeps, the others wait: all have to go.
+    // One worker computes, one sleeps, the others are idle. All must exit.
     let mut busy: Vec<_> = (0..2).map(|_| faults.connect()).collect();
     for (stream, target) in busy.iter_mut().zip(["/loop", "/sleep/20000"]) {
         write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request can be sent");
@@ -148,6 +149,7 @@ fn a_client_that_leaves_frees_its_worker() {
     let mut stream = faults.connect();
     write!(stream, "GET /sleep/25000 HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request can be sent");
     drop(stream);
-    // With one worker, this is answered only if the sleeper was stopped: its own deadline of 15 s is far off.
+    // With one worker, this is answered only if the sleeping job was canceled: its deadline of 15 s has not
+    // passed.
     assert_eq!(faults.get("/ok?id=free").body, "free");
 }

@@ -1,4 +1,4 @@
-//! The examples as a visitor meets them: in a real browser, clicked and typed into.
+//! The pages of the examples in a real browser, with clicks and typing.
 use std::path::{Path, PathBuf};
 
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     support::{Program, until},
 };
 
-/// Where pictures of the pages go, to be looked at after a run.
+/// Returns the path for a picture of a page. The pictures are for people to look at after a run.
 fn picture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     std::fs::create_dir_all(&folder).expect("the folder can be made");

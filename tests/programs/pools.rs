@@ -1,4 +1,5 @@
-//! Pools with numbers of their own: declared by the program, overridden by the environment, and the clock of a job.
+//! Pools with numbers of their own: declared by the program, overridden by the environment, and the clock of
+//! a job.
 use std::time::Duration;
 
 use crate::support::{self, Program};

@@ -1,4 +1,4 @@
-//! A running app from outside, where in-process asking does not reach: time-outs, the stop handle, a taken port.
+//! A running app from outside: timeouts, the shutdown handle, a port that is in use.
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -45,7 +45,8 @@ impl Running {
     }
 }
 
-/// Cuts what came on a connection into answers, as a client does: status and body of each, and an error for a body that is cut.
+/// Splits the bytes of a connection into responses, as a client does. Returns the status and body of each, or
+/// an error for a body that is cut off.
 fn cut_up(mut text: &str) -> Vec<(u16, Result<&str, &str>)> {
     let mut answers = Vec::new();
     while !text.is_empty() {
@@ -67,7 +68,7 @@ fn cut_up(mut text: &str) -> Vec<(u16, Result<&str, &str>)> {
     answers
 }
 
-/// Asks for an answer and then for `/end`, in one write on one connection.
+/// Sends a request and one for `/end`, in one write on one connection.
 fn pipelined(
     answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
     check: impl Fn(&str, &[(u16, Result<&str, &str>)]),
@@ -107,7 +108,7 @@ fn a_stream_is_held_to_the_length_that_it_declares() {
     let streamed =
         |length: &'static str| move || Response::new(Body::from_stream(Pieces(5))).header("content-length", length);
     pipelined(streamed("5"), |kind, answers| assert_eq!(answers, [(200, Ok("xxxxx")), (200, Ok("the end"))], "{kind}"));
-    // What was not sent yet when the stream fails is not sent at all.
+    // Pieces that were not sent before the stream failed are discarded.
     pipelined(streamed("9"), |kind, answers| assert!(matches!(answers, [] | [(200, Err(_))]), "{kind}: {answers:?}"));
     pipelined(streamed("3"), |kind, answers| {
         let is_cut = matches!(answers, [] | [(200, Err(_))]);
@@ -119,7 +120,7 @@ fn a_stream_is_held_to_the_length_that_it_declares() {
     });
 }
 
-/// A stream of so many pieces.
+/// A stream of this many pieces.
 struct Pieces(usize);
 
 impl futures_core::Stream for Pieces {
@@ -155,7 +156,7 @@ fn a_multipart_form_that_stands_still_or_never_ends_is_answered_and_leaves_no_fi
     let running = start(form_app().server(server).body_limit(1024 * 1024).upload_dir(folder.path()));
     let head = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n";
     let part = "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n";
-    // Long enough to be in a file when it stops.
+    // Long enough that the upload is written to a file before it breaks off.
     let begun = format!("{head}Content-Length: 900000\r\n\r\n{part}{}", "a".repeat(600_000));
     let answer = running.ask(&begun);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -188,7 +189,7 @@ fn a_chunked_body_over_the_limit_is_answered_with_413() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
-/// An app whose handlers read a body to its end while it arrives, and say that all is well whatever happened.
+/// An app whose handlers read a body to its end while it arrives, and always answer 200.
 fn reader_app() -> App {
     let read = |request: &mut Request| -> pixie_web::Result<String> {
         let copied = std::io::copy(&mut BodyReader::from_request(request)?, &mut std::io::sink());
@@ -237,7 +238,7 @@ fn a_thread_whose_request_is_over_stops_reading_the_body() {
     let running = start(reader_app().threads(1));
     let mut stream = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-    // The rest never comes, but the client stays.
+    // The client stays connected but does not send the rest.
     stream.write_all(b"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0").expect("it can be sent");
     let mut status = [0; 12];
     stream.read_exact(&mut status).expect("the answer can be read");
@@ -246,7 +247,7 @@ fn a_thread_whose_request_is_over_stops_reading_the_body() {
     assert!(answer.ends_with("read 2"), "the one thread is free: {answer}");
 }
 
-/// A door that a handler waits behind; it opens when the other end is dropped.
+/// A gate at which a handler waits until the other end is dropped.
 fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + Clone) {
     let (held, door) = mpsc::channel::<()>();
     let door = Arc::new(Mutex::new(door));
@@ -265,7 +266,8 @@ fn a_connection_ends_with_its_504_though_the_thread_keeps_the_reader() {
     };
     let route = Route::post("/keep").thread(keep).needs(Needs::default().extractor::<BodyReader>());
     let running = start(App::new().route(route.deadline(Duration::from_millis(100))));
-    // Most of the body never comes; that the answer can be read to the end of the connection is the point.
+    // Most of the body is not sent. The test checks that the response can be read to the end of the
+    // connection.
     let answer = running.ask("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nthe beginning");
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
     assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
@@ -293,7 +295,7 @@ fn a_request_that_no_thread_takes_is_told_when_to_come_again_however_short_its_d
 
 #[test]
 fn a_body_that_an_async_route_takes_as_a_stream_is_held_to_the_limit() {
-    /// Counts what comes, and says that all is well whatever happened.
+    /// Counts the bytes that arrive, and always answers 200.
     async fn count(request: Request) -> String {
         let (mut request, mut bytes) = (request, 0);
         let mut body = request.take_body();
@@ -327,7 +329,7 @@ fn the_handle_in_a_route_stops_the_app() {
     };
     let running = start(App::new().route(Route::post("/shutdown").sync(stop)));
     let answer = running.ask("POST /shutdown HTTP/1.1\r\nHost: x\r\n\r\n");
-    // That it could be read to its end means that the connection was closed behind it.
+    // The response was read to its end, so the connection was closed behind it.
     assert!(answer.ends_with("bye"), "{answer}");
     assert_eq!(running.ended.join().expect("it did not panic"), Ok(()));
 }
@@ -355,11 +357,13 @@ fn a_taken_port_is_named_with_its_owner_and_the_fix() {
 }
 
 #[test]
-fn a_variable_that_is_no_number_is_named() {
+fn a_mistake_in_the_configuration_is_printed_without_a_status() {
     let output = Command::new(example("hello")).env("PIXIE_WORKERS", "many").output().expect("it can be started");
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(message.contains("PIXIE_WORKERS is `many`, but should be how many worker processes"), "{message}");
+    let expected =
+        "Error: invalid value \"many\" for PIXIE_WORKERS: use the number of worker processes, or 0 for threads\n";
+    assert_eq!(message, expected);
 }
 
 #[test]

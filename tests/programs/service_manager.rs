@@ -1,4 +1,4 @@
-//! What a service manager is told, and what a program tells of itself.
+//! Messages to a service manager, and the program's description of itself.
 use std::{
     env, fs,
     io::{Read, Write},
@@ -30,7 +30,7 @@ fn a_socket_that_the_service_manager_keeps_refuses_nobody_during_a_restart() {
     notes.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = socket.local_addr().expect("an address");
-    // The shell puts its input where systemd puts a socket: descriptor 3.
+    // The shell passes its standard input as descriptor 3, where systemd passes a socket.
     let start = || {
         let passed = OwnedFd::from(socket.try_clone().expect("it can be shared"));
         let mut program = Command::new("sh");

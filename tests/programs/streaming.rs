@@ -1,4 +1,5 @@
-//! Bodies of any size, both ways, on real programs with real workers: constant memory, backpressure, and clients that leave.
+//! Large request and response bodies on real programs with real workers: constant memory, back-pressure, and
+//! clients that disconnect.
 use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hasher},
@@ -13,9 +14,10 @@ use crate::support::{Answer, Program, peak_memory, states, until};
 
 const MIB: usize = 1024 * 1024;
 const GIB: usize = 1024 * MIB;
-/// What a GiB on its way may cost a process: some windows and buffers, far from a part of the body that grows with it.
+/// Limits how much a process may grow while it transfers a GiB. A few windows and buffers, so the body is not
+/// collected.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
-/// What may be on its way to a client that does not read: the buffers of two sockets, mostly.
+/// Limits the bytes that are on their way to a client that does not read: mostly the buffers of two sockets.
 const IN_FLIGHT_MAX: usize = 48 * MIB;
 
 /// The peaks of a program and its workers before something happens.
@@ -35,12 +37,12 @@ impl Peaks {
     }
 }
 
-/// A block whose length is a prime, so that a byte that is lost or doubled shows in everything behind it.
+/// A block whose length is a prime, so that a lost or doubled byte changes everything behind it.
 fn block() -> Vec<u8> {
     (0..65_521_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Sends so many bytes of blocks, and returns what the example's digest of them has to be.
+/// Sends this many bytes of blocks, and returns the digest that the example must compute.
 fn send_blocks(stream: &mut TcpStream, bytes: usize) -> String {
     let (block, mut hasher, mut left) = (block(), DefaultHasher::new(), bytes);
     while left > 0 {
@@ -52,7 +54,7 @@ fn send_blocks(stream: &mut TcpStream, bytes: usize) -> String {
     format!("{bytes} {:016x}", hasher.finish())
 }
 
-/// Begins a PUT whose body is announced and not sent.
+/// Sends the head of a PUT with a length, but not its body.
 fn begin_upload(program: &Program, target: &str, bytes: usize) -> TcpStream {
     let mut stream = program.connect();
     let head = "Host: localhost\r\nConnection: close\r\nContent-Length:";
@@ -60,7 +62,7 @@ fn begin_upload(program: &Program, target: &str, bytes: usize) -> TcpStream {
     stream
 }
 
-/// Asks with GET, and reads the head only.
+/// Sends a GET, and reads only the head of the response.
 fn begin_download(program: &Program, target: &str) -> (TcpStream, String) {
     let mut stream = program.connect();
     write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it can be sent");
@@ -142,7 +144,7 @@ fn a_handler_answers_while_it_reads() {
     let program = Program::start_with("streaming", &[("PIXIE_WORKERS", "1")]);
     let peaks = Peaks::of(&program);
     let mut stream = program.connect();
-    // A client of HTTP/1.0 gets the body as it is, without chunks.
+    // An HTTP/1.0 client gets the body without chunks.
     write!(stream, "POST /upper HTTP/1.0\r\nContent-Length: {BYTES}\r\n\r\n").expect("the head can be sent");
     let mut sending = stream.try_clone().expect("a socket has two directions");
     let sender = thread::spawn(move || send_blocks(&mut sending, BYTES));
@@ -184,7 +186,7 @@ fn an_uploaded_file_comes_back() {
     assert_eq!(program.get("/files/note").body, "hello");
     let refused = program.ask("PUT /files/.. HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx");
     assert_eq!(refused.status, 400);
-    // One that breaks off leaves nothing behind.
+    // An upload that breaks off leaves no file behind.
     let mut begun = begin_upload(&program, "/files/begun", 10 * MIB);
     send_blocks(&mut begun, MIB);
     drop(begun);
@@ -202,7 +204,7 @@ fn a_client_that_waits_for_leave_to_send_gets_it() {
     let digest = send_blocks(&mut stream, 300_000);
     let answer = Answer::read(&mut stream);
     assert_eq!((answer.status, answer.body), (200, digest));
-    // What is too long is refused before any of it is sent.
+    // A body that is too long is refused before it is sent.
     let mut stream = program.connect();
     write!(stream, "PUT /digest HTTP/1.1\r\n{head} 20000000000\r\n\r\n").expect("the head can be sent");
     assert_eq!(Answer::read(&mut stream).status, 413);
@@ -216,7 +218,7 @@ fn an_upload_that_nobody_reads_is_answered_at_once() {
     let answer = Answer::read(&mut stream);
     assert_eq!((answer.status, &*answer.body), (200, "not read"));
     assert!(answer.head.contains("connection: close"), "{}", answer.head);
-    // A short one does not cost the connection.
+    // After a short body the connection stays open.
     let mut stream = faults.connect();
     for _ in 0..3 {
         write!(stream, "PUT /upload/ignored HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
@@ -234,13 +236,13 @@ fn a_worker_that_dies_or_is_too_slow_in_an_upload_fails_it_at_once_and_only_once
     let faults = Program::start_with("faults", &[("PIXIE_WORKERS", "1")]);
     let abort = format!("/upload/abort?note={}", note(folder.path()).display());
     for (target, status) in [(&*abort, 502), ("/upload/loop", 504)] {
-        // The client still has most of it when the answer comes.
+        // The client has not sent most of the body when the response arrives.
         let mut stream = begin_upload(&faults, target, 8 * MIB);
         send_blocks(&mut stream, MIB + 64 * 1024);
         assert_eq!(Answer::read(&mut stream).status, status, "{target}");
         assert_eq!(faults.get("/ok?id=alive").body, "alive", "after {target}");
     }
-    // PUT is idempotent, but what was streamed is gone.
+    // PUT is idempotent, but the streamed part of the body is lost, so the job is not retried.
     assert_eq!(noted(folder.path()), "started\n");
 }
 
@@ -253,7 +255,7 @@ fn a_client_that_leaves_in_an_upload_frees_the_worker() {
     send_blocks(&mut stream, MIB);
     until("the handler reads", || (!noted(folder.path()).is_empty()).then_some(()));
     drop(stream);
-    // The one worker's deadline is ten minutes off.
+    // The deadline of the only worker is ten minutes away.
     assert_eq!(faults.get("/ok?id=free").body, "free");
     assert_ne!(noted(folder.path()), "complete");
 }
@@ -278,7 +280,7 @@ fn a_client_that_leaves_in_a_download_frees_the_worker() {
     let (mut stream, _) = begin_download(&faults, &format!("/flood?note={}", note(folder.path()).display()));
     stream.read_exact(&mut vec![0; MIB]).expect("it is endless");
     drop(stream);
-    // Nothing else would ever end that handler.
+    // Without cancellation that handler would run without end.
     assert_eq!(faults.get("/ok?id=free").body, "free");
 }
 
@@ -310,7 +312,7 @@ fn a_head_request_to_a_stream_costs_no_worker() {
     for target in ["/drip", "/lines/1000000?id=1"] {
         write!(stream, "HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it can be sent");
         assert!(read_head(&mut stream).starts_with("http/1.1 200 "), "{target}");
-        // The one worker is free, or this would never be answered.
+        // The only worker is free again, because it answers this request.
         assert_eq!(faults.get("/ok?id=free").body, "free");
     }
     let counts = faults.get("/counts").body;

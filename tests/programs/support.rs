@@ -1,6 +1,7 @@
-//! What the tests of whole programs share: starting an example on a free port, asking it, and counting what it leaves.
+//! Shared by the tests of whole programs: start an example on a free port, send requests, count its
+//! processes.
 //!
-//! Every wait is bounded, and waits for something that happens, never for time to pass.
+//! Invariant: every wait is for an event and has a time limit.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than anything takes on a loaded machine, shorter than a test run's patience.
+/// Limits each wait. Longer than any step takes on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running example, ended with the value.
+/// A running example. Dropping the value kills the process.
 pub struct Program {
     process: Child,
     pub port: u16,
@@ -26,12 +27,12 @@ impl Program {
         Program::start_with(name, &[])
     }
 
-    /// The same with environment variables.
+    /// As [`start`](Program::start), with environment variables.
     pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Program {
         Program::start_to(name, variables, Stdio::null())
     }
 
-    /// The same with a place for its log.
+    /// As [`start_with`](Program::start_with), with a destination for the log.
     pub fn start_to(name: &str, variables: &[(&str, &str)], log: Stdio) -> Program {
         let mut process = Command::new(example(name))
             .env("PIXIE_PORT", "0")
@@ -50,12 +51,12 @@ impl Program {
         let line = line.expect("the program says where it listens");
         let port =
             line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("the address ends in a port");
-        // What else it prints is read away, so that it never blocks on a full pipe.
+        // The rest of its output is read too, so that it does not block on a full pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         Program { process, port, lines: kept.into() }
     }
 
-    /// Returns what it printed from its start to the last line that names a pool.
+    /// Returns its output from the start to the line of the pool `default`.
     pub fn banner(&self) -> String {
         let lines = self.lines.lock().expect("nobody panicked with it");
         let mut text = String::new();
@@ -70,12 +71,12 @@ impl Program {
         self.process.id()
     }
 
-    /// Asks with GET on a connection of its own.
+    /// Sends a GET on a new connection.
     pub fn get(&self, target: &str) -> Answer {
         self.ask(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
-    /// Sends these bytes and reads the one answer.
+    /// Sends these bytes on a new connection and reads the response.
     pub fn ask(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).expect("the request can be sent");
@@ -117,7 +118,7 @@ impl Drop for Program {
     }
 }
 
-/// An answer, split into its parts.
+/// A response, split into its parts.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -126,7 +127,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer that ends with its connection.
+    /// Reads a response until the connection is closed.
     pub fn read(stream: &mut TcpStream) -> Answer {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).expect("the answer can be read");
@@ -140,25 +141,25 @@ impl Answer {
         Answer { status: status.unwrap_or_default(), head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    /// Returns the value of a header, whose name is in small letters.
+    /// Returns the value of a header. The name must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
-/// Returns the path of an example's program, which cargo builds before it runs tests.
+/// Returns the path of an example's program. Cargo builds examples before it runs tests.
 pub fn example(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("the test's own path");
     let folder = this.parent().and_then(|deps| deps.parent()).expect("the tests lie in target/<profile>/deps");
     folder.join("examples").join(name)
 }
 
-/// Returns the living children of a process; a zombie is a child too, and named as such by its negative.
+/// Returns the children of a process, zombies included.
 pub fn children(parent: u32) -> Vec<u32> {
     processes().filter(|process| process.parent == parent).map(|process| process.pid).collect()
 }
 
-/// Returns the states of these processes, such as `S` or `Z`, without those that are gone.
+/// Returns the states of those of these processes that exist, such as `S` or `Z`.
 pub fn states(pids: &[u32]) -> Vec<char> {
     processes().filter(|process| pids.contains(&process.pid)).map(|process| process.state).collect()
 }
@@ -174,21 +175,21 @@ fn processes() -> impl Iterator<Item = Process> {
     entries.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The name in parentheses may hold anything: what follows the last one is regular.
+        // The name in parentheses may contain any character, so the fields start behind the last parenthesis.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
         Some(Process { pid, parent: fields.next()?.parse().ok()?, state })
     })
 }
 
-/// Returns the most memory in KiB that a process has had resident so far.
+/// Returns the peak of a process's resident memory, in KiB.
 pub fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says its peak");
     line.trim().trim_end_matches("kB").trim().parse().expect("it is a number of kB")
 }
 
-/// Looks again and again until there is a value, and fails the test when patience ends.
+/// Calls `look` until it returns a value. Panics after [`PATIENCE`].
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

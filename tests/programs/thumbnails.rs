@@ -1,4 +1,5 @@
-//! Hostile pictures: broken, cut, huge and lying ones are refused or end their own worker, and the next one is fine.
+//! Hostile pictures: broken, cut, huge or with wrong headers. Each is refused or ends its worker, and the
+//! next one works.
 use std::{
     io::{Read, Write},
     path::Path,
@@ -44,7 +45,7 @@ fn sound_pictures_become_small_and_corrupt_ones_are_refused() {
     let thumbnails = Program::start("thumbnails");
     for (name, picture) in images() {
         let (status, body) = send(&thumbnails, &picture);
-        // PngSuite's names: what begins with x is corrupt on purpose.
+        // In PngSuite, files whose names begin with x are corrupt on purpose.
         match name.starts_with('x') {
             true => assert_eq!(status, 422, "{name}: {}", String::from_utf8_lossy(&body)),
             false => {
@@ -62,7 +63,7 @@ fn cut_and_lying_pictures_harm_nobody() {
     for length in (0..sound.len()).step_by(sound.len() / 16) {
         assert_eq!(send(&thumbnails, &sound[..length]).0, 422, "cut to {length} bytes");
     }
-    // The width lies at byte 16: a picture of 2 147 483 647 columns, which no checksum vouches for.
+    // The width is at byte 16: a picture of 2 147 483 647 columns, with a wrong checksum.
     let mut huge = sound.clone();
     huge[16..20].copy_from_slice(&0x7fff_ffffu32.to_be_bytes());
     assert_eq!(send(&thumbnails, &huge).0, 422);

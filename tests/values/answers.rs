@@ -1,4 +1,4 @@
-//! Answers at the edges, failed ones above all: every kind of route treats them alike.
+//! Unusual responses, mostly errors: every kind of route treats them in the same way.
 use pixie_web::{
     App, Cookie, Error, HeaderValue, IntoResponse, Pieces, Response, Route, StatusCode, TestClient, abort, header,
 };
@@ -6,7 +6,7 @@ use pixie_web::{
 /// Makes the answer under test.
 type Make = fn() -> Response;
 
-/// An app that gives the same answer in each kind of route; of a stream it is the head.
+/// An app that gives the same response in each kind of route. A stream route uses its head.
 fn app(answer: Make) -> App {
     App::new()
         .route(Route::get("/sync").sync(move |_| answer()))

@@ -1,7 +1,7 @@
-//! What an app answers, asked in-process: extractors, return values, errors, state and addresses.
+//! Responses of an app, in-process: extractors, return values, errors, state and URLs.
 //!
-//! Pool routes here run on a thread through the worker's encoding; `with_workers.rs` does the same with real
-//! processes.
+//! Pool routes run on a thread here, through the encoding of workers. `with_workers.rs` does the same with
+//! real processes.
 use pixie_web::{
     App, Bytes, Cookie, Cookies, Error, Form, Headers, Html, Json, Method, OrAbort, Peer, Query, Redirect, Rejection,
     Request, Response, Result, Route, State, StatusCode, TestClient, Urls, abort, delete, get, post, put, route,
@@ -175,7 +175,7 @@ fn cut() -> impl Iterator<Item = String> {
 
 #[get("/late", thread, deadline = "10ms")]
 fn late() -> &'static str {
-    // Longer than the deadline, whatever the machine: the answer must be 504 before this ends.
+    // Longer than the deadline on any machine: the response must be 504 before this ends.
     std::thread::park_timeout(std::time::Duration::from_secs(2));
     "late"
 }
@@ -409,4 +409,14 @@ fn addresses_are_made_from_names_and_wrong_ones_are_named() {
     assert!(unknown.contains("`nobody`"), "{unknown}");
     assert!(urls.url_for("number", &[]).is_err());
     assert!(urls.url_for("number", &[("n", &"x")]).is_err());
+}
+
+#[test]
+fn the_test_client_asks_with_every_method_that_has_an_attribute() {
+    let route = Route::get("/").method(Method::POST).method(Method::PUT).method(Method::PATCH).method(Method::DELETE);
+    let app = App::new().route(route.sync(|request: &mut pixie_web::Request| request.verb().to_owned()));
+    let client = app.csrf(false).test().expect("the app fits together");
+    let asked = [client.get("/"), client.post("/"), client.put("/"), client.patch("/"), client.delete("/")];
+    let verbs: Vec<_> = asked.into_iter().map(|request| request.send().text()).collect();
+    assert_eq!(verbs, ["GET", "POST", "PUT", "PATCH", "DELETE"]);
 }

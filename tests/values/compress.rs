@@ -1,4 +1,4 @@
-//! Compression of answers, with the feature `compression`.
+//! Compression of responses, with the feature `compression`.
 use std::io::Read;
 
 use pixie_web::{App, Folder, Method, Pieces, Request, Response, Route, TestClient, TestResponse};

@@ -1,5 +1,5 @@
-//! Streams, server-sent events and flash messages: from async routes, from stream routes, and when nobody
-//! listens.
+//! Streams, server-sent events and flash messages: from async routes, from stream routes, and after the
+//! client has left.
 use std::{
     pin::Pin,
     task::{Context, Poll},

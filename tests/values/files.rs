@@ -1,4 +1,4 @@
-//! Files over the whole app: every way to serve one answers alike.
+//! Files through the whole app: every way to serve a file gives the same response.
 mod answers;
 mod changes;
 mod compressed;

@@ -1,4 +1,4 @@
-//! What an app does for its safety unasked: forged requests are refused, and browsers are told to be careful.
+//! Protection that is on by default: cross-site requests are refused, and responses have security headers.
 use pixie_web::{App, HeaderValue, Route, TestResponse, post};
 
 #[post("/hook", sync, csrf = false)]

@@ -1,4 +1,5 @@
-//! A sync route that holds its connection's thread is reported to the developer, by name and with the remedy.
+//! A sync route that blocks the thread of its connection is reported to the developer, with its name and the
+//! fix.
 use std::{
     fmt,
     sync::{Arc, Mutex},
@@ -8,7 +9,7 @@ use std::{
 use pixie_web::{App, Route};
 use tracing::{Event, Metadata, Subscriber, field, span};
 
-/// Keeps what events say.
+/// Collects the fields of log events.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<String>>);
 

@@ -1,9 +1,8 @@
 //! The normal form of a path, in which route paths and the paths of requests are compared: decoded except for
-//! four characters.
+//! two characters.
 //!
-//! `/` stays `%2F` so that `/a%2Fb` is one segment, `%` stays `%25` so that a second decoding gives the
-//! value, and `<` and `>` stay `%3C` and `%3E` because they are syntax in the router's index. Invariant: in
-//! the normal form of an encoded path, each `%` begins one of those four escapes.
+//! `/` stays `%2F` so that `/a%2Fb` is one segment, and `%` stays `%25` so that a second decoding gives the
+//! value. Invariant: in the normal form of an encoded path, each `%` begins one of those two escapes.
 
 /// A path with a broken percent-encoding, a NUL, or bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +39,6 @@ fn decode(mut path: &[u8]) -> Result<String, BadPath> {
             0 => return Err(BadPath),
             b'/' => normal.extend(b"%2F"),
             b'%' => normal.extend(b"%25"),
-            b'<' => normal.extend(b"%3C"),
-            b'>' => normal.extend(b"%3E"),
             byte => normal.push(byte),
         }
     }

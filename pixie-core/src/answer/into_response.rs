@@ -2,9 +2,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Body, Error, HeaderPair, Rejection, Response};
+use crate::{Body, Error, Rejection, Response};
 
 // Constants, because checking each byte takes a measurable part of a short request.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -93,17 +93,17 @@ impl IntoResponse for () {
     }
 }
 
-impl IntoResponse for &'static str {
-    fn into_response(self) -> Response {
-        Response::with_type(Body::from(self), TEXT)
-    }
+macro_rules! body_of_type {
+    ($($body:ty: $media:ident),*) => {$(
+        impl IntoResponse for $body {
+            fn into_response(self) -> Response {
+                Response::with_type(self.into(), $media)
+            }
+        }
+    )*};
 }
 
-impl IntoResponse for String {
-    fn into_response(self) -> Response {
-        Response::with_type(Body::from(self), TEXT)
-    }
-}
+body_of_type!(&'static str: TEXT, String: TEXT, Bytes: BINARY, Vec<u8>: BINARY, &'static [u8]: BINARY);
 
 impl IntoResponse for Cow<'static, str> {
     fn into_response(self) -> Response {
@@ -111,24 +111,6 @@ impl IntoResponse for Cow<'static, str> {
             Cow::Borrowed(text) => text.into_response(),
             Cow::Owned(text) => text.into_response(),
         }
-    }
-}
-
-impl IntoResponse for Bytes {
-    fn into_response(self) -> Response {
-        Response::with_type(Body::from(self), BINARY)
-    }
-}
-
-impl IntoResponse for Vec<u8> {
-    fn into_response(self) -> Response {
-        Response::with_type(Body::from(self), BINARY)
-    }
-}
-
-impl IntoResponse for &'static [u8] {
-    fn into_response(self) -> Response {
-        Response::with_type(Body::from(self), BINARY)
     }
 }
 
@@ -185,23 +167,10 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     }
 }
 
-impl<T: IntoResponse> IntoResponse for (HeaderMap<HeaderValue>, T) {
-    fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        response.headers_mut().extend(self.0);
-        response
-    }
-}
-
-impl<T: IntoResponse> IntoResponse for (StatusCode, HeaderMap<HeaderValue>, T) {
-    fn into_response(self) -> Response {
-        (self.1, self.2).into_response().with_status(self.0)
-    }
-}
-
 impl<N, V, T: IntoResponse, const COUNT: usize> IntoResponse for ([(N, V); COUNT], T)
 where
-    (N, V): HeaderPair,
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
 {
     fn into_response(self) -> Response {
         let start = self.1.into_response();
@@ -211,7 +180,8 @@ where
 
 impl<N, V, T: IntoResponse, const COUNT: usize> IntoResponse for (StatusCode, [(N, V); COUNT], T)
 where
-    (N, V): HeaderPair,
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
 {
     fn into_response(self) -> Response {
         (self.1, self.2).into_response().with_status(self.0)

@@ -1,49 +1,10 @@
-//! Content negotiation: chooses the media type, language or coding that a client prefers (RFC 9110, section
-//! 12.5).
+//! Content negotiation: chooses the media type or coding that a client prefers (RFC 9110, section 12.5).
 //!
-//! `quality.rs` reads the lists. Invariant: an offer that the client gives the weight 0 is never chosen.
+//! Invariant: an offer that the client gives the weight 0 is never chosen. A comma or semicolon inside of
+//! quotes is part of a value.
 use std::cmp::Reverse;
 
 use http::{HeaderMap, HeaderValue, header};
-
-use crate::answer::quality::{Rating, Wish, rate, wishes};
-
-/// Returns the available language that the client prefers, or `None` if the client accepts no available
-/// language.
-///
-/// Without an `Accept-Language` header, the first one is returned. `en` in the header also matches `en-GB`,
-/// and `en-GB` falls back to `en` (RFC 4647, section 3).
-///
-/// ```
-/// use pixie_core::{HeaderMap, preferred_language};
-/// let mut headers = HeaderMap::new();
-/// headers.insert("accept-language", "de-CH, en;q=0.8".parse()?);
-/// assert_eq!(preferred_language(&headers, &["en", "de"]), Some("de"));
-/// # Ok::<(), pixie_core::Error>(())
-/// ```
-pub fn preferred_language<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
-    let wishes = wishes(headers.get_all(header::ACCEPT_LANGUAGE));
-    preferred(available, &wishes, |tag, wish| {
-        if wish.eq_ignore_ascii_case(tag) {
-            Some(4)
-        } else if is_prefix(tag, wish) {
-            Some(2)
-        } else if is_prefix(wish, tag) {
-            Some(1)
-        } else {
-            (wish == "*").then_some(0)
-        }
-    })
-}
-
-/// Returns the available media type that the client prefers, or `None` if the client accepts no available
-/// type.
-///
-/// Without an `Accept` header, the first one is returned.
-pub fn preferred_media<'a>(headers: &HeaderMap, available: &[&'a str]) -> Option<&'a str> {
-    let wishes = wishes(headers.get_all(header::ACCEPT));
-    preferred(available, &wishes, media_closeness)
-}
 
 /// Returns the available content coding that the client prefers, or `None` if the client accepts no available
 /// coding.
@@ -91,18 +52,14 @@ impl Media {
             ("application/xhtml+xml", Media::Html),
         ];
         let names = forms.map(|(name, _)| name);
-        let best = preferred(&names, &wishes(accept), media_closeness);
+        let best = preferred(&names, &wishes(accept));
         forms.iter().find(|(name, _)| Some(*name) == best).map_or(Media::Json, |(_, media)| *media)
     }
 }
 
 /// Returns the best offer: by weight, then by closeness, then by the order of the client, then by the order
 /// of the server.
-fn preferred<'a>(
-    available: &[&'a str],
-    wishes: &[Wish<'_>],
-    closeness: impl Fn(&str, &str) -> Option<u8>,
-) -> Option<&'a str> {
+fn preferred<'a>(available: &[&'a str], wishes: &[Wish<'_>]) -> Option<&'a str> {
     if wishes.is_empty() {
         return available.first().copied();
     }
@@ -113,7 +70,7 @@ fn preferred<'a>(
 }
 
 /// Returns how closely a range such as `text/*` matches a media type.
-fn media_closeness(media: &str, range: &str) -> Option<u8> {
+fn closeness(media: &str, range: &str) -> Option<u8> {
     if range.eq_ignore_ascii_case(media) {
         return Some(2);
     }
@@ -126,8 +83,78 @@ fn media_closeness(media: &str, range: &str) -> Option<u8> {
     }
 }
 
-/// Returns whether a language tag is the beginning of another tag, up to a hyphen.
-fn is_prefix(short: &str, long: &str) -> bool {
-    let bytes = long.as_bytes();
-    bytes.get(short.len()) == Some(&b'-') && bytes[..short.len()].eq_ignore_ascii_case(short.as_bytes())
+/// One item of a list, without its parameters.
+struct Wish<'h> {
+    value: &'h str,
+    /// From 0, which means refused, to 1000.
+    weight: u16,
 }
+
+/// How well an offer fits a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Rating {
+    weight: u16,
+    /// How closely the item matches the offer, by the rule of the header.
+    closeness: u8,
+    /// The position of the item in the list.
+    place: usize,
+}
+
+/// Reads the lines of one header. An item whose weight is not a number is skipped.
+fn wishes<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>) -> Vec<Wish<'h>> {
+    let texts = lines.into_iter().filter_map(|line| line.to_str().ok());
+    texts.flat_map(|text| split(text, b',')).filter_map(wish).collect()
+}
+
+/// Rates an offer by the item that matches it most closely. Returns `None` if no item matches.
+fn rate(wishes: &[Wish<'_>], closeness: impl Fn(&str) -> Option<u8>) -> Option<Rating> {
+    let ratings = wishes.iter().enumerate().filter_map(|(place, wish)| {
+        let closeness = closeness(wish.value)?;
+        Some(Rating { weight: wish.weight, closeness, place })
+    });
+    ratings.max_by_key(|rating| (rating.closeness, rating.weight))
+}
+
+fn wish(item: &str) -> Option<Wish<'_>> {
+    let mut parts = split(item, b';').map(str::trim);
+    let value = parts.next().filter(|value| !value.is_empty())?;
+    let is_weight = |part: &str| part.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("q="));
+    let weight = match parts.find(|part| is_weight(part)) {
+        None => 1000,
+        Some(part) => weight(&part[2..])?,
+    };
+    Some(Wish { value, weight })
+}
+
+fn weight(text: &str) -> Option<u16> {
+    let weight: f32 = text.trim().parse().ok().filter(|weight: &f32| weight.is_finite())?;
+    Some((weight.clamp(0.0, 1.0) * 1000.0) as u16)
+}
+
+/// Splits at a separator, except inside of a quoted string.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = unquoted(text.as_bytes(), separator) else { return rest.take() };
+        rest = Some(&text[end + 1..]);
+        Some(&text[..end])
+    })
+}
+
+fn unquoted(text: &[u8], wanted: u8) -> Option<usize> {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    text.iter().position(|byte| {
+        let is_plain = !std::mem::take(&mut is_escaped);
+        match byte {
+            b'\\' if is_quoted && is_plain => is_escaped = true,
+            b'"' if is_plain => is_quoted = !is_quoted,
+            _ => {}
+        }
+        *byte == wanted && !is_quoted
+    })
+}
+
+#[cfg(test)]
+mod tests;

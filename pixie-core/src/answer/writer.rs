@@ -86,11 +86,6 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Returns whether the head was sent. A failure can then only cut the stream.
-    pub fn is_started(&self) -> bool {
-        self.head.is_none()
-    }
-
     /// Returns whether the client has gone.
     pub fn is_closed(&self) -> bool {
         self.sink.is_closed()

@@ -1,8 +1,6 @@
 //! Extractors of the body: `Json`, `Bytes`, `Body`, `BodyReader` and the whole `Request`.
 //!
 //! The length of the body was checked before. This file checks the media type and the contents.
-use std::ops::Deref;
-
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -31,14 +29,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
-
-impl<T> Deref for Json<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
     const BODY: BodyUse = BodyUse::Whole;

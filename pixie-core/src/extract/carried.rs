@@ -2,7 +2,7 @@
 //!
 //! An extension is a value of any type and stays in its process. A carried value is serialized, so it also
 //! reaches workers. When the app starts, it checks which of the two a route reads.
-use std::{any::type_name, ops::Deref};
+use std::any::type_name;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -24,17 +24,9 @@ use crate::{Error, FromRequest, Needs, Rejection, RejectionKind, Request};
 #[derive(Clone, Copy, Debug)]
 pub struct Carried<T>(pub T);
 
-impl<T> Deref for Carried<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
     fn needs(needs: &mut Needs) {
-        needs.carried(type_name::<T>());
+        needs.carried.push(type_name::<T>());
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
@@ -87,17 +79,9 @@ impl Request {
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<T>(pub T);
 
-impl<T> Deref for Extension<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
     fn needs(needs: &mut Needs) {
-        needs.extension(type_name::<T>());
+        needs.extensions.push(type_name::<T>());
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {

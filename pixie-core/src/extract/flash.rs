@@ -55,7 +55,7 @@ impl Flash {
 impl FromRequest for Flash {
     fn needs(needs: &mut Needs) {
         needs.header(header::COOKIE);
-        needs.after(After::new(clear));
+        needs.after.push(After::new(clear));
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {

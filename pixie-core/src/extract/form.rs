@@ -2,8 +2,6 @@
 //! form again.
 //!
 //! Urlencoded and multipart forms are read the same way. `Upload` extracts the files.
-use std::ops::Deref;
-
 use http::header;
 use serde::de::DeserializeOwned;
 
@@ -33,14 +31,6 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Form<T>(pub T);
-
-impl<T> Deref for Form<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
 
 impl<T: DeserializeOwned> FromRequest for Form<T> {
     const BODY: BodyUse = BodyUse::Form;

@@ -5,7 +5,6 @@
 use std::{
     any::{TypeId, type_name},
     fmt,
-    ops::Deref,
     sync::Arc,
 };
 
@@ -26,14 +25,6 @@ pub struct State<T>(pub Arc<T>);
 impl<T: fmt::Debug> fmt::Debug for State<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("State").field(&self.0).finish()
-    }
-}
-
-impl<T> Deref for State<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
     }
 }
 

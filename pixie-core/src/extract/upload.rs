@@ -1,5 +1,7 @@
 //! `Upload`, `Uploads` and `Vec<Upload>` as arguments of a handler: the files of a form.
 
+use std::ops::Deref;
+
 use http::header;
 
 use crate::{BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, Upload, error::shown};
@@ -14,41 +16,13 @@ use crate::{BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, Uplo
 /// assert_eq!(sizes(Uploads::default()), "");
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Uploads(Vec<Upload>);
+pub struct Uploads(pub Vec<Upload>);
 
-impl Uploads {
-    /// Returns the first file of this field.
-    pub fn get(&self, field: &str) -> Option<&Upload> {
-        self.iter().find(|file| file.field() == field)
-    }
+impl Deref for Uploads {
+    type Target = [Upload];
 
-    /// Returns all files of this field.
-    pub fn get_all<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a Upload> {
-        self.iter().filter(move |file| file.field() == field)
-    }
-
-    /// Returns all files.
-    pub fn iter(&self) -> std::slice::Iter<'_, Upload> {
-        self.0.iter()
-    }
-
-    /// Returns the number of files.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Returns whether the form has no files.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl IntoIterator for Uploads {
-    type Item = Upload;
-    type IntoIter = std::vec::IntoIter<Upload>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn deref(&self) -> &[Upload] {
+        &self.0
     }
 }
 
@@ -74,12 +48,12 @@ impl FromRequest for Upload {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let first = Uploads::from_request(request)?.into_iter().next();
+        let first = Uploads::from_request(request)?.0.into_iter().next();
         first.ok_or_else(|| Rejection::new(RejectionKind::Missing, "the form has no file"))
     }
 
     fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
-        let uploads = Uploads::from_request(request)?;
+        let Uploads(uploads) = Uploads::from_request(request)?;
         let missing = || {
             let detail = format!("the form has no file in the field `{}`", shown(name));
             Rejection::new(RejectionKind::Missing, detail).with_field(name)
@@ -101,7 +75,7 @@ impl FromRequest for Vec<Upload> {
     }
 
     fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
-        let uploads = Uploads::from_request(request)?;
+        let Uploads(uploads) = Uploads::from_request(request)?;
         Ok(uploads.into_iter().filter(|file| file.field() == name).collect())
     }
 }

@@ -130,35 +130,17 @@ fn unpoisoned<T>(result: Result<T, std::sync::PoisonError<T>>) -> T {
     result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-impl From<Bytes> for Body {
-    fn from(bytes: Bytes) -> Body {
-        Body(Repr::Full(bytes))
-    }
+macro_rules! whole_body {
+    ($($bytes:ty),*) => {$(
+        impl From<$bytes> for Body {
+            fn from(bytes: $bytes) -> Body {
+                Body(Repr::Full(bytes.into()))
+            }
+        }
+    )*};
 }
 
-impl From<String> for Body {
-    fn from(text: String) -> Body {
-        Body::from(Bytes::from(text))
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Body {
-        Body::from(Bytes::from(bytes))
-    }
-}
-
-impl From<&'static str> for Body {
-    fn from(text: &'static str) -> Body {
-        Body::from(Bytes::from_static(text.as_bytes()))
-    }
-}
-
-impl From<&'static [u8]> for Body {
-    fn from(bytes: &'static [u8]) -> Body {
-        Body::from(Bytes::from_static(bytes))
-    }
-}
+whole_body!(Bytes, String, Vec<u8>, &'static str, &'static [u8]);
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

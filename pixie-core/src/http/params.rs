@@ -6,6 +6,7 @@
 use std::{borrow::Cow, ops::Range, str::FromStr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
 /// The values of a route's wildcards, as positions in the path in which they were found.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +53,10 @@ impl Params {
     }
 
     fn value<'a>(&'a self, at: usize, path: &'a str) -> Option<Cow<'a, str>> {
-        let range = self.spans.as_slice().get(at)?.range();
-        match &self.normal {
-            None => path.get(range).map(Cow::Borrowed),
-            // Only ASCII characters are encoded in the normal form, so decoding loses no text.
-            Some(normal) => normal.get(range).map(|value| percent_decode_str(value).decode_utf8_lossy()),
-        }
+        let Range { start, end } = self.spans.get(at)?;
+        let text = self.normal.as_deref().unwrap_or(path).get(*start as usize..*end as usize)?;
+        // Only ASCII characters are encoded in the normal form, so decoding loses no text.
+        Some(if self.normal.is_some() { percent_decode_str(text).decode_utf8_lossy() } else { text.into() })
     }
 }
 
@@ -79,73 +78,18 @@ impl<T: FromStr> FromParam for T {
     }
 }
 
-/// Part of a path, as byte offsets.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
-    start: u32,
-    end: u32,
+/// Parts of a path, as byte offsets. Allocates from the fifth on.
+pub(crate) type Spans = SmallVec<[Range<u32>; 4]>;
+
+/// Returns where a value is in a path, which is shorter than 4 GiB (`normal.rs` sees to it). `value` must be a
+/// slice of `path`.
+#[inline]
+pub(crate) fn span(value: &str, path: &str) -> Range<u32> {
+    let start = value.as_ptr().addr() - path.as_ptr().addr();
+    start as u32..(start + value.len()) as u32
 }
 
-impl Span {
-    /// `value` must be a slice of `path`, which is shorter than 4 GiB (`normal.rs` sees to it).
-    #[inline]
-    fn of(value: &str, path: &str) -> Span {
-        let start = value.as_ptr().addr() - path.as_ptr().addr();
-        Span { start: start as u32, end: (start + value.len()) as u32 }
-    }
-
-    fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
-const FEW: usize = 4;
-
-/// A list of spans that allocates from the fifth on.
-#[derive(Clone, Debug)]
-pub(crate) enum Spans {
-    Few(u32, [Span; FEW]),
-    Many(Vec<Span>),
-}
-
-impl Spans {
-    /// Appends the place of a value, which must be a slice of `path`.
-    #[inline]
-    pub(crate) fn push(&mut self, value: &str, path: &str) {
-        let span = Span::of(value, path);
-        match self {
-            Spans::Few(len, spans) if (*len as usize) < FEW => {
-                spans[*len as usize] = span;
-                *len += 1;
-            }
-            Spans::Few(_, spans) => *self = Spans::Many([spans.as_slice(), &[span]].concat()),
-            Spans::Many(spans) => spans.push(span),
-        }
-    }
-
-    /// Returns the places of values, which must be slices of `path`.
-    #[inline]
-    pub(crate) fn of<'p>(values: impl Iterator<Item = &'p str>, path: &str) -> Spans {
-        let mut spans = Spans::default();
-        values.for_each(|value| spans.push(value, path));
-        spans
-    }
-
-    /// Returns the text of each span.
-    pub(crate) fn values<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> + Clone {
-        self.as_slice().iter().map(move |span| &path[span.range()])
-    }
-
-    fn as_slice(&self) -> &[Span] {
-        match self {
-            Spans::Few(len, spans) => &spans[..*len as usize],
-            Spans::Many(spans) => spans,
-        }
-    }
-}
-
-impl Default for Spans {
-    fn default() -> Spans {
-        Spans::Few(0, [Span::default(); FEW])
-    }
+/// Returns the text at a place of a path.
+pub(crate) fn text_of<'p>(span: &Range<u32>, path: &'p str) -> &'p str {
+    &path[span.start as usize..span.end as usize]
 }

@@ -88,11 +88,6 @@ impl Request {
         }
     }
 
-    /// Returns the protocol's version.
-    pub fn version(&self) -> Version {
-        self.head.version
-    }
-
     /// Returns all headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers

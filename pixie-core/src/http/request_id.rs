@@ -48,14 +48,14 @@ impl RequestId {
         RequestId::from_value(first).filter(|_| second.is_none())
     }
 
-    /// Returns the id as the value of a header.
-    pub fn to_value(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).expect("an id has no character that a header may not have")
-    }
-
     /// Returns the text, shared.
     pub fn shared(&self) -> Arc<str> {
         self.0.clone()
+    }
+
+    /// Returns the id as the value of a header.
+    pub fn to_value(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("an id has no character that a header may not have")
     }
 }
 

@@ -75,15 +75,17 @@ impl Response {
     #[track_caller]
     pub fn header<N, V>(mut self, name: N, value: V) -> Response
     where
-        (N, V): HeaderPair,
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
     {
-        match (name, value).into_pair() {
-            Ok((name, value)) => {
-                self.headers_mut().insert(name, value);
-                self
-            }
-            Err(error) => error.into(),
-        }
+        let Ok(name) = name.try_into() else {
+            return Error::internal("the name of a header has a character that cannot be sent").into();
+        };
+        let Ok(value) = value.try_into() else {
+            return Error::internal(format!("the header `{name}` has a value that cannot be sent")).into();
+        };
+        self.headers_mut().insert(name, value);
+        self
     }
 
     /// Sets the `Content-Type`.
@@ -96,8 +98,8 @@ impl Response {
     /// the cookie win.
     ///
     /// Over HTTPS, an app also makes the cookie `Secure`. A name or an attribute that cannot be sent turns
-    /// the response into a
-    /// 500. So does a name that begins with `__Host-` if the cookie has a domain or another path than `/`.
+    /// the response into a 500. So does a name that begins with `__Host-` if the cookie has a domain or
+    /// another path than `/`.
     #[track_caller]
     pub fn cookie(mut self, cookie: Cookie<'_>) -> Response {
         let name = cookie.name().to_owned();
@@ -177,29 +179,6 @@ impl Response {
     /// Takes the error of a failed response.
     pub fn take_error(&mut self) -> Option<Error> {
         self.error.take()
-    }
-}
-
-/// A header's name and value, as text or as types of the `http` crate.
-pub trait HeaderPair {
-    /// Returns both, or an error that names the invalid one.
-    fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error>;
-}
-
-impl<N, V> HeaderPair for (N, V)
-where
-    N: TryInto<HeaderName> + std::fmt::Debug,
-    V: TryInto<HeaderValue> + std::fmt::Debug,
-{
-    #[track_caller]
-    fn into_pair(self) -> Result<(HeaderName, HeaderValue), Error> {
-        let name = self
-            .0
-            .try_into()
-            .map_err(|_| Error::internal("the name of a header has a character that cannot be sent"))?;
-        let invalid = |_| Error::internal(format!("the header `{name}` has a value that cannot be sent"));
-        let value = self.1.try_into().map_err(invalid)?;
-        Ok((name, value))
     }
 }
 

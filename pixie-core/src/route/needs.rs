@@ -69,11 +69,16 @@ pub struct Needs {
     pub peer: bool,
     /// Whether the request's id is read.
     pub id: bool,
-    headers: HeaderNeeds,
-    states: Vec<NeededState>,
-    carried: Vec<&'static str>,
-    extensions: Vec<&'static str>,
-    after: Vec<After>,
+    /// The values of the process that are read.
+    pub states: Vec<NeededState>,
+    /// The names of the types of [`Carried`](crate::Carried) values.
+    pub carried: Vec<&'static str>,
+    /// The names of the types of [`Extension`](crate::Extension)s.
+    pub extensions: Vec<&'static str>,
+    /// Hooks for the route, for an extractor that also changes the response. They run in the main process.
+    pub after: Vec<After>,
+    headers: Vec<HeaderName>,
+    all_headers: bool,
 }
 
 /// A value of the process that an extractor reads.
@@ -88,18 +93,6 @@ pub struct NeededState {
     pub remedy: Option<&'static str>,
 }
 
-#[derive(Clone, Debug)]
-enum HeaderNeeds {
-    Some(Vec<HeaderName>),
-    All,
-}
-
-impl Default for HeaderNeeds {
-    fn default() -> Self {
-        HeaderNeeds::Some(Vec::new())
-    }
-}
-
 impl Needs {
     /// Returns the needs of a handler that takes the whole request, body included.
     pub fn whole_request() -> Needs {
@@ -112,15 +105,13 @@ impl Needs {
     pub fn everything(&mut self) {
         self.query = true;
         self.peer = true;
-        self.headers = HeaderNeeds::All;
+        self.all_headers = true;
     }
 
     /// Adds one header.
     pub fn header(&mut self, name: HeaderName) {
-        if let HeaderNeeds::Some(names) = &mut self.headers
-            && !names.contains(&name)
-        {
-            names.push(name);
+        if !self.headers.contains(&name) {
+            self.headers.push(name);
         }
     }
 
@@ -134,46 +125,13 @@ impl Needs {
         self.states.push(NeededState { id, name, remedy: Some(remedy) });
     }
 
-    /// Adds a [`Carried`](crate::Carried) value of the type with this name.
-    pub fn carried(&mut self, name: &'static str) {
-        self.carried.push(name);
-    }
-
-    /// Adds an [`Extension`](crate::Extension) of the type with this name.
-    pub fn extension(&mut self, name: &'static str) {
-        self.extensions.push(name);
-    }
-
-    /// Adds an after hook to the route, in the main process, for an extractor that also changes the response.
-    pub fn after(&mut self, hook: After) {
-        self.after.push(hook);
-    }
-
     /// Returns whether a carried value of the type with this name is read.
     pub fn reads_carried(&self, name: &str) -> bool {
-        self.carried.contains(&name) || matches!(self.headers, HeaderNeeds::All)
-    }
-
-    /// Returns the names of the types of extensions.
-    pub fn extensions(&self) -> &[&'static str] {
-        &self.extensions
-    }
-
-    /// Returns the hooks that extractors added.
-    pub fn after_hooks(&self) -> &[After] {
-        &self.after
+        self.carried.contains(&name) || self.all_headers
     }
 
     /// Returns the names of the headers, or `None` if all headers are read.
     pub fn header_names(&self) -> Option<&[HeaderName]> {
-        match &self.headers {
-            HeaderNeeds::Some(names) => Some(names),
-            HeaderNeeds::All => None,
-        }
-    }
-
-    /// Returns the values of the process.
-    pub fn states(&self) -> impl Iterator<Item = NeededState> {
-        self.states.iter().copied()
+        (!self.all_headers).then_some(&self.headers)
     }
 }

@@ -1,32 +1,20 @@
 //! `Router`: finds the route for a request, by method and path.
 //!
-//! The index finds the best shape for a path. This file adds filters, methods, percent-encoding, HEAD and
-//! OPTIONS. If the filters or methods of the best shape do not match, all matching shapes are tried in order.
-//! Invariant: the cost of a request does not grow with the number of routes, except by its logarithm if the
-//! best shape does not match. A search does not allocate, if the path has at most four wildcards and no
+//! `tree.rs` searches by segments and filters. This file adds percent-encoding, HEAD and OPTIONS. Invariant:
+//! a search does not allocate, if a route is found, the path has at most four wildcards and the path has no
 //! percent-encoding.
 
-mod conflict;
-mod index;
-mod methods;
-mod node;
-mod shape;
+mod tree;
 mod url;
-mod walk;
 
-use std::{fmt, sync::OnceLock};
+use std::fmt;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use pixie_grammar::normalize;
 
 use crate::{Params, Pattern, http::params::Spans};
-use index::Index;
-use node::{Node, Variant};
-use shape::Shape;
-use walk::walk;
+use tree::{Search, Tree};
 
-pub use conflict::RouteConflict;
-pub use methods::Allowed;
 pub use url::UrlError;
 
 /// A table of routes, each with a value.
@@ -51,12 +39,7 @@ pub use url::UrlError;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Router<T> {
-    /// Sorted by shape. The number of a node is its position.
-    nodes: Vec<Node<T>>,
-    /// Built by the first search after a change, because a built index cannot be extended.
-    index: OnceLock<Index>,
-}
+pub struct Router<T>(Tree<T>);
 
 /// A route in the table.
 #[derive(Clone, Debug)]
@@ -102,13 +85,13 @@ pub enum Found<'r, T> {
     },
     /// The path has routes, but not for this method (405).
     MethodNotAllowed {
-        /// The methods of the path.
-        allow: Allowed<'r>,
+        /// The methods of the path, as the value of an `Allow` header.
+        allow: HeaderValue,
     },
     /// An OPTIONS request for a path without its own OPTIONS route (204).
     Options {
-        /// The methods of the path.
-        allow: Allowed<'r>,
+        /// The methods of the path, as the value of an `Allow` header.
+        allow: HeaderValue,
     },
     /// The path has malformed percent-encoding, a NUL, or bytes that are not UTF-8 (400).
     BadPath,
@@ -116,10 +99,32 @@ pub enum Found<'r, T> {
     NotFound,
 }
 
+/// The error for two routes that answer the same requests. It names both paths and both lines of code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteConflict(String);
+
+impl RouteConflict {
+    fn new<T>(method: &Method, first: &RouteEntry<T>, second: &RouteEntry<T>) -> RouteConflict {
+        let named = |entry: &RouteEntry<T>| format!("{method} {} of {}", entry.pattern, entry.place);
+        let (first, second) = (named(first), named(second));
+        RouteConflict(format!(
+            "two routes answer the same requests: {first} and {second}; give one of them another path or method"
+        ))
+    }
+}
+
+impl fmt::Display for RouteConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RouteConflict {}
+
 impl<T> Router<T> {
     /// Returns a table without routes.
     pub fn new() -> Router<T> {
-        Router { nodes: Vec::new(), index: OnceLock::new() }
+        Router(Tree::new())
     }
 
     /// Adds a route. Without methods, it is for GET.
@@ -135,73 +140,45 @@ impl<T> Router<T> {
         place: Place,
     ) -> Result<(), RouteConflict> {
         let methods = if methods.is_empty() { &[Method::GET] } else { methods };
-        let entry = RouteEntry { pattern: pattern.clone(), methods: methods.to_vec(), value, place };
-        let shape = Shape::of(pattern);
-        let at = self.nodes.binary_search_by(|node| node.shape.cmp(&shape)).unwrap_or_else(|at| {
-            self.nodes.insert(at, Node { shape, variants: Vec::new() });
-            self.index.take();
-            at
-        });
-        self.nodes[at].insert(entry)
+        self.0.insert(RouteEntry { pattern: pattern.clone(), methods: methods.to_vec(), value, place })
     }
 
     /// Finds the route for a request. `path` is the path of the URI, still percent-encoded.
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let Ok(normal) = normalize(path) else { return Found::BadPath };
         let text = normal.as_deref().unwrap_or(path);
-        let index = self.index();
-        let Some(hit) = index.search(text) else { return Found::NotFound };
-        let node = &self.nodes[*hit.data()];
-        let values = hit.parameters().iter().map(|(_, value)| *value);
-        let best = node.fitting(values.clone()).find_map(|variant| variant.entry(method));
-        let found = match best.filter(|_| index.is_certain(*hit.data())) {
-            Some(entry) => Ok((entry, Spans::of(values, text))),
-            None => self.find_one_by_one(method, text),
-        };
-        match found {
-            Ok((entry, spans)) => {
-                Found::Route { value: &entry.value, params: Params::new(&entry.pattern.names, spans, normal) }
-            }
-            Err(refused) => refused,
+        let Some(rest) = text.strip_prefix('/') else { return Found::NotFound };
+        let mut search = Search { method, path: text, spans: Spans::new(), refusing: Vec::new() };
+        if let Some(entry) = search.descend(&self.0, Some(rest)) {
+            let spans = search.spans;
+            return Found::Route { value: &entry.value, params: Params::new(&entry.pattern.names, spans, normal) };
+        }
+        let mut refusing = search.refusing.iter().flat_map(|variant| &variant.entries).peekable();
+        match refusing.peek() {
+            None => Found::NotFound,
+            Some(_) if *method == Method::OPTIONS => Found::Options { allow: allow(refusing) },
+            Some(_) => Found::MethodNotAllowed { allow: allow(refusing) },
         }
     }
 
     /// Returns all routes, in the order in which they are tried.
     pub fn routes(&self) -> impl Iterator<Item = &RouteEntry<T>> {
-        self.nodes.iter().flat_map(|node| &node.variants).flat_map(|variant| &variant.entries)
+        let mut routes = Vec::new();
+        self.0.visit(&mut |entry| routes.push(entry));
+        routes.into_iter()
     }
+}
 
-    fn index(&self) -> &Index {
-        self.index.get_or_init(|| Index::new(&self.nodes.iter().map(|node| &node.shape).collect::<Vec<_>>()))
+/// Returns the `Allow` header of these routes: sorted, with HEAD if it has GET, and always with OPTIONS.
+fn allow<'r, T: 'r>(routes: impl Iterator<Item = &'r RouteEntry<T>>) -> HeaderValue {
+    let mut names: Vec<&str> = routes.flat_map(|entry| &entry.methods).map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
     }
-
-    /// Tries every shape that the path may have, if the index cannot decide.
-    // `cold` saves 5 of 60 ns for the other requests.
-    #[cold]
-    fn find_one_by_one(&self, method: &Method, text: &str) -> Result<(&RouteEntry<T>, Spans), Found<'_, T>> {
-        let mut refusing: Vec<&Variant<T>> = Vec::new();
-        let found = walk(&self.nodes, text, &mut |node| {
-            let spans = node.shape.captures(text)?;
-            for variant in node.fitting(spans.values(text)) {
-                if let Some(entry) = variant.entry(method) {
-                    return Some((entry, spans.clone()));
-                }
-                refusing.push(variant);
-            }
-            None
-        });
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let allow = match refusing.as_slice() {
-            [] => return Err(Found::NotFound),
-            [variant] => Allowed::known(&variant.allow),
-            variants => {
-                Allowed::by(variants.iter().flat_map(|variant| &variant.entries).flat_map(|entry| &entry.methods))
-            }
-        };
-        if *method == Method::OPTIONS { Err(Found::Options { allow }) } else { Err(Found::MethodNotAllowed { allow }) }
-    }
+    names.push("OPTIONS");
+    names.sort_unstable();
+    names.dedup();
+    HeaderValue::try_from(names.join(", ")).expect("a method is a token, which a header may hold")
 }
 
 impl<T> fmt::Debug for Router<T> {

@@ -27,8 +27,8 @@ fn outcome(router: &Router<&'static str>, request: &str) -> String {
             let values = params.iter(path).map(|(name, value)| format!(" {name}={value}"));
             format!("{value}{}", values.collect::<String>())
         }
-        Found::MethodNotAllowed { allow } => format!("405 {}", allow.as_str()),
-        Found::Options { allow } => format!("options {}", allow.as_str()),
+        Found::MethodNotAllowed { allow } => format!("405 {}", allow.to_str().expect("it is ASCII")),
+        Found::Options { allow } => format!("options {}", allow.to_str().expect("it is ASCII")),
         Found::BadPath => "400".to_owned(),
         Found::NotFound => "404".to_owned(),
         other => panic!("{other:?}"),

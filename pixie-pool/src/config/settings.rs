@@ -10,11 +10,8 @@ use std::{
 
 use crate::{
     config::{ByteSize, Size, TIME_MAX, environment::FromText},
-    error::Error,
-    job::Handler,
-    pool::Pool,
+    identity::CORE_DUMPS,
     sandbox::Sandbox,
-    worker::CORE_DUMPS,
 };
 
 /// Makes fields, defaults, builder methods and the reader of the environment of rows such as `deadline =
@@ -182,7 +179,7 @@ settings! {
     runtime_dir = value(path: impl Into<Option<PathBuf>>) -> Option<PathBuf>: None;
 }
 
-/// How a pool is sized, timed and started. Made by [`Pool::named`].
+/// How a pool is sized, timed and started. Made by [`Pool::named`](crate::Pool::named).
 ///
 /// Each method sets one of the [`Settings`], which can be read as fields:
 ///
@@ -199,6 +196,8 @@ pub struct Config {
     settings: Settings,
     /// The names of the settings that were set, so that [`Config::inherit`] leaves them alone.
     set: BTreeSet<&'static str>,
+    /// Whether the variable of the environment was applied, so that later settings replace it.
+    pub(super) has_environment: bool,
 }
 
 impl Deref for Config {
@@ -209,34 +208,13 @@ impl Deref for Config {
     }
 }
 
-impl Pool {
-    /// Returns the configuration of a pool with this name and the default of each setting.
-    ///
-    /// ```no_run
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use pixie_pool::{Handler, Job, Pool};
-    /// # async fn start(handler: Handler) -> Result<(), pixie_pool::Error> {
-    /// let images = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
-    /// let pool = images.start(handler).await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn named(name: impl Into<String>) -> Config {
-        let settings = Settings { name: name.into(), ..Settings::default() };
-        Config { settings, ..Config::default() }
-    }
-}
-
 /// # Starting
 impl Config {
     /// Sets the name, for a configuration that is a copy of another pool's.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
+        self.has_environment = false;
         self
-    }
-
-    /// Starts the pool; see [`Pool::start`].
-    pub async fn start(self, handler: Handler) -> Result<Pool, Error> {
-        Pool::start(self, handler).await
     }
 
     /// Sets one setting to the value that a text stands for.
@@ -278,6 +256,16 @@ impl Settings {
         self.size.max == 0
     }
 
+    /// Returns the bytes of memory that a worker may use.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        self.memory.as_ref().and_then(|memory| memory.bytes().ok())
+    }
+
+    /// Returns whether the memory of workers has to be checked while they run jobs.
+    pub(crate) fn checks_memory(&self) -> bool {
+        !self.is_threaded() && (self.memory.is_some() || self.recycle_memory.is_some())
+    }
+
     /// Returns how many jobs may run at the same time, at least and at most.
     pub(crate) fn jobs_at_once(&self) -> Size {
         if self.is_threaded() { self.threads.max(1).into() } else { self.size }
@@ -304,14 +292,14 @@ mod tests {
 
     #[test]
     fn a_configuration_inherits_only_what_was_set_there_and_not_here() {
-        let mut pool = Pool::named("images").size(2).deadline(Duration::from_secs(15));
-        let mut app = Pool::named("app").size(3).deadline(Duration::from_secs(1)).memory("64MB");
+        let mut pool = Config::default().name("images").size(2).deadline(Duration::from_secs(15));
+        let mut app = Config::default().name("app").size(3).deadline(Duration::from_secs(1)).memory("64MB");
         app.override_by("slow_after=none queue=7").unwrap();
         pool.inherit(&app);
         assert_eq!((pool.name.as_str(), pool.size, pool.deadline), ("images", 2.into(), Some(Duration::from_secs(15))));
         assert_eq!((&pool.memory, pool.slow_after, pool.queue), (&Some("64MB".into()), None, 7));
         assert_eq!(pool.queue_timeout, Settings::default().queue_timeout);
-        pool.inherit(&Pool::named("other").memory("1GB").spares(4));
+        pool.inherit(&Config::default().name("other").memory("1GB").spares(4));
         assert_eq!((&pool.memory, pool.spares), (&Some("64MB".into()), 4));
     }
 

@@ -12,7 +12,7 @@ use crate::{config::WINDOW_BYTES, protocol::parent::Event};
 pub(crate) struct Books {
     pub(crate) way: VecDeque<Entry>,
     /// Whether the worker may return jobs.
-    pub(crate) is_recalled: bool,
+    pub(crate) is_withdrawing: bool,
 }
 
 /// One sent job.
@@ -36,13 +36,13 @@ impl Books {
 
     /// Checks an event and returns the streams that it ends.
     pub(crate) fn hear(&mut self, stream: u32, event: &Event) -> Vec<u32> {
-        if let Event::GivenBack { at, count } = *event {
-            assert!(std::mem::take(&mut self.is_recalled), "jobs were returned without a request");
+        if let Event::Returned { at, count } = *event {
+            assert!(std::mem::take(&mut self.is_withdrawing), "jobs were returned without a request");
             let given: Vec<_> = self.way.drain(at..at + count).collect();
             assert!(!given.is_empty() && given[0].stream == stream);
             assert!(
                 given.iter().all(|entry| entry.is_ahead && !entry.is_headed),
-                "it was not sent ahead, or is answered"
+                "it was not pipelined, or is answered"
             );
             return given.into_iter().map(|entry| entry.stream).collect();
         }
@@ -74,7 +74,7 @@ impl Entry {
                 0
             }
             Event::Failed(_) | Event::Room | Event::Gone | Event::Extended(_) => 0,
-            Event::Greeted | Event::Ready | Event::GivenBack { .. } => panic!("{event:?} of a job"),
+            Event::Greeted | Event::Ready | Event::Returned { .. } => panic!("{event:?} of a job"),
         };
         self.heard += bytes;
         assert!(self.heard - self.taken <= WINDOW_BYTES, "more than a window is unread");

@@ -44,7 +44,7 @@ pub(crate) enum Fate {
     Answered,
     Failed,
     Gone,
-    GivenBack,
+    Returned,
 }
 
 /// One job in the model.
@@ -105,7 +105,7 @@ impl Conversation {
             Step::Finish { job } => self.finish(job),
             Step::Take { bytes } => self.take(bytes),
             Step::Cancel { job } => self.cancel(job),
-            Step::Recall => drop(self.parent.recall(&mut self.to_worker)),
+            Step::Withdraw => drop(self.parent.withdraw(&mut self.to_worker)),
             Step::ToWorker(bytes) => {
                 deliver(&mut self.to_worker, &mut self.worker_input, bytes);
                 let heard = self.worker.receive(&mut self.worker_input, &mut self.to_parent);
@@ -144,13 +144,13 @@ impl Conversation {
         self.step(Step::ToParent(usize::MAX));
         assert!(self.parent_input.is_empty() && self.worker_input.is_empty(), "part of a frame is left");
         assert!(!self.worker.has_waiting() && self.worker.next_job(&mut self.to_parent).is_none(), "a job is left");
-        assert!(!self.parent.is_recalled(), "a request to return jobs was not answered");
+        assert!(!self.parent.is_withdrawing(), "a request to return jobs was not answered");
         for entry in &self.jobs {
             let is_right = match entry.fate.expect("every job has ended") {
                 Fate::Answered => entry.is_started && entry.heard == entry.answered,
                 Fate::Failed => entry.is_started,
                 Fate::Gone => entry.is_canceled,
-                Fate::GivenBack => !entry.is_started,
+                Fate::Returned => !entry.is_started,
             };
             assert!(is_right, "{entry:?}");
             assert_eq!(self.parent.send_room(entry.stream), None);
@@ -225,9 +225,9 @@ impl Conversation {
         while let Some((stream, event)) =
             self.parent.receive(&mut self.parent_input).expect("a worker keeps to the protocol")
         {
-            if let Event::GivenBack { at, count } = event {
+            if let Event::Returned { at, count } = event {
                 assert!(count > 0);
-                self.way.drain(at..at + count).for_each(|job| self.jobs[job].ends(Fate::GivenBack));
+                self.way.drain(at..at + count).for_each(|job| self.jobs[job].ends(Fate::Returned));
                 continue;
             }
             let job = *self.way.front().expect("an event is of a job on the way");
@@ -247,7 +247,7 @@ impl Conversation {
         let entry = &mut self.jobs[job];
         assert_eq!((entry.stream, &start.head), (stream, &head(job)));
         assert!(!std::mem::replace(&mut entry.is_started, true), "started twice: {entry:?}");
-        assert_ne!(entry.fate, Some(Fate::GivenBack), "started after it was returned");
+        assert_ne!(entry.fate, Some(Fate::Returned), "started after it was returned");
         self.running = Some(job);
     }
 

@@ -55,8 +55,8 @@ pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
         Frame::Credit(bytes) => encode::put_credit(out, stream, *bytes),
         Frame::Cancel => encode::put_cancel(out, stream),
         Frame::Fail(failure) => encode::put_fail(out, stream, failure),
-        Frame::Recall => encode::put_recall(out, stream),
+        Frame::Withdraw => encode::put_withdraw(out, stream),
         Frame::Extend(milliseconds) => encode::put_extend(out, stream, *milliseconds),
-        Frame::GiveBack(count) => encode::put_give_back(out, stream, *count),
+        Frame::Return(count) => encode::put_return(out, stream, *count),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Failure, FailureKind},
     protocol::{
         encode,
-        frame::{Answer, Frame, Hello, TOKEN_BYTES, VERSION, Violation, Welcome},
+        frame::{Frame, Hello, ReplyFrame, TOKEN_BYTES, VERSION, Violation, Welcome},
         parent::{Event, Parent},
     },
     sandbox::{Sandbox, SandboxLevel},
@@ -70,7 +70,7 @@ impl Talk {
             3 => self.end(script),
             4 => self.credit(script),
             5 => self.cancel(script),
-            6 => self.recall(),
+            6 => self.withdraw(),
             7 => {
                 let count = usize::from(script.byte());
                 self.arriving.put_slice(script.bytes(count));
@@ -156,10 +156,10 @@ impl Talk {
         assert_eq!(self.both(|parent, out| parent.cancel(stream, out)), is_new);
     }
 
-    fn recall(&mut self) {
-        let may = self.books.way.len() > 1 && !self.parent.is_recalled();
-        assert_eq!(self.both(|parent, out| parent.recall(out)), may);
-        self.books.is_recalled |= may;
+    fn withdraw(&mut self) {
+        let may = self.books.way.len() > 1 && !self.parent.is_withdrawing();
+        assert_eq!(self.both(|parent, out| parent.withdraw(out)), may);
+        self.books.is_withdrawing |= may;
     }
 
     /// Lets the worker send a well-formed frame, honest or not.
@@ -169,7 +169,7 @@ impl Talk {
         let frame = match kind % 10 {
             0 | 1 => {
                 let took_us = if flag { 3 } else { 0 };
-                Frame::Reply(Answer { head: Bytes::new(), body: body(), complete: flag, took_us })
+                Frame::Reply(ReplyFrame { head: Bytes::new(), body: body(), complete: flag, took_us })
             }
             2 | 3 => Frame::Data(body()),
             4 => Frame::End,
@@ -178,7 +178,7 @@ impl Talk {
                 let kind = if flag { FailureKind::Panic } else { FailureKind::Error };
                 Frame::Fail(Failure { kind, message: "m".repeat(size % 5000), location: flag.then(|| "l".to_owned()) })
             }
-            7 => Frame::GiveBack(u32::from(script.byte()) % 4),
+            7 => Frame::Return(u32::from(script.byte()) % 4),
             8 => Frame::Hello(HELLO),
             _ => Frame::Ready(SandboxLevel::default()),
         };
@@ -202,7 +202,7 @@ impl Talk {
         assert_eq!(heard, twin_heard, "the pieces gave another result");
         heard.into_iter().try_for_each(|event| event.map(|(stream, event)| self.note(stream, &event)))?;
         // An answer that returns 0 jobs ends the request, too, but is not an event.
-        self.books.is_recalled &= self.parent.is_recalled();
+        self.books.is_withdrawing &= self.parent.is_withdrawing();
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub(crate) enum Step {
     /// The submitter cancels a job.
     Cancel { job: usize },
     /// The pool withdraws the jobs that are not started.
-    Recall,
+    Withdraw,
     /// So many bytes reach the worker.
     ToWorker(usize),
     /// So many bytes reach the pool.
@@ -45,7 +45,7 @@ impl Step {
             3 => Step::Finish { job: script.byte().into() },
             4 => Step::Take { bytes: script.number() },
             5 => Step::Cancel { job: script.byte().into() },
-            6 => Step::Recall,
+            6 => Step::Withdraw,
             7 => Step::ToWorker(script.number()),
             8 => Step::ToWorker(usize::MAX),
             9 => Step::ToParent(script.number()),

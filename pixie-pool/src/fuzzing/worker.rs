@@ -94,9 +94,9 @@ impl Talk {
             6 => Frame::End,
             7 => Frame::Credit(size as u32),
             8 => Frame::Cancel,
-            9 => Frame::Recall,
+            9 => Frame::Withdraw,
             10 => Frame::Welcome(a_welcome()),
-            _ => Frame::GiveBack(1),
+            _ => Frame::Return(1),
         };
         put(&mut self.arriving, u32::from(stream), &frame);
     }
@@ -175,7 +175,7 @@ impl Talk {
                 let read = self.read.get_mut(&stream).expect("credit is granted for what was read");
                 *read = read.checked_sub(*bytes as usize).expect("no more is granted than was read");
             }
-            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::GiveBack(_) => {}
+            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::Return(_) => {}
             other => panic!("a worker never says {other:?} once it serves"),
         }
     }

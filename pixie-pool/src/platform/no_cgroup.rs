@@ -4,7 +4,7 @@
 
 use std::{convert::Infallible, io};
 
-use super::{MemoryToll, NoCgroups};
+use super::{MemoryUse, NoCgroups};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Cgroups(Infallible);
@@ -23,7 +23,7 @@ impl Cgroups {
 pub(crate) struct WorkerCgroup(Infallible);
 
 impl WorkerCgroup {
-    pub(crate) fn toll(&self) -> MemoryToll {
+    pub(crate) fn memory_use(&self) -> MemoryUse {
         match self.0 {}
     }
 

@@ -7,7 +7,7 @@ use std::{fs, io, time::Duration};
 
 /// What one thread does.
 #[derive(Debug, Default)]
-pub(crate) struct Posture {
+pub(crate) struct ThreadState {
     /// `R` for running, `S` for waiting, `D` for waiting for a device, `T` for stopped.
     pub(crate) state: Option<char>,
     /// The kernel function in which the thread waits.
@@ -33,14 +33,14 @@ fn of_status(pid: u32, name: &str) -> io::Result<Option<u64>> {
 }
 
 /// Returns what the thread with this name does; searches the first `threads_max` threads.
-pub(crate) fn posture(pid: u32, thread: &str, threads_max: usize) -> Posture {
+pub(crate) fn thread_state(pid: u32, thread: &str, threads_max: usize) -> ThreadState {
     let Some(thread) = find_thread(pid, thread, threads_max) else {
-        return Posture::default();
+        return ThreadState::default();
     };
     let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
     let of_thread = fs::read_to_string(format!("{thread}/stat")).unwrap_or_default();
     let of_process = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    Posture {
+    ThreadState {
         state: after_name(&of_thread).next().and_then(|state| state.chars().next()),
         // `0` means that the thread does not wait, or that the kernel does not report it.
         waits_in: Some(place).filter(|place| !matches!(place.as_str(), "" | "0")),

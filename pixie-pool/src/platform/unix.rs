@@ -33,7 +33,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::config::PROCESS_LOOK;
+use crate::config::PROCESS_CHECK_INTERVAL;
 
 pub(crate) type ReadHalf = OwnedReadHalf;
 pub(crate) type WriteHalf = OwnedWriteHalf;
@@ -120,7 +120,7 @@ pub(crate) async fn ended(pid: u32) {
     while let Some(pid) = Pid::from_raw(pid as i32)
         && let Ok(None) = waitid(WaitId::Pid(pid), options)
     {
-        tokio::time::sleep(PROCESS_LOOK).await;
+        tokio::time::sleep(PROCESS_CHECK_INTERVAL).await;
     }
 }
 
@@ -226,15 +226,15 @@ impl Lifeline {
 
 /// The parent's end of the pipe to a worker. Dropping it ends the worker.
 #[derive(Debug)]
-pub(crate) struct Leash(File);
+pub(crate) struct LifelineHolder(File);
 
-impl Leash {
+impl LifelineHolder {
     pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
         // The conversion makes the pipe blocking, and the worker can fill it, so that a write would block. So
         // it is made non-blocking again.
         let pipe = pipe.into_owned_fd()?;
         rustix::fs::fcntl_setfl(&pipe, rustix::fs::fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        Ok(Leash(pipe.into()))
+        Ok(LifelineHolder(pipe.into()))
     }
 
     /// Asks the worker for attention. Does not block, also if the worker does not read.

@@ -1,18 +1,19 @@
 //! The parent's end of the connection to one worker.
 //!
-//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the worker's task in
-//! `process::worker` reads. Invariant: after the connection is closed, nothing is written to it or accepted from it.
+//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the
+//! worker's task in `process::worker` reads. Invariant: after the connection is closed, nothing is written to
+//! it or accepted from it.
 
 pub(crate) mod attempts;
-pub(crate) mod cpu_meter;
-pub(crate) mod job_state;
-pub(crate) mod kill;
+mod cpu_meter;
+mod job_state;
+mod kill;
 mod pieces;
 mod pipelining;
-pub(crate) mod recycling;
-pub(crate) mod state;
+mod recycling;
+mod state;
 mod throughput;
-pub(crate) mod upload;
+mod upload;
 
 use std::{
     collections::VecDeque,
@@ -26,14 +27,7 @@ use bytes::{Buf as _, BytesMut};
 use crate::{
     config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
     platform::{self, WriteHalf},
-    pool::{
-        connection::{
-            job_state::JobState,
-            kill::{Closed, Kill},
-            state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
-        },
-        metrics::{Metrics, Outcome},
-    },
+    pool::metrics::{Metrics, Outcome},
     protocol::{
         frame::Violation,
         parent::{Event, Parent},
@@ -42,13 +36,24 @@ use crate::{
     snapshot::MemoryLimit,
 };
 
-/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few reads.
+pub(crate) use self::{
+    attempts::Continuation,
+    cpu_meter::CpuMeter,
+    job_state::{Fingerprints, JobName, JobState, ReplyStart},
+    kill::{Closed, Kill},
+    recycling::Recycling,
+    state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
+    throughput::Throughput,
+    upload::Upload,
+};
+
+/// Bytes of room in the input buffer before each read. A quarter of a chunk, so that large replies need few
+/// reads.
 pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
 
 /// The connection to one worker. Two values are equal if they are the same connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The worker's slot.
     pub(crate) slot: usize,
     pub(crate) pid: u32,
     /// The parts of the sandbox that the worker reported as active.
@@ -60,25 +65,20 @@ pub(crate) struct Connection {
     state: Mutex<ConnectionState>,
 }
 
-/// The result of sending jobs.
 pub(crate) enum Sent {
     /// This many jobs were sent; their times have to be checked at that time.
     Jobs(usize, Option<Instant>),
-    /// The connection is closed.
     Closed,
 }
 
-/// The result of a memory check.
 #[derive(Debug)]
 pub(crate) enum MemoryCheck {
     Fine,
-    /// The worker is to be replaced.
     Large,
     /// The connection was closed; this job ran.
     Exceeded(Option<Arc<JobState>>),
 }
 
-/// How much a worker has to do.
 pub(crate) struct Load {
     pub(crate) sent: usize,
     /// Jobs that may be sent now.
@@ -131,7 +131,7 @@ impl Connection {
         }
         let before = state.sent.len();
         if before == 0 {
-            state.throughput.begin(now);
+            state.throughput.first_since = now;
             state.cpu_meter.begin(self.pid);
         }
         let ConnectionState { protocol, output, sent, .. } = &mut *state;
@@ -162,7 +162,7 @@ impl Connection {
             Ok(count) if count == state.output.len() => state.output.clear(),
             Ok(count) => state.output.advance(count),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is exiting. Nothing more is sent, so that the whole job can go to another worker.
+            // The worker is exiting. The rest is not sent, so that the whole job can go to another worker.
             Err(error) => {
                 state.close(Closed::Exited);
                 return Err(error);
@@ -184,7 +184,7 @@ impl Connection {
         }
     }
 
-    /// Returns how many bytes of body may be sent at once; `None` if the worker wants no more of the body.
+    /// Returns how many bytes of body may be sent at once; `None` if the worker does not want the rest.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let state = self.state();
         match state.closed {
@@ -248,7 +248,8 @@ impl Connection {
         expired
     }
 
-    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be replaced.
+    /// Compares the worker's memory with the limits: closes the connection, or notes that the worker is to be
+    /// replaced.
     pub(crate) fn check_memory(&self, memory: Option<u64>, recycle_memory: Option<u64>) -> MemoryCheck {
         // In a cgroup, the kernel enforces the limit.
         let memory = memory.filter(|_| self.memory_limit == Some(MemoryLimit::Process));
@@ -290,7 +291,8 @@ impl Connection {
 
     /// Decodes all complete frames in `input`; closes the connection if the worker broke the protocol.
     ///
-    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another one from then on.
+    /// Returns the time at which the reply of a job began to arrive in pieces, because its timeout is another
+    /// one from then on.
     pub(crate) fn receive(
         &self,
         input: &mut BytesMut,
@@ -304,19 +306,20 @@ impl Connection {
         }
         let mut now = None;
         let mut is_streaming = false;
-        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the violation.
+        // Closed under the lock, so that a job that is being sent is not mistaken for the one with the
+        // violation.
         while let Some((_, event)) =
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {
             let now = *now.get_or_insert_with(Instant::now);
-            if let Event::GivenBack { at, count } = event {
+            if let Event::Returned { at, count } = event {
                 let returned = state.sent.drain(at..at + count);
-                deliveries.extend(returned.map(|sent| (sent.job, Event::GivenBack { at, count })));
+                deliveries.extend(returned.map(|sent| (sent.job, Event::Returned { at, count })));
             } else if event.is_last() {
                 let Some(sent) = state.sent.pop_front() else {
                     continue;
                 };
-                let ran = now.saturating_duration_since(state.throughput.first_since());
+                let ran = now.saturating_duration_since(state.throughput.first_since);
                 self.metrics.ended(Outcome::of(&event), ran);
                 state.throughput.end(reported_time(&event), now);
                 deliveries.push((sent.job, event));
@@ -344,32 +347,18 @@ impl Connection {
         self.state().is_recycled(Instant::now())
     }
 
-    /// Returns when the worker reaches its age limit.
     pub(crate) fn recycle_due(&self) -> Option<Instant> {
         self.state().recycling.due()
     }
 
-    /// Returns the number of jobs that the worker has ended.
-    pub(crate) fn jobs(&self) -> u64 {
-        self.state().throughput.jobs()
+    pub(crate) fn throughput(&self) -> Throughput {
+        self.state().throughput
     }
 
-    /// Returns the average time of a job.
-    pub(crate) fn average(&self) -> Duration {
-        self.state().throughput.average()
-    }
-
-    /// Returns since when the worker's first job is the first.
-    pub(crate) fn first_since(&self) -> Instant {
-        self.state().throughput.first_since()
-    }
-
-    /// Returns how long the worker has been ready.
     pub(crate) fn age(&self) -> Duration {
         self.ready_since.elapsed()
     }
 
-    /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
         self.state().running()
     }
@@ -389,7 +378,6 @@ fn note_progress(state: &mut ConnectionState, stream: u32) {
     }
 }
 
-/// Returns the time that the worker reported for a job.
 fn reported_time(event: &Event) -> Option<Duration> {
     match event {
         Event::Reply(answer) => Some(Duration::from_micros(answer.took_us.into())),

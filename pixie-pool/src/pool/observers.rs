@@ -1,10 +1,12 @@
 //! Everything that counts and reports what happens in a pool: counters, metrics, the slow log.
 //!
-//! Owns the counts of the snapshot and the list of refusal causes. Invariant: no other lock is taken while the counts are locked.
+//! Owns the counts of the snapshot and the list of refusal causes. Invariant: no other lock is taken while
+//! the counts are locked.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::field;
@@ -13,9 +15,8 @@ use crate::{
     config::SLOW_THREADS_MAX,
     platform,
     pool::{
-        connection::{Connection, kill::Kill, state::RunningJob},
+        connection::{Connection, Kill, RunningJob},
         metrics::Metrics,
-        process::exit_report::Seconds,
     },
     snapshot::Counts,
     worker::HANDLER_THREAD,
@@ -31,7 +32,6 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the cause in the metrics.
     fn name(self) -> &'static str {
         match self {
             Refusal::QueueFull => "queue_full",
@@ -42,7 +42,6 @@ impl Refusal {
     }
 }
 
-/// The observers of one pool.
 #[derive(Debug)]
 pub(crate) struct Observers {
     /// The name of the pool.
@@ -64,7 +63,6 @@ impl Observers {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts refused jobs.
     pub(crate) fn refused(&self, refusal: Refusal, jobs: usize) {
         self.count(|c| {
             let count = match refusal {
@@ -110,7 +108,8 @@ impl Observers {
         let RunningJob { name, since } = slow;
         // The threads of this process cannot be told apart.
         let pid = Some(connection.pid).filter(|pid| *pid != std::process::id());
-        let posture = pid.map(|pid| platform::posture(pid, HANDLER_THREAD, SLOW_THREADS_MAX)).unwrap_or_default();
+        let thread_state =
+            pid.map(|pid| platform::thread_state(pid, HANDLER_THREAD, SLOW_THREADS_MAX)).unwrap_or_default();
         tracing::warn!(
             pool = %self.pool,
             worker = connection.slot,
@@ -119,12 +118,21 @@ impl Observers {
             job = name.number,
             request = name.request_id.as_deref(),
             ran = %Seconds(now.saturating_duration_since(*since)),
-            state = posture.state.map(field::display),
-            waits_in = posture.waits_in.as_deref(),
-            cpu = posture.cpu.map(|cpu| field::display(Seconds(cpu))),
+            state = thread_state.state.map(field::display),
+            waits_in = thread_state.waits_in.as_deref(),
+            cpu = thread_state.cpu.map(|cpu| field::display(Seconds(cpu))),
             memory = pid.and_then(|pid| platform::resident_bytes(pid).ok()),
             "a job is slow"
         );
+    }
+}
+
+/// A time in logs: seconds with three digits.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0.as_secs_f64())
     }
 }
 

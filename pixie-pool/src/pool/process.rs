@@ -1,7 +1,8 @@
 //! The workers of a pool: started, ready, exited.
 //!
-//! Owns the resources that starts need and the result of the first start. Leaves which worker is started when to `queue`.
-//! Invariant: each event that makes another worker necessary orders a start at once or arms the timer that does.
+//! Owns the resources that starts need and the result of the first start. Leaves which worker is started when
+//! to `queue`. Invariant: each event that makes another worker necessary orders a start at once or arms the
+//! timer that does.
 
 mod child;
 pub(crate) mod exit_report;
@@ -23,19 +24,14 @@ use crate::{
     config::Config,
     error::Error,
     job::Handler,
-    platform::Cgroups,
     pool::{
-        connection::{
-            Connection,
-            kill::{Closed, Kill},
-        },
+        connection::{Closed, Connection, Kill},
         observers::{Observers, Refusal},
-        process::{exit_report::last_lines, handshake::SocketDirectory, start::StartFailure},
+        process::{exit_report::last_lines, handshake::SocketDirectory, memory::WorkerMemory, start::StartFailure},
         queue::Queue,
     },
 };
 
-/// The workers of one pool.
 pub(crate) struct Workers {
     pub(crate) config: Arc<Config>,
     handler: Handler,
@@ -44,7 +40,7 @@ pub(crate) struct Workers {
     first_start: watch::Sender<FirstStart>,
     directory: PathBuf,
     sockets: Mutex<Option<SocketDirectory>>,
-    cgroups: Mutex<Option<Cgroups>>,
+    memory: WorkerMemory,
 }
 
 /// How far the pool's first starts have come.
@@ -56,7 +52,7 @@ struct FirstStart {
 }
 
 impl Workers {
-    pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, cgroups: Option<Cgroups>) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, memory: WorkerMemory) -> Self {
         Workers {
             config: Arc::clone(&queue.config),
             handler,
@@ -65,7 +61,7 @@ impl Workers {
             first_start: watch::Sender::default(),
             directory: sockets.path().to_owned(),
             sockets: Mutex::new(Some(sockets)),
-            cgroups: Mutex::new(cgroups),
+            memory,
         }
     }
 
@@ -88,12 +84,11 @@ impl Workers {
         }
     }
 
-    /// Adds a ready worker.
     fn add(&self, connection: &Arc<Connection>) {
         let (queue, now) = (&self.queue, Instant::now());
         let mut rules = queue.rules();
         let gone = rules.add(connection, connection.slot, now);
-        let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended());
+        let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended);
         drop(rules);
         queue.dismiss(&gone);
         // If several workers are to be replaced, the next one can be started now.
@@ -111,7 +106,7 @@ impl Workers {
         let pool = &self.observers.pool;
         if is_first {
             self.config.sandbox.report(pool, (!self.config.is_threaded()).then_some(&connection.sandbox));
-            if let Err(why) = self.check_memory_readable(connection.pid) {
+            if let Err(why) = self.memory.check_readable(connection.pid) {
                 tracing::warn!(%pool, "{why}");
             }
         }
@@ -119,11 +114,12 @@ impl Workers {
         queue.pair();
     }
 
-    /// Removes a worker that has exited. If it leaves jobs, [`Queue::note_passed`] has to follow when their fate is decided.
+    /// Removes a worker that has exited. If it leaves jobs, [`Queue::note_passed`] has to follow when their
+    /// fate is decided.
     fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
         self.queue.rules().remove(connection, has_jobs);
         self.queue.note_drained();
-        self.observers.count(|c| c.jobs += connection.jobs());
+        self.observers.count(|c| c.jobs += connection.throughput().jobs);
         if let Closed::Killed(kill) = closed {
             self.observers.killed(kill, connection.is_recycled());
         }
@@ -162,14 +158,8 @@ impl Workers {
         });
     }
 
-    fn cgroups(&self) -> Option<Cgroups> {
-        self.cgroups.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Removes the pool's sockets and cgroups. The kernel needs milliseconds to remove the last cgroup.
     pub(crate) async fn close(&self) {
-        let cgroups = self.cgroups.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let _ = tokio::task::spawn_blocking(move || drop(cgroups)).await;
+        self.memory.close().await;
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
@@ -180,25 +170,15 @@ mod tests {
     use super::*;
     use crate::pool::process::worker::WorkerSlot;
 
-    fn workers(config: Config) -> Workers {
-        let queue = Queue::new(Arc::new(config), Arc::new(Observers::new("test")));
-        Workers::new(Arc::new(queue), Arc::new(drop), SocketDirectory::open(None).unwrap(), None)
-    }
-
     #[tokio::test]
     async fn a_start_fails_when_the_tasks_of_all_slots_have_ended() {
-        let workers = Arc::new(workers(Config::default().size(2).spares(0)));
+        let config = Arc::new(Config::default().size(2).spares(0));
+        let queue = Arc::new(Queue::new(Arc::clone(&config), Arc::new(Observers::new("test"))));
+        let (sockets, memory) = (SocketDirectory::open(None).unwrap(), WorkerMemory::open(config).await);
+        let workers = Arc::new(Workers::new(queue, Arc::new(drop), sockets, memory));
         for number in 1..=2 {
             drop(WorkerSlot { workers: Arc::clone(&workers), number });
         }
         assert!(workers.first_ready().await.unwrap_err().contains("has ended"));
-    }
-
-    #[tokio::test]
-    async fn a_memory_limit_that_cannot_be_enforced_is_reported() {
-        let (limited, free) = (workers(Config::default().recycle_memory("1GB")), workers(Config::default()));
-        let (own, absent) = (std::process::id(), u32::MAX);
-        assert_eq!((limited.check_memory_readable(own), free.check_memory_readable(absent)), (Ok(()), Ok(())));
-        assert!(limited.check_memory_readable(absent).unwrap_err().contains("`hidepid`"));
     }
 }

@@ -1,9 +1,9 @@
 //! A job's way through a pool: submitted, queued, sent, put back.
 //!
-//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to `process`.
-//! Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is awaited.
+//! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to
+//! `process`. Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is
+//! awaited.
 
-mod limits;
 mod repeat_crashes;
 pub(crate) mod restarts;
 mod rules;
@@ -24,15 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, HEAD_BYTES_MAX, MEMORY_LOOK},
+    config::{Config, HEAD_BYTES_MAX, MEMORY_CHECK_INTERVAL},
     error::Error,
     pool::{
-        connection::{
-            Connection, Load, Sent,
-            job_state::{Fingerprints, JobState},
-            kill::{Closed, Kill},
-            state::earlier,
-        },
+        connection::{Closed, Connection, Fingerprints, JobState, Kill, Load, Sent, earlier},
         observers::{Observers, Refusal},
         queue::{
             rules::{Next, Rules, Submitted},
@@ -41,7 +36,6 @@ use crate::{
     },
 };
 
-/// The queue of one pool.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) config: Arc<Config>,
@@ -83,7 +77,6 @@ impl Queue {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many workers there may be at a time.
     pub(crate) fn slots(&self) -> usize {
         self.starts.len()
     }
@@ -116,7 +109,7 @@ impl Queue {
             Submitted::Refused(refusal) => {
                 self.observers.refused(refusal, 1);
                 return Err(match refusal {
-                    Refusal::Unavailable => Error::Unavailable { retry_after: self.rules().restart_pause() },
+                    Refusal::Unavailable => Error::Unavailable { retry_after: self.rules().restarts.pause() },
                     _ => Error::QueueFull { retry_after: self.retry_after() },
                 });
             }
@@ -132,7 +125,7 @@ impl Queue {
             // The jobs were canceled.
             Sent::Jobs(0, _) => self.free(connection),
             Sent::Jobs(_, due) => {
-                let memory_due = self.is_memory_limited().then(|| now + MEMORY_LOOK);
+                let memory_due = self.config.checks_memory().then(|| now + MEMORY_CHECK_INTERVAL);
                 let slow_due = self.config.slow_after.map(|after| now + after);
                 if let Some(due) = earlier(earlier(due, memory_due), slow_due) {
                     self.timer.arm(due);
@@ -194,7 +187,6 @@ impl Queue {
         }
     }
 
-    /// Gives queued jobs to idle workers.
     pub(crate) fn pair(self: &Arc<Self>) {
         loop {
             let Some((connection, job)) = self.rules().pair() else {
@@ -229,7 +221,6 @@ impl Queue {
         self.pair();
     }
 
-    /// Orders a start for each missing worker.
     pub(crate) fn order_starts(&self) {
         let slots = self.rules().scale.fill();
         slots.into_iter().for_each(|slot| self.starts[slot - 1].notify_one());
@@ -245,7 +236,6 @@ impl Queue {
         }
     }
 
-    /// Has a worker replaced.
     fn replace(&self, connection: &Arc<Connection>) {
         if self.config.is_threaded() {
             return;
@@ -266,7 +256,7 @@ impl Queue {
     pub(crate) fn note_crash(&self, job: Option<&JobState>) {
         let job = job.filter(|_| self.config.repeat_crash_refusal);
         if let Some(fingerprint) = job.and_then(|job| job.fingerprint(&self.fingerprints)) {
-            self.rules().note_crash(fingerprint, Instant::now());
+            self.rules().repeat_crashes.note(fingerprint, Instant::now());
             self.remembers_crashes.store(true, Ordering::Relaxed);
         }
     }
@@ -280,8 +270,8 @@ impl Queue {
             return false;
         };
         let mut rules = self.rules();
-        let is_refused = rules.is_repeat_crash(fingerprint, now);
-        self.remembers_crashes.store(rules.remembers_crashes(), Ordering::Relaxed);
+        let is_refused = rules.repeat_crashes.is_refused(fingerprint, now);
+        self.remembers_crashes.store(!rules.repeat_crashes.is_empty(), Ordering::Relaxed);
         is_refused
     }
 
@@ -292,7 +282,7 @@ impl Queue {
             (rules.workers().cloned().collect(), rules.queued() as u32)
         };
         let workers = (connections.len() as u32).max(1);
-        let average = connections.iter().map(|connection| connection.average()).sum::<Duration>() / workers;
+        let average = connections.iter().map(|connection| connection.throughput().average).sum::<Duration>() / workers;
         let seconds = (average * queued / workers).as_secs_f64().ceil();
         Duration::from_secs_f64(seconds.clamp(1.0, 30.0))
     }

@@ -17,7 +17,7 @@ pub(crate) fn snapshot(queue: &Queue) -> Snapshot {
     let mut workers: BTreeMap<usize, WorkerSnapshot> =
         rules.scale.filled().map(|slot| (slot, starting(slot))).collect();
     for connection in rules.workers() {
-        counts.jobs += connection.jobs();
+        counts.jobs += connection.throughput().jobs;
         workers.insert(connection.slot, ready(connection, rules.is_idle(connection)));
     }
     let ready = rules.workers().len();
@@ -65,7 +65,7 @@ fn ready(connection: &Connection, is_idle: bool) -> WorkerSnapshot {
         state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(connection.pid),
         sandbox: Some(connection.sandbox),
-        jobs: connection.jobs(),
+        jobs: connection.throughput().jobs,
         running_for: since.map(|since| since.elapsed()),
         request_id: name.as_ref().and_then(|name| name.request_id.clone()),
         label: name.map(|name| name.label),

@@ -10,8 +10,8 @@ use crate::{
     error::{Failure, FailureKind},
     protocol::{
         frame::{
-            Answer, FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES,
-            REPLY_BYTES, Start, TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
+            FLAG_END, Frame, HEADER_BYTES, HELLO_BYTES, Hello, JOB_BYTES, Kind, MAGIC, READY_BYTES, REPLY_BYTES,
+            ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, WELCOME_BYTES, Welcome, violation,
         },
         sandbox,
     },
@@ -61,13 +61,13 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
         Kind::Welcome => WELCOME_BYTES,
         Kind::Job => JOB_BYTES,
         Kind::Reply => REPLY_BYTES,
-        Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
+        Kind::Credit | Kind::Return | Kind::Extend => 4,
         Kind::Fail => 5,
         Kind::Ready => READY_BYTES,
         // An empty piece would read as the end of the body, and credit would not limit it, because credit
         // counts bytes.
         Kind::Data => 1,
-        Kind::End | Kind::Cancel | Kind::Recall => 0,
+        Kind::End | Kind::Cancel | Kind::Withdraw => 0,
     };
     if payload.len() < fixed {
         return violation(format!("{kind:?} frame cut short at {} bytes", payload.len()));
@@ -91,15 +91,15 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
                 return violation("the time of a reply that is not complete");
             }
             let (head, body) = split_head(payload)?;
-            Frame::Reply(Answer { head, body, complete, took_us })
+            Frame::Reply(ReplyFrame { head, body, complete, took_us })
         }
         Kind::Data => Frame::Data(payload),
         Kind::End => Frame::End,
         Kind::Credit => Frame::Credit(parse_amount(kind, payload)?),
         Kind::Cancel => Frame::Cancel,
-        Kind::Recall => Frame::Recall,
+        Kind::Withdraw => Frame::Withdraw,
         Kind::Extend => Frame::Extend(parse_amount(kind, payload)?),
-        Kind::GiveBack => Frame::GiveBack(payload.get_u32_le()),
+        Kind::Return => Frame::Return(payload.get_u32_le()),
         Kind::Fail => parse_fail(payload)?,
     })
 }

@@ -89,12 +89,12 @@ pub(crate) fn put_cancel(out: &mut BytesMut, stream: u32) {
     put_header(out, Kind::Cancel, stream, 0);
 }
 
-pub(crate) fn put_recall(out: &mut BytesMut, first: u32) {
-    put_header(out, Kind::Recall, first, 0);
+pub(crate) fn put_withdraw(out: &mut BytesMut, first: u32) {
+    put_header(out, Kind::Withdraw, first, 0);
 }
 
-pub(crate) fn put_give_back(out: &mut BytesMut, first: u32, count: u32) {
-    put_header(out, Kind::GiveBack, first, 4);
+pub(crate) fn put_return(out: &mut BytesMut, first: u32, count: u32) {
+    put_header(out, Kind::Return, first, 4);
     out.put_u32_le(count);
 }
 

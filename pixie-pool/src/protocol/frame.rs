@@ -74,7 +74,7 @@ pub(crate) struct Start {
 
 /// The start of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ReplyFrame {
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
@@ -88,19 +88,19 @@ pub(crate) enum Frame {
     Welcome(Welcome),
     Ready(SandboxLevel),
     Job(Start),
-    Reply(Answer),
+    Reply(ReplyFrame),
     Data(Bytes),
     End,
     Credit(u32),
     Cancel,
     Fail(Failure),
     /// From the parent: return this job and all later ones that are not started.
-    Recall,
+    Withdraw,
     /// From the worker: the deadline of the job moves by so many milliseconds.
     Extend(u32),
     /// From the worker: returns this job and those after it, so many in total, which it has not started and
     /// will not start.
-    GiveBack(u32),
+    Return(u32),
 }
 
 impl Frame {
@@ -118,9 +118,9 @@ impl Frame {
             Frame::Credit(_) => Kind::Credit,
             Frame::Cancel => Kind::Cancel,
             Frame::Fail(_) => Kind::Fail,
-            Frame::Recall => Kind::Recall,
+            Frame::Withdraw => Kind::Withdraw,
             Frame::Extend(_) => Kind::Extend,
-            Frame::GiveBack(_) => Kind::GiveBack,
+            Frame::Return(_) => Kind::Return,
         }
     }
 }
@@ -137,8 +137,8 @@ pub(crate) enum Kind {
     Credit = 20,
     Cancel = 21,
     Fail = 22,
-    Recall = 23,
-    GiveBack = 24,
+    Withdraw = 23,
+    Return = 24,
     Extend = 25,
 }
 
@@ -155,8 +155,8 @@ impl Kind {
             20 => Kind::Credit,
             21 => Kind::Cancel,
             22 => Kind::Fail,
-            23 => Kind::Recall,
-            24 => Kind::GiveBack,
+            23 => Kind::Withdraw,
+            24 => Kind::Return,
             25 => Kind::Extend,
             _ => return None,
         })
@@ -172,11 +172,11 @@ impl Kind {
             Kind::Hello => HELLO_BYTES,
             Kind::Welcome => WELCOME_BYTES + SANDBOX_PATHS_MAX * (2 + PATH_BYTES_MAX),
             Kind::Ready => READY_BYTES,
-            Kind::End | Kind::Cancel | Kind::Recall => 0,
+            Kind::End | Kind::Cancel | Kind::Withdraw => 0,
             Kind::Job => JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Reply => REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX,
             Kind::Data => CHUNK_BYTES_MAX,
-            Kind::Credit | Kind::GiveBack | Kind::Extend => 4,
+            Kind::Credit | Kind::Return | Kind::Extend => 4,
             Kind::Fail => 5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX,
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     error::Failure,
     protocol::{
         decode, encode,
-        frame::{Answer, Frame, Hello, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
+        frame::{Frame, Hello, ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation},
     },
     sandbox::SandboxLevel,
 };
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     /// It takes jobs.
     Ready,
     /// The head of a reply; with `complete` also its end.
-    Reply(Answer),
+    Reply(ReplyFrame),
     /// A piece of a reply.
     Data(Bytes),
     /// The end of a reply.
@@ -40,7 +40,7 @@ pub(crate) enum Event {
     Gone,
     /// The worker returned `count` of the sent jobs, from index `at` on, which it has not started and will
     /// not start.
-    GivenBack { at: usize, count: usize },
+    Returned { at: usize, count: usize },
 }
 
 impl Event {
@@ -50,7 +50,7 @@ impl Event {
             Event::Reply(answer) => answer.complete,
             Event::End | Event::Failed(_) | Event::Gone => true,
             Event::Greeted | Event::Ready | Event::Data(_) => false,
-            Event::Room | Event::Extended(_) | Event::GivenBack { .. } => false,
+            Event::Room | Event::Extended(_) | Event::Returned { .. } => false,
         }
     }
 }
@@ -65,10 +65,10 @@ enum Phase {
 
 /// One job that was sent and has not ended.
 #[derive(Debug)]
-struct Flight {
+struct JobStream {
     stream: u32,
     /// Whether it was pipelined: the worker had other jobs, so that it may return this one.
-    is_ahead: bool,
+    is_pipelined: bool,
     /// Bytes of the job's body that may still be sent.
     send_room: usize,
     /// Bytes of the reply that the worker may still send.
@@ -89,9 +89,9 @@ pub(crate) struct Parent {
     sandbox: SandboxLevel,
     last_stream: u32,
     /// In the order in which they were sent, which is the order of the replies.
-    flights: VecDeque<Flight>,
+    sent: VecDeque<JobStream>,
     /// Whether the worker was asked to return unstarted jobs and has not answered yet.
-    is_recalled: bool,
+    is_withdrawing: bool,
 }
 
 impl Parent {
@@ -102,8 +102,8 @@ impl Parent {
             phase: Phase::Hello,
             sandbox: SandboxLevel::default(),
             last_stream: 0,
-            flights: VecDeque::new(),
-            is_recalled: false,
+            sent: VecDeque::new(),
+            is_withdrawing: false,
         }
     }
 
@@ -128,9 +128,9 @@ impl Parent {
     pub(crate) fn begin(&mut self, start: &Start, out: &mut BytesMut) -> u32 {
         self.last_stream = self.next_stream();
         encode::put_job(out, self.last_stream, start);
-        self.flights.push_back(Flight {
+        self.sent.push_back(JobStream {
             stream: self.last_stream,
-            is_ahead: !self.flights.is_empty(),
+            is_pipelined: !self.sent.is_empty(),
             send_room: WINDOW_BYTES - start.body.len(),
             receive_room: WINDOW_BYTES,
             extension_ms: start.extension_ms,
@@ -144,40 +144,40 @@ impl Parent {
     /// Returns how many bytes of body may be sent in one frame now; `None` if the body is complete or the job
     /// was canceled.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
-        let flight = self.flights.iter().find(|f| f.stream == stream)?;
-        (!flight.is_body_sent && !flight.is_canceled).then_some(flight.send_room.min(CHUNK_BYTES_MAX))
+        let job = self.sent.iter().find(|f| f.stream == stream)?;
+        (!job.is_body_sent && !job.is_canceled).then_some(job.send_room.min(CHUNK_BYTES_MAX))
     }
 
     /// Sends a piece of body that fits into [`Parent::send_room`].
     pub(crate) fn data(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
-        if let Some(flight) = self.flight(stream) {
-            debug_assert!(chunk.len() <= flight.send_room);
-            flight.send_room -= chunk.len();
+        if let Some(job) = self.job(stream) {
+            debug_assert!(chunk.len() <= job.send_room);
+            job.send_room -= chunk.len();
             encode::put_data(out, stream, chunk);
         }
     }
 
     /// Ends the body.
     pub(crate) fn end(&mut self, stream: u32, out: &mut BytesMut) {
-        if let Some(flight) = self.flight(stream) {
-            flight.is_body_sent = true;
+        if let Some(job) = self.job(stream) {
+            job.is_body_sent = true;
             encode::put_end(out, stream);
         }
     }
 
     /// Allows the worker to send so many more bytes.
     pub(crate) fn credit(&mut self, stream: u32, bytes: usize, out: &mut BytesMut) {
-        if let Some(flight) = self.flight(stream) {
-            flight.receive_room += bytes;
+        if let Some(job) = self.job(stream) {
+            job.receive_room += bytes;
             encode::put_credit(out, stream, bytes as u32);
         }
     }
 
     /// Cancels the job; false if it has ended or was canceled before.
     pub(crate) fn cancel(&mut self, stream: u32, out: &mut BytesMut) -> bool {
-        match self.flight(stream) {
-            Some(flight) if !flight.is_canceled => {
-                flight.is_canceled = true;
+        match self.job(stream) {
+            Some(job) if !job.is_canceled => {
+                job.is_canceled = true;
                 encode::put_cancel(out, stream);
                 true
             }
@@ -187,21 +187,21 @@ impl Parent {
 
     /// Asks the worker to return the pipelined jobs that it has not started; false if there are no such jobs
     /// or it was asked already.
-    pub(crate) fn recall(&mut self, out: &mut BytesMut) -> bool {
-        let Some(first) = self.flights.get(1).filter(|_| !self.is_recalled) else {
+    pub(crate) fn withdraw(&mut self, out: &mut BytesMut) -> bool {
+        let Some(first) = self.sent.get(1).filter(|_| !self.is_withdrawing) else {
             return false;
         };
-        self.is_recalled = true;
-        encode::put_recall(out, first.stream);
+        self.is_withdrawing = true;
+        encode::put_withdraw(out, first.stream);
         true
     }
 
-    pub(crate) fn is_recalled(&self) -> bool {
-        self.is_recalled
+    pub(crate) fn is_withdrawing(&self) -> bool {
+        self.is_withdrawing
     }
 
-    fn flight(&mut self, stream: u32) -> Option<&mut Flight> {
-        self.flights.iter_mut().find(|f| f.stream == stream)
+    fn job(&mut self, stream: u32) -> Option<&mut JobStream> {
+        self.sent.iter_mut().find(|f| f.stream == stream)
     }
 
     /// Removes the frames of the next event from `input` and returns the event; `None` if it has not arrived
@@ -254,55 +254,55 @@ impl Parent {
     }
 
     fn serving(&mut self, stream: u32, frame: Frame) -> Result<Option<Event>, Violation> {
-        if let Frame::GiveBack(count) = frame {
-            return self.given_back(stream, count as usize);
+        if let Frame::Return(count) = frame {
+            return self.returned(stream, count as usize);
         }
-        let Some(flight) = self.flights.front_mut().filter(|f| f.stream == stream) else {
+        let Some(job) = self.sent.front_mut().filter(|f| f.stream == stream) else {
             return violation(format!("frame for stream {stream}, which is not the running job"));
         };
         let event = match frame {
-            Frame::Reply(answer) if !flight.is_headed => {
-                flight.is_headed = true;
-                flight.receive(answer.body.len())?;
+            Frame::Reply(answer) if !job.is_headed => {
+                job.is_headed = true;
+                job.receive(answer.body.len())?;
                 Event::Reply(answer)
             }
-            Frame::Data(chunk) if flight.is_headed => {
-                flight.receive(chunk.len())?;
+            Frame::Data(chunk) if job.is_headed => {
+                job.receive(chunk.len())?;
                 Event::Data(chunk)
             }
-            Frame::End if flight.is_headed => Event::End,
+            Frame::End if job.is_headed => Event::End,
             Frame::Fail(failure) => Event::Failed(failure),
-            Frame::Credit(bytes) => flight.grant(bytes as usize)?,
-            Frame::Extend(milliseconds) if !flight.is_headed => flight.extend(milliseconds)?,
+            Frame::Credit(bytes) => job.grant(bytes as usize)?,
+            Frame::Extend(milliseconds) if !job.is_headed => job.extend(milliseconds)?,
             other => return violation(format!("unexpected {:?} frame on stream {stream}", other.kind())),
         };
-        let is_canceled = flight.is_canceled;
+        let is_canceled = job.is_canceled;
         if event.is_last() {
-            self.flights.pop_front();
+            self.sent.pop_front();
             return Ok(Some(if is_canceled { Event::Gone } else { event }));
         }
         Ok((!is_canceled).then_some(event))
     }
 
-    fn given_back(&mut self, first: u32, count: usize) -> Result<Option<Event>, Violation> {
-        if !std::mem::take(&mut self.is_recalled) {
+    fn returned(&mut self, first: u32, count: usize) -> Result<Option<Event>, Violation> {
+        if !std::mem::take(&mut self.is_withdrawing) {
             return violation("returned jobs without being asked to");
         }
         if count == 0 {
             return Ok(None);
         }
-        let at = self.flights.iter().position(|f| f.stream == first).unwrap_or(self.flights.len());
+        let at = self.sent.iter().position(|f| f.stream == first).unwrap_or(self.sent.len());
         let range = at..at.saturating_add(count);
-        let may_be = self.flights.iter().skip(at).take(count).all(|f| f.is_ahead && !f.is_headed);
-        if range.end > self.flights.len() || !may_be {
+        let may_be = self.sent.iter().skip(at).take(count).all(|f| f.is_pipelined && !f.is_headed);
+        if range.end > self.sent.len() || !may_be {
             return violation(format!("returned {count} jobs from stream {first} on, which were not all pipelined"));
         }
-        self.flights.drain(range);
-        Ok(Some(Event::GivenBack { at, count }))
+        self.sent.drain(range);
+        Ok(Some(Event::Returned { at, count }))
     }
 }
 
-impl Flight {
+impl JobStream {
     fn receive(&mut self, bytes: usize) -> Result<(), Violation> {
         match self.receive_room.checked_sub(bytes) {
             Some(room) => self.receive_room = room,

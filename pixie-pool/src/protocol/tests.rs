@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod ahead;
+mod pipelining;
 mod properties;
 mod sandbox;
 
@@ -13,7 +13,7 @@ use crate::{
     error::{Failure, FailureKind},
     protocol::{
         encode,
-        frame::{Answer, Hello, Start, VERSION, Violation, Welcome},
+        frame::{Hello, ReplyFrame, Start, VERSION, Violation, Welcome},
         parent::{Event, Parent},
         worker::{Unread, Worker},
     },
@@ -83,7 +83,7 @@ fn start(body: &'static [u8], complete: bool) -> Start {
 }
 
 fn answer(head: &'static str, body: &'static str, complete: bool) -> Event {
-    Event::Reply(Answer { head: head.into(), body: body.into(), complete, took_us: if complete { 3 } else { 0 } })
+    Event::Reply(ReplyFrame { head: head.into(), body: body.into(), complete, took_us: if complete { 3 } else { 0 } })
 }
 
 #[test]

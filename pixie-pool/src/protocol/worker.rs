@@ -77,7 +77,7 @@ impl Worker {
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
-                Frame::Recall => self.give_back(stream, out),
+                Frame::Withdraw => self.return_unstarted(stream, out),
                 other => return violation(format!("unexpected {:?} frame from the parent", other.kind())),
             }
         }
@@ -113,12 +113,12 @@ impl Worker {
     }
 
     /// Returns every job from `first` on that is not started to the parent.
-    fn give_back(&mut self, first: u32, out: &mut BytesMut) {
+    fn return_unstarted(&mut self, first: u32, out: &mut BytesMut) {
         // Stream ids wrap around: an id that is less than half of all ids ahead was sent later.
         let is_later = |stream: u32| stream.wrapping_sub(first) <= u32::MAX / 2;
         let at = self.waiting.iter().position(|(_, job)| is_later(job.stream)).unwrap_or(self.waiting.len());
         let given = self.waiting.split_off(at);
-        encode::put_give_back(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
+        encode::put_return(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
     }
 
     /// Makes the next waiting job the running one. Canceled jobs before it end without being started.

@@ -7,7 +7,7 @@
 use std::future::Future;
 
 use crate::{
-    config::AHEAD_HEAD_BYTES_MAX,
+    config::PIPELINED_HEAD_BYTES_MAX,
     error::Error,
     pool::Pool,
     submission::{Body, Submission},
@@ -60,7 +60,7 @@ fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submis
     let arguments = codec::encode(arguments).map_err(refused)?;
     let name = entry.name.as_bytes();
     // A job without a body may be pipelined.
-    let (head, body) = match name.len() + 1 + arguments.len() <= AHEAD_HEAD_BYTES_MAX {
+    let (head, body) = match name.len() + 1 + arguments.len() <= PIPELINED_HEAD_BYTES_MAX {
         true => ([name, &[NAME_END], &arguments].concat(), Body::Empty),
         false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
     };

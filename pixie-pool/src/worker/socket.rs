@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
-    config::{ANSWER_HOLD, ANSWER_HOLD_BYTES, CHUNK_BYTES_MAX, HEAD_BYTES_MAX},
+    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, REPLY_HOLD, REPLY_HOLD_BYTES},
     error::Failure,
     platform::{self, Mark},
     protocol::{
@@ -293,8 +293,8 @@ impl Wire {
     fn may_hold(&mut self, now: Instant) -> bool {
         let since = *self.held_since.get_or_insert(now);
         self.protocol.has_waiting()
-            && self.output.len() < ANSWER_HOLD_BYTES
-            && now.saturating_duration_since(since) < ANSWER_HOLD
+            && self.output.len() < REPLY_HOLD_BYTES
+            && now.saturating_duration_since(since) < REPLY_HOLD
     }
 
     fn send(&mut self) -> io::Result<()> {

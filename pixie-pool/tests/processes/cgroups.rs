@@ -1,8 +1,8 @@
-//! Workers whose memory is limited, with cgroups where this machine has delegated one to the tests, and
-//! without them elsewhere.
+//! Workers with a memory limit: with cgroups if this machine has delegated one to the tests, otherwise
+//! without.
 //!
-//! Each test says which of the two it has tested. Rule: what holds on every machine is asserted on every
-//! machine.
+//! Each test prints which of the two it has tested. Invariant: what holds on every machine is asserted on
+//! every machine.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -27,7 +27,7 @@ fn named(name: &str) -> Config {
     config(2).name(name).memory(LIMIT)
 }
 
-/// Tells whether the workers of a pool have cgroups, and the reader of the test's output.
+/// Returns whether the workers of a pool have cgroups, and prints the answer.
 async fn has_cgroups(pool: &Pool) -> bool {
     until(pool, |s| s.workers.iter().all(|w| w.memory_limit.is_some())).await;
     let limits: Vec<_> = pool.snapshot().workers.iter().filter_map(|w| w.memory_limit).collect();
@@ -37,13 +37,13 @@ async fn has_cgroups(pool: &Pool) -> bool {
     is_cgroup
 }
 
-/// The cgroup of a process, as the kernel calls it.
+/// Returns the name of a process's cgroup.
 fn name_of(pid: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().to_owned()
 }
 
-/// The folder of a worker's cgroup.
+/// Returns the folder of a worker's cgroup.
 fn folder_of(pid: &str) -> PathBuf {
     PathBuf::from(format!("/sys/fs/cgroup{}", name_of(pid)))
 }

@@ -1,6 +1,6 @@
-//! What a handler may try to do to others: each deed answers `done`, or what it was refused with.
+//! Harmful actions that a handler may try. Each replies `done` or the error.
 //!
-//! Without a sandbox they succeed, which a test shows: a refusal is the sandbox's doing.
+//! One test shows that all of them succeed without a sandbox, so an error comes from the sandbox.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getgid, getrlimit, kill_process, setrlimit, test_kill_process};
 
-/// Tries it; `None` if this is no deed.
+/// Tries an action; `None` if the command is another one.
 pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
     let tried = match deed {
         "read" => fs::read(argument).map(drop),
@@ -44,7 +44,7 @@ pub(crate) fn attempt(deed: &str, argument: &str) -> Option<String> {
         "pair" => pair(),
         "datagram-pair" => UnixDatagram::pair().map(drop),
         "execute" => Command::new("/bin/true").status().map(drop),
-        // std forks, instead of asking the C library to spawn, when it has to change the group.
+        // std forks, instead of calling the C library's spawn, to change the group.
         "fork" => Command::new("/bin/true").gid(getgid().as_raw()).status().map(drop),
         "become" => Err(Command::new("/bin/true").exec()),
         "processes" => processes(argument.parse().unwrap_or(0)),
@@ -77,7 +77,7 @@ fn pair() -> io::Result<()> {
     other.read_exact(&mut [0])
 }
 
-/// Starts so many processes that stay; they end with this worker's group.
+/// Starts so many processes, which run until this worker's process group is killed.
 fn processes(count: usize) -> io::Result<()> {
     for _ in 0..count {
         Command::new("/bin/sleep").arg("60").stdin(Stdio::null()).spawn()?;
@@ -85,7 +85,7 @@ fn processes(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// `path bytes`: writes so many bytes into a file, one piece after the other.
+/// `path bytes`: writes so many bytes into a file, in pieces.
 fn write_bytes(argument: &str) -> io::Result<()> {
     let (path, bytes) = argument.split_once(' ').ok_or_else(|| io::Error::other("path and bytes"))?;
     let mut file = File::create(path)?;
@@ -106,13 +106,13 @@ fn open_many(count: usize) -> io::Result<()> {
     (0..count).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
-/// Asks for the limit that is in force, which changes nothing and yet is setting one.
+/// Sets the limit that is already in force.
 fn raise_limit() -> io::Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
 }
 
-/// What every handler has to be able to do: threads, random numbers, time, its own output and backtraces.
+/// What every handler must be able to use: threads, random numbers, time, its own output and backtraces.
 fn live() -> io::Result<()> {
     let threads: Vec<_> = (0..4).map(|n| std::thread::spawn(move || HashMap::from([(n, n)]).len())).collect();
     let sum: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
@@ -122,7 +122,7 @@ fn live() -> io::Result<()> {
     fs::read("/usr/share/zoneinfo/UTC")?;
     File::open("/dev/urandom")?.read_exact(&mut [0; 8])?;
     fs::write("/dev/null", "nothing")?;
-    // The name of the function would do, too, but builds with line tables only do not keep it whole.
+    // The file and not the function, whose name is incomplete in builds with line tables only.
     let names_this = trace.contains("deeds.rs");
     match (sum, caught.is_err(), names_this) {
         (4, true, true) => Ok(()),

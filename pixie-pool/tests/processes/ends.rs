@@ -1,4 +1,4 @@
-//! Stopping, dropping and killing: nothing is left, whoever ends first.
+//! Stopping, dropping and killing: no process and no file is left, in every order of exits.
 
 use std::{
     future::poll_fn,
@@ -68,8 +68,8 @@ async fn stop_waits() {
     stopping.await.unwrap();
 }
 
-/// The only job of the pool is for a moment neither with a worker nor in the queue; what looks at the pool
-/// just then is left to chance, so it is done several times.
+/// For a moment, the only job is with no worker and not in the queue. Whether the stop happens at that moment
+/// is random, so the test repeats.
 async fn stop_waits_for_what_is_left() {
     for _ in 0..5 {
         stop_beside_a_crash().await;
@@ -84,7 +84,7 @@ async fn stop_beside_a_crash() {
     let running = tokio::spawn(pool.submit(crash));
     until(&pool, |s| s.busy == 1).await;
     let mut stopping = pin!(pool.stop(Duration::from_secs(600)));
-    // From its first step on it refuses.
+    // The pool refuses jobs from the first step of the stop on.
     assert!(poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_pending())).await);
     assert!(matches!(ask(&pool, "say refused").await, Err(Error::Stopping)));
     std::fs::write(&gate, "").unwrap();
@@ -103,7 +103,7 @@ async fn stop_kills() {
     assert!(matches!(waiting.await.unwrap(), Err(Error::Stopping)));
 }
 
-/// No worker ever starts, so the job stays in the queue until it is given up.
+/// No worker starts, so the job stays in the queue until it is canceled.
 async fn stop_forgets() {
     let pool = pool(playing("exit").size(0..=1).breaker(false)).await;
     let given_up = tokio::spawn(pool.submit(job("say never")));
@@ -142,7 +142,7 @@ async fn runtime_ends() {
     pool.stop(Duration::from_secs(600)).await;
 }
 
-/// On a runtime with one thread no task of a pool on demand has run when its start returns.
+/// On a runtime with one thread, the tasks of a pool on demand have not run yet when its start returns.
 async fn runtime_ends_at_once() {
     let start = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -152,7 +152,7 @@ async fn runtime_ends_at_once() {
     assert!(matches!(ask(&pool, "say late").await, Err(Error::Stopping)));
 }
 
-/// Waits for the end of a process for at most a second.
+/// Waits up to a second for the exit of a process.
 pub(crate) async fn has_ended(pid: i32) -> bool {
     let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
         return true;
@@ -164,8 +164,7 @@ pub(crate) async fn has_ended(pid: i32) -> bool {
     tokio::task::spawn_blocking(wait).await.unwrap()
 }
 
-/// In a process of its own: starts a pool with one worker spinning, says who is there, and waits to be
-/// killed.
+/// In another process: starts a pool with a busy worker, prints the pids, and waits until it is killed.
 pub(crate) fn run_doomed_parent() -> ! {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -202,7 +201,7 @@ async fn parent_killed(sandbox: &'static str) {
     for pid in pids {
         assert!(has_ended(pid).await, "{pid} lives on");
     }
-    // What the dead parent has left, the next one removes.
+    // The next pool removes what the killed parent has left.
     assert_eq!(directories(directory.path()), 1);
     let pool = pool(config(1).runtime_dir(directory.path().to_owned())).await;
     assert_eq!(directories(directory.path()), 1);

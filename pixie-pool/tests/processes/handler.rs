@@ -121,7 +121,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
         }
         "note-and-stop" => {
             note(argument);
-            // Another thread may take the signal, and this one go on for a moment.
+            // Another thread may get the signal, and this one may run on for a moment.
             loop {
                 let _ = kill_process(getpid(), Signal::STOP);
             }
@@ -133,8 +133,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
     }
 }
 
-/// Writes down that a job has been started, and by whom; the file stays open so that this costs no time worth
-/// measuring.
+/// Writes to a file that this worker has started a job. Keeps the file open, so that this takes little time.
 fn note(job: &str) {
     static NOTES: OnceLock<File> = OnceLock::new();
     let open = || {
@@ -145,7 +144,7 @@ fn note(job: &str) {
     NOTES.get_or_init(open).write_all(line.as_bytes()).expect("a note can be written");
 }
 
-/// Asks for so many milliseconds more, several times, and waits for longer than the deadline was.
+/// Asks several times for so many milliseconds more, and waits longer than the first deadline.
 fn extend(job: Job, argument: &str) {
     let time = job.time_limit();
     let before = time.remaining().unwrap_or_default();
@@ -169,12 +168,12 @@ fn burn(job: Job, milliseconds: i64) {
     answer(job, "burnt");
 }
 
-/// Takes so much memory and keeps it for ever.
+/// Allocates so much memory and keeps it.
 fn hoard(bytes: usize) {
     std::mem::forget(black_box(vec![1_u8; bytes]));
 }
 
-/// Fills so many bytes of memory that is not this process's own, which `RLIMIT_DATA` does not count.
+/// Fills so many bytes of shared memory, which `RLIMIT_DATA` does not count.
 fn share(job: Job, bytes: usize) {
     let file = rustix::fs::memfd_create("shared", rustix::fs::MemfdFlags::CLOEXEC).expect("Linux has files in memory");
     let mut file = File::from(file);
@@ -185,7 +184,7 @@ fn share(job: Job, bytes: usize) {
     answer(job, "held");
 }
 
-/// Starts a process that is in no group of the worker's, which kills the group.
+/// Starts a process outside of the worker's process group, which is killed with the worker.
 fn detach(job: Job) {
     let mut command = std::process::Command::new("/bin/sleep");
     let detached = command.arg("60").process_group(0).spawn().map(|process| process.id());
@@ -196,10 +195,10 @@ fn answer(job: Job, text: &str) {
     let _ = job.reply(b"ok", text.as_bytes());
 }
 
-/// Ends the process in the way that is asked for, or never returns.
+/// Ends the process in the requested way, or never returns.
 fn crash(command: &str, argument: &str) {
     match command {
-        // The first one meets the handler that looks for overflown stacks, which then lets go.
+        // std's handler for stack overflows gets the first signal, and then removes itself.
         "segv" => loop {
             let _ = kill_process(getpid(), Signal::SEGV);
         },
@@ -228,7 +227,7 @@ fn crash(command: &str, argument: &str) {
     }
 }
 
-/// Ends with what an attacker would have in a request, and a worker repeats.
+/// Exits after printing an attacker's text, as a worker that prints its request would.
 pub(crate) fn curse() -> ! {
     eprintln!("{}\nERROR all is lost\r\n\x1b[2J", "x".repeat(5000));
     std::process::exit(1)
@@ -247,7 +246,7 @@ fn echo(mut job: Job) {
     }
 }
 
-/// Sends each piece of the body back as it comes.
+/// Sends each piece of the body back as it arrives.
 fn relay(job: Job) {
     let mut body = job.detached_body();
     let Ok(mut writer) = job.start(b"relaying") else {
@@ -266,7 +265,7 @@ fn relay(job: Job) {
     let _ = writer.finish();
 }
 
-/// Sends the head, then reads the whole body, and says only then how long it was.
+/// Sends the head, reads the whole body, and then sends its length.
 fn gather(job: Job) {
     let Ok(mut writer) = job.start(b"gathering") else {
         return;
@@ -317,7 +316,7 @@ fn noise(job: Job) {
     answer(job, "quiet again");
 }
 
-/// Leaves a mark in a file, spins until the job is canceled, then changes the mark.
+/// Writes to a file, runs until the job is canceled, then writes to the file again.
 fn until_canceled(job: Job, mark: &str) {
     let _ = std::fs::write(mark, "started");
     let cancellation = job.cancellation();
@@ -328,7 +327,7 @@ fn until_canceled(job: Job, mark: &str) {
     drop(job);
 }
 
-/// Crashes unless the mark is there already.
+/// Crashes unless the file exists, and creates the file.
 fn once(job: Job, mark: &str) {
     if std::path::Path::new(mark).exists() {
         return answer(job, "the second time");

@@ -1,19 +1,19 @@
 //! Pools of real processes, tested by a program that is its own worker.
 //!
 //! Owns the list of tests and the roles this program plays: test runner, worker, hostile worker, parent to be
-//! killed. Rule: every test is bounded in time and waits for events, never for time to pass.
+//! killed. Invariant: every test has a time limit, and waits for events instead of time.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod ahead;
+mod pipelining;
 mod cgroups;
-mod clocks;
+mod time_limits;
 mod crashes;
 mod deeds;
 mod ends;
 mod handler;
-mod poison;
 mod queue;
+mod repeat_crashes;
 mod retries;
 mod sandbox;
 mod seeing;
@@ -29,13 +29,13 @@ use std::time::Duration;
 type Test = (&'static str, fn() -> setup::Outcome);
 
 const TESTS: &[&[Test]] = &[
-    ahead::TESTS,
+    pipelining::TESTS,
     cgroups::TESTS,
-    clocks::TESTS,
+    time_limits::TESTS,
     crashes::TESTS,
     ends::TESTS,
-    poison::TESTS,
     queue::TESTS,
+    repeat_crashes::TESTS,
     retries::TESTS,
     sandbox::TESTS,
     seeing::TESTS,

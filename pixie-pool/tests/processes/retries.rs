@@ -1,4 +1,4 @@
-//! When a job is given to a second worker, one test for each rule, and when not.
+//! When a job is given to a second worker and when not; one test for each rule.
 
 use std::{
     io,
@@ -40,7 +40,7 @@ async fn retries(pool: &Pool) -> u64 {
     retries
 }
 
-/// A file that the handler leaves when it has crashed, so that the second time it does not.
+/// A file that the handler creates before it crashes, so that it does not crash again.
 fn mark(directory: &tempfile::TempDir) -> String {
     directory.path().join("mark").display().to_string()
 }
@@ -101,7 +101,7 @@ async fn late() {
     let head = format!("once-later {}", mark(&directory));
     let job = replayable(&head).deadline(Duration::from_secs(1));
     let end = pool.submit(job).await.unwrap_err();
-    // On a machine that has no time for it at all, it is the deadline.
+    // On a very slow machine, the deadline comes first.
     assert!(matches!(end, Error::Died(_) | Error::Deadline), "{end}");
     assert_eq!(retries(&pool).await, 0);
 }
@@ -118,7 +118,7 @@ async fn panic() {
     assert_eq!(retries(&pool).await, 0);
 }
 
-/// No worker has started it, so it may always have the next one, whether it may run twice or not.
+/// No worker has started the job, so another one may run it, also if the job may not run twice.
 async fn waiting() {
     let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
     let mark = mark(&directory);

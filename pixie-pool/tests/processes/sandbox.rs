@@ -1,4 +1,4 @@
-//! Sandboxes: what each profile refuses, what it leaves, and what happens where it cannot be had.
+//! Sandboxes: what each profile forbids and allows, and what happens on systems that lack a part.
 
 use std::{
     net::TcpListener,
@@ -39,10 +39,10 @@ pub(crate) const TESTS: &[Test] = &[
 
 const ROLE: &str = "SANDBOX_ROLE";
 
-/// In a worker: is started as the test asks for, instead of as it should be.
+/// In a worker: starts in the way that the test asks for.
 pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
-        // As a runtime that is there before `main` begins.
+        // As a runtime that starts before `main`.
         "threaded" => drop(std::thread::spawn(std::thread::park)),
         "test-harness" => {
             drop(std::thread::spawn(std::thread::park));
@@ -79,7 +79,7 @@ async fn refusal(config: Config) -> String {
     }
 }
 
-/// Tries each deed, and that the worker lives on.
+/// Tries each action, and checks that the worker still runs.
 async fn check(pool: &Pool, deeds: &[(String, &str)]) {
     let pid = ask(pool, "pid").await.unwrap();
     for (deed, expected) in deeds {
@@ -91,7 +91,7 @@ async fn check(pool: &Pool, deeds: &[(String, &str)]) {
 const DONE: &str = "done";
 const REFUSED: &str = "PermissionDenied";
 
-/// What a handler may reach for: a directory with a file in it, and sockets that wait for it.
+/// What a handler may try to reach: a directory with a file, and listening sockets.
 struct Neighbourhood {
     directory: tempfile::TempDir,
     listener: TcpListener,
@@ -111,7 +111,7 @@ impl Neighbourhood {
         self.directory.path().join(name).display().to_string()
     }
 
-    /// Deeds beyond the own process.
+    /// Returns actions on other processes and the system.
     fn reaching(&self) -> Vec<String> {
         let own = std::process::id();
         vec![
@@ -130,7 +130,7 @@ impl Neighbourhood {
         ]
     }
 
-    /// Deeds on files.
+    /// Returns actions on files.
     fn touching(&self) -> Vec<String> {
         let file = self.path("file");
         vec![
@@ -151,8 +151,8 @@ impl Neighbourhood {
     }
 }
 
-/// Deeds without a control: one ends the worker if it succeeds, the other is refused by many systems to
-/// everybody.
+/// Actions that are not tried without a sandbox: one ends the worker if it succeeds, and many systems refuse
+/// the other to all.
 fn beyond_control() -> Vec<String> {
     vec!["become".to_owned(), format!("memory-of {}", std::process::id())]
 }
@@ -177,13 +177,13 @@ async fn no_network() {
     check(&pool, &each(around.reaching(), REFUSED)).await;
     check(&pool, &each(beyond_control(), REFUSED)).await;
     check(&pool, &each(around.touching(), DONE)).await;
-    // What names threads.
+    // Actions on threads.
     check(&pool, &[("open-to-write /proc/thread-self/comm".to_owned(), DONE)]).await;
     check_powers(&pool);
     pool.stop(Duration::ZERO).await;
 }
 
-/// Looks at the worker from outside: it can gain nothing, and has no capability but those over files.
+/// Checks the worker from outside: it cannot gain rights, and has only capabilities over files.
 fn check_powers(pool: &Pool) {
     let pid = pool.snapshot().workers[0].pid.unwrap();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -191,7 +191,7 @@ fn check_powers(pool: &Pool) {
     assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), ("1", "2"));
     for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
         let powers = u64::from_str_radix(line(set), 16).unwrap();
-        // Changing owners, reading and writing as root, acting as an owner.
+        // CHOWN, DAC_OVERRIDE and FOWNER.
         assert_eq!(powers & !0b1011, 0, "{set} {powers:x}");
     }
 }
@@ -235,7 +235,7 @@ async fn strict() {
         ("directory write/folder", DONE),
         ("move write/file write/folder/file", DONE),
         ("move write/folder/file write/file", DONE),
-        // A link may point anywhere, and still nobody gets there.
+        // A link may point anywhere, but following it is forbidden.
         ("link write/link", DONE),
         ("read write/link", REFUSED),
         ("mode write/file", REFUSED),
@@ -347,7 +347,7 @@ async fn planted_link() {
     let pid = ask(&pool, "pid").await.unwrap();
     check(&pool, &each(vec![format!("rename {models}"), format!("link {models}")], DONE)).await;
     assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
-    // The link leads to this file.
+    // The link points to this file.
     check(&pool, &[("read /etc/passwd".to_owned(), REFUSED), (format!("read {}", around.path("file")), DONE)]).await;
     assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
     pool.stop(Duration::ZERO).await;
@@ -361,7 +361,7 @@ async fn allowed_links() {
         (format!("read {}", around.path("link")), DONE),
         (format!("append {}", around.path("link")), REFUSED),
         ("read /proc/self/status".to_owned(), DONE),
-        // Its own status, and not that of the pool's process.
+        // The worker's own status, not that of the main process.
         (format!("read /proc/{}/status", std::process::id()), REFUSED),
     ];
     check(&pool, &deeds).await;

@@ -1,4 +1,4 @@
-//! What the log says of workers that end and of jobs that are slow.
+//! What the log reports about workers that exit and jobs that are slow.
 
 use std::{
     collections::BTreeMap,
@@ -93,18 +93,18 @@ fn log() -> std::sync::MutexGuard<'static, Vec<Fields>> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns what was said of a pool.
+/// Returns the events about a pool.
 fn said(pool: &str, message: &str) -> Vec<Fields> {
     let is_meant = |fields: &&Fields| fields["message"] == message && fields.get("pool").is_some_and(|p| p == pool);
     log().iter().filter(is_meant).cloned().collect()
 }
 
-/// Returns what was said of the deaths in a pool.
+/// Returns the events about exited workers of a pool.
 pub(crate) fn deaths(pool: &str) -> Vec<Fields> {
     said(pool, DIED)
 }
 
-/// Waits until something was said of a pool.
+/// Waits for an event about a pool.
 pub(crate) async fn heard(pool: &str, message: &str) -> Fields {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     loop {
@@ -168,7 +168,7 @@ async fn out_of_memory_is_told() {
     assert!(pool.submit(request("oom", "greedy")).await.is_err());
     let told = heard("hoard", DIED).await;
     assert_eq!((told["cause"].as_str(), told["signal"].as_str()), ("out of memory", "6"), "{told:?}");
-    // This process holds far less, so what the system tells is the worker's own.
+    // This process uses far less, so the system reports the worker's own memory.
     let peak = number(&told, "memory_peak");
     assert!((128.0..512.0).contains(&(peak / 1024.0 / 1024.0)), "{told:?}");
     pool.stop(Duration::ZERO).await;
@@ -244,7 +244,7 @@ async fn curses_before_the_start_are_harmless() {
     let Err(Error::Start(message)) = Pool::start(cursed, crate::handler::handler()).await else {
         panic!("it starts");
     };
-    // Whoever reads the error sees the lines, and nothing that steers a terminal.
+    // The error shows the lines, without control characters.
     assert!(message.ends_with("\nERROR all is lost\n\u{fffd}[2J"), "{message:?}");
     let told = heard("hexed", NOT_STARTED).await;
     assert!(told["cause"].ends_with("(exit code 1)") && !told["cause"].contains('\n'), "{told:?}");
@@ -261,8 +261,7 @@ async fn slow_is_told_once() {
     let told = &told[0];
     assert_eq!((told["request"].as_str(), told["route"].as_str()), ("sluggish", "the-route"), "{told:?}");
     assert!(number(told, "ran") >= 0.05, "{told:?}");
-    // It spins, unless this process had the core at that moment: then it waits for one, which is the same
-    // state.
+    // The thread runs, or waits for a core, which is the same state.
     assert_eq!(told["state"], "R", "{told:?}");
     assert!(number(told, "memory") > 100.0 * 1024.0 && number(told, "cpu") >= 0.0, "{told:?}");
     assert_eq!(pool.snapshot().counts.slow, 1);

@@ -1,4 +1,4 @@
-//! What every test needs: a pool of this program, a way to ask it, and a look at processes and descriptors.
+//! What every test needs: a pool of this program, a way to ask it, and lists of processes and descriptors.
 
 use std::{pin::Pin, time::Duration};
 
@@ -35,8 +35,7 @@ pub(crate) async fn text(reply: Reply) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Asks until the pool looks as wanted; each look is a round trip through the runtime, not a wait of its own
-/// length.
+/// Takes snapshots of the pool until one has the wanted state.
 pub(crate) async fn until(pool: &Pool, is_reached: impl Fn(&pixie_pool::Snapshot) -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     while !is_reached(&pool.snapshot()) {
@@ -48,7 +47,7 @@ pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("Linux lists descriptors").count()
 }
 
-/// Pids of this process's children, dead ones that nobody has reaped included.
+/// Returns the pids of this process's children, also of exited ones that were not reaped.
 pub(crate) fn children() -> Vec<u32> {
     let mut pids = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").expect("Linux lists threads").flatten() {

@@ -1,4 +1,4 @@
-//! Pools that grow, shrink and renew their workers.
+//! Pools that grow, shrink and recycle their workers.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -60,14 +60,14 @@ async fn on_demand() {
 async fn recycled_by_jobs() {
     let pool = pool(config(2).recycle_after(20)).await;
     let mut pids = BTreeSet::new();
-    // How many jobs that takes depends on how long the machine needs for a new worker.
+    // The number of jobs depends on how long this machine needs to start a worker.
     while pids.len() < 6 {
         let two = [tokio::spawn(ask_pid(pool.clone())), tokio::spawn(ask_pid(pool.clone()))];
         for one in two {
             pids.insert(one.await.unwrap());
         }
     }
-    // The last one that had to go is counted when it is gone.
+    // A recycled worker is counted after it has exited.
     until(&pool, |s| s.workers.len() == 2 && ready(s) == 2 && s.counts.recycled > 3).await;
     let counts = pool.snapshot().counts;
     assert!(counts.deaths.is_empty(), "{counts:?}");
@@ -78,7 +78,7 @@ async fn ask_pid(pool: Pool) -> u32 {
     pid(&pool).await
 }
 
-/// With one worker and no spare, a gap between two workers would be a moment without any.
+/// With one worker and no spare, a gap between two workers would leave the pool without a worker.
 async fn replacement_first() {
     let pool = pool(config(1).recycle_after(1)).await;
     let first = pid(&pool).await;
@@ -127,7 +127,8 @@ async fn recycled_by_memory() {
 async fn death_while_recycled() {
     let pool = pool(config(1).recycle_after(1).repeat_crash_refusal(false)).await;
     for _ in 0..20 {
-        // The first job makes the worker one that is to be replaced, the second one ends it before it is.
+        // After the first job the worker has to be replaced; the second job ends it before its replacement is
+        // ready.
         let _ = pid(&pool).await;
         assert!(ask(&pool, "abort").await.is_err());
     }

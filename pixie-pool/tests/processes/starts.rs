@@ -1,4 +1,4 @@
-//! Starting: who is let in, what a worker gets to see, and what happens when workers do not start.
+//! Starting: which workers are accepted, what a worker can see, and what happens when workers do not start.
 
 use std::{
     io::{Read as _, Write as _},
@@ -42,14 +42,14 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const ROLE: &str = "TEST_ROLE";
-/// A limit of memory that an operator has set, below the one of the pool.
+/// A memory limit that an operator has set, below the pool's.
 const FEW_BYTES: u64 = 1024 * 1024 * 1024;
 
 pub(crate) fn playing(role: &str) -> Config {
     config(1).env(ROLE, role)
 }
 
-/// In a worker: behaves as badly as the test asks for, instead of serving.
+/// In a worker: misbehaves in the way that the test asks for, instead of serving.
 pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "" => {}
@@ -70,16 +70,16 @@ pub(crate) fn play_role() {
         }
         "hang-up" => {
             drop(be_connected());
-            // What it does until it has said why, which takes longer on a busy machine.
+            // Time until it has reported the reason, which takes longer on a busy machine.
             std::thread::sleep(Duration::from_millis(50));
             eprintln!("no model found");
             std::process::exit(5);
         }
         "die-idle" => drop(be_ready()),
         "garbage" => misbehave(&[0xff; 100]),
-        // A whole answer, on a stream that was never opened.
+        // A whole reply, on a stream that was never opened.
         "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
-        // An answer to the wish to have jobs back that nobody has uttered.
+        // Returned jobs without a request to return them.
         "give-back" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
         "deaf" => deafen(),
         flag => {
@@ -100,17 +100,17 @@ fn be_connected() -> ls::Stream {
     ls::Stream::connect(path.to_fs_name::<GenericFilePath>().unwrap()).unwrap()
 }
 
-/// Speaks the protocol by hand, as a stranger would.
+/// Speaks the protocol by hand, as an attacker would.
 fn greet(token: [u8; 32]) -> ls::Stream {
     let mut stream = be_connected();
     let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
-    // Until the pool hangs up or welcomes us.
+    // Until the pool closes the connection or welcomes this process.
     let _ = stream.read(&mut [0; 64]);
     stream
 }
 
-/// What a worker says when it takes jobs.
+/// The frame of a worker that takes jobs.
 const READY: &[u8] = &[2, 0, 0, 3, 0, 0, 0, 0, 0, 0];
 
 fn enter() -> ls::Stream {
@@ -132,7 +132,7 @@ fn misbehave(answer: &[u8]) {
     let _ = stream.read(&mut [0; 100]);
 }
 
-/// Says that it takes jobs, and takes none until its parent ends it.
+/// Sends READY and then does not read any job until its parent ends it.
 fn deafen() {
     let mut stream = enter();
     let ls::Stream::UdSocket(socket) = &stream;

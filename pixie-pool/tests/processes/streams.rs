@@ -38,7 +38,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_answer_that_stands_still_is_killed", || Box::pin(idle())),
 ];
 
-/// Pieces that count how often they were asked for.
+/// Pieces that count how often they are polled.
 struct Pieces {
     piece: Bytes,
     left: usize,
@@ -88,13 +88,13 @@ async fn upload() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// On one thread, where nobody notices the death before the job is sent.
+/// On one thread, so that the exit is not detected before the job is sent.
 async fn upload_to_the_dead() {
     let scene = async {
         let pool = pool(config(1)).await;
         let pid = ask(&pool, "pid").await.unwrap();
         kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
-        // Reaped it is only by the runtime, which gets no chance to.
+        // Only the runtime reaps it, and it does not run now.
         while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ") {}
         let body: Bytes = (0..1_000_003).map(|i| (i % 251) as u8).collect();
         let reply = pool.submit(job_with("echo", body.clone())).await.unwrap();
@@ -110,7 +110,7 @@ async fn upload_backpressure() {
     let pool = pool(config(1).deadline(Duration::from_millis(200))).await;
     let (pieces, asked) = pieces(1024, 1_000_000);
     assert!(matches!(pool.submit(streamed("spin", pieces)).await, Err(Error::Deadline)));
-    // A window of 256 KiB, and one piece in the hand.
+    // A window of 256 KiB, and one polled piece.
     assert_eq!(asked.load(Ordering::SeqCst), 256);
     pool.stop(Duration::ZERO).await;
 }
@@ -151,8 +151,7 @@ async fn download_backpressure() {
     }
     assert_eq!((read, largest <= 64 * 1024), (50_000_000, true));
     let mut unread = pool.submit(job("stream 50000000")).await.unwrap();
-    // While nobody reads, nothing more than one window is ever sent: afterwards exactly that much is there at
-    // once.
+    // Without reads, exactly one window is sent, which can then be read at once.
     let held = tokio::time::timeout(Duration::from_millis(300), ask(&pool, "say next")).await;
     assert!(held.is_err(), "the only worker is held back");
     let mut at_once = 0;
@@ -169,7 +168,7 @@ async fn download_backpressure() {
 }
 
 async fn both_ways() {
-    // A piece whose length is a prime, so that a byte that is lost or doubled shows in everything behind it.
+    // The length of a piece is a prime, so that a lost or doubled byte changes all later ones.
     const PIECE: usize = 100_003;
     let pool = pool(config(1)).await;
     let piece: Bytes = (0..PIECE).map(|i| (i % 251) as u8).collect();
@@ -219,7 +218,7 @@ impl BodyStream for Trickle {
 
 async fn slow_sender() {
     let pool = pool(config(1).stream_idle_timeout(Duration::from_millis(1500))).await;
-    // The answer has begun and stands still for longer than it may, but because of what is still being sent.
+    // The reply has started and pauses longer than the limit, but only because the body is still being sent.
     let trickle = Trickle { tick: tokio::time::interval(Duration::from_millis(100)), left: 25 };
     let submission = job("gather").body(Body::Stream(Box::pin(trickle)));
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "125");
@@ -261,7 +260,7 @@ async fn too_large() {
     let pool = pool(config(1).collect_limit("1MiB")).await;
     assert_eq!(ask(&pool, "stream 1048576").await.unwrap().len(), 1 << 20);
     assert!(matches!(ask(&pool, "stream 1048577").await, Err(Error::TooLarge { limit: 0x10_0000 })));
-    // Whoever reads it in pieces keeps none, so that one has no limit.
+    // Reading in pieces has no limit.
     let mut body = pool.submit(job("stream 3000000")).await.unwrap().body;
     let mut bytes = 0;
     while let Some(piece) = poll_fn(|cx| body.poll_next(cx)).await {

@@ -57,7 +57,7 @@ async fn deadline() {
     let late = job(&head).deadline(Duration::from_millis(30));
     assert!(matches!(pool.submit(late).await, Err(Error::Deadline)));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
-    // The thread sees that nobody waits any more, ends, and its place is filled again.
+    // The thread sees the cancellation and ends, and another one replaces it.
     crate::setup::until(&pool, |s| s.workers.iter().all(|w| w.pid.is_some())).await;
     assert_eq!(std::fs::read_to_string(mark).unwrap(), "canceled");
     pool.stop(Duration::ZERO).await;

@@ -1,8 +1,7 @@
-//! Everything at once: jobs that crash, spin, stream and are given up, workers that are killed, retired and
+//! Everything at once: jobs that crash, spin, stream and are canceled; workers that are killed, retired and
 //! recycled.
 //!
-//! Rule: whatever meets in one moment, a job gets its own answer or an error that fits, and runs as often as
-//! it may.
+//! Invariant: each job gets its own reply or a matching error, and runs at most as often as it may.
 
 use std::{
     collections::BTreeMap,
@@ -27,10 +26,10 @@ pub(crate) const TESTS: &[Test] =
 
 const TASKS: usize = 16;
 const ROUNDS: usize = 60;
-/// More than travels with a head, so that it is sent in pieces.
+/// More than fits into the frame of a head, so that it is sent in pieces.
 const BODY_BYTES: usize = 150_000;
 
-/// A small generator, so that tasks differ and a run can be repeated.
+/// A small generator of random numbers, so that tasks differ and a run can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -71,20 +70,20 @@ async fn turmoil() {
     check_notes(&notes, &answered);
 }
 
-/// Kills a worker from outside now and then, busy or not.
+/// Kills a worker from outside from time to time, busy or not.
 async fn kill_workers(pool: Pool, is_over: Arc<AtomicBool>) {
     let (mut dice, mut tick) = (Dice(99), tokio::time::interval(Duration::from_millis(7)));
     while !is_over.load(Ordering::Relaxed) {
         tick.tick().await;
         let pids: Vec<_> = pool.snapshot().workers.iter().filter_map(|worker| worker.pid).collect();
         if let Some(pid) = pids.get(dice.roll(pids.len().max(1))) {
-            // One that has ended meanwhile is as good.
+            // A worker that has already exited is fine, too.
             let _ = kill_process(Pid::from_raw(*pid as i32).unwrap(), Signal::KILL);
         }
     }
 }
 
-/// Submits one job after the other; returns the noting ones that were answered.
+/// Submits one job after the other; returns the replied ones of those that write to the file.
 async fn take_part(pool: Pool, number: usize) -> Vec<String> {
     let mut dice = Dice(0x9e37_79b9 + number as u64);
     let mut answered = Vec::new();
@@ -129,7 +128,7 @@ fn is_own(expected: &str, outcome: Result<String, Error>) {
     }
 }
 
-/// Begins a job and drops it, before its answer or in the middle of it.
+/// Starts a job and drops it, before its reply or in the middle of it.
 async fn give_up(pool: &Pool, own: &str, milliseconds: u64) {
     let streaming = say(pool, job("stream 2000000"));
     match tokio::time::timeout(Duration::from_millis(milliseconds), streaming).await {
@@ -139,7 +138,7 @@ async fn give_up(pool: &Pool, own: &str, milliseconds: u64) {
     }
 }
 
-/// A job that may not run twice has run once if it was answered, and otherwise once at most.
+/// A job that may not run twice has run once if it was replied to, otherwise at most once.
 fn check_notes(notes: &Path, answered: &[String]) {
     let mut runs = BTreeMap::<String, usize>::new();
     for line in std::fs::read_to_string(notes).unwrap().lines() {

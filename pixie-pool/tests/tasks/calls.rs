@@ -1,4 +1,4 @@
-//! Calls that go well: what goes in and comes out, and that each caller gets its own answer.
+//! Successful calls: arguments and outputs, and that each caller gets its own reply.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Calls that go wrong: each fault is one error, and the next call is fine.
+//! Failing calls: each fault is one error, and the next call works.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ async fn cancellations() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// Looks until it is so; the time that every test has bounds it.
+/// Repeats the check until it succeeds; the test's time limit ends it otherwise.
 async fn until(is_so: impl Fn() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     while !is_so() {

@@ -1,7 +1,7 @@
 //! Typed tasks in real processes, tested by a program that is its own worker.
 //!
-//! Owns the list of tests and the roles that this program plays. Rule: every test is bounded in time and
-//! waits for events, never for time to pass.
+//! Owns the list of tests and the roles that this program plays. Invariant: every test has a time limit, and
+//! waits for events instead of time.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 

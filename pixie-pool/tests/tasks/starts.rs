@@ -1,4 +1,4 @@
-//! Starting: another program is not let in, and a program that cannot have workers is told what to write.
+//! Starting: workers of another program are refused, and errors say what a program must do to have workers.
 
 use std::{
     process::{Command, Stdio},
@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_pool_with_a_handler_of_its_own_runs_no_tasks", || Box::pin(raw_pool())),
     ("a_program_may_have_pools_of_both_sorts", || Box::pin(both_sorts())),
     ("tasks_run_on_threads_where_no_processes_are_wanted", || Box::pin(threads())),
+    ("the_environment_is_applied_once_and_later_settings_are_kept", || Box::pin(overridden())),
     ("a_program_without_init_is_told_so_before_any_worker_starts", || Box::pin(without_init())),
     ("under_tokio_main_tasks_run_after_a_warning_that_names_the_remedy", || Box::pin(in_runtime())),
 ];
@@ -26,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
 const ROLE: &str = "TASKS_ROLE";
 const RAW_HASH: u64 = 1;
 
-/// Behaves as another program would, if a test has started this one for it.
+/// Behaves as another program would, if a test has started this process to do so.
 pub(crate) fn play_role() {
     match std::env::var(ROLE).unwrap_or_default().as_str() {
         "other-program" => {
@@ -38,6 +39,15 @@ pub(crate) fn play_role() {
             println!("{error}");
             std::process::exit(0)
         }
+        "overridden" => {
+            let mut config = Pool::named("overridden");
+            config.override_by_environment().unwrap();
+            let from_environment = config.queue;
+            config = config.queue(3);
+            config.override_by_environment().unwrap();
+            println!("{from_environment}, {}", config.queue);
+            std::process::exit(0)
+        }
         "in-runtime" => runtime().block_on(program_under_tokio_main()),
         _ => {}
     }
@@ -47,7 +57,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime can be built")
 }
 
-/// What a program does that has `#[tokio::main]` above its `main`.
+/// Does what a program with `#[tokio::main]` above its `main` does.
 async fn program_under_tokio_main() {
     tracing::subscriber::set_global_default(Printer).expect("nobody else listens");
     pixie_pool::init();
@@ -59,7 +69,7 @@ async fn program_under_tokio_main() {
     std::process::exit(0)
 }
 
-/// Serves the pools without tasks, which `init` has let pass.
+/// Serves the pools without tasks, in whose workers `init` returns.
 pub(crate) fn serve_raw() {
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(RAW_HASH, raw());
@@ -70,10 +80,15 @@ fn raw() -> Handler {
     Arc::new(|job: Job| drop(job.reply(b"", b"raw")))
 }
 
-/// Runs this program in a role of its own, and returns what it printed.
+/// Runs this program in a role, and returns what it printed.
 fn words_of(role: &str) -> String {
     let this = std::env::current_exe().unwrap();
-    let output = Command::new(this).env(ROLE, role).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(this)
+        .env(ROLE, role)
+        .env("PIXIE_POOL_OVERRIDDEN", "queue=7")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -113,13 +128,17 @@ async fn without_init() {
     assert!(words.contains("init() has not been called") && words.contains("fn main() {"), "{words}");
 }
 
+async fn overridden() {
+    assert_eq!(words_of("overridden"), "7, 3\n");
+}
+
 async fn in_runtime() {
     let words = words_of("in-runtime");
     assert!(words.contains("inside of a tokio runtime") && words.contains("fn main() {"), "{words}");
     assert!(words.ends_with("done\n"), "{words}");
 }
 
-/// Prints what is logged.
+/// Prints log events.
 struct Printer;
 
 impl tracing::Subscriber for Printer {

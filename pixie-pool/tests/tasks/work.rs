@@ -81,7 +81,7 @@ pub(crate) fn reversed(bytes: Bytes) -> Bytes {
 #[task]
 pub(crate) fn nothing() {}
 
-/// Calls itself, which is the function and not the task.
+/// Calls itself: the plain function, not the task.
 #[task]
 pub(crate) fn factorial(number: u64) -> u64 {
     if number < 2 { 1 } else { number * factorial(number - 1) }
@@ -92,10 +92,10 @@ pub(crate) fn panic_with(words: String) -> u8 {
     panic!("{words}")
 }
 
-/// Ends its process as a bad pointer in a C library would.
+/// Ends its process like a bad pointer in a C library.
 #[task]
 pub(crate) fn segfault() -> u8 {
-    // The first one meets the handler that looks for overflown stacks, which then lets go.
+    // std's handler for stack overflows gets the first signal, and then removes itself.
     loop {
         let _ = kill_process(getpid(), Signal::SEGV);
     }
@@ -113,13 +113,13 @@ pub(crate) fn time_left() -> Option<Duration> {
     pixie_pool::remaining()
 }
 
-/// Returns how much more time it got, and how much it has then.
+/// Returns how much more time was granted, and how much is left then.
 #[task(deadline = "1h")]
 pub(crate) fn more_time(wanted: Duration) -> (Duration, Option<Duration>) {
     (pixie_pool::extend(wanted), pixie_pool::remaining())
 }
 
-/// Leaves a mark in a file, spins until nobody waits, then changes the mark.
+/// Writes to a file, runs until it is canceled, then writes to the file again.
 #[task]
 pub(crate) fn wait_for_cancellation(mark: std::path::PathBuf) {
     let _ = std::fs::write(&mark, "started");
@@ -129,7 +129,7 @@ pub(crate) fn wait_for_cancellation(mark: std::path::PathBuf) {
     let _ = std::fs::write(&mark, "canceled");
 }
 
-/// Crashes the first time, by the mark in the file.
+/// Crashes the first time, when the file does not exist.
 #[task(idempotent)]
 pub(crate) fn crash_once(mark: std::path::PathBuf) -> String {
     if mark.exists() {
@@ -139,7 +139,7 @@ pub(crate) fn crash_once(mark: std::path::PathBuf) -> String {
     std::process::abort()
 }
 
-/// Serialises as one thing and reads another.
+/// Serializes as one type and deserializes as another.
 #[derive(Debug)]
 pub(crate) struct OneWay;
 

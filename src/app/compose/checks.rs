@@ -6,7 +6,7 @@ use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 use pixie_core::{NeededState, Pattern, Place, Route, StateMap};
 
 use crate::{
-    app::registry::BY_HAND,
+    app::routes::BY_HAND,
     error::StartError,
     table::{WorkerValue, hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
 };
@@ -46,7 +46,8 @@ pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue])
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
         let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(NeededState { id, name: state, remedy, .. }) = route.reads().states().find(|state| !has(state.id))
+        let Some(&NeededState { id, name: state, remedy, .. }) =
+            route.reads().states.iter().find(|state| !has(state.id))
         else {
             continue;
         };
@@ -79,7 +80,7 @@ pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue])
 pub(super) fn extensions(routes: &[Route]) -> Checked {
     let pooled = routes.iter().filter(|route| route.kind().is_pooled());
     let Some((route, name)) =
-        pooled.flat_map(|route| route.reads().extensions().iter().map(move |name| (route, name))).next()
+        pooled.flat_map(|route| route.reads().extensions.iter().map(move |name| (route, name))).next()
     else {
         return Ok(());
     };

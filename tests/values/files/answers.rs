@@ -1,4 +1,4 @@
-//! The head of an answer, and the conditions of a request.
+//! Heads of responses, and conditional requests.
 use pixie_web::{App, Method, Request, Response, Route};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fn a_file_of_any_length_is_whole_and_its_length_is_told_by_head() {
         let whole = client.get(&format!("{way}{name}")).send().assert_status(200);
         assert!(whole.bytes() == &bytes[..length] && !whole.is_cut(), "{way}{name}");
         let head = client.request(Method::HEAD, &format!("{way}{name}")).send().assert_status(200).assert_text("");
-        // A worker's framing headers do not pass.
+        // Framing headers of a worker are removed.
         if *way != "/pool/" {
             head.assert_header("content-length", &length.to_string());
         }
@@ -73,7 +73,7 @@ fn conditions_of_a_file_are_judged_in_order() {
     }
 }
 
-/// An answer of no file, with the validators that the query names.
+/// A response without a file, with the validators that the query names.
 fn content(request: &Request) -> Response {
     let pairs = request.query_pairs();
     let validators = pairs.iter().filter(|(_, value)| !value.is_empty());

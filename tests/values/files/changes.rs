@@ -1,4 +1,4 @@
-//! Files that change, without waiting for it.
+//! Files that change. The tests set the times of files, so they do not wait.
 use std::{
     fs,
     time::{Duration, SystemTime},

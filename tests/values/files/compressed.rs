@@ -1,4 +1,4 @@
-//! Compressed files beside a file.
+//! Compressed copies that lie beside a file.
 use super::support::{CHANGED_SECONDS, Files, WAYS};
 
 fn files() -> Files {

@@ -1,4 +1,4 @@
-//! Folders: their index, and where a missing slash leads.
+//! Folders: their index page, and the redirect for a missing slash.
 use std::time::Duration;
 
 use pixie_web::{App, Folder, Route};
@@ -28,7 +28,7 @@ fn a_missing_slash_leads_to_the_folder_and_nowhere_else() {
     check("/folder/a%20b", "./a%20b/");
     check("/folder", "./folder/");
     let client = App::new().folder("/", Folder::new(&files.root)).test().expect("the app fits together");
-    // An absolute `//docs/` would be a host.
+    // As a redirect, `//docs/` would name a host.
     client.get("//docs").send().assert_status(404);
     client.get("/docs").send().assert_status(308).assert_header("location", "./docs/");
 }

@@ -1,9 +1,9 @@
-//! No way out of the folder, whatever the client writes and whatever lies in the folder.
+//! Requests that try to leave the folder, by their path or by links in the folder, are refused.
 use std::fs;
 
 use super::support::{Files, WAYS};
 
-/// Ways to write the same few attacks.
+/// Spellings of the same few attacks.
 const ATTACKS: [&str; 32] = [
     "../secret.txt",
     "..%2fsecret.txt",
@@ -58,7 +58,7 @@ fn no_spelling_of_a_name_leads_out() {
         client.get(&format!("{way}a.txt")).send().assert_status(200).assert_text("inside");
         for attack in ATTACKS {
             let answer = client.get(&format!("{way}{attack}")).send();
-            // A path that is no legal URL never comes to a file: the router refuses it with 400.
+            // The router refuses a path that is not a valid URL with 400.
             assert!([400, 404].contains(&answer.status().as_u16()), "{way}{attack} {}", answer.status());
             assert!(!answer.text().contains("secret\n") && answer.text() != "secret", "{way}{attack}");
         }

@@ -3,49 +3,19 @@
 
 use std::{error::Error, fmt};
 
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
-use pixie_grammar::{Filter, PathPart, normalize};
+use http::Method;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use pixie_grammar::{Filter, PathPart};
 
-use crate::{Params, Pattern, route::router::shape::Shape};
+use crate::{Found, Params, Pattern, Place, Router, http::encoded_except};
 
 /// Characters that must be encoded in a path segment (RFC 3986, section 3.3), and `'` because of HTML
 /// attributes.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@');
+const VALUE: &AsciiSet = &encoded_except(b"-._~!$&()*+,;=:@");
 
 /// Characters that must be encoded in literal text. It is in normal form, so `%` begins an escape and `/`
 /// separates segments.
-const LITERAL: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}')
-    .add(b'[')
-    .add(b']')
-    .add(b'\'');
+const LITERAL: &AsciiSet = &encoded_except(b"-._~!$&()*+,;=:@%/");
 
 impl Pattern {
     /// Returns the path with these values in place of the wildcards, percent-encoded.
@@ -55,7 +25,7 @@ impl Pattern {
     /// Returns which value is missing, unknown or does not fit.
     pub fn url(&self, params: &[(&str, &str)]) -> Result<String, UrlError> {
         if let Some((name, _)) = params.iter().find(|(name, _)| self.names().all(|known| known != *name)) {
-            return Err(UrlError::Unknown { pattern: self.to_string(), name: (*name).to_owned() });
+            return Err(self.no_url(format_args!("it has no wildcard `{name}`")));
         }
         let mut url = String::new();
         for part in &self.parts {
@@ -65,13 +35,17 @@ impl Pattern {
             }
         }
         let Some((name, filter)) = self.misfit(&url, params) else { return Ok(url) };
-        let (pattern, value) = (self.to_string(), value_of(name, params).unwrap_or_default().to_owned());
-        Err(UrlError::Unfit { pattern, name: name.to_owned(), value, wanted: filter.wanted() })
+        let (value, wanted) = (value_of(name, params).unwrap_or_default(), filter.wanted());
+        Err(self.no_url(format_args!("`{name}` is {value:?}, which is not {wanted}")))
+    }
+
+    fn no_url(&self, why: fmt::Arguments<'_>) -> UrlError {
+        UrlError(format!("no URL for `{self}`: {why}"))
     }
 
     fn fill(&self, url: &mut String, filter: Filter, name: &str, params: &[(&str, &str)]) -> Result<(), UrlError> {
         let Some(value) = value_of(name, params) else {
-            return Err(UrlError::Missing { pattern: self.to_string(), name: name.to_owned() });
+            return Err(self.no_url(format_args!("`{name}` has no value")));
         };
         if filter != Filter::Path {
             url.extend(utf8_percent_encode(value, VALUE));
@@ -107,9 +81,12 @@ impl Pattern {
     }
 
     fn search(&self, url: &str) -> Option<Params> {
-        let normal = normalize(url).ok()?;
-        let spans = Shape::of(self).captures(normal.as_deref().unwrap_or(url))?;
-        Some(Params::new(&self.names, spans, normal))
+        let mut router = Router::new();
+        router.insert(self, &[], (), Place { name: "", file: "", line: 0 }).ok()?;
+        match router.find(&Method::GET, url) {
+            Found::Route { params, .. } => Some(params),
+            _ => None,
+        }
     }
 }
 
@@ -117,46 +94,13 @@ fn value_of<'p>(name: &str, params: &[(&str, &'p str)]) -> Option<&'p str> {
     params.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
 }
 
-/// Why a URL cannot be built.
+/// Why a URL cannot be built: a value is missing, is unknown, or does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// A wildcard has no value.
-    Missing {
-        /// The route's path.
-        pattern: String,
-        /// The wildcard without a value.
-        name: String,
-    },
-    /// The path has no wildcard with this name.
-    Unknown {
-        /// The route's path.
-        pattern: String,
-        /// The unknown name.
-        name: String,
-    },
-    /// The route does not match with this value.
-    Unfit {
-        /// The route's path.
-        pattern: String,
-        /// The wildcard's name.
-        name: String,
-        /// The value that does not fit.
-        value: String,
-        /// What would fit.
-        wanted: &'static str,
-    },
-}
+pub struct UrlError(String);
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UrlError::Missing { pattern, name } => write!(f, "no URL for `{pattern}`: `{name}` has no value"),
-            UrlError::Unknown { pattern, name } => write!(f, "no URL for `{pattern}`: it has no wildcard `{name}`"),
-            UrlError::Unfit { pattern, name, value, wanted } => {
-                write!(f, "no URL for `{pattern}`: `{name}` is {value:?}, which is not {wanted}")
-            }
-        }
+        f.write_str(&self.0)
     }
 }
 

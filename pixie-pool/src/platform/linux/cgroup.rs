@@ -39,8 +39,8 @@ use self::{
     kernel::Kernel,
 };
 use crate::{
-    config::{CGROUP_END_MAX, CGROUP_LOOK, CGROUP_MOVES_MAX},
-    platform::{self, DirectoryLock, MemoryToll, NoCgroups},
+    config::{CGROUP_CHECK_INTERVAL, CGROUP_END_MAX, CGROUP_MOVES_MAX},
+    platform::{self, DirectoryLock, MemoryUse, NoCgroups},
 };
 
 /// The start of the folder's name, long enough that administrators do not use it for other folders.
@@ -194,12 +194,12 @@ impl WorkerCgroup {
     }
 
     /// Returns the worker's memory use; complete after the worker has exited.
-    pub(crate) fn toll(&self) -> MemoryToll {
+    pub(crate) fn memory_use(&self) -> MemoryUse {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         let happened =
             |name: &str| events.lines().any(|line| line.split_once(' ').is_some_and(|(n, c)| n == name && c != "0"));
         let peak = fs::read_to_string(self.path.join("memory.peak")).ok();
-        MemoryToll {
+        MemoryUse {
             peak: peak.and_then(|text| text.trim().parse().ok()),
             // `oom` counts only this cgroup's limit; `oom_kill` also counts the limits above it and the
             // machine's memory.
@@ -220,7 +220,7 @@ impl WorkerCgroup {
                 tracing::debug!(cgroup = %self.path.display(), "a process keeps the cgroup of its exited worker");
                 return;
             }
-            thread::sleep(CGROUP_LOOK);
+            thread::sleep(CGROUP_CHECK_INTERVAL);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 /// What one thread does: unknown here.
 #[derive(Debug, Default)]
-pub(crate) struct Posture {
+pub(crate) struct ThreadState {
     pub(crate) state: Option<char>,
     pub(crate) waits_in: Option<String>,
     pub(crate) cpu: Option<Duration>,
@@ -18,6 +18,6 @@ pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
     None
 }
 
-pub(crate) fn posture(_: u32, _: &str, _: usize) -> Posture {
-    Posture::default()
+pub(crate) fn thread_state(_: u32, _: &str, _: usize) -> ThreadState {
+    ThreadState::default()
 }

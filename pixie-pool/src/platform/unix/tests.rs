@@ -11,11 +11,11 @@ const SOON: Duration = Duration::from_secs(30);
 async fn pulling_a_worker_that_does_not_read_returns() {
     let (lifeline, pipe) = io::pipe().unwrap();
     let pipe = std::process::ChildStdin::from(OwnedFd::from(pipe));
-    let leash = Leash::new(tokio::process::ChildStdin::from_std(pipe).unwrap()).unwrap();
+    let holder = LifelineHolder::new(tokio::process::ChildStdin::from_std(pipe).unwrap()).unwrap();
     let (pulled, are_pulled) = mpsc::channel();
     std::thread::spawn(move || {
         // More than a pipe holds: at most 64 KiB on Linux, and less on other systems.
-        (0..100_000).for_each(|_| leash.pull());
+        (0..100_000).for_each(|_| holder.pull());
         pulled.send(()).unwrap();
     });
     are_pulled.recv_timeout(SOON).unwrap();

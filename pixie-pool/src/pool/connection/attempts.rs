@@ -1,14 +1,13 @@
 //! How often one job may be sent to a worker.
 //!
-//! Owns the rules for moves and retries as a plain value. Invariant: a job that a worker may have started is sent at most once
-//! more, and only if it is replayable.
+//! Owns the rules for moves and retries as a plain value. Invariant: a job that a worker may have started is
+//! sent at most once more, and only if it is replayable.
 
 use std::time::{Duration, Instant};
 
 use crate::config::MOVES_MAX;
 
-/// The attempts of one job.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Attempts {
     deadline: Option<Duration>,
     is_replayable: bool,
@@ -24,9 +23,7 @@ pub(crate) struct Attempts {
 pub(crate) enum Continuation {
     /// The worker did not start the job, so it goes back into the queue.
     Move,
-    /// The job is sent once more.
     Retry,
-    /// The job fails.
     Fail,
 }
 
@@ -35,7 +32,8 @@ impl Attempts {
         Attempts { deadline, is_replayable, sent: 0, moves: 0, first_sent: None }
     }
 
-    /// Notes that the job is sent; returns its deadline, which counts from the first worker that may have started the job.
+    /// Notes that the job is sent; returns its deadline, which counts from the first worker that may have
+    /// started the job.
     pub(crate) fn send(&mut self, now: Instant) -> Option<Instant> {
         self.sent += 1;
         let first_sent = *self.first_sent.get_or_insert(now);
@@ -56,8 +54,9 @@ impl Attempts {
         self.moves >= MOVES_MAX
     }
 
-    /// Decides what happens to a job whose worker has exited. `may_move` is false if the worker may have started the job or the
-    /// request cannot be sent again; `is_refused` is true if the job is refused as a repeat crash.
+    /// Decides what happens to a job whose worker has exited. `may_move` is false if the worker may have
+    /// started the job or the request cannot be sent again; `is_refused` is true if the job is refused as a
+    /// repeat crash.
     pub(crate) fn after_exit(&mut self, may_move: bool, is_refused: bool, now: Instant) -> Continuation {
         if may_move && !self.has_moved_enough() {
             self.leave_unstarted();

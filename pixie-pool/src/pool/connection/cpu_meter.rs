@@ -1,14 +1,14 @@
 //! The CPU time of one job.
 //!
-//! Owns the CPU time at the start of the job and the time of the next check. Leaves reading the clock to `platform`. Invariant: without
-//! a limit, the clock is not read, because each reading is a system call.
+//! Owns the CPU time at the start of the job and the time of the next check. Leaves reading the clock to
+//! `platform`. Invariant: without a limit, the clock is not read, because each reading is a system call.
 
 use std::{
     thread::available_parallelism,
     time::{Duration, Instant},
 };
 
-use crate::{config::CPU_LOOK_MIN, platform, pool::connection::kill::Kill};
+use crate::{config::CPU_CHECK_INTERVAL_MIN, platform, pool::connection::kill::Kill};
 
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
@@ -27,7 +27,6 @@ impl CpuMeter {
         self.limit.is_some()
     }
 
-    /// Notes the start of a job.
     pub(crate) fn begin(&mut self, pid: u32) {
         if self.is_on() {
             // If the clock cannot be read, the process has exited, which its watch reports.
@@ -45,8 +44,9 @@ impl CpuMeter {
         let limit = self.limit?;
         let used = platform::cpu_time(pid)?.saturating_sub(self.before);
         let at = match limit.checked_sub(used) {
-            // The job may run on all cores at once, so it can use up the rest of its CPU time in a fraction of that time.
-            Some(left) if !left.is_zero() => now + (left / self.cores).max(CPU_LOOK_MIN),
+            // The job may run on all cores at once, so it can use up the rest of its CPU time in a fraction
+            // of that time.
+            Some(left) if !left.is_zero() => now + (left / self.cores).max(CPU_CHECK_INTERVAL_MIN),
             _ => now,
         };
         Some((Kill::CpuTime, at))

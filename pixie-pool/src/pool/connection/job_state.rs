@@ -1,7 +1,8 @@
 //! One job, as its submitter and its connection share it.
 //!
-//! Owns the received parts of the reply, the submitter's waker and the job's location. Leaves sockets to `connection` and the rules
-//! of retries to `attempts`. Invariant: no other lock is taken while this one is held, and a job that is over stays over.
+//! Owns the received parts of the reply, the submitter's waker and the job's location. Leaves sockets to
+//! `connection` and the rules of retries to `attempts`. Invariant: no other lock is taken while this one is
+//! held, and a job ends only once.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -16,7 +17,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    config::{AHEAD_HEAD_BYTES_MAX, CHUNK_BYTES_MAX, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX, WINDOW_BYTES},
     error::Error,
     pool::{
         connection::{
@@ -27,7 +28,7 @@ use crate::{
         metrics::QueueWait,
     },
     protocol::{
-        frame::{Answer, Start},
+        frame::{ReplyFrame, Start},
         parent::Event,
     },
 };
@@ -40,7 +41,8 @@ pub(crate) struct JobName {
     pub(crate) request_id: Option<Arc<str>>,
 }
 
-/// Fingerprints of jobs, with a random key, so that a client cannot construct a job with the fingerprint of another.
+/// Fingerprints of jobs, with a random key, so that a client cannot construct a job with the fingerprint of
+/// another.
 #[derive(Debug, Default)]
 pub(crate) struct Fingerprints(RandomState);
 
@@ -56,23 +58,23 @@ impl Fingerprints {
 pub(crate) struct JobState {
     pub(crate) name: JobName,
     pub(crate) head_bytes: usize,
-    /// Head and first bytes of a request that is consumed when it is sent, so that a crash can be fingerprinted. `None` for streamed
-    /// bodies.
+    /// Head and first bytes of a request that is consumed when it is sent, so that a crash can be
+    /// fingerprinted. `None` for streamed bodies.
     opening: Option<(Bytes, Bytes)>,
     has_upload: bool,
     /// Time in the queue, for the metrics.
     pub(crate) queue_wait: QueueWait,
-    /// Whether the job may share a worker with other jobs. False after a crash, so that the crash of another job cannot end it.
+    /// Whether the job may share a worker with other jobs. False after a crash, so that the crash of another
+    /// job cannot end it.
     may_pipeline: AtomicBool,
     progress: Mutex<Progress>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Progress {
     request: Option<Start>,
     location: Location,
     attempts: Attempts,
-    /// The submitter has gone.
     is_canceled: bool,
     has_head: bool,
     reply: Option<Result<ReplyStart, Error>>,
@@ -83,9 +85,10 @@ struct Progress {
     waker: Option<Waker>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Location {
     /// In the queue.
+    #[default]
     Queue,
     /// Sent on a connection, with this stream number.
     Worker(Arc<Connection>, u32),
@@ -95,7 +98,7 @@ enum Location {
 /// The start of a reply and the worker that sent it.
 #[derive(Debug)]
 pub(crate) struct ReplyStart {
-    pub(crate) answer: Answer,
+    pub(crate) answer: ReplyFrame,
     pub(crate) worker: usize,
     pub(crate) pid: u32,
 }
@@ -120,19 +123,9 @@ impl JobState {
         let head_bytes = request.head.len();
         let is_known = has_upload && !request.body.is_empty();
         let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
-        let is_small = request.body.is_empty() && head_bytes <= AHEAD_HEAD_BYTES_MAX;
-        let progress = Progress {
-            request: Some(request),
-            location: Location::Queue,
-            attempts: Attempts::new(deadline, is_replayable),
-            is_canceled: false,
-            has_head: false,
-            reply: None,
-            pieces: ReplyPieces::default(),
-            taken: 0,
-            end: None,
-            waker: None,
-        };
+        let is_small = request.body.is_empty() && head_bytes <= PIPELINED_HEAD_BYTES_MAX;
+        let attempts = Attempts::new(deadline, is_replayable);
+        let progress = Progress { request: Some(request), attempts, ..Progress::default() };
         JobState {
             name,
             head_bytes,
@@ -155,7 +148,7 @@ impl JobState {
 
     /// Notes the connection before the job is sent, so that a part of the reply cannot arrive earlier.
     ///
-    /// Returns the frame to send and the deadline; `None` if the job is over or canceled.
+    /// Returns the frame to send and the deadline; `None` if the job has ended or is canceled.
     pub(crate) fn dispatch(&self, now: Instant, to: &Arc<Connection>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut progress = self.progress();
         if progress.is_closed() {
@@ -173,7 +166,8 @@ impl JobState {
         Some((start, deadline))
     }
 
-    /// Takes the job back from a worker that returned it unstarted; false if the job is over or canceled.
+    /// Takes the job back from a worker that returned it unstarted; false if the job has ended or is
+    /// canceled.
     pub(crate) fn take_returned(&self) -> bool {
         let mut progress = self.progress();
         if progress.request.is_none() || progress.is_closed() {
@@ -187,7 +181,8 @@ impl JobState {
         true
     }
 
-    /// Decides what happens to the job after its worker has exited, and takes it back if it can be sent again.
+    /// Decides what happens to the job after its worker has exited, and takes it back if it can be sent
+    /// again.
     ///
     /// `unsent` is the request if the socket refused it.
     pub(crate) fn after_exit(
@@ -226,7 +221,8 @@ impl JobState {
         Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
-    /// Returns the connection that the job was sent on; if there is none, wakes `waker` when the job is sent.
+    /// Returns the connection that the job was sent on; before the job is sent, returns `None` and wakes
+    /// `waker` later.
     pub(crate) fn connection(&self, waker: &Waker) -> Option<(Arc<Connection>, u32)> {
         let mut progress = self.progress();
         progress.waker = Some(waker.clone());
@@ -242,7 +238,7 @@ impl JobState {
         progress.location.worker()
     }
 
-    /// Takes in an event of the worker, unless the job is over already.
+    /// Takes in an event of the worker, unless the job has ended.
     pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
         let mut progress = self.progress();
         if progress.is_over() {
@@ -266,12 +262,8 @@ impl JobState {
             }
             Event::End => progress.end = Some(Ok(())),
             Event::Failed(failure) => progress.fail(failure.into()),
-            Event::Room
-            | Event::Extended(_)
-            | Event::Gone
-            | Event::Greeted
-            | Event::Ready
-            | Event::GivenBack { .. } => {}
+            Event::Room | Event::Extended(_) | Event::Gone | Event::Greeted | Event::Ready | Event::Returned { .. } => {
+            }
         }
         wake(progress);
     }
@@ -294,7 +286,6 @@ impl JobState {
         self.progress().waker = Some(waker.clone());
     }
 
-    /// Takes the start of the reply.
     pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Result<ReplyStart, Error>> {
         let mut progress = self.progress();
         match progress.reply.take() {

@@ -1,6 +1,7 @@
 //! Why a worker's connection was closed.
 //!
-//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one error of its own.
+//! Owns the causes, with the error and the outcome of the job that ran. Invariant: each kill cause has one
+//! error of its own.
 
 use crate::{error::Error, pool::metrics::Outcome};
 
@@ -21,7 +22,6 @@ pub(crate) enum Kill {
     Stuck,
     /// The worker is surplus or replaced.
     Retire,
-    /// The pool ends.
     Stop,
 }
 
@@ -34,18 +34,13 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    /// Returns whether the worker gets time to exit by itself.
+    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
     pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Closed::Killed(kill) if kill.is_polite())
+        matches!(self, Closed::Killed(Kill::Retire | Kill::Stop))
     }
 }
 
 impl Kill {
-    /// Returns whether the worker gets time to exit by itself, because it runs no job that has to be stopped.
-    pub(crate) fn is_polite(self) -> bool {
-        matches!(self, Kill::Retire | Kill::Stop)
-    }
-
     /// Returns the cause in one word, for logs and metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -61,7 +56,6 @@ impl Kill {
         }
     }
 
-    /// Returns the outcome of the job for which the worker was killed, for the metrics.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             Kill::Cancel => Outcome::Canceled,
@@ -69,7 +63,6 @@ impl Kill {
         }
     }
 
-    /// Returns the error of the job for which the worker was killed.
     pub(crate) fn error(self) -> Error {
         match self {
             Kill::Deadline => Error::Deadline,

@@ -1,7 +1,8 @@
 //! The received pieces of a reply that the submitter has not taken.
 //!
-//! Owns their order. Leaves the limit of bytes to the window of the protocol. Invariant: small pieces are merged, because the worker
-//! chooses their size: a window of single bytes would otherwise take a hundred times its size in memory.
+//! Owns their order. Leaves the limit of bytes to the window of the protocol. Invariant: small pieces are
+//! merged, because the worker chooses their size: a window of single bytes would otherwise take a hundred
+//! times its size in memory.
 
 use std::collections::VecDeque;
 
@@ -28,7 +29,6 @@ impl ReplyPieces {
         self.first.push_back(piece);
     }
 
-    /// Takes the oldest piece.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         self.first.pop_front().or_else(|| (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail).freeze()))
     }

@@ -1,47 +1,49 @@
 //! Pipelining: sending jobs to a worker that still runs others, so that short jobs cost fewer wake-ups.
 //!
-//! Owns how many jobs a worker may have and when they are withdrawn. Everything else in the pool works without this module: with the
-//! setting `pipelining` off, [`JobState::may_pipeline`](super::job_state::JobState::may_pipeline) is false for all jobs, so each
-//! worker has at most one and the rest of this file has no effect.
+//! Owns how many jobs a worker may have and when they are withdrawn. Everything else in the pool works
+//! without this module: with the setting `pipelining` off,
+//! [`JobState::may_pipeline`](super::job_state::JobState::may_pipeline) is false for all jobs, so each worker
+//! has at most one and the rest of this file has no effect.
 //!
 //! # Why no job is lost or run twice
 //!
 //! Only replayable jobs without a body share a worker, and a job that was in a crash never shares one again.
 //!
-//! - *While the worker runs*, it takes each job out of its queue under one lock, either to start it or to return it. The parent
-//!   sends the job to another worker only after it was returned. The worker's main thread answers the request to return jobs, so a
-//!   handler that spins cannot delay the answer.
-//! - *After the worker has exited*, and only then, the parent reads the worker's mark: the number of the job that it started
-//!   last, stored in mapped memory before the handler was called. Later jobs were never started and move to other workers. Earlier
-//!   jobs may have run without their replies being written, so they run once more, alone; replayable jobs permit that.
-//! - *A worker that does not answer the request* within a second is stuck. It is killed, and the mark decides.
+//! - *While the worker runs*, it takes each job out of its queue under one lock, either to start it or to
+//!   return it. The parent sends the job to another worker only after it was returned. The worker's main
+//!   thread answers the request to return jobs, so a handler that spins cannot delay the answer.
+//! - *After the worker has exited*, and only then, the parent reads the worker's mark: the number of the job
+//!   that it started last, stored in mapped memory before the handler was called. Later jobs were never
+//!   started and move to other workers. Earlier jobs may have run without their replies being written, so
+//!   they run once more, alone; replayable jobs permit that.
+//! - *A worker that does not answer the request* within a second is stuck. It is killed, and the mark
+//!   decides.
 //!
-//! The deadline of a job counts from when it was sent, even if the worker runs others first, so a 504 is never late. A job that
-//! moves before its start gets a new deadline.
+//! The deadline of a job counts from when it was sent, even if the worker runs others first, so a 504 is
+//! never late. A job that moves before its start gets a new deadline.
 
 use std::time::Instant;
 
 use crate::{
-    config::{AHEAD_JOBS_MAX, AHEAD_PATIENCE, AHEAD_SERVICE_MAX, RECALL_ANSWER_MAX},
-    platform::Leash,
+    config::{PIPELINED_JOBS_MAX, PIPELINED_TIME_MAX, PIPELINED_TOTAL_MAX, WITHDRAW_ANSWER_MAX},
+    platform::LifelineHolder,
     pool::connection::throughput::Throughput,
 };
 
-/// The pipelining state of one connection.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has no pipelined jobs.
-    lifeline: Option<Leash>,
+    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has no pipelined
+    /// jobs.
+    lifeline: Option<LifelineHolder>,
     withdrawn: Instant,
     must_wake: bool,
 }
 
 impl Pipeline {
-    pub(crate) fn new(lifeline: Option<Leash>, now: Instant) -> Self {
+    pub(crate) fn new(lifeline: Option<LifelineHolder>, now: Instant) -> Self {
         Pipeline { lifeline, withdrawn: now, must_wake: false }
     }
 
-    /// Closes the lifeline, which makes the worker exit.
     pub(crate) fn cut_lifeline(&mut self) {
         self.lifeline = None;
     }
@@ -51,7 +53,6 @@ impl Pipeline {
         if self.lifeline.is_some() { jobs_max(throughput) } else { 1 }
     }
 
-    /// Notes that the pipelined jobs are withdrawn.
     pub(crate) fn withdraw(&mut self, now: Instant) {
         self.withdrawn = now;
         self.must_wake = true;
@@ -59,10 +60,11 @@ impl Pipeline {
 
     /// Returns when the worker must have answered the last withdrawal.
     pub(crate) fn answer_due(&self) -> Instant {
-        self.withdrawn + RECALL_ANSWER_MAX
+        self.withdrawn + WITHDRAW_ANSWER_MAX
     }
 
-    /// Wakes the worker's main thread until the whole withdrawal is written: the worker may have to read before there is room.
+    /// Wakes the worker's main thread until the whole withdrawal is written: the worker may have to read
+    /// before there is room.
     pub(crate) fn wake_worker(&mut self, is_written: bool) {
         if self.must_wake
             && let Some(lifeline) = &self.lifeline
@@ -75,16 +77,16 @@ impl Pipeline {
 
 /// Returns more than 1 only if the worker's jobs are known to be short.
 fn jobs_max(throughput: &Throughput) -> usize {
-    if throughput.jobs() == 0 || throughput.average() > AHEAD_SERVICE_MAX {
+    if throughput.jobs == 0 || throughput.average > PIPELINED_TIME_MAX {
         return 1;
     }
-    let fitting = AHEAD_PATIENCE.as_nanos() / throughput.average().as_nanos().max(1);
-    usize::try_from(fitting).map_or(AHEAD_JOBS_MAX, |n| n.min(AHEAD_JOBS_MAX))
+    let fitting = PIPELINED_TOTAL_MAX.as_nanos() / throughput.average.as_nanos().max(1);
+    usize::try_from(fitting).map_or(PIPELINED_JOBS_MAX, |n| n.min(PIPELINED_JOBS_MAX))
 }
 
 /// Returns how long the first job may keep pipelined jobs waiting.
 pub(crate) fn withdraw_due(throughput: &Throughput) -> Instant {
-    throughput.first_since() + AHEAD_PATIENCE + throughput.average()
+    throughput.first_since + PIPELINED_TOTAL_MAX + throughput.average
 }
 
 #[cfg(test)]
@@ -95,7 +97,7 @@ mod tests {
 
     fn throughput(times_us: &[u64]) -> Throughput {
         let mut throughput = Throughput::new(Instant::now());
-        times_us.iter().for_each(|us| throughput.end(Some(Duration::from_micros(*us)), throughput.first_since()));
+        times_us.iter().for_each(|us| throughput.end(Some(Duration::from_micros(*us)), throughput.first_since));
         throughput
     }
 
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn a_worker_whose_jobs_take_longer_is_given_more_time() {
         let (quick, slow) = (throughput(&[0]), throughput(&[90]));
-        assert_eq!(withdraw_due(&quick), quick.first_since() + Duration::from_millis(1));
-        assert_eq!(withdraw_due(&slow), slow.first_since() + Duration::from_micros(1090));
+        assert_eq!(withdraw_due(&quick), quick.first_since + Duration::from_millis(1));
+        assert_eq!(withdraw_due(&slow), slow.first_since + Duration::from_micros(1090));
     }
 }

@@ -1,7 +1,7 @@
 //! When a worker is replaced for its jobs, age or memory.
 //!
-//! Owns the limits of one worker, each up to 10 % off the setting, so that workers are not replaced at the same time. Leaves the
-//! replacement to `queue::rules`. Invariant: a limit that is not set is never reached.
+//! Owns the limits of one worker, each up to 10 % off the setting, so that workers are not replaced at the
+//! same time. Leaves the replacement to `queue::rules`. Invariant: a limit that is not set is never reached.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,6 @@ impl Recycling {
         Recycling { jobs, until: config.recycle_age.map(age), is_large: false }
     }
 
-    /// Returns when the worker reaches its age limit.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.until
     }

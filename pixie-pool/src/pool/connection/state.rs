@@ -1,8 +1,8 @@
 //! The state of one connection behind its lock: the protocol, the sent jobs and their times.
 //!
-//! Owns the decision when a job's time is over and its worker is killed. Leaves the socket to `connection`, and how many jobs a worker
-//! may have to `pipelining`. Invariants: the sent jobs are those of the protocol, in the same order. Only the first job of a
-//! worker can be the reason to kill it.
+//! Owns the decision when a job has reached a time limit and its worker is killed. Leaves the socket to
+//! `connection`, and how many jobs a worker may have to `pipelining`. Invariants: the sent jobs are those of
+//! the protocol, in the same order. Only the first job of a worker can be the reason to kill it.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use bytes::BytesMut;
 
 use crate::{
     config::Config,
-    platform::Leash,
+    platform::LifelineHolder,
     pool::connection::{
         cpu_meter::CpuMeter,
         job_state::{JobName, JobState},
@@ -71,7 +71,7 @@ pub(crate) struct Expired {
 }
 
 impl SentJob {
-    /// Returns when the first job's time is over, and the cause of the kill then.
+    /// Returns when the first job reaches its time limit, and the cause of the kill then.
     fn due(&mut self, now: Instant, since: Instant, idle: Duration) -> Option<(Kill, Instant)> {
         match &mut self.awaited {
             Awaited::Head(deadline) => deadline.map(|at| (Kill::Deadline, at)),
@@ -107,7 +107,8 @@ impl SentJob {
         last_started.is_none_or(|last| last.wrapping_sub(self.stream) <= u32::MAX / 2)
     }
 
-    /// Returns whether a protocol violation may belong to this job, the first of its worker. A mark without a job is not trusted.
+    /// Returns whether a protocol violation may belong to this job, the first of its worker. A mark without a
+    /// job is not trusted.
     pub(crate) fn may_have_run(&self, last_started: Option<u32>) -> bool {
         last_started == Some(0) || self.was_started(last_started)
     }
@@ -119,7 +120,6 @@ pub(crate) struct ConnectionState {
     /// Encoded bytes that the socket has not accepted yet.
     pub(crate) output: BytesMut,
     pub(crate) sent: VecDeque<SentJob>,
-    /// Wakes the reading task.
     pub(crate) reader: Option<Waker>,
     pub(crate) closed: Option<Closed>,
     /// When the connection was closed, and the job that ran then.
@@ -131,7 +131,12 @@ pub(crate) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(crate) fn new(protocol: Parent, lifeline: Option<Leash>, recycling: Recycling, cpu_meter: CpuMeter) -> Self {
+    pub(crate) fn new(
+        protocol: Parent,
+        lifeline: Option<LifelineHolder>,
+        recycling: Recycling,
+        cpu_meter: CpuMeter,
+    ) -> Self {
         let now = Instant::now();
         ConnectionState {
             protocol,
@@ -162,26 +167,26 @@ impl ConnectionState {
         }
     }
 
-    /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
-        let since = self.throughput.first_since();
+        let since = self.throughput.first_since;
         self.sent.front().map(|sent| RunningJob { name: sent.job.name.clone(), since })
     }
 
     pub(crate) fn is_recycled(&self, now: Instant) -> bool {
-        self.recycling.is_reached(self.throughput.jobs(), now)
+        self.recycling.is_reached(self.throughput.jobs, now)
     }
 
-    /// Closes the connection if the time of the first job is over, and returns when to check again.
+    /// Closes the connection if the first job has reached a time limit, and returns when to check again.
     ///
-    /// This is where the deadline of a job is enforced: the closed connection wakes the reading task, which kills the process.
+    /// This is where the deadline of a job is enforced: the closed connection wakes the reading task, which
+    /// kills the process.
     pub(crate) fn expire(&mut self, pid: u32, now: Instant, config: &Config) -> Expired {
         let mut expired = Expired::default();
         if self.closed.is_some() {
             return expired;
         }
         self.find_slow(now, config.slow_after, &mut expired);
-        let since = self.throughput.first_since();
+        let since = self.throughput.first_since;
         let timed = self.sent.front_mut().and_then(|first| first.due(now, since, config.stream_idle_timeout));
         let metered = if self.sent.is_empty() { None } else { self.cpu_meter.check(pid, now) };
         let first = [timed, metered].into_iter().flatten().min_by_key(|(_, due)| *due);
@@ -205,7 +210,7 @@ impl ConnectionState {
         let Some(after) = slow_after.filter(|_| matches!(first.awaited, Awaited::Head(_)) && !first.is_reported) else {
             return;
         };
-        let due = self.throughput.first_since() + after;
+        let due = self.throughput.first_since + after;
         if due > now {
             expired.due = Some(due);
         } else {
@@ -224,10 +229,10 @@ impl ConnectionState {
             expired.late.extend(self.sent.iter().find(|s| s.stream == stream).map(|sent| Arc::clone(&sent.job)));
         }
         if self.withdraw_due().is_some_and(|due| due <= now) {
-            if self.protocol.is_recalled() {
+            if self.protocol.is_withdrawing() {
                 return self.close(Closed::Killed(Kill::Stuck));
             }
-            self.protocol.recall(&mut self.output);
+            self.protocol.withdraw(&mut self.output);
             self.pipeline.withdraw(now);
         }
         let deadline = self.sent.iter().skip(1).filter_map(SentJob::deadline).min();
@@ -236,14 +241,14 @@ impl ConnectionState {
 
     /// Returns when to withdraw the pipelined jobs, or after that, when the worker must have returned them.
     pub(crate) fn withdraw_due(&self) -> Option<Instant> {
-        let is_withdrawn = self.protocol.is_recalled();
+        let is_withdrawn = self.protocol.is_withdrawing();
         let at = if is_withdrawn { self.pipeline.answer_due() } else { pipelining::withdraw_due(&self.throughput) };
         (self.sent.len() > 1).then_some(at)
     }
 
     /// Returns how many jobs may be sent now: more than one only if the worker's jobs are known to be short.
     pub(crate) fn room(&self, now: Instant) -> usize {
-        let may_pipeline = !self.cpu_meter.is_on() && !self.protocol.is_recalled();
+        let may_pipeline = !self.cpu_meter.is_on() && !self.protocol.is_withdrawing();
         let limit = if may_pipeline { self.pipeline.jobs_max(&self.throughput) } else { 1 };
         let Some(first) = self.sent.front() else {
             return limit;
@@ -254,7 +259,7 @@ impl ConnectionState {
         if has_room { limit - self.sent.len() } else { 0 }
     }
 
-    /// Tells the worker that a job is canceled; false if the job is over or was canceled before.
+    /// Tells the worker that a job is canceled; false if the job has ended or was canceled before.
     pub(crate) fn cancel(&mut self, stream: u32, now: Instant, grace: Duration) -> bool {
         let Some(sent) = self.sent.iter_mut().find(|sent| sent.stream == stream) else {
             return false;
@@ -267,7 +272,6 @@ impl ConnectionState {
     }
 }
 
-/// Returns the earlier of two times.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }

@@ -12,13 +12,7 @@ use super::{Connection, MemoryCheck, Sent};
 use crate::{
     config::{Config, HEAD_BYTES_MAX, UNREAD_BYTES_MAX},
     pool::{
-        connection::{
-            cpu_meter::CpuMeter,
-            job_state::{JobName, JobState},
-            kill::{Closed, Kill},
-            recycling::Recycling,
-            state::ConnectionState,
-        },
+        connection::{Closed, ConnectionState, CpuMeter, JobName, JobState, Kill, Recycling},
         metrics::Metrics,
     },
     protocol::{

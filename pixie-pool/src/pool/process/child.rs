@@ -9,9 +9,9 @@ use tokio::{process, sync::oneshot, time::timeout};
 use crate::{
     config::STOP_GRACE,
     error::Exit,
-    platform::{self, MarkReader, MemoryToll, ProcessWatch, WorkerCgroup},
+    platform::{self, MarkReader, ProcessWatch, WorkerCgroup},
     pool::{
-        connection::{Connection, kill::Closed},
+        connection::{Closed, Connection},
         process::output::Output,
     },
 };
@@ -30,10 +30,21 @@ pub(crate) struct ChildProcess {
     mark: MarkReader,
     /// The memory peak of this process when it started the child, which inherits it.
     own_peak: u64,
+    /// The memory peak, if the process was killed by [`Child::kill`].
     peak: Option<MemoryPeak>,
     cgroup: Option<WorkerCgroup>,
+}
+
+/// The facts about a process after its end. All fields are empty for a thread.
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// The stream of the job that the process started last.
+    pub(crate) last_started: Option<u32>,
+    pub(crate) peak: Option<MemoryPeak>,
     /// Whether the kernel killed the process because its cgroup reached the memory limit.
-    exceeded_memory: bool,
+    pub(crate) exceeded_memory: bool,
+    /// The cgroup, which has to be removed.
+    pub(crate) cgroup: Option<WorkerCgroup>,
 }
 
 /// The most memory that a worker has used.
@@ -54,7 +65,7 @@ impl ChildProcess {
     ) -> Self {
         let watch = Arc::new(ProcessWatch::new(pid));
         let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
-        ChildProcess { child, watch, output, mark, own_peak, peak: None, cgroup, exceeded_memory: false }
+        ChildProcess { child, watch, output, mark, own_peak, peak: None, cgroup }
     }
 }
 
@@ -79,7 +90,6 @@ impl Child {
         }))
     }
 
-    /// Kills a process without waiting for its exit.
     pub(crate) fn kill(&mut self) {
         if let Child::Process(process) = self {
             // Read before the kill, because after the exit the peak is less exact.
@@ -89,59 +99,35 @@ impl Child {
         }
     }
 
-    /// Kills a process, after a grace period if it may exit by itself, and waits for its exit. Returns the stream of the job that it
-    /// started last.
-    ///
-    /// Returns `None` at once for a thread, which cannot be killed.
-    pub(crate) async fn end(&mut self, closed: Closed) -> Option<u32> {
+    /// Kills a process, after a grace period if it may exit by itself, and waits for its exit. A thread
+    /// cannot be killed.
+    pub(crate) async fn end(&mut self, closed: Closed) -> Ending {
         let Child::Process(process) = self else {
-            return None;
+            return Ending::default();
         };
         if closed.is_polite() {
             // The closed lifeline has told the process to exit.
             let _ = timeout(STOP_GRACE, process.watch.exited()).await;
         }
         process.watch.kill();
-        if process.peak.is_none() {
-            let own = process.own_peak;
-            let peak = process.watch.peak_bytes().await;
-            process.peak = peak.map(|bytes| MemoryPeak { bytes, is_exact: bytes > own });
+        let mut peak = process.peak;
+        if peak.is_none() {
+            let bytes = process.watch.peak_bytes().await;
+            peak = bytes.map(|bytes| MemoryPeak { bytes, is_exact: bytes > process.own_peak });
         }
         let _ = process.child.wait().await;
-        if let Some(cgroup) = &process.cgroup {
-            let MemoryToll { peak, is_over } = cgroup.toll();
-            process.exceeded_memory = is_over;
-            process.peak = peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(process.peak);
-        }
-        process.mark.read()
-    }
-
-    /// Returns whether the kernel killed the process because its cgroup reached the memory limit.
-    pub(crate) fn exceeded_memory(&self) -> bool {
-        matches!(self, Child::Process(process) if process.exceeded_memory)
-    }
-
-    pub(crate) fn cgroup(&self) -> Option<&WorkerCgroup> {
-        match self {
-            Child::Process(process) => process.cgroup.as_ref(),
-            Child::Thread(_) => None,
+        let cgroup = process.cgroup.take();
+        let memory_use = cgroup.as_ref().map(WorkerCgroup::memory_use).unwrap_or_default();
+        Ending {
+            last_started: process.mark.read(),
+            peak: memory_use.peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(peak),
+            exceeded_memory: memory_use.is_over,
+            cgroup,
         }
     }
 
-    /// Takes the cgroup of an exited process, which has to be removed.
-    pub(crate) fn take_cgroup(&mut self) -> Option<WorkerCgroup> {
-        match self {
-            Child::Process(process) => process.cgroup.take(),
-            Child::Thread(_) => None,
-        }
-    }
-
-    /// Returns the memory peak of an exited process, if it is known.
-    pub(crate) fn memory_peak(&self) -> Option<MemoryPeak> {
-        match self {
-            Child::Process(process) => process.peak,
-            Child::Thread(_) => None,
-        }
+    pub(crate) fn has_cgroup(&self) -> bool {
+        matches!(self, Child::Process(process) if process.cgroup.is_some())
     }
 
     /// Waits for the exit and returns how the process exited; `None` for a thread.

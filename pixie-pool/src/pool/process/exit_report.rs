@@ -1,11 +1,11 @@
-//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and logged.
+//! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and
+//! logged.
 //!
-//! Invariants: each job that a worker leaves gets an answer or goes back into the queue. Each exit is logged once, and the text that a
-//! worker wrote can neither control a terminal nor forge a line, and is limited.
+//! Invariants: each job that a worker leaves gets an error or goes back into the queue. Each exit is logged
+//! once. Text from the worker is limited, and cannot control a terminal or forge a log line.
 
 use std::{
     collections::VecDeque,
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,18 +16,11 @@ use crate::{
     config::{STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
     error::{Error, Exit},
     pool::{
-        connection::{
-            Connection,
-            attempts::Continuation,
-            job_state::JobState,
-            kill::{Closed, Kill},
-            state::{RunningJob, SentJob},
-        },
+        connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
         metrics::Outcome,
-        observers::Observers,
+        observers::{Observers, Seconds},
         process::{
-            Workers,
-            child::{Child, MemoryPeak},
+            child::{Child, Ending, MemoryPeak},
             memory,
             output::printable,
         },
@@ -35,7 +28,8 @@ use crate::{
     },
 };
 
-/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is decided.
+/// The jobs that an exited worker leaves. All of them fail if the runtime shuts down before their fate is
+/// decided.
 pub(crate) struct LeftJobs {
     left: VecDeque<SentJob>,
     all: Vec<Arc<JobState>>,
@@ -56,19 +50,19 @@ impl Drop for LeftJobs {
 
 /// Waits for the exit of a worker, decides the fate of its jobs and reports the exit.
 pub(crate) async fn settle(
-    workers: Arc<Workers>,
+    queue: Arc<Queue>,
     connection: Arc<Connection>,
     mut child: Child,
     mut closed: Closed,
     mut jobs: LeftJobs,
 ) {
-    let (queue, observers) = (&workers.queue, &workers.observers);
+    let (queue, observers) = (&queue, &queue.observers);
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
     if closed == Closed::Killed(Kill::Stop) {
         left.drain(..).for_each(|sent| sent.job.fail(Error::Stopping));
     }
-    let last_started = child.end(closed).await;
+    let Ending { last_started, peak, exceeded_memory, cgroup } = child.end(closed).await;
     let fail_as = |kill: Kill, sent: SentJob| {
         sent.job.fail(kill.error());
         observers.metrics.count(kill.outcome());
@@ -86,11 +80,11 @@ pub(crate) async fn settle(
         // The job that the worker was killed for has its error already.
         Closed::Killed(_) => {}
     }
-    let (peak, last) = (child.memory_peak(), last_run(&connection, closed, &left, last_started));
-    if closed == Closed::Exited && child.exceeded_memory() {
+    let last = last_run(&connection, closed, &left, last_started);
+    if closed == Closed::Exited && exceeded_memory {
         closed = Closed::Killed(Kill::Memory);
         observers.killed(Kill::Memory, false);
-        // The job is not retried, because another worker has no more memory for it.
+        // The job is not retried, because it would reach the limit in any worker.
         let running = left.iter().position(|sent| Some(sent.stream) == last_started);
         if let Some(sent) = running.and_then(|at| left.remove(at)) {
             fail_as(Kill::Memory, sent);
@@ -100,7 +94,6 @@ pub(crate) async fn settle(
     if has_left {
         queue.note_passed();
     }
-    let cgroup = child.take_cgroup();
     let exit = child.into_exit().await.unwrap_or_default();
     ExitReport { connection: &connection, closed, exit: &exit, last, peak }.publish(observers);
     for job in lost {
@@ -115,7 +108,8 @@ pub(crate) async fn settle(
     memory::remove(cgroup).await;
 }
 
-/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is the job that it started last.
+/// Returns the job that a worker ran when it ended, and for how long. If the worker exited by itself, this is
+/// the job that it started last.
 fn last_run(
     connection: &Connection,
     closed: Closed,
@@ -126,7 +120,7 @@ fn last_run(
     let running = match (closed, last_started) {
         (Closed::Exited, Some(stream)) => {
             let sent = left.iter().find(|sent| sent.stream == stream)?;
-            RunningJob { name: sent.job.name.clone(), since: connection.first_since() }
+            RunningJob { name: sent.job.name.clone(), since: connection.throughput().first_since }
         }
         _ => first?,
     };
@@ -176,7 +170,7 @@ macro_rules! log_exit {
             request = name.and_then(|name| name.request_id.as_deref()),
             ran = last.as_ref().map(|(_, ran)| field::display(Seconds(*ran))),
             age = %Seconds(connection.age()),
-            jobs = connection.jobs(),
+            jobs = connection.throughput().jobs,
             memory_peak = peak.filter(|peak| peak.is_exact).map(|peak| peak.bytes),
             memory_peak_at_most = peak.filter(|peak| !peak.is_exact).map(|peak| peak.bytes),
             stderr = (!stderr.is_empty()).then_some(&*stderr),
@@ -185,7 +179,6 @@ macro_rules! log_exit {
     }};
 }
 
-/// The exit of one worker.
 struct ExitReport<'a> {
     connection: &'a Connection,
     closed: Closed,
@@ -196,11 +189,10 @@ struct ExitReport<'a> {
 }
 
 impl ExitReport<'_> {
-    /// Counts and logs the exit.
     fn publish(&self, observers: &Observers) {
         let pool = &observers.pool;
         match self.closed {
-            Closed::Killed(kill) if kill.is_polite() => {
+            Closed::Killed(kill) if self.closed.is_polite() => {
                 let ExitReport { connection: Connection { slot, pid, .. }, exit, .. } = self;
                 tracing::debug!(%pool, worker = slot, pid, cause = kill.name(), %exit, "a worker was ended");
             }
@@ -215,15 +207,6 @@ impl ExitReport<'_> {
                 log_exit!(self, pool, error, "a worker died", &*cause);
             }
         }
-    }
-}
-
-/// A time in logs: seconds with three digits.
-pub(crate) struct Seconds(pub(crate) Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0.as_secs_f64())
     }
 }
 
@@ -242,7 +225,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::pool::connection::{state::Awaited, tests::job};
+    use crate::pool::connection::{Awaited, tests::job};
 
     #[test]
     fn the_jobs_of_an_exited_worker_fail_if_the_runtime_shuts_down() {

@@ -1,7 +1,8 @@
 //! How a worker connects to its parent: the private directory with the sockets, and the first frames.
 //!
-//! Owns one directory per pool, its lock, and the removal of directories that parents left behind when they exited. Invariant: a
-//! directory is removed only if it has such a name, belongs to this user and is not locked, and only with the files that a pool puts there.
+//! Owns one directory per pool, its lock, and the removal of directories that parents left behind when they
+//! exited. Invariant: a directory is removed only if it has such a name, belongs to this user and is not
+//! locked, and only with the files that a pool puts there.
 
 use std::{
     env,
@@ -19,9 +20,9 @@ use interprocess::local_socket::{
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    config::{DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
+    config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
+    identity::{MARK, mark_path},
     platform::{self, DirectoryLock, ReadHalf, WriteHalf},
-    pool::process::Workers,
     protocol::{
         frame::{TOKEN_BYTES, Violation, Welcome},
         parent::{Event, Parent},
@@ -29,7 +30,6 @@ use crate::{
 };
 
 const PREFIX: &str = "pixie-";
-const MARK: &str = "mark";
 /// Bytes that follow the base directory: `/pixie-`, a pid, a random part, `/`, a number.
 const OWN_BYTES: usize = 7 + 10 + 1 + 16 + 1 + 10;
 
@@ -52,7 +52,8 @@ impl SocketDirectory {
             platform::create_private_directory(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
                 Ok(Some(lock)) => return Ok(SocketDirectory { path, _lock: lock }),
-                // Another pool that starts may have locked the new directory to remove it, so the next one is tried.
+                // Another pool that starts may have locked the new directory to remove it, so the next one is
+                // tried.
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -82,14 +83,9 @@ pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
     platform::socket_options(options).create_tokio()
 }
 
-/// Returns the file in which the worker of a socket marks the job that it started last.
-pub(crate) fn mark(socket: &Path) -> PathBuf {
-    socket.with_extension(MARK)
-}
-
 /// Removes the mark's file; both sides have opened it by then.
 pub(crate) fn remove_mark(socket: &Path) {
-    let _ = fs::remove_file(mark(socket));
+    let _ = fs::remove_file(mark_path(socket));
 }
 
 /// Returns the configured directory, or else the first usable one of the usual directories.
@@ -132,7 +128,8 @@ fn remove_stale(base: &Path) {
     }
 }
 
-/// Returns whether this is the name of a pool's directory. Other programs also use names that start with `pixie-`.
+/// Returns whether this is the name of a pool's directory. Other programs also use names that start with
+/// `pixie-`.
 fn is_directory_name(name: &OsStr) -> bool {
     let parts = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
     let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
@@ -156,7 +153,6 @@ fn remove(directory: &Path) {
     let _ = fs::remove_dir(directory);
 }
 
-/// The connection of a worker that is ready.
 pub(crate) struct Handshake {
     pub(crate) protocol: Parent,
     pub(crate) reader: ReadHalf,
@@ -166,13 +162,12 @@ pub(crate) struct Handshake {
 
 /// Accepts the connection of the process that was started, if it sends the token.
 pub(crate) async fn greet(
-    workers: &Workers,
+    config: &Config,
     slot: usize,
     pid: u32,
     listener: &ls::tokio::Listener,
     token: [u8; TOKEN_BYTES],
 ) -> Result<Handshake, String> {
-    let config = &workers.config;
     let stream = loop {
         let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
         let peer = stream.peer_creds().ok().and_then(|c| c.pid());
@@ -186,20 +181,13 @@ pub(crate) async fn greet(
     let mut protocol = Parent::new(token, config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
-    let (memory, stack) = (workers.memory_bytes().unwrap_or(0), config.stack as u64);
+    let memory = config.memory_bytes().unwrap_or(0);
+    let stack = config.stack as u64;
     let welcome = Welcome { memory, stack, sandbox: config.sandbox.clone() };
     let mut output = BytesMut::new();
     protocol.welcome(&welcome, &mut output);
     platform::write_all(&writer, &output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
-    match config.sandbox.missing(&protocol.sandbox()) {
-        Some(missing) if config.sandbox.is_required => {
-            return Err(format!("a sandbox is required, and the worker runs without {missing}"));
-        }
-        // A required sandbox includes the other limits.
-        None if config.sandbox.is_required => workers.check_memory_readable(pid)?,
-        _ => {}
-    }
     Ok(Handshake { protocol, reader, writer, input })
 }
 

@@ -1,6 +1,7 @@
 //! What workers print: into the log, up to a limit, and the end of stderr into the exit report.
 //!
-//! Invariant: both pipes are read to their end, even if the bytes are dropped, so that a worker never blocks on its own output.
+//! Invariant: both pipes are read to their end, even if the bytes are dropped, so that a worker never blocks
+//! on its own output.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +17,6 @@ use tokio::{
 
 use crate::config::{LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN, STDERR_TAIL_BYTES};
 
-/// The readers of one worker's pipes.
 #[derive(Debug)]
 pub(crate) struct Output {
     tail: Arc<Mutex<VecDeque<u8>>>,
@@ -32,7 +32,6 @@ pub(crate) struct WorkerLabel {
 }
 
 impl Output {
-    /// Starts reading.
     pub(crate) fn read<O, E>(label: WorkerLabel, stdout: Option<O>, stderr: Option<E>) -> Self
     where
         O: AsyncRead + Unpin + Send + 'static,

@@ -1,7 +1,7 @@
 //! The start of a worker: its process or thread, its environment, its handshake.
 //!
-//! Owns everything until the worker is ready. Invariant: the command stays on the `posix_spawn` path (no closure before exec, no
-//! other user), because a fork of a large server takes milliseconds.
+//! Owns everything until the worker is ready. Invariant: the command stays on the `posix_spawn` path (no
+//! closure before exec, no other user), because a fork of a large server takes milliseconds.
 
 use std::{
     env,
@@ -22,12 +22,12 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, LAST_WORDS},
-    identity::{Invitation, VARIABLE},
+    config::{Config, START_FAILURE_GRACE},
+    identity::{Invitation, VARIABLE, mark_path},
     job::Handler,
-    platform::{self, Leash, MarkReader, ReadHalf, WorkerCgroup},
+    platform::{self, LifelineHolder, MarkReader, ReadHalf, WorkerCgroup},
     pool::{
-        connection::{Connection, cpu_meter::CpuMeter, kill::Closed, recycling::Recycling, state::ConnectionState},
+        connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
         process::{
             Workers,
             child::{Child, ChildProcess},
@@ -40,10 +40,10 @@ use crate::{
     worker,
 };
 
-/// Variables that each worker gets, so that it finds its files, uses the same language and logs as configured.
+/// Variables that each worker gets, so that it finds its files, uses the same language and logs as
+/// configured.
 const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
 
-/// A worker that is ready.
 pub(crate) struct StartedWorker {
     pub(crate) child: Child,
     pub(crate) connection: Arc<Connection>,
@@ -86,15 +86,16 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         false => start_process(workers, slot, &path, &token).await?,
     };
     let mut ending = workers.queue.ending.subscribe();
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token).await?) };
     let starting = async {
         let greeted = tokio::select! {
             biased;
-            greeted = timeout(config.start_timeout, greet(workers, slot, pid, &listener, token)) => greeted,
+            greeted = timeout(config.start_timeout, greeting) => greeted,
             () = child.exited() => Ok(Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned())),
         };
         if matches!(greeted, Ok(Err(_))) && !config.is_threaded() {
             // The process may be about to exit by itself and to write the reason.
-            let _ = timeout(LAST_WORDS, child.exited()).await;
+            let _ = timeout(START_FAILURE_GRACE, child.exited()).await;
         }
         greeted.unwrap_or_else(|_| Err(format!("it was not ready within {:?}", config.start_timeout)))
     };
@@ -114,21 +115,32 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     // A thread has no CPU clock of its own.
     let cpu_time = config.cpu_time.filter(|_| !config.is_threaded());
     let state = ConnectionState::new(protocol, lifeline, recycling, CpuMeter::new(cpu_time));
-    let memory_limit = workers.memory_limit(child.cgroup());
+    let memory_limit = workers.memory.kind(child.has_cgroup());
     let connection = Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.observers.metrics));
     Ok(StartedWorker { child, connection, reader, input })
 }
 
+/// Returns an error if a required sandbox, or a memory limit beside it, is not in effect.
+fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Handshake, String> {
+    let sandbox = &workers.config.sandbox;
+    if sandbox.is_required {
+        if let Some(missing) = sandbox.missing(&handshake.protocol.sandbox()) {
+            return Err(format!("a sandbox is required, and the worker runs without {missing}"));
+        }
+        workers.memory.check_readable(pid)?;
+    }
+    Ok(handshake)
+}
+
 /// Ends a worker that is not ready; returns the reason with what is known about its exit.
 async fn failed(mut child: Child, why: String) -> StartFailure {
-    child.end(Closed::Exited).await;
-    let (exceeded_memory, cgroup) = (child.exceeded_memory(), child.take_cgroup());
+    let ending = child.end(Closed::Exited).await;
     let exit = child.into_exit().await;
-    memory::remove(cgroup).await;
+    memory::remove(ending.cgroup).await;
     let Some(exit) = exit else {
         return why.into();
     };
-    let cause = if exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
+    let cause = if ending.exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
     StartFailure { why: format!("{why} ({exit}{cause})"), stderr: exit.stderr }
 }
 
@@ -152,12 +164,13 @@ async fn start_process(
     slot: usize,
     path: &Path,
     token: &[u8],
-) -> Result<(Child, u32, Option<Leash>), String> {
-    let mark = MarkReader::create(&handshake::mark(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
+) -> Result<(Child, u32, Option<LifelineHolder>), String> {
+    let mark = MarkReader::create(&mark_path(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
     let invitation = Invitation { number: slot, pool: workers.config.name.clone(), path: path.to_owned() };
     let command = command(&workers.config, &invitation);
-    let (mut child, cgroup) =
-        spawn(command, workers.admission(slot)).await.map_err(|e| format!("running this program again failed: {e}"))?;
+    let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
+        .await
+        .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let label = WorkerLabel { pool: Arc::clone(&workers.observers.pool), worker: slot, pid };
     let output = Output::read(label, child.stdout.take(), child.stderr.take());
@@ -166,13 +179,15 @@ async fn start_process(
         // A worker that has exited already is reported with its exit status.
         let _ = pipe.write_all(token).await;
     }
-    let lifeline = stdin.map(Leash::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
+    let lifeline =
+        stdin.map(LifelineHolder::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
     let process = ChildProcess::new(child, pid, output, mark, cgroup);
     Ok((Child::Process(Box::new(process)), pid, lifeline))
 }
 
-/// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a busy machine for many
-/// milliseconds, and a blocked thread of the runtime would delay the connections of a server.
+/// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
+/// busy machine for many milliseconds, and a blocked thread of the runtime would delay the connections of a
+/// server.
 ///
 /// The same thread moves the process into its cgroup; until then the process only waits for its token.
 async fn spawn(

@@ -1,7 +1,7 @@
 //! One worker slot: the worker that runs in it, and the next one after its exit.
 //!
-//! Owns the task that reads a worker's socket and ends the process when the connection is closed. Leaves leasing and timeouts to
-//! `queue`, and the jobs of an exited worker to `exit_report`.
+//! Owns the task that reads a worker's socket and ends the process when the connection is closed. Leaves
+//! leasing and timeouts to `queue`, and the jobs of an exited worker to `exit_report`.
 
 use std::{
     pin::pin,
@@ -22,10 +22,7 @@ use crate::{
     error::Error,
     platform::ReadHalf,
     pool::{
-        connection::{
-            Connection, Delivery, READ_BYTES,
-            kill::{Closed, Kill},
-        },
+        connection::{Closed, Connection, Delivery, Kill, READ_BYTES},
         process::{
             Workers,
             exit_report::{LeftJobs, settle},
@@ -36,7 +33,6 @@ use crate::{
     protocol::parent::Event,
 };
 
-/// A slot of the pool.
 pub(crate) struct WorkerSlot {
     pub(crate) workers: Arc<Workers>,
     pub(crate) number: usize,
@@ -113,11 +109,11 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     let left = connection.take_sent();
     workers.remove(&connection, closed, !left.is_empty());
     let idle = left.is_empty().then(|| connection.age());
-    let reached = Reached::of(closed, connection.jobs(), idle);
+    let reached = Reached::of(closed, connection.throughput().jobs, idle);
     // A `JoinSet` keeps finished tasks until they are joined.
     while exits.try_join_next().is_some() {}
-    exits.spawn(settle(Arc::clone(workers), Arc::clone(&connection), child, closed, LeftJobs::new(left)));
-    workers.queue.rules().exited(reached)
+    exits.spawn(settle(Arc::clone(&workers.queue), Arc::clone(&connection), child, closed, LeftJobs::new(left)));
+    workers.queue.rules().restarts.exited(reached)
 }
 
 /// Fails the jobs of a worker whose task is dropped, because the runtime shuts down.
@@ -130,7 +126,6 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// Reads the socket of one worker.
 struct Reading<'a> {
     queue: &'a Arc<Queue>,
     connection: &'a Arc<Connection>,
@@ -170,9 +165,9 @@ impl Reading<'_> {
         let received = connection.receive(&mut self.input, &mut self.deliveries);
         let (mut has_ended_job, mut returned) = (false, Vec::new());
         for (job, event) in self.deliveries.drain(..) {
-            has_ended_job |= event.is_last() || matches!(event, Event::GivenBack { .. });
+            has_ended_job |= event.is_last() || matches!(event, Event::Returned { .. });
             match event {
-                Event::GivenBack { .. } => returned.push(job),
+                Event::Returned { .. } => returned.push(job),
                 event => job.deliver(event, connection.slot, connection.pid),
             }
         }

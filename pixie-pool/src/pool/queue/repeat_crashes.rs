@@ -1,7 +1,7 @@
 //! Repeat crashes: jobs that crashed several workers are refused for a while.
 //!
-//! Owns the fingerprints of jobs in crashes, as a plain value. Invariants: the number of fingerprints and the time that they are kept
-//! are limited. A job is refused only after as many crashes as the limit says.
+//! Owns the fingerprints of jobs in crashes, as a plain value. Invariants: the number of fingerprints and the
+//! time that they are kept are limited. A job is refused only after as many crashes as the limit says.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -11,7 +11,6 @@ use crate::config::{REPEAT_CRASH_ENTRIES_MAX, REPEAT_CRASH_MEMORY, REPEAT_CRASHE
 #[derive(Debug, Default)]
 pub(crate) struct RepeatCrashes {
     crashes: HashMap<u64, Crashes>,
-    /// The last crash of all.
     last: Option<Instant>,
 }
 
@@ -41,7 +40,8 @@ impl RepeatCrashes {
         self.last = Some(now);
     }
 
-    /// Returns whether jobs with this fingerprint are refused. Called for each job while crashes are remembered, so it checks one entry.
+    /// Returns whether jobs with this fingerprint are refused. Called for each job while crashes are
+    /// remembered, so it checks one entry.
     pub(crate) fn is_refused(&mut self, fingerprint: u64, now: Instant) -> bool {
         if self.last.is_some_and(|last| !is_remembered(last, now)) {
             self.crashes.clear();

@@ -1,13 +1,13 @@
 //! Restart back-off and circuit breaker, as plain values.
 //!
-//! Owns how long to wait before a worker is started again. Invariant: a worker that has ended a job is replaced at once, so that a job
-//! that crashes workers does not delay other jobs.
+//! Owns how long to wait before a worker is started again. Invariant: a worker that has ended a job is
+//! replaced at once, so that a job that crashes workers does not delay other jobs.
 
 use std::time::Duration;
 
 use crate::{
-    config::{BREAKER_DEATHS, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
-    pool::connection::kill::{Closed, Kill},
+    config::{BREAKER_START_FAILURES, RESTART_PAUSE_CRASHES, RESTART_PAUSE_FIRST, RESTART_PAUSE_LAST},
+    pool::connection::{Closed, Kill},
 };
 
 /// How far a worker had come when it exited.
@@ -26,7 +26,8 @@ pub(crate) enum Reached {
 }
 
 impl Reached {
-    /// Classifies a worker that was ready. `jobs` is the number of jobs that it ended; `idle` is its age if it had no job when it exited.
+    /// Classifies a worker that was ready. `jobs` is the number of jobs that it ended; `idle` is its age if
+    /// it had no job when it exited.
     pub(crate) fn of(closed: Closed, jobs: u64, idle: Option<Duration>) -> Self {
         match (closed, idle) {
             _ if jobs > 0 => Reached::Service,
@@ -51,7 +52,6 @@ pub(crate) struct Restarts {
 }
 
 impl Restarts {
-    /// Notes that a worker is ready.
     pub(crate) fn ready(&mut self) {
         self.failed_starts = 0;
     }
@@ -77,20 +77,19 @@ impl Restarts {
             Reached::Ready => {
                 self.first_job_exits = self.first_job_exits.saturating_add(1);
                 self.first_job_exits
-                    .checked_sub(8 * BREAKER_DEATHS)
+                    .checked_sub(8 * BREAKER_START_FAILURES)
                     .map_or(Duration::ZERO, |n| pause(n / 8).min(RESTART_PAUSE_CRASHES))
             }
         }
     }
 
-    /// Returns whether the last start failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failed_starts > 0
     }
 
     /// Returns whether so many starts failed in a row that a pool without workers refuses jobs.
     pub(crate) fn is_broken(&self) -> bool {
-        self.failed_starts >= BREAKER_DEATHS
+        self.failed_starts >= BREAKER_START_FAILURES
     }
 
     /// Returns the pause after the last failed start.

@@ -1,8 +1,9 @@
 //! The rules of a pool as one plain value: which job runs next on which worker, and when.
 //!
-//! Owns the queue, the idle workers and the decisions about jobs; `rules::workers` owns those about workers. The same value runs in
-//! the pool, on connections and jobs, and in the simulation of the tests, on numbers: it has no I/O and takes the time as an argument.
-//! Invariants: a job is in the queue, with a worker, or over. A worker is idle, leased, or not listed here.
+//! Owns the queue, the idle workers and the decisions about jobs; `rules::workers` owns those about workers.
+//! The same value runs in the pool, on connections and jobs, and in the simulation of the tests, on numbers:
+//! it has no I/O and takes the time as an argument. Invariants: a job is in the queue, with a worker, or
+//! over. A worker is idle, leased, or not listed here.
 
 mod workers;
 
@@ -23,8 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rules<W, J> {
     pub(crate) scale: Scale,
-    restarts: Restarts,
-    repeat_crashes: RepeatCrashes,
+    pub(crate) restarts: Restarts,
+    pub(crate) repeat_crashes: RepeatCrashes,
     queue_max: usize,
     queue_timeout: Duration,
     idle_timeout: Duration,
@@ -32,16 +33,18 @@ pub(crate) struct Rules<W, J> {
     queue: VecDeque<QueuedJob<J>>,
     /// All ready workers, idle or leased, with their slots.
     workers: Vec<(W, usize)>,
-    /// A stack: the worker that became idle last is leased first, because its caches are warm and the others may sleep.
+    /// A stack: the worker that became idle last is leased first, because its caches are warm and the others
+    /// may sleep.
     idle: Vec<IdleWorker<W>>,
     busy: usize,
     /// Groups of jobs that are on the way between the queue and a worker.
     passing: usize,
-    /// Slots of the listed workers that are to be replaced. One replacement is started at a time, and the first of these workers
-    /// without a job leaves for it, so a worker with a long job does not delay the others.
+    /// Slots of the listed workers that are to be replaced. One replacement is started at a time, and the
+    /// first of these workers without a job leaves for it, so a worker with a long job does not delay the
+    /// others.
     replaced: BTreeSet<usize>,
     is_stopping: bool,
-    has_ended: bool,
+    pub(crate) has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,6 @@ struct QueuedJob<J> {
 /// What happens to a new job.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Submitted<W> {
-    /// The job is sent to this worker.
     Leased(W),
     /// The job waits until this time at most; `may_grow` is true if the pool may start more workers.
     Queued {
@@ -70,7 +72,6 @@ pub(crate) enum Submitted<W> {
         may_grow: bool,
     },
     Refused(Refusal),
-    /// The pool accepts no more jobs.
     Stopping,
 }
 
@@ -120,7 +121,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.queue.front().map(|queued| queued.since)
     }
 
-    /// Accepts no more jobs; accepted jobs continue.
+    /// Refuses new jobs from now on; accepted jobs continue.
     pub(crate) fn stop(&mut self) {
         self.is_stopping = true;
     }
@@ -130,10 +131,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.is_stopping = true;
         self.has_ended = true;
         self.clear()
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended
     }
 
     /// Returns whether all jobs that were accepted before the stop are over.
@@ -168,8 +165,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         Submitted::Queued { until, may_grow: self.scale.may_grow() }
     }
 
-    /// Puts jobs before all others, in their order, and returns when they have waited too long. Returns the jobs, which fail, if
-    /// the pool has ended.
+    /// Puts jobs before all others, in their order, and returns when they have waited too long. Returns the
+    /// jobs, which fail, if the pool has ended.
     pub(crate) fn put_back(&mut self, jobs: Vec<(J, bool)>, now: Instant) -> Result<Instant, Vec<J>> {
         if self.has_ended {
             return Err(jobs.into_iter().map(|(job, _)| job).collect());
@@ -203,8 +200,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
 
     /// Moves the next jobs for a worker with `sent` jobs into `batch`, or makes the worker idle.
     ///
-    /// A worker gets more than one job only if there is `room` for them, and at most its share of the queued jobs, so that a job
-    /// is not pipelined while another worker could start it.
+    /// A worker gets more than one job only if there is `room` for them, and at most its share of the queued
+    /// jobs, so that a job is not pipelined while another worker could start it.
     pub(crate) fn next(&mut self, worker: &W, sent: usize, room: usize, now: Instant, batch: &mut Vec<J>) -> Next {
         let Some(slot) = self.slot_of(worker) else {
             // The worker has exited meanwhile, which ended its lease.
@@ -238,7 +235,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         Next::Work
     }
 
-    /// Removes a canceled job from the queue.
     pub(crate) fn cancel(&mut self, job: &J) {
         self.queue.retain(|queued| queued.job != *job);
     }
@@ -253,21 +249,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
 
     fn clear(&mut self) -> Vec<J> {
         self.queue.drain(..).map(|queued| queued.job).collect()
-    }
-
-    /// Notes that a worker crashed while it ran the job with this fingerprint.
-    pub(crate) fn note_crash(&mut self, fingerprint: u64, now: Instant) {
-        self.repeat_crashes.note(fingerprint, now);
-    }
-
-    /// Returns whether jobs with this fingerprint are refused.
-    pub(crate) fn is_repeat_crash(&mut self, fingerprint: u64, now: Instant) -> bool {
-        self.repeat_crashes.is_refused(fingerprint, now)
-    }
-
-    /// Returns whether any crash is remembered.
-    pub(crate) fn remembers_crashes(&self) -> bool {
-        !self.repeat_crashes.is_empty()
     }
 }
 

@@ -1,7 +1,8 @@
 //! How many workers a pool wants, as a plain value.
 //!
-//! Owns the target, which grows while jobs wait and shrinks while workers are idle, and the slots of the workers. Leaves which worker
-//! leaves to `rules`. Invariant: at most as many workers as the largest size, the spare workers and one replacement.
+//! Owns the target, which grows while jobs wait and shrinks while workers are idle, and the slots of the
+//! workers. Leaves which worker leaves to `rules`. Invariant: at most as many workers as the largest size,
+//! the spare workers and one replacement.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ pub(crate) struct Scale {
     spares: usize,
     /// Workers that may run jobs at the same time now.
     target: usize,
-    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few jobs do not start many.
+    /// Workers that the next growth adds; doubled each time, so that a burst gets workers quickly and a few
+    /// jobs do not start many.
     step: usize,
     /// Whether one more worker is wanted as a replacement.
     is_replacing: bool,
@@ -36,7 +38,6 @@ impl Scale {
         }
     }
 
-    /// Returns how many slots there are.
     pub(crate) fn slots(&self) -> usize {
         self.size.max + self.spares + 1
     }
@@ -88,7 +89,6 @@ impl Scale {
         slots
     }
 
-    /// Notes that the worker of a slot was dismissed.
     pub(crate) fn leave(&mut self, slot: usize) {
         if self.filled.remove(&slot) {
             self.leaving.insert(slot);
@@ -114,12 +114,10 @@ impl Scale {
         self.step = self.step.saturating_mul(2);
     }
 
-    /// Notes that the queue is empty.
     pub(crate) fn is_met(&mut self) {
         self.step = 1;
     }
 
-    /// Lowers the target by one.
     pub(crate) fn shrink(&mut self) {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
@@ -130,12 +128,10 @@ impl Scale {
         self.step = 1;
     }
 
-    /// Wants one worker more, as a replacement.
     pub(crate) fn begin_replacement(&mut self) {
         self.is_replacing = true;
     }
 
-    /// Notes that all replacements are done.
     pub(crate) fn end_replacement(&mut self) {
         self.is_replacing = false;
     }

@@ -1,15 +1,16 @@
-//! One timer for a whole pool, and what happens when it fires.
+//! One timer for a whole pool, and the checks of deadlines, timeouts, memory and ages when it fires.
 //!
-//! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic operation here; the timer is
-//! woken only for a time that is earlier than the one that it waits for.
+//! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic
+//! operation here; the timer is woken only for a time that is earlier than the one that it waits for.
 //!
-//! A deadline begins here: [`Queue::expire`] asks each connection ([`connection::state`](crate::pool::connection::state)), which
-//! closes itself if its job is late, and answers the job. The closed connection wakes its task in
+//! A deadline begins here: [`Queue::expire`] asks each connection
+//! ([`connection::state`](crate::pool::connection::state)), which closes itself if its job is late, and
+//! answers the job. The closed connection wakes its task in
 //! [`process::worker`](crate::pool::process::worker), which kills the process.
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,8 +19,13 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use crate::{
+    config::MEMORY_CHECK_INTERVAL,
     error::Error,
-    pool::{connection::state::earlier, observers::Refusal, queue::Queue},
+    pool::{
+        connection::{Connection, Kill, MemoryCheck, earlier},
+        observers::Refusal,
+        queue::Queue,
+    },
 };
 
 const NEVER: u64 = u64::MAX;
@@ -40,13 +46,15 @@ impl Timer {
     /// Makes the timer fire at that time or earlier.
     pub(crate) fn arm(&self, at: Instant) {
         let at = u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
-        // Most jobs have the same deadline, so theirs is later than the armed one, and the timer is not touched.
+        // Most jobs have the same deadline, so theirs is later than the armed one, and the timer is not
+        // touched.
         if at < self.due.load(Ordering::SeqCst) && at < self.due.fetch_min(at, Ordering::SeqCst) {
             self.earlier.notify_one();
         }
     }
 
-    /// Waits for the armed time and disarms the timer; times that are armed from then on count for the next call.
+    /// Waits for the armed time and disarms the timer; times that are armed from then on count for the next
+    /// call.
     async fn wait(&self) {
         loop {
             let due = self.due.load(Ordering::SeqCst);
@@ -89,7 +97,7 @@ impl Drop for TimerTask {
 }
 
 impl Queue {
-    /// Ends everything whose time is over.
+    /// Ends all jobs and workers that have reached a time limit.
     fn expire(self: &Arc<Self>, now: Instant) {
         let connections: Vec<_> = self.rules().workers().cloned().collect();
         let (mut next, mut slow) = (None, Vec::new());
@@ -121,5 +129,44 @@ impl Queue {
         self.grow(now);
         // Last, because it reads files.
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
+    }
+
+    /// Checks the memory of all workers at intervals, the last time after the last job; returns when to check
+    /// again.
+    fn check_memory(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
+        if !self.config.checks_memory() {
+            return None;
+        }
+        let mut checked = self.memory_checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < *checked + MEMORY_CHECK_INTERVAL {
+            return Some(*checked + MEMORY_CHECK_INTERVAL);
+        }
+        *checked = now;
+        let recycle_memory = self.config.recycle_memory.as_ref().and_then(|bytes| bytes.bytes().ok());
+        let memory = self.config.memory_bytes();
+        for connection in connections {
+            match connection.check_memory(memory, recycle_memory) {
+                MemoryCheck::Fine | MemoryCheck::Exceeded(None) => {}
+                MemoryCheck::Large => self.replace(connection),
+                MemoryCheck::Exceeded(Some(job)) => {
+                    job.fail(Error::Memory);
+                    self.observers.metrics.count(Kill::Memory.outcome());
+                }
+            }
+        }
+        connections.iter().any(|connection| connection.is_busy()).then_some(now + MEMORY_CHECK_INTERVAL)
+    }
+
+    /// Has the workers replaced that have reached their age limit; returns when the next one does.
+    fn check_ages(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
+        self.config.recycle_age.filter(|_| !self.config.is_threaded())?;
+        let mut next = None;
+        for connection in connections {
+            match connection.recycle_due() {
+                Some(due) if due <= now => self.replace(connection),
+                due => next = earlier(next, due),
+            }
+        }
+        next
     }
 }

@@ -61,7 +61,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Begin { body, complete }),
         1 => job().prop_map(|job| Step::Finish { job }),
         1 => job().prop_map(|job| Step::Cancel { job }),
-        1 => Just(Step::Recall),
+        1 => Just(Step::Withdraw),
         6 => transport(),
         3 => Just(Step::Start),
         4 => moving(bytes),
@@ -172,7 +172,7 @@ fn the_schedules_reach_every_end_of_a_job() {
     let fates: Vec<_> = (0..80)
         .flat_map(|_| run(&schedule().new_tree(&mut runner).unwrap().current()).fates().collect::<Vec<_>>())
         .collect();
-    for fate in [Fate::Answered, Fate::Failed, Fate::Gone, Fate::GivenBack] {
+    for fate in [Fate::Answered, Fate::Failed, Fate::Gone, Fate::Returned] {
         let count = fates.iter().filter(|other| **other == fate).count();
         assert!(count > 20, "{fate:?}: {count} of {}", fates.len());
     }
@@ -221,7 +221,7 @@ fn three_jobs() -> BytesMut {
         pair.parent.end(stream, &mut said);
     }
     pair.parent.cancel(2, &mut said);
-    pair.parent.recall(&mut said);
+    pair.parent.withdraw(&mut said);
     said
 }
 

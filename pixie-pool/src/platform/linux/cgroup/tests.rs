@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use self::imitation::{IMITATION, Tree};
 use super::delegation::Base;
 use super::{CHILDREN_CONTROL, Folder, PREFIX, PROCESSES, SERVER, WorkerCgroup, folders};
-use crate::platform::{DirectoryLock, MemoryToll};
+use crate::platform::{DirectoryLock, MemoryUse};
 
 const OWN: u32 = 4711;
 const WORKER: u32 = 4712;
@@ -153,9 +153,9 @@ fn an_end_for_want_of_memory_is_told_from_others() {
         fs::write(worker.path.join("memory.events"), events).unwrap();
         fs::write(worker.path.join("memory.peak"), peak).unwrap();
         let (peak, is_over) = expected;
-        assert_eq!(worker.toll(), MemoryToll { peak, is_over }, "{events:?}");
+        assert_eq!(worker.memory_use(), MemoryUse { peak, is_over }, "{events:?}");
     }
     let gone = WorkerCgroup { path: folder.path.join("no-such"), kernel: IMITATION };
     gone.remove();
-    assert_eq!(gone.toll(), MemoryToll::default());
+    assert_eq!(gone.memory_use(), MemoryUse::default());
 }

@@ -128,7 +128,8 @@ impl Ruleset {
     }
 }
 
-/// Returns the version of the kernel's interface; 0 without Landlock, or if the administrator has turned it off.
+/// Returns the version of the kernel's interface; 0 without Landlock, or if the administrator has turned it
+/// off.
 fn version() -> u8 {
     let nothing = std::ptr::null::<Handled>();
     // SAFETY: with this flag the kernel reads no attributes and returns a number.

@@ -9,11 +9,11 @@ use super::{Fingerprints, ReplyStart};
 use crate::{
     error::Error,
     pool::connection::{
-        attempts::Continuation,
+        Continuation,
         tests::{connection, job},
     },
     protocol::{
-        frame::Answer,
+        frame::ReplyFrame,
         parent::{Event, Parent},
     },
 };
@@ -25,7 +25,7 @@ async fn a_job_that_was_ended_while_its_answer_was_on_the_way_stays_ended() {
     job.fail(Error::Memory);
 
     // The start of a reply whose end will never arrive.
-    let answer = Answer { head: "late".into(), body: "".into(), complete: false, took_us: 0 };
+    let answer = ReplyFrame { head: "late".into(), body: "".into(), complete: false, took_us: 0 };
     job.deliver(Event::Reply(answer), 1, 0);
     for was_started in [true, false] {
         assert_eq!(job.after_exit(None, was_started, false, now), Continuation::Fail, "the job is not sent again");

@@ -1,7 +1,8 @@
 //! The rules of a whole pool on simulated time, without processes, sockets or a runtime.
 //!
-//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are killed, replaced and retired;
-//! time passes. A simple model says what must be true after each event. A failure prints the seed of its schedule.
+//! Random schedules of events: jobs are submitted, canceled, end and crash; workers start, fail to start, are
+//! killed, replaced and retired; time passes. A simple model says what must be true after each event. A
+//! failure prints the seed of its schedule.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,13 +12,9 @@ use std::{
 
 use super::{Next, Rules, Submitted};
 use crate::{
-    config::{BREAKER_DEATHS, Config, GROW_AFTER, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
+    config::{BREAKER_START_FAILURES, Config, GROW_AFTER, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
     pool::{
-        connection::{
-            attempts::{Attempts, Continuation},
-            kill::{Closed, Kill},
-            recycling::Recycling,
-        },
+        connection::{Closed, Continuation, Kill, Recycling, attempts::Attempts},
         observers::Refusal,
         queue::restarts::Reached,
     },
@@ -95,7 +92,7 @@ impl Model {
         let (min, more, spares) = (dice.roll(3), dice.roll(3), dice.roll(3));
         let size = Size { min, max: (min + more).max(1) };
         let config = Config::default().size(size).spares(spares).queue(QUEUE_MAX).idle_timeout(IDLE);
-        let config = config.recycle_after(20).recycle_age(Duration::from_secs(100)).pipelining(dice.roll(2) == 0);
+        let config = config.recycle_after(3).recycle_age(Duration::from_secs(40)).pipelining(dice.roll(2) == 0);
         let mut model = Model {
             rules: Rules::new(&config),
             config,
@@ -153,7 +150,7 @@ impl Model {
     }
 
     fn is_refused(&mut self, kind: usize) -> bool {
-        let is_refused = self.rules.is_repeat_crash(kind as u64, self.now);
+        let is_refused = self.rules.repeat_crashes.is_refused(kind as u64, self.now);
         let expected = self
             .crashes
             .get(&kind)
@@ -181,7 +178,7 @@ impl Model {
                 self.waiting.push_back(number);
             }
             Submitted::Refused(refusal) => {
-                let is_broken = self.failed_starts >= BREAKER_DEATHS && self.workers.is_empty();
+                let is_broken = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
                 assert!(match refusal {
                     Refusal::QueueFull => self.waiting.len() >= QUEUE_MAX,
                     _ => refusal == Refusal::Unavailable && is_broken,
@@ -243,7 +240,7 @@ impl Model {
         if let Some(slot) = self.starting.pop_first() {
             self.failed_starts += 1;
             let (pause, refused) = self.rules.start_failed();
-            let may_refuse = self.failed_starts >= BREAKER_DEATHS && self.workers.is_empty();
+            let may_refuse = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
             assert!(refused.is_empty() || may_refuse, "the breaker has opened too early");
             for job in refused {
                 assert_eq!(self.waiting.pop_front(), Some(job));
@@ -308,7 +305,7 @@ impl Model {
         let idle = jobs.is_empty().then(|| self.now - ready_since);
         self.rules.remove(&number, !jobs.is_empty());
         let mut started = started.min(jobs.len());
-        jobs[..started].to_vec().into_iter().for_each(|job| self.start_job(job));
+        jobs[..started].iter().for_each(|job| self.start_job(*job));
         let has_jobs = !jobs.is_empty();
         if closed != Closed::Exited && has_jobs {
             // The job that a worker is killed for fails at once.
@@ -319,7 +316,7 @@ impl Model {
         if has_jobs {
             self.left.push(Left { jobs, started, has_crashed: closed == Closed::Exited });
         }
-        let pause = self.rules.exited(Reached::of(closed, ended, idle));
+        let pause = self.rules.restarts.exited(Reached::of(closed, ended, idle));
         assert!(ended == 0 || pause.is_zero(), "the replacement of a worker that has ended a job was delayed");
         self.pauses.push((self.now + pause, slot));
     }
@@ -343,7 +340,7 @@ impl Model {
         let Some(Left { jobs, started, has_crashed }) = self.left.pop() else { return };
         if has_crashed && let Some(last) = started.checked_sub(1) {
             let kind = self.jobs[jobs[last]].kind;
-            self.rules.note_crash(kind as u64, self.now);
+            self.rules.repeat_crashes.note(kind as u64, self.now);
             let (count, at) = self.crashes.entry(kind).or_insert((0, self.now));
             *count = if self.now - *at < REPEAT_CRASH_MEMORY { *count + 1 } else { 1 };
             *at = self.now;
@@ -441,7 +438,7 @@ impl Model {
         let slots: BTreeSet<usize> = self.workers.values().map(|worker| worker.slot).collect();
         let all = slots.len() + self.starting.len() + self.leaving.len() + self.pauses.len();
         assert!(slots.len() == self.workers.len() && all <= self.rules.scale.slots(), "too many workers");
-        assert_eq!(self.rules.is_broken(), self.failed_starts >= BREAKER_DEATHS, "the breaker is wrong");
+        assert_eq!(self.rules.is_broken(), self.failed_starts >= BREAKER_START_FAILURES, "the breaker is wrong");
     }
 
     /// Without new jobs and failures, all jobs end, and the pool has the workers that it should have.

@@ -1,7 +1,7 @@
 //! The rules about workers: ready, replaced, surplus, exited, not started.
 //!
-//! Leaves how many workers there are to `scale` and when the next one is started to `restarts`. Invariant: only a worker without a job
-//! is dismissed.
+//! Leaves how many workers there are to `scale` and when the next one is started to `restarts`. Invariant:
+//! only a worker without a job is dismissed.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.workers.iter().find(|(listed, _)| listed == worker).map(|(_, slot)| *slot)
     }
 
-    /// Returns whether workers are being started and none is ready.
+    /// Returns whether workers are being started while no worker is ready.
     pub(super) fn is_starting(&self) -> bool {
         self.workers.is_empty() && self.scale.filled().next().is_some()
     }
@@ -29,11 +29,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
     /// Returns whether the circuit breaker is open: jobs are refused because workers do not start.
     pub(crate) fn is_broken(&self) -> bool {
         self.has_breaker && self.restarts.is_broken()
-    }
-
-    /// Returns the back-off that the next failed start will have.
-    pub(crate) fn restart_pause(&self) -> Duration {
-        self.restarts.pause()
     }
 
     /// Adds a ready worker; returns those that leave because it is ready.
@@ -44,7 +39,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.dismiss_idle()
     }
 
-    /// Removes a worker that has exited. With `has_jobs`, the worker leaves jobs, which pass until [`Rules::has_passed`].
+    /// Removes a worker that has exited. With `has_jobs`, the worker leaves jobs, which pass until
+    /// [`Rules::has_passed`].
     pub(crate) fn remove(&mut self, worker: &W, has_jobs: bool) {
         self.passing += usize::from(has_jobs);
         if let Some(slot) = self.slot_of(worker) {
@@ -64,12 +60,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         }
     }
 
-    /// Notes how far a worker had come when it exited; returns how long to wait before the next start in its slot.
-    pub(crate) fn exited(&mut self, reached: Reached) -> Duration {
-        self.restarts.exited(reached)
-    }
-
-    /// Notes a failed start; returns how long to wait before the next, and the queued jobs that are refused now.
+    /// Notes a failed start; returns how long to wait before the next, and the queued jobs that are refused
+    /// now.
     pub(crate) fn start_failed(&mut self) -> (Duration, Vec<J>) {
         let pause = self.restarts.exited(Reached::Nothing);
         let is_refusing = self.is_broken() && self.workers.is_empty();
@@ -85,7 +77,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.scale.refill(slot)
     }
 
-    /// Marks a worker for replacement; returns those that leave because its replacement is ready, or `None` if it was marked already.
+    /// Marks a worker for replacement; returns those that leave because its replacement is ready, or `None`
+    /// if it was marked already.
     pub(crate) fn replace(&mut self, worker: &W) -> Option<Vec<W>> {
         let slot = self.slot_of(worker).filter(|_| !self.is_stopping)?;
         if !self.replaced.insert(slot) {
@@ -117,7 +110,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
     pub(crate) fn shrink(&mut self, now: Instant) -> (Vec<W>, Option<Instant>) {
         let mut gone = Vec::new();
         let due = loop {
-            // Spare workers are always idle, and so is a replacement that has to wait; the bottom of the stack is idle for longest.
+            // Spare workers are always idle, and so is a replacement that has to wait; the bottom of the
+            // stack is idle for longest.
             let exempt = self.scale.spares() + usize::from(self.has_replacement());
             let candidate = self.idle.get(exempt);
             let Some(since) = candidate.map(|idle| idle.since).filter(|_| self.scale.may_shrink()) else {
@@ -132,7 +126,8 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         (gone, due)
     }
 
-    /// Dismisses surplus idle workers, those that are idle for longest first, and idle workers whose replacement is ready.
+    /// Dismisses surplus idle workers, those that are idle for longest first, and idle workers whose
+    /// replacement is ready.
     fn dismiss_idle(&mut self) -> Vec<W> {
         let surplus = self.scale.excess().min(self.idle.len());
         let slots: Vec<usize> = self.idle[..surplus].iter().map(|idle| idle.slot).collect();

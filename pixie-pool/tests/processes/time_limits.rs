@@ -1,4 +1,4 @@
-//! What a job's time is made of: the deadline, more of it, and the CPU's.
+//! The limits of a job's time: deadline, extension and CPU time.
 
 use std::time::{Duration, Instant};
 
@@ -25,10 +25,10 @@ fn ms(milliseconds: u64) -> Duration {
 
 async fn extension() {
     let pool = pool(config(1).deadline(ms(1000)).extension(ms(30_000))).await;
-    // The handler works for as long as its first deadline was, which only more time lets it survive.
+    // The handler runs longer than its first deadline, so only the extension lets it finish.
     assert_eq!(ask(&pool, "extend 10000 15000 8000 1").await.unwrap(), "[10000, 15000, 5000, 0]");
     assert_eq!(pool.snapshot().counts.kills_deadline, 0);
-    // The next job begins with a cap of its own.
+    // The next job has its own extension.
     assert_eq!(ask(&pool, "extend 30000").await.unwrap(), "[30000]");
     pool.stop(Duration::ZERO).await;
 }
@@ -89,7 +89,7 @@ async fn never() {
         .cancel_grace(Duration::MAX)
         .stream_idle_timeout(Duration::MAX);
     let pool = pool(config).await;
-    // It waits and makes the pool grow, both of which the clock looks at.
+    // The job waits and makes the pool grow; the timer serves both.
     let jobs = [tokio::spawn(pool.submit(job("sleep 300"))), tokio::spawn(pool.submit(job("sleep 300")))];
     until(&pool, |s| s.size == 2).await;
     for job in jobs {
@@ -97,7 +97,7 @@ async fn never() {
     }
     let streamed = pool.submit(job("stream 3").deadline(Duration::MAX)).await.unwrap();
     assert!(text(streamed).await.is_ok());
-    // What is short still ends: the clock has survived the others.
+    // A short deadline still works: the timer has coped with the long ones.
     let short = job("spin").deadline(ms(50));
     assert!(matches!(pool.submit(short).await, Err(Error::Deadline)));
     pool.stop(Duration::ZERO).await;

@@ -20,12 +20,12 @@ fn a_recall_brings_back_what_is_not_started_and_nothing_else() {
     let mut pair = Pair::serving();
     let [first, ..] = send_three(&mut pair);
     assert_eq!(starts(&mut pair), Some(first));
-    assert!(pair.parent.recall(&mut pair.to_worker));
-    assert!(!pair.parent.recall(&mut pair.to_worker), "one is on its way");
+    assert!(pair.parent.withdraw(&mut pair.to_worker));
+    assert!(!pair.parent.withdraw(&mut pair.to_worker), "one is on its way");
     // A job that is sent later is not returned.
     let late = pair.parent.begin(&start(b"", true), &mut pair.to_worker);
     pair.worker.receive(&mut pair.to_worker, &mut pair.to_parent).unwrap();
-    assert_eq!(pair.hear(), [Event::GivenBack { at: 1, count: 2 }]);
+    assert_eq!(pair.hear(), [Event::Returned { at: 1, count: 2 }]);
     pair.worker.reply(first, b"", b"", Some(3), &mut pair.to_parent);
     assert_eq!(starts(&mut pair), Some(late));
     pair.worker.reply(late, b"", b"", Some(3), &mut pair.to_parent);
@@ -36,16 +36,16 @@ fn a_recall_brings_back_what_is_not_started_and_nothing_else() {
 fn a_recall_that_comes_too_late_brings_back_nothing() {
     let mut pair = Pair::serving();
     let streams = send_three(&mut pair);
-    assert!(pair.parent.recall(&mut pair.to_worker));
-    let recall = pair.to_worker.split_off(pair.to_worker.len() - HEADER_BYTES);
+    assert!(pair.parent.withdraw(&mut pair.to_worker));
+    let withdrawal = pair.to_worker.split_off(pair.to_worker.len() - HEADER_BYTES);
     for stream in streams {
         assert_eq!(starts(&mut pair), Some(stream));
         pair.worker.reply(stream, b"", b"", Some(3), &mut pair.to_parent);
     }
-    pair.to_worker = recall;
+    pair.to_worker = withdrawal;
     assert_eq!(starts(&mut pair), None);
     assert_eq!(pair.hear().len(), 3);
-    assert!(!pair.parent.is_recalled());
+    assert!(!pair.parent.is_withdrawing());
 }
 
 #[test]
@@ -63,18 +63,18 @@ fn a_job_that_was_canceled_before_its_turn_is_not_started() {
 fn jobs_given_back_that_were_not_sent_ahead_or_not_recalled_are_violations() {
     type Lie = fn(u32) -> (u32, u32);
     let lies: [(&str, bool, Lie); 5] = [
-        ("not recalled", false, |first| (first + 1, 2)),
-        ("the first, which was not sent ahead", true, |first| (first, 3)),
+        ("not withdrawn", false, |first| (first + 1, 2)),
+        ("the first, which was not pipelined", true, |first| (first, 3)),
         ("more than there are", true, |first| (first + 1, 3)),
         ("so many that their number overflows", true, |first| (first + 1, u32::MAX)),
         ("one that is not there", true, |first| (first + 7, 1)),
     ];
-    for (name, is_recalled, lie) in lies {
+    for (name, is_withdrawing, lie) in lies {
         let mut pair = Pair::serving();
         let [first, ..] = send_three(&mut pair);
-        assert!(!is_recalled || pair.parent.recall(&mut pair.to_worker));
+        assert!(!is_withdrawing || pair.parent.withdraw(&mut pair.to_worker));
         let (stream, count) = lie(first);
-        encode::put_give_back(&mut pair.to_parent, stream, count);
+        encode::put_return(&mut pair.to_parent, stream, count);
         assert!(pair.try_hear().is_err(), "{name}");
     }
 }
@@ -86,14 +86,14 @@ struct Books {
     sent: Vec<u32>,
     started: Vec<u32>,
     answered: Vec<u32>,
-    given_back: Vec<u32>,
+    returned: Vec<u32>,
 }
 
 impl Books {
     fn hear(&mut self, pair: &mut Pair) {
         for event in pair.hear() {
             match event {
-                Event::GivenBack { at, count } => self.given_back.extend(self.sent.drain(at..at + count)),
+                Event::Returned { at, count } => self.returned.extend(self.sent.drain(at..at + count)),
                 event if event.is_last() => self.answered.push(self.sent.remove(0)),
                 other => panic!("{other:?}"),
             }
@@ -110,7 +110,7 @@ fn deliver(from: &mut BytesMut, to: &mut BytesMut, random: u64) {
 #[test]
 fn every_job_is_answered_or_given_back_once_whatever_the_order() {
     let mut state = 0x2545_f491_4f6c_dd1d;
-    let mut given_back = 0;
+    let mut returned = 0;
     for _ in 0..300 {
         let (mut pair, mut books) = (Pair::serving(), Books::default());
         let (mut to_worker, mut running, mut begun) = (BytesMut::new(), None, 0);
@@ -120,7 +120,7 @@ fn every_job_is_answered_or_given_back_once_whatever_the_order() {
                     begun += 1;
                     books.sent.push(pair.parent.begin(&start(b"", true), &mut pair.to_worker));
                 }
-                2 => drop(pair.parent.recall(&mut pair.to_worker)),
+                2 => drop(pair.parent.withdraw(&mut pair.to_worker)),
                 3 => deliver(&mut pair.to_worker, &mut to_worker, random(&mut state)),
                 4 => {
                     pair.worker.receive(&mut to_worker, &mut pair.to_parent).unwrap();
@@ -136,9 +136,9 @@ fn every_job_is_answered_or_given_back_once_whatever_the_order() {
             }
         }
         assert_eq!(books.answered, books.started);
-        assert!(books.given_back.iter().all(|stream| !books.started.contains(stream)));
-        assert_eq!(books.answered.len() + books.given_back.len(), 40);
-        given_back += books.given_back.len();
+        assert!(books.returned.iter().all(|stream| !books.started.contains(stream)));
+        assert_eq!(books.answered.len() + books.returned.len(), 40);
+        returned += books.returned.len();
     }
-    assert!(given_back > 300, "{given_back}");
+    assert!(returned > 300, "{returned}");
 }

@@ -1,7 +1,7 @@
-//! Jobs sent ahead: behind a slow, crashing or stopped one they are done by others, and once.
+//! Pipelined jobs: behind a slow, crashing or stopped job, other workers run them, and once.
 //!
-//! Whether a job is sent ahead depends on the time that others take, so each test repeats until some were,
-//! and claims what has to be true either way.
+//! Whether a job is pipelined depends on the time that others take, so each test repeats until some jobs were
+//! pipelined, and checks what must be true in both cases.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -32,13 +32,13 @@ async fn say(pool: &Pool, head: &str) -> Result<String, Error> {
     text(pool.submit(replayable(head)).await?).await
 }
 
-/// A pool whose handlers take notes.
+/// A pool whose handlers write to a file which jobs they start.
 struct Noting {
     pool: Pool,
     directory: TempDir,
 }
 
-/// Which worker has started a job, in the order of the starts.
+/// A line of that file: a job and the worker that has started it.
 type Notes = BTreeMap<String, Vec<u32>>;
 
 impl Noting {
@@ -94,8 +94,7 @@ impl Noting {
         self.pool.snapshot().counts.moves
     }
 
-    /// Checks that nothing has run twice but what had been begun by a worker that ended before it could
-    /// answer.
+    /// Checks that a job has run twice only if the first worker exited before it could reply.
     fn check(&self, special: &str) {
         let notes = self.notes();
         let lost: Vec<u32> =
@@ -140,7 +139,7 @@ async fn behind_a_crash() {
     assert!(notes.iter().all(|(job, pids)| !job.starts_with("crash") || pids.len() == 2), "{notes:?}");
     noting.check("crash");
     noting.pool.stop(Duration::ZERO).await;
-    // Also where answers of others were lost with the worker: they are not to blame.
+    // Also where the replies of other jobs were lost with the worker.
     let told = deaths("test").split_off(earlier);
     assert!(!told.is_empty() && told.iter().all(|death| death["request"] == "the-crash"), "{told:?}");
 }
@@ -174,7 +173,7 @@ async fn without_pipelining() {
 
 async fn one_at_a_time() {
     let noting = Noting::start(1).await;
-    // From then on the worker's jobs are known to take long.
+    // From then on, the pool knows that the worker's jobs take long.
     say(&noting.pool, "slow").await.unwrap();
     let held = tokio::spawn(noting.pool.submit(replayable("note-and-hold held")));
     until(&noting.pool, |s| s.busy == 1).await;

@@ -1,5 +1,4 @@
-//! Jobs that crash their workers again and again, and workers that never start: who is refused, and who is
-//! not.
+//! Jobs that crash several workers, and workers that do not start: which jobs are refused.
 
 use std::time::Duration;
 
@@ -12,15 +11,15 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_job_that_killed_two_workers_is_refused_and_others_are_not", || Box::pin(poison())),
-    ("poison_is_known_by_its_body_too", || Box::pin(poisonous_body())),
-    ("poison_that_may_be_repeated_is_given_to_two_workers_at_most", || Box::pin(replayed_poison())),
-    ("where_poison_is_not_refused_each_job_costs_a_worker", || Box::pin(refusal_off())),
+    ("a_job_that_killed_two_workers_is_refused_and_others_are_not", || Box::pin(repeat_crash())),
+    ("a_repeat_crash_is_recognized_by_its_body_too", || Box::pin(crashing_body())),
+    ("a_replayable_job_that_crashes_is_sent_to_two_workers_at_most", || Box::pin(replayed())),
+    ("without_the_refusal_each_crashing_job_costs_a_worker", || Box::pin(refusal_off())),
     ("a_healthy_job_is_queued_while_a_pool_respawns", || Box::pin(healthy_jobs_wait())),
     ("without_its_breaker_a_pool_whose_workers_do_not_start_lets_jobs_wait", || Box::pin(breaker_off())),
 ];
 
-async fn poison() {
+async fn repeat_crash() {
     let pool = pool(config(1)).await;
     for _ in 0..2 {
         assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
@@ -35,9 +34,9 @@ async fn poison() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn poisonous_body() {
+async fn crashing_body() {
     let pool = pool(config(1)).await;
-    // One beside the head, one that follows it in pieces.
+    // One body in the frame of the head, one in pieces after it.
     for bytes in [1000, 1_000_000] {
         let bad = || pool.submit(job_with("abort", vec![b'x'; bytes]));
         assert!(matches!(bad().await, Err(Error::Died(_))));
@@ -49,7 +48,7 @@ async fn poisonous_body() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn replayed_poison() {
+async fn replayed() {
     let pool = pool(config(1)).await;
     let bad = || pool.submit(job("abort").replayable(true));
     assert!(matches!(bad().await, Err(Error::Died(_))));
@@ -66,7 +65,7 @@ async fn refusal_off() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// Far more crashes in a row than any back-off forgives: those who wait behind them are served all the same.
+/// Many crashes in a row do not delay other jobs by the restart back-off.
 async fn healthy_jobs_wait() {
     let pool = pool(config(1)).await;
     for round in 0..60 {
@@ -78,7 +77,7 @@ async fn healthy_jobs_wait() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// With it, they are refused: `a_pool_whose_workers_stop_starting_refuses_and_recovers`.
+/// With the breaker, they are refused: `a_pool_whose_workers_stop_starting_refuses_and_recovers`.
 async fn breaker_off() {
     let directory = tempfile::tempdir().unwrap();
     let flag = directory.path().join("flag");
