@@ -16,6 +16,7 @@ use std::{
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     env_files::EnvFiles,
@@ -25,7 +26,6 @@ use crate::{
     project::{Project, Which, cargo, no_cargo},
 };
 
-/// Arguments of `pixie run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -41,7 +41,6 @@ pub(crate) struct RunArgs {
     arguments: Vec<OsString>,
 }
 
-/// Arguments of `pixie build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
@@ -54,7 +53,6 @@ pub(crate) struct BuildArgs {
     json: bool,
 }
 
-/// Builds and runs the app.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     let mut command = args.which.command("run", !args.debug);
     // If the project is invalid, cargo reports that.
@@ -81,7 +79,6 @@ fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// The result of `pixie build`.
 #[derive(Debug, Serialize)]
 struct Summary {
     seconds: f64,
@@ -112,7 +109,6 @@ pub(crate) struct Artifact {
     manifest_path: PathBuf,
 }
 
-/// Builds the app and prints a summary.
 pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let start = Instant::now();
     let artifacts = compile(args.which.command("build", !args.debug))?;
@@ -156,25 +152,13 @@ pub(crate) fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
 
 /// Returns the manifests of the packages here that depend on pixie-web.
 fn apps() -> HashSet<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        packages: Vec<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        manifest_path: PathBuf,
-        dependencies: Vec<Dependency>,
-    }
-    #[derive(Deserialize)]
-    struct Dependency {
-        name: String,
-    }
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();
     // After a successful build this does not fail. If it does, the summary has no routes.
-    let metadata = output.ok().and_then(|output| serde_json::from_slice::<Metadata>(&output.stdout).ok());
-    let is_app = |package: &Package| package.dependencies.iter().any(|dependency| dependency.name == "pixie-web");
-    let packages = metadata.into_iter().flat_map(|metadata| metadata.packages);
-    packages.filter(is_app).map(|package| package.manifest_path).collect()
+    let metadata = output.ok().and_then(|output| serde_json::from_slice::<Value>(&output.stdout).ok());
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let is_app = |package: &Value| array(&package["dependencies"]).iter().any(|needed| needed["name"] == "pixie-web");
+    let packages = array(&metadata.unwrap_or_default()["packages"]).into_iter().filter(is_app);
+    packages.filter_map(|package| package["manifest_path"].as_str().map(PathBuf::from)).collect()
 }
 
 fn describe(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {

@@ -18,7 +18,12 @@ mod watch;
 
 pub(crate) use guard::guard_if_asked;
 
-use std::{fs, path::PathBuf, sync::mpsc::channel, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::mpsc::channel,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
@@ -39,10 +44,6 @@ use crate::{
     project::{Project, Which},
 };
 
-/// How often files are read where the system does not report changes, in milliseconds.
-const POLL_MS: u64 = 500;
-
-/// Arguments of `pixie dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     #[command(flatten)]
@@ -79,7 +80,6 @@ pub(crate) struct DevArgs {
     args: Vec<String>,
 }
 
-/// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let mut project = Project::find(args.which.clone())?;
     project.is_release = args.release;
@@ -106,7 +106,10 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let DevArgs { allowed_host: hosts, workers, args, open: opens, .. } = args;
     let launch = Launch { sockets, meeting, guard, sender, hosts, workers, args };
     let apps = Apps::new(launch, Substitute::start(copies));
-    Session::new(project, addresses, watch, builds, apps, opens).run(&events);
+    let cause = (String::new(), Instant::now());
+    let session =
+        Session { project, addresses, watch, builds, apps, opens, cause, is_outdated: false, is_announced: false };
+    session.run(&events);
     Ok(())
 }
 
@@ -116,6 +119,6 @@ fn polled_file_system(project: &Project) -> Option<u64> {
     let is_polled = system.contains("microsoft") && project.root.starts_with("/mnt");
     is_polled.then(|| {
         output::help("this file system does not report changes, so the files are read twice a second (--poll)");
-        POLL_MS
+        500
     })
 }

@@ -5,7 +5,6 @@
 
 use std::{fmt, io, path::Path};
 
-/// Why a command failed; `output::error` prints it.
 #[derive(Debug)]
 pub(crate) struct Error {
     /// Empty if the error is not printed.

@@ -31,7 +31,6 @@ fn state() -> MutexGuard<'static, State> {
 /// A part of the work that needs a clean-up.
 pub(crate) struct Section;
 
-/// The output and the exit status of a program.
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
@@ -78,7 +77,6 @@ impl Section {
         Self
     }
 
-    /// Fails if a signal has arrived.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if state().is_interrupted { Err(Error::interrupted()) } else { Ok(()) }
     }

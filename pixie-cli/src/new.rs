@@ -27,7 +27,6 @@ use source::{Builtin, Repository, Source};
 
 use crate::{error::Error, interrupt::Section, output};
 
-/// Arguments of `pixie new`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pixie new blog --template app --yes\n  pixie new blog --git https://github.com/you/template"
@@ -40,7 +39,6 @@ pub(crate) struct NewArgs {
     options: Options,
 }
 
-/// Arguments of `pixie init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// The existing folder
@@ -93,7 +91,6 @@ struct Options {
     json: bool,
 }
 
-/// Creates a project in a new folder.
 pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
     let path = match args.target {
         Some(path) => path,

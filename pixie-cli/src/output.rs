@@ -10,19 +10,15 @@ use serde::Serialize;
 
 use crate::{error::Error, interrupt};
 
-const VERB: Style = AnsiColor::BrightGreen.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
-/// The style of hints.
 pub(crate) const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
-/// The style of the first line of a table or a banner.
+/// The style of verbs and of the first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
 
-/// Whether steps are not printed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Turns off the printing of steps.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
@@ -32,15 +28,13 @@ pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     if QUIET.load(Ordering::Relaxed) {
         return;
     }
-    anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
+    anstream::eprintln!("{HEAD}{verb:>12}{HEAD:#} {text}");
 }
 
-/// Prints a warning.
 pub(crate) fn warning(text: impl std::fmt::Display) {
     anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
 }
 
-/// Prints a hint.
 pub(crate) fn help(text: impl std::fmt::Display) {
     anstream::eprintln!("{HELP}help{HELP:#}: {text}");
 }

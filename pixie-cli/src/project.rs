@@ -31,25 +31,18 @@ pub(crate) struct Which {
     features: Vec<String>,
 }
 
-/// A package with a program in it.
 #[derive(Debug)]
 pub(crate) struct Project {
-    /// The package's name.
     pub(crate) package: String,
-    /// The program's name.
     pub(crate) program: String,
-    /// The package's folder.
     pub(crate) root: PathBuf,
-    /// The workspace's folder.
     pub(crate) workspace: PathBuf,
     /// cargo's target folder.
     pub(crate) target: PathBuf,
     /// The folders of the package and of its path dependencies.
     pub(crate) local: Vec<PathBuf>,
-    /// Whether the package depends on pixie-web.
     pub(crate) is_app: bool,
     which: Which,
-    /// Whether to build with optimization.
     pub(crate) is_release: bool,
 }
 
@@ -104,7 +97,6 @@ impl Which {
 }
 
 impl Project {
-    /// Finds the selected program.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
         Project::of(metadata(&[])?, which)
     }
@@ -132,7 +124,6 @@ impl Project {
         })
     }
 
-    /// Returns the command that builds the program.
     pub(crate) fn build(&self) -> Command {
         let which = Which { package: Some(self.package.clone()), ..self.which.clone() };
         let which = match which.example {

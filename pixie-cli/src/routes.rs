@@ -12,7 +12,6 @@ use crate::{
     project::{Project, Which},
 };
 
-/// Arguments of `pixie routes`.
 #[derive(Debug, Args)]
 pub(crate) struct RoutesArgs {
     #[command(flatten)]
@@ -44,7 +43,6 @@ fn request(text: &str) -> Result<String, String> {
     }
 }
 
-/// Prints the table.
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let mut project = Project::find(args.which)?;
     project.is_release = args.release;

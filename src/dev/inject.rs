@@ -28,7 +28,6 @@ enum Wanted {
     Other,
 }
 
-/// Returns the layer.
 pub(super) fn innermost(dev: Arc<Dev>) -> LayerFn {
     let Dev { token, build, .. } = dev.as_ref();
     let tag = Bytes::from(format!("<script src=\"/__pixie/dev.js?build={build}&token={token}\" defer></script>\n"));

@@ -18,7 +18,6 @@ use crate::{dev::events::Events, table::Composed};
 /// Time that an app has for a graceful stop after `pixie dev` has exited.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The sending half.
 pub(super) struct Link(Mutex<UnixStream>);
 
 impl Link {
@@ -36,7 +35,6 @@ impl Link {
         Ok(Link(Mutex::new(socket)))
     }
 
-    /// Sends a line.
     pub(super) fn tell(&self, word: &str) {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // If sending fails, the reading thread detects that the connection has ended, and ends the program.

@@ -16,7 +16,6 @@ use crate::{
 
 const SCRIPT: &str = include_str!("dev.js");
 
-/// Returns the layer.
 pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
     Box::new(move |inner| {
         Layered::new(move |request| {
@@ -29,7 +28,7 @@ pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
                 _ => return Box::pin(logged(app.clone(), inner.clone(), request)),
             };
             Box::pin(ready(match guarded(&dev, &request) {
-                Ok(query) => page(&dev, &query),
+                Ok(()) => page(&dev),
                 Err(refusal) => answer(StatusCode::FORBIDDEN, "text/plain", refusal),
             }))
         })
@@ -68,16 +67,15 @@ fn only_report(headers: &mut HeaderMap) {
     }
 }
 
-type Query = HashMap<String, String>;
-
-/// Returns the query of an allowed request, or why the request is refused.
-fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
+/// Returns why a request is refused, if it is.
+fn guarded(dev: &Dev, request: &HttpRequest) -> Result<(), &'static str> {
     if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
-    let query: Query = serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+    let query: HashMap<String, String> =
+        serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
-        Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
+        Some(token) if !token.is_empty() && *token == dev.token => Ok(()),
         _ => Err("the token is missing or of an earlier `pixie dev`\n"),
     }
 }
@@ -89,11 +87,11 @@ fn is_ours(host: &str, known: &[String]) -> bool {
     is_local || known.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
 }
 
-fn script(_: &Dev, _: &Query) -> HttpResponse {
+fn script(_: &Dev) -> HttpResponse {
     answer(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT)
 }
 
-fn events(dev: &Dev, _: &Query) -> HttpResponse {
+fn events(dev: &Dev) -> HttpResponse {
     answer(StatusCode::OK, "text/event-stream", Body::new(dev.events.join(&dev.build)))
 }
 

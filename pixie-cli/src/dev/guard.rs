@@ -29,7 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Guard(Arc<Mutex<ChildStdin>>);
 
 impl Guard {
-    /// Starts the guard.
     pub(crate) fn start() -> io::Result<Guard> {
         let mut command = Command::new(env::current_exe()?);
         command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -40,12 +39,10 @@ impl Guard {
         Ok(Guard(Arc::new(Mutex::new(pipe))))
     }
 
-    /// Tells the guard about a process group.
     pub(crate) fn watch(&self, group: u32) {
         self.tell(&format!("begun {group}\n"));
     }
 
-    /// Tells the guard that a group has ended.
     pub(crate) fn forget(&self, group: u32) {
         self.tell(&format!("ended {group}\n"));
     }

@@ -26,13 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The socket, in a folder that only this user can enter.
 pub(crate) struct Meeting {
-    /// The path of the socket.
     pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
 impl Meeting {
-    /// Opens the socket.
     pub(crate) fn open(events: Sender<Event>) -> Result<Meeting, Error> {
         let refused = |error: io::Error| {
             let error = Error::io("open a socket", &env::temp_dir(), &error);

@@ -11,9 +11,7 @@ use pixie_server::Listener;
 
 use crate::{env_files::EnvFiles, error::Error};
 
-/// The host on which an app listens by default.
 const HOST: &str = "localhost";
-/// The port on which an app listens by default.
 const PORT: u16 = 8000;
 
 /// Returns host and port: from the arguments, else from the project's files of variables, else the defaults.

@@ -26,7 +26,6 @@ const CRATES: [(&str, &str); 6] = [
 ];
 const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The Cargo.toml of a new project.
 pub(crate) struct Manifest {
     path: PathBuf,
     document: DocumentMut,
@@ -49,7 +48,6 @@ pub(crate) fn checkout() -> Option<PathBuf> {
 }
 
 impl Manifest {
-    /// Reads the manifest of a project.
     pub(crate) fn read(project: &Path) -> Result<Self, Error> {
         let path = project.join("Cargo.toml");
         if !path.is_file() {
@@ -100,7 +98,6 @@ impl Manifest {
         self.document.remove("profile");
     }
 
-    /// Writes the manifest.
     pub(crate) fn write(&self) -> Result<(), Error> {
         fs::write(&self.path, self.document.to_string())
             .map_err(|error| Error::io("write the manifest", &self.path, &error))

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 
-/// The folder of the new project.
 pub(crate) struct Destination {
     /// The path as it was given, for messages.
     shown: PathBuf,
@@ -35,7 +34,6 @@ pub(crate) enum Existing {
 }
 
 impl Destination {
-    /// Resolves a path.
     pub(crate) fn resolve(shown: &Path) -> Result<Self, Error> {
         let absolute = std::path::absolute(shown).map_err(|error| Error::io("resolve the path", shown, &error))?;
         let mut anchor = absolute.as_path();
@@ -137,7 +135,6 @@ fn merge_file(staged: &Path, target: &Path, old: &Path, done: &mut Vec<Step>) ->
     Ok(())
 }
 
-/// A step that can be undone.
 enum Step {
     Created(PathBuf),
     Moved { from: PathBuf, to: PathBuf },

@@ -21,18 +21,15 @@ use crate::error::Error;
 /// line.
 const MARK_COLUMNS: usize = 3;
 
-/// Returns whether a person can answer questions.
 pub(crate) fn may_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal() && env::var_os("CI").is_none()
 }
 
-/// Asks for the name of the project.
 pub(crate) fn name() -> Result<String, Error> {
     let check = |name: &String| Name::complaint(name).map_or(Ok(()), Err);
     answered(Input::<String>::with_theme(&theme()).with_prompt("Name").validate_with(check).interact_text())
 }
 
-/// Asks for a scaffold.
 pub(crate) fn template() -> Result<Builtin, Error> {
     let choices = Builtin::value_variants();
     // A line that is too long would be drawn again and again.
