@@ -58,7 +58,7 @@ async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> Htt
     response
 }
 
-/// Lets browsers only report what the page's Content-Security-Policy forbids, because it may forbid the script.
+/// Lets browsers only report what the page's Content-Security-Policy forbids. It may forbid the script.
 fn only_report(headers: &mut HeaderMap) {
     let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().cloned().collect();
     headers.remove(header::CONTENT_SECURITY_POLICY);
