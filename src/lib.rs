@@ -3,17 +3,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// In reading order; each uses only those below it.
-mod testing;
-mod run;
+// In reading order. `tests/architecture.rs` has the order in which they use each other.
 mod app;
-mod dev;
+mod run;
 mod request;
 mod jobs;
-pub mod files;
 mod table;
-mod error;
+pub mod files;
+mod dev;
+mod testing;
 mod sse;
+mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -62,7 +62,7 @@ pub mod service {
 /// Used by the code that the attributes generate. Not public API.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::{app::registry::Registered, testing::work_if_asked};
+    pub use crate::{app::routes::Registered, testing::work_if_asked};
     pub use inventory;
     pub use pixie_core::{
         BodyUse, BoxFuture, Error, FromRequest, Handler, IntoPieces, IntoResponse, Method, Needs, Pieces, Place,

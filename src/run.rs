@@ -23,7 +23,7 @@ use crate::{
     error::StartError,
     jobs::{submit::start_pools, worker},
     request::service::{AppService, LayerFn},
-    table::{Composed, meter, settings::SPARE_THREADS},
+    table::{Composed, settings::SPARE_THREADS},
 };
 
 /// Runs an app with all routes of the program that attributes define. The same as `App::collect().run()`.
@@ -52,7 +52,7 @@ impl App {
             return Ok(writeln!(io::stdout(), "{answer}")?);
         }
         log::start();
-        meter::install(&app.settings)?;
+        install_metrics(&app)?;
         let dev = Dev::from_environment(&app)?;
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);
@@ -86,7 +86,7 @@ impl App {
     /// ```
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = composed(self)?;
-        meter::install(&app.settings)?;
+        install_metrics(&app)?;
         app.spool.sweep();
         Ok(AppService::layered(app, layers))
     }
@@ -102,6 +102,10 @@ fn composed(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartError> {
             worker::serve(worker, &app)
         }
     }
+}
+
+fn install_metrics(app: &Composed) -> Result<(), StartError> {
+    app.settings.install_metrics.map_or(Ok(()), |install| install())
 }
 
 /// Makes the runtime of an app whose thread routes use up to this number of threads.

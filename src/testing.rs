@@ -80,6 +80,27 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 /// Sends requests to an app in the same process, and keeps the cookies that the app sets.
 ///
 /// Its methods block. Use it in plain tests, not in async ones.
+///
+/// ```standalone_crate
+/// use pixie_web::{App, Cookies, Form, Response, get, post};
+///
+/// #[post("/login", sync)]
+/// fn login(form: Form<Vec<(String, String)>>) -> Response {
+///     let name = form.0.first().map_or("", |(_, name)| name);
+///     Response::new("welcome").header("set-cookie", format!("name={name}"))
+/// }
+///
+/// #[get("/me", sync)]
+/// fn me(cookies: Cookies) -> String {
+///     cookies.get("name").unwrap_or("a guest").to_owned()
+/// }
+///
+/// let client = App::collect().test()?;
+/// client.post("/login").form(&[("name", "Ada")]).send().assert_status(200);
+/// assert_eq!(client.cookie("name").as_deref(), Some("Ada"));
+/// client.get("/me").send().assert_text("Ada");
+/// # Ok::<(), pixie_web::Error>(())
+/// ```
 pub struct TestClient {
     runtime: Runtime,
     service: AppService,

@@ -204,7 +204,7 @@ impl Route {
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
         R: EarlyAnswer + 'static,
     {
-        self.hooks.before.push(Before::asynchronous(hook));
+        self.hooks.before.push(Before::new_async(hook));
         self
     }
 

@@ -123,10 +123,12 @@ fn listen(react: impl Fn(u32) + Send + 'static) -> io::Result<()> {
     let (mut interrupt, mut terminate) = signals()?;
     drop(entered);
     let run = move || {
-        (1..).for_each(|count| {
+        let mut count = 0;
+        loop {
             runtime.block_on(race(interrupt.recv(), terminate.recv()));
+            count += 1;
             react(count);
-        });
+        }
     };
     thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
 }

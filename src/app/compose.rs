@@ -16,7 +16,7 @@ use pixie_core::{After, BodyUse, Handler, Pattern, Place, Route, Router};
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{App, keys, registry::BY_HAND},
+    app::{App, keys, routes::BY_HAND},
     error::StartError,
     request::service::LayerFn,
     table::{

@@ -6,7 +6,7 @@ use http::StatusCode;
 use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route};
 
 use crate::{
-    app::{App, registry::BY_HAND},
+    app::{App, routes::BY_HAND},
     table::hooks::Level,
 };
 
@@ -62,7 +62,7 @@ impl Group {
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
         R: EarlyAnswer + 'static,
     {
-        self.level.hooks.before.push(Before::asynchronous(hook));
+        self.level.hooks.before.push(Before::new_async(hook));
         self
     }
 

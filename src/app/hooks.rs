@@ -69,7 +69,7 @@ impl App {
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
         R: EarlyAnswer + 'static,
     {
-        self.level.hooks.before.push(Before::asynchronous(hook));
+        self.level.hooks.before.push(Before::new_async(hook));
         self
     }
 

@@ -12,19 +12,21 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    table::{host, meter, pools::Pools, refusal::refuse_with},
+    table::{host, pools::Pools, refusal::refuse_with},
 };
 
 /// Headers that show that a proxy passed the request on.
 const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
+/// Makes the text of the metrics page.
+type MetricsPage = fn(&Pools) -> Response;
 type MayLook = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// The pages that an app shows, and who may read them.
 #[derive(Default)]
 pub(crate) struct Views {
     pub(crate) status: Option<&'static str>,
-    pub(crate) metrics: Option<&'static str>,
+    pub(crate) metrics: Option<(&'static str, MetricsPage)>,
     operators: Option<MayLook>,
 }
 
@@ -43,9 +45,9 @@ impl Views {
             let pools = pools.clone();
             guarded(path, "pixie::status", may_look.clone(), move || Json(Status { pools: pools.snapshots() }))
         });
-        let metrics = self.metrics.map(|path| {
+        let metrics = self.metrics.map(|(path, page)| {
             let pools = pools.clone();
-            guarded(path, "pixie::metrics", may_look, move || meter::page(&pools))
+            guarded(path, "pixie::metrics", may_look, move || page(&pools))
         });
         status.into_iter().chain(metrics)
     }
@@ -84,7 +86,7 @@ fn is_own_name(host: &str) -> bool {
 
 /// # Seeing
 impl App {
-    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::Snapshot).
+    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::pool::Snapshot).
     /// Default: not served.
     ///
     /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
@@ -136,13 +138,13 @@ impl App {
     /// ```
     #[cfg(feature = "metrics")]
     pub fn metrics(mut self, path: &'static str) -> App {
-        self.views.metrics = Some(path);
-        self.settings.shows_metrics = true;
+        self.views.metrics = Some((path, crate::table::meter::page));
+        self.settings.install_metrics = Some(crate::table::meter::install);
         self
     }
 
     /// Sets whether every request has an id. By default, requests of pool and stream routes and of handlers
-    /// that take a [`RequestId`] have one.
+    /// that take a [`RequestId`](crate::RequestId) have one.
     ///
     /// The id is the `X-Request-Id` from the client or proxy if that is valid, otherwise a new one. The
     /// response has it in the same header. So do the log lines about the request, and about a worker that

@@ -76,7 +76,7 @@ impl Arriving {
 
 impl BodyStream for Arriving {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(|error| refusal::into_io(error))))
+        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(refusal::into_io)))
     }
 }
 

@@ -14,10 +14,7 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pixie_core::Response;
 
-use crate::{
-    error::StartError,
-    table::{pools::Pools, settings::Settings},
-};
+use crate::{error::StartError, table::pools::Pools};
 
 /// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
 /// waits.
@@ -78,12 +75,8 @@ impl Measured {
     }
 }
 
-/// Installs the recorder if the app shows metrics. Workers show no metrics, so this runs only in the main
-/// process.
-pub(crate) fn install(settings: &Settings) -> Result<(), StartError> {
-    if !settings.shows_metrics {
-        return Ok(());
-    }
+/// Installs the recorder, in the main process: workers show no metrics.
+pub(crate) fn install() -> Result<(), StartError> {
     match RECORDER.get_or_init(installed) {
         Ok(_) => Ok(()),
         Err(why) => Err(StartError::new(format!(

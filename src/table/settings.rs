@@ -57,9 +57,8 @@ pub(crate) struct Settings {
     pub(crate) compress: Option<fn(&HeaderMap, &mut Response)>,
     /// Whether the requests of all routes have ids.
     pub(crate) request_ids: bool,
-    /// Whether a route shows metrics, so that they must be recorded.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only `App::metrics` sets it"))]
-    pub(crate) shows_metrics: bool,
+    /// Installs the recorder of the metrics that a route shows.
+    pub(crate) install_metrics: Option<fn() -> Result<(), StartError>>,
     /// Whether the banner is printed at the start.
     pub(crate) banner: bool,
     /// The arguments of workers, if they differ from those of this process, as under a test harness.
@@ -101,7 +100,7 @@ impl Default for Settings {
             etags: false,
             compress: None,
             request_ids: false,
-            shows_metrics: false,
+            install_metrics: None,
             banner: true,
             worker_args: None,
         }

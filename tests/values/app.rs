@@ -410,3 +410,13 @@ fn addresses_are_made_from_names_and_wrong_ones_are_named() {
     assert!(urls.url_for("number", &[]).is_err());
     assert!(urls.url_for("number", &[("n", &"x")]).is_err());
 }
+
+#[test]
+fn the_test_client_asks_with_every_method_that_has_an_attribute() {
+    let route = Route::get("/").method(Method::POST).method(Method::PUT).method(Method::PATCH).method(Method::DELETE);
+    let app = App::new().route(route.sync(|request: &mut pixie_web::Request| request.verb().to_owned()));
+    let client = app.csrf(false).test().expect("the app fits together");
+    let asked = [client.get("/"), client.post("/"), client.put("/"), client.patch("/"), client.delete("/")];
+    let verbs: Vec<_> = asked.into_iter().map(|request| request.send().text()).collect();
+    assert_eq!(verbs, ["GET", "POST", "PUT", "PATCH", "DELETE"]);
+}

@@ -294,3 +294,26 @@ fn a_group_with_a_wildcard_or_a_page_without_an_error_status_is_refused_at_the_s
     assert!(message(Group::new("/users").error_page(200, |_, _| Response::new(""))).contains("400 to 599"));
     assert_eq!(message(Group::new("/")), "");
 }
+
+#[test]
+fn a_hook_that_waits_leaves_a_body_alone_that_its_handler_does_not_read() {
+    let route = Route::post("/").sync(|_| "not read").needs(Needs::default()).body_limit(4);
+    let client = App::new().route(route).before_async(|_| Box::pin(async {})).test().expect("the app fits together");
+    client.post("/").body("12345").send().assert_status(200).assert_text("not read");
+}
+
+#[test]
+fn an_outer_group_comes_first_even_if_its_prefix_is_the_longer_text() {
+    let notes = Notes::default();
+    let note = |name: &'static str| {
+        let notes = notes.clone();
+        move |_: &mut Request| notes.add(name)
+    };
+    let (inner, outer) = (Group::new("/abc/d").before(note("inner")), Group::new("/%61%62%63").before(note("outer")));
+    let app = App::new().route(Route::get("/abc/d/x").sync(|_| "")).group(inner).group(outer);
+    let client = app.test().expect("the app fits together");
+    for path in ["/abc/d/x", "/abc/d/missing"] {
+        client.get(path).send();
+        assert_eq!(notes.take(), "outer inner", "{path}");
+    }
+}

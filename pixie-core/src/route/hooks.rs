@@ -55,7 +55,7 @@ impl Before {
     }
 
     /// Returns a hook that may wait.
-    pub fn asynchronous<F, R>(hook: F) -> Before
+    pub fn new_async<F, R>(hook: F) -> Before
     where
         F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
         R: EarlyAnswer + 'static,

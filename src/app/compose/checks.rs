@@ -6,7 +6,7 @@ use std::{any::TypeId, collections::BTreeSet, sync::Arc};
 use pixie_core::{NeededState, Pattern, Place, Route, StateMap};
 
 use crate::{
-    app::registry::BY_HAND,
+    app::routes::BY_HAND,
     error::StartError,
     table::{WorkerValue, hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
 };

@@ -1,0 +1,110 @@
+//! The routes and the state of an app, and the registry: the routes that attributes define, collected when the program is
+//! linked.
+use std::any::TypeId;
+
+use bytes::Bytes;
+use pixie_core::{BoxError, Route};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    app::{App, group::Group},
+    files::Folder,
+    request::service::{HttpRequest, Layered},
+};
+
+/// Stands for the package of routes that were added with `App::route`: they are not checked.
+pub(crate) const BY_HAND: &str = "";
+
+/// A route as the attribute registers it. Only the macro makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered {
+    /// The package of the handler.
+    pub package: &'static str,
+    /// Makes the route.
+    pub route: fn() -> Route,
+}
+
+inventory::collect!(Registered);
+
+/// Returns all routes of the program, in no particular order.
+pub(crate) fn registered() -> impl Iterator<Item = &'static Registered> {
+    inventory::iter::<Registered>()
+}
+
+/// # Routes and state
+impl App {
+    /// Returns an app without routes.
+    pub fn new() -> App {
+        App::default()
+    }
+
+    /// Returns an app with all routes of the program that attributes define.
+    ///
+    /// If the routes come from more than one package, name each package with [`App::include`], so that a
+    /// dependency cannot add pages to your site unnoticed.
+    pub fn collect() -> App {
+        let routes = registered().map(|found| (found.package, (found.route)())).collect();
+        App { routes, ..App::default() }
+    }
+
+    /// Accepts the routes that attributes define in this package.
+    pub fn include(mut self, package: &'static str) -> App {
+        self.packages.insert(package);
+        self
+    }
+
+    /// Adds a route.
+    pub fn route(mut self, route: Route) -> App {
+        self.routes.push((BY_HAND, route));
+        self
+    }
+
+    /// Adds a group of routes, or hooks for the routes under a prefix.
+    pub fn group(mut self, group: Group) -> App {
+        group.add_to(&mut self);
+        self
+    }
+
+    /// Mounts a folder: `GET /static/a/b.css` serves the file `a/b.css`. See [`files`](crate::files).
+    ///
+    /// The routes run on blocking threads. With an index file, the folder also serves the paths `/static` and
+    /// `/static/`. To use your own handler at `/` beside a folder mounted at `/`, use
+    /// [`Folder::without_index`].
+    #[track_caller]
+    pub fn folder(mut self, path: &str, folder: impl Into<Folder>) -> App {
+        let routes = folder.into().routes(path);
+        self.routes.extend(routes.into_iter().map(|route| (BY_HAND, route)));
+        self
+    }
+
+    /// Adds a value that sync, thread and async routes read as `State<T>`. It exists only in the main
+    /// process.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> App {
+        self.state.insert(value);
+        self
+    }
+
+    /// Makes a value in each worker, at the start of the worker. Pool and stream routes read it as
+    /// `State<T>`.
+    ///
+    /// Each worker has its own value: a change in one worker is not visible in the others.
+    pub fn worker_state<T: Send + Sync + 'static>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> App {
+        self.worker_values.push((TypeId::of::<T>(), Box::new(move |map| map.insert(make()))));
+        self
+    }
+
+    /// Wraps the whole app in a tower layer. The last layer added is the outermost.
+    ///
+    /// All layers of tower-http fit whose responses have a body of `Bytes`.
+    pub fn layer<L, S, B>(mut self, layer: L) -> App
+    where
+        L: Layer<Layered, Service = S> + Send + Sync + 'static,
+        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.layers.push(Box::new(move |inner| Layered::around(layer.layer(inner))));
+        self
+    }
+}
