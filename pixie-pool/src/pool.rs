@@ -1,7 +1,8 @@
 //! The pool as its users hold it: start, submit, snapshot, stop.
 //!
 //! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
-//! to `process`. Invariant: the pool ends with its last owner and leaves neither processes nor files.
+//! to `process`. Invariant: the pool ends with its last owner, and then all its processes and files are
+//! removed.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]

@@ -163,7 +163,7 @@ fn a_pool_whose_workers_cannot_start_is_a_503_that_says_when_to_come_again() {
 }
 
 #[test]
-fn poison_is_the_502_that_its_crash_would_be() {
+fn a_repeat_crash_is_the_502_that_its_crash_would_be() {
     let faults = faults();
     let died = || faults.get("/counts").body.lines().find_map(|line| line.strip_prefix("died ")?.parse::<u64>().ok());
     // The first request crashes two workers. After that the request is refused, so no worker crashes.

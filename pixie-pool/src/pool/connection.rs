@@ -54,7 +54,6 @@ pub(crate) const READ_BYTES: usize = CHUNK_BYTES_MAX / 4;
 /// The connection to one worker. Two values are equal if they are the same connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The worker's slot.
     pub(crate) slot: usize,
     pub(crate) pid: u32,
     /// The parts of the sandbox that the worker reported as active.
@@ -66,25 +65,20 @@ pub(crate) struct Connection {
     state: Mutex<ConnectionState>,
 }
 
-/// The result of sending jobs.
 pub(crate) enum Sent {
     /// This many jobs were sent; their times have to be checked at that time.
     Jobs(usize, Option<Instant>),
-    /// The connection is closed.
     Closed,
 }
 
-/// The result of a memory check.
 #[derive(Debug)]
 pub(crate) enum MemoryCheck {
     Fine,
-    /// The worker is to be replaced.
     Large,
     /// The connection was closed; this job ran.
     Exceeded(Option<Arc<JobState>>),
 }
 
-/// How much a worker has to do.
 pub(crate) struct Load {
     pub(crate) sent: usize,
     /// Jobs that may be sent now.
@@ -168,7 +162,7 @@ impl Connection {
             Ok(count) if count == state.output.len() => state.output.clear(),
             Ok(count) => state.output.advance(count),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is exiting. Nothing more is sent, so that the whole job can go to another worker.
+            // The worker is exiting. The rest is not sent, so that the whole job can go to another worker.
             Err(error) => {
                 state.close(Closed::Exited);
                 return Err(error);
@@ -190,7 +184,7 @@ impl Connection {
         }
     }
 
-    /// Returns how many bytes of body may be sent at once; `None` if the worker wants no more of the body.
+    /// Returns how many bytes of body may be sent at once; `None` if the worker does not want the rest.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let state = self.state();
         match state.closed {
@@ -353,7 +347,6 @@ impl Connection {
         self.state().is_recycled(Instant::now())
     }
 
-    /// Returns when the worker reaches its age limit.
     pub(crate) fn recycle_due(&self) -> Option<Instant> {
         self.state().recycling.due()
     }
@@ -362,12 +355,10 @@ impl Connection {
         self.state().throughput
     }
 
-    /// Returns how long the worker has been ready.
     pub(crate) fn age(&self) -> Duration {
         self.ready_since.elapsed()
     }
 
-    /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
         self.state().running()
     }
@@ -387,7 +378,6 @@ fn note_progress(state: &mut ConnectionState, stream: u32) {
     }
 }
 
-/// Returns the time that the worker reported for a job.
 fn reported_time(event: &Event) -> Option<Duration> {
     match event {
         Event::Reply(answer) => Some(Duration::from_micros(answer.took_us.into())),

@@ -56,7 +56,6 @@ impl QueueWait {
     }
 }
 
-/// The metrics of one pool.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pool: SharedString,
@@ -94,13 +93,11 @@ impl Metrics {
         }
     }
 
-    /// Records a job that its worker has ended.
     pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
         self.run.record(took);
         self.count(outcome);
     }
 
-    /// Counts the outcome of a job.
     pub(crate) fn count(&self, outcome: Outcome) {
         let name = match outcome {
             Outcome::Answered => return self.answered.increment(1),
@@ -148,7 +145,6 @@ impl Metrics {
         self.plain("pixie_pool_slow_total").increment(1);
     }
 
-    /// Sets the gauges.
     pub(crate) fn show(&self, snapshot: &Snapshot) {
         let memory: u64 = snapshot.workers.iter().filter_map(|worker| worker.memory).sum();
         let oldest = snapshot.oldest_wait.unwrap_or_default().as_secs_f64();

@@ -32,7 +32,6 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the cause in the metrics.
     fn name(self) -> &'static str {
         match self {
             Refusal::QueueFull => "queue_full",
@@ -43,7 +42,6 @@ impl Refusal {
     }
 }
 
-/// The observers of one pool.
 #[derive(Debug)]
 pub(crate) struct Observers {
     /// The name of the pool.
@@ -65,7 +63,6 @@ impl Observers {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts refused jobs.
     pub(crate) fn refused(&self, refusal: Refusal, jobs: usize) {
         self.count(|c| {
             let count = match refusal {

@@ -32,7 +32,6 @@ use crate::{
     },
 };
 
-/// The workers of one pool.
 pub(crate) struct Workers {
     pub(crate) config: Arc<Config>,
     handler: Handler,
@@ -85,7 +84,6 @@ impl Workers {
         }
     }
 
-    /// Adds a ready worker.
     fn add(&self, connection: &Arc<Connection>) {
         let (queue, now) = (&self.queue, Instant::now());
         let mut rules = queue.rules();
@@ -160,7 +158,6 @@ impl Workers {
         });
     }
 
-    /// Removes the pool's sockets and cgroups.
     pub(crate) async fn close(&self) {
         self.memory.close().await;
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner).take();

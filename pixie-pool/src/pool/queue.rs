@@ -36,7 +36,6 @@ use crate::{
     },
 };
 
-/// The queue of one pool.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) config: Arc<Config>,
@@ -78,7 +77,6 @@ impl Queue {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many workers there may be at a time.
     pub(crate) fn slots(&self) -> usize {
         self.starts.len()
     }
@@ -189,7 +187,6 @@ impl Queue {
         }
     }
 
-    /// Gives queued jobs to idle workers.
     pub(crate) fn pair(self: &Arc<Self>) {
         loop {
             let Some((connection, job)) = self.rules().pair() else {
@@ -224,7 +221,6 @@ impl Queue {
         self.pair();
     }
 
-    /// Orders a start for each missing worker.
     pub(crate) fn order_starts(&self) {
         let slots = self.rules().scale.fill();
         slots.into_iter().for_each(|slot| self.starts[slot - 1].notify_one());
@@ -240,7 +236,6 @@ impl Queue {
         }
     }
 
-    /// Has a worker replaced.
     fn replace(&self, connection: &Arc<Connection>) {
         if self.config.is_threaded() {
             return;

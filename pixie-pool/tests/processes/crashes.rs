@@ -19,7 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("noise_on_both_pipes_harms_nobody", || Box::pin(noise_is_harmless())),
     ("an_idle_worker_that_dies_is_replaced", || Box::pin(idle_death())),
     ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs(false))),
-    ("thousands_of_mixed_jobs_do_so_also_where_poison_is_refused", || Box::pin(mixed_jobs(true))),
+    ("thousands_of_mixed_jobs_do_so_also_where_repeat_crashes_are_refused", || Box::pin(mixed_jobs(true))),
 ];
 
 async fn crash_is_reported() {

@@ -12,8 +12,8 @@ mod crashes;
 mod deeds;
 mod ends;
 mod handler;
-mod repeat_crashes;
 mod queue;
+mod repeat_crashes;
 mod retries;
 mod sandbox;
 mod seeing;
@@ -34,8 +34,8 @@ const TESTS: &[&[Test]] = &[
     time_limits::TESTS,
     crashes::TESTS,
     ends::TESTS,
-    repeat_crashes::TESTS,
     queue::TESTS,
+    repeat_crashes::TESTS,
     retries::TESTS,
     sandbox::TESTS,
     seeing::TESTS,

@@ -11,15 +11,15 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_job_that_killed_two_workers_is_refused_and_others_are_not", || Box::pin(poison())),
-    ("poison_is_known_by_its_body_too", || Box::pin(poisonous_body())),
-    ("poison_that_may_be_repeated_is_given_to_two_workers_at_most", || Box::pin(replayed_poison())),
-    ("where_poison_is_not_refused_each_job_costs_a_worker", || Box::pin(refusal_off())),
+    ("a_job_that_killed_two_workers_is_refused_and_others_are_not", || Box::pin(repeat_crash())),
+    ("a_repeat_crash_is_recognized_by_its_body_too", || Box::pin(crashing_body())),
+    ("a_replayable_job_that_crashes_is_sent_to_two_workers_at_most", || Box::pin(replayed())),
+    ("without_the_refusal_each_crashing_job_costs_a_worker", || Box::pin(refusal_off())),
     ("a_healthy_job_is_queued_while_a_pool_respawns", || Box::pin(healthy_jobs_wait())),
     ("without_its_breaker_a_pool_whose_workers_do_not_start_lets_jobs_wait", || Box::pin(breaker_off())),
 ];
 
-async fn poison() {
+async fn repeat_crash() {
     let pool = pool(config(1)).await;
     for _ in 0..2 {
         assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
@@ -34,7 +34,7 @@ async fn poison() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn poisonous_body() {
+async fn crashing_body() {
     let pool = pool(config(1)).await;
     // One body in the frame of the head, one in pieces after it.
     for bytes in [1000, 1_000_000] {
@@ -48,7 +48,7 @@ async fn poisonous_body() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn replayed_poison() {
+async fn replayed() {
     let pool = pool(config(1)).await;
     let bad = || pool.submit(job("abort").replayable(true));
     assert!(matches!(bad().await, Err(Error::Died(_))));

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::config::MOVES_MAX;
 
-/// The attempts of one job.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     deadline: Option<Duration>,
@@ -24,9 +23,7 @@ pub(crate) struct Attempts {
 pub(crate) enum Continuation {
     /// The worker did not start the job, so it goes back into the queue.
     Move,
-    /// The job is sent once more.
     Retry,
-    /// The job fails.
     Fail,
 }
 

@@ -27,7 +27,6 @@ impl CpuMeter {
         self.limit.is_some()
     }
 
-    /// Notes the start of a job.
     pub(crate) fn begin(&mut self, pid: u32) {
         if self.is_on() {
             // If the clock cannot be read, the process has exited, which its watch reports.

@@ -2,7 +2,7 @@
 //!
 //! Owns the received parts of the reply, the submitter's waker and the job's location. Leaves sockets to
 //! `connection` and the rules of retries to `attempts`. Invariant: no other lock is taken while this one is
-//! held, and a job that is over stays over.
+//! held, and a job ends only once.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -75,7 +75,6 @@ struct Progress {
     request: Option<Start>,
     location: Location,
     attempts: Attempts,
-    /// The submitter has gone.
     is_canceled: bool,
     has_head: bool,
     reply: Option<Result<ReplyStart, Error>>,
@@ -149,7 +148,7 @@ impl JobState {
 
     /// Notes the connection before the job is sent, so that a part of the reply cannot arrive earlier.
     ///
-    /// Returns the frame to send and the deadline; `None` if the job is over or canceled.
+    /// Returns the frame to send and the deadline; `None` if the job has ended or is canceled.
     pub(crate) fn dispatch(&self, now: Instant, to: &Arc<Connection>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut progress = self.progress();
         if progress.is_closed() {
@@ -167,7 +166,8 @@ impl JobState {
         Some((start, deadline))
     }
 
-    /// Takes the job back from a worker that returned it unstarted; false if the job is over or canceled.
+    /// Takes the job back from a worker that returned it unstarted; false if the job has ended or is
+    /// canceled.
     pub(crate) fn take_returned(&self) -> bool {
         let mut progress = self.progress();
         if progress.request.is_none() || progress.is_closed() {
@@ -221,7 +221,8 @@ impl JobState {
         Some(fingerprints.of(&self.name.label, &request.head, &request.body))
     }
 
-    /// Returns the connection that the job was sent on; if there is none, wakes `waker` when the job is sent.
+    /// Returns the connection that the job was sent on; before the job is sent, returns `None` and wakes
+    /// `waker` later.
     pub(crate) fn connection(&self, waker: &Waker) -> Option<(Arc<Connection>, u32)> {
         let mut progress = self.progress();
         progress.waker = Some(waker.clone());
@@ -237,7 +238,7 @@ impl JobState {
         progress.location.worker()
     }
 
-    /// Takes in an event of the worker, unless the job is over already.
+    /// Takes in an event of the worker, unless the job has ended.
     pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
         let mut progress = self.progress();
         if progress.is_over() {
@@ -285,7 +286,6 @@ impl JobState {
         self.progress().waker = Some(waker.clone());
     }
 
-    /// Takes the start of the reply.
     pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Result<ReplyStart, Error>> {
         let mut progress = self.progress();
         match progress.reply.take() {

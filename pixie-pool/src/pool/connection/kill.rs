@@ -22,7 +22,6 @@ pub(crate) enum Kill {
     Stuck,
     /// The worker is surplus or replaced.
     Retire,
-    /// The pool ends.
     Stop,
 }
 
@@ -57,7 +56,6 @@ impl Kill {
         }
     }
 
-    /// Returns the outcome of the job for which the worker was killed, for the metrics.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             Kill::Cancel => Outcome::Canceled,
@@ -65,7 +63,6 @@ impl Kill {
         }
     }
 
-    /// Returns the error of the job for which the worker was killed.
     pub(crate) fn error(self) -> Error {
         match self {
             Kill::Deadline => Error::Deadline,

@@ -29,7 +29,6 @@ impl ReplyPieces {
         self.first.push_back(piece);
     }
 
-    /// Takes the oldest piece.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         self.first.pop_front().or_else(|| (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail).freeze()))
     }

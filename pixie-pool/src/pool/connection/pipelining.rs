@@ -30,7 +30,6 @@ use crate::{
     pool::connection::throughput::Throughput,
 };
 
-/// The pipelining state of one connection.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has no pipelined
@@ -45,7 +44,6 @@ impl Pipeline {
         Pipeline { lifeline, withdrawn: now, must_wake: false }
     }
 
-    /// Closes the lifeline, which makes the worker exit.
     pub(crate) fn cut_lifeline(&mut self) {
         self.lifeline = None;
     }
@@ -55,7 +53,6 @@ impl Pipeline {
         if self.lifeline.is_some() { jobs_max(throughput) } else { 1 }
     }
 
-    /// Notes that the pipelined jobs are withdrawn.
     pub(crate) fn withdraw(&mut self, now: Instant) {
         self.withdrawn = now;
         self.must_wake = true;

@@ -25,7 +25,6 @@ impl Recycling {
         Recycling { jobs, until: config.recycle_age.map(age), is_large: false }
     }
 
-    /// Returns when the worker reaches its age limit.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.until
     }

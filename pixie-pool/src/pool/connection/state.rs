@@ -1,8 +1,8 @@
 //! The state of one connection behind its lock: the protocol, the sent jobs and their times.
 //!
-//! Owns the decision when a job's time is over and its worker is killed. Leaves the socket to `connection`,
-//! and how many jobs a worker may have to `pipelining`. Invariants: the sent jobs are those of the protocol,
-//! in the same order. Only the first job of a worker can be the reason to kill it.
+//! Owns the decision when a job has reached a time limit and its worker is killed. Leaves the socket to
+//! `connection`, and how many jobs a worker may have to `pipelining`. Invariants: the sent jobs are those of
+//! the protocol, in the same order. Only the first job of a worker can be the reason to kill it.
 
 use std::{
     collections::VecDeque,
@@ -71,7 +71,7 @@ pub(crate) struct Expired {
 }
 
 impl SentJob {
-    /// Returns when the first job's time is over, and the cause of the kill then.
+    /// Returns when the first job reaches its time limit, and the cause of the kill then.
     fn due(&mut self, now: Instant, since: Instant, idle: Duration) -> Option<(Kill, Instant)> {
         match &mut self.awaited {
             Awaited::Head(deadline) => deadline.map(|at| (Kill::Deadline, at)),
@@ -120,7 +120,6 @@ pub(crate) struct ConnectionState {
     /// Encoded bytes that the socket has not accepted yet.
     pub(crate) output: BytesMut,
     pub(crate) sent: VecDeque<SentJob>,
-    /// Wakes the reading task.
     pub(crate) reader: Option<Waker>,
     pub(crate) closed: Option<Closed>,
     /// When the connection was closed, and the job that ran then.
@@ -168,7 +167,6 @@ impl ConnectionState {
         }
     }
 
-    /// Returns the job that the worker runs.
     pub(crate) fn running(&self) -> Option<RunningJob> {
         let since = self.throughput.first_since;
         self.sent.front().map(|sent| RunningJob { name: sent.job.name.clone(), since })
@@ -178,7 +176,7 @@ impl ConnectionState {
         self.recycling.is_reached(self.throughput.jobs, now)
     }
 
-    /// Closes the connection if the time of the first job is over, and returns when to check again.
+    /// Closes the connection if the first job has reached a time limit, and returns when to check again.
     ///
     /// This is where the deadline of a job is enforced: the closed connection wakes the reading task, which
     /// kills the process.
@@ -261,7 +259,7 @@ impl ConnectionState {
         if has_room { limit - self.sent.len() } else { 0 }
     }
 
-    /// Tells the worker that a job is canceled; false if the job is over or was canceled before.
+    /// Tells the worker that a job is canceled; false if the job has ended or was canceled before.
     pub(crate) fn cancel(&mut self, stream: u32, now: Instant, grace: Duration) -> bool {
         let Some(sent) = self.sent.iter_mut().find(|sent| sent.stream == stream) else {
             return false;
@@ -274,7 +272,6 @@ impl ConnectionState {
     }
 }
 
-/// Returns the earlier of two times.
 pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }

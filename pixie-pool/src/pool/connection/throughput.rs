@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Throughput {
     /// Jobs that the worker has ended.
     pub(crate) jobs: u64,
-    /// The average time of a job.
     pub(crate) average: Duration,
     /// Since when the worker's first job is the first.
     pub(crate) first_since: Instant,

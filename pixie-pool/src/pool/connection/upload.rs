@@ -42,8 +42,8 @@ impl Upload {
         }
     }
 
-    /// Sends as much as the worker has room for. Ready when the worker has the whole body or wants no more of
-    /// it.
+    /// Sends as much as the worker has room for. Ready when the worker has the whole body or does not want
+    /// the rest of it.
     pub(crate) fn pump(&mut self, cx: &mut Context<'_>, job: &JobState) -> Poll<io::Result<()>> {
         let Some((connection, stream)) = job.connection(cx.waker()) else {
             return Poll::Pending;

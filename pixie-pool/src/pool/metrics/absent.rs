@@ -1,10 +1,9 @@
-//! Replaces `metrics` without the feature `metrics`: records nothing and costs nothing.
+//! Replaces `metrics` without the feature `metrics`: all methods are empty.
 
 use std::time::{Duration, Instant};
 
 use crate::{protocol::parent::Event, snapshot::Snapshot};
 
-/// The outcome of a job, which is not recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Canceled,
@@ -28,7 +27,6 @@ impl QueueWait {
     }
 }
 
-/// The metrics of one pool, which are not recorded.
 #[derive(Debug)]
 pub(crate) struct Metrics;
 

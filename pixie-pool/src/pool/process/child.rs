@@ -35,7 +35,7 @@ pub(crate) struct ChildProcess {
     cgroup: Option<WorkerCgroup>,
 }
 
-/// What is known about a process after its end; nothing is known about a thread.
+/// The facts about a process after its end. All fields are empty for a thread.
 #[derive(Default)]
 pub(crate) struct Ending {
     /// The stream of the job that the process started last.
@@ -90,7 +90,6 @@ impl Child {
         }))
     }
 
-    /// Kills a process without waiting for its exit.
     pub(crate) fn kill(&mut self) {
         if let Child::Process(process) = self {
             // Read before the kill, because after the exit the peak is less exact.

@@ -1,8 +1,8 @@
 //! What follows when a worker exits: its jobs are moved, retried or failed, and the exit is counted and
 //! logged.
 //!
-//! Invariants: each job that a worker leaves gets an answer or goes back into the queue. Each exit is logged
-//! once, and the text that a worker wrote can neither control a terminal nor forge a line, and is limited.
+//! Invariants: each job that a worker leaves gets an error or goes back into the queue. Each exit is logged
+//! once. Text from the worker is limited, and cannot control a terminal or forge a log line.
 
 use std::{
     collections::VecDeque,
@@ -84,7 +84,7 @@ pub(crate) async fn settle(
     if closed == Closed::Exited && exceeded_memory {
         closed = Closed::Killed(Kill::Memory);
         observers.killed(Kill::Memory, false);
-        // The job is not retried, because another worker has no more memory for it.
+        // The job is not retried, because it would reach the limit in any worker.
         let running = left.iter().position(|sent| Some(sent.stream) == last_started);
         if let Some(sent) = running.and_then(|at| left.remove(at)) {
             fail_as(Kill::Memory, sent);
@@ -179,7 +179,6 @@ macro_rules! log_exit {
     }};
 }
 
-/// The exit of one worker.
 struct ExitReport<'a> {
     connection: &'a Connection,
     closed: Closed,
@@ -190,7 +189,6 @@ struct ExitReport<'a> {
 }
 
 impl ExitReport<'_> {
-    /// Counts and logs the exit.
     fn publish(&self, observers: &Observers) {
         let pool = &observers.pool;
         match self.closed {

@@ -153,7 +153,6 @@ fn remove(directory: &Path) {
     let _ = fs::remove_dir(directory);
 }
 
-/// The connection of a worker that is ready.
 pub(crate) struct Handshake {
     pub(crate) protocol: Parent,
     pub(crate) reader: ReadHalf,

@@ -18,7 +18,6 @@ use crate::{
     snapshot::MemoryLimit,
 };
 
-/// The memory limits of a pool's workers.
 pub(crate) struct WorkerMemory {
     config: Arc<Config>,
     cgroups: Mutex<Option<Cgroups>>,
@@ -51,7 +50,6 @@ impl WorkerMemory {
         }
     }
 
-    /// Returns what limits the memory of a worker.
     pub(super) fn kind(&self, has_cgroup: bool) -> Option<MemoryLimit> {
         let limit = if has_cgroup { MemoryLimit::Cgroup } else { MemoryLimit::Process };
         self.config.memory_bytes().filter(|_| !self.config.is_threaded()).map(|_| limit)
@@ -97,7 +95,6 @@ async fn open_cgroups(pool: &str) -> Option<Cgroups> {
     }
 }
 
-/// Removes the cgroup of a worker that has exited.
 pub(crate) async fn remove(cgroup: Option<WorkerCgroup>) {
     if let Some(cgroup) = cgroup {
         // If the runtime shuts down, the end of the last pool removes the cgroup.

@@ -17,7 +17,6 @@ use tokio::{
 
 use crate::config::{LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN, STDERR_TAIL_BYTES};
 
-/// The readers of one worker's pipes.
 #[derive(Debug)]
 pub(crate) struct Output {
     tail: Arc<Mutex<VecDeque<u8>>>,
@@ -33,7 +32,6 @@ pub(crate) struct WorkerLabel {
 }
 
 impl Output {
-    /// Starts reading.
     pub(crate) fn read<O, E>(label: WorkerLabel, stdout: Option<O>, stderr: Option<E>) -> Self
     where
         O: AsyncRead + Unpin + Send + 'static,

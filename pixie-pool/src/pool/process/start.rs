@@ -44,7 +44,6 @@ use crate::{
 /// configured.
 const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
 
-/// A worker that is ready.
 pub(crate) struct StartedWorker {
     pub(crate) child: Child,
     pub(crate) connection: Arc<Connection>,

@@ -33,7 +33,6 @@ use crate::{
     protocol::parent::Event,
 };
 
-/// A slot of the pool.
 pub(crate) struct WorkerSlot {
     pub(crate) workers: Arc<Workers>,
     pub(crate) number: usize,
@@ -127,7 +126,6 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// Reads the socket of one worker.
 struct Reading<'a> {
     queue: &'a Arc<Queue>,
     connection: &'a Arc<Connection>,

@@ -11,7 +11,6 @@ use crate::config::{REPEAT_CRASH_ENTRIES_MAX, REPEAT_CRASH_MEMORY, REPEAT_CRASHE
 #[derive(Debug, Default)]
 pub(crate) struct RepeatCrashes {
     crashes: HashMap<u64, Crashes>,
-    /// The last crash of all.
     last: Option<Instant>,
 }
 

@@ -52,7 +52,6 @@ pub(crate) struct Restarts {
 }
 
 impl Restarts {
-    /// Notes that a worker is ready.
     pub(crate) fn ready(&mut self) {
         self.failed_starts = 0;
     }
@@ -84,7 +83,6 @@ impl Restarts {
         }
     }
 
-    /// Returns whether the last start failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failed_starts > 0
     }

@@ -65,7 +65,6 @@ struct QueuedJob<J> {
 /// What happens to a new job.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Submitted<W> {
-    /// The job is sent to this worker.
     Leased(W),
     /// The job waits until this time at most; `may_grow` is true if the pool may start more workers.
     Queued {
@@ -73,7 +72,6 @@ pub(crate) enum Submitted<W> {
         may_grow: bool,
     },
     Refused(Refusal),
-    /// The pool accepts no more jobs.
     Stopping,
 }
 
@@ -123,7 +121,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.queue.front().map(|queued| queued.since)
     }
 
-    /// Accepts no more jobs; accepted jobs continue.
+    /// Refuses new jobs from now on; accepted jobs continue.
     pub(crate) fn stop(&mut self) {
         self.is_stopping = true;
     }
@@ -237,7 +235,6 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         Next::Work
     }
 
-    /// Removes a canceled job from the queue.
     pub(crate) fn cancel(&mut self, job: &J) {
         self.queue.retain(|queued| queued.job != *job);
     }

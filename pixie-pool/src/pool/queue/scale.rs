@@ -38,7 +38,6 @@ impl Scale {
         }
     }
 
-    /// Returns how many slots there are.
     pub(crate) fn slots(&self) -> usize {
         self.size.max + self.spares + 1
     }
@@ -90,7 +89,6 @@ impl Scale {
         slots
     }
 
-    /// Notes that the worker of a slot was dismissed.
     pub(crate) fn leave(&mut self, slot: usize) {
         if self.filled.remove(&slot) {
             self.leaving.insert(slot);
@@ -116,12 +114,10 @@ impl Scale {
         self.step = self.step.saturating_mul(2);
     }
 
-    /// Notes that the queue is empty.
     pub(crate) fn is_met(&mut self) {
         self.step = 1;
     }
 
-    /// Lowers the target by one.
     pub(crate) fn shrink(&mut self) {
         self.target = self.target.saturating_sub(1).max(self.size.min);
     }
@@ -132,12 +128,10 @@ impl Scale {
         self.step = 1;
     }
 
-    /// Wants one worker more, as a replacement.
     pub(crate) fn begin_replacement(&mut self) {
         self.is_replacing = true;
     }
 
-    /// Notes that all replacements are done.
     pub(crate) fn end_replacement(&mut self) {
         self.is_replacing = false;
     }

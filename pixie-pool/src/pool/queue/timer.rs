@@ -97,7 +97,7 @@ impl Drop for TimerTask {
 }
 
 impl Queue {
-    /// Ends everything whose time is over.
+    /// Ends all jobs and workers that have reached a time limit.
     fn expire(self: &Arc<Self>, now: Instant) {
         let connections: Vec<_> = self.rules().workers().cloned().collect();
         let (mut next, mut slow) = (None, Vec::new());

@@ -92,7 +92,7 @@ impl Model {
         let (min, more, spares) = (dice.roll(3), dice.roll(3), dice.roll(3));
         let size = Size { min, max: (min + more).max(1) };
         let config = Config::default().size(size).spares(spares).queue(QUEUE_MAX).idle_timeout(IDLE);
-        let config = config.recycle_after(20).recycle_age(Duration::from_secs(100)).pipelining(dice.roll(2) == 0);
+        let config = config.recycle_after(3).recycle_age(Duration::from_secs(40)).pipelining(dice.roll(2) == 0);
         let mut model = Model {
             rules: Rules::new(&config),
             config,
@@ -305,7 +305,7 @@ impl Model {
         let idle = jobs.is_empty().then(|| self.now - ready_since);
         self.rules.remove(&number, !jobs.is_empty());
         let mut started = started.min(jobs.len());
-        jobs[..started].to_vec().into_iter().for_each(|job| self.start_job(job));
+        jobs[..started].iter().for_each(|job| self.start_job(*job));
         let has_jobs = !jobs.is_empty();
         if closed != Closed::Exited && has_jobs {
             // The job that a worker is killed for fails at once.

@@ -21,7 +21,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.workers.iter().find(|(listed, _)| listed == worker).map(|(_, slot)| *slot)
     }
 
-    /// Returns whether workers are being started and none is ready.
+    /// Returns whether workers are being started while no worker is ready.
     pub(super) fn is_starting(&self) -> bool {
         self.workers.is_empty() && self.scale.filled().next().is_some()
     }
