@@ -174,7 +174,7 @@ fn a_panic_or_an_error_ends_its_own_connection_only() {
 }
 
 #[test]
-fn a_service_finds_its_client_in_the_extensions() {
+fn a_service_is_made_with_the_address_of_its_client() {
     let server = running();
     let mut client = server.client();
     let address = client.socket.local_addr().unwrap();
