@@ -127,7 +127,7 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
         page.push_str("</ol>");
     }
     if let Some(place) = error.place() {
-        let _ = write!(page, "<h2>Where</h2><p><code data-pixie-place=\"{0}\">{0}</code>", Escaped(place));
+        let _ = write!(page, "<h2>Where</h2><p><code>{}</code>", Escaped(place));
     }
     if let Some(excerpt) = &view.excerpt {
         code(page, excerpt);
