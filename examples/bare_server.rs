@@ -16,6 +16,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening on http://localhost:{}", listener.local_addrs()[0].port());
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    Server::new(Config::new()).until(&shutdown).serve_service(listener, tower::service_fn(answer)).await?;
+    Server::new(Config::new()).until(&shutdown).serve(listener, |_| tower::service_fn(answer)).await?;
     Ok(())
 }

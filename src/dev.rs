@@ -3,7 +3,6 @@
 //!
 //! `PIXIE_DEV_SOCKET` turns this on, in development only. Without it a request runs the same code as in
 //! production. Invariant: when the connection to `pixie dev` ends, the program exits.
-mod csp;
 mod events;
 mod inject;
 mod link;

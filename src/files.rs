@@ -30,7 +30,7 @@
 //! **Folders.** `docs/` serves `docs/index.html`. `docs` redirects to `docs/`.
 //!
 //! **Refused names** get 404: names that begin with a dot, `..` in any form, backslashes, control characters,
-//! and symbolic links that lead out of the folder. On Windows, drives, devices and streams are refused too.
+//! and symbolic links that lead out of the folder.
 //!
 //! **Threads.** Handlers of every kind may call these functions. They open the file at once. They also read
 //! it at once if it is at most 64 KiB long, or if the cache keeps it. A longer file is read in pieces while
@@ -46,6 +46,5 @@ mod folder;
 mod name;
 mod open;
 mod representation;
-mod stamp;
 
 pub use folder::{Folder, cached_file, static_file};

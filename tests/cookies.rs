@@ -55,10 +55,10 @@ fn a_new_secret_in_front_of_the_old_one_logs_nobody_out() {
 #[test]
 fn a_route_that_needs_keys_does_not_start_without() {
     for app in [App::collect(), App::collect().keys(["short"])] {
-        let refused = app.test().err().expect("the app does not start").to_string();
+        let refused = app.test().expect_err("the app does not start").to_string();
         assert!(refused.contains("App::keys") && refused.contains("PIXIE_SECRET"), "{refused}");
     }
-    let named = App::collect().test().err().expect("the app does not start").to_string();
+    let named = App::collect().test().expect_err("the app does not start").to_string();
     assert!(named.contains("tests/cookies.rs:"), "{named}");
 }
 

@@ -4,7 +4,7 @@
 //! cargo's own output is not changed, and `run` returns its exit code.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     env,
     ffi::OsString,
     fs,
@@ -16,6 +16,7 @@ use std::{
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     env_files::EnvFiles,
@@ -25,28 +26,13 @@ use crate::{
     project::{Project, Which, cargo, no_cargo},
 };
 
-/// What to build, for `run` and `build`.
-#[derive(Debug, Args)]
-pub(crate) struct Selection {
-    /// Build without optimization, with debug assertions
-    #[arg(long)]
-    debug: bool,
-    /// The package to build, in a workspace
-    #[arg(short, long, value_name = "NAME")]
-    package: Option<String>,
-    /// The program to build, if the package has several
-    #[arg(long, value_name = "NAME")]
-    bin: Option<String>,
-    /// Features to turn on
-    #[arg(short = 'F', long, value_name = "LIST")]
-    features: Option<String>,
-}
-
-/// Arguments of `pixie run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    selection: Selection,
+    which: Which,
+    /// Build without optimization, with debug assertions
+    #[arg(long)]
+    debug: bool,
     /// Listen on this port (sets PIXIE_PORT)
     #[arg(long)]
     port: Option<u16>,
@@ -55,41 +41,24 @@ pub(crate) struct RunArgs {
     arguments: Vec<OsString>,
 }
 
-/// Arguments of `pixie build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
-    selection: Selection,
+    which: Which,
+    /// Build without optimization, with debug assertions
+    #[arg(long)]
+    debug: bool,
     /// Write the summary to stdout as JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Selection {
-    fn command(&self, subcommand: &str) -> Command {
-        let mut command = cargo();
-        command.arg(subcommand);
-        if !self.debug {
-            command.arg("--release");
-        }
-        command.args(self.package.iter().flat_map(|name| ["--package", name]));
-        command.args(self.bin.iter().flat_map(|name| ["--bin", name]));
-        command.args(self.features.iter().flat_map(|list| ["--features", list]));
-        command
-    }
-
-    /// Returns the variables of the project's `.env` and `.env.local`. If the project is invalid, cargo
-    /// reports that later.
-    fn variables(&self) -> Result<EnvFiles, Error> {
-        let which = Which::named(self.package.as_deref(), self.bin.as_deref());
-        Project::find(which).map_or_else(|_| Ok(EnvFiles::default()), |project| EnvFiles::read(&project.root))
-    }
-}
-
-/// Builds and runs the app.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
-    let mut command = args.selection.command("run");
-    args.selection.variables()?.give(&mut command);
+    let mut command = args.which.command("run", !args.debug);
+    // If the project is invalid, cargo reports that.
+    if let Ok(project) = Project::find(args.which) {
+        EnvFiles::read(&project.root)?.give(&mut command);
+    }
     if let Some(port) = args.port {
         command.env("PIXIE_PORT", port.to_string());
     }
@@ -110,7 +79,6 @@ fn become_program(command: &mut Command) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// The result of `pixie build`.
 #[derive(Debug, Serialize)]
 struct Summary {
     seconds: f64,
@@ -131,7 +99,7 @@ struct Program {
 struct About {
     routes: usize,
     kinds: BTreeMap<String, usize>,
-    pools: Vec<String>,
+    pools: BTreeSet<String>,
 }
 
 /// A message of cargo about a program, and the program's package.
@@ -141,10 +109,9 @@ pub(crate) struct Artifact {
     manifest_path: PathBuf,
 }
 
-/// Builds the app and prints a summary.
 pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     let start = Instant::now();
-    let artifacts = compile(args.selection.command("build"))?;
+    let artifacts = compile(args.which.command("build", !args.debug))?;
     let elapsed = start.elapsed();
     let apps = if artifacts.is_empty() { HashSet::new() } else { apps() };
     let programs = artifacts.into_iter().map(|artifact| describe(artifact, &apps)).collect::<Result<Vec<_>, _>>()?;
@@ -165,8 +132,8 @@ fn show(program: &Program, elapsed: Duration) {
     let Some(About { routes, kinds, pools }) = &program.app else { return };
     let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     output::status("Routes", format_args!("{routes} ({})", kinds.join(", ")));
-    let names = if pools.is_empty() { "none".into() } else { pools.join(", ") };
-    output::status("Pools", names);
+    let pools: Vec<_> = pools.iter().map(String::as_str).collect();
+    output::status("Pools", if pools.is_empty() { "none".into() } else { pools.join(", ") });
 }
 
 /// Runs a build and returns its programs, also those that did not have to be rebuilt.
@@ -185,25 +152,13 @@ pub(crate) fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
 
 /// Returns the manifests of the packages here that depend on pixie-web.
 fn apps() -> HashSet<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        packages: Vec<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        manifest_path: PathBuf,
-        dependencies: Vec<Dependency>,
-    }
-    #[derive(Deserialize)]
-    struct Dependency {
-        name: String,
-    }
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();
     // After a successful build this does not fail. If it does, the summary has no routes.
-    let metadata = output.ok().and_then(|output| serde_json::from_slice::<Metadata>(&output.stdout).ok());
-    let is_app = |package: &Package| package.dependencies.iter().any(|dependency| dependency.name == "pixie-web");
-    let packages = metadata.into_iter().flat_map(|metadata| metadata.packages);
-    packages.filter(is_app).map(|package| package.manifest_path).collect()
+    let metadata = output.ok().and_then(|output| serde_json::from_slice::<Value>(&output.stdout).ok());
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let is_app = |package: &Value| array(&package["dependencies"]).iter().any(|needed| needed["name"] == "pixie-web");
+    let packages = array(&metadata.unwrap_or_default()["packages"]).into_iter().filter(is_app);
+    packages.filter_map(|package| package["manifest_path"].as_str().map(PathBuf::from)).collect()
 }
 
 fn describe(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Error> {
@@ -216,14 +171,10 @@ fn describe(artifact: Artifact, apps: &HashSet<PathBuf>) -> Result<Program, Erro
 /// Asks an app for its routes. A failure is only a warning, because the build itself succeeded.
 fn ask(program: &Path, manifest: &Path) -> Option<About> {
     match Told::by(program, manifest.parent().unwrap_or(manifest), "routes") {
-        Ok(told) => Some(About {
-            routes: told.routes.len(),
-            kinds: told.kinds().into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
-            pools: told.pools().into_iter().map(str::to_owned).collect(),
-        }),
+        Ok(told) => Some(About { routes: told.routes.len(), kinds: told.kinds(), pools: told.pools() }),
         Err(error) => {
-            let place = error.place().map(|place| format!(" ({place})")).unwrap_or_default();
-            output::warning(format_args!("{}{place}", error.message()));
+            let place = error.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+            output::warning(format_args!("{}{place}", error.message));
             None
         }
     }

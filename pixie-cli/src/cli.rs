@@ -18,7 +18,6 @@ use crate::{cargo, check, completions, error::Error, interrupt, new, output, rou
     after_help = "Exit codes: 0 success, 1 failure or problems found, 2 wrong usage, 101 cargo failed, 130 interrupted."
 )]
 pub(crate) struct Cli {
-    /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
 
@@ -35,7 +34,6 @@ pub(crate) struct Cli {
     quiet: bool,
 }
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Creates a project from a template, in a new folder

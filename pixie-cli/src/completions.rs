@@ -10,21 +10,18 @@ use clap_complete::Shell;
 
 use crate::error::Error;
 
-/// Arguments of `pixie completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
-/// Arguments of `pixie man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// Write one page for each subcommand into this folder
     dir: Option<PathBuf>,
 }
 
-/// Writes a completion script to stdout.
 pub(crate) fn completions(args: CompletionsArgs, mut command: Command) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "pixie", &mut script);

@@ -9,7 +9,6 @@ mod build;
 mod event;
 mod guard;
 mod link;
-mod opener;
 mod port;
 mod session;
 mod sources;
@@ -19,7 +18,12 @@ mod watch;
 
 pub(crate) use guard::guard_if_asked;
 
-use std::{fs, path::PathBuf, sync::mpsc::channel, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::mpsc::channel,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
@@ -40,14 +44,13 @@ use crate::{
     project::{Project, Which},
 };
 
-/// How often files are read where the system does not report changes, in milliseconds.
-const POLL_MS: u64 = 500;
-
-/// Arguments of `pixie dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     #[command(flatten)]
     which: Which,
+    /// Build with optimization
+    #[arg(long)]
+    release: bool,
     /// Listen on this port [default: 8000]
     #[arg(long, env = "PIXIE_PORT")]
     port: Option<u16>,
@@ -77,9 +80,9 @@ pub(crate) struct DevArgs {
     args: Vec<String>,
 }
 
-/// Runs until Ctrl-C.
 pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
-    let project = Project::find(args.which.clone())?;
+    let mut project = Project::find(args.which.clone())?;
+    project.is_release = args.release;
     if let Some(missing) = args.watch.iter().find(|path| !path.exists()) {
         let error = Error::usage(format_args!("cannot watch `{}`: it does not exist", missing.display()));
         return Err(error.help("give --watch an existing file or folder"));
@@ -103,7 +106,10 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let DevArgs { allowed_host: hosts, workers, args, open: opens, .. } = args;
     let launch = Launch { sockets, meeting, guard, sender, hosts, workers, args };
     let apps = Apps::new(launch, Substitute::start(copies));
-    Session::new(project, addresses, watch, builds, apps, opens).run(&events);
+    let cause = (String::new(), Instant::now());
+    let session =
+        Session { project, addresses, watch, builds, apps, opens, cause, is_outdated: false, is_announced: false };
+    session.run(&events);
     Ok(())
 }
 
@@ -113,6 +119,6 @@ fn polled_file_system(project: &Project) -> Option<u64> {
     let is_polled = system.contains("microsoft") && project.root.starts_with("/mnt");
     is_polled.then(|| {
         output::help("this file system does not report changes, so the files are read twice a second (--poll)");
-        POLL_MS
+        500
     })
 }

@@ -5,9 +5,8 @@
 //! all variables of the files are ignored.
 
 use std::{
-    cell::Cell,
     env, fs,
-    io::{self, ErrorKind, Read},
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -65,17 +64,11 @@ impl Variables {
     /// Parses a text. The error is the number of the first invalid line.
     fn parse(text: &str) -> Result<Variables, usize> {
         let literal = literal(text.trim_start_matches('\u{feff}'));
-        let number = Cell::new(0);
-        let mut found = dotenvy::Iter::new(Lines { rest: literal.as_bytes(), number: &number });
-        let mut variables = Vec::new();
-        loop {
-            let before = number.get();
-            match found.next() {
-                None => return Ok(Variables(variables)),
-                Some(Ok((name, value))) => variables.push((name, value.replace(DOLLAR, "$"))),
-                Some(Err(_)) => return Err(first_statement(&literal, before)),
-            }
-        }
+        let found = dotenvy::from_read_iter(literal.as_bytes()).map(|line| match line {
+            Ok((name, value)) => Ok((name, value.replace(DOLLAR, "$"))),
+            Err(error) => Err(line_number(&literal, &error)),
+        });
+        found.collect::<Result<_, _>>().map(Variables)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -94,30 +87,12 @@ fn literal(text: &str) -> String {
     literal
 }
 
-/// Returns the number of the first statement after line `before`; empty lines and comments are skipped. The
-/// parser reports an open quote at the end of the file, but the error is where the quote begins.
-fn first_statement(text: &str, before: usize) -> usize {
-    let is_statement = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    before + 1 + text.lines().skip(before).position(is_statement).unwrap_or(0)
-}
-
-/// A reader that gives one line at a time and counts the lines, to know the parser's position.
-struct Lines<'t> {
-    rest: &'t [u8],
-    number: &'t Cell<usize>,
-}
-
-impl Read for Lines<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
-        let count = end.min(buffer.len());
-        buffer[..count].copy_from_slice(&self.rest[..count]);
-        self.rest = &self.rest[count..];
-        if count == end && count > 0 {
-            self.number.set(self.number.get() + 1);
-        }
-        Ok(count)
-    }
+/// Returns the number of the line that the parser refuses. The parser reports the line, or the end of it.
+fn line_number(text: &str, error: &dotenvy::Error) -> usize {
+    let dotenvy::Error::LineParse(refused, _) = error else { return 1 };
+    let first = refused.lines().next().unwrap_or_default();
+    let is_refused = |line: &str| line.ends_with(first) && !line.trim_start().starts_with('#');
+    1 + text.lines().position(is_refused).unwrap_or(0)
 }
 
 fn unreadable(path: &Path, line: usize) -> Error {

@@ -5,13 +5,13 @@
 
 use std::{fmt, io, path::Path};
 
-/// Why a command failed; `output::error` prints it.
 #[derive(Debug)]
 pub(crate) struct Error {
-    message: String,
-    place: Option<String>,
-    help: Option<String>,
-    code: u8,
+    /// Empty if the error is not printed.
+    pub(crate) message: String,
+    pub(crate) place: Option<String>,
+    pub(crate) help: Option<String>,
+    pub(crate) code: u8,
 }
 
 impl Error {
@@ -64,30 +64,10 @@ impl Error {
         self
     }
 
-    /// Returns the message; empty if the error is not printed.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Returns the place.
-    pub(crate) fn place(&self) -> Option<&str> {
-        self.place.as_deref()
-    }
-
-    /// Returns the fix.
-    pub(crate) fn remedy(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
     /// Returns the place and the fix, as lines for a page.
     pub(crate) fn details(&self) -> String {
         let lines = [&self.place, &self.help].into_iter().flatten();
         lines.map(String::as_str).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Returns the exit code of the program.
-    pub(crate) fn code(&self) -> u8 {
-        self.code
     }
 }
 

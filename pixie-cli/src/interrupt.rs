@@ -8,34 +8,29 @@
 use std::{
     io::{IsTerminal, Read, Write},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Mutex, PoisonError,
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use crate::error::Error;
 
-/// The state that the thread of the signal handler needs.
-static UNDER_WAY: Mutex<State> = Mutex::new(State { sections: 0, interrupted: false, waiting: None, react: None });
+/// What the thread of the signal handler needs.
+static STATE: Mutex<State> = Mutex::new(State { sections: 0, is_interrupted: false, running: None, react: None });
 
 struct State {
     sections: u32,
-    interrupted: bool,
-    waiting: Option<Sender<Event>>,
+    is_interrupted: bool,
+    running: Option<Child>,
     react: Option<Box<dyn Fn() + Send>>,
 }
 
-enum Event {
-    Interrupted,
-    Closed,
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A part of the work that needs a clean-up.
 pub(crate) struct Section;
 
-/// The output and the exit status of a program.
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
@@ -50,21 +45,18 @@ pub(crate) fn watch() -> Result<(), Error> {
 
 /// Calls `react` at each signal from now on, instead of ending the process.
 pub(crate) fn hand_over(react: impl Fn() + Send + 'static) {
-    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).react = Some(Box::new(react));
+    state().react = Some(Box::new(react));
 }
 
 fn on_signal() {
-    let mut state = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = state();
     if let Some(react) = &state.react {
         return react();
     }
     if state.sections > 0 {
-        state.interrupted = true;
-        if let Some(waiting) = &state.waiting {
-            // It fails if the receiver has just stopped waiting; then the next check finds the flag.
-            let _ = waiting.send(Event::Interrupted);
-        }
-        return;
+        state.is_interrupted = true;
+        // It fails if the program has ended already, because Ctrl-C in a terminal reaches it too.
+        return drop(state.running.as_mut().map(Child::kill));
     }
     show_cursor();
     std::process::exit(130);
@@ -81,16 +73,12 @@ pub(crate) fn show_cursor() {
 impl Section {
     /// Starts a section, which ends when the value is dropped.
     pub(crate) fn start() -> Self {
-        UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).sections += 1;
+        state().sections += 1;
         Self
     }
 
-    /// Fails if a signal has arrived.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).interrupted {
-            true => Err(Error::interrupted()),
-            false => Ok(()),
-        }
+        if state().is_interrupted { Err(Error::interrupted()) } else { Ok(()) }
     }
 
     /// Runs a program to its end and returns its piped outputs. A signal kills the program.
@@ -98,53 +86,38 @@ impl Section {
         self.check()?;
         let program = command.get_program().to_string_lossy().into_owned();
         let started = command.spawn();
-        let child = started.map_err(|error| Error::new(format_args!("could not start `{program}`: {error}")))?;
-        let (sender, events) = channel();
+        let mut child = started.map_err(|error| Error::new(format_args!("could not start `{program}`: {error}")))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         {
-            let mut state = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
-            state.waiting = Some(sender.clone());
-            if state.interrupted {
-                // The signal arrived after the check above. The receiver exists, so sending does not fail.
-                let _ = sender.send(Event::Interrupted);
+            let mut state = state();
+            if state.is_interrupted {
+                // The signal arrived after the check above.
+                let _ = child.kill();
             }
+            state.running = Some(child);
         }
-        let output = collect(child, &sender, &events);
-        UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).waiting = None;
+        let stderr = thread::spawn(move || read(stderr));
+        let stdout = read(stdout);
+        let stderr = stderr.join().unwrap_or_default();
+        let child = state().running.take();
         self.check()?;
-        output.map_err(|error| Error::new(format_args!("could not read from `{program}`: {error}")))
+        let status = child.expect("only this function takes it").wait();
+        let status = status.map_err(|error| Error::new(format_args!("could not wait for `{program}`: {error}")))?;
+        Ok(Output { status, stdout, stderr })
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).sections -= 1;
+        state().sections -= 1;
     }
 }
 
-/// Reads both outputs to their ends, or kills the program at the first signal.
-fn collect(mut child: Child, sender: &Sender<Event>, events: &Receiver<Event>) -> std::io::Result<Output> {
-    let stdout = child.stdout.take().map(|pipe| drain(pipe, sender.clone()));
-    let stderr = child.stderr.take().map(|pipe| drain(pipe, sender.clone()));
-    for _ in stdout.iter().chain(&stderr) {
-        if let Ok(Event::Interrupted) = events.recv() {
-            // It fails if the program has ended already, because Ctrl-C in a terminal reaches it too.
-            let _ = child.kill();
-            break;
-        }
-    }
-    let status = child.wait()?;
-    let text = |reader: Option<thread::JoinHandle<String>>| reader.and_then(|reader| reader.join().ok());
-    Ok(Output { status, stdout: text(stdout).unwrap_or_default(), stderr: text(stderr).unwrap_or_default() })
-}
-
-fn drain(mut pipe: impl Read + Send + 'static, sender: Sender<Event>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // After an error, the bytes read so far are returned.
-        let _ = pipe.read_to_end(&mut bytes);
-        let _ = sender.send(Event::Closed);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// Reads a pipe to its end. After an error, returns the bytes read so far.
+fn read(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns a command with piped outputs and an empty input.

@@ -3,7 +3,6 @@
 //! The order of the steps matters. All checks come before the first write. Then the project is made in a
 //! hidden folder (`place`), and the last step that can fail moves it to its place.
 
-mod builtin;
 mod generate;
 mod manifest;
 mod name;
@@ -13,7 +12,7 @@ mod report;
 mod repository;
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
@@ -21,14 +20,13 @@ use generate::Answers;
 pub(crate) use generate::generate_if_asked;
 use manifest::{Manifest, Workspace};
 use name::Name;
-use place::{Destination, Existing, Staging};
+use place::{Destination, Existing};
 use report::Report;
-use repository::{Repository, Vcs};
-use source::{Source, Template};
+use repository::Vcs;
+use source::{Builtin, Repository, Source};
 
 use crate::{error::Error, interrupt::Section, output};
 
-/// Arguments of `pixie new`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pixie new blog --template app --yes\n  pixie new blog --git https://github.com/you/template"
@@ -37,31 +35,27 @@ pub(crate) struct NewArgs {
     /// The folder to create; its last part is the project's name
     #[arg(value_name = "PATH")]
     target: Option<PathBuf>,
-    /// The project's name, if it differs from the folder's
-    #[arg(long)]
-    name: Option<String>,
     #[command(flatten)]
     options: Options,
 }
 
-/// Arguments of `pixie init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// The existing folder
     #[arg(value_name = "PATH", default_value = ".")]
     target: PathBuf,
-    /// The project's name, if it differs from the folder's
-    #[arg(long)]
-    name: Option<String>,
     #[command(flatten)]
     options: Options,
 }
 
 #[derive(Debug, Args)]
 struct Options {
+    /// The project's name, if it differs from the folder's
+    #[arg(long)]
+    name: Option<String>,
     /// Use a template of this command [default: minimal]
     #[arg(short, long, value_enum)]
-    template: Option<builtin::Builtin>,
+    template: Option<Builtin>,
     /// Use a template in this folder
     #[arg(long, value_name = "DIR", group = "elsewhere", conflicts_with = "template")]
     path: Option<PathBuf>,
@@ -97,148 +91,122 @@ struct Options {
     json: bool,
 }
 
-/// Creates a project in a new folder.
 pub(crate) fn new(args: NewArgs) -> Result<(), Error> {
-    let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
     let path = match args.target {
         Some(path) => path,
-        None if may_ask => questions::name()?.into(),
+        None if args.options.may_ask() => questions::name()?.into(),
         None => return Err(Error::usage("the name of the project is missing").help("add it: `pixie new my-app`")),
     };
-    if path.components().all(|part| matches!(part, std::path::Component::CurDir)) {
+    if path.components().all(|part| part == Component::CurDir) {
         return Err(Error::usage("`pixie new` creates a new folder").help("use `pixie init` in an existing folder"));
     }
-    let name = args.name.map_or_else(|| place::name_of(&path), Ok)?;
-    let existing = if args.options.force { Existing::Replace } else { Existing::RefuseAny };
-    let command = Command { verb: "pixie new", path, existing, may_ask };
-    command.make(&name, &args.options)
+    make("pixie new", &path, Existing::RefuseAny, &args.options)
 }
 
 /// Creates a project in an existing folder, beside the files in it.
 pub(crate) fn init(args: InitArgs) -> Result<(), Error> {
-    let may_ask = !args.options.yes && !args.options.json && questions::may_ask();
     if !args.target.is_dir() {
         let error = Error::new(format_args!("the folder `{}` does not exist", args.target.display()));
         return Err(error.help(format_args!("create it with `pixie new {}`", args.target.display())));
     }
-    let name = args.name.map_or_else(|| place::name_of(&args.target), Ok)?;
-    let existing = if args.options.force { Existing::Replace } else { Existing::RefuseSame };
-    let command = Command { verb: "pixie init --name", path: args.target, existing, may_ask };
-    command.make(&name, &args.options)
+    make("pixie init --name", &args.target, Existing::RefuseSame, &args.options)
 }
 
-/// `pixie new` or `pixie init`.
-struct Command {
-    verb: &'static str,
-    path: PathBuf,
-    existing: Existing,
-    may_ask: bool,
+/// Makes a project. `command` is the command for a fix of the name, without the name.
+fn make(command: &str, path: &Path, existing: Existing, options: &Options) -> Result<(), Error> {
+    let existing = if options.force { Existing::Replace } else { existing };
+    let name = options.name.clone().map_or_else(|| place::name_of(path), Ok)?;
+    let name = Name::check(&name, command)?;
+    check_defines(&options.define)?;
+    let destination = Destination::resolve(path)?;
+    destination.check(existing)?;
+    let source = options.source()?;
+
+    let section = Section::start();
+    let gets_repository = repository::is_wanted(&section, options.vcs, destination.outside())?;
+    let staging = destination.stage()?;
+    fill(&section, &source, staging.path(), &name, options)?;
+    let mut workspace = Workspace::around(&section, destination.outside(), &destination.project)?;
+    let mut manifest = Manifest::read(staging.path())?;
+    manifest.check_name(name.as_str(), command)?;
+    let checkout = options.checkout().filter(|checkout| manifest.use_checkout(checkout));
+    if workspace.is_some() {
+        manifest.drop_profiles();
+    }
+    manifest.write()?;
+
+    let files = place::list(staging.path())?;
+    let replaced = destination.conflicts(&files);
+    refuse_conflicts(&replaced, existing)?;
+    section.check()?;
+    let mut report = Report {
+        name: name.as_str().to_owned(),
+        path: destination.project.clone(),
+        template: source.to_string(),
+        files,
+        replaced,
+        git: gets_repository,
+        workspace: workspace.as_ref().map(|workspace| workspace.path.clone()),
+        checkout,
+        dry_run: options.dry_run,
+        next: next(path),
+    };
+    if !options.dry_run {
+        destination.settle(staging, &report.files)?;
+        // A failure from here on is only a warning, because the project itself is complete.
+        if gets_repository && let Err(error) = repository::init(&section, &destination.project) {
+            report.git = false;
+            output::warning(&error.message);
+        }
+        if let Some(Err(error)) = workspace.as_mut().map(Workspace::add) {
+            output::warning(format_args!("the project was not added to its workspace: {}", error.message));
+        }
+    }
+    if options.json {
+        return output::json(&report);
+    }
+    report.print(path);
+    Ok(())
 }
 
-impl Command {
-    fn make(self, name: &str, options: &Options) -> Result<(), Error> {
-        let name = Name::check(name, self.verb)?;
-        check_defines(&options.define)?;
-        let destination = Destination::resolve(&self.path)?;
-        destination.check(self.existing)?;
-        let source = options.source(self.may_ask)?;
-
-        let section = Section::start();
-        let repository = Repository::decide(&section, options.vcs, destination.outside())?;
-        let template = source.fetch(&section)?;
-        let mut staging = destination.stage()?;
-        self.fill(&section, &source, &template, &staging, &name, options)?;
-        let mut workspace = Workspace::around(&section, destination.outside(), destination.project())?;
-        let checkout = self.finish_manifest(staging.path(), &name, options.checkout(), workspace.is_some())?;
-
-        let files = staging.list()?.to_vec();
-        let replaced = staging.conflicts(&destination);
-        refuse_conflicts(&replaced, self.existing)?;
-        section.check()?;
-        let mut report = Report {
-            name: name.as_str().to_owned(),
-            path: destination.project().to_owned(),
-            template: source.to_string(),
-            files,
-            replaced,
-            git: repository == Repository::Init,
-            workspace: workspace.as_ref().map(|workspace| workspace.path().to_owned()),
-            checkout,
-            dry_run: options.dry_run,
-            next: next(&self.path),
-        };
-        if !options.dry_run {
-            staging.settle(&destination)?;
-            report.git = made_repository(repository, &section, destination.project());
-            join(workspace.as_mut());
+/// Fills the template into the hidden folder.
+fn fill(section: &Section, source: &Source, project: &Path, name: &Name, options: &Options) -> Result<(), Error> {
+    let template = source.fetch(section)?;
+    let is_ours = matches!(source, Source::Builtin(_));
+    let mut define = options.define.clone();
+    if is_ours {
+        questions::check(&template.folder, &options.define)?;
+        define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
+        define.push(format!("pixie_secret={}", secret()?));
+        if options.may_ask() {
+            define.extend(questions::placeholders(&template.folder, &options.define)?);
         }
-        if options.json {
-            return output::json(&report);
-        }
-        report.print(&destination.shown);
-        Ok(())
+    } else if template.has_hooks() {
+        output::warning("this template runs its own scripts: use it only if you trust its author");
     }
-
-    fn fill(
-        &self,
-        section: &Section,
-        source: &Source,
-        template: &Template,
-        staging: &Staging,
-        name: &Name,
-        options: &Options,
-    ) -> Result<(), Error> {
-        let is_ours = matches!(source, Source::Builtin(_));
-        let mut define = options.define.clone();
-        if is_ours {
-            questions::check(template.folder(), &options.define)?;
-            define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
-            define.push(format!("pixie_secret={}", secret()?));
-            if self.may_ask {
-                define.extend(questions::placeholders(template.folder(), &options.define)?);
-            }
-        } else if template.has_hooks() {
-            output::warning("this template runs its own scripts: use it only if you trust its author");
-        }
-        let answers = if self.may_ask && !is_ours { Answers::Asked } else { Answers::Given };
-        let filled = generate::fill(section, template.folder(), staging.path(), name.as_str(), &define, answers);
-        filled.map_err(|error| error.because(format_args!("could not fill in the template {source}")))
-    }
-
-    /// Completes the manifest, and returns the checkout if the project uses it.
-    fn finish_manifest(
-        &self,
-        project: &Path,
-        name: &Name,
-        checkout: Option<PathBuf>,
-        is_member: bool,
-    ) -> Result<Option<PathBuf>, Error> {
-        let mut manifest = Manifest::read(project)?;
-        manifest.check_name(name.as_str(), self.verb)?;
-        let used = checkout.filter(|checkout| manifest.use_checkout(checkout));
-        if is_member {
-            manifest.drop_profiles();
-        }
-        manifest.write()?;
-        Ok(used)
-    }
+    let answers = if options.may_ask() && !is_ours { Answers::Asked } else { Answers::Given };
+    let filled = generate::fill(section, &template.folder, project, name.as_str(), &define, answers);
+    filled.map_err(|error| error.because(format_args!("could not fill in the template {source}")))
 }
 
 impl Options {
-    fn source(&self, may_ask: bool) -> Result<Source, Error> {
+    fn may_ask(&self) -> bool {
+        !self.yes && !self.json && questions::may_ask()
+    }
+
+    fn source(&self) -> Result<Source, Error> {
         if let Some(folder) = &self.path {
             return Ok(Source::Folder(folder.clone()));
         }
         if let Some(url) = &self.git {
             let (branch, folder) = (self.branch.clone(), self.folder.clone());
-            return Ok(Source::Git(source::Repository { url: url.clone(), branch, folder }));
+            return Ok(Source::Git(Repository { url: url.clone(), branch, folder }));
         }
-        let chosen = match self.template {
+        Ok(Source::Builtin(match self.template {
             Some(template) => template,
-            None if may_ask => questions::template()?,
-            None => builtin::Builtin::Minimal,
-        };
-        Ok(Source::Builtin(chosen))
+            None if self.may_ask() => questions::template()?,
+            None => Builtin::Minimal,
+        }))
     }
 
     fn checkout(&self) -> Option<PathBuf> {
@@ -273,21 +241,6 @@ fn refuse_conflicts(conflicts: &[PathBuf], existing: Existing) -> Result<(), Err
     let names: Vec<_> = conflicts.iter().map(|path| path.display().to_string()).collect();
     let error = Error::new(format_args!("these files exist already: {}", names.join(", ")));
     Err(error.help("move them, or replace them with `--force`"))
-}
-
-/// Creates the repository and returns whether there is a new one. A failure is only a warning, because the
-/// project itself is complete.
-fn made_repository(repository: Repository, section: &Section, project: &Path) -> bool {
-    repository.make(section, project).unwrap_or_else(|error| {
-        output::warning(error.message());
-        false
-    })
-}
-
-fn join(workspace: Option<&mut Workspace>) {
-    if let Some(Err(error)) = workspace.map(Workspace::add) {
-        output::warning(format_args!("the project was not added to its workspace: {}", error.message()));
-    }
 }
 
 fn next(path: &Path) -> Vec<String> {

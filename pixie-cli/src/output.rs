@@ -10,18 +10,15 @@ use serde::Serialize;
 
 use crate::{error::Error, interrupt};
 
-const VERB: Style = AnsiColor::BrightGreen.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
-const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
+pub(crate) const HELP: Style = AnsiColor::BrightCyan.on_default().bold();
 
-/// The style of the first line of a table or a banner.
+/// The style of verbs and of the first line of a table or a banner.
 pub(crate) const HEAD: Style = AnsiColor::BrightGreen.on_default().bold();
 
-/// Whether steps are not printed.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Turns off the printing of steps.
 pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
@@ -31,15 +28,13 @@ pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
     if QUIET.load(Ordering::Relaxed) {
         return;
     }
-    anstream::eprintln!("{VERB}{verb:>12}{VERB:#} {text}");
+    anstream::eprintln!("{HEAD}{verb:>12}{HEAD:#} {text}");
 }
 
-/// Prints a warning.
 pub(crate) fn warning(text: impl std::fmt::Display) {
     anstream::eprintln!("{WARNING}warning{WARNING:#}: {text}");
 }
 
-/// Prints a hint.
 pub(crate) fn help(text: impl std::fmt::Display) {
     anstream::eprintln!("{HELP}help{HELP:#}: {text}");
 }
@@ -54,14 +49,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
 
 /// Prints an error: the message, the place and the fix.
 pub(crate) fn error(error: &Error) {
-    if error.message().is_empty() {
+    if error.message.is_empty() {
         return interrupt::show_cursor();
     }
-    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", error.message());
-    if let Some(place) = error.place() {
+    anstream::eprintln!("{ERROR}error{ERROR:#}: {}", error.message);
+    if let Some(place) = &error.place {
         anstream::eprintln!("  {HELP}-->{HELP:#} {place}");
     }
-    if let Some(remedy) = error.remedy() {
-        help(remedy);
+    if let Some(text) = &error.help {
+        help(text);
     }
 }

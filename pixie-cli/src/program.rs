@@ -20,7 +20,6 @@ use crate::{env_files::EnvFiles, error::Error};
 /// Limits how long a program may take to answer. Long, because code in `main` before `App::run` runs too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The answer of a program.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Told {
     pub(crate) routes: Vec<Row>,
@@ -30,7 +29,6 @@ pub(crate) struct Told {
     pub(crate) allow: Option<String>,
 }
 
-/// One route.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Row {
     pub(crate) methods: Vec<String>,
@@ -48,50 +46,39 @@ impl Told {
         let mut command = Command::new(program);
         EnvFiles::read(folder)?.give(&mut command);
         command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-        let started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
-        let (text, end) = listen(started);
+        let mut started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
+        let said = listen(&mut started);
+        let status = started.wait();
+        let name = program.file_name().unwrap_or_default().display();
+        let Some(said) = said else {
+            return Err(Error::new(format_args!("`{name}` did not report its routes within {PATIENCE:?}"))
+                .help("the code in `main` before `App::run` must end"));
+        };
         // The answer is the last JSON line, because `main` may print lines before it runs the app.
-        let told = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        told.ok_or_else(|| end.explain(&program.file_name().unwrap_or_default().to_string_lossy()))
+        let told = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        told.ok_or_else(|| match status {
+            Ok(status) if !status.success() => {
+                Error::new(format_args!("`{name}` failed before it reported its routes ({status})"))
+                    .help("fix the error above; if the app needs variables, set them in .env")
+            }
+            _ => Error::new(format_args!("`{name}` did not report its routes"))
+                .help("call `pixie_web::run()` or `App::run` in its `main`"),
+        })
     }
 
-    /// Returns the number of routes of each kind.
-    pub(crate) fn kinds(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
-        self.routes.iter().for_each(|row| *kinds.entry(row.kind.as_str()).or_default() += 1);
+        self.routes.iter().for_each(|row| *kinds.entry(row.kind.clone()).or_default() += 1);
         kinds
     }
 
-    /// Returns the names of the pools that routes run in.
-    pub(crate) fn pools(&self) -> BTreeSet<&str> {
-        self.routes.iter().filter_map(|row| row.pool.as_deref()).collect()
+    pub(crate) fn pools(&self) -> BTreeSet<String> {
+        self.routes.iter().filter_map(|row| row.pool.clone()).collect()
     }
 }
 
-/// How a program ended.
-enum End {
-    Success,
-    /// The exit status; the program has printed the reason on stderr.
-    Failure(String),
-    Late,
-}
-
-impl End {
-    /// Returns the error of a program that gave no answer.
-    fn explain(self, name: &str) -> Error {
-        match self {
-            End::Success => Error::new(format_args!("`{name}` did not report its routes"))
-                .help("call `pixie_web::run()` or `App::run` in its `main`"),
-            End::Failure(how) => Error::new(format_args!("`{name}` failed before it reported its routes ({how})"))
-                .help("fix the error above; if the app needs variables, set them in .env"),
-            End::Late => Error::new(format_args!("`{name}` did not report its routes within {PATIENCE:?}"))
-                .help("the code in `main` before `App::run` must end"),
-        }
-    }
-}
-
-/// Reads the output of a program until it ends, or kills it after `PATIENCE`.
-fn listen(mut program: Child) -> (String, End) {
+/// Reads the output of a program to its end, or kills the program after `PATIENCE` and returns `None`.
+fn listen(program: &mut Child) -> Option<String> {
     let pipe = program.stdout.take();
     let (sender, said) = mpsc::channel();
     thread::spawn(move || {
@@ -101,15 +88,5 @@ fn listen(mut program: Child) -> (String, End) {
         sender.send(String::from_utf8_lossy(&bytes).into_owned())
     });
     let said = said.recv_timeout(PATIENCE);
-    let is_late = said.is_err();
-    if is_late {
-        let _ = program.kill();
-    }
-    let end = match program.wait() {
-        _ if is_late => End::Late,
-        Ok(status) if status.success() => End::Success,
-        Ok(status) => End::Failure(status.to_string()),
-        Err(error) => End::Failure(error.to_string()),
-    };
-    (said.unwrap_or_default(), end)
+    said.inspect_err(|_| drop(program.kill())).ok()
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::error::Error;
 
 /// The options that select a program.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Which {
     /// The package to use, in a workspace
     #[arg(short, long, value_name = "NAME")]
@@ -29,29 +29,21 @@ pub(crate) struct Which {
     /// Features to turn on
     #[arg(short = 'F', long, value_name = "LIST")]
     features: Vec<String>,
-    /// Build with optimization
-    #[arg(long)]
-    release: bool,
 }
 
-/// A package with a program in it.
 #[derive(Debug)]
 pub(crate) struct Project {
-    /// The package's name.
     pub(crate) package: String,
-    /// The program's name.
     pub(crate) program: String,
-    /// The package's folder.
     pub(crate) root: PathBuf,
-    /// The workspace's folder.
     pub(crate) workspace: PathBuf,
     /// cargo's target folder.
     pub(crate) target: PathBuf,
     /// The folders of the package and of its path dependencies.
     pub(crate) local: Vec<PathBuf>,
-    /// Whether the package depends on pixie-web.
     pub(crate) is_app: bool,
     which: Which,
+    pub(crate) is_release: bool,
 }
 
 #[derive(Deserialize)]
@@ -91,21 +83,28 @@ struct Node {
 }
 
 impl Which {
-    /// Returns a selection by names.
-    pub(crate) fn named(package: Option<&str>, bin: Option<&str>) -> Which {
-        Which { package: package.map(str::to_owned), bin: bin.map(str::to_owned), ..Which::default() }
+    /// Returns the command of cargo for this selection.
+    pub(crate) fn command(&self, subcommand: &str, is_release: bool) -> Command {
+        let mut command = cargo();
+        command.arg(subcommand);
+        command.args(is_release.then_some("--release"));
+        command.args(self.package.iter().flat_map(|name| ["--package", name]));
+        command.args(self.bin.iter().flat_map(|name| ["--bin", name]));
+        command.args(self.example.iter().flat_map(|name| ["--example", name]));
+        command.args(self.features.iter().flat_map(|list| ["--features", list]));
+        command
     }
 }
 
 impl Project {
-    /// Finds the selected program.
     pub(crate) fn find(which: Which) -> Result<Project, Error> {
         Project::of(metadata(&[])?, which)
     }
 
     /// Reads the project again, after its manifests have changed, without network access.
     pub(crate) fn again(&self) -> Result<Project, Error> {
-        Project::of(metadata(&["--offline"])?, self.which.clone())
+        let again = Project::of(metadata(&["--offline"])?, self.which.clone())?;
+        Ok(Project { is_release: self.is_release, ..again })
     }
 
     fn of(metadata: Metadata, which: Which) -> Result<Project, Error> {
@@ -121,21 +120,18 @@ impl Project {
             workspace: metadata.workspace_root.clone(),
             target: metadata.target_directory.clone(),
             which,
+            is_release: false,
         })
     }
 
-    /// Returns the command that builds the program.
     pub(crate) fn build(&self) -> Command {
-        let mut cargo = cargo();
-        cargo.args(["build", "--package", &self.package]);
+        let which = Which { package: Some(self.package.clone()), ..self.which.clone() };
+        let which = match which.example {
+            Some(_) => which,
+            None => Which { bin: Some(self.program.clone()), ..which },
+        };
+        let mut cargo = which.command("build", self.is_release);
         cargo.arg("--manifest-path").arg(self.root.join("Cargo.toml"));
-        cargo.args([if self.which.example.is_some() { "--example" } else { "--bin" }, &self.program]);
-        for features in &self.which.features {
-            cargo.args(["--features", features]);
-        }
-        if self.which.release {
-            cargo.arg("--release");
-        }
         cargo
     }
 }

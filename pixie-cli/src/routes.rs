@@ -12,17 +12,16 @@ use crate::{
     project::{Project, Which},
 };
 
-/// Arguments of `pixie routes`.
 #[derive(Debug, Args)]
 pub(crate) struct RoutesArgs {
     #[command(flatten)]
     which: Which,
+    /// Build with optimization
+    #[arg(long)]
+    release: bool,
     /// Show only the route that answers this request, such as "GET /users/7"
     #[arg(long = "match", value_name = "REQUEST", value_parser = request)]
     request: Option<String>,
-    /// Show only routes with this text in their path, handler or file
-    #[arg(long, value_name = "TEXT")]
-    grep: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -44,9 +43,9 @@ fn request(text: &str) -> Result<String, String> {
     }
 }
 
-/// Prints the table.
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
-    let project = Project::find(args.which)?;
+    let mut project = Project::find(args.which)?;
+    project.is_release = args.release;
     if !project.is_app {
         let error =
             Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
@@ -57,20 +56,16 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     let missing = || Error::cargo(format_args!("the build of `{}` made zero programs", project.program));
     let program = compile(build)?.pop().ok_or_else(missing)?.executable;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
-    let mut told = Told::by(&program, &project.root, &question)?;
-    if let Some(text) = &args.grep {
-        told.routes.retain(|row| [&row.path, &row.handler, &row.file].iter().any(|cell| cell.contains(text.as_str())));
-    }
+    let told = Told::by(&program, &project.root, &question)?;
     match args.json {
         true => anstream::println!("{}", serde_json::json!(told)),
         false if told.routes.is_empty() => {}
         false => anstream::print!("{}", table(&told.routes)),
     }
-    match (told.routes.is_empty(), &args.request, &args.grep) {
-        (false, ..) => {}
-        (true, Some(request), _) => return Err(unanswered(request, &told)),
-        (true, None, Some(text)) => output::warning(format_args!("found zero routes with `{text}`")),
-        (true, None, None) => output::warning("the app does not have routes"),
+    match &args.request {
+        _ if !told.routes.is_empty() => {}
+        Some(request) => return Err(unanswered(request, &told)),
+        None => output::warning("the app does not have routes"),
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ use std::{
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Error, Listener, listener::BACKLOG};
+use crate::{
+    Error, Listener,
+    listener::{BACKLOG, unusable},
+};
 
 /// First pause after the system failed to accept (too many open files). Each further pause is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
@@ -30,12 +33,8 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     pub(crate) fn new(listener: Listener) -> Result<Acceptor, Error> {
-        let mut sockets = Vec::new();
-        for socket in listener.into_sockets() {
-            let address = socket.local_addr().map_err(|source| Error::Adopt { source })?;
-            sockets.push(TcpListener::from_std(socket).map_err(|source| Error::Listen { address, source })?);
-        }
-        Ok(Acceptor { sockets, turn: 0 })
+        let sockets: io::Result<_> = listener.into_sockets().into_iter().map(TcpListener::from_std).collect();
+        Ok(Acceptor { sockets: sockets.map_err(unusable)?, turn: 0 })
     }
 
     pub(crate) async fn accept(&mut self) -> (TcpStream, SocketAddr) {

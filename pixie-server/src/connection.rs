@@ -38,12 +38,6 @@ pub struct Connection {
     pub local: SocketAddr,
 }
 
-impl Connection {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> Connection {
-        Connection { peer, local }
-    }
-}
-
 type Http<S> = UpgradeableConnection<TokioIo<Socket>, Exchange<S>>;
 
 /// How a connection ended.

@@ -21,9 +21,30 @@ use tower_service::Service;
 
 use crate::{
     RequestBody, ResponseBody,
-    http_service::BoxError,
     watch::{BodyPhase, Phase, Stage, Watch},
 };
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A tower service that takes HTTP requests, returns HTTP responses and can move to another thread.
+pub trait HttpService:
+    Service<Request<RequestBody>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
+    + Send
+    + 'static
+{
+    /// The body of the service's responses.
+    type Body: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> HttpService for S
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
 
 /// One connection's service, as hyper calls it.
 pub(crate) struct Exchange<S> {
@@ -51,17 +72,18 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.watch.enter(Phase::Handling);
         let request = request.map(|incoming| RequestBody::new(incoming, &self.watch));
+        let watch = Some(self.watch.clone());
         if !names_its_host(&request) {
-            return ResponseFuture { step: Step::Refused, watch: Some(self.watch.clone()) };
+            return ResponseFuture { step: Step::Done { result: Some(Ok(None)) }, watch };
         }
         // Nearly every service is always ready. If not, the future polls the service again with a real waker.
         let mut service = lock(&self.service);
         let step = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => Step::Running { future: service.call(request) },
-            Poll::Ready(Err(error)) => Step::Failed { error: Some(error.into()) },
+            Poll::Ready(Err(error)) => Step::Done { result: Some(Err(error.into())) },
             Poll::Pending => Step::Waiting { service: self.service.clone(), request: Some(request) },
         };
-        ResponseFuture { step, watch: Some(self.watch.clone()) }
+        ResponseFuture { step, watch }
     }
 }
 
@@ -79,9 +101,8 @@ pin_project! {
     enum Step<S, F, B> {
         Waiting { service: Arc<Mutex<S>>, request: Option<Request<RequestBody>> },
         Running { #[pin] future: F },
-        Answered { response: Option<Response<B>> },
-        Failed { error: Option<BoxError> },
-        Refused,
+        // `Ok(None)` for a request that is refused.
+        Done { result: Option<Result<Option<Response<B>>, BoxError>> },
     }
 }
 
@@ -104,25 +125,20 @@ where
                 }
                 StepProjection::Running { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let watch = this.watch.as_ref().expect("a future is not polled after its end");
-                    if watch.body() == BodyPhase::Ended {
-                        return Poll::Ready(Ok(seal(response, this.watch)));
+                    if this.watch.as_ref().is_some_and(|watch| watch.body() == BodyPhase::Ended) {
+                        return Poll::Ready(Ok(seal(Some(response), this.watch)));
                     }
                     // The service did not read the whole body. hyper notices this when it polls for reading:
                     // it drains the body or gives the connection up. Let hyper do that first, so that it then
                     // writes the right `Connection` header.
                     cx.waker().wake_by_ref();
-                    this.step.set(Step::Answered { response: Some(response) });
+                    this.step.set(Step::Done { result: Some(Ok(Some(response))) });
                     return Poll::Pending;
                 }
-                StepProjection::Answered { response } => {
-                    let response = response.take().expect("a future is not polled after its end");
-                    return Poll::Ready(Ok(seal(response, this.watch)));
+                StepProjection::Done { result } => {
+                    let result = result.take().expect("a future is not polled after its end");
+                    return Poll::Ready(result.map(|response| seal(response, this.watch)));
                 }
-                StepProjection::Failed { error } => {
-                    return Poll::Ready(Err(error.take().expect("a future is not polled after its end")));
-                }
-                StepProjection::Refused => return Poll::Ready(Ok(refusal(this.watch))),
             };
             this.step.set(next);
         }
@@ -146,20 +162,22 @@ fn is_host_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~')
 }
 
-fn refusal<B>(watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
+/// Finishes a response. Without one, the request is refused.
+fn seal<B>(response: Option<Response<B>>, watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
     let watch = watch.take().expect("a future is not polled after its end");
-    let mut response = Response::new(ResponseBody::empty(watch));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-fn seal<B>(mut response: Response<B>, watch: &mut Option<Arc<Watch>>) -> Response<ResponseBody<B>> {
-    let watch = watch.take().expect("a future is not polled after its end");
-    if watch.stage() != Stage::Serving || watch.body() == BodyPhase::TimedOut {
+    let closes = response.is_none() || watch.stage() != Stage::Serving || watch.body() == BodyPhase::TimedOut;
+    let mut response = match response {
+        Some(response) => response.map(|body| ResponseBody::new(Some(body), watch)),
+        None => {
+            let mut refusal = Response::new(ResponseBody::new(None, watch));
+            *refusal.status_mut() = StatusCode::BAD_REQUEST;
+            refusal
+        }
+    };
+    if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| ResponseBody::new(body, watch))
+    response
 }
 
 fn lock<S>(service: &Mutex<S>) -> MutexGuard<'_, S> {

@@ -49,14 +49,13 @@ impl Listener {
             return bind_localhost(port);
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = (bare, port)
-            .to_socket_addrs()
-            .map_err(|source| Error::NoSuchHost { host: host.to_owned(), source })?
-            .collect();
-        let Some(&address) = addresses.first() else {
-            let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            return Err(Error::NoSuchHost { host: host.to_owned(), source });
-        };
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let found = (bare, port).to_socket_addrs().and_then(|mut addresses| addresses.next().ok_or_else(none));
+        let address = found.map_err(|source| {
+            Error::Refused(format!(
+                "cannot find the address of the host `{host}`: {source}; use an IP address or `localhost`"
+            ))
+        })?;
         Ok(Listener { sockets: vec![bind(address).map_err(|source| refused(address, source))?] })
     }
 
@@ -73,11 +72,9 @@ impl Listener {
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(passed.len());
         for index in 0..passed.len() {
-            let socket = passed.take_tcp_listener(index).map_err(|source| Error::Adopt { source })?;
+            let socket = passed.take_tcp_listener(index).map_err(unusable)?;
+            socket.iter().try_for_each(check_listens).map_err(unusable)?;
             sockets.extend(socket);
-        }
-        for socket in &sockets {
-            check_listens(socket).map_err(|source| Error::Adopt { source })?;
         }
         Ok((!sockets.is_empty()).then_some(Listener { sockets }))
     }
@@ -94,7 +91,7 @@ impl Listener {
     /// Fails if the process has too many open files.
     pub fn try_clone(&self) -> Result<Listener, Error> {
         let sockets: io::Result<_> = self.sockets.iter().map(TcpListener::try_clone).collect();
-        Ok(Listener { sockets: sockets.map_err(|source| Error::Adopt { source })? })
+        Ok(Listener { sockets: sockets.map_err(unusable)? })
     }
 
     /// Returns the sockets, for example to pass them to another process. The sockets are in non-blocking
@@ -148,10 +145,23 @@ fn refused(address: SocketAddr, source: io::Error) -> Error {
         io::ErrorKind::AddrInUse => {
             Error::PortTaken { address, owner: PortOwner::find(address.port()), free: next_free(address) }
         }
-        io::ErrorKind::PermissionDenied => Error::NotPermitted { address },
-        io::ErrorKind::AddrNotAvailable => Error::NoSuchAddress { address },
-        _ => Error::Listen { address, source },
+        io::ErrorKind::PermissionDenied => Error::Refused(format!(
+            "this user may not listen on port {}; choose a port above 1023, for example PIXIE_PORT=8000",
+            address.port()
+        )),
+        io::ErrorKind::AddrNotAvailable => Error::Refused(format!(
+            "this machine does not have the address {}; use 127.0.0.1 (this machine only) or 0.0.0.0 (every network)",
+            address.ip()
+        )),
+        _ => Error::Refused(format!("cannot listen on {address}: {source}")),
     }
+}
+
+/// Returns the error for a socket that was opened before.
+pub(crate) fn unusable(source: io::Error) -> Error {
+    Error::Refused(format!(
+        "cannot use a socket: {source}; if it comes from LISTEN_FDS, remove LISTEN_FDS to let the program open its own"
+    ))
 }
 
 fn next_free(taken: SocketAddr) -> Option<u16> {

@@ -30,12 +30,8 @@ pin_project! {
 struct Done(Arc<Watch>);
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn new(body: B, watch: Arc<Watch>) -> ResponseBody<B> {
-        ResponseBody { body: Some(body), _done: Done(watch) }
-    }
-
-    pub(crate) fn empty(watch: Arc<Watch>) -> ResponseBody<B> {
-        ResponseBody { body: None, _done: Done(watch) }
+    pub(crate) fn new(body: Option<B>, watch: Arc<Watch>) -> ResponseBody<B> {
+        ResponseBody { body, _done: Done(watch) }
     }
 }
 

@@ -3,14 +3,8 @@
 //! Serves one `Listener` on the current runtime. To use several runtimes, clone the listener and the server
 //! and serve on each; one `Shutdown` stops them all.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
-use http::Request;
 use hyper::server::conn::http1::Builder;
 use tokio::{
     net::TcpStream,
@@ -18,10 +12,9 @@ use tokio::{
     task::JoinHandle,
     time::sleep,
 };
-use tower_service::Service;
 
 use crate::{
-    Config, Connection, Error, HttpService, Listener, RequestBody, Shutdown,
+    Config, Connection, Error, HttpService, Listener, Shutdown,
     acceptor::Acceptor,
     connection::drive,
     race::{First, race},
@@ -67,12 +60,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the runtime cannot use the sockets of the listener.
+    /// Fails if the configuration is invalid or the runtime cannot use the sockets of the listener.
     pub async fn serve<M, S>(self, listener: Listener, mut make: M) -> Result<Stopped, Error>
     where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {
+        if let Some(mistake) = self.config.mistake() {
+            return Err(Error::Refused(mistake.to_owned()));
+        }
         let mut acceptor = Acceptor::new(listener)?;
         let connections = Connections::new(&self.config);
         match race(self.shutdown.wait(), connections.accept_all(&mut acceptor, &mut make)).await {
@@ -82,21 +78,6 @@ impl Server {
         connections.registry.set_stage(Stage::Closing);
         connections.accept_waiting(acceptor, &mut make);
         Ok(connections.end(&self.config, &self.shutdown).await)
-    }
-
-    /// Serves every connection with a clone of one service, which finds the [`Connection`] in the request's
-    /// extensions.
-    ///
-    /// The extension costs an allocation for each request; [`serve`](Server::serve) avoids it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the runtime cannot use the sockets of the listener.
-    pub async fn serve_service<S>(self, listener: Listener, service: S) -> Result<Stopped, Error>
-    where
-        S: HttpService + Clone,
-    {
-        self.serve(listener, move |&connection| WithConnection { service: service.clone(), connection }).await
     }
 }
 
@@ -163,7 +144,7 @@ impl Connections {
         };
         let watch = self.registry.add();
         let socket = Socket::new(stream, watch.clone(), permit);
-        let service = make(&Connection::new(peer, local));
+        let service = make(&Connection { peer, local });
         tokio::spawn(drive(self.http.clone(), socket, service, watch));
     }
 
@@ -191,27 +172,5 @@ impl Drop for Connections {
     fn drop(&mut self) {
         self.registry.set_stage(Stage::Cut);
         self.sweeper.abort();
-    }
-}
-
-/// Puts the connection into each request's extensions.
-#[derive(Clone)]
-struct WithConnection<S> {
-    service: S,
-    connection: Connection,
-}
-
-impl<S: Service<Request<RequestBody>>> Service<Request<RequestBody>> for WithConnection<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
-        request.extensions_mut().insert(self.connection);
-        self.service.call(request)
     }
 }

@@ -1,12 +1,17 @@
-//! The handle that stops every server of a program, and lets other code wait for the shutdown.
+//! The handle that stops every server of a program, lets other code wait for the shutdown, and reacts to
+//! signals.
 //!
 //! It only contains the request to stop; `server.rs` acts on it. The request cannot be withdrawn.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, thread};
 
-use tokio::sync::watch;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlC, CtrlClose, ctrl_c, ctrl_close};
+use tokio::{runtime::Builder, sync::watch};
 
-use crate::{Error, signals};
+use crate::{Error, race::race};
 
 /// Exit code after the third signal. Shells report 128 + SIGINT for a program that Ctrl-C ended.
 const EXIT_CODE_INTERRUPTED: i32 = 130;
@@ -85,7 +90,7 @@ impl Shutdown {
             2 => shutdown.trigger_at_once(),
             _ => std::process::exit(EXIT_CODE_INTERRUPTED),
         };
-        signals::listen(react).map_err(|source| Error::Signals { source })
+        listen(react).map_err(|source| Error::Refused(format!("cannot install signal handlers: {source}")))
     }
 
     fn raise(&self, wish: Wish) {
@@ -107,4 +112,33 @@ impl Default for Shutdown {
     fn default() -> Shutdown {
         Shutdown::new()
     }
+}
+
+/// Calls `react` at each signal that terminals and service managers send to stop a program, with the number
+/// of signals so far: 1 at the first.
+fn listen(react: impl Fn(u32) + Send + 'static) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    // Only entered, not blocked on: the caller may be inside another runtime.
+    let entered = runtime.enter();
+    let (mut interrupt, mut terminate) = signals()?;
+    drop(entered);
+    let run = move || {
+        let mut count = 0;
+        loop {
+            runtime.block_on(race(interrupt.recv(), terminate.recv()));
+            count += 1;
+            react(count);
+        }
+    };
+    thread::Builder::new().name("pixie-signals".to_owned()).spawn(run).map(drop)
+}
+
+#[cfg(unix)]
+fn signals() -> io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+}
+
+#[cfg(windows)]
+fn signals() -> io::Result<(CtrlC, CtrlClose)> {
+    Ok((ctrl_c()?, ctrl_close()?))
 }

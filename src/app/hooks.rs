@@ -99,7 +99,8 @@ impl App {
     /// use pixie_web::{App, Html, IntoResponse, Route};
     ///
     /// let app = App::new().route(Route::get("/").sync(|_| "Hello"));
-    /// let client = app.error_page(404, |_, view| Html(format!("nothing at {}", view.path)).into_response()).test()?;
+    /// let app = app.error_page(404, |_, view| Html(format!("nothing at {}", view.path)).into_response());
+    /// let client = app.test()?;
     /// client.get("/missing").send().assert_status(404).assert_text("nothing at /missing");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```

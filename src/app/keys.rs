@@ -1,7 +1,7 @@
 //! The keys of signed and private cookies, from the program or from `PIXIE_SECRET` (feature
 //! `sealed-cookies`).
 //!
-//! Keys are not sent to workers: a worker is the same program with the same `PIXIE_…` variables, and derives
+//! Keys are not sent to workers: a worker is the same program with the same `PIXIE_…` variables, and makes
 //! the same keys.
 use std::{any::TypeId, env};
 

@@ -7,7 +7,7 @@
   const own = new URL(document.currentScript.src);
   const token = own.searchParams.get("token");
   let build = own.searchParams.get("build");
-  const address = (path, more) => `/__pixie/${path}?${new URLSearchParams({ token, ...more })}`;
+  const EVENTS = `/__pixie/events?token=${token}`;
 
   // --- What was typed survives a reload that we cause; passwords and files do not.
   const KEPT = `pixie:${location.pathname}`;
@@ -50,8 +50,6 @@
     h1{margin:0 0 .75rem;font:600 16px/1.4 system-ui,sans-serif;color:#ff8a80}
     pre{margin:0;white-space:pre;overflow-x:auto}
     p{margin:1rem 0 0;font:13px/1.4 system-ui,sans-serif;color:#9aa5b4}
-    button{all:unset;cursor:pointer;text-decoration:underline;color:#7cc4ff}
-    button:focus-visible{outline:2px solid #7cc4ff}
     .b{font-weight:600}.c31,.c91{color:#ff8a80}.c32,.c92{color:#7ee787}.c33,.c93{color:#f2cc60}
     .c34,.c94{color:#7cb7ff}.c35,.c95{color:#d2a8ff}.c36,.c96{color:#76e3ea}`;
   let overlay = null;
@@ -80,14 +78,14 @@
     overlay.addEventListener("click", (event) => event.composedPath().includes(card) || hide());
     document.documentElement.append(overlay);
   };
-  // Turns a terminal's text into elements: colours become classes, places become links into the editor.
+  // Turns a terminal's text into elements: colours become classes.
   const terminal = (text) => {
     const box = element("pre");
     let classes = "";
     for (const part of text.split(/(\x1b\[[0-9;]*m)/)) {
       const codes = /^\x1b\[([0-9;]*)m$/.exec(part);
       if (codes) classes = styled(classes, codes[1]);
-      else linked(part).forEach((node) => (node.className += ` ${classes}`, box.append(node)));
+      else box.append(element("span", part, classes));
     }
     return box;
   };
@@ -97,32 +95,7 @@
     if (numbers[0] === 38 && numbers[1] === 5) return `${classes} c${numbers[2] < 8 ? 30 + numbers[2] : 82 + numbers[2]}`;
     return numbers.reduce((all, n) => `${all} ${n === 1 ? "b" : `c${n}`}`, classes);
   };
-  const PLACE = /((?:[\w.@~-]*\/)*[\w.@-]+\.(?:rs|html|txt|md|css|toml)):(\d+)(?::(\d+))?/g;
-  const linked = (text) => {
-    const nodes = [];
-    let end = 0;
-    for (const found of text.matchAll(PLACE)) {
-      nodes.push(element("span", text.slice(end, found.index)));
-      const link = element("button", found[0]);
-      link.addEventListener("click", () => open(found[1], found[2], found[3]));
-      nodes.push(link);
-      end = found.index + found[0].length;
-    }
-    nodes.push(element("span", text.slice(end)));
-    return nodes;
-  };
-  const open = (file, line, col = 1) => fetch(address("open", { file, line, col }));
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
-
-  // --- The error page names a place; it becomes a link.
-  const linkPlaces = () => {
-    for (const place of document.querySelectorAll("[data-pixie-place]")) {
-      const found = /^(.*?):(\d+)(?::(\d+))?$/.exec(place.dataset.pixiePlace);
-      if (!found) continue;
-      place.setAttribute("role", "link");
-      place.addEventListener("click", () => open(found[1], found[2], found[3]));
-    }
-  };
 
   // --- Style sheets and images are fetched anew in place: the new one is there before the old one goes.
   const same = (link, path) => {
@@ -175,7 +148,7 @@
     source?.close();
     source = null;
     if (document.visibilityState === "hidden" || leaving) return;
-    source = new EventSource(address("events"));
+    source = new EventSource(EVENTS);
     const on = (name, run) => source.addEventListener(name, (event) => run(JSON.parse(event.data)));
     on("hello", (number) => (number === build ? hide() : reload()));
     on("failed", show);
@@ -191,7 +164,7 @@
   };
   // Refused for good: another `pixie dev` runs with another token, or no program does and its substitute answers.
   const lost = async () => {
-    const answer = await fetch(address("events"), { method: "HEAD" }).catch(() => null);
+    const answer = await fetch(EVENTS, { method: "HEAD" }).catch(() => null);
     if (answer && (answer.status === 403 || answer.status === 503)) reload();
     else later(500);
   };
@@ -200,6 +173,5 @@
   addEventListener("pageshow", (event) => event.persisted && connect());
 
   restore();
-  linkPlaces();
   connect();
 })();

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use pixie_core::{Body, BoxError};
 
 use crate::{
@@ -28,12 +28,9 @@ enum Wanted {
     Other,
 }
 
-/// Returns the layer.
 pub(super) fn innermost(dev: Arc<Dev>) -> LayerFn {
     let Dev { token, build, .. } = dev.as_ref();
-    let tag =
-        format!("<script src=\"/__pixie/dev.js?build={build}&token={token}\" nonce=\"{token}\" defer></script>\n");
-    let tag = Bytes::from(tag);
+    let tag = Bytes::from(format!("<script src=\"/__pixie/dev.js?build={build}&token={token}\" defer></script>\n"));
     Box::new(move |inner| {
         Layered::new(move |mut request| {
             let wanted = wanted(&request);
@@ -69,12 +66,11 @@ fn injected(response: HttpResponse, wanted: Wanted, tag: Bytes) -> HttpResponse 
     let body = match (body.into_bytes(), wanted) {
         (Ok(bytes), Wanted::Unsaid) if !begins_page(&bytes) => return HttpResponse::from_parts(head, bytes.into()),
         (Ok(bytes), _) => Body::from([bytes, tag].concat()),
-        (Err(stream), Wanted::Unsaid) => {
+        (Err(stream), _) => {
             // The headers are sent before it is known whether the length changes.
             head.headers.remove(header::CONTENT_LENGTH);
-            Body::new(Appended { stream, after: After::Unsaid(tag), trailers: None })
+            Body::new(Appended { stream, tag: Some(tag), is_page: wanted == Wanted::Page })
         }
-        (Err(stream), _) => Body::new(Appended { stream, after: After::Tag(tag), trailers: None }),
     };
     adjust(&mut head.headers, added);
     HttpResponse::from_parts(head, body)
@@ -105,35 +101,12 @@ fn adjust(headers: &mut HeaderMap, added: u64) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// A streamed page, with the script after its last piece and before its trailers.
+/// A streamed page, with the script after its last piece.
 struct Appended {
     stream: Body,
-    after: After,
-    trailers: Option<Frame<Bytes>>,
-}
-
-enum After {
-    /// The first piece decides.
-    Unsaid(Bytes),
-    Tag(Bytes),
-    Nothing,
-}
-
-impl After {
-    fn decide(&mut self, first: &[u8]) {
-        *self = match std::mem::replace(self, After::Nothing) {
-            After::Unsaid(tag) if begins_page(first) => After::Tag(tag),
-            After::Tag(tag) => After::Tag(tag),
-            After::Unsaid(_) | After::Nothing => After::Nothing,
-        };
-    }
-
-    fn take_tag(&mut self) -> Option<Frame<Bytes>> {
-        match std::mem::replace(self, After::Nothing) {
-            After::Tag(tag) => Some(Frame::data(tag)),
-            After::Unsaid(_) | After::Nothing => None,
-        }
-    }
+    tag: Option<Bytes>,
+    /// Whether this is known to be a whole page. If not, the first piece decides.
+    is_page: bool,
 }
 
 impl http_body::Body for Appended {
@@ -141,35 +114,18 @@ impl http_body::Body for Appended {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(trailers) = self.trailers.take() {
-            return Poll::Ready(Some(Ok(trailers)));
+        let Some(frame) = ready!(Pin::new(&mut self.stream).poll_frame(cx)) else {
+            let is_page = self.is_page;
+            return Poll::Ready(self.tag.take().filter(|_| is_page).map(|tag| Ok(Frame::data(tag))));
+        };
+        // Trailers would come before the script, so they are left out.
+        let piece = frame.map(|frame| frame.into_data().unwrap_or_default());
+        match &piece {
+            Ok(data) if data.is_empty() || self.is_page => {}
+            Ok(data) if begins_page(data) => self.is_page = true,
+            _ => self.tag = None,
         }
-        match ready!(Pin::new(&mut self.stream).poll_frame(cx)) {
-            None => Poll::Ready(self.after.take_tag().map(Ok)),
-            Some(Err(error)) => {
-                self.after = After::Nothing;
-                Poll::Ready(Some(Err(error)))
-            }
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) {
-                    self.after.decide(data);
-                } else if frame.is_trailers()
-                    && let Some(tag) = self.after.take_tag()
-                {
-                    self.trailers = Some(frame);
-                    return Poll::Ready(Some(Ok(tag)));
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match (&self.after, self.stream.size_hint().exact()) {
-            (After::Tag(tag), Some(length)) => SizeHint::with_exact(length + tag.len() as u64),
-            (After::Nothing, Some(length)) if self.trailers.is_none() => SizeHint::with_exact(length),
-            _ => SizeHint::default(),
-        }
+        Poll::Ready(Some(piece.map(Frame::data)))
     }
 }
 

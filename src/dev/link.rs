@@ -1,12 +1,12 @@
 //! The connection to `pixie dev`: sends lines, receives events, and ends the program when it closes.
 //!
-//! The app sends `BUILD=number` first, then `READY=1`, `STOPPING=1` and `OPEN=file:line:column`. It receives
-//! `pools`, or the name of an event, a space and JSON for the pages. A thread of its own reads the
-//! connection, so that a handler that blocks the runtime cannot keep the program running.
+//! The app sends `BUILD=number` first, then `READY=1` and `STOPPING=1`. It receives `pools`, or the name of an event,
+//! a space and JSON for the pages. A thread of its own reads the connection, so that a handler that blocks the runtime cannot keep the program running.
 use std::{
     ffi::OsStr,
     fs,
     io::{self, BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
@@ -15,21 +15,15 @@ use std::{
 
 use crate::{dev::events::Events, table::Composed};
 
-#[cfg(not(unix))]
-use std::net::TcpStream as Socket;
-#[cfg(unix)]
-use std::os::unix::net::UnixStream as Socket;
-
 /// Time that an app has for a graceful stop after `pixie dev` has exited.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The sending half.
-pub(super) struct Link(Mutex<Socket>);
+pub(super) struct Link(Mutex<UnixStream>);
 
 impl Link {
     /// Connects and starts the reading thread.
     pub(super) fn open(name: &OsStr, build: &str, app: &Arc<Composed>, events: &Arc<Events>) -> io::Result<Link> {
-        let mut socket = connect(name)?;
+        let mut socket = UnixStream::connect(name)?;
         writeln!(socket, "BUILD={build}")?;
         let lines = BufReader::new(socket.try_clone()?).lines();
         let (name, app, events) = (PathBuf::from(name), Arc::downgrade(app), events.clone());
@@ -41,22 +35,11 @@ impl Link {
         Ok(Link(Mutex::new(socket)))
     }
 
-    /// Sends a line.
     pub(super) fn tell(&self, word: &str) {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // If sending fails, the reading thread detects that the connection has ended, and ends the program.
         let _ = socket.write_all(format!("{word}\n").as_bytes());
     }
-}
-
-#[cfg(unix)]
-fn connect(name: &OsStr) -> io::Result<Socket> {
-    Socket::connect(name)
-}
-
-#[cfg(not(unix))]
-fn connect(name: &OsStr) -> io::Result<Socket> {
-    Socket::connect(name.to_string_lossy().as_ref())
 }
 
 fn obey(line: &str, app: &Weak<Composed>, events: &Events) {

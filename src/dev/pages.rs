@@ -1,15 +1,14 @@
 //! `/__pixie/`: what pages request under `pixie dev`. This is the outermost layer. It also logs requests.
 //!
-//! `dev.js` is the script, `events` is the event stream, and `open` opens a file in the editor. All need the
-//! token that only pages of this app have, and a host that another site cannot use as a name for this machine
-//! (DNS rebinding).
+//! `dev.js` is the script and `events` is the event stream. Both need the token that only pages of this app
+//! have, and a host that another site cannot use as a name for this machine (DNS rebinding).
 use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::Body;
 
 use crate::{
-    dev::{Dev, csp, request_log},
+    dev::{Dev, request_log},
     jobs::submit,
     request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
     table::{Composed, host},
@@ -17,21 +16,19 @@ use crate::{
 
 const SCRIPT: &str = include_str!("dev.js");
 
-/// Returns the layer.
 pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
     Box::new(move |inner| {
         Layered::new(move |request| {
             let page = match request.uri().path() {
                 "/__pixie/dev.js" => script,
                 "/__pixie/events" => events,
-                "/__pixie/open" => open,
                 _ if app.shutdown.is_triggered() && loads_page(&request) => {
                     return Box::pin(ready(to_next_program(request.uri())));
                 }
-                _ => return Box::pin(logged(dev.clone(), app.clone(), inner.clone(), request)),
+                _ => return Box::pin(logged(app.clone(), inner.clone(), request)),
             };
             Box::pin(ready(match guarded(&dev, &request) {
-                Ok(query) => page(&dev, &query),
+                Ok(()) => page(&dev),
                 Err(refusal) => answer(StatusCode::FORBIDDEN, "text/plain", refusal),
             }))
         })
@@ -52,25 +49,33 @@ fn to_next_program(address: &Uri) -> HttpResponse {
     response
 }
 
-/// Runs the app, prints the line of the request, and allows the script in the page's policy.
-async fn logged(dev: Arc<Dev>, app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
+/// Runs the app, prints the line of the request, and lets the script run under the page's policy.
+async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let (mut response, worker) = submit::noting_worker(inner.answer(request)).await;
     request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
-    csp::admit(response.headers_mut(), &dev.token);
+    only_report(response.headers_mut());
     response
 }
 
-type Query = HashMap<String, String>;
+/// Lets browsers only report what the page's Content-Security-Policy forbids. It may forbid the script.
+fn only_report(headers: &mut HeaderMap) {
+    let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().cloned().collect();
+    headers.remove(header::CONTENT_SECURITY_POLICY);
+    for policy in policies {
+        headers.append(header::CONTENT_SECURITY_POLICY_REPORT_ONLY, policy);
+    }
+}
 
-/// Returns the query of an allowed request, or why the request is refused.
-fn guarded(dev: &Dev, request: &HttpRequest) -> Result<Query, &'static str> {
+/// Returns why a request is refused, if it is.
+fn guarded(dev: &Dev, request: &HttpRequest) -> Result<(), &'static str> {
     if !host::asked(request.uri(), request.headers()).is_some_and(|host| is_ours(host, &dev.hosts)) {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
-    let query: Query = serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+    let query: HashMap<String, String> =
+        serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
-        Some(token) if !token.is_empty() && *token == dev.token => Ok(query),
+        Some(token) if !token.is_empty() && *token == dev.token => Ok(()),
         _ => Err("the token is missing or of an earlier `pixie dev`\n"),
     }
 }
@@ -82,24 +87,12 @@ fn is_ours(host: &str, known: &[String]) -> bool {
     is_local || known.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
 }
 
-fn script(_: &Dev, _: &Query) -> HttpResponse {
+fn script(_: &Dev) -> HttpResponse {
     answer(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT)
 }
 
-fn events(dev: &Dev, _: &Query) -> HttpResponse {
+fn events(dev: &Dev) -> HttpResponse {
     answer(StatusCode::OK, "text/event-stream", Body::new(dev.events.join(&dev.build)))
-}
-
-/// Passes the request to `pixie dev`, which knows the editor and the files of the project.
-fn open(dev: &Dev, query: &Query) -> HttpResponse {
-    let number = |name| query.get(name).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
-    match query.get("file").filter(|file| !file.is_empty() && !file.contains(char::is_control)) {
-        Some(file) => {
-            dev.tell(&format!("OPEN={file}:{}:{}", number("line"), number("col")));
-            answer(StatusCode::NO_CONTENT, "text/plain", Body::empty())
-        }
-        None => answer(StatusCode::BAD_REQUEST, "text/plain", "which file?\n"),
-    }
 }
 
 fn answer(status: StatusCode, media: &'static str, body: impl Into<Body>) -> HttpResponse {

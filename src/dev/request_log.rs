@@ -10,7 +10,6 @@ use pixie_core::Found;
 
 use crate::table::Composed;
 
-/// Prints the line.
 pub(super) fn print(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
     let place = match app.router.find(method, path) {
         Found::Route { value, .. } => match value.pool() {

@@ -3,11 +3,9 @@
 //! Invariant: before the cache returns a file, it reads the file's metadata, which show any change. A file is
 //! not kept if it changed so recently that another change might not show.
 use std::{
-    collections::HashMap,
     fs,
-    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,9 +14,8 @@ use http::{HeaderMap, HeaderValue};
 use pixie_core::Result;
 
 use super::{
-    open::OpenFile,
+    open::{OpenFile, Stamp},
     representation::{Content, Representation},
-    stamp::Stamp,
 };
 use crate::files::coding::{Coding, is_compressible};
 
@@ -32,27 +29,14 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// The cache of this process.
-pub(super) static CACHE: LazyLock<Cache> = LazyLock::new(|| Cache::new(ENTRIES_MAX, BYTES_MAX));
+pub(super) static CACHE: Cache = Cache::new(ENTRIES_MAX, BYTES_MAX);
 
 pub(super) struct Cache {
     entries_max: usize,
     bytes_max: usize,
-    hasher: RandomState,
-    shelf: Mutex<Shelf>,
-}
-
-#[derive(Default)]
-struct Shelf {
-    /// The key is a hash of root and name, so that a look-up needs no allocation. The entry holds both for
-    /// comparison.
-    slots: HashMap<u64, Slot>,
-    bytes: usize,
-    uses: u64,
-}
-
-struct Slot {
-    entry: Arc<Entry>,
-    last_use: u64,
+    /// The least recently used entry is the first. Searching them all takes less time than the system call
+    /// that checks the entry found.
+    entries: Mutex<Vec<Arc<Entry>>>,
 }
 
 /// A file in memory, with its compressed forms.
@@ -110,20 +94,16 @@ impl Entry {
 }
 
 impl Cache {
-    pub(super) fn new(entries_max: usize, bytes_max: usize) -> Cache {
-        Cache { entries_max, bytes_max, hasher: RandomState::new(), shelf: Mutex::default() }
+    pub(super) const fn new(entries_max: usize, bytes_max: usize) -> Cache {
+        Cache { entries_max, bytes_max, entries: Mutex::new(Vec::new()) }
     }
 
     /// Returns the entry if the file has not changed. Otherwise removes the entry.
     pub(super) fn get(&self, root: &Path, name: &str) -> Option<Arc<Entry>> {
-        let key = self.key(root, name);
-        let entry = self.shelf().take_note(key)?;
-        if !entry.is_for(root, name) {
-            return None;
-        }
+        let entry = self.touch(root, name)?;
         // The lock is not held during the system call.
         if !entry.is_current() {
-            self.shelf().remove(key);
+            self.entries().retain(|other| !other.is_for(root, name));
             return None;
         }
         Some(entry)
@@ -131,49 +111,28 @@ impl Cache {
 
     /// Adds an entry, and removes older ones until the limits are met.
     pub(super) fn insert(&self, entry: Arc<Entry>) {
-        let bytes = entry.bytes();
-        if bytes > self.bytes_max {
+        if entry.bytes() > self.bytes_max {
             return;
         }
-        let key = self.key(&entry.root, &entry.name);
-        let mut shelf = self.shelf();
-        shelf.remove(key);
-        while shelf.slots.len() >= self.entries_max || shelf.bytes + bytes > self.bytes_max {
-            shelf.remove_oldest();
-        }
-        shelf.uses += 1;
-        shelf.bytes += bytes;
-        let last_use = shelf.uses;
-        shelf.slots.insert(key, Slot { entry, last_use });
-    }
-
-    fn key(&self, root: &Path, name: &str) -> u64 {
-        self.hasher.hash_one((root.as_os_str(), name))
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shelf {
-    fn take_note(&mut self, key: u64) -> Option<Arc<Entry>> {
-        self.uses += 1;
-        let slot = self.slots.get_mut(&key)?;
-        slot.last_use = self.uses;
-        Some(slot.entry.clone())
-    }
-
-    fn remove(&mut self, key: u64) {
-        if let Some(slot) = self.slots.remove(&key) {
-            self.bytes -= slot.entry.bytes();
+        let mut entries = self.entries();
+        entries.retain(|other| !other.is_for(&entry.root, &entry.name));
+        entries.push(entry);
+        let mut bytes: usize = entries.iter().map(|entry| entry.bytes()).sum();
+        while entries.len() > self.entries_max || bytes > self.bytes_max {
+            bytes -= entries.remove(0).bytes();
         }
     }
 
-    /// Looks at all slots. There are a few hundred, and this runs only after a file was read from disk.
-    fn remove_oldest(&mut self) {
-        let oldest = self.slots.iter().min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| *key);
-        oldest.into_iter().for_each(|key| self.remove(key));
+    /// Returns the entry of a name, which becomes the most recently used one.
+    fn touch(&self, root: &Path, name: &str) -> Option<Arc<Entry>> {
+        let mut entries = self.entries();
+        let at = entries.iter().rposition(|entry| entry.is_for(root, name))?;
+        entries[at..].rotate_left(1);
+        entries.last().cloned()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -50,8 +50,8 @@ pub(crate) fn is_compressible(media: &HeaderValue) -> bool {
     let Ok(media) = media.to_str() else { return false };
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_text = media.starts_with("text/") && media != "text/event-stream";
-    let is_structured = media.ends_with("+json") || media.ends_with("+xml") || media.ends_with("+text");
-    is_text || is_structured || COMPRESSIBLE.contains(&media.as_str())
+    let is_structured = ["json", "script", "xml", "+text"].iter().any(|ending| media.ends_with(ending));
+    is_text || is_structured || COMPRESSIBLE.contains(&media.rsplit('/').next().unwrap_or_default())
 }
 
 /// Adds a header name to `Vary`, unless it is there already.
@@ -65,21 +65,5 @@ pub(crate) fn vary(headers: &mut HeaderMap, by: &'static str) {
     }
 }
 
-const COMPRESSIBLE: [&str; 16] = [
-    "application/ecmascript",
-    "application/graphql",
-    "application/javascript",
-    "application/json",
-    "application/rtf",
-    "application/sql",
-    "application/toml",
-    "application/wasm",
-    "application/x-javascript",
-    "application/x-ndjson",
-    "application/x-sh",
-    "application/xml",
-    "font/otf",
-    "font/ttf",
-    "image/bmp",
-    "image/x-icon",
-];
+/// Subtypes of `application`, `font` and `image`.
+const COMPRESSIBLE: [&str; 10] = ["bmp", "graphql", "otf", "rtf", "sql", "toml", "ttf", "wasm", "x-icon", "x-sh"];

@@ -154,7 +154,6 @@ impl Encoder {
         }
     }
 
-    /// Returns the output so far.
     fn take(&mut self) -> Option<Bytes> {
         let buffer = match self {
             Encoder::Brotli(writer) => writer.get_mut(),

@@ -11,7 +11,7 @@ use pixie_core::{Error, IntoResponse, Needs, Redirect, Request, Response, Result
 
 use super::{
     cache::{CACHE, Entry, FILE_BYTES_MAX},
-    name::{Name, System},
+    name::Name,
     open::{Found, OpenFile, find},
     representation::{Content, Representation, media_type},
 };
@@ -30,14 +30,14 @@ const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
 ///
 /// The name may come from the client. A name that does not exist or leads out of the folder gets 404.
 pub fn static_file(request: &Request, root: impl AsRef<Path>, name: &str) -> Result<Response> {
-    Rules::default().serve(request, root.as_ref(), name)
+    Folder::new(root.as_ref()).serve(request, name)
 }
 
 /// Like [`static_file`], but keeps files of up to 4 MiB in memory: at most 256 files and 64 MiB per process.
 ///
 /// A changed file is detected at once. A compressed file that changed beside it is detected within a second.
 pub fn cached_file(request: &Request, root: impl AsRef<Path>, name: &str) -> Result<Response> {
-    Rules { is_cached: true, ..Rules::default() }.serve(request, root.as_ref(), name)
+    Folder::new(root.as_ref()).cached().serve(request, name)
 }
 
 /// A folder of files. Mount it with [`App::folder`](crate::App::folder), or call [`Folder::serve`] in a
@@ -45,12 +45,6 @@ pub fn cached_file(request: &Request, root: impl AsRef<Path>, name: &str) -> Res
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
-    rules: Rules,
-}
-
-/// How files are served.
-#[derive(Clone, Debug)]
-struct Rules {
     cache_control: HeaderValue,
     index: Option<Cow<'static, str>>,
     is_cached: bool,
@@ -60,37 +54,38 @@ impl Folder {
     /// Returns a folder with default settings. A relative path starts in the working directory of the
     /// program.
     pub fn new(root: impl Into<PathBuf>) -> Folder {
-        Folder { root: root.into(), rules: Rules::default() }
+        let index = Some(Cow::Borrowed(INDEX));
+        Folder { root: root.into(), cache_control: CACHE_CONTROL, index, is_cached: false }
     }
 
     /// Sets how long clients may use a file before they ask again. Default: 38400 s.
     pub fn max_age(mut self, age: Duration) -> Folder {
         let value = HeaderValue::try_from(format!("max-age={}", age.as_secs()));
-        self.rules.cache_control = value.expect("digits are valid in a header");
+        self.cache_control = value.expect("digits are valid in a header");
         self
     }
 
     /// Sets the file that is served for a folder. Default: `index.html`.
     pub fn index(mut self, name: impl Into<String>) -> Folder {
-        self.rules.index = Some(Cow::Owned(name.into()));
+        self.index = Some(Cow::Owned(name.into()));
         self
     }
 
     /// Serves no index file for folders.
     pub fn without_index(mut self) -> Folder {
-        self.rules.index = None;
+        self.index = None;
         self
     }
 
     /// Keeps small files in memory, as [`cached_file`] does.
     pub fn cached(mut self) -> Folder {
-        self.rules.is_cached = true;
+        self.is_cached = true;
         self
     }
 
     /// Serves a file of this folder. A name that does not exist gets 404.
     pub fn serve(&self, request: &Request, name: &str) -> Result<Response> {
-        self.rules.serve(request, &self.root, name)
+        self.answer(request, name)?.ok_or_else(absent)
     }
 
     /// Returns the routes of this folder, mounted at a path.
@@ -98,7 +93,7 @@ impl Folder {
     pub(crate) fn routes(self, path: &str) -> Vec<Route> {
         let prefix = path.strip_suffix('/').unwrap_or(path);
         let mut paths = vec![format!("{prefix}/<{WILDCARD}:path>")];
-        if self.rules.index.is_some() {
+        if self.index.is_some() {
             paths.push(format!("{prefix}/"));
             paths.extend((!prefix.is_empty()).then(|| prefix.to_owned()));
         }
@@ -122,24 +117,19 @@ impl Folder {
         if name.is_empty() && !request.path().ends_with('/') {
             return Ok(with_slash(request));
         }
-        let answer = self.rules.answer(request, &self.root, &name)?;
+        let answer = self.answer(request, &name)?;
         Ok(answer.unwrap_or_else(|| with_slash(request)))
-    }
-}
-
-impl Rules {
-    fn serve(&self, request: &Request, root: &Path, name: &str) -> Result<Response> {
-        self.answer(request, root, name)?.ok_or_else(absent)
     }
 
     /// Returns the response, or `None` if the name is a folder without a final slash.
-    fn answer(&self, request: &Request, root: &Path, text: &str) -> Result<Option<Response>> {
+    fn answer(&self, request: &Request, text: &str) -> Result<Option<Response>> {
+        let root = &self.root;
         let key = self.key(text).filter(|_| self.is_cached);
         if let Some(entry) = key.as_deref().and_then(|key| CACHE.get(root, key)) {
             return self.answer_from(&entry, request).map(Some);
         }
-        let name = Name::parse(text, System::HERE).ok_or_else(absent)?;
-        let Some((path, opened)) = self.find(root, name)? else { return Ok(None) };
+        let name = Name::parse(text).ok_or_else(absent)?;
+        let Some((path, opened)) = self.find(name)? else { return Ok(None) };
         let media = media_type(&path);
         if let Some(key) = key
             && opened.stamp.length <= FILE_BYTES_MAX
@@ -170,26 +160,20 @@ impl Rules {
 
     /// Opens the file that a name leads to. Returns it with its path, or `None` for a folder without a final
     /// slash.
-    fn find<'n>(&self, root: &Path, name: Name<'n>) -> Result<Option<(Cow<'n, str>, OpenFile)>> {
-        match find(root, name.path)?.ok_or_else(absent)? {
+    fn find<'n>(&self, name: Name<'n>) -> Result<Option<(Cow<'n, str>, OpenFile)>> {
+        match find(&self.root, name.path)?.ok_or_else(absent)? {
             Found::File(file) if !name.is_folder => Ok(Some((Cow::Borrowed(name.path), file))),
             Found::File(_) => Err(absent()),
             Found::Folder if !name.is_folder => Ok(None),
             Found::Folder => {
                 let index = self.index.as_deref().ok_or_else(absent)?;
                 let path = if name.path.is_empty() { index.to_owned() } else { format!("{}/{index}", name.path) };
-                match find(root, &path)? {
+                match find(&self.root, &path)? {
                     Some(Found::File(file)) => Ok(Some((Cow::Owned(path), file))),
                     _ => Err(absent()),
                 }
             }
         }
-    }
-}
-
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules { cache_control: CACHE_CONTROL, index: Some(Cow::Borrowed(INDEX)), is_cached: false }
     }
 }
 

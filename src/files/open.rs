@@ -1,15 +1,24 @@
-//! Opens what a name leads to: a file, a compressed file beside it, or a folder.
+//! Opens what a name leads to: a file, a compressed file beside it, or a folder. A `Stamp` shows whether a
+//! file has changed, without reading it.
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderMap, HeaderValue};
 use pixie_core::{Error, Result};
 
-use super::{beneath, stamp::Stamp};
+use super::beneath;
 use crate::files::coding::{Coding, is_compressible};
+
+/// Within this time, a second change may not change the time of the file: clocks of file systems have a
+/// resolution of up to two seconds.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Build tools that produce reproducible files set a time near zero. Such a time carries no information.
+const EARLIEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What lies at a path.
 pub(super) enum Found {
@@ -23,6 +32,39 @@ pub(super) struct OpenFile {
     pub(super) stamp: Stamp,
     /// The content coding of its bytes.
     pub(super) coding: Option<Coding>,
+}
+
+/// A file's length, time and identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) length: u64,
+    /// The time of the last change, if it carries information.
+    pub(super) modified: Option<SystemTime>,
+    /// Device, inode number, and the time of the last inode change, which programs cannot set.
+    identity: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Stamp {
+        let earliest = SystemTime::UNIX_EPOCH + EARLIEST;
+        let modified = metadata.modified().ok().filter(|time| *time >= earliest);
+        let identity = (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec());
+        Stamp { length: metadata.len(), modified, identity }
+    }
+
+    /// Returns whether a later change would show in the stamp.
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+        self.modified.is_none_or(|modified| now.duration_since(modified).is_ok_and(|age| age >= SETTLING))
+    }
+
+    /// Returns whether this file is at least as new as the other, in whole seconds. A file that was made from
+    /// another one is newer.
+    pub(super) fn is_as_new_as(&self, other: &Stamp) -> bool {
+        let seconds = |stamp: &Stamp| {
+            stamp.modified.and_then(|time| Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()))
+        };
+        seconds(self) >= seconds(other)
+    }
 }
 
 impl OpenFile {

@@ -9,8 +9,7 @@ use pixie_core::{Body, ETag, Extent, Request, Response, Result, Validators};
 
 use super::{
     body::{self, FileBody},
-    open::OpenFile,
-    stamp::Stamp,
+    open::{OpenFile, Stamp},
 };
 use crate::files::coding::{self, Coding};
 

@@ -88,39 +88,43 @@ async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Requ
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, early: Option<Answered>) -> Answer {
     let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
     let arrives = endpoint.intake == Intake::Arriving;
-    let answered = match (early, &endpoint.plan) {
-        (Some(early), _) => early,
-        (None, Plan::Sync(handler)) => chain.passed(on_connection(app, endpoint, handler, &mut request)),
-        (None, Plan::Unrouted) => chain.passed(unrouted(app.router.find(request.method(), request.path()))),
-        (None, Plan::Thread { handler, deadline }) => {
-            let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
-            let lent = arrives.then(|| arriving::lend(&mut request, bytes_max)).transpose();
-            return later(app, endpoint, asker, on_thread(app.clone(), *deadline, lent, move || handler(&mut request)));
-        }
-        (None, Plan::Async { handler, deadline }) => {
-            let asker = Asker::of(app, chain, &request);
-            let watched = arrives.then(|| arriving::watch(&mut request, bytes_max)).transpose();
-            let response = watched.and_then(|watched| Ok((watched.flatten(), panics::caught(|| handler(request))?)));
-            let (watched, response) = match response {
-                Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
-                Err(error) => return later(app, endpoint, asker, ready(error.into())),
-            };
-            return match (*deadline, watched) {
-                (None, None) => later(app, endpoint, asker, response),
-                (Some(_), None) => later(app, endpoint, asker, within(*deadline, response)),
-                (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(*deadline, response))),
-            };
-        }
-        (None, Plan::Pooled { slot, .. }) => {
-            let asker = Asker::of(app, chain, &request);
-            return match arrives.then(|| arriving::for_job(&mut request, bytes_max)).transpose() {
-                Ok(arriving) => {
-                    let job = jobs::submit(app.clone(), endpoint.clone(), slot.clone(), request, arriving);
-                    later(app, endpoint, asker, job)
-                }
-                Err(error) => later(app, endpoint, asker, ready(error.into())),
-            };
-        }
+    let answered = match early {
+        Some(early) => early,
+        None => match &endpoint.plan {
+            Plan::Sync(handler) => chain.passed(on_connection(app, endpoint, handler, &mut request)),
+            Plan::Unrouted => chain.passed(unrouted(app.router.find(request.method(), request.path()))),
+            Plan::Thread { handler, deadline } => {
+                let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
+                let lent = arrives.then(|| arriving::lend(&mut request, bytes_max)).transpose();
+                let response = on_thread(app.clone(), *deadline, lent, move || handler(&mut request));
+                return later(app, endpoint, asker, response);
+            }
+            Plan::Async { handler, deadline } => {
+                let asker = Asker::of(app, chain, &request);
+                let watched = arrives.then(|| arriving::watch(&mut request, bytes_max)).transpose();
+                let response =
+                    watched.and_then(|watched| Ok((watched.flatten(), panics::caught(|| handler(request))?)));
+                let (watched, response) = match response {
+                    Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
+                    Err(error) => return later(app, endpoint, asker, ready(error.into())),
+                };
+                return match (*deadline, watched) {
+                    (None, None) => later(app, endpoint, asker, response),
+                    (Some(_), None) => later(app, endpoint, asker, within(*deadline, response)),
+                    (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(*deadline, response))),
+                };
+            }
+            Plan::Pooled { slot, .. } => {
+                let asker = Asker::of(app, chain, &request);
+                return match arrives.then(|| arriving::for_job(&mut request, bytes_max)).transpose() {
+                    Ok(arriving) => {
+                        let job = jobs::submit(app.clone(), endpoint.clone(), slot.clone(), request, arriving);
+                        later(app, endpoint, asker, job)
+                    }
+                    Err(error) => later(app, endpoint, asker, ready(error.into())),
+                };
+            }
+        },
     };
     Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), answered))
 }

@@ -111,8 +111,8 @@ impl Default for Settings {
 /// text is invalid.
 type Variable = (&'static str, &'static str, fn(&mut Settings, &str) -> Option<()>);
 
-/// Every variable that overrides a setting of an app. `PIXIE_POOL_…` (crate `pixie-pool`) overrides those of
-/// one pool.
+/// The variables that override a setting of an app. `PIXIE_POOL_…` (crate `pixie-pool`) overrides those of one
+/// pool.
 const VARIABLES: [Variable; 4] = [
     ("PIXIE_HOST", "a host name or an address", |settings, text| {
         settings.host = text.to_owned();

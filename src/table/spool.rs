@@ -31,16 +31,7 @@ pub(crate) struct Spool {
 
 struct Folder {
     path: TempDir,
-    /// Held until the process exits.
-    _locks: Locks,
-}
-
-/// The lock of the folder keeps systemd-tmpfiles from cleaning it (tmpfiles.d(5), BSD file locks). The lock
-/// of the file tells other servers that the folder is in use. The folder is locked before the file exists,
-/// and a folder without the file is not removed.
-struct Locks {
-    _folder: File,
-    _file: File,
+    _locks: (File, File),
 }
 
 impl Spool {
@@ -102,7 +93,7 @@ impl Folder {
                 "the folder for uploads has a path that is no UTF-8: set another with `App::upload_dir`",
             ));
         }
-        let _locks = Locks::take(path.path())?;
+        let _locks = lock(path.path())?;
         Ok(Folder { path, _locks })
     }
 
@@ -112,7 +103,7 @@ impl Folder {
     fn restore(&mut self) -> io::Result<()> {
         let path = self.path.path();
         DirBuilder::new().mode(0o700).create(path)?;
-        self._locks = Locks::take(path)?;
+        self._locks = lock(path)?;
         tracing::warn!(
             folder = %path.display(),
             "made the folder for uploads again because another program removed it: workers in a strict sandbox cannot \
@@ -122,14 +113,17 @@ impl Folder {
     }
 }
 
-impl Locks {
-    fn take(folder: &Path) -> io::Result<Locks> {
-        let _folder = File::open(folder)?;
-        _folder.lock()?;
-        let _file = File::create(folder.join(LOCK))?;
-        _file.lock()?;
-        Ok(Locks { _folder, _file })
-    }
+/// Locks a folder and a file in it, until the process exits or the values are dropped.
+///
+/// The lock of the folder keeps systemd-tmpfiles from cleaning it (tmpfiles.d(5), BSD file locks). The lock
+/// of the file tells other servers that the folder is in use. The folder is locked before the file exists,
+/// and a folder without the file is not removed.
+fn lock(path: &Path) -> io::Result<(File, File)> {
+    let folder = File::open(path)?;
+    folder.lock()?;
+    let file = File::create(path.join(LOCK))?;
+    file.lock()?;
+    Ok((folder, file))
 }
 
 /// Removes the folders of killed processes: those whose lock is free. The next start tries again if this

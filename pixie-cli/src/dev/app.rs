@@ -21,7 +21,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use crate::{
     dev::{
         event::Event,
-        guard::{self, Guard, Kind},
+        guard::{self, Guard},
     },
     env_files::EnvFiles,
 };
@@ -37,11 +37,9 @@ const STDERR_PATIENCE: Duration = Duration::from_secs(1);
 /// Limits how long a stopping program may finish its requests.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A running program.
 pub(crate) struct App {
     /// The number of the start; pages get it as their build ID.
     pub(crate) number: u64,
-    /// When the program was started.
     pub(crate) start: Instant,
     process: u32,
     link: Option<UnixStream>,
@@ -50,7 +48,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Starts a program.
     pub(crate) fn start(
         mut command: Command,
         number: u64,
@@ -73,7 +70,7 @@ impl App {
             thread::spawn(move || pass_on(pipe, &stderr))
         });
         let (process, start) = (child.id(), Instant::now());
-        guard.watch(process, Kind::Program);
+        guard.watch(process);
         thread::spawn(move || {
             let status = child.wait().ok();
             guard.forget(process);
@@ -101,7 +98,6 @@ impl App {
         command
     }
 
-    /// Stores the connection of the program.
     pub(crate) fn joined(&mut self, link: UnixStream) {
         self.link = Some(link);
     }
@@ -115,7 +111,6 @@ impl App {
         }
     }
 
-    /// Asks the program to finish its requests and end.
     pub(crate) fn stop(&mut self) {
         self.kill_at.get_or_insert(Instant::now() + GRACE);
         guard::terminate(self.process);
@@ -133,7 +128,6 @@ impl App {
         }
     }
 
-    /// Returns the end of the program's standard error.
     pub(crate) fn stderr_end(&self) -> String {
         let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&stderr.iter().copied().collect::<Vec<_>>()).into_owned()

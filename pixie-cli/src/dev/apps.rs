@@ -32,7 +32,6 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(6);
 /// How often late programs are killed while the session ends.
 const QUIT_TICK: Duration = Duration::from_millis(250);
 
-/// What every program is started with.
 pub(crate) struct Launch {
     pub(crate) sockets: Vec<TcpListener>,
     pub(crate) meeting: Meeting,
@@ -43,13 +42,11 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
 }
 
-/// The programs of a session.
 pub(crate) struct Apps {
     launch: Launch,
     substitute: Substitute,
     /// A secret of this session. Pages must know it to send requests to `pixie dev`.
     token: String,
-    /// The number of starts.
     count: u64,
     /// The state of the build, as the pages get it.
     state: String,
@@ -101,7 +98,7 @@ impl Apps {
                 // Cleared, so that the next edit tries again.
                 self.started = None;
                 output::error(&error);
-                self.failed(error.message(), &error.details(), Duration::ZERO);
+                self.failed(&error.message, &error.details(), Duration::ZERO);
                 return Start::Done;
             }
         };
@@ -112,7 +109,7 @@ impl Apps {
         self.count += 1;
         let Launch { sockets, meeting, guard, sender, hosts, workers, args } = &self.launch;
         let mut command = App::command(program, root, args, &variables);
-        command.env("PIXIE_DEV_SOCKET", meeting.path()).env("PIXIE_DEV_TOKEN", &self.token);
+        command.env("PIXIE_DEV_SOCKET", &meeting.path).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
         if let Some(workers) = workers {
             command.env("PIXIE_WORKERS", workers.to_string());
@@ -133,7 +130,6 @@ impl Apps {
         self.started = None;
     }
 
-    /// Stores the connection of a program.
     pub(crate) fn joined(&mut self, number: u64, link: UnixStream) {
         let apps = self.serving.iter_mut().chain(&mut self.starting).chain(&mut self.stopping);
         if let Some(app) = apps.into_iter().find(|app| app.number == number) {
@@ -190,7 +186,6 @@ impl Apps {
         self.state = state;
     }
 
-    /// Sends a line to the program that serves.
     pub(crate) fn tell(&mut self, line: &str) {
         if let Some(app) = &mut self.serving {
             app.tell(line);

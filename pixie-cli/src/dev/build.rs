@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     dev::{
         event::{Built, Event},
-        guard::{self, Guard, Kind},
+        guard::{self, Guard},
     },
     error::reason,
     project::Project,
@@ -43,11 +43,9 @@ pub(crate) struct Builds {
     events: Sender<Event>,
     count: u64,
     current: Option<Build>,
-    /// When the last build began.
     pub(crate) last_start: SystemTime,
     /// The program file of the last successful build.
     pub(crate) program: Option<(PathBuf, Stamp)>,
-    /// Whether the last build failed.
     pub(crate) is_broken: bool,
 }
 
@@ -85,7 +83,6 @@ impl Builds {
         Ok(program)
     }
 
-    /// Returns whether a build is under way.
     pub(crate) fn is_under_way(&self) -> bool {
         self.current.is_some()
     }
@@ -96,7 +93,6 @@ fn stamp(program: &Path) -> Stamp {
     (found.as_ref().and_then(|found| found.modified().ok()), found.map_or(0, |found| found.len()))
 }
 
-/// A build under way.
 struct Build {
     number: u64,
     process: Option<u32>,
@@ -122,7 +118,7 @@ impl Build {
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
-        process.iter().for_each(|group| guard.watch(*group, Kind::Build));
+        process.iter().for_each(|group| guard.watch(*group));
         let program = project.program.clone();
         let thread = thread::spawn(move || {
             let outcome = match started {

@@ -20,8 +20,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The first argument of the guard. Not a subcommand, so that completions and manual pages do not show it.
 const ASKED: &str = "__guard";
-/// Limits how long programs may take to end by themselves. They detect the end of `pixie dev` too, and stop
-/// in order.
+/// Limits how long programs and builds may take to end by themselves. Programs detect the end of `pixie dev`
+/// too, and stop in order.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The writing end of the guard's pipe.
@@ -29,7 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Guard(Arc<Mutex<ChildStdin>>);
 
 impl Guard {
-    /// Starts the guard.
     pub(crate) fn start() -> io::Result<Guard> {
         let mut command = Command::new(env::current_exe()?);
         command.arg(ASKED).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -40,13 +39,10 @@ impl Guard {
         Ok(Guard(Arc::new(Mutex::new(pipe))))
     }
 
-    /// Tells the guard about a process group. At the end, a build is killed at once; a program gets
-    /// `PATIENCE`.
-    pub(crate) fn watch(&self, group: u32, kind: Kind) {
-        self.tell(&format!("{} {group}\n", kind.word()));
+    pub(crate) fn watch(&self, group: u32) {
+        self.tell(&format!("begun {group}\n"));
     }
 
-    /// Tells the guard that a group has ended.
     pub(crate) fn forget(&self, group: u32) {
         self.tell(&format!("ended {group}\n"));
     }
@@ -58,52 +54,30 @@ impl Guard {
     }
 }
 
-/// The kind of a process group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Build,
-    Program,
-}
-
-impl Kind {
-    fn word(self) -> &'static str {
-        match self {
-            Kind::Build => "build",
-            Kind::Program => "program",
-        }
-    }
-}
-
 /// Runs the guard if this process was started as one, and returns its exit code.
 pub(crate) fn guard_if_asked() -> Option<ExitCode> {
     if env::args_os().nth(1)? != ASKED {
         return None;
     }
     let groups = read(stdin().lock());
-    end(&groups, Kind::Build);
-    if groups.iter().any(|(kind, _)| *kind == Kind::Program) {
+    if !groups.is_empty() {
         thread::sleep(PATIENCE);
-        end(&groups, Kind::Program);
+        groups.into_iter().for_each(kill_group);
     }
     Some(ExitCode::SUCCESS)
 }
 
 /// Reads to the end of the pipe and returns the groups that have not ended.
-fn read(lines: impl BufRead) -> BTreeSet<(Kind, u32)> {
+fn read(lines: impl BufRead) -> BTreeSet<u32> {
     let mut groups = BTreeSet::new();
     for line in lines.lines().map_while(Result::ok) {
-        let Some((word, group)) = line.split_once(' ') else { continue };
-        let Ok(group) = group.parse() else { continue };
-        match [Kind::Build, Kind::Program].into_iter().find(|kind| kind.word() == word) {
-            Some(kind) => drop(groups.insert((kind, group))),
-            None => groups.retain(|(_, known)| *known != group),
+        match line.split_once(' ').and_then(|(word, group)| Some((word, group.parse().ok()?))) {
+            Some(("begun", group)) => drop(groups.insert(group)),
+            Some((_, group)) => drop(groups.remove(&group)),
+            None => {}
         }
     }
     groups
-}
-
-fn end(groups: &BTreeSet<(Kind, u32)>, kind: Kind) {
-    groups.iter().filter(|(found, _)| *found == kind).for_each(|(_, group)| kill_group(*group));
 }
 
 /// Asks a process to stop. Ignores a process that has ended already.
@@ -126,11 +100,11 @@ fn pid(process: u32) -> Option<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, read};
+    use super::read;
 
     #[test]
     fn what_has_ended_is_forgotten() {
-        let groups = read(&b"build 7\nprogram 8\nended 7\nbuild 9\nrubbish\n"[..]);
-        assert_eq!(groups.into_iter().collect::<Vec<_>>(), [(Kind::Build, 9), (Kind::Program, 8)]);
+        let groups = read(&b"begun 7\nbegun 8\nended 7\nbegun 9\nrubbish\n"[..]);
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), [8, 9]);
     }
 }

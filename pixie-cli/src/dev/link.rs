@@ -11,7 +11,7 @@ use std::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -26,12 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The socket, in a folder that only this user can enter.
 pub(crate) struct Meeting {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
 impl Meeting {
-    /// Opens the socket.
     pub(crate) fn open(events: Sender<Event>) -> Result<Meeting, Error> {
         let refused = |error: io::Error| {
             let error = Error::io("open a socket", &env::temp_dir(), &error);
@@ -49,11 +48,6 @@ impl Meeting {
             }
         });
         Ok(Meeting { path, _folder: folder })
-    }
-
-    /// Returns the path of the socket.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 }
 

@@ -11,9 +11,7 @@ use pixie_server::Listener;
 
 use crate::{env_files::EnvFiles, error::Error};
 
-/// The host on which an app listens by default.
 const HOST: &str = "localhost";
-/// The port on which an app listens by default.
 const PORT: u16 = 8000;
 
 /// Returns host and port: from the arguments, else from the project's files of variables, else the defaults.
@@ -56,7 +54,7 @@ fn offered(taken: &Error, free: u16) -> Result<bool, Error> {
     if !stdin().is_terminal() || !stderr().is_terminal() || std::env::var_os("CI").is_some() {
         return Ok(false);
     }
-    let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message())).default(true);
+    let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message)).default(true);
     match question.interact() {
         Err(dialoguer::Error::IO(error)) if error.kind() == ErrorKind::Interrupted => Err(Error::interrupted()),
         // A terminal that fails counts as "no".

@@ -16,7 +16,6 @@ use crate::{
         apps::{Apps, Start},
         build::{Builds, make_newer},
         event::{Built, Change, Event},
-        opener,
         sources::Action,
         terminal::{self, seconds},
         watch::Watch,
@@ -28,26 +27,19 @@ use crate::{
 /// How often the session checks its timeouts.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A session.
 pub(crate) struct Session {
-    project: Project,
-    addresses: Vec<SocketAddr>,
-    watch: Watch,
-    builds: Builds,
-    apps: Apps,
+    pub(crate) project: Project,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) watch: Watch,
+    pub(crate) builds: Builds,
+    pub(crate) apps: Apps,
     /// Whether to open the page in the browser when the first program is ready.
-    opens: bool,
+    pub(crate) opens: bool,
     /// Why the next program is started, and when that was decided.
-    cause: (String, Instant),
+    pub(crate) cause: (String, Instant),
     /// Whether a manifest has changed since the project was read.
-    is_outdated: bool,
-    is_announced: bool,
-    start: Instant,
-}
-
-enum Next {
-    Continue,
-    Quit,
+    pub(crate) is_outdated: bool,
+    pub(crate) is_announced: bool,
 }
 
 /// Whether the project still has the package and the program that were built.
@@ -58,40 +50,13 @@ enum Found {
 }
 
 impl Session {
-    /// Returns a session that has not begun.
-    pub(crate) fn new(
-        project: Project,
-        addresses: Vec<SocketAddr>,
-        watch: Watch,
-        builds: Builds,
-        apps: Apps,
-        opens: bool,
-    ) -> Session {
-        let start = Instant::now();
-        let cause = (String::new(), start);
-        Session {
-            project,
-            addresses,
-            watch,
-            builds,
-            apps,
-            opens,
-            cause,
-            is_outdated: false,
-            is_announced: false,
-            start,
-        }
-    }
-
     /// Begins with a build, runs until the user quits, and ends every process that the session has started.
     pub(crate) fn run(mut self, events: &Receiver<Event>) {
         self.rebuild();
         loop {
             match events.recv_timeout(TICK) {
-                Ok(event) => match self.react(event) {
-                    Next::Continue => {}
-                    Next::Quit => break,
-                },
+                Ok(Event::Quit | Event::Key('q')) => break,
+                Ok(event) => self.react(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -101,7 +66,7 @@ impl Session {
         self.apps.quit(events);
     }
 
-    fn react(&mut self, event: Event) -> Next {
+    fn react(&mut self, event: Event) {
         match event {
             Event::Changed(changes) => self.changed(&changes),
             Event::Folder(folder) => {
@@ -121,10 +86,9 @@ impl Session {
                     self.start_app();
                 }
             }
-            Event::Key(key) => return self.key(key),
-            Event::Quit => return Next::Quit,
+            Event::Key(key) => self.key(key),
+            Event::Quit => {}
         }
-        Next::Continue
     }
 
     /// Does the largest of the actions that the changes need.
@@ -210,9 +174,6 @@ impl Session {
     }
 
     fn said(&mut self, number: u64, line: &str) {
-        if let Some(place) = line.strip_prefix("OPEN=") {
-            return opener::edit(place, &self.project);
-        }
         if line != "READY=1" || !self.apps.ready(number) {
             return;
         }
@@ -221,25 +182,23 @@ impl Session {
             return output::status("Ready", format_args!("in {} ({what})", seconds(since.elapsed())));
         }
         self.is_announced = true;
-        terminal::banner(&self.addresses, self.start.elapsed());
+        terminal::banner(&self.addresses, self.cause.1.elapsed());
         if self.opens {
-            opener::browse(&terminal::local(&self.addresses));
+            terminal::browse(&terminal::local(&self.addresses));
         }
     }
 
-    fn key(&mut self, key: char) -> Next {
+    fn key(&mut self, key: char) {
         match key {
             'r' => {
                 self.cause = ("asked for".into(), Instant::now());
                 self.apps.forget_started();
                 self.rebuild();
             }
-            'o' => opener::browse(&terminal::local(&self.addresses)),
+            'o' => terminal::browse(&terminal::local(&self.addresses)),
             'c' => terminal::clear(),
             'p' => self.apps.tell("pools"),
-            'q' => return Next::Quit,
             _ => output::help("r rebuild, o open, c clear, p pools, q quit"),
         }
-        Next::Continue
     }
 }

@@ -31,9 +31,7 @@ pub(crate) enum Action {
     Swap,
     /// The browser reloads the page.
     Reload,
-    /// The program is restarted.
     Restart,
-    /// The program is built again.
     Build,
 }
 
@@ -77,7 +75,6 @@ impl Sources {
         Sources { roots: Vec::new(), workspace: folder.into(), target: "/target".into(), extra, inputs: HashSet::new() }
     }
 
-    /// Replaces the packages by those that the project has now.
     pub(crate) fn renew(&mut self, project: &Project) {
         self.roots = roots(project);
     }

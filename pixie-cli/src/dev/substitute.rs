@@ -34,16 +34,9 @@ const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,
 pub(crate) struct Substitute(Arc<Shared>);
 
 struct Shared {
-    page: Mutex<Option<Page>>,
+    page: Mutex<Option<Arc<str>>>,
     switched: Condvar,
     connections: AtomicUsize,
-}
-
-/// The text of the page.
-#[derive(Clone, Debug)]
-struct Page {
-    title: String,
-    text: String,
 }
 
 impl Substitute {
@@ -58,8 +51,7 @@ impl Substitute {
 
     /// Answers from now on with this page. Terminal colors in the text are removed.
     pub(crate) fn answer(&self, title: &str, text: &str) {
-        let text = anstream::adapter::strip_str(text).to_string();
-        *self.lock() = Some(Page { title: title.to_owned(), text });
+        *self.lock() = Some(page(title, text).into());
         self.0.switched.notify_one();
     }
 
@@ -85,7 +77,7 @@ impl Substitute {
         }
     }
 
-    fn accept(&self, socket: &TcpListener, page: &Page) {
+    fn accept(&self, socket: &TcpListener, page: &Arc<str>) {
         while self.0.connections.load(Relaxed) < CONNECTIONS_MAX
             && let Ok((stream, _)) = socket.accept()
         {
@@ -99,12 +91,12 @@ impl Substitute {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Page>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {
         self.0.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
+fn exchange(mut stream: TcpStream, page: &str) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -115,7 +107,13 @@ fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
             count => head.extend_from_slice(&buffer[..count]),
         }
     }
-    stream.write_all(answer(page, head.starts_with(b"HEAD ")).as_bytes())?;
+    write!(
+        stream,
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
+         cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n{}",
+        page.len(),
+        if head.starts_with(b"HEAD ") { "" } else { page },
+    )?;
     stream.shutdown(Shutdown::Write)?;
     // Closing with unread bytes would reset the connection, and the client would lose the response.
     let mut read = 0;
@@ -128,19 +126,13 @@ fn exchange(mut stream: TcpStream, page: &Page) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(page: &Page, is_head: bool) -> String {
-    let (title, text) = (escaped(&page.title), escaped(page.text.trim_end()));
-    let text = if text.is_empty() { text } else { format!("<pre>{text}</pre>") };
-    let body = format!(
+fn page(title: &str, text: &str) -> String {
+    let text = escaped(anstream::adapter::strip_str(text).to_string().trim_end());
+    let (title, text) = (escaped(title), if text.is_empty() { text } else { format!("<pre>{text}</pre>") });
+    format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1>\
          <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{text}<p>This page reloads itself.</html>\n"
-    );
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    if is_head { head } else { format!("{head}{body}") }
+    )
 }
 
 fn escaped(text: &str) -> String {

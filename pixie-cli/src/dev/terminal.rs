@@ -7,6 +7,7 @@ use std::{
     io::{IsTerminal, stderr, stdin},
     net::{IpAddr, SocketAddr, UdpSocket},
     path::Path,
+    process::{Command, Stdio},
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -32,7 +33,6 @@ pub(crate) fn has_colors() -> bool {
     anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
 }
 
-/// Prints the addresses of the app and the keys.
 pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
     let version = env!("CARGO_PKG_VERSION");
     anstream::eprintln!("\n  {0}pixie {version}{0:#}  dev  ready in {1}\n", output::HEAD, seconds(time));
@@ -53,6 +53,15 @@ pub(crate) fn local(addresses: &[SocketAddr]) -> String {
     match addresses.iter().find(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
         Some(_) => format!("http://localhost:{port}/"),
         None => addresses.first().map_or_else(String::new, |address| format!("http://{address}/")),
+    }
+}
+
+pub(crate) fn browse(address: &str) {
+    let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
+    match opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+        // A thread waits for the opener, so that it does not become a zombie.
+        Ok(mut child) => drop(thread::spawn(move || child.wait())),
+        Err(_) => output::help(format_args!("open {address} in your browser")),
     }
 }
 
@@ -86,7 +95,6 @@ pub(crate) fn seconds(time: Duration) -> String {
     }
 }
 
-/// Reads keys, if there is a terminal.
 pub(crate) fn listen(events: Sender<Event>) {
     if !has_keys() {
         return;
@@ -115,7 +123,6 @@ fn next_line() -> Option<String> {
     }
 }
 
-/// Clears the terminal.
 pub(crate) fn clear() {
     anstream::eprint!("\x1b[2J\x1b[3J\x1b[H");
 }

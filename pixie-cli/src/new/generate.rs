@@ -47,7 +47,6 @@ struct GenerateCommand {
 /// Where the answers to a template's questions come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
-    /// The person at the terminal.
     Asked,
     /// `--define` and the template's defaults.
     Given,

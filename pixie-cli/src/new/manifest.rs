@@ -26,7 +26,6 @@ const CRATES: [(&str, &str); 6] = [
 ];
 const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The Cargo.toml of a new project.
 pub(crate) struct Manifest {
     path: PathBuf,
     document: DocumentMut,
@@ -34,7 +33,7 @@ pub(crate) struct Manifest {
 
 /// The workspace that a new project becomes a member of.
 pub(crate) struct Workspace {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     document: DocumentMut,
     member: Option<String>,
 }
@@ -49,7 +48,6 @@ pub(crate) fn checkout() -> Option<PathBuf> {
 }
 
 impl Manifest {
-    /// Reads the manifest of a project.
     pub(crate) fn read(project: &Path) -> Result<Self, Error> {
         let path = project.join("Cargo.toml");
         if !path.is_file() {
@@ -100,7 +98,6 @@ impl Manifest {
         self.document.remove("profile");
     }
 
-    /// Writes the manifest.
     pub(crate) fn write(&self) -> Result<(), Error> {
         fs::write(&self.path, self.document.to_string())
             .map_err(|error| Error::io("write the manifest", &self.path, &error))
@@ -145,11 +142,6 @@ impl Workspace {
         }
         let is_listed = lists(workspace, "members", &member);
         Ok(Some(Self { path, document, member: (!is_listed).then_some(member) }))
-    }
-
-    /// Returns the workspace's manifest.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Adds the project to the members, unless a pattern in the list covers it already.

@@ -41,14 +41,12 @@ impl Name {
         Some(format!("{reason}; try {}", suggestion(name)))
     }
 
-    /// Returns the name.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 fn refusal(name: &str) -> Option<String> {
-    let lower = name.to_ascii_lowercase();
     let may_continue = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     let Some(first) = name.chars().next() else { return Some("it is empty".into()) };
     if let Some(wrong) = name.chars().find(|letter| !may_continue(*letter)) {
@@ -60,19 +58,16 @@ fn refusal(name: &str) -> Option<String> {
     if !first.is_ascii_alphabetic() {
         return Some(format!("it begins with `{first}` instead of a letter"));
     }
-    if KEYWORDS.contains(&name) {
-        return Some("it is a keyword of Rust".into());
+    let reserved = [
+        (&KEYWORDS[..], "it is a keyword of Rust"),
+        (&["test"], "it is the name of Rust's test library"),
+        (&STANDARD, "it is a part of Rust's standard library"),
+        (&BUILD_FOLDERS, "it is a folder in cargo's build directory"),
+    ];
+    if let Some((_, reason)) = reserved.iter().find(|(names, _)| names.contains(&name)) {
+        return Some((*reason).into());
     }
-    if name == "test" {
-        return Some("it is the name of Rust's test library".into());
-    }
-    if STANDARD.contains(&name) {
-        return Some("it is a part of Rust's standard library".into());
-    }
-    if BUILD_FOLDERS.contains(&name) {
-        return Some("it is a folder in cargo's build directory".into());
-    }
-    DEVICES.contains(&lower.as_str()).then(|| "Windows reserves it for a device".into())
+    DEVICES.contains(&name.to_ascii_lowercase().as_str()).then(|| "Windows reserves it for a device".into())
 }
 
 fn shown(letter: char) -> String {

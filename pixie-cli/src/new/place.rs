@@ -8,24 +8,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ignore::WalkBuilder;
 use tempfile::TempDir;
 
 use crate::error::Error;
 
-/// The folder of the new project.
 pub(crate) struct Destination {
     /// The path as it was given, for messages.
-    pub(crate) shown: PathBuf,
+    shown: PathBuf,
     /// The nearest existing folder above it, without symbolic links; the folder itself, if that exists.
     anchor: PathBuf,
     /// The full path, below the anchor.
-    project: PathBuf,
-}
-
-/// The hidden folder in which a project is made; deleted unless it is moved.
-pub(crate) struct Staging {
-    folder: TempDir,
-    files: Vec<PathBuf>,
+    pub(crate) project: PathBuf,
 }
 
 /// What to do with existing files.
@@ -40,7 +34,6 @@ pub(crate) enum Existing {
 }
 
 impl Destination {
-    /// Resolves a path.
     pub(crate) fn resolve(shown: &Path) -> Result<Self, Error> {
         let absolute = std::path::absolute(shown).map_err(|error| Error::io("resolve the path", shown, &error))?;
         let mut anchor = absolute.as_path();
@@ -52,11 +45,6 @@ impl Destination {
         let anchor = fs::canonicalize(anchor).map_err(|error| Error::io("resolve the path", anchor, &error))?;
         let project = if rest.as_os_str().is_empty() { anchor.clone() } else { anchor.join(rest) };
         Ok(Self { shown: shown.to_owned(), anchor, project })
-    }
-
-    /// Returns the full path.
-    pub(crate) fn project(&self) -> &Path {
-        &self.project
     }
 
     /// Returns the nearest existing folder outside of the project.
@@ -86,47 +74,29 @@ impl Destination {
     }
 
     /// Creates the hidden folder beside the place, or in it if it exists, so that a move is only a rename.
-    pub(crate) fn stage(&self) -> Result<Staging, Error> {
+    pub(crate) fn stage(&self) -> Result<TempDir, Error> {
         let created = tempfile::Builder::new().prefix(".pixie-new-").tempdir_in(&self.anchor);
-        let folder = created.map_err(|error| {
+        created.map_err(|error| {
             let error = Error::io("create a folder", &self.anchor, &error);
             error.help("check that the folder exists and that you may write there")
-        })?;
-        Ok(Staging { folder, files: Vec::new() })
-    }
-}
-
-impl Staging {
-    /// Returns the hidden folder.
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Returns the files in the hidden folder, sorted; paths are relative to the project.
-    pub(crate) fn list(&mut self) -> Result<&[PathBuf], Error> {
-        let mut files = Vec::new();
-        walk(self.folder.path(), Path::new(""), &mut files)
-            .map_err(|error| Error::io("read the folder", self.folder.path(), &error))?;
-        files.sort();
-        self.files = files;
-        Ok(&self.files)
+        })
     }
 
     /// Returns the files that exist at the destination already.
-    pub(crate) fn conflicts(&self, destination: &Destination) -> Vec<PathBuf> {
-        self.files.iter().filter(|file| destination.project.join(file).symlink_metadata().is_ok()).cloned().collect()
+    pub(crate) fn conflicts(&self, files: &[PathBuf]) -> Vec<PathBuf> {
+        files.iter().filter(|file| self.project.join(file).symlink_metadata().is_ok()).cloned().collect()
     }
 
     /// Moves the project to its place: as a whole, or file by file into an existing folder.
-    pub(crate) fn settle(self, destination: &Destination) -> Result<(), Error> {
-        let project = &destination.project;
-        if destination.anchor == *project {
-            return self.merge(project);
+    pub(crate) fn settle(&self, staging: TempDir, files: &[PathBuf]) -> Result<(), Error> {
+        let project = &self.project;
+        if self.anchor == *project {
+            return merge(staging.path(), project, files);
         }
-        open_to_others(self.folder.path())?;
-        let parent = project.parent().unwrap_or(&destination.anchor);
+        open_to_others(staging.path())?;
+        let parent = project.parent().unwrap_or(&self.anchor);
         let made = make_parents(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
-        let folder = self.folder.keep();
+        let folder = staging.keep();
         fs::rename(&folder, project).map_err(|error| {
             // Only the first failure is reported.
             let _ = fs::remove_dir_all(&folder);
@@ -134,39 +104,37 @@ impl Staging {
             Error::io("move the project to its place", project, &error)
         })
     }
-
-    fn merge(&self, project: &Path) -> Result<(), Error> {
-        let replaced = tempfile::Builder::new().prefix(".pixie-old-").tempdir_in(project);
-        let replaced = replaced.map_err(|error| Error::io("create a folder", project, &error))?;
-        let mut done = Vec::new();
-        for file in &self.files {
-            let moved = self.merge_file(file, project, replaced.path(), &mut done);
-            if let Err(error) = moved {
-                undo(&done);
-                return Err(Error::io("move a file to its place", &project.join(file), &error));
-            }
-        }
-        Ok(())
-    }
-
-    fn merge_file(&self, file: &Path, project: &Path, replaced: &Path, done: &mut Vec<Step>) -> io::Result<()> {
-        let (target, old) = (project.join(file), replaced.join(file));
-        if let Some(parent) = target.parent() {
-            done.extend(make_parents(parent)?.into_iter().map(Step::Created));
-        }
-        if target.symlink_metadata().is_ok() {
-            old.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::rename(&target, &old)?;
-            done.push(Step::Moved { from: target.clone(), to: old });
-        }
-        let staged = self.folder.path().join(file);
-        fs::rename(&staged, &target)?;
-        done.push(Step::Moved { from: staged, to: target });
-        Ok(())
-    }
 }
 
-/// A step that can be undone.
+/// Moves files into an existing folder, all or none.
+fn merge(staging: &Path, project: &Path, files: &[PathBuf]) -> Result<(), Error> {
+    let replaced = tempfile::Builder::new().prefix(".pixie-old-").tempdir_in(project);
+    let replaced = replaced.map_err(|error| Error::io("create a folder", project, &error))?;
+    let mut done = Vec::new();
+    for file in files {
+        let (target, old) = (project.join(file), replaced.path().join(file));
+        if let Err(error) = merge_file(&staging.join(file), &target, &old, &mut done) {
+            undo(&done);
+            return Err(Error::io("move a file to its place", &target, &error));
+        }
+    }
+    Ok(())
+}
+
+fn merge_file(staged: &Path, target: &Path, old: &Path, done: &mut Vec<Step>) -> io::Result<()> {
+    if let Some(parent) = target.parent() {
+        done.extend(make_parents(parent)?.into_iter().map(Step::Created));
+    }
+    if target.symlink_metadata().is_ok() {
+        old.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::rename(target, old)?;
+        done.push(Step::Moved { from: target.to_owned(), to: old.to_owned() });
+    }
+    fs::rename(staged, target)?;
+    done.push(Step::Moved { from: staged.to_owned(), to: target.to_owned() });
+    Ok(())
+}
+
 enum Step {
     Created(PathBuf),
     Moved { from: PathBuf, to: PathBuf },
@@ -199,16 +167,18 @@ fn open_to_others(folder: &Path) -> Result<(), Error> {
     permissions.map_err(|error| Error::io("set the permissions of the folder", folder, &error))
 }
 
-fn walk(root: &Path, below: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(root.join(below))? {
-        let entry = entry?;
-        let path = below.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => walk(root, &path, files)?,
-            false => files.push(path),
+/// Returns the files below a folder, sorted, relative to it.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable = |error| Error::new(format_args!("could not read the folder: {error}")).at(folder.display());
+    let mut files = Vec::new();
+    for entry in WalkBuilder::new(folder).standard_filters(false).build() {
+        let entry = entry.map_err(unreadable)?;
+        if entry.file_type().is_some_and(|found| !found.is_dir()) {
+            files.push(entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned());
         }
     }
-    Ok(())
+    files.sort();
+    Ok(files)
 }
 
 /// Returns the project name for a path: its last part.

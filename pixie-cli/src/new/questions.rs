@@ -14,25 +14,22 @@ use dialoguer::{
 };
 use toml_edit::{DocumentMut, Item};
 
-use super::{builtin::Builtin, name::Name};
+use super::{name::Name, source::Builtin};
 use crate::error::Error;
 
 /// Columns that a choice cannot use: two before it, and the last one, after which the terminal begins a new
 /// line.
 const MARK_COLUMNS: usize = 3;
 
-/// Returns whether a person can answer questions.
 pub(crate) fn may_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal() && env::var_os("CI").is_none()
 }
 
-/// Asks for the name of the project.
 pub(crate) fn name() -> Result<String, Error> {
     let check = |name: &String| Name::complaint(name).map_or(Ok(()), Err);
     answered(Input::<String>::with_theme(&theme()).with_prompt("Name").validate_with(check).interact_text())
 }
 
-/// Asks for a scaffold.
 pub(crate) fn template() -> Result<Builtin, Error> {
     let choices = Builtin::value_variants();
     // A line that is too long would be drawn again and again.

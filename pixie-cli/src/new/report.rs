@@ -19,12 +19,10 @@ pub(crate) struct Report {
     /// The checkout with the pixie crates, if they do not come from the registry.
     pub(crate) checkout: Option<PathBuf>,
     pub(crate) dry_run: bool,
-    /// The next commands.
     pub(crate) next: Vec<String>,
 }
 
 impl Report {
-    /// Prints the report for people.
     pub(crate) fn print(&self, shown: &Path) {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };

@@ -16,40 +16,26 @@ pub(crate) enum Vcs {
     None,
 }
 
-/// Whether a project gets a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repository {
-    Init,
-    /// It is inside a repository already, or the user does not want one.
-    Leave,
+/// Returns whether a project gets a repository; `folder` is the nearest existing folder.
+pub(crate) fn is_wanted(section: &Section, wanted: Option<Vcs>, folder: &Path) -> Result<bool, Error> {
+    if wanted == Some(Vcs::None) {
+        return Ok(false);
+    }
+    let mut command = interrupt::quiet("git");
+    command.args(["rev-parse", "--is-inside-work-tree"]).current_dir(folder);
+    match section.output(&mut command) {
+        Ok(output) => Ok(!output.status.success() || output.stdout.trim() != "true"),
+        Err(error) if error.code == 130 => Err(error),
+        Err(_) if wanted.is_none() => Ok(false),
+        Err(error) => Err(error.help("install git, or add `--vcs none`")),
+    }
 }
 
-impl Repository {
-    /// Decides before the first write; `folder` is the nearest existing folder.
-    pub(crate) fn decide(section: &Section, wanted: Option<Vcs>, folder: &Path) -> Result<Self, Error> {
-        if wanted == Some(Vcs::None) {
-            return Ok(Self::Leave);
-        }
-        let mut command = interrupt::quiet("git");
-        command.args(["rev-parse", "--is-inside-work-tree"]).current_dir(folder);
-        match section.output(&mut command) {
-            Ok(output) if output.status.success() && output.stdout.trim() == "true" => Ok(Self::Leave),
-            Ok(_) => Ok(Self::Init),
-            Err(error) if error.code() == 130 => Err(error),
-            Err(_) if wanted.is_none() => Ok(Self::Leave),
-            Err(error) => Err(error.help("install git, or add `--vcs none`")),
-        }
-    }
-
-    /// Creates the repository in the complete project, and returns whether there is a new one.
-    pub(crate) fn make(self, section: &Section, project: &Path) -> Result<bool, Error> {
-        if self == Self::Leave {
-            return Ok(false);
-        }
-        let output = section.output(interrupt::quiet("git").args(["init", "--quiet"]).current_dir(project))?;
-        match output.status.success() {
-            true => Ok(true),
-            false => Err(Error::new(format_args!("`git init` failed: {}", output.stderr.trim()))),
-        }
+/// Creates the repository in the complete project.
+pub(crate) fn init(section: &Section, project: &Path) -> Result<(), Error> {
+    let output = section.output(interrupt::quiet("git").args(["init", "--quiet"]).current_dir(project))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Error::new(format_args!("`git init` failed: {}", output.stderr.trim()))),
     }
 }

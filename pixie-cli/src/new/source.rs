@@ -1,6 +1,7 @@
 //! The source of a template: this binary, a folder, or a git repository.
 //!
-//! Each source gives a folder with the template's files. Repositories are fetched with the user's git, so
+//! Each source gives a folder with the template's files. The scaffolds in this binary are folders in
+//! `templates`; the build script includes their files. Repositories are fetched with the user's git, so
 //! that its credentials, proxies and address rewrites apply.
 
 use std::{
@@ -8,13 +9,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::ValueEnum;
 use tempfile::TempDir;
 
-use super::builtin::Builtin;
 use crate::{
     error::Error,
     interrupt::{self, Section},
 };
+
+/// All files below `templates`, with `/` between the parts of a path.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
+
+/// A scaffold inside the binary; the first one is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Builtin {
+    /// One file with a route of each kind, and its test
+    Minimal,
+    /// Pages, forms, sessions, a database, a Dockerfile
+    App,
+}
 
 /// The source of a template.
 #[derive(Clone, Debug)]
@@ -34,7 +47,7 @@ pub(crate) struct Repository {
 
 /// A template on disk; fetched files are deleted when this is dropped.
 pub(crate) struct Template {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     _fetched: Option<TempDir>,
 }
 
@@ -56,12 +69,36 @@ impl Source {
     }
 }
 
-impl Template {
-    /// Returns the folder with the template's files.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+impl Builtin {
+    /// Writes the scaffold's files into a folder.
+    pub(crate) fn extract(self, folder: &Path) -> Result<(), Error> {
+        let prefix = format!("{}/", self.name());
+        for (path, bytes) in FILES {
+            let Some(path) = path.strip_prefix(&prefix) else { continue };
+            let target = folder.join(path);
+            let parent = target.parent().unwrap_or(folder);
+            fs::create_dir_all(parent).map_err(|error| Error::io("create a folder", parent, &error))?;
+            fs::write(&target, bytes).map_err(|error| Error::io("write the template", &target, &error))?;
+        }
+        Ok(())
     }
 
+    /// Returns a line for a list of choices: `minimal  One file …`.
+    pub(crate) fn line(self) -> String {
+        let value = self.to_possible_value();
+        let help = value.as_ref().and_then(|value| value.get_help()).map(ToString::to_string);
+        format!("{:8} {}", self.name(), help.unwrap_or_default())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::App => "app",
+        }
+    }
+}
+
+impl Template {
     /// Returns whether the template contains scripts, which run with all rights of the user.
     pub(crate) fn has_hooks(&self) -> bool {
         let config = fs::read_to_string(self.folder.join("cargo-generate.toml")).unwrap_or_default();
@@ -73,7 +110,7 @@ impl Template {
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Builtin(builtin) => write!(formatter, "{builtin}"),
+            Self::Builtin(builtin) => formatter.write_str(builtin.name()),
             Self::Folder(folder) => write!(formatter, "{}", folder.display()),
             Self::Git(repository) => formatter.write_str(&repository.url),
         }
@@ -107,7 +144,7 @@ fn clone(section: &Section, repository: &Repository) -> Result<Template, Error> 
     // git must not ask for a password, because its output is a pipe. Its messages must be in English for
     // `reason`.
     command.arg("--").arg(&repository.url).arg(&target).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
-    let output = section.output(&mut command).map_err(|error| match error.code() {
+    let output = section.output(&mut command).map_err(|error| match error.code {
         130 => error,
         _ => error.help("install git, or use a template in a folder: --path DIR"),
     })?;

@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 #[path = "../../../tests/programs/browser.rs"]
 mod browser;
+#[path = "../cli/builds.rs"]
+mod builds;
 mod ends;
 mod env_file;
 #[path = "../cli/environment.rs"]
@@ -25,7 +27,7 @@ mod support {
 
 use std::{fs, process::Command};
 
-use site::{Site, command, heard, page, stand_in, until};
+use site::{Site, command, page, until};
 
 #[test]
 fn an_edit_is_answered_by_the_new_program_and_told_to_the_page() {
@@ -136,22 +138,6 @@ fn what_is_under_pixie_wants_the_token_and_a_host_name_of_ours() {
     assert_eq!(site.get(&script).status, 200);
     let stranger = site.ask(&format!("GET {script} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"));
     assert_eq!(stranger.status, 403);
-    assert_eq!(site.get(&format!("/__pixie/open?token={token}")).status, 400);
-    assert_eq!(site.get(&format!("/__pixie/open?token={token}&file=/etc/passwd&line=1")).status, 204);
-    site.says("not a file of the project");
-}
-
-#[test]
-fn a_place_in_a_page_is_opened_in_the_editor() {
-    let folder = Site::project("edited-place", &page("x"));
-    let editor = stand_in(&folder.join("ignored"), "code");
-    let mut command = command(&folder, &[]);
-    command.env("PIXIE_EDITOR", &editor);
-    let site = Site::launch_as(command);
-    site.says("ready in");
-    let open = format!("/__pixie/open?token={}&file=src/main.rs&line=3&col=5", site.token());
-    assert_eq!(site.get(&open).status, 204);
-    assert_eq!(heard(&editor), format!("-g {}:3:5", folder.join("src/main.rs").display()));
 }
 
 #[test]
@@ -177,5 +163,4 @@ fn routes_are_told_by_the_program_itself() {
         (Some(0), Some("default"), Some(200))
     );
     assert_eq!(run(&["--match", "POST /pool"]), (Some(1), String::new()));
-    assert_eq!(run(&["--grep", "nowhere"]), (Some(0), String::new()));
 }

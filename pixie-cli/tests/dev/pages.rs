@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     browser::Browser,
-    site::{Site, command, heard, isolated, stand_in, until},
+    builds,
+    site::{Site, command, isolated, until},
 };
 
 /// An app with a form, a style sheet, and a route that panics.
@@ -130,12 +131,11 @@ fn a_style_sheet_is_swapped_without_a_reload() {
 }
 
 #[test]
-fn the_overlay_shows_the_error_opens_the_editor_and_goes() {
+fn the_overlay_shows_the_error_and_goes() {
     let Some(browser) = Browser::start() else { return };
     let folder = Site::project("overlaid", &source("good"));
-    let editor = stand_in(&folder.join("ignored"), "code");
     let mut command = command(&folder, &[]);
-    command.env("PIXIE_EDITOR", &editor).env("CLICOLOR_FORCE", "1");
+    command.env("CLICOLOR_FORCE", "1");
     let site = Site::launch_as(command);
     site.says("ready in");
     browser.open(&format!("http://localhost:{}/", site.port));
@@ -149,8 +149,6 @@ fn the_overlay_shows_the_error_opens_the_editor_and_goes() {
     assert!(text.contains("the build failed") && text.contains("src/main.rs:5:5"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     take_pictures(&browser, "overlay", 960, 460);
-    browser.script("document.querySelector('pixie-overlay').shadowRoot.querySelector('button').click()");
-    assert_eq!(heard(&editor), format!("-g {}:5:5", folder.join("src/main.rs").display()));
     // It is there for who comes later too, and hidden on request.
     browser.open(&format!("http://localhost:{}/", site.port));
     until("the overlay is there again", || overlay().contains("src/main.rs:5:5").then_some(()));
@@ -166,12 +164,7 @@ fn the_overlay_shows_the_error_opens_the_editor_and_goes() {
 #[test]
 fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     let Some(browser) = Browser::start() else { return };
-    let folder = Site::project("panicked", &source("x"));
-    let editor = stand_in(&folder.join("ignored"), "code");
-    let mut command = command(&folder, &[]);
-    command.env("PIXIE_EDITOR", &editor);
-    let site = Site::launch_as(command);
-    site.says("ready in");
+    let site = Site::start("panicked", &source("x"));
     browser.open(&format!("http://localhost:{}/shelf?name=x", site.port));
     browser.wait_for("src/main.rs:5:10");
     let text = browser.text();
@@ -180,12 +173,10 @@ fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     }
     assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "5      books[3].to_owned()");
     take_pictures(&browser, "panic", 960, 900);
-    browser.click("[data-pixie-place]");
-    assert_eq!(heard(&editor), format!("-g {}:5:10", folder.join("src/main.rs").display()));
 
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target/debug/panicked");
+    let program = builds::target().join("debug/panicked");
     let mut alone = Command::new(program);
-    isolated(&mut alone).env("PIXIE_DEV", "0").env("PIXIE_PORT", "0").current_dir(&folder).stdout(Stdio::piped());
+    isolated(&mut alone).env("PIXIE_DEV", "0").env("PIXIE_PORT", "0").current_dir(&site.folder).stdout(Stdio::piped());
     let mut alone = alone.spawn().expect("it starts");
     let mut lines = BufReader::new(alone.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
     let port = lines.find_map(|line| line.trim().strip_prefix("listening on http://localhost:").map(str::to_owned));

@@ -23,11 +23,17 @@ impl Config {
     /// set. Its value holds pairs such as `size=2..8 deadline=2s breaker=off`, separated by spaces or commas;
     /// `none` removes a limit. The documentation of each method that a pair can replace shows such a pair.
     ///
+    /// The start of a pool calls this, too. Only the first call reads the variable, so that settings that a
+    /// program makes after its own call are kept.
+    ///
     /// # Errors
     ///
     /// Returns a message with the variable and the faulty pair. Two pools that run at the same time cannot
     /// share a variable, so a pool `a.b` does not start while a pool `a-b` runs.
     pub fn override_by_environment(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.has_environment, true) {
+            return Ok(());
+        }
         let variable = variable(&self.name);
         match std::env::var(&variable) {
             Ok(line) => self.override_by(&line).map_err(|why| format!("{variable}: {why}")),

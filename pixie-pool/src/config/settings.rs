@@ -167,7 +167,7 @@ settings! {
     runtime_dir = value(path: impl Into<Option<PathBuf>>) -> Option<PathBuf>: None;
 }
 
-/// How a pool is sized, timed and started. Made by [`Pool::named`].
+/// How a pool is sized, timed and started. Made by [`Pool::named`](crate::Pool::named).
 ///
 /// Each method sets one of the [`Settings`], which can be read as fields:
 ///
@@ -175,7 +175,7 @@ settings! {
 /// use std::time::Duration;
 /// use pixie_pool::Pool;
 ///
-/// let config = Config::default().name("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
+/// let config = Pool::named("images").size(2..=8).deadline(Duration::from_secs(2)).memory("256MB");
 /// assert_eq!(config.deadline, Some(Duration::from_secs(2)));
 /// assert_eq!(config.queue, 1024);
 /// ```
@@ -184,6 +184,8 @@ pub struct Config {
     settings: Settings,
     /// The names of the settings that were set, so that [`Config::inherit`] leaves them alone.
     set: BTreeSet<&'static str>,
+    /// Whether the variable of the environment was applied, so that later settings replace it.
+    pub(super) has_environment: bool,
 }
 
 impl Deref for Config {
@@ -199,6 +201,7 @@ impl Config {
     /// Sets the name, for a configuration that is a copy of another pool's.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
+        self.has_environment = false;
         self
     }
 

@@ -42,7 +42,7 @@ impl Books {
             assert!(!given.is_empty() && given[0].stream == stream);
             assert!(
                 given.iter().all(|entry| entry.is_ahead && !entry.is_headed),
-                "it was not sent ahead, or is answered"
+                "it was not pipelined, or is answered"
             );
             return given.into_iter().map(|entry| entry.stream).collect();
         }

@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_pool_with_a_handler_of_its_own_runs_no_tasks", || Box::pin(raw_pool())),
     ("a_program_may_have_pools_of_both_sorts", || Box::pin(both_sorts())),
     ("tasks_run_on_threads_where_no_processes_are_wanted", || Box::pin(threads())),
+    ("the_environment_is_applied_once_and_later_settings_are_kept", || Box::pin(overridden())),
     ("a_program_without_init_is_told_so_before_any_worker_starts", || Box::pin(without_init())),
     ("under_tokio_main_tasks_run_after_a_warning_that_names_the_remedy", || Box::pin(in_runtime())),
 ];
@@ -36,6 +37,15 @@ pub(crate) fn play_role() {
         "without-init" => {
             let error = runtime().block_on(config(1).start_tasks()).unwrap_err();
             println!("{error}");
+            std::process::exit(0)
+        }
+        "overridden" => {
+            let mut config = Pool::named("overridden");
+            config.override_by_environment().unwrap();
+            let from_environment = config.queue;
+            config = config.queue(3);
+            config.override_by_environment().unwrap();
+            println!("{from_environment}, {}", config.queue);
             std::process::exit(0)
         }
         "in-runtime" => runtime().block_on(program_under_tokio_main()),
@@ -73,7 +83,12 @@ fn raw() -> Handler {
 /// Runs this program in a role, and returns what it printed.
 fn words_of(role: &str) -> String {
     let this = std::env::current_exe().unwrap();
-    let output = Command::new(this).env(ROLE, role).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(this)
+        .env(ROLE, role)
+        .env("PIXIE_POOL_OVERRIDDEN", "queue=7")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -111,6 +126,10 @@ async fn threads() {
 async fn without_init() {
     let words = words_of("without-init");
     assert!(words.contains("init() has not been called") && words.contains("fn main() {"), "{words}");
+}
+
+async fn overridden() {
+    assert_eq!(words_of("overridden"), "7, 3\n");
 }
 
 async fn in_runtime() {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use pixie_server::{BodyError, Config, Listener, RequestBody, Server, Shutdown, Stopped};
+use pixie_server::{BodyError, Config, Connection, Listener, RequestBody, Server, Shutdown, Stopped};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Semaphore,
@@ -37,6 +37,19 @@ pub(crate) struct App {
     pub(crate) gate: Arc<Semaphore>,
     /// Gets a permit when a request to `/slow` has begun.
     pub(crate) begun: Arc<Semaphore>,
+    /// The client, set for each connection.
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+impl App {
+    pub(crate) fn new() -> App {
+        App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)), peer: None }
+    }
+
+    /// Returns the service of one connection.
+    pub(crate) fn of(&self, connection: &Connection) -> App {
+        App { peer: Some(connection.peer), ..self.clone() }
+    }
 }
 
 impl Service<Request<RequestBody>> for App {
@@ -57,10 +70,7 @@ async fn answer(app: App, request: Request<RequestBody>) -> Result<Response<Body
     match request.uri().path() {
         "/body" => Ok(read_all(request.into_body()).await),
         "/ends" => Ok(text(format!("{}", request.body().is_end_stream()))),
-        "/peer" => {
-            let connection = request.extensions().get::<pixie_server::Connection>();
-            Ok(text(format!("{}", connection.expect("it is inserted").peer)))
-        }
+        "/peer" => Ok(text(format!("{}", app.peer.expect("the server tells it")))),
         "/upgrade" => Ok(upgrade(request)),
         "/panic" => panic!("asked for"),
         "/error" => Err("asked for".into()),
@@ -132,9 +142,11 @@ impl Running {
         let listener = Listener::bind("127.0.0.1", 0).unwrap();
         let (address, shutdown) = (listener.local_addrs()[0], Shutdown::new());
         let server = Server::new(config).until(&shutdown);
-        let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
+        let app = App::new();
         let service = app.clone();
-        let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, service)).unwrap());
+        let thread = thread::spawn(move || {
+            runtime().block_on(server.serve(listener, |connection| service.of(connection))).unwrap()
+        });
         Running { address, shutdown, app, thread }
     }
 

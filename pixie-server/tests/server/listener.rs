@@ -1,9 +1,6 @@
 //! Binding and taking over listening sockets.
 
-use std::sync::Arc;
-
 use pixie_server::{Config, Error, Listener, Server};
-use tokio::sync::Semaphore;
 
 use crate::harness::{App, Client, Running, runtime};
 
@@ -58,9 +55,9 @@ fn without_a_passed_socket_there_is_nothing_to_adopt() {
     let Some(listener) = Listener::adopted().unwrap() else {
         return;
     };
-    let app = App { gate: Arc::new(Semaphore::new(0)), begun: Arc::new(Semaphore::new(0)) };
+    let app = App::new();
     assert!(Listener::adopted().unwrap().is_none());
-    runtime().block_on(Server::new(Config::new()).serve_service(listener, app)).unwrap();
+    runtime().block_on(Server::new(Config::new()).serve(listener, |connection| app.of(connection))).unwrap();
 }
 
 #[cfg(unix)]

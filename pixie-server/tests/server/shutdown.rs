@@ -66,7 +66,8 @@ fn connections_that_wait_to_be_accepted_at_the_stop_are_served() {
     let other = Running::start(Config::new());
     let app = other.app.clone();
     // The reactor has not run yet when the server sees the shutdown.
-    let thread = thread::spawn(move || runtime().block_on(server.serve_service(listener, app)).unwrap());
+    let thread =
+        thread::spawn(move || runtime().block_on(server.serve(listener, |connection| app.of(connection))).unwrap());
     for client in &mut clients {
         let answer = client.answer();
         assert_eq!(answer.body, "you asked for /early");

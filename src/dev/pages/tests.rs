@@ -1,5 +1,7 @@
-//! Which `Host` is taken for this machine.
-use super::is_ours;
+//! Which `Host` is taken for this machine, and what becomes of a page's policy.
+use http::HeaderMap;
+
+use super::{is_ours, only_report};
 
 #[test]
 fn addresses_localhost_and_known_names_are_ours_and_other_names_are_not() {
@@ -12,4 +14,17 @@ fn addresses_localhost_and_known_names_are_ours_and_other_names_are_not() {
     for host in ["", "evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", ":8000", "a]b"] {
         assert!(!is_ours(host, &known), "{host}");
     }
+}
+
+#[test]
+fn every_policy_is_reported_and_blocks_nothing() {
+    let mut headers = HeaderMap::new();
+    for policy in ["default-src 'none'", "script-src 'nonce-abc' 'strict-dynamic'"] {
+        headers.append("content-security-policy", policy.parse().expect("a value"));
+    }
+    headers.append("content-security-policy-report-only", "img-src *".parse().expect("a value"));
+    only_report(&mut headers);
+    assert!(!headers.contains_key("content-security-policy"));
+    let reported: Vec<_> = headers.get_all("content-security-policy-report-only").iter().collect();
+    assert_eq!(reported, ["img-src *", "default-src 'none'", "script-src 'nonce-abc' 'strict-dynamic'"]);
 }

@@ -64,7 +64,7 @@ fn jobs_given_back_that_were_not_sent_ahead_or_not_recalled_are_violations() {
     type Lie = fn(u32) -> (u32, u32);
     let lies: [(&str, bool, Lie); 5] = [
         ("not withdrawn", false, |first| (first + 1, 2)),
-        ("the first, which was not sent ahead", true, |first| (first, 3)),
+        ("the first, which was not pipelined", true, |first| (first, 3)),
         ("more than there are", true, |first| (first + 1, 3)),
         ("so many that their number overflows", true, |first| (first + 1, u32::MAX)),
         ("one that is not there", true, |first| (first + 7, 1)),
