@@ -84,7 +84,7 @@ pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
 /// Limits the restart back-off after crashes of jobs in a row. A start takes some milliseconds of one core,
 /// so repeated crashes cost less than a tenth of a core, and others hardly wait.
 pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
-/// Limits the jobs of one worker at a time, including pipelined ones. Makes system calls per job rare.
+/// Limits the jobs of one worker at a time, including pipelined ones. Enough to need few system calls each.
 pub(crate) const PIPELINED_JOBS_MAX: usize = 32;
 /// Limits the smoothed running time of jobs behind which others are pipelined. Longer jobs gain little.
 pub(crate) const PIPELINED_TIME_MAX: Duration = Duration::from_micros(100);

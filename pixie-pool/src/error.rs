@@ -132,8 +132,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// Returns the cause: `stack overflow`, `out of memory`, `panic`, the name of the signal, or `exit code
-    /// N`.
+    /// Returns the cause: `stack overflow`, `out of memory`, `panic`, the signal's name, or `exit code N`.
     ///
     /// Rust ends a process by the same signal for the first three causes, so the last lines of stderr tell
     /// them apart. A compromised worker can choose among these words.

@@ -257,8 +257,7 @@ impl TimeLimit {
     }
 
     /// Asks for so much more time and returns how much was granted, in whole milliseconds: at most what is
-    /// left of the pool's [`extension`](crate::Config::extension). Zero without a deadline and after the head
-    /// was sent.
+    /// left of [`Config::extension`](crate::Config::extension). Zero without a deadline and after the head.
     pub fn extend(&self, by: Duration) -> Duration {
         let mut left = self.left();
         let granted = by.min(left.extension).as_millis();

@@ -1,8 +1,7 @@
 //! The pool as its users hold it: start, submit, snapshot, stop.
 //!
 //! Owns the checks of the configuration. Leaves a job's way to `queue`, sockets to `connection` and workers
-//! to `process`. Invariant: the pool ends with its last owner, and then all its processes and files are
-//! removed.
+//! to `process`. Invariant: the pool ends with its last owner, and with it all its processes and files.
 
 pub(crate) mod connection;
 #[cfg(feature = "metrics")]

@@ -1,8 +1,7 @@
 //! The protocol between a pool and its workers, without a socket: bytes in, events out.
 //!
 //! `frame`, `encode` and `decode` own the shapes of frames; `parent` and `worker` own which frame each side
-//! may send when. Invariant: this module reads no clock, socket or environment, and does not panic on any
-//! bytes from a peer.
+//! may send when. Invariant: this module has no I/O, and does not panic on any bytes from a peer.
 
 pub(crate) mod decode;
 pub(crate) mod encode;

@@ -44,14 +44,13 @@ use crate::{
 ///
 /// A forbidden call fails with `PermissionDenied`, and a write to a file that is too large with
 /// `FileTooLarge`; the worker continues. The limit on memory is a setting of the pool:
-/// [`Config::memory`](crate::Config::memory). A sandboxed worker cannot start processes, so they need no
-/// limit.
+/// [`Config::memory`](crate::Config::memory). A sandboxed worker cannot start processes.
 ///
 /// Sandboxes need Linux on x86-64 or AArch64; they use [Landlock](https://landlock.io), seccomp and resource
 /// limits. On other systems, and where a kernel or a container lacks a part, a sandbox does what it can, and
 /// the pool logs a warning that names the missing parts; a worker with a [`required`](Sandbox::required)
-/// sandbox does not start. [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows which parts are
-/// in force.
+/// sandbox does not start. [`WorkerSnapshot::sandbox`](crate::WorkerSnapshot::sandbox) shows what is in
+/// force.
 ///
 /// ```
 /// use pixie_pool::{Pool, Sandbox};
@@ -79,13 +78,6 @@ pub(crate) enum Profile {
     None,
     NoNetwork,
     Strict,
-}
-
-impl Default for Sandbox {
-    /// The same as [`Sandbox::none`].
-    fn default() -> Self {
-        Sandbox::none()
-    }
 }
 
 impl Sandbox {

@@ -62,8 +62,7 @@ pub struct WorkerSnapshot {
     /// How long this process has been ready.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub age: Option<Duration>,
-    /// How [`Config::memory`](crate::Config::memory) is enforced; `None` without it and until the worker is
-    /// ready.
+    /// How [`Config::memory`](crate::Config::memory) is enforced, if it is set and the worker is ready.
     pub memory_limit: Option<MemoryLimit>,
     /// Resident memory of the process in bytes, where the system reports it; `None` for a thread.
     pub memory: Option<u64>,

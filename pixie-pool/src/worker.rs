@@ -73,9 +73,7 @@ pub fn worker() -> Option<Worker> {
 
 impl Worker {
     fn enter(invitation: Invitation) -> io::Result<Self> {
-        let mut lifeline = platform::take_lifeline()?;
-        let mut token = [0; TOKEN_BYTES];
-        lifeline.read_token(&mut token)?;
+        let (lifeline, token) = platform::take_lifeline()?;
         Ok(Worker { identity: identity::identity(), invitation, token, lifeline, is_in_a_test: false })
     }
 

@@ -56,11 +56,9 @@ macro_rules! settings {
         }
 
         /// The settings that a text can set.
-        pub(super) const FROM_TEXT: &[TextSetting] = &[$($(TextSetting {
-            name: stringify!($name),
-            example: $example,
-            read: |settings, text| Ok(settings.$name = FromText::from_text(text)?),
-        },)?)+];
+        const FROM_TEXT: &[TextSetting] = &[$($((stringify!($name), $example, |settings, text| {
+            Ok(settings.$name = FromText::from_text(text)?)
+        }),)?)+];
         /// The names of all settings.
         #[cfg(test)]
         const NAMES: &[&str] = &[$(stringify!($name)),+];
@@ -84,7 +82,7 @@ settings! {
     /// Default: 15 s, half of what common proxies wait. The time starts again for a pipelined job that moves
     /// to another worker before its start.
     deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";
-    /// Time that a job may add to its deadline on request, in total. Default: 0: the deadline is exact.
+    /// Time that a job may add to its deadline on request, in total. Default: 0.
     extension = value(time: Duration) -> Duration: Duration::ZERO, env "10s";
     /// CPU time that a job may use on all its threads together, before its worker is killed; `None` (the
     /// default) for no limit. With a limit, jobs are not pipelined. Without effect when `size` is 0.
@@ -207,12 +205,12 @@ impl Config {
 
     /// Sets one setting to the value that a text stands for.
     pub(super) fn set_text(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let Some(setting) = FROM_TEXT.iter().find(|setting| setting.name == name) else {
-            let names: Vec<_> = FROM_TEXT.iter().map(|setting| setting.name).collect();
+        let Some((name, _, read)) = FROM_TEXT.iter().find(|setting| setting.0 == name) else {
+            let names: Vec<_> = FROM_TEXT.iter().map(|setting| setting.0).collect();
             return Err(format!("there is no `{name}`, only {}", names.join(", ")));
         };
-        (setting.read)(&mut self.settings, text)?;
-        self.set.insert(setting.name);
+        read(&mut self.settings, text)?;
+        self.set.insert(name);
         Ok(())
     }
 
@@ -259,14 +257,8 @@ impl Settings {
     }
 }
 
-/// A setting that a text can set, such as a variable of the environment.
-pub(super) struct TextSetting {
-    name: &'static str,
-    /// A value, for the documentation.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test reads it"))]
-    example: &'static str,
-    read: fn(&mut Settings, &str) -> Result<(), String>,
-}
+/// The name of a setting that a text can set, an example for the documentation, and the function that sets it.
+type TextSetting = (&'static str, &'static str, fn(&mut Settings, &str) -> Result<(), String>);
 
 fn cores() -> usize {
     available_parallelism().map_or(1, |n| n.get())
@@ -292,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_example_of_each_setting_can_be_read() {
-        for TextSetting { name, example, .. } in FROM_TEXT {
+        for (name, example, _) in FROM_TEXT {
             assert_eq!(Config::default().set_text(name, example), Ok(()), "{name}");
         }
     }

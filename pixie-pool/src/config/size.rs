@@ -2,7 +2,7 @@
 //!
 //! Owns the value and its text. Leaves when a pool grows and shrinks to the queue's rules.
 
-use std::{fmt, ops::RangeInclusive, str::FromStr};
+use std::{ops::RangeInclusive, str::FromStr};
 
 /// How many workers of a pool run jobs at the same time: a fixed number (`4`), or a range (`2..=8`).
 ///
@@ -42,15 +42,6 @@ impl FromStr for Size {
     }
 }
 
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.min == self.max {
-            true => write!(f, "{}", self.max),
-            false => write!(f, "{}..{}", self.min, self.max),
-        }
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
@@ -64,6 +55,5 @@ mod tests {
         for text in ["", "many", "8..2", "-1", "2..", "1..2..3", "1.5"] {
             assert!(text.parse::<Size>().unwrap_err().contains("such as `2..8`"), "{text}");
         }
-        assert_eq!(Size::from(2..=8).to_string(), "2..8");
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
-/// Returns random bytes that cannot be predicted, at most 256: so many come from one call.
+/// Returns random bytes that cannot be predicted, at most 256, because one call returns that many.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;

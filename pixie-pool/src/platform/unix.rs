@@ -84,8 +84,7 @@ extern "C" fn ignore(_: c_int) {}
 /// Makes this process ignore signals that ask it to exit. Terminals and service managers signal all
 /// processes, and the parent decides when a worker exits.
 ///
-/// Installs an empty handler instead of `SIG_IGN`, because programs that a job starts would inherit
-/// `SIG_IGN`.
+/// Installs an empty handler, because programs that a job starts would inherit `SIG_IGN`.
 pub(crate) fn calm_signals() {
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().for_each(calm_signal);
     // SAFETY: `SIG_IGN` is a valid action for SIGPIPE; std resets it for programs that a job starts.
@@ -101,8 +100,7 @@ fn calm_signal(signal: c_int) {
     unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
-/// Makes a job's files private to the user, and removes the variable, so that a job's programs are no
-/// workers.
+/// Makes a job's files private to the user, and removes the variable, so that a job's programs ignore it.
 pub(crate) fn isolate(variable: &str) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if super::threads() == 1 {
@@ -145,11 +143,6 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
 pub(crate) struct Lifeline(File);
 
 impl Lifeline {
-    /// Reads the token, which the parent has written for this worker only.
-    pub(crate) fn read_token(&mut self, token: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact(token)
-    }
-
     /// Returns when the parent has exited; runs `attend` each time the parent asks for attention.
     pub(crate) fn wait(mut self, attend: impl Fn()) {
         let mut byte = [0];
@@ -229,11 +222,14 @@ impl Mark {
     }
 }
 
-/// Takes the lifeline from stdin and puts `/dev/null` there, so that a job's programs do not inherit it.
-pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
-    let copy = io::stdin().as_fd().try_clone_to_owned()?;
+/// Takes the lifeline from stdin, with the token that the parent has written for this worker only, and puts
+/// `/dev/null` there, so that a job's programs do not inherit it.
+pub(crate) fn take_lifeline<const N: usize>() -> io::Result<(Lifeline, [u8; N])> {
+    let mut lifeline = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    Ok(Lifeline(copy.into()))
+    let mut token = [0; N];
+    lifeline.read_exact(&mut token)?;
+    Ok((Lifeline(lifeline), token))
 }
 
 /// A lock on a directory. The kernel releases it when this process exits for any reason.
@@ -241,8 +237,7 @@ pub(crate) fn take_lifeline() -> io::Result<Lifeline> {
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl DirectoryLock {
-    /// Locks a directory; `None` if another process holds the lock, or another user owns it, or it is
-    /// missing.
+    /// Locks a directory; `None` if it is locked already, belongs to another user, or does not exist.
     pub(crate) fn try_lock(path: &Path) -> io::Result<Option<Self>> {
         match DirectoryLock::lock(path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => Ok(None),

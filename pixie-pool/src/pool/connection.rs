@@ -1,8 +1,7 @@
 //! The parent's end of the connection to one worker.
 //!
 //! Owns the socket's write half and the lock around the connection's state. Submitters write here; the
-//! worker's task in `process::worker` reads. Invariant: after the connection is closed, nothing is written to
-//! it or accepted from it.
+//! worker's task in `process::worker` reads. Invariant: a closed connection writes and accepts nothing.
 
 pub(crate) mod attempts;
 mod job_state;
@@ -288,7 +287,7 @@ impl Connection {
         }
         let mut now = None;
         let mut is_streaming = false;
-        // Closed under the lock, so that a job that is being sent is not blamed.
+        // Closed under the lock: a job that is being sent has no part in the violation.
         while let Some((_, event)) =
             state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
         {

@@ -1,8 +1,7 @@
 //! The workers of a pool: started, ready, exited.
 //!
 //! Owns the resources that starts need and the result of the first start. Leaves which worker is started when
-//! to `queue`. Invariant: each event that makes another worker necessary orders a start at once or arms the
-//! timer that does.
+//! to `queue`. Invariant: each event that makes another worker necessary orders a start or arms the timer.
 
 mod child;
 pub(crate) mod exit_report;
@@ -21,22 +20,19 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    config::Config,
     error::Error,
     job::Handler,
     pool::{
         connection::{Closed, Connection, Kill},
-        observers::{Observers, Refusal},
+        observers::Refusal,
         process::{exit_report::last_lines, handshake::SocketDirectory, memory::WorkerMemory, start::StartFailure},
         queue::Queue,
     },
 };
 
 pub(crate) struct Workers {
-    pub(crate) config: Arc<Config>,
     handler: Handler,
     pub(crate) queue: Arc<Queue>,
-    observers: Arc<Observers>,
     first_start: watch::Sender<FirstStart>,
     directory: PathBuf,
     sockets: Mutex<Option<SocketDirectory>>,
@@ -54,9 +50,7 @@ struct FirstStart {
 impl Workers {
     pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, memory: WorkerMemory) -> Self {
         Workers {
-            config: Arc::clone(&queue.config),
             handler,
-            observers: Arc::clone(&queue.observers),
             queue,
             first_start: watch::Sender::default(),
             directory: sockets.path().to_owned(),
@@ -67,7 +61,7 @@ impl Workers {
 
     /// Waits until the first worker is ready or all first starts have failed.
     pub(crate) async fn first_ready(&self) -> Result<(), String> {
-        if self.config.jobs_at_once().min == 0 {
+        if self.queue.config.jobs_at_once().min == 0 {
             return Ok(());
         }
         let first = self.queue.rules().scale.at_first();
@@ -94,18 +88,18 @@ impl Workers {
         // If several workers are to be replaced, the next one can be started now.
         queue.order_starts();
         if may_shrink {
-            queue.timer.arm(now + self.config.idle_timeout);
+            queue.timer.arm(now + self.queue.config.idle_timeout);
         }
-        if self.config.recycle_age.is_some() {
+        if self.queue.config.recycle_age.is_some() {
             queue.timer.arm(now);
         }
         if has_ended {
             connection.close(Closed::Killed(Kill::Stop));
         }
         let is_first = self.first_start.send_if_modified(|first| !std::mem::replace(&mut first.is_ready, true));
-        let pool = &self.observers.pool;
+        let pool = &self.queue.observers.pool;
         if is_first {
-            self.config.sandbox.report(pool, (!self.config.is_threaded()).then_some(&connection.sandbox));
+            self.queue.config.sandbox.report(pool, (!self.queue.config.is_threaded()).then_some(&connection.sandbox));
             if let Err(why) = self.memory.check_readable(connection.pid) {
                 tracing::warn!(%pool, "{why}");
             }
@@ -118,10 +112,10 @@ impl Workers {
     fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
         self.queue.rules().remove(connection, has_jobs);
         self.queue.note_drained();
-        self.observers.count(|c| c.jobs += connection.throughput().jobs);
+        self.queue.observers.count(|c| c.jobs += connection.throughput().jobs);
         if let Closed::Killed(kill) = closed {
             let is_recycled = connection.state().is_recycled(Instant::now());
-            self.observers.killed(kill, is_recycled);
+            self.queue.observers.killed(kill, is_recycled);
         }
         self.queue.pair();
     }
@@ -130,13 +124,13 @@ impl Workers {
     fn start_failed(&self, slot: usize, failure: &StartFailure) -> Duration {
         let (why, stderr) = (&failure.why, last_lines(&failure.stderr));
         let stderr = (!stderr.is_empty()).then_some(&*stderr);
-        tracing::error!(pool = %self.observers.pool, worker = slot, cause = %why, stderr, "starting a worker failed");
-        self.observers.count(|c| c.start_failures += 1);
-        self.observers.metrics.start_failed();
+        tracing::error!(pool = %self.queue.observers.pool, worker = slot, cause = %why, stderr, "starting a worker failed");
+        self.queue.observers.count(|c| c.start_failures += 1);
+        self.queue.observers.metrics.start_failed();
         let (pause, refused) = self.queue.rules().start_failed();
         self.note_failure(format!("worker {slot}: {failure}"));
         if !refused.is_empty() {
-            self.observers.refused(Refusal::Unavailable, refused.len());
+            self.queue.observers.refused(Refusal::Unavailable, refused.len());
             refused.iter().for_each(|job| job.fail(Error::Unavailable { retry_after: pause }));
             self.queue.note_drained();
         }
@@ -168,7 +162,10 @@ impl Workers {
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use super::*;
-    use crate::pool::process::worker::WorkerSlot;
+    use crate::{
+        config::Config,
+        pool::{observers::Observers, process::worker::WorkerSlot},
+    };
 
     #[tokio::test]
     async fn a_start_fails_when_the_tasks_of_all_slots_have_ended() {

@@ -1,8 +1,7 @@
 //! A job's way through a pool: submitted, queued, sent, put back.
 //!
 //! Owns the lock around the [rules](rules::Rules) and carries out what they decide. Leaves processes to
-//! `process`. Invariant: the lock is held briefly, never while a job is sent, a task is woken or a future is
-//! awaited.
+//! `process`. Invariant: the lock is held briefly, never while a job is sent or a task is woken.
 
 mod repeat_crashes;
 pub(crate) mod restarts;
@@ -45,8 +44,7 @@ pub(crate) struct Queue {
     /// True from the end of the pool on.
     pub(crate) ending: watch::Sender<bool>,
     rules: Mutex<Rules<Arc<Connection>, Arc<JobState>>>,
-    /// Makes fingerprints of jobs, with a random key, so that a client cannot construct a job with the
-    /// fingerprint of another.
+    /// Makes fingerprints of jobs, with a random key, so that a client cannot construct an equal one.
     fingerprints: RandomState,
     /// Whether the rules remember crashes; otherwise jobs are not fingerprinted.
     remembers_crashes: AtomicBool,

@@ -86,8 +86,7 @@ pub(crate) struct ReplyFrame {
     pub(crate) took_us: u32,
 }
 
-/// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the fewest and most bytes of the
-/// payload.
+/// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the limits of the payload.
 macro_rules! frames {
     ($($(#[$doc:meta])* $name:ident $(($payload:ty))? = $byte:literal, $bytes:expr;)+) => {
         #[derive(Debug, Clone, PartialEq, Eq)]

@@ -301,12 +301,10 @@ impl Parent {
 
 impl JobStream {
     fn receive(&mut self, bytes: usize) -> Result<(), Violation> {
-        match self.receive_room.checked_sub(bytes) {
-            Some(room) => self.receive_room = room,
-            None => {
-                return violation(format!("{bytes} bytes sent with credit for {}", self.receive_room));
-            }
-        }
+        let Some(room) = self.receive_room.checked_sub(bytes) else {
+            return violation(format!("{bytes} bytes sent with credit for {}", self.receive_room));
+        };
+        self.receive_room = room;
         Ok(())
     }
 
@@ -319,10 +317,10 @@ impl JobStream {
     }
 
     fn extend(&mut self, milliseconds: u32) -> Result<Event, Violation> {
-        match self.extension_ms.checked_sub(milliseconds) {
-            Some(left) => self.extension_ms = left,
-            None => return violation(format!("asked for {milliseconds} ms more, {} ms are left", self.extension_ms)),
-        }
+        let Some(left) = self.extension_ms.checked_sub(milliseconds) else {
+            return violation(format!("asked for {milliseconds} ms more, {} ms are left", self.extension_ms));
+        };
+        self.extension_ms = left;
         Ok(Event::Extended(milliseconds))
     }
 }

@@ -2,10 +2,9 @@
 //! error; in a worker, from the job to the function and back.
 //!
 //! Owns the form of a task's job: the head is the task's name and a zero byte, followed by the arguments if
-//! they are small; larger arguments are the body. Also owns the record of each thread's running task.
-//! Invariants: a worker cannot make this process use much memory: `collect` limits what the worker sends. A
-//! job with an unknown task fails; the worker continues. The record exists exactly while the task's function
-//! runs.
+//! they are small; larger arguments are the body. Also owns the record of each thread's running task, which
+//! exists exactly while the function runs. Invariants: `collect` limits what a worker sends. A job with an
+//! unknown task fails; the worker continues.
 
 use std::{cell::RefCell, io::Read as _, sync::Arc, time::Duration};
 
@@ -120,8 +119,8 @@ pub fn remaining() -> Option<Duration> {
 }
 
 /// Asks for so much more time for the running task and returns how much was granted, in whole milliseconds:
-/// at most what is left of [`Config::extension`](crate::Config::extension). Zero without a deadline, and
-/// outside of a task.
+/// at most what is left of [`Config::extension`](crate::Config::extension). Zero without a deadline or a
+/// task.
 pub fn extend(by: Duration) -> Duration {
     time_limit().map_or(Duration::ZERO, |limit| limit.extend(by))
 }

@@ -3,8 +3,7 @@
 //!
 //! Owns the trait and the types that the attribute's code names, and the hash that tells whether another
 //! process has the same table. Leaves the bytes to `codec`. Invariant: a task is known by its name, never by
-//! an address, and each name means one function; a program with two functions of the same name cannot start a
-//! pool of tasks.
+//! an address, and each name means one function; otherwise no pool of tasks starts.
 
 use std::{
     fmt,

@@ -211,7 +211,7 @@ async fn environment() {
     assert_eq!(ask(&pool, "variable ONLY_HERE").await.unwrap(), "yes");
     assert_eq!(ask(&pool, "variable PIXIE_INVITATION").await.unwrap(), "unset");
     let identity = ask(&pool, "identity").await.unwrap();
-    assert!(identity.contains("process: Worker, pool: Some(\"test\"), number: 1"), "{identity}");
+    assert!(identity.contains("pool: Some(\"test\"), number: 1"), "{identity}");
     assert!(!pixie_pool::is_worker());
     pool.stop(Duration::ZERO).await;
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Error, Handler, Job, Submission};
+use pixie_pool::{Error, Handler, Job, Pool, Submission};
 
 use crate::{
     Test,

@@ -49,8 +49,7 @@ const CHILDREN_CONTROL: &str = "cgroup.subtree_control";
 
 /// The operations that change cgroupfs; tests imitate them on machines without delegated cgroups.
 ///
-/// The kernel adds files to a new folder and removes them with it, and may refuse a write because of other
-/// cgroups.
+/// The kernel adds and removes the files of a folder, and may refuse a write because of other cgroups.
 #[derive(Clone, Copy, Debug)]
 struct Kernel {
     create: fn(&Path) -> io::Result<()>,
@@ -92,8 +91,7 @@ impl Cgroups {
         Ok(Cgroups(Some(opened)))
     }
 
-    /// Moves a process that was just started, and those that it starts later, into a cgroup with a limit in
-    /// bytes.
+    /// Moves a just started process, and those that it starts later, into a cgroup with a limit in bytes.
     ///
     /// The parent does this, because it does not trust the worker: the worker is in the cgroup before it gets
     /// its token, and the parent knows whether the move failed. The kernel may need some milliseconds.

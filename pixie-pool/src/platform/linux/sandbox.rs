@@ -1,8 +1,7 @@
 //! The sandbox around this process.
 //!
 //! Owns the order of its parts and the capabilities of the process. Leaves files to `files` and system calls
-//! to `syscalls`. Invariant: a process with one thread enters it, because Landlock covers one thread and
-//! those that it starts.
+//! to `syscalls`. Invariant: a process with one thread enters it, because Landlock covers one thread.
 
 mod files;
 mod landlock;

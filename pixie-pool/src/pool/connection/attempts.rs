@@ -32,8 +32,7 @@ impl Attempts {
         Attempts { deadline, is_replayable, sent: 0, moves: 0, first_sent: None }
     }
 
-    /// Notes that the job is sent; returns its deadline, counted from the first worker that may have started
-    /// it.
+    /// Notes that the job is sent; returns its deadline, which counts from the first worker that may run it.
     pub(crate) fn send(&mut self, now: Instant) -> Option<Instant> {
         self.sent += 1;
         let first_sent = *self.first_sent.get_or_insert(now);
@@ -55,8 +54,7 @@ impl Attempts {
     }
 
     /// Decides what happens to a job whose worker has exited. `may_move` is false if the worker may have
-    /// started the job or the request cannot be sent again; `is_refused` is true if the job is refused as a
-    /// repeat crash.
+    /// started the job or the request cannot be sent again; `is_refused` marks a repeat crash.
     pub(crate) fn after_exit(&mut self, may_move: bool, is_refused: bool, now: Instant) -> Continuation {
         if may_move && !self.has_moved_enough() {
             self.leave_unstarted();

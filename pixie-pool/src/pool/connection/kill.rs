@@ -8,9 +8,7 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kill {
     Deadline,
-    /// The job used more CPU time than `cpu_time`.
     CpuTime,
-    /// The worker used more memory than `memory`.
     Memory,
     /// A canceled job did not end within `cancel_grace`.
     Cancel,

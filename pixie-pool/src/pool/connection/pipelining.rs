@@ -32,7 +32,8 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which pipelines nothing.
+    /// Wakes the worker's main thread while its handler runs. `None` for a thread, which has one job at a
+    /// time.
     lifeline: Option<LifelineHolder>,
     withdrawn: Instant,
     must_wake: bool,

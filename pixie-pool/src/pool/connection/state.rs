@@ -105,8 +105,7 @@ impl SentJob {
         last_started.is_none_or(|last| last.wrapping_sub(self.stream) <= u32::MAX / 2)
     }
 
-    /// Returns whether a protocol violation may belong to this job, the first one. A mark of 0 is not
-    /// trusted.
+    /// Returns whether a violation may belong to this job, the first one. A mark of 0 is not trusted.
     pub(crate) fn may_have_run(&self, last_started: Option<u32>) -> bool {
         last_started == Some(0) || self.was_started(last_started)
     }
@@ -176,7 +175,7 @@ impl ConnectionState {
 
     /// Closes the connection if the first job has reached a time limit, and returns when to check again.
     ///
-    /// Here, the deadline of a job is enforced: the closed connection wakes the reading task, which kills.
+    /// The deadline of a job is enforced here: the closed connection wakes the task that kills the process.
     pub(crate) fn expire(&mut self, pid: u32, now: Instant, config: &Config) -> Expired {
         let mut expired = Expired::default();
         if self.closed.is_some() {

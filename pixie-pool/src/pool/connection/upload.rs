@@ -4,7 +4,7 @@
 //! Invariant: the source is polled only while the worker has room.
 
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -20,12 +20,6 @@ use crate::{
 pub(crate) struct Upload {
     unsent: Bytes,
     source: Option<Pin<Box<dyn BodyStream + Send>>>,
-}
-
-impl fmt::Debug for Upload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").finish_non_exhaustive()
-    }
 }
 
 impl Upload {

@@ -44,8 +44,7 @@ impl Throughput {
     }
 }
 
-/// When a worker is replaced for its jobs, age or memory. Limits differ by 10 %, so that replacements do,
-/// too.
+/// When a worker is replaced for its jobs, age or memory. Each limit varies by 10 %, to spread replacements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recycling {
     jobs: Option<u64>,

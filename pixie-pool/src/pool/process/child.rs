@@ -99,7 +99,7 @@ impl Child {
         }
     }
 
-    /// Kills a process, with a grace period if it may exit by itself; waits for its exit. A thread stays.
+    /// Kills a process, after a grace period if it may exit by itself, and waits. A thread cannot be killed.
     pub(crate) async fn end(&mut self, closed: Closed) -> Ending {
         let Child::Process(process) = self else {
             return Ending::default();

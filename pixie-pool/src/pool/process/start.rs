@@ -77,7 +77,7 @@ impl fmt::Display for StartFailure {
 
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
-    let (config, path, started) = (&workers.config, workers.directory.join(slot.to_string()), Instant::now());
+    let (config, path, started) = (&workers.queue.config, workers.directory.join(slot.to_string()), Instant::now());
     let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
     let (child, pid, lifeline) = match config.is_threaded() {
@@ -109,19 +109,20 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         Ok(handshake) => handshake,
         Err(why) => return Err(failed(child, why).await),
     };
-    workers.observers.metrics.started(started.elapsed());
+    workers.queue.observers.metrics.started(started.elapsed());
     let recycling = Recycling::new(config, pid, Instant::now());
     // A thread has no CPU clock of its own.
     let cpu_time = config.cpu_time.filter(|_| !config.is_threaded());
     let state = ConnectionState::new(protocol, lifeline, recycling, CpuMeter::new(cpu_time));
     let memory_limit = workers.memory.kind(child.has_cgroup());
-    let connection = Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.observers.metrics));
+    let connection =
+        Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.queue.observers.metrics));
     Ok(StartedWorker { child, connection, reader, input })
 }
 
 /// Returns an error if a required sandbox, or a memory limit beside it, is not in effect.
 fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Handshake, String> {
-    let sandbox = &workers.config.sandbox;
+    let sandbox = &workers.queue.config.sandbox;
     if sandbox.is_required {
         if let Some(missing) = sandbox.missing(&handshake.protocol.sandbox) {
             return Err(format!("a sandbox is required, and the worker runs without {missing}"));
@@ -145,7 +146,7 @@ async fn failed(mut child: Child, why: String) -> StartFailure {
 
 fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Child, String> {
     let (path, handler) = (path.to_owned(), Handler::clone(&workers.handler));
-    let hello = Hello { version: VERSION, token, table_hash: workers.config.table_hash };
+    let hello = Hello { version: VERSION, token, table_hash: workers.queue.config.table_hash };
     let (ended, has_ended) = oneshot::channel();
     let run = move || {
         if let Err(error) = worker::serve_here(&path, &hello, &handler) {
@@ -153,7 +154,7 @@ fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Res
         }
         let _ = ended.send(());
     };
-    let builder = std::thread::Builder::new().name(format!("{}-handler", workers.config.name));
+    let builder = std::thread::Builder::new().name(format!("{}-handler", workers.queue.config.name));
     builder.stack_size(HANDLER_STACK_BYTES).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
     Ok(Child::Thread(has_ended))
 }
@@ -165,13 +166,13 @@ async fn start_process(
     token: &[u8],
 ) -> Result<(Child, u32, Option<LifelineHolder>), String> {
     let mark = MarkReader::create(&mark_path(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
-    let invitation = Invitation { number: slot, pool: workers.config.name.clone(), path: path.to_owned() };
-    let command = command(&workers.config, &invitation);
+    let invitation = Invitation { number: slot, pool: workers.queue.config.name.clone(), path: path.to_owned() };
+    let command = command(&workers.queue.config, &invitation);
     let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
         .await
         .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
-    let label = WorkerLabel { pool: Arc::clone(&workers.observers.pool), worker: slot, pid };
+    let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let output = Output::read(label, child.stdout.take(), child.stderr.take());
     let mut stdin = child.stdin.take();
     if let Some(pipe) = &mut stdin {

@@ -54,7 +54,7 @@ pub(crate) async fn run(slot: WorkerSlot) {
         fill(workers, slot.number, &mut exits).await;
     }
     let settled = async { while exits.join_next().await.is_some() {} };
-    match workers.config.is_threaded() {
+    match workers.queue.config.is_threaded() {
         // A thread that still runs ends with its job.
         true => drop(timeout(THREADS_END, settled).await),
         false => settled.await,
@@ -73,7 +73,7 @@ async fn fill(workers: &Arc<Workers>, slot: usize, exits: &mut JoinSet<()>) {
         let pause = async {
             sleep(pause).await;
             // A thread cannot be killed, so it keeps its slot until its job ends: threads do not pile up.
-            while workers.config.is_threaded() && exits.join_next().await.is_some() {}
+            while workers.queue.config.is_threaded() && exits.join_next().await.is_some() {}
         };
         tokio::select! {
             () = pause => {}
@@ -83,7 +83,7 @@ async fn fill(workers: &Arc<Workers>, slot: usize, exits: &mut JoinSet<()>) {
         if !workers.is_refilled(slot) {
             return;
         }
-        workers.observers.count(|c| c.restarts += 1);
+        workers.queue.observers.count(|c| c.restarts += 1);
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) enum Reached {
 }
 
 impl Reached {
-    /// Classifies a worker that was ready, ended `jobs` jobs and, if it exited without a job, has the age
-    /// `idle`.
+    /// Classifies a worker that was ready. `jobs` is the number of jobs that it ended; `idle` is its age if
+    /// it had no job.
     pub(crate) fn of(closed: Closed, jobs: u64, idle: Option<Duration>) -> Self {
         match (closed, idle) {
             _ if jobs > 0 => Reached::Service,

@@ -129,8 +129,7 @@ impl Queue {
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
     }
 
-    /// Checks the memory of all workers at intervals until the last job has ended; returns when to check
-    /// again.
+    /// Checks the memory of all workers at intervals until the last job has ended; returns the next time.
     fn check_memory(&self, connections: &[Arc<Connection>], now: Instant) -> Option<Instant> {
         if !self.config.checks_memory() {
             return None;

@@ -131,7 +131,7 @@ impl Machine {
 }
 
 impl Cgroup {
-    /// Returns whether systemd manages the cgroup: then another systemd, such as a user's, has the one above.
+    /// Returns whether systemd manages the cgroup. Then the one above belongs to another systemd.
     fn is_unit(&self) -> bool {
         self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
     }

@@ -5,6 +5,7 @@
 //! process in a domain from tracing processes outside and from reading their memory through /proc.
 
 use std::{
+    fmt::Display,
     io,
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
@@ -98,17 +99,13 @@ fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
 }
 
 fn allow_path(ruleset: &Ruleset, path: &Path, target: &OwnedFd, is_writable: bool) -> io::Result<()> {
-    let metadata = fstat(target).map_err(|e| failed(&allowing(path), &e.into()))?;
+    let metadata = fstat(target).map_err(|e| failed(format_args!("allowing {}", path.display()), &e.into()))?;
     let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
     add(ruleset, path, target, rights(is_directory, is_writable))
 }
 
 fn add(ruleset: &Ruleset, path: &Path, target: &OwnedFd, rights: u64) -> io::Result<()> {
-    ruleset.allow(target.as_fd(), rights).map_err(|e| failed(&allowing(path), &e))
-}
-
-fn allowing(path: &Path) -> String {
-    format!("allowing {}", path.display())
+    ruleset.allow(target.as_fd(), rights).map_err(|e| failed(format_args!("allowing {}", path.display()), &e))
 }
 
 fn rights(is_directory: bool, is_writable: bool) -> u64 {
@@ -118,6 +115,6 @@ fn rights(is_directory: bool, is_writable: bool) -> u64 {
     if is_directory { all } else { all & landlock::OF_FILE }
 }
 
-fn failed(doing: &str, error: &io::Error) -> io::Error {
+fn failed(doing: impl Display, error: &io::Error) -> io::Error {
     io::Error::other(format!("{doing} failed: {error}"))
 }

@@ -1,5 +1,5 @@
-//! The rules of a whole pool on simulated time, without processes, sockets or a runtime: single cases here, random
-//! schedules in `schedules`.
+//! The rules of a whole pool on simulated time, without processes, sockets or a runtime: single cases here,
+//! random schedules in `schedules`.
 
 mod schedules;
 

@@ -107,7 +107,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
     pub(crate) fn shrink(&mut self, now: Instant) -> (Vec<W>, Option<Instant>) {
         let mut gone = Vec::new();
         let due = loop {
-            // Spare workers and a waiting replacement are always idle; the bottom of the stack is idle for
+            // Spare workers and a waiting replacement are always idle; the bottom of the stack is idle
             // longest.
             let exempt = self.scale.spares() + usize::from(self.has_replacement());
             let candidate = self.idle.get(exempt);
