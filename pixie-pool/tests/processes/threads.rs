@@ -24,7 +24,7 @@ async fn answers() {
     let (descriptors, before) = (open_descriptors(), children());
     let pool = pool(threads()).await;
     assert_eq!(ask(&pool, "pid").await.unwrap(), std::process::id().to_string());
-    assert!(ask(&pool, "identity").await.unwrap().contains("process: Main, pool: None"));
+    assert!(ask(&pool, "identity").await.unwrap().contains("pool: None, number: 0"));
     assert_eq!(children(), before);
     let body = "b".repeat(1_000_000);
     let reply = pool.submit(job_with("echo", body.clone())).await.unwrap();
