@@ -1,7 +1,7 @@
 //! Server-sent events: from a worker process, where the code may block, and from the async runtime.
 use std::{thread::sleep, time::Duration};
 
-use pixie_web::{Event, Html, LastEventId, Pieces, Result, SseWriter, Writer, get, run};
+use pixie_web::{Event, Html, LastEventId, Pieces, Result, Writer, get, run};
 
 /// A page that shows both streams.
 #[get("/", sync)]
@@ -26,12 +26,11 @@ fn count(last: Option<LastEventId>) -> Pieces {
     )
 }
 
-/// Sends events until the client disconnects. Then `send` fails, and the worker is free again.
+/// Sends events until the client disconnects. Then `send_event` fails, and the worker is free again.
 #[get("/ticks", stream)]
 fn ticks(writer: &mut Writer) -> Result<()> {
-    let mut events = SseWriter::new(writer)?;
     loop {
-        events.send(Event::data("tick"))?;
+        writer.send_event(Event::data("tick"))?;
         sleep(Duration::from_millis(20));
     }
 }

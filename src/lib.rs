@@ -39,7 +39,7 @@ pub use pixie_core::{
     Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
     FormLimits, FormView, FromRequest, HeaderMap, HeaderName, HeaderValue, Headers, Html, IntoResponse, Json,
     LastEventId, Method, Needs, OrAbort, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView,
-    Response, Result, Route, SseWriter, State, StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
+    Response, Result, Route, State, StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};

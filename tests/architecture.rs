@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("pixie-core", &["pixie-grammar"]),
     ("pixie-grammar", &[]),
     ("pixie-macros", &["pixie-grammar"]),
-    ("pixie-server", &[]),
+    ("pixie-server", &["pixie-grammar"]),
     ("pixie-pool", &["pixie-grammar", "pixie-pool-macros"]),
     ("pixie-pool-macros", &["pixie-grammar"]),
     ("pixie-template", &["pixie-core", "pixie-template-macros"]),

@@ -1,9 +1,11 @@
 //! Every scaffold is a project that builds, passes its own tests and lints, starts and answers.
 //!
-//! Slow, for each is compiled. They share one target folder below the workspace's, so what they depend on is compiled
-//! once, and cargo is never asked for the network: the workspace's own lock file says which versions are here.
+//! Slow, because each is compiled. They share a target folder with the apps of `dev`, so that their dependencies are compiled
+//! once. They are built with the lock file of the workspace, so that cargo does not need the network.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "cli/builds.rs"]
+mod builds;
 #[path = "cli/support.rs"]
 mod support;
 
@@ -71,14 +73,11 @@ impl Project {
 
     fn named(name: &str, template: &'static str) -> Self {
         let world = World::new();
+        builds::share_profile(&world.root);
         let shown = world.run(&["new", name, "--template", template, "--yes"]);
         assert!(shown.starts_with("code 0"), "{shown}");
         world.write(&format!("{name}/Cargo.lock"), &fs::read_to_string(checkout().join("Cargo.lock")).unwrap());
         Self { world, name: name.to_owned(), template }
-    }
-
-    fn target() -> std::path::PathBuf {
-        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffolds")
     }
 
     /// It is formatted, compiles without a warning, and its tests pass.
@@ -93,7 +92,7 @@ impl Project {
         let mut command = Command::new("cargo");
         environment::clean(&mut command).args(arguments).current_dir(self.world.root.join(&self.name));
         // With this, a changed snapshot fails instead of being written.
-        command.env("CARGO_TARGET_DIR", Self::target()).env("INSTA_UPDATE", "no");
+        command.env("CARGO_TARGET_DIR", builds::target()).env("INSTA_UPDATE", "no");
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let said = text(&output.stdout) + &text(&output.stderr);
@@ -102,7 +101,7 @@ impl Project {
 
     /// Returns the program as it is started in production: with its variables set.
     fn program(&self) -> Command {
-        let mut command = Command::new(Self::target().join("debug").join(&self.name));
+        let mut command = Command::new(builds::target().join("debug").join(&self.name));
         environment::clean(&mut command)
             .current_dir(self.world.root.join(&self.name))
             .env("PIXIE_PORT", "0")

@@ -8,7 +8,6 @@ pub(crate) mod plumbing;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
-pub(crate) mod state_map;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 

@@ -26,10 +26,10 @@ pub use self::http::{
     body_reader::{BodyReader, PieceSource},
     cookies::Cookies,
     params::{FromParam, Params},
+    plumbing::StateMap,
     request::{Request, RequestView},
     request_id::RequestId,
     response::Response,
-    state_map::StateMap,
 };
 
 pub use form::{
@@ -39,10 +39,10 @@ pub use form::{
 };
 
 pub use answer::{
-    conditional::{Precondition, Validators},
+    conditional::Validators,
     error_page::{ErrorView, Excerpt},
     etag::ETag,
-    event::{Event, SseWriter},
+    event::Event,
     into_response::{Html, IntoResponse, Redirect},
     negotiate::{Media, preferred_encoding},
     range::Extent,

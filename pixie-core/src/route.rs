@@ -8,7 +8,7 @@ pub(crate) mod needs;
 pub(crate) mod pattern;
 pub(crate) mod router;
 
-use std::{borrow::Cow, future::Future, panic::Location, time::Duration};
+use std::{borrow::Cow, future::Future, panic::Location, sync::Arc, time::Duration};
 
 use http::Method;
 use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
@@ -101,36 +101,18 @@ pub struct RoutePath {
     place: Place,
 }
 
+macro_rules! starts {
+    ($($name:ident: $method:ident),*) => {$(
+        #[doc = concat!("Starts a route that answers ", stringify!($method), ".")]
+        #[track_caller]
+        pub fn $name(path: &'static str) -> RoutePath {
+            RoutePath::new(path, Method::$method)
+        }
+    )*};
+}
+
 impl Route {
-    /// Starts a route that answers GET and HEAD.
-    #[track_caller]
-    pub fn get(path: &'static str) -> RoutePath {
-        RoutePath::new(path, Method::GET)
-    }
-
-    /// Starts a route that answers POST.
-    #[track_caller]
-    pub fn post(path: &'static str) -> RoutePath {
-        RoutePath::new(path, Method::POST)
-    }
-
-    /// Starts a route that answers PUT.
-    #[track_caller]
-    pub fn put(path: &'static str) -> RoutePath {
-        RoutePath::new(path, Method::PUT)
-    }
-
-    /// Starts a route that answers PATCH.
-    #[track_caller]
-    pub fn patch(path: &'static str) -> RoutePath {
-        RoutePath::new(path, Method::PATCH)
-    }
-
-    /// Starts a route that answers DELETE.
-    #[track_caller]
-    pub fn delete(path: &'static str) -> RoutePath {
-        RoutePath::new(path, Method::DELETE)
-    }
+    starts!(get: GET, post: POST, put: PUT, patch: PATCH, delete: DELETE);
 
     /// Sets the worker pool that runs this route. Only for pool and stream routes.
     pub fn pool(mut self, name: &'static str) -> Route {
@@ -291,8 +273,22 @@ impl Route {
     }
 }
 
+macro_rules! responds {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name<F, R>(self, handler: F) -> Route
+        where
+            F: Fn(&mut Request) -> R + Send + Sync + 'static,
+            R: IntoResponse,
+        {
+            self.handler(Handler::$kind(Arc::new(move |request| handler(request).into_response())))
+        }
+    )*};
+}
+
 impl RoutePath {
-    /// Starts a route for one method. Its name is the path, unless [`RoutePath::name`] sets another one.
+    /// Starts a route for one method. A route for GET also answers HEAD. Its name is the path, unless
+    /// [`RoutePath::name`] sets another one.
     #[track_caller]
     pub fn new(path: &'static str, method: Method) -> RoutePath {
         let at = Location::caller();
@@ -320,31 +316,13 @@ impl RoutePath {
         self
     }
 
-    /// Runs the handler on the connection's own thread. Only for handlers that never wait.
-    pub fn sync<F, R>(self, handler: F) -> Route
-    where
-        F: Fn(&mut Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.handler(Handler::Sync(std::sync::Arc::new(move |request| handler(request).into_response())))
-    }
-
-    /// Runs the handler on a blocking thread.
-    pub fn thread<F, R>(self, handler: F) -> Route
-    where
-        F: Fn(&mut Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.handler(Handler::Thread(std::sync::Arc::new(move |request| handler(request).into_response())))
-    }
-
-    /// Runs the handler in a worker process.
-    pub fn pool<F, R>(self, handler: F) -> Route
-    where
-        F: Fn(&mut Request) -> R + Send + Sync + 'static,
-        R: IntoResponse,
-    {
-        self.handler(Handler::Pool(std::sync::Arc::new(move |request| handler(request).into_response())))
+    responds! {
+        /// Runs the handler on the connection's own thread. Only for handlers that never wait.
+        sync: Sync;
+        /// Runs the handler on a blocking thread.
+        thread: Thread;
+        /// Runs the handler in a worker process.
+        pool: Pool;
     }
 
     /// Runs the handler on the async runtime.
@@ -357,7 +335,7 @@ impl RoutePath {
             let future = handler(request);
             Box::pin(async move { future.await.into_response() })
         };
-        self.handler(Handler::Async(std::sync::Arc::new(call)))
+        self.handler(Handler::Async(Arc::new(call)))
     }
 
     /// Runs the handler in a worker process, and sends the pieces of its iterator one by one.
@@ -374,7 +352,7 @@ impl RoutePath {
     where
         F: Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error> + Send + Sync + 'static,
     {
-        self.handler(Handler::Stream(std::sync::Arc::new(handler)))
+        self.handler(Handler::Stream(Arc::new(handler)))
     }
 
     /// Makes a route from a handler of any kind.

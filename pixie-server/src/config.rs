@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use pixie_grammar::ByteSize;
+
 /// How long the server waits for clients, and how much it accepts from them.
 ///
 /// ```
@@ -24,6 +26,8 @@ pub struct Config {
     pub(crate) connections_max: usize,
     pub(crate) linger: Duration,
     pub(crate) shutdown_grace: Duration,
+    /// What is wrong with a size that was set.
+    mistake: Option<String>,
 }
 
 impl Config {
@@ -38,6 +42,7 @@ impl Config {
             connections_max: 10_000,
             linger: Duration::from_millis(50),
             shutdown_grace: Duration::from_secs(10),
+            mistake: None,
         }
     }
 
@@ -78,8 +83,11 @@ impl Config {
     ///
     /// Default: 32 KiB, as the four buffers of 8 KiB in nginx: enough for many cookies. A head with more than
     /// 100 headers also gets a 431.
-    pub fn head_bytes_max(self, bytes: usize) -> Config {
-        Config { head_bytes_max: bytes, ..self }
+    pub fn head_bytes_max(self, size: impl Into<ByteSize>) -> Config {
+        match size.into().bytes() {
+            Ok(bytes) => Config { head_bytes_max: usize::try_from(bytes).unwrap_or(usize::MAX), ..self },
+            Err(mistake) => Config { mistake: Some(format!("`head_bytes_max`: {mistake}")), ..self },
+        }
     }
 
     /// Limits the open connections of one [`serve`](crate::Server::serve); further ones wait in the kernel's
@@ -104,6 +112,12 @@ impl Config {
     /// Default: 10 s, the time that container runtimes wait between SIGTERM and SIGKILL.
     pub fn shutdown_grace(self, time: Duration) -> Config {
         Config { shutdown_grace: time, ..self }
+    }
+
+    /// Returns what is wrong with a size that was set, if it cannot be read. A server with such a configuration
+    /// does not start.
+    pub fn mistake(&self) -> Option<&str> {
+        self.mistake.as_deref()
     }
 }
 

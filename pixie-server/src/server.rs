@@ -60,12 +60,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the runtime cannot use the sockets of the listener.
+    /// Fails if the configuration is invalid or the runtime cannot use the sockets of the listener.
     pub async fn serve<M, S>(self, listener: Listener, mut make: M) -> Result<Stopped, Error>
     where
         M: FnMut(&Connection) -> S,
         S: HttpService,
     {
+        if let Some(mistake) = self.config.mistake() {
+            return Err(Error::Refused(mistake.to_owned()));
+        }
         let mut acceptor = Acceptor::new(listener)?;
         let connections = Connections::new(&self.config);
         match race(self.shutdown.wait(), connections.accept_all(&mut acceptor, &mut make)).await {

@@ -3,7 +3,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod error;
 mod view;
 
 #[doc(hidden)]
@@ -12,11 +11,10 @@ pub mod filters;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use error::Error;
 pub use pixie_template_macros::template;
 #[cfg(feature = "core")]
 pub use view::respond;
-pub use view::{View, render};
+pub use view::{Error, View, render};
 
 pub use askama;
 #[cfg(feature = "testing")]

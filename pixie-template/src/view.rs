@@ -3,11 +3,11 @@
 //! The attribute `#[template]` implements it; askama compiles the template. A view is rendered into memory
 //! first, so that a client never gets a part of a page whose template fails.
 
+use std::{error, fmt};
+
 use askama::Template;
 #[cfg(feature = "core")]
 use pixie_core::{HeaderValue, Response, header::CONTENT_TYPE};
-
-use crate::Error;
 
 /// A template with its values; `#[template]` implements this for a struct or enum.
 #[diagnostic::on_unimplemented(
@@ -27,7 +27,7 @@ pub trait View: Template {
 ///
 /// Fails if a filter or a `Display` implementation in the template fails.
 pub fn render<V: View>(view: &V) -> Result<String, Error> {
-    view.render().map_err(|source| Error::new(V::NAME, source))
+    view.render().map_err(|source| Error { template: V::NAME, source })
 }
 
 /// Renders a view into a response with the view's content type; a view that fails to render becomes a 500.
@@ -42,5 +42,31 @@ pub fn respond<V: View>(view: &V) -> Response {
             response
         }
         Err(error) => pixie_core::Error::from(error).into(),
+    }
+}
+
+/// A template could not be rendered, because a filter or a `Display` implementation failed; `source()` returns the cause.
+#[derive(Debug)]
+pub struct Error {
+    template: &'static str,
+    source: askama::Error,
+}
+
+impl Error {
+    /// Returns the template's path below `templates/`, or the type's name if the template is inline.
+    pub fn template(&self) -> &'static str {
+        self.template
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot render template `{}`", self.template)
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.source)
     }
 }

@@ -7,7 +7,7 @@ use http::{
     header::{self, GetAll},
 };
 use http_body::Body as _;
-use pixie_core::{Body, Error, ErrorView, Excerpt, Media, Precondition, Request, RequestId, RequestView, Response};
+use pixie_core::{Body, Error, ErrorView, Excerpt, Media, Request, RequestId, RequestView, Response, Validators};
 
 use crate::{
     files::coding,
@@ -71,7 +71,7 @@ impl Asker {
         let is_seen = chain.has_after();
         let settings = &app.settings;
         let is_read = is_seen || settings.development || settings.compress.is_some();
-        let is_read = is_read || Precondition::is_in(request.headers());
+        let is_read = is_read || Validators::matter_to(request.headers());
         Asker {
             method: request.method().clone(),
             uri: request.uri().clone(),

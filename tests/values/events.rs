@@ -9,8 +9,8 @@ use std::{
 use futures_core::Stream;
 use http_body_util::BodyExt;
 use pixie_web::{
-    App, Body, Event, Flash, IntoResponse, LastEventId, Pieces, Redirect, Response, Result, Route, Sse, SseWriter,
-    Streamed, Writer, get, post,
+    App, Body, Event, Flash, IntoResponse, LastEventId, Pieces, Redirect, Response, Result, Route, Sse, Streamed,
+    Writer, get, post,
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -57,9 +57,8 @@ fn events_stream(last: Option<LastEventId>) -> Pieces {
 
 #[get("/sse/written", stream)]
 fn events_written(last: Option<LastEventId>, writer: &mut Writer) -> Result<()> {
-    let mut events = SseWriter::new(writer)?;
     for number in after(last)..3 {
-        events.send(numbered(number))?;
+        writer.send_event(numbered(number))?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 #[path = "../../../tests/programs/browser.rs"]
 mod browser;
+#[path = "../cli/builds.rs"]
+mod builds;
 mod ends;
 mod env_file;
 #[path = "../cli/environment.rs"]

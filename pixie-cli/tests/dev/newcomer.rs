@@ -8,6 +8,7 @@ use base64::Engine as _;
 
 use crate::{
     browser::Browser,
+    builds,
     pages::take_pictures,
     site::{Site, command, isolated, until},
     terminal::Terminal,
@@ -88,6 +89,7 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
 
 /// `pixie new`, `pixie dev`, a request, an edit of a style sheet, a mistake, and its correction.
 fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal {
+    builds::share_profile(world);
     let terminal = Terminal::open();
     let mut new = pixie(world);
     new.args(["new", name, "--template", "app", "--yes"]).envs(variables.iter().copied());
@@ -118,6 +120,7 @@ fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal
 
 /// Makes a project as a newcomer does, with the versions that are on this machine.
 fn project(world: &Path, name: &str, template: &str) -> std::path::PathBuf {
+    builds::share_profile(world);
     let status = pixie(world).args(["new", name, "--template", template, "--yes", "--quiet"]).status();
     assert!(status.is_ok_and(|status| status.success()));
     lock(&world.join(name));

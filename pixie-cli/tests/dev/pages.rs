@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     browser::Browser,
+    builds,
     site::{Site, command, isolated, until},
 };
 
@@ -173,7 +174,7 @@ fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "5      books[3].to_owned()");
     take_pictures(&browser, "panic", 960, 900);
 
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target/debug/panicked");
+    let program = builds::target().join("debug/panicked");
     let mut alone = Command::new(program);
     isolated(&mut alone).env("PIXIE_DEV", "0").env("PIXIE_PORT", "0").current_dir(&site.folder).stdout(Stdio::piped());
     let mut alone = alone.spawn().expect("it starts");

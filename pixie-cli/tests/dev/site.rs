@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{environment, events::Events, terminal::Terminal};
+use crate::{builds, environment, events::Events, terminal::Terminal};
 
 /// Longer than anything takes, the first build of an app on a cold, slow machine with all other tests beside it included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
@@ -53,9 +53,10 @@ impl Site {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\npixie-web = {{ path = {:?} }}\n\n\
-             [profile.dev]\ndebug = \"line-tables-only\"\n\n[workspace]\n",
+             [workspace]\n",
             workspace.display().to_string()
         );
+        builds::share_profile(&folder);
         // The same versions as here, so that nothing has to be fetched.
         fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
         for (file, text) in [
@@ -269,8 +270,7 @@ pub(crate) fn heard(program: &Path) -> String {
 
 /// Lets a command build into the folder that the tests share, from what is on this machine.
 pub(crate) fn isolated(command: &mut Command) -> &mut Command {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("target");
-    environment::clean(command).env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true")
+    environment::clean(command).env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true")
 }
 
 /// Those of these processes that are still there, zombies left out.

@@ -5,18 +5,16 @@
 //! macros and the worker pool can use it as well. Use its types through `pixie-web` or `pixie-pool`.
 #![forbid(unsafe_code)]
 
-mod byte_size;
-mod duration;
 mod filter;
 mod normal;
 mod path;
+mod quantity;
 mod route_option;
 mod route_type;
 
-pub use byte_size::ByteSize;
-pub use duration::parse_duration;
 pub use filter::Filter;
 pub use normal::{BadPath, normalize};
 pub use path::{PathPart, PatternError, parse_path};
+pub use quantity::{ByteSize, parse_duration};
 pub use route_option::{OptionValue, RouteOption, check_header_value};
 pub use route_type::RouteType;

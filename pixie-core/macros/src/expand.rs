@@ -217,22 +217,16 @@ fn asynchronous(route: &CheckedRoute, names: &[Ident], call: &TokenStream) -> To
 
 /// Writes a `let` for each argument that is made from the request: wildcards, then extractors.
 fn extraction(route: &CheckedRoute, names: &[Ident], refuse: &TokenStream) -> TokenStream {
-    let arguments = || route.arguments.iter().zip(names);
-    let wildcards = arguments().filter_map(|(argument, name)| match &argument.source {
-        Source::Wildcard(wildcard) => {
-            let ty = &argument.ty;
-            Some((name, code!(::pixie_web::__macro::Request::param::<#ty>(request, #wildcard))))
-        }
-        _ => None,
-    });
-    let extractors = arguments().filter_map(|(argument, name)| match &argument.source {
-        Source::Extractor => {
-            let Argument { ty, label, .. } = argument;
-            Some((name, code!(<#ty as ::pixie_web::__macro::FromRequest>::from_argument(request, #label))))
-        }
-        _ => None,
-    });
-    let lets = wildcards.chain(extractors).map(|(name, value)| {
+    let value = |Argument { source, ty, label }: &Argument| match source {
+        Source::Wildcard(wildcard) => Some(code!(::pixie_web::__macro::Request::param::<#ty>(request, #wildcard))),
+        Source::Extractor => Some(code!(<#ty as ::pixie_web::__macro::FromRequest>::from_argument(request, #label))),
+        Source::Lent | Source::Writer => None,
+    };
+    let made =
+        route.arguments.iter().zip(names).filter_map(|(argument, name)| Some((argument, name, value(argument)?)));
+    let (extractors, wildcards): (Vec<_>, Vec<_>) =
+        made.partition(|(argument, ..)| argument.source == Source::Extractor);
+    let lets = wildcards.iter().chain(&extractors).map(|(_, name, value)| {
         code! {
             let #name = match #value {
                 ::core::result::Result::Ok(value) => value,

@@ -23,7 +23,7 @@ use proc_macro::TokenStream;
 /// piece by piece). Without a kind, an `async fn` is `async` and a plain `fn` is `pool`.
 ///
 /// **Methods**: any of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD`, `OPTIONS` and `TRACE`. Default:
-/// `GET`.
+/// `GET`. A `GET` route answers `HEAD` as well.
 ///
 /// **Options**:
 ///
@@ -55,36 +55,17 @@ pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(None, arguments.into(), item.into()).into()
 }
 
-/// Makes a function the handler of a GET route: [`#[route]`](macro@route) without methods. It answers HEAD as
-/// well.
-#[proc_macro_attribute]
-pub fn get(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Some("GET"), arguments.into(), item.into()).into()
+macro_rules! short_forms {
+    ($($name:ident: $method:literal),*) => {$(
+        #[doc = concat!("Makes a function the handler of a ", $method, " route: [`#[route]`](macro@route) without methods.")]
+        #[proc_macro_attribute]
+        pub fn $name(arguments: TokenStream, item: TokenStream) -> TokenStream {
+            expand::attribute(Some($method), arguments.into(), item.into()).into()
+        }
+    )*};
 }
 
-/// Makes a function the handler of a POST route: [`#[route]`](macro@route) without methods.
-#[proc_macro_attribute]
-pub fn post(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Some("POST"), arguments.into(), item.into()).into()
-}
-
-/// Makes a function the handler of a PUT route: [`#[route]`](macro@route) without methods.
-#[proc_macro_attribute]
-pub fn put(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Some("PUT"), arguments.into(), item.into()).into()
-}
-
-/// Makes a function the handler of a PATCH route: [`#[route]`](macro@route) without methods.
-#[proc_macro_attribute]
-pub fn patch(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Some("PATCH"), arguments.into(), item.into()).into()
-}
-
-/// Makes a function the handler of a DELETE route: [`#[route]`](macro@route) without methods.
-#[proc_macro_attribute]
-pub fn delete(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Some("DELETE"), arguments.into(), item.into()).into()
-}
+short_forms!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE");
 
 #[cfg(test)]
 #[test]

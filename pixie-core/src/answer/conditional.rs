@@ -17,28 +17,14 @@ pub struct Validators {
     pub last_modified: Option<SystemTime>,
 }
 
-/// The result of the conditions of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Precondition {
-    /// The response is the same as without conditions.
-    Passed,
-    /// The client has this version already: 304.
-    NotModified,
-    /// The client expects another version: 412.
-    Failed,
-}
-
-impl Precondition {
+impl Validators {
     /// Returns whether a request has a condition other than `If-Range`.
-    pub fn is_in(request: &HeaderMap) -> bool {
+    pub fn matter_to(request: &HeaderMap) -> bool {
         const NAMES: [HeaderName; 4] =
             [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
         NAMES.iter().any(|name| request.contains_key(name))
     }
-}
 
-impl Validators {
     /// Reads the validators from the headers of a response.
     pub fn of(headers: &HeaderMap) -> Validators {
         Validators {
@@ -52,38 +38,40 @@ impl Validators {
         self.last_modified.and_then(date_value)
     }
 
-    /// Checks the conditions of a request for a representation that exists and has these validators.
+    /// Checks the conditions of a request for a representation that exists and has these validators. Returns
+    /// the status that replaces the response: 304 if the client has this version already, 412 if the client
+    /// expects another version, or `None` if the response is the same as without conditions.
     ///
     /// ```
-    /// use pixie_core::{ETag, HeaderMap, Method, Precondition, Validators};
+    /// use pixie_core::{ETag, HeaderMap, Method, StatusCode, Validators};
     /// let stored = Validators { etag: ETag::strong("v2"), last_modified: None };
     /// let mut request = HeaderMap::new();
     /// request.insert("if-match", "\"v1\"".parse()?);
-    /// assert_eq!(stored.check(&Method::PUT, &request), Precondition::Failed);
+    /// assert_eq!(stored.check(&Method::PUT, &request), Some(StatusCode::PRECONDITION_FAILED));
     /// # Ok::<(), pixie_core::Error>(())
     /// ```
-    pub fn check(&self, method: &Method, request: &HeaderMap) -> Precondition {
+    pub fn check(&self, method: &Method, request: &HeaderMap) -> Option<StatusCode> {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         if request.contains_key(header::IF_MATCH) {
             let is_met = self.is_listed(request, header::IF_MATCH, ETag::is_strongly_in);
             if !is_met {
-                return Precondition::Failed;
+                return Some(StatusCode::PRECONDITION_FAILED);
             }
         } else if let (Some(changed), Some(date)) = (self.changed(), date(request, header::IF_UNMODIFIED_SINCE))
             && changed > date
         {
-            return Precondition::Failed;
+            return Some(StatusCode::PRECONDITION_FAILED);
         }
         if request.contains_key(header::IF_NONE_MATCH) {
             return match self.is_listed(request, header::IF_NONE_MATCH, ETag::is_weakly_in) {
-                false => Precondition::Passed,
-                true if is_read => Precondition::NotModified,
-                true => Precondition::Failed,
+                false => None,
+                true if is_read => Some(StatusCode::NOT_MODIFIED),
+                true => Some(StatusCode::PRECONDITION_FAILED),
             };
         }
         match (self.changed(), date(request, header::IF_MODIFIED_SINCE)) {
-            (Some(changed), Some(date)) if is_read && changed <= date => Precondition::NotModified,
-            _ => Precondition::Passed,
+            (Some(changed), Some(date)) if is_read && changed <= date => Some(StatusCode::NOT_MODIFIED),
+            _ => None,
         }
     }
 
@@ -177,14 +165,14 @@ impl Response {
     pub fn apply_conditions(&mut self, method: &Method, request: &HeaderMap) -> Result<(), Error> {
         let has_validator = [header::ETAG, header::LAST_MODIFIED].iter().any(|name| self.headers().contains_key(name));
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        if self.status() != StatusCode::OK || !has_validator || !is_read || !Precondition::is_in(request) {
+        if self.status() != StatusCode::OK || !has_validator || !is_read || !Validators::matter_to(request) {
             return Ok(());
         }
         let validators = Validators::of(self.headers());
         match validators.check(method, request) {
-            Precondition::Passed => {}
-            Precondition::NotModified => self.set_not_modified(),
-            Precondition::Failed => return Err(validators.failed()),
+            None => {}
+            Some(StatusCode::NOT_MODIFIED) => self.set_not_modified(),
+            Some(_) => return Err(validators.failed()),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::{Body, Error, Media, Response};
 
@@ -84,23 +84,19 @@ fn html(error: &Error, view: &ErrorView<'_>) -> String {
 /// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and
 /// `place`.
 fn problem(error: &Error, view: &ErrorView<'_>) -> String {
-    let mut problem = Map::new();
-    problem.insert("type".into(), "about:blank".into());
-    problem.insert("title".into(), title(error.status()).into());
-    problem.insert("status".into(), error.status().as_u16().into());
+    let status = error.status();
+    let mut problem = json!({ "type": "about:blank", "title": title(status), "status": status.as_u16() });
     if let Some(detail) = error.detail() {
-        problem.insert("detail".into(), detail.into());
+        problem["detail"] = detail.into();
     }
-    if view.development {
-        let causes = error.chain();
-        if !causes.is_empty() {
-            problem.insert("causes".into(), json!(causes));
-        }
-        if let Some(place) = error.place() {
-            problem.insert("place".into(), place.into());
-        }
+    let causes = error.chain();
+    if view.development && !causes.is_empty() {
+        problem["causes"] = causes.into();
     }
-    Value::Object(problem).to_string()
+    if let Some(place) = error.place().filter(|_| view.development) {
+        problem["place"] = place.into();
+    }
+    problem.to_string()
 }
 
 /// Returns one line of text, in development with the causes below it.

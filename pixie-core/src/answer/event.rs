@@ -93,42 +93,24 @@ impl Pieces {
     }
 }
 
-/// Writes events to the [`Writer`] of a stream route.
-///
-/// ```
-/// use pixie_core::{Event, Result, SseWriter, Writer};
-/// fn ticks(writer: &mut Writer) -> Result<()> {
-///     let mut events = SseWriter::new(writer)?;
-///     events.send(Event::data("tick").id("1"))?;
-///     Ok(())
-/// }
-/// ```
-#[derive(Debug)]
-pub struct SseWriter<'w, 's>(&'w mut Writer<'s>);
-
-impl<'w, 's> SseWriter<'w, 's> {
-    /// Turns the response into a stream of events and sends its head.
+impl Writer<'_> {
+    /// Sends one event. The first event makes the response a stream of events, in place of another head.
     ///
-    /// # Errors
-    ///
-    /// Returns an error if the writer has already sent a head.
-    pub fn new(writer: &'w mut Writer<'s>) -> io::Result<SseWriter<'w, 's>> {
-        writer.set_head(Response::events(Body::empty()))?;
-        writer.start()?;
-        Ok(SseWriter(writer))
-    }
-
-    /// Sends one event.
+    /// ```
+    /// use pixie_core::{Event, Result, Writer};
+    /// fn ticks(writer: &mut Writer) -> Result<()> {
+    ///     writer.send_event(Event::data("tick").id("1"))?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
     /// Returns `BrokenPipe` if the client has gone.
-    pub fn send(&mut self, event: Event) -> io::Result<()> {
-        self.0.send(Bytes::from(event))
-    }
-
-    /// Returns whether the client has gone.
-    pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+    pub fn send_event(&mut self, event: Event) -> io::Result<()> {
+        if !self.is_started() {
+            self.set_head(Response::events(Body::empty()))?;
+        }
+        self.send(Bytes::from(event))
     }
 }

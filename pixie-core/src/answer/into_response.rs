@@ -93,17 +93,35 @@ impl IntoResponse for () {
     }
 }
 
-macro_rules! body_of_type {
-    ($($body:ty: $media:ident),*) => {$(
-        impl IntoResponse for $body {
-            fn into_response(self) -> Response {
-                Response::with_type(self.into(), $media)
-            }
-        }
-    )*};
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Response {
+        Response::with_type(self.into(), TEXT)
+    }
 }
 
-body_of_type!(&'static str: TEXT, String: TEXT, Bytes: BINARY, Vec<u8>: BINARY, &'static [u8]: BINARY);
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::with_type(self.into(), TEXT)
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::with_type(self.into(), BINARY)
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Response::with_type(self.into(), BINARY)
+    }
+}
+
+impl IntoResponse for &'static [u8] {
+    fn into_response(self) -> Response {
+        Response::with_type(self.into(), BINARY)
+    }
+}
 
 impl IntoResponse for Cow<'static, str> {
     fn into_response(self) -> Response {

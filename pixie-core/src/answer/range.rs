@@ -37,10 +37,7 @@ impl Extent {
         if lines.next().is_some() || !validators.allow_range(request) {
             return Extent::Whole;
         }
-        match line.to_str().ok().and_then(parse) {
-            Some(spec) => grant(spec, length),
-            None => Extent::Whole,
-        }
+        line.to_str().ok().and_then(|text| parse(text, length)).unwrap_or(Extent::Whole)
     }
 
     /// Returns the 416 for a range that starts after the end.
@@ -61,60 +58,38 @@ impl Response {
     }
 }
 
-/// The one item of a `Range` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spec {
-    /// From the first position to the last one, both included.
-    Between(u64, u64),
-    /// From this position to the end.
-    From(u64),
-    /// This many bytes at the end.
-    Last(u64),
-}
-
 /// Reads a `Range` header with one range in bytes. Returns `None` for several ranges, another unit or a
 /// broken header.
-fn parse(text: &str) -> Option<Spec> {
+fn parse(text: &str, length: u64) -> Option<Extent> {
     let (unit, list) = text.split_once('=')?;
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return None;
-    }
     let mut items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let spec = spec(items.next()?)?;
-    items.next().is_none().then_some(spec)
-}
-
-fn spec(item: &str) -> Option<Spec> {
+    let (item, None) = (items.next()?, items.next()) else { return None };
     let (first, last) = item.split_once('-')?;
-    match (first.trim(), last.trim()) {
-        ("", last) => number(last).map(Spec::Last),
-        (first, "") => number(first).map(Spec::From),
+    let (first, last) = (first.trim(), last.trim());
+    let range = match (first, last) {
+        ("", count) => length.saturating_sub(number(count)?)..length,
+        (first, "") => number(first)?..length,
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Spec::Between(first, last))
+            if first > last {
+                return None;
+            }
+            first..length.min(last.saturating_add(1))
         }
-    }
+    };
+    unit.trim().eq_ignore_ascii_case("bytes").then_some(match range.start < range.end {
+        true => Extent::Part(range),
+        // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty
+        // part.
+        false if length == 0 && first.is_empty() && number(last) != Some(0) => Extent::Whole,
+        false => Extent::Unsatisfiable,
+    })
 }
 
 /// Reads digits. A number that is too large for `u64` becomes the largest one, which is after every end.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))
-}
-
-fn grant(spec: Spec, length: u64) -> Extent {
-    let range = match spec {
-        Spec::Between(first, last) => first..length.min(last.saturating_add(1)),
-        Spec::From(first) => first..length,
-        Spec::Last(count) => length.saturating_sub(count)..length,
-    };
-    match spec {
-        _ if range.start < range.end => Extent::Part(range),
-        // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty
-        // part.
-        Spec::Last(1..) if length == 0 => Extent::Whole,
-        _ => Extent::Unsatisfiable,
-    }
 }
 
 #[cfg(test)]

@@ -86,6 +86,10 @@ impl<'s> Writer<'s> {
         }
     }
 
+    pub(crate) fn is_started(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// Returns whether the client has gone.
     pub fn is_closed(&self) -> bool {
         self.sink.is_closed()

@@ -2,12 +2,10 @@
 //! form again.
 //!
 //! Urlencoded and multipart forms are read the same way. `Upload` extracts the files.
-use http::header;
+use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use crate::{
-    BodyUse, FromRequest, Needs, Pairs, Rejection, RejectionKind, Request, error::shown, extract::body::unprocessable,
-};
+use crate::{BodyUse, FromRequest, Needs, Pairs, Rejection, RejectionKind, Request, error::shown};
 
 /// The fields of a form, read into a type of yours.
 ///
@@ -44,12 +42,8 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
             true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };
-        read.map(Form).map_err(|Unfit { field, reason }| {
-            let rejection = match &field {
-                Some(field) => unprocessable(format!("the field `{}` does not fit: {reason}", shown(field))),
-                None => unprocessable(format!("the form does not fit: {reason}")),
-            };
-            field.into_iter().fold(rejection, Rejection::with_field)
+        read.map(Form).map_err(|unfit| {
+            unfit.rejected(RejectionKind::Invalid, "field", "form").with_status(StatusCode::UNPROCESSABLE_ENTITY)
         })
     }
 }
@@ -82,16 +76,15 @@ pub(crate) fn read_pairs<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
 }
 
 impl Unfit {
-    /// Returns the rejection of a query string.
-    pub(crate) fn of_query(self, query: &str) -> Rejection {
-        let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
+    /// Returns the rejection of a value (`part`) or of all values (`whole`).
+    pub(crate) fn rejected(self, kind: RejectionKind, part: &str, whole: &str) -> Rejection {
+        let reason = self.reason;
         match self.field {
             Some(field) => {
-                let detail =
-                    format!("the parameter `{}` of the query string does not fit: {}", shown(&field), self.reason);
+                let detail = format!("the {part} `{}` of the {whole} does not fit: {reason}", shown(&field));
                 Rejection::new(kind, detail).with_field(field)
             }
-            None => Rejection::new(kind, format!("the query string does not fit: {}", self.reason)),
+            None => Rejection::new(kind, format!("the {whole} does not fit: {reason}")),
         }
     }
 }

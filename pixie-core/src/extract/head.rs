@@ -32,7 +32,10 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         let query = request.query().unwrap_or_default();
-        form::read_pairs(query.as_bytes()).map(Query).map_err(|unfit| unfit.of_query(query))
+        form::read_pairs(query.as_bytes()).map(Query).map_err(|unfit| {
+            let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
+            unfit.rejected(kind, "parameter", "query string")
+        })
     }
 }
 

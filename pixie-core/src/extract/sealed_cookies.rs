@@ -42,20 +42,6 @@ impl CookieKeys {
             false => Ok(CookieKeys(keys.into())),
         }
     }
-
-    fn newest(&self) -> &Key {
-        &self.0[0]
-    }
-
-    fn needed(needs: &mut Needs) {
-        needs.header(header::COOKIE);
-        needs.provided(TypeId::of::<CookieKeys>(), "a key for cookies", REMEDY);
-    }
-
-    fn of(request: &Request) -> Result<CookieKeys, Rejection> {
-        let keys = request.state().and_then(StateMap::get::<CookieKeys>);
-        keys.map(|keys| (*keys).clone()).ok_or_else(|| Rejection::new(RejectionKind::Unavailable, REMEDY))
-    }
 }
 
 impl fmt::Debug for CookieKeys {
@@ -75,16 +61,12 @@ impl fmt::Debug for CookieKeys {
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct SignedCookies {
-    sent: Cookies,
-    keys: CookieKeys,
-}
+pub struct SignedCookies(Sealed);
 
 impl SignedCookies {
     /// Returns the value of the first cookie with this name and a valid signature.
     pub fn get(&self, name: &str) -> Option<String> {
-        let open = |jar: &CookieJar, key: &Key| jar.signed(key).get(name).map(|cookie| cookie.value().to_owned());
-        let text = opened(&self.sent, name, &self.keys, open)?;
+        let text = self.0.open(name, |jar, key| jar.signed(key).get(name))?;
         // Only the value is signed, so the value contains the name of the cookie.
         text.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
     }
@@ -93,7 +75,7 @@ impl SignedCookies {
     pub fn sign(&self, mut cookie: Cookie<'static>) -> Cookie<'static> {
         let text = format!("{}={}", cookie.name(), cookie.value());
         cookie.set_value(text);
-        sealed(cookie, |jar, cookie| jar.signed_mut(self.keys.newest()).add(cookie))
+        self.0.seal(cookie, |jar, key, cookie| jar.signed_mut(key).add(cookie))
     }
 }
 
@@ -101,11 +83,11 @@ impl SignedCookies {
 #[diagnostic::do_not_recommend]
 impl FromRequest for SignedCookies {
     fn needs(needs: &mut Needs) {
-        CookieKeys::needed(needs);
+        Sealed::needed(needs);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        Ok(SignedCookies { sent: request.cookies(), keys: CookieKeys::of(request)? })
+        Sealed::of(request).map(SignedCookies)
     }
 }
 
@@ -118,21 +100,17 @@ impl FromRequest for SignedCookies {
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct PrivateCookies {
-    sent: Cookies,
-    keys: CookieKeys,
-}
+pub struct PrivateCookies(Sealed);
 
 impl PrivateCookies {
     /// Returns the value of the first cookie with this name that the app encrypted.
     pub fn get(&self, name: &str) -> Option<String> {
-        let open = |jar: &CookieJar, key: &Key| jar.private(key).get(name).map(|cookie| cookie.value().to_owned());
-        opened(&self.sent, name, &self.keys, open)
+        self.0.open(name, |jar, key| jar.private(key).get(name))
     }
 
     /// Returns the encrypted cookie, for [`Response::cookie`](crate::Response::cookie).
     pub fn encrypt(&self, cookie: Cookie<'static>) -> Cookie<'static> {
-        sealed(cookie, |jar, cookie| jar.private_mut(self.keys.newest()).add(cookie))
+        self.0.seal(cookie, |jar, key, cookie| jar.private_mut(key).add(cookie))
     }
 }
 
@@ -140,32 +118,51 @@ impl PrivateCookies {
 #[diagnostic::do_not_recommend]
 impl FromRequest for PrivateCookies {
     fn needs(needs: &mut Needs) {
-        CookieKeys::needed(needs);
+        Sealed::needed(needs);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        Ok(PrivateCookies { sent: request.cookies(), keys: CookieKeys::of(request)? })
+        Sealed::of(request).map(PrivateCookies)
     }
 }
 
-/// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the valid
-/// one.
-fn opened(
-    sent: &Cookies,
-    name: &str,
-    keys: &CookieKeys,
-    open: impl Fn(&CookieJar, &Key) -> Option<String>,
-) -> Option<String> {
-    sent.iter().filter(|(sent, _)| *sent == name).find_map(|(name, value)| {
-        let mut jar = CookieJar::new();
-        jar.add_original(Cookie::new(name.to_owned(), value.to_owned()));
-        keys.0.iter().find_map(|key| open(&jar, key))
-    })
+/// The cookies of a request, and the keys of the app.
+#[derive(Clone, Debug)]
+struct Sealed {
+    sent: Cookies,
+    keys: Arc<CookieKeys>,
 }
 
-fn sealed(cookie: Cookie<'static>, add: impl FnOnce(&mut CookieJar, Cookie<'static>)) -> Cookie<'static> {
-    let name = cookie.name().to_owned();
-    let mut jar = CookieJar::new();
-    add(&mut jar, cookie);
-    jar.get(&name).cloned().expect("a jar holds what was just put in")
+impl Sealed {
+    fn needed(needs: &mut Needs) {
+        needs.header(header::COOKIE);
+        needs.provided(TypeId::of::<CookieKeys>(), "a key for cookies", REMEDY);
+    }
+
+    fn of(request: &Request) -> Result<Sealed, Rejection> {
+        let keys = request.state().and_then(StateMap::get::<CookieKeys>);
+        let keys = keys.ok_or_else(|| Rejection::new(RejectionKind::Unavailable, REMEDY))?;
+        Ok(Sealed { sent: request.cookies(), keys })
+    }
+
+    /// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the
+    /// valid one.
+    fn open(&self, name: &str, open: impl Fn(&CookieJar, &Key) -> Option<Cookie<'static>>) -> Option<String> {
+        self.sent.iter().filter(|(sent, _)| *sent == name).find_map(|(name, value)| {
+            let mut jar = CookieJar::new();
+            jar.add_original(Cookie::new(name.to_owned(), value.to_owned()));
+            self.keys.0.iter().find_map(|key| open(&jar, key)).map(|cookie| cookie.value().to_owned())
+        })
+    }
+
+    fn seal(
+        &self,
+        cookie: Cookie<'static>,
+        add: impl FnOnce(&mut CookieJar, &Key, Cookie<'static>),
+    ) -> Cookie<'static> {
+        let name = cookie.name().to_owned();
+        let mut jar = CookieJar::new();
+        add(&mut jar, &self.keys.0[0], cookie);
+        jar.get(&name).cloned().expect("a jar holds what was just put in")
+    }
 }

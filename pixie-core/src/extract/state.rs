@@ -4,7 +4,6 @@
 //! finds its values in the process where it runs.
 use std::{
     any::{TypeId, type_name},
-    fmt,
     sync::Arc,
 };
 
@@ -20,13 +19,8 @@ use crate::{FromRequest, Needs, Rejection, RejectionKind, Request, StateMap};
 /// }
 /// assert_eq!(count(State(Arc::default())), "visit 1");
 /// ```
+#[derive(Debug)]
 pub struct State<T>(pub Arc<T>);
-
-impl<T: fmt::Debug> fmt::Debug for State<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("State").field(&self.0).finish()
-    }
-}
 
 impl<T> Clone for State<T> {
     fn clone(&self) -> Self {

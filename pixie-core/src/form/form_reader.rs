@@ -62,30 +62,38 @@ impl FormLimits {
 
     /// Limits the value of one field, in bytes. 1 MiB, which is enough for a long text.
     pub fn field(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with(max.into(), |limits, bytes| limits.field_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+        self.with("field", max.into(), |limits, bytes| {
+            limits.field_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
     }
 
     /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a
     /// route that accepts large files.
     pub fn fields(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with(max.into(), |limits, bytes| limits.fields_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+        self.with("fields", max.into(), |limits, bytes| {
+            limits.fields_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
     }
 
     /// Limits one file, in bytes. By default only the route's limit for the body applies.
     pub fn file(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with(max.into(), |limits, bytes| limits.file_bytes_max = bytes)
+        self.with("file", max.into(), |limits, bytes| limits.file_bytes_max = bytes)
     }
 
     /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred
     /// bytes.
     pub fn head(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with(max.into(), |limits, bytes| limits.head_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+        self.with("head", max.into(), |limits, bytes| {
+            limits.head_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
     }
 
     /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because
     /// icons and documents then need no disk, and a thousand such requests fit into memory.
     pub fn memory(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with(max.into(), |limits, bytes| limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX))
+        self.with("memory", max.into(), |limits, bytes| {
+            limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
     }
 
     /// Returns what is wrong with a size that was set, if it cannot be read. An app with such limits does not
@@ -94,10 +102,10 @@ impl FormLimits {
         self.mistake.as_deref()
     }
 
-    fn with(mut self, size: ByteSize, set: impl FnOnce(&mut FormLimits, u64)) -> FormLimits {
+    fn with(mut self, name: &str, size: ByteSize, set: impl FnOnce(&mut FormLimits, u64)) -> FormLimits {
         match size.bytes() {
             Ok(bytes) => set(&mut self, bytes),
-            Err(mistake) => self.mistake = Some(mistake.to_owned()),
+            Err(mistake) => self.mistake = Some(format!("`{name}`: {mistake}")),
         }
         self
     }

@@ -123,7 +123,7 @@ impl Multipart {
         match memmem::find(&self.buffer, &self.delimiter) {
             Some(at) => {
                 self.skip(at)?;
-                self.pass_delimiter(0);
+                self.pass_delimiter();
             }
             None => {
                 let kept = self.undecided();
@@ -176,7 +176,7 @@ impl Multipart {
         let shared = self.delimiter.len().min(self.buffer.len());
         if self.buffer[..shared] == self.delimiter[..shared] {
             if shared == self.delimiter.len() {
-                self.pass_delimiter(0);
+                self.pass_delimiter();
                 return Some(MultipartEvent::End);
             }
             return None;
@@ -189,7 +189,7 @@ impl Multipart {
     fn data(&mut self) -> Option<MultipartEvent> {
         match memmem::find(&self.buffer, &self.delimiter) {
             Some(0) => {
-                self.pass_delimiter(0);
+                self.pass_delimiter();
                 Some(MultipartEvent::End)
             }
             Some(at) => Some(MultipartEvent::Data(self.buffer.split_to(at))),
@@ -208,8 +208,8 @@ impl Multipart {
         if self.delimiter.starts_with(last) { last.len() } else { 0 }
     }
 
-    fn pass_delimiter(&mut self, at: usize) {
-        drop(self.buffer.split_to(at + self.delimiter.len()));
+    fn pass_delimiter(&mut self) {
+        drop(self.buffer.split_to(self.delimiter.len()));
         self.skipped = 0;
         self.stage = Stage::Delimiter;
     }

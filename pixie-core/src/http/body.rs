@@ -5,7 +5,7 @@
 use std::{
     any::Any,
     pin::Pin,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -104,7 +104,7 @@ impl HttpBody for Body {
                 self.0 = Repr::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Repr::Stream(stream) => unpoisoned(stream.get_mut()).as_mut().poll_frame(cx),
+            Repr::Stream(stream) => stream.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_frame(cx),
         }
     }
 
@@ -122,12 +122,6 @@ impl HttpBody for Body {
             },
         }
     }
-}
-
-/// Returns the value of a lock. It is never locked, so it is never poisoned; a poisoned lock would still hold
-/// the stream.
-fn unpoisoned<T>(result: Result<T, std::sync::PoisonError<T>>) -> T {
-    result.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 macro_rules! whole_body {

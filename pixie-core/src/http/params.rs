@@ -81,7 +81,7 @@ impl<T: FromStr> FromParam for T {
 /// Parts of a path, as byte offsets. Allocates from the fifth on.
 pub(crate) type Spans = SmallVec<[Range<u32>; 4]>;
 
-/// Returns where a value is in a path, which is shorter than 4 GiB (`normal.rs` sees to it). `value` must be a
+/// Returns where a value is in a path, which is shorter than 4 GiB (see `normal.rs`). `value` must be a
 /// slice of `path`.
 #[inline]
 pub(crate) fn span(value: &str, path: &str) -> Range<u32> {

@@ -1,10 +1,18 @@
-//! `Plumbing`: what a server attaches to a request before its handler runs.
+//! `Plumbing`: what a server attaches to a request before its handler runs, and `StateMap`: the values of the
+//! app.
 //!
 //! For code that serves requests itself, such as `pixie-web`; handlers read these values with methods of
 //! `Request` and with extractors. All fields are public, because any value is fine.
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
 
-use crate::{BodyReader, Params, Parts, RequestId, StateMap};
+use crate::{BodyReader, Params, Parts, RequestId};
 
 /// What a server attaches to a request.
 #[derive(Debug, Default)]
@@ -43,5 +51,32 @@ impl Plumbing {
             reader: None,
             carried: self.carried.clone(),
         }
+    }
+}
+
+/// The values of one process, one per type. The main process has its own map, and so has each worker.
+#[derive(Clone, Default)]
+pub struct StateMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl StateMap {
+    /// Adds a value, in place of an earlier one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    /// Returns the value of this type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+
+    /// Returns whether the map has a value of this type.
+    pub fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+}
+
+impl fmt::Debug for StateMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StateMap({} values)", self.0.len())
     }
 }

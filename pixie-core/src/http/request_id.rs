@@ -17,9 +17,9 @@ const ID_BYTES_MAX: usize = 128;
 /// any id, so an id does not identify the client, and two requests may have the same id.
 ///
 /// ```
-/// use pixie_core::{HeaderValue, RequestId};
-/// assert!(RequestId::from_value(&HeaderValue::from_static("7b1f-2")).is_some());
-/// assert!(RequestId::from_value(&HeaderValue::from_static("7b1f status=200")).is_none());
+/// use pixie_core::RequestId;
+/// assert!(RequestId::new("7b1f-2").is_some());
+/// assert!(RequestId::new("7b1f status=200").is_none());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Arc<str>);
@@ -36,16 +36,11 @@ impl RequestId {
         ((1..=ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(is_plain)).then(|| RequestId(text.into()))
     }
 
-    /// Returns the id of a header's value, if it is well-formed.
-    pub fn from_value(value: &HeaderValue) -> Option<RequestId> {
-        RequestId::new(value.to_str().ok()?)
-    }
-
     /// Returns the id that a client sent, or `None` if it sent several.
     pub fn from_headers(headers: &HeaderMap) -> Option<RequestId> {
         let mut sent = headers.get_all(RequestId::HEADER).iter();
         let (first, second) = (sent.next()?, sent.next());
-        RequestId::from_value(first).filter(|_| second.is_none())
+        RequestId::new(first.to_str().ok()?).filter(|_| second.is_none())
     }
 
     /// Returns the text, shared.

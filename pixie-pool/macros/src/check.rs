@@ -59,42 +59,34 @@ fn argument(input: &FnArg) -> Result<Type> {
             Err(Error::new(receiver.self_token.span, message))
         }
         FnArg::Typed(argument) => match &*argument.ty {
-            Type::Reference(reference) => Err(Error::new_spanned(
-                &argument.ty,
-                format!(
-                    "arguments are sent to another process, so they must be owned: write `{}`",
-                    owned(&reference.elem)
-                ),
-            )),
             Type::ImplTrait(generic) => {
                 Err(Error::new(generic.impl_token.span, "a task cannot be generic: write the type out"))
             }
-            ty => Ok(ty.clone()),
+            ty => sent(ty, "arguments are sent to another process, so they must be owned"),
         },
     }
 }
 
 fn output(output: &ReturnType) -> Result<Option<Type>> {
-    match output {
-        ReturnType::Default => Ok(None),
-        ReturnType::Type(_, ty) => match &**ty {
-            Type::Reference(reference) => Err(Error::new_spanned(
-                ty,
-                format!(
-                    "the value that a task returns comes from another process, so it must be owned: write `{}`",
-                    owned(&reference.elem)
-                ),
-            )),
-            Type::ImplTrait(generic) => Err(Error::new(
-                generic.impl_token.span,
-                "the caller's process must know the type that a task returns: write the type out",
-            )),
-            Type::Never(never) => Err(Error::new_spanned(
-                never,
-                "a task must return, so that its caller gets a reply: remove the type, or write another",
-            )),
-            ty => Ok(Some(ty.clone())),
-        },
+    let ReturnType::Type(_, ty) = output else { return Ok(None) };
+    match &**ty {
+        Type::ImplTrait(generic) => Err(Error::new(
+            generic.impl_token.span,
+            "the caller's process must know the type that a task returns: write the type out",
+        )),
+        Type::Never(never) => Err(Error::new_spanned(
+            never,
+            "a task must return, so that its caller gets a reply: remove the type, or write another",
+        )),
+        ty => sent(ty, "the value that a task returns comes from another process, so it must be owned").map(Some),
+    }
+}
+
+/// Checks that values of a type can be sent between processes, as far as the text shows.
+fn sent(ty: &Type, why: &str) -> Result<Type> {
+    match ty {
+        Type::Reference(reference) => Err(Error::new_spanned(ty, format!("{why}: write `{}`", owned(&reference.elem)))),
+        ty => Ok(ty.clone()),
     }
 }
 

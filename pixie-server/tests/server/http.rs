@@ -111,7 +111,7 @@ fn a_bad_request_line_gets_a_400_and_the_end() {
 
 #[test]
 fn a_head_above_the_limit_gets_a_431() {
-    let server = Running::start(Config::new().head_bytes_max(1000));
+    let server = Running::start(Config::new().head_bytes_max("1kB"));
     let head = |padding: usize| format!("GET / HTTP/1.1\r\nhost: x\r\npad: {}", "p".repeat(padding));
     let fits = head(1000 - head(0).len() - 4) + "\r\n\r\n";
     assert_eq!(server.client().send(&fits).answer().status(), "200");

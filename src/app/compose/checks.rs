@@ -127,6 +127,9 @@ pub(super) fn settings(settings: &Settings) -> Checked {
     if let Some(why) = settings.form_limits.mistake() {
         return Err(wrong("form_limits", why));
     }
+    if let Some(why) = settings.server.mistake() {
+        return Err(wrong("server", why));
+    }
     match settings.worker_memory.as_ref().map(|size| size.bytes()) {
         Some(Err(why)) => Err(wrong("worker_memory", why)),
         _ => Ok(()),

@@ -1,6 +1,6 @@
 //! The error page.
 
-use pixie_web::{Error, ErrorView, IntoResponse, Media, Response, template};
+use pixie_web::{Error, ErrorView, IntoResponse, Response, core::Media, template};
 
 /// The status codes with this page; the others have pixie's own page.
 pub const CODES: [u16; 5] = [404, 500, 502, 503, 504];

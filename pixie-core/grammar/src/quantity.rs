@@ -1,11 +1,11 @@
-//! [`ByteSize`]: a number of bytes, from a number or from a text such as `10MB`.
+//! Quantities as options write them: [`ByteSize`], such as `10MB`, and durations, such as `500ms`.
 //!
 //! Owns the units. Invariant: a text is a whole number and a unit; nothing is rounded and no unit is assumed.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-/// The units, largest first.
-const UNITS: [(&str, u64); 7] = [
+/// The units of sizes, in bytes, largest first.
+const SIZES: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
     ("GB", 1000 * 1000 * 1000),
     ("MiB", 1 << 20),
@@ -14,6 +14,9 @@ const UNITS: [(&str, u64); 7] = [
     ("kB", 1000),
     ("B", 1),
 ];
+
+/// The units of durations, in milliseconds.
+const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60 * 1000), ("h", 60 * 60 * 1000)];
 
 /// A number of bytes: from a number, or from a text such as `"10MB"`.
 ///
@@ -53,12 +56,7 @@ impl From<u64> for ByteSize {
 
 impl From<&str> for ByteSize {
     fn from(text: &str) -> ByteSize {
-        let trimmed = text.trim();
-        let (digits, unit) = trimmed.split_at(trimmed.bytes().take_while(u8::is_ascii_digit).count());
-        let factor =
-            UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim_start())).map(|(_, factor)| factor);
-        let bytes = digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(*factor));
-        ByteSize(bytes.ok_or_else(|| {
+        ByteSize(quantity(text.trim(), &SIZES, str::eq_ignore_ascii_case).ok_or_else(|| {
             format!(
                 "invalid size `{text}`: write a whole number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`, such as `10MB`"
             )
@@ -73,11 +71,37 @@ impl fmt::Display for ByteSize {
             Ok(bytes) => *bytes,
             Err(message) => return f.write_str(message),
         };
-        match UNITS.iter().find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)) {
+        match SIZES.iter().find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)) {
             Some((unit, factor)) => write!(f, "{}{unit}", bytes / factor),
             None => f.write_str("0B"),
         }
     }
+}
+
+/// Reads a whole number with `ms`, `s`, `m` or `h`, such as `2s`.
+///
+/// ```
+/// use std::time::Duration;
+/// use pixie_grammar::parse_duration;
+///
+/// assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
+/// assert!(parse_duration("2").is_err());
+/// ```
+///
+/// # Errors
+///
+/// Returns a message that shows the text and how to fix it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    quantity(text, &TIMES, |name, unit| name == unit).map(Duration::from_millis).ok_or_else(|| {
+        format!("invalid duration `{text}`: write a whole number with `ms`, `s`, `m` or `h`, such as `2s`")
+    })
+}
+
+/// Reads a whole number and a unit, with or without spaces between them.
+fn quantity(text: &str, units: &[(&str, u64)], is_same: fn(&str, &str) -> bool) -> Option<u64> {
+    let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let (_, factor) = units.iter().find(|(name, _)| is_same(name, unit.trim_start()))?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 #[cfg(test)]
@@ -116,6 +140,23 @@ mod tests {
     fn a_size_is_shown_exactly() {
         for text in ["0B", "1B", "1001B", "64kB", "64KiB", "10MB", "10MiB", "1GB", "3GiB", "1536MiB"] {
             assert_eq!(ByteSize::from(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_duration_is_a_whole_number_with_a_unit() {
+        for (text, milliseconds) in [("0s", 0), ("500ms", 500), ("2s", 2000), ("1m", 60_000), ("1 h", 3_600_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_text_is_refused_with_its_text() {
+        for text in ["", "2", "s", "-1s", "1.5s", "2 sec", "2S", "99999999999999999999s", "18446744073709551615s"] {
+            assert!(
+                parse_duration(text).expect_err(text).starts_with(&format!("invalid duration `{text}`: ")),
+                "{text}"
+            );
         }
     }
 }
