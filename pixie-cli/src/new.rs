@@ -21,6 +21,7 @@ use generate::{Filling, fill};
 use manifest::{Manifest, Workspace};
 use name::Name;
 use place::{Destination, Existing};
+pub(crate) use questions::may_ask;
 use report::Report;
 use repository::Vcs;
 use source::{Builtin, Repository, Source, Template};
