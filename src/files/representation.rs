@@ -118,5 +118,5 @@ fn validators(stamp: &Stamp, coding: Option<Coding>, content: &Content, now: Sys
         (None, Content::Disk(_)) => None,
     };
     // RFC 9110, section 8.8.2.1: not later than the current time.
-    Validators { etag, last_modified: stamp.modified.map(|modified| modified.min(now)) }
+    Validators::new(etag, stamp.modified.map(|modified| modified.min(now)))
 }
