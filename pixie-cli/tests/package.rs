@@ -1,5 +1,5 @@
-//! What is published is whole: the templates are inside the package, and a `pixie` built from it makes projects that
-//! take pixie from the registry.
+//! The published package is complete: it contains the templates, and a `pixie` that is built from it makes
+//! projects that take pixie from the registry.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::{
@@ -36,7 +36,7 @@ fn a_pixie_built_from_the_package_names_versions() {
     let archive = target.join("package").join(format!("{name}.crate"));
     let unpacked = Command::new("tar").arg("xzf").arg(archive).current_dir(world.path()).status().unwrap();
     assert!(unpacked.success());
-    // Under another name and with the same profile, it can be built where most of what it depends on is compiled already.
+    // With another name and the same profile, it can be built in a folder that has most dependencies compiled.
     let manifest = world.path().join(name).join("Cargo.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("name = \"pixie\"", "name = \"packaged-pixie\"")).unwrap();
