@@ -58,7 +58,7 @@ impl Representation {
                 response.set_body(content.part(part));
             }
             Extent::Unsatisfiable => return Err(Extent::unsatisfiable(self.length)),
-            _ => response.set_body(content.whole(self.length)),
+            _ => response.set_body(content.part(0..self.length)),
         }
         Ok(response)
     }
@@ -89,13 +89,6 @@ impl Representation {
 }
 
 impl Content {
-    fn whole(self, length: u64) -> Body {
-        match self {
-            Content::Memory(bytes) => Body::from(bytes),
-            Content::Disk(file) => Body::new(FileBody::new(file, 0..length)),
-        }
-    }
-
     fn part(self, part: Range<u64>) -> Body {
         match self {
             Content::Memory(bytes) => Body::from(bytes.slice(part.start as usize..part.end as usize)),
