@@ -1,7 +1,7 @@
 //! `App`: the builder of an application. It collects routes, state, layers and settings.
 //!
-//! `compose.rs` checks whether they fit together, `run.rs` serves them. The files of the folder have the methods
-//! of `App`, grouped by purpose.
+//! `compose.rs` checks whether they fit together, `run.rs` serves them. The files of the folder have the
+//! methods of `App`, grouped by purpose.
 pub(crate) mod routes;
 pub(crate) mod group;
 mod serving;

@@ -7,7 +7,6 @@ mod events;
 mod inject;
 mod link;
 mod pages;
-mod request_log;
 
 use std::{env, sync::Arc};
 

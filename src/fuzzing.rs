@@ -31,7 +31,7 @@ pub fn wire_request(bytes: &[u8]) {
 /// decoding.
 pub fn wire_response(bytes: &[u8]) {
     let Ok((response, _)) = decode_response(bytes) else { return };
-    assert!((200..1000).contains(&response.status().as_u16()), "{} is no final answer", response.status());
+    assert!((200..1000).contains(&response.status().as_u16()), "{} is an interim status", response.status());
     let of_the_server = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE];
     assert!(of_the_server.iter().all(|name| !response.headers().contains_key(name)), "{:?}", response.headers());
     let head = encode_response(&response);

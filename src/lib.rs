@@ -37,21 +37,21 @@ pub use pixie_core as core;
 pub use pixie_core::Checked;
 pub use pixie_core::{
     Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
-    FormLimits, FormView, FromRequest, HeaderMap, HeaderName, HeaderValue, Headers, Html, IntoResponse, Json,
-    LastEventId, Method, Needs, OrAbort, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView,
-    Response, Result, Route, State, StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
+    FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method, Needs,
+    OrAbort, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView, Response, Result, Route, State,
+    StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};
 pub use pixie_macros::{delete, get, patch, post, put, route};
-pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox, Size};
+pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox};
 pub use pixie_server::{Config as ServerConfig, Shutdown};
 #[cfg(feature = "template")]
 pub use pixie_template::{self as template, web::template};
 
-/// What [`Pools::snapshots`] and the status page show, and the levels of a [`Sandbox`].
+/// What [`Pools::snapshots`] and the status page show, the levels of a [`Sandbox`], and the sizes of a [`Pool`].
 pub mod pool {
-    pub use pixie_pool::{Counts, MemoryLimit, SandboxLevel, Snapshot, WorkerSnapshot, WorkerState};
+    pub use pixie_pool::{Counts, MemoryLimit, SandboxLevel, Size, Snapshot, WorkerSnapshot, WorkerState};
 }
 
 /// An app as a `tower::Service`, and the types that layers see.

@@ -1,6 +1,7 @@
 //! `Sse`: a stream of events as the response of an async route, with comments while no event comes.
 //!
-//! The core formats events. A stream route in a worker writes events with `Writer::send_event` or `Pieces::events`.
+//! The core formats events. A stream route in a worker writes events with `Writer::send_event` or
+//! `Pieces::events`.
 //! Invariant: the stream is dropped with the response, so it ends when the client disconnects.
 use std::{
     fmt,

@@ -6,7 +6,6 @@
 //! [`test_worker!`](crate::test_worker).
 use std::{
     ffi::OsString,
-    fmt,
     sync::{Mutex, PoisonError},
 };
 
@@ -101,6 +100,7 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 /// client.get("/me").send().assert_text("Ada");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[derive(Debug)]
 pub struct TestClient {
     runtime: Runtime,
     service: AppService,
@@ -180,21 +180,10 @@ impl TestClient {
 }
 
 /// A request that is being built.
+#[derive(Debug)]
 pub struct TestRequest<'c> {
     client: &'c TestClient,
     request: http::Request<Body>,
-}
-
-impl fmt::Debug for TestClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestClient").field("service", &self.service).field("jar", &self.jar).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for TestRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TestRequest").field(&self.request).finish()
-    }
 }
 
 impl TestRequest<'_> {

@@ -177,7 +177,7 @@ fn floor_of<'f>(folders: &[&'f str], exports: &BTreeMap<String, String>, name: &
 
 /// Returns which names the root of a crate, or the file of a folder, exports, and from which of its modules.
 fn exports(base: &Path) -> BTreeMap<String, String> {
-    let root = [base.join("lib.rs"), base.join("mod.rs"), base.with_extension("rs")];
+    let root = [base.join("lib.rs"), base.with_extension("rs")];
     let text = root.iter().find(|file| file.exists()).map(|file| code(file)).unwrap_or_default();
     let mut found = BTreeMap::new();
     for mut path in paths_after("use ", &text) {

@@ -128,7 +128,8 @@ pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
 fn show(program: &Program, elapsed: Duration) {
     let here = env::current_dir().unwrap_or_default();
     let path = program.path.strip_prefix(&here).unwrap_or(&program.path).display();
-    output::status("Built", format_args!("{path} ({}) in {}", size(program.bytes), time(elapsed)));
+    let mebibytes = program.bytes as f64 / (1024.0 * 1024.0);
+    output::status("Built", format_args!("{path} ({mebibytes:.1} MiB) in {}", output::time(elapsed)));
     let Some(About { routes, kinds, pools }) = &program.app else { return };
     let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     output::status("Routes", format_args!("{routes} ({})", kinds.join(", ")));
@@ -177,17 +178,5 @@ fn ask(program: &Path, manifest: &Path) -> Option<About> {
             output::warning(format_args!("{}{place}", error.message));
             None
         }
-    }
-}
-
-fn size(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / (1024.0 * 1024.0);
-    format!("{mebibytes:.1} MiB")
-}
-
-fn time(elapsed: Duration) -> String {
-    match elapsed.as_secs() {
-        0..60 => format!("{:.1} s", elapsed.as_secs_f64()),
-        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
     }
 }

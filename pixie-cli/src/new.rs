@@ -16,14 +16,15 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
-use generate::Answers;
 pub(crate) use generate::generate_if_asked;
+use generate::{Filling, fill};
 use manifest::{Manifest, Workspace};
 use name::Name;
 use place::{Destination, Existing};
+pub(crate) use questions::may_ask;
 use report::Report;
 use repository::Vcs;
-use source::{Builtin, Repository, Source};
+use source::{Builtin, Repository, Source, Template};
 
 use crate::{error::Error, interrupt::Section, output};
 
@@ -125,7 +126,9 @@ fn make(command: &str, path: &Path, existing: Existing, options: &Options) -> Re
     let section = Section::start();
     let gets_repository = repository::is_wanted(&section, options.vcs, destination.outside())?;
     let staging = destination.stage()?;
-    fill(&section, &source, staging.path(), &name, options)?;
+    let template = source.fetch(&section)?;
+    let filling = filling(&source, &template, staging.path(), &name, options)?;
+    fill(&section, &filling).map_err(|error| error.because(format_args!("could not fill in the template {source}")))?;
     let mut workspace = Workspace::around(&section, destination.outside(), &destination.project)?;
     let mut manifest = Manifest::read(staging.path())?;
     manifest.check_name(name.as_str(), command)?;
@@ -169,9 +172,14 @@ fn make(command: &str, path: &Path, existing: Existing, options: &Options) -> Re
     Ok(())
 }
 
-/// Fills the template into the hidden folder.
-fn fill(section: &Section, source: &Source, project: &Path, name: &Name, options: &Options) -> Result<(), Error> {
-    let template = source.fetch(section)?;
+/// Collects the answers to the questions of a template.
+fn filling(
+    source: &Source,
+    template: &Template,
+    project: &Path,
+    name: &Name,
+    options: &Options,
+) -> Result<Filling, Error> {
     let is_ours = matches!(source, Source::Builtin(_));
     let mut define = options.define.clone();
     if is_ours {
@@ -184,9 +192,13 @@ fn fill(section: &Section, source: &Source, project: &Path, name: &Name, options
     } else if template.has_hooks() {
         output::warning("this template runs its own scripts: use it only if you trust its author");
     }
-    let answers = if options.may_ask() && !is_ours { Answers::Asked } else { Answers::Given };
-    let filled = generate::fill(section, &template.folder, project, name.as_str(), &define, answers);
-    filled.map_err(|error| error.because(format_args!("could not fill in the template {source}")))
+    Ok(Filling {
+        template: template.folder.clone(),
+        destination: project.to_owned(),
+        name: name.as_str().to_owned(),
+        define,
+        is_interactive: options.may_ask() && !is_ours,
+    })
 }
 
 impl Options {

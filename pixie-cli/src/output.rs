@@ -3,7 +3,10 @@
 //!
 //! Everything is printed through `anstream`, which removes colors in a pipe and with NO_COLOR.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -58,5 +61,14 @@ pub(crate) fn error(error: &Error) {
     }
     if let Some(text) = &error.help {
         help(text);
+    }
+}
+
+/// Returns a duration for people: `40 ms`, `1.23 s`, `2 min 5 s`.
+pub(crate) fn time(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0 => format!("{} ms", elapsed.as_millis()),
+        1..60 => format!("{:.2} s", elapsed.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
     }
 }

@@ -1,5 +1,5 @@
-//! What is published is whole: the templates are inside the package, and a `pixie` built from it makes projects that
-//! take pixie from the registry.
+//! The published package is complete: it contains the templates, and a `pixie` that is built from it makes
+//! projects that take pixie from the registry.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::{
@@ -28,21 +28,23 @@ fn a_pixie_built_from_the_package_names_versions() {
     let world = TempDir::new().unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     let into = target.to_str().unwrap();
-    // Together with what it depends on, since a first release of both is not in the registry yet.
-    let packages = ["package", "-p", "pixie-server", "-p", "pixie-cli"];
+    // Together with what it depends on, because their first release is not in the registry yet.
+    let packages = ["package", "-p", "pixie-grammar", "-p", "pixie-server", "-p", "pixie-cli"];
     let as_it_is = ["--no-verify", "--allow-dirty", "--offline", "--target-dir", into];
     cargo(checkout(), &[&packages[..], &as_it_is[..]].concat());
     let name = concat!("pixie-cli-", env!("CARGO_PKG_VERSION"));
     let archive = target.join("package").join(format!("{name}.crate"));
     let unpacked = Command::new("tar").arg("xzf").arg(archive).current_dir(world.path()).status().unwrap();
     assert!(unpacked.success());
-    // Under another name and with the same profile, it can be built where most of what it depends on is compiled already.
+    // With another name and the same profile, it can be built in a folder that has most dependencies compiled.
     let manifest = world.path().join(name).join("Cargo.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("name = \"pixie\"", "name = \"packaged-pixie\"")).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let server = format!("patch.crates-io.pixie-server.path='{}'", checkout().join("pixie-server").display());
-    let build = ["build", "--offline", "--config", &server, "--target-dir", target.to_str().unwrap()];
+    let patch = |name, path| format!("patch.crates-io.{name}.path='{}'", checkout().join(path).display());
+    let (grammar, server) = (patch("pixie-grammar", "pixie-core/grammar"), patch("pixie-server", "pixie-server"));
+    let build =
+        ["build", "--offline", "--target-dir", target.to_str().unwrap(), "--config", &grammar, "--config", &server];
     let profile =
         ["--config", "profile.dev.debug='line-tables-only'", "--config", "profile.dev.package.'*'.debug=false"];
     cargo(&world.path().join(name), &[&build[..], &profile[..]].concat());

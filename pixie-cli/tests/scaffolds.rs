@@ -1,7 +1,8 @@
 //! Every scaffold is a project that builds, passes its own tests and lints, starts and answers.
 //!
-//! Slow, because each is compiled. They share a target folder with the apps of `dev`, so that their dependencies are compiled
-//! once. They are built with the lock file of the workspace, so that cargo does not need the network.
+//! This is slow, because each project is compiled. They share a target folder with the apps of `dev`, so that
+//! their dependencies are compiled once. They use the workspace's lock file, so that cargo does not need the
+//! network.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 #[path = "cli/builds.rs"]

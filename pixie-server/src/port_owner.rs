@@ -55,5 +55,4 @@ fn holds(process: &Path, sockets: &[String]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "port_owner/tests.rs"]
 mod tests;

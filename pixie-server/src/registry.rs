@@ -149,5 +149,4 @@ impl Limits {
 }
 
 #[cfg(test)]
-#[path = "registry/tests.rs"]
 mod tests;

@@ -45,7 +45,8 @@ pub fn respond<V: View>(view: &V) -> Response {
     }
 }
 
-/// A template could not be rendered, because a filter or a `Display` implementation failed; `source()` returns the cause.
+/// A template could not be rendered, because a filter or a `Display` implementation failed. `source()`
+/// returns the cause.
 #[derive(Debug)]
 pub struct Error {
     template: &'static str,

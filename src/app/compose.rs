@@ -175,7 +175,7 @@ fn intake(route: &Route) -> Intake {
         BodyUse::Unused => Intake::Unused,
         early if early.is_early(route.kind()) => Intake::Arriving,
         BodyUse::Form => Intake::Form,
-        BodyUse::Whole | BodyUse::Stream | BodyUse::Read => Intake::Whole,
+        _ => Intake::Whole,
     }
 }
 

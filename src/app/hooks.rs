@@ -99,9 +99,9 @@ impl App {
     /// use pixie_web::{App, Html, IntoResponse, Route};
     ///
     /// let app = App::new().route(Route::get("/").sync(|_| "Hello"));
-    /// let app = app.error_page(404, |_, view| Html(format!("nothing at {}", view.path)).into_response());
+    /// let app = app.error_page(404, |_, view| Html(format!("no page at {}", view.path)).into_response());
     /// let client = app.test()?;
-    /// client.get("/missing").send().assert_status(404).assert_text("nothing at /missing");
+    /// client.get("/missing").send().assert_status(404).assert_text("no page at /missing");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
     pub fn error_page<F>(mut self, code: u16, page: F) -> App

@@ -130,5 +130,4 @@ impl http_body::Body for Appended {
 }
 
 #[cfg(test)]
-#[path = "inject/tests.rs"]
 mod tests;

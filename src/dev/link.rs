@@ -1,7 +1,8 @@
 //! The connection to `pixie dev`: sends lines, receives events, and ends the program when it closes.
 //!
-//! The app sends `BUILD=number` first, then `READY=1` and `STOPPING=1`. It receives `pools`, or the name of an event,
-//! a space and JSON for the pages. A thread of its own reads the connection, so that a handler that blocks the runtime cannot keep the program running.
+//! The app sends `BUILD=number` first, then `READY=1` and `STOPPING=1`. It receives `pools`, or the name of
+//! an event, a space and JSON for the pages. A thread of its own reads the connection, so that a handler that
+//! blocks the runtime cannot keep the program running.
 use std::{
     ffi::OsStr,
     fs,

@@ -2,13 +2,21 @@
 //!
 //! `dev.js` is the script and `events` is the event stream. Both need the token that only pages of this app
 //! have, and a host that another site cannot use as a name for this machine (DNS rebinding).
-use std::{collections::HashMap, future::ready, net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    env,
+    future::ready,
+    io::{IsTerminal, Write, stdout},
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::Body;
+use pixie_core::{Body, Found};
 
 use crate::{
-    dev::{Dev, request_log},
+    dev::Dev,
     jobs::submit,
     request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
     table::{Composed, host},
@@ -53,9 +61,36 @@ fn to_next_program(address: &Uri) -> HttpResponse {
 async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let (mut response, worker) = submit::noting_worker(inner.answer(request)).await;
-    request_log::print(&app, &method, &path, response.status(), start.elapsed(), worker);
+    log(&app, &method, &path, response.status(), start.elapsed(), worker);
     only_report(response.headers_mut());
     response
+}
+
+/// Prints status, request, time to the head, kind and worker.
+fn log(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
+    let place = match app.router.find(method, path) {
+        Found::Route { value, .. } => match value.pool() {
+            Some(pool) if worker > 0 => format!("{} {}#{worker}", value.route.kind(), pool.name()),
+            _ => value.route.kind().to_string(),
+        },
+        _ => "-".into(),
+    };
+    let mut out = stdout();
+    let color = match status.as_u16() {
+        _ if !out.is_terminal() || env::var_os("NO_COLOR").is_some() => "",
+        500.. => "\x1b[31m",
+        400.. => "\x1b[33m",
+        _ => "\x1b[32m",
+    };
+    let reset = if color.is_empty() { "" } else { "\x1b[0m" };
+    let (code, request, ms) = (status.as_u16(), format!("{method} {}", printable(path)), time.as_secs_f64() * 1e3);
+    // Continues if standard output is closed.
+    let _ = writeln!(out, "  {color}{code}{reset}  {request:<32} {ms:>8.1} ms  {place}");
+}
+
+/// Text from a client must not control the terminal.
+fn printable(path: &str) -> String {
+    path.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Lets browsers only report what the page's Content-Security-Policy forbids. It may forbid the script.
@@ -108,5 +143,4 @@ fn answer(status: StatusCode, media: &'static str, body: impl Into<Body>) -> Htt
 }
 
 #[cfg(test)]
-#[path = "pages/tests.rs"]
 mod tests;

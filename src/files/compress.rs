@@ -81,14 +81,14 @@ impl CompressedBody {
     fn encode(&mut self) -> io::Result<Option<Bytes>> {
         let Some(encoder) = &mut self.encoder else { return Ok(None) };
         let chunk = self.input.split_to(self.input.len().min(CHUNK));
-        encoder.write_all(&chunk)?;
+        encoder.writer().write_all(&chunk)?;
         self.is_holding = true;
         Ok(encoder.take())
     }
 
     fn flush(&mut self) -> io::Result<Option<Bytes>> {
         let Some(encoder) = self.encoder.as_mut().filter(|_| self.is_holding) else { return Ok(None) };
-        encoder.flush()?;
+        encoder.writer().flush()?;
         self.is_holding = false;
         Ok(encoder.take())
     }
@@ -154,6 +154,14 @@ impl Encoder {
         }
     }
 
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Encoder::Brotli(writer) => writer,
+            Encoder::Gzip(writer) => writer,
+            Encoder::Zstd(writer) => writer,
+        }
+    }
+
     fn take(&mut self) -> Option<Bytes> {
         let buffer = match self {
             Encoder::Brotli(writer) => writer.get_mut(),
@@ -171,24 +179,6 @@ impl Encoder {
             Encoder::Zstd(writer) => writer.finish()?,
         }
         .into())
-    }
-}
-
-impl Write for Encoder {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Encoder::Brotli(writer) => writer.write(bytes),
-            Encoder::Gzip(writer) => writer.write(bytes),
-            Encoder::Zstd(writer) => writer.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Encoder::Brotli(writer) => writer.flush(),
-            Encoder::Gzip(writer) => writer.flush(),
-            Encoder::Zstd(writer) => writer.flush(),
-        }
     }
 }
 

@@ -190,20 +190,8 @@ fn with_slash(request: &Request) -> Response {
     Redirect::permanent(format!("./{last}/{query}")).into_response()
 }
 
-impl From<&str> for Folder {
-    fn from(root: &str) -> Folder {
-        Folder::new(root)
-    }
-}
-
-impl From<&Path> for Folder {
-    fn from(root: &Path) -> Folder {
-        Folder::new(root)
-    }
-}
-
-impl From<PathBuf> for Folder {
-    fn from(root: PathBuf) -> Folder {
+impl<P: Into<PathBuf>> From<P> for Folder {
+    fn from(root: P) -> Folder {
         Folder::new(root)
     }
 }

@@ -58,7 +58,7 @@ impl Representation {
                 response.set_body(content.part(part));
             }
             Extent::Unsatisfiable => return Err(Extent::unsatisfiable(self.length)),
-            _ => response.set_body(content.whole(self.length)),
+            _ => response.set_body(content.part(0..self.length)),
         }
         Ok(response)
     }
@@ -89,13 +89,6 @@ impl Representation {
 }
 
 impl Content {
-    fn whole(self, length: u64) -> Body {
-        match self {
-            Content::Memory(bytes) => Body::from(bytes),
-            Content::Disk(file) => Body::new(FileBody::new(file, 0..length)),
-        }
-    }
-
     fn part(self, part: Range<u64>) -> Body {
         match self {
             Content::Memory(bytes) => Body::from(bytes.slice(part.start as usize..part.end as usize)),
@@ -125,5 +118,5 @@ fn validators(stamp: &Stamp, coding: Option<Coding>, content: &Content, now: Sys
         (None, Content::Disk(_)) => None,
     };
     // RFC 9110, section 8.8.2.1: not later than the current time.
-    Validators { etag, last_modified: stamp.modified.map(|modified| modified.min(now)) }
+    Validators::new(etag, stamp.modified.map(|modified| modified.min(now)))
 }

@@ -209,7 +209,7 @@ impl PieceSink for JobSink {
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         let writer = self.writer.as_mut().ok_or_else(|| io::Error::other("the head was not sent"))?;
         if self.is_head {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the request is HEAD: its answer has no body"));
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the response to a HEAD request has no body"));
         }
         writer.write_all(piece)?;
         writer.flush()

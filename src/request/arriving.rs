@@ -113,7 +113,7 @@ impl Loan {
     /// Returns the next piece, or `None` at the end. Stores an error for the response.
     fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let terms = &mut *self.lock();
-        let Some(body) = &mut terms.body else { return Poll::Ready(Some(Err(nobody_waits()))) };
+        let Some(body) = &mut terms.body else { return Poll::Ready(Some(Err(has_ended()))) };
         let next = body.poll_piece(cx);
         terms.reader = next.is_pending().then(|| cx.waker().clone());
         next.map_err(|error| {
@@ -210,7 +210,7 @@ impl PieceSource for OnThread {
     }
 }
 
-fn nobody_waits() -> io::Error {
+fn has_ended() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the request has been answered")
 }
 

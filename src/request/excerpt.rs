@@ -19,7 +19,7 @@ pub(crate) fn around(place: Option<&str>) -> Option<Excerpt> {
     let text = fs::read_to_string(path).ok()?;
     let first = line.saturating_sub(AROUND).max(1);
     let lines: Vec<_> = text.lines().skip(first - 1).take(line + AROUND + 1 - first).map(str::to_owned).collect();
-    (lines.len() > line - first).then_some(Excerpt { first, marked: line, lines })
+    (lines.len() > line - first).then_some(Excerpt::new(first, line, lines))
 }
 
 /// The compiler's paths are relative to the workspace. That is the working directory of the program or one of

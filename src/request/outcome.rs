@@ -189,7 +189,7 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
 fn refuse_interim(response: &mut Response) {
     let status = response.status();
     if status.is_informational() {
-        let why = format!("the answer's status is {status}, which is no final one: use one from 200");
+        let why = format!("the response has the interim status {status}: use a status from 200");
         *response = refuse(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![why]).into();
     }
 }

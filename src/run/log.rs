@@ -22,14 +22,14 @@ use tracing::{
 pub(crate) fn start() {
     // `pixie dev` reads the log, and sets this variable if it shows the log on a terminal.
     let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
-    let is_coloured = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
-    Lines { level: level(), is_coloured, is_dated: true }.install();
+    let is_colored = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
+    Lines { level: level(), is_colored, is_dated: true }.install();
 }
 
 /// Starts the log of a worker. Its lines become events of the server's log, which adds the time and the
 /// worker.
 pub(crate) fn start_in_worker() {
-    Lines { level: level(), is_coloured: false, is_dated: false }.install();
+    Lines { level: level(), is_colored: false, is_dated: false }.install();
 }
 
 fn level() -> LevelFilter {
@@ -39,7 +39,7 @@ fn level() -> LevelFilter {
 /// Writes each event as one line: time, level, message, fields.
 struct Lines {
     level: LevelFilter,
-    is_coloured: bool,
+    is_colored: bool,
     is_dated: bool,
 }
 
@@ -83,14 +83,14 @@ impl Lines {
     }
 
     fn level_name(&self, level: Level) -> String {
-        let colour = match level {
+        let color = match level {
             Level::ERROR => 31,
             Level::WARN => 33,
             Level::INFO => 32,
             _ => 2,
         };
-        match self.is_coloured {
-            true => format!("\x1b[{colour}m{level:>5}\x1b[0m"),
+        match self.is_colored {
+            true => format!("\x1b[{color}m{level:>5}\x1b[0m"),
             false => format!("{level:>5}"),
         }
     }

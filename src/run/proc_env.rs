@@ -3,6 +3,7 @@ use std::fmt;
 
 /// The two kinds of process of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessType {
     /// The server: it accepts connections and runs sync, thread and async routes.
     Main,
@@ -21,6 +22,7 @@ impl fmt::Display for ProcessType {
 
 /// Describes a process of the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProcEnv {
     /// Whether this is the server or a worker.
     pub process_type: ProcessType,

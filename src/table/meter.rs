@@ -91,11 +91,11 @@ fn installed() -> std::result::Result<PrometheusHandle, String> {
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
-    describe_counter!("pixie_http_requests_total", Unit::Count, "Answers, by route and class of status.");
+    describe_counter!("pixie_http_requests_total", Unit::Count, "Responses, by route and class of status.");
     describe_histogram!(
         "pixie_http_request_seconds",
         Unit::Seconds,
-        "From a request's head to the head of its answer."
+        "Time from the head of the request to the head of the response."
     );
     let upkeep = handle.clone();
     let keep = move || {

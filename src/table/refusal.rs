@@ -1,6 +1,6 @@
 //! The failures that the framework itself answers with: statuses, texts for clients, and headers.
 //!
-//! They have no place in the code: it would be a line of this crate, which tells a developer nothing.
+//! They do not name a place in the code, because it would be a line of this crate.
 use std::{borrow::Cow, fmt, io, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
@@ -34,7 +34,7 @@ pub(crate) fn unreadable(error: BoxError) -> Error {
 
 /// The response did not come before the deadline.
 pub(crate) fn too_slow(deadline: Duration) -> Error {
-    refuse(StatusCode::GATEWAY_TIMEOUT).with_chain(vec![format!("no answer within the deadline of {deadline:?}")])
+    refuse(StatusCode::GATEWAY_TIMEOUT).with_chain(vec![format!("the handler missed its deadline of {deadline:?}")])
 }
 
 /// The request came while the app stops.

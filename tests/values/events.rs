@@ -152,7 +152,7 @@ fn save() -> Response {
 
 #[get("/flash/sync", sync)]
 fn flash_sync(flash: Option<Flash>) -> String {
-    flash.map_or_else(|| "none".into(), |Flash { kind, message }| format!("{kind} | {message}"))
+    flash.map_or_else(|| "none".into(), |Flash { kind, message, .. }| format!("{kind} | {message}"))
 }
 
 #[get("/flash/pool")]

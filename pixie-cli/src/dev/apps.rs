@@ -15,9 +15,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    dev::{
-        app::App, build::Stamp, event::Event, guard::Guard, link::Meeting, substitute::Substitute, terminal::seconds,
-    },
+    dev::{app::App, build::Stamp, event::Event, guard::Guard, link::Meeting, substitute::Substitute},
     env_files::EnvFiles,
     output,
 };
@@ -58,15 +56,6 @@ pub(crate) struct Apps {
     is_slow_told: bool,
 }
 
-/// Whether a start was needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// The program was started, or an error was reported.
-    Done,
-    /// The same program is running already.
-    Unchanged,
-}
-
 impl Apps {
     /// Returns a session's programs, without any yet: the substitute answers.
     pub(crate) fn new(launch: Launch, substitute: Substitute) -> Apps {
@@ -85,12 +74,11 @@ impl Apps {
         }
     }
 
-    /// Starts a program, unless the same file is running already. A program that is still starting is
-    /// replaced.
-    pub(crate) fn start(&mut self, program: &Path, stamp: Stamp, root: &Path) -> Start {
+    /// Starts a program, which replaces a program that is still starting. Returns false if the same file is
+    /// running already.
+    pub(crate) fn start(&mut self, program: &Path, stamp: Stamp, root: &Path) -> bool {
         if self.started == Some(stamp) {
-            let is_running = self.serving.is_some() || self.starting.is_some();
-            return if is_running { Start::Unchanged } else { Start::Done };
+            return self.serving.is_none() && self.starting.is_none();
         }
         let variables = match EnvFiles::read(root) {
             Ok(variables) => variables,
@@ -99,7 +87,7 @@ impl Apps {
                 self.started = None;
                 output::error(&error);
                 self.failed(&error.message, &error.details(), Duration::ZERO);
-                return Start::Done;
+                return true;
             }
         };
         if let Some(replaced) = self.starting.take() {
@@ -122,7 +110,7 @@ impl Apps {
             }
             Err(error) => self.failed("could not start the program", &error.to_string(), Duration::ZERO),
         }
-        Start::Done
+        true
     }
 
     /// Lets the next start happen even if the file is the same.
@@ -172,7 +160,7 @@ impl Apps {
     /// Shows why there is no new program, in the terminal and in the page. An old program continues to serve.
     pub(crate) fn failed(&mut self, title: &str, text: &str, time: Duration) {
         let rest = if self.serving.is_some() { "; the program before it still serves" } else { "" };
-        let after = if time.is_zero() { String::new() } else { format!(" after {}", seconds(time)) };
+        let after = if time.is_zero() { String::new() } else { format!(" after {}", output::time(time)) };
         output::warning(format_args!("{title}{after}{rest}"));
         self.set_state(format!("failed {}", json!({ "title": title, "text": text })));
         if self.serving.is_none() {

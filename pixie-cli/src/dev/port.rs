@@ -2,14 +2,14 @@
 //! every program.
 
 use std::{
-    io::{ErrorKind, IsTerminal, stderr, stdin},
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     path::Path,
 };
 
 use pixie_server::Listener;
 
-use crate::{env_files::EnvFiles, error::Error};
+use crate::{env_files::EnvFiles, error::Error, new::may_ask};
 
 const HOST: &str = "localhost";
 const PORT: u16 = 8000;
@@ -51,7 +51,7 @@ pub(crate) fn bind(host: &str, port: u16, is_strict: bool) -> Result<(Vec<TcpLis
 
 /// Asks whether to use the free port; returns false without a terminal.
 fn offered(taken: &Error, free: u16) -> Result<bool, Error> {
-    if !stdin().is_terminal() || !stderr().is_terminal() || std::env::var_os("CI").is_some() {
+    if !may_ask() {
         return Ok(false);
     }
     let question = dialoguer::Confirm::new().with_prompt(format!("{}. Use {free}?", taken.message)).default(true);

@@ -13,11 +13,11 @@ use serde_json::json;
 
 use crate::{
     dev::{
-        apps::{Apps, Start},
+        apps::Apps,
         build::{Builds, make_newer},
         event::{Built, Change, Event},
         sources::Action,
-        terminal::{self, seconds},
+        terminal,
         watch::Watch,
     },
     output,
@@ -40,13 +40,6 @@ pub(crate) struct Session {
     /// Whether a manifest has changed since the project was read.
     pub(crate) is_outdated: bool,
     pub(crate) is_announced: bool,
-}
-
-/// Whether the project still has the package and the program that were built.
-#[derive(PartialEq, Eq)]
-enum Found {
-    Same,
-    Other,
 }
 
 impl Session {
@@ -136,7 +129,7 @@ impl Session {
         if !self.builds.end(built.number) {
             return;
         }
-        if self.is_outdated && self.read_again() == Found::Other {
+        if self.is_outdated && self.is_another_project() {
             return self.rebuild();
         }
         match self.builds.note(built.outcome) {
@@ -151,24 +144,23 @@ impl Session {
         }
     }
 
-    /// Reads the project again, because its manifest may name other local packages to watch, or another
-    /// program.
-    fn read_again(&mut self) -> Found {
+    /// Reads the project again, because its manifest may name other local packages to watch. Returns whether it
+    /// names another program to build.
+    fn is_another_project(&mut self) -> bool {
         // If the manifest is invalid, the build has reported that.
-        let Ok(project) = self.project.again() else { return Found::Same };
+        let Ok(project) = self.project.again() else { return false };
         self.is_outdated = false;
         if let Err(error) = self.watch.renew(&project) {
             output::error(&error);
         }
         let before = std::mem::replace(&mut self.project, project);
-        let is_same = (&before.package, &before.program) == (&self.project.package, &self.project.program);
-        if is_same { Found::Same } else { Found::Other }
+        (&before.package, &before.program) != (&self.project.package, &self.project.program)
     }
 
     /// Starts the program that was built last, unless it is running already.
     fn start_app(&mut self) {
         let Some((program, stamp)) = &self.builds.program else { return };
-        if self.apps.start(program, *stamp, &self.project.root) == Start::Unchanged {
+        if !self.apps.start(program, *stamp, &self.project.root) {
             output::status("Unchanged", &self.cause.0);
         }
     }
@@ -179,7 +171,7 @@ impl Session {
         }
         if self.is_announced {
             let (what, since) = &self.cause;
-            return output::status("Ready", format_args!("in {} ({what})", seconds(since.elapsed())));
+            return output::status("Ready", format_args!("in {} ({what})", output::time(since.elapsed())));
         }
         self.is_announced = true;
         terminal::banner(&self.addresses, self.cause.1.elapsed());

@@ -212,5 +212,4 @@ fn dep_info(text: &str) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-#[path = "sources/tests.rs"]
 mod tests;

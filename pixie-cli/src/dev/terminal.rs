@@ -35,7 +35,7 @@ pub(crate) fn has_colors() -> bool {
 
 pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
     let version = env!("CARGO_PKG_VERSION");
-    anstream::eprintln!("\n  {0}pixie {version}{0:#}  dev  ready in {1}\n", output::HEAD, seconds(time));
+    anstream::eprintln!("\n  {0}pixie {version}{0:#}  dev  ready in {1}\n", output::HEAD, output::time(time));
     anstream::eprintln!("  Local:    {}", local(addresses));
     match network(addresses) {
         Some(address) => anstream::eprintln!("  Network:  http://{address}/"),
@@ -84,14 +84,6 @@ pub(crate) fn changed(changes: &[Change], root: &Path) -> String {
     match changes.len() {
         1 => name.to_string(),
         count => format!("{name} and {} more", count - 1),
-    }
-}
-
-/// Returns a duration for people: `40 ms`, `1.23 s`.
-pub(crate) fn seconds(time: Duration) -> String {
-    match time.as_millis() {
-        ms @ ..1000 => format!("{ms} ms"),
-        _ => format!("{:.2} s", time.as_secs_f64()),
     }
 }
 

@@ -5,14 +5,14 @@
 //! clean environment and without a terminal, and reads the error from that process's stdout.
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
+    env,
+    path::PathBuf,
     process::{Command, ExitCode, Stdio},
 };
 
 use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
-use clap::Parser;
-use tempfile::TempDir;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::source::no_temporary;
 use crate::{
@@ -27,52 +27,29 @@ const NAMES: [&str; 6] = ["CARGO_NAME", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME",
 /// show it.
 const ASKED: &str = "__generate";
 
-/// Arguments of the other process.
-#[derive(Debug, Parser)]
-struct GenerateCommand {
-    #[arg(long)]
-    template: PathBuf,
-    #[arg(long)]
-    destination: PathBuf,
-    #[arg(long)]
-    config: PathBuf,
-    #[arg(long)]
-    name: String,
-    #[arg(long, allow_hyphen_values = true)]
-    define: Vec<String>,
-    #[arg(long)]
-    interactive: bool,
+/// A template to fill into an existing, empty folder, as the other process gets it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Filling {
+    pub(crate) template: PathBuf,
+    pub(crate) destination: PathBuf,
+    pub(crate) name: String,
+    pub(crate) define: Vec<String>,
+    /// Whether the template may ask the person at the terminal. If not, its defaults are the answers.
+    pub(crate) is_interactive: bool,
 }
 
-/// Where the answers to a template's questions come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answers {
-    Asked,
-    /// `--define` and the template's defaults.
-    Given,
-}
-
-/// Fills a template into an existing, empty folder.
-pub(crate) fn fill(
-    section: &Section,
-    template: &Path,
-    destination: &Path,
-    name: &str,
-    define: &[String],
-    answers: Answers,
-) -> Result<(), Error> {
+pub(crate) fn fill(section: &Section, filling: &Filling) -> Result<(), Error> {
     let program =
         env::current_exe().map_err(|error| Error::new(format_args!("could not find the `pixie` program: {error}")))?;
-    let folder = TempDir::new().map_err(|error| no_temporary(&error))?;
-    let config = folder.path().join("cargo-generate.toml");
-    fs::write(&config, "").map_err(|error| Error::io("write a file", &config, &error))?;
+    let filled = serde_json::to_string(filling);
+    let filling_json = filled.map_err(|error| Error::new(format_args!("could not pass on the template: {error}")))?;
+    // Without an empty configuration, the user's would apply.
+    let config = NamedTempFile::new().map_err(|error| no_temporary(&error))?;
 
     let mut command = interrupt::quiet(program);
-    command.arg(ASKED).arg("--template").arg(template).arg("--destination").arg(destination);
-    command.arg("--config").arg(&config).arg("--name").arg(name);
-    command.args(define.iter().flat_map(|pair| ["--define", pair]));
-    if answers == Answers::Asked {
-        command.arg("--interactive").stdin(Stdio::inherit()).stderr(Stdio::inherit());
+    command.arg(ASKED).arg(filling_json).arg(config.path());
+    if filling.is_interactive {
+        command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
     } else {
         command.env("NO_COLOR", "1").env_remove("CLICOLOR_FORCE");
     }
@@ -145,26 +122,27 @@ fn plain(text: &str) -> String {
 
 /// Fills the template if this is the other process, and returns the exit code; an error is written to stdout.
 pub(crate) fn generate_if_asked() -> Option<ExitCode> {
-    let mut arguments = env::args_os().skip(1).peekable();
-    if arguments.peek().is_none_or(|first| first != ASKED) {
+    if env::args_os().nth(1)? != ASKED {
         return None;
     }
-    let Err(error) = generate(GenerateCommand::parse_from(arguments)) else { return Some(ExitCode::SUCCESS) };
+    let [filling, config] = [2, 3].map(|at| env::args_os().nth(at).unwrap_or_default());
+    let Err(error) = generate(&filling.to_string_lossy(), config.into()) else { return Some(ExitCode::SUCCESS) };
     println!("{error}");
     Some(ExitCode::FAILURE)
 }
 
-fn generate(args: GenerateCommand) -> Result<PathBuf, String> {
-    let path = args.template.to_string_lossy().into_owned();
+fn generate(filling: &str, config: PathBuf) -> Result<PathBuf, String> {
+    let filling: Filling = serde_json::from_str(filling).map_err(|error| error.to_string())?;
+    let path = filling.template.to_string_lossy().into_owned();
     let generated = cargo_generate::generate(GenerateArgs {
         template_path: TemplatePath { path: Some(path), ..TemplatePath::default() },
-        destination: Some(args.destination),
-        name: Some(args.name),
-        config: Some(args.config),
-        define: args.define,
+        destination: Some(filling.destination),
+        name: Some(filling.name),
+        config: Some(config),
+        define: filling.define,
         init: true,
-        silent: !args.interactive,
-        quiet: !args.interactive,
+        silent: !filling.is_interactive,
+        quiet: !filling.is_interactive,
         vcs: Some(Vcs::None),
         no_workspace: true,
         no_fmt: true,

@@ -26,19 +26,17 @@ impl Report {
     pub(crate) fn print(&self, shown: &Path) {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
-        let verb = if self.dry_run { "Would create" } else { "Created" };
-        output::status(verb, format_args!("{} from the template {} ({files})", self.name, self.template));
-        for replaced in &self.replaced {
-            output::status(if self.dry_run { "Would replace" } else { "Replaced" }, replaced.display());
-        }
+        let (created, replaced, joined) = match self.dry_run {
+            true => ("Would create", "Would replace", "Would join"),
+            false => ("Created", "Replaced", "Joined"),
+        };
+        output::status(created, format_args!("{} from the template {} ({files})", self.name, self.template));
+        self.replaced.iter().for_each(|file| output::status(replaced, file.display()));
         if self.git {
-            output::status(if self.dry_run { "Would create" } else { "Created" }, "a git repository");
+            output::status(created, "a git repository");
         }
         if let Some(workspace) = &self.workspace {
-            output::status(
-                if self.dry_run { "Would join" } else { "Joined" },
-                format_args!("the workspace {}", workspace.display()),
-            );
+            output::status(joined, format_args!("the workspace {}", workspace.display()));
         }
         if let Some(checkout) = &self.checkout {
             output::status("Using", format_args!("pixie from {}, on this machine only", checkout.display()));

@@ -8,8 +8,8 @@ use std::{
 /// The profile of the workspace. Builds share only dependencies that are compiled with the same profile.
 const PROFILE: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n";
 
-/// Returns the target folder of these projects. The workspace's own would contain the projects, and `pixie dev` does not watch
-/// files in the target folder.
+/// Returns the target folder of these projects. It is not the workspace's: that folder contains the projects,
+/// and `pixie dev` does not watch files in the target folder.
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("target")
 }

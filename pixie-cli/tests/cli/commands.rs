@@ -191,7 +191,7 @@ fn check_explains_a_port_that_is_taken() {
         shown.contains(&format!("  warning port: {port} is in use\n")) && shown.contains("fix: stop the"),
         "{shown}"
     );
-    assert!(!shown.contains('\u{1b}'), "colours in a pipe");
+    assert!(!shown.contains('\u{1b}'), "colors in a pipe");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn check_compares_the_versions_of_command_and_crates() {
 }
 
 #[test]
-fn colours_come_when_they_are_asked_for() {
+fn colors_come_when_they_are_asked_for() {
     let shown = World::new().run(&["--color", "always", "new", "blog"]);
     assert!(shown.contains("\u{1b}[1m\u{1b}[92m     Created\u{1b}[0m blog"), "{shown:?}");
 }

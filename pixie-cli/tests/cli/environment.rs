@@ -1,6 +1,7 @@
-//! The environment of the programs that tests start: that of the developer, without what would change how they behave.
+//! The environment of the programs that tests start: the developer's, without the variables that would change
+//! how the programs behave.
 //!
-//! What has to do with the machine stays, such as `PATH`, `TMPDIR`, cargo's folders and the flags of the compiler.
+//! Variables about the machine stay, such as `PATH`, `TMPDIR`, cargo's folders and the compiler's flags.
 
 use std::{env, process::Command};
 

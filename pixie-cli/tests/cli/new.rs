@@ -1,7 +1,7 @@
-//! `pixie new` and `pixie init`: what a person sees, and what is left behind, above all when something fails.
+//! `pixie new` and `pixie init`: what they print and which files they leave, mainly when something fails.
 //!
-//! Several cases are traps of cargo-generate, which does the filling in: its own output, its reading of the user's
-//! environment and configuration, and its names.
+//! Several cases test problems of cargo-generate, which fills in the templates: it prints, it reads the
+//! user's environment and configuration, and it changes names.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and the real `pixie` run in it: what it wrote becomes one text to compare.
+//! Runs the real `pixie` in a new folder for each test, and returns what it wrote as one text.
 
 #[path = "environment.rs"]
 pub(crate) mod environment;

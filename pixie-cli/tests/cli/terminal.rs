@@ -18,7 +18,7 @@ use rustix::{
     termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 
-/// Longer than anything takes, the first build of an app on a cold, slow machine with all other tests beside it included.
+/// Longer than every wait, also for the first build of an app on a slow machine while other tests run.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A terminal with 24 rows and 80 columns.
@@ -47,7 +47,8 @@ impl Terminal {
 
     /// Runs a program that gets every key as it is, Ctrl-C as a byte.
     pub(crate) fn run_raw(&self, mut command: Command) -> Child {
-        // A question reads raw keys, but a key may come before it does: Ctrl-C would then go to a foreground that is none.
+        // A key may come before the program has switched to raw keys. Ctrl-C would then become a signal, and
+        // there is no foreground process that could get it.
         let mut modes = tcgetattr(&self.peer).expect("the modes can be read");
         modes.make_raw();
         tcsetattr(&self.peer, OptionalActions::Now, &modes).expect("the modes can be set");

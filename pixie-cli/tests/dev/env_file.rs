@@ -1,4 +1,4 @@
-//! Variables of `.env`: the next program gets them, and a line that cannot be read costs nobody the program that serves.
+//! Variables of `.env`: the next program gets them, and after an invalid line the running program continues.
 
 use std::fs;
 

@@ -82,7 +82,8 @@ fn another_port_is_offered_where_one_is_taken() {
         let before = terminal.modes();
         let mut pixie = terminal.run(&command);
         terminal.sees(&question);
-        terminal.sees("?");
+        // Before that, Ctrl-C is a signal, which may end the process while it changes the modes.
+        until("the question reads keys", || (terminal.modes() != before).then_some(()));
         terminal.types(keys);
         let code = pixie.wait().expect("it ends").code();
         assert_eq!(terminal.modes(), before, "after {keys:?}");

@@ -1,6 +1,7 @@
-//! What a newcomer sees, from `pixie new` to the first mistake, at a terminal of 80 columns: with colours, without, as pictures.
+//! What a new user sees at a terminal of 80 columns, from `pixie new` to the first mistake: with colors, without
+//! colors, and as pictures.
 //!
-//! The pictures of the README, in `pixie-cli/pictures`, are copies of those that these tests and `pages.rs` take.
+//! The README's pictures in `pixie-cli/pictures` are copies of those that these tests and `pages.rs` take.
 
 use std::{fs, path::Path, process::Command};
 
@@ -16,7 +17,7 @@ use crate::{
 
 const COLUMNS: usize = 80;
 
-/// What a terminal's colours are in either scheme.
+/// The colors of a terminal in both schemes.
 const STYLE: &str = "
     :root{color-scheme:light dark;--back:#ffffff;--text:#1f2430;--red:#b3261e;--green:#1a7f37;--yellow:#8a6100;
         --blue:#0b5cad;--magenta:#8b3fb8;--cyan:#0b7285}
@@ -33,9 +34,9 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
     let terminal = first_steps(world.path(), "blog", &[]);
     let shown = terminal.seen().lock().expect("no panic").clone();
     let text = anstream::adapter::strip_str(&shown).to_string();
-    assert!(shown.contains("\u{1b}["), "no colours: {shown}");
-    // Cargo's own lines name folders, which are as long as they are: those of the crates, and that of the project; and where
-    // crates are from, if that is no place that everybody knows.
+    assert!(shown.contains("\u{1b}["), "no colors: {shown}");
+    // Lines of cargo may be longer, because they contain the folders of the crates and of the project, and the
+    // registry of a crate if it is not crates.io.
     let folders = [workspace(), world.path()].map(|folder| folder.to_str().expect("a name in UTF-8"));
     let is_ours = |line: &&str| {
         !line.trim_start().starts_with("Compiling ") && !folders.iter().any(|folder| line.contains(folder))
@@ -56,7 +57,7 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
 }
 
 #[test]
-fn without_colours_nothing_but_text_is_shown() {
+fn without_colors_only_text_is_shown() {
     let world = tempfile::tempdir().expect("a folder");
     let terminal = first_steps(world.path(), "plain", &[("NO_COLOR", "1")]);
     let shown = terminal.seen().lock().expect("no panic").clone();
@@ -148,7 +149,7 @@ fn show(browser: &Browser, text: &str) {
     browser.open(&format!("data:text/html;base64,{page}"));
 }
 
-/// Turns a terminal's text into elements: each run of colour is one.
+/// Turns a terminal's text into elements: each run of one color is one.
 fn html(text: &str) -> String {
     let (mut page, mut classes) = (String::new(), String::new());
     for (at, part) in text.split("\u{1b}[").enumerate() {

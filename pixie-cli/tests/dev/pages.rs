@@ -1,4 +1,4 @@
-//! The page's side in a real browser: reload, style sheets, overlay, the page of a panic. Pictures are kept to be looked at.
+//! Pages in a real browser: reload, style sheets, overlay, the page of a panic. Their pictures are kept.
 
 use std::{
     fs,
@@ -117,7 +117,7 @@ fn a_style_sheet_is_swapped_without_a_reload() {
         (browser.script(script) == true).then_some(())
     });
     let mut width = 0;
-    until("the heading has another colour", || {
+    until("the heading has another color", || {
         // A page that does not listen yet misses an edit, so there are more of them.
         width += 1;
         site.write("static/app.css", &format!("h1 {{ color: rgb(1, 2, 3); border: {width}px solid }}"));

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{builds, environment, events::Events, terminal::Terminal};
 
-/// Longer than anything takes, the first build of an app on a cold, slow machine with all other tests beside it included.
+/// Longer than every wait, also for the first build of an app on a slow machine while other tests run.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The source of an app whose page and pool route say a word.

@@ -1,5 +1,5 @@
-//! Requests without pause while programs take turns, some of which do not build and some of which crash at their start: none
-//! is refused, none is cut, and each is answered by the program before or by the one after.
+//! Sends requests without a pause while new versions of a program are built. Some versions do not build, and
+//! some crash at their start. Every request gets a whole response, from the old or the new version.
 
 use std::{
     io::{Read, Write},

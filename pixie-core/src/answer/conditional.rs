@@ -10,6 +10,7 @@ use crate::{Body, ETag, Error, Response, abort};
 
 /// The entity tag and the date of one version of a representation.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Validators {
     /// The entity tag, if it has one.
     pub etag: Option<ETag>,
@@ -18,6 +19,11 @@ pub struct Validators {
 }
 
 impl Validators {
+    /// Returns validators with this tag and this time of the last change.
+    pub fn new(etag: Option<ETag>, last_modified: Option<SystemTime>) -> Validators {
+        Validators { etag, last_modified }
+    }
+
     /// Returns whether a request has a condition other than `If-Range`.
     pub fn matter_to(request: &HeaderMap) -> bool {
         const NAMES: [HeaderName; 4] =
@@ -44,7 +50,7 @@ impl Validators {
     ///
     /// ```
     /// use pixie_core::{ETag, HeaderMap, Method, StatusCode, Validators};
-    /// let stored = Validators { etag: ETag::strong("v2"), last_modified: None };
+    /// let stored = Validators::new(ETag::strong("v2"), None);
     /// let mut request = HeaderMap::new();
     /// request.insert("if-match", "\"v1\"".parse()?);
     /// assert_eq!(stored.check(&Method::PUT, &request), Some(StatusCode::PRECONDITION_FAILED));

@@ -40,6 +40,7 @@ impl<'r> ErrorView<'r> {
 
 /// Some lines of source code.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Excerpt {
     /// The number of the first line.
     pub first: usize,
@@ -47,6 +48,14 @@ pub struct Excerpt {
     pub marked: usize,
     /// The lines.
     pub lines: Vec<String>,
+}
+
+impl Excerpt {
+    /// Returns these lines, of which the first has the number `first`. The line with the number `marked` has the
+    /// error.
+    pub fn new(first: usize, marked: usize, lines: Vec<String>) -> Excerpt {
+        Excerpt { first, marked, lines }
+    }
 }
 
 impl Error {

@@ -29,6 +29,7 @@ const AGE: Duration = Duration::seconds(60);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a message has no effect until it is added to a response"]
+#[non_exhaustive]
 pub struct Flash {
     /// The kind of the message, such as the name of a CSS class.
     pub kind: String,

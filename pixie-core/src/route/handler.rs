@@ -16,6 +16,8 @@ type AsyncCall = Arc<dyn Fn(Request) -> BoxFuture<Response> + Send + Sync>;
 type StreamCall = Arc<dyn Fn(&mut Request, &mut Writer) -> Result<(), Error> + Send + Sync>;
 
 /// The code of a route, with the kind that says where it runs.
+///
+/// A match needs an arm for each kind, so that a program which runs routes cannot forget one.
 #[derive(Clone)]
 pub enum Handler {
     /// Runs on the connection's thread.

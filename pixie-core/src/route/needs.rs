@@ -8,6 +8,7 @@ use crate::{After, RouteType};
 
 /// How an extractor uses the body of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BodyUse {
     /// Does not read the body.
     #[default]

@@ -1,4 +1,4 @@
-//! Conditional requests by the tables of Go's file server and of jshttp/fresh, and by the letter of RFC 9110, section 13.
+//! Conditional requests: the tables of Go's file server and of jshttp/fresh, and RFC 9110, section 13.
 use std::time::{Duration, SystemTime};
 
 use pixie_core::{ETag, Extent, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Validators, header};
@@ -121,7 +121,7 @@ fn a_weak_tag_allows_no_range_not_even_by_date() {
 
 #[test]
 fn a_writing_method_fails_where_a_reading_one_is_not_modified() {
-    let validators = Validators { etag: ETag::strong("a"), last_modified: None };
+    let validators = Validators::new(ETag::strong("a"), None);
     let check = |method: Method, request: (&str, &str)| validators.check(&method, &headers([request]));
     assert_eq!(check(Method::HEAD, ("if-none-match", "\"a\"")), Some(StatusCode::NOT_MODIFIED));
     assert_eq!(check(Method::PUT, ("if-none-match", "*")), Some(StatusCode::PRECONDITION_FAILED));

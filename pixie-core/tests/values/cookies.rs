@@ -58,8 +58,8 @@ fn the_cases_of_go_are_read_alike_but_for_quotes() {
     }
 }
 
-/// Werkzeug reads a quoted value to its closing quote, over a `;` and with escapes of Python's, and a name without a value:
-/// RFC 6265 does neither.
+/// Werkzeug reads a quoted value to its closing quote, even over a `;`, with the escapes of Python. It also
+/// accepts a name without a value. RFC 6265 does not allow either.
 #[test]
 fn the_cases_of_werkzeug_are_read_alike_but_for_quotes_and_bare_names() {
     for case in table("cookies/werkzeug_parse_cookie.json") {
@@ -164,8 +164,8 @@ fn a_value_comes_back_as_it_was_set() {
     }
 }
 
-/// Go quotes a value with a space or a comma and drops attributes that are wrong; here the value is encoded, the attribute
-/// refused. Go's defaults are a browser's: path, `HttpOnly` and `SameSite` are ours besides.
+/// Go quotes a value with a space or a comma, and drops invalid attributes. pixie encodes the value, and
+/// refuses the attribute. Go leaves the defaults to the browser; pixie sets the path, `HttpOnly` and `SameSite`.
 #[test]
 fn the_cookies_of_gos_table_are_written_with_the_same_meaning() {
     for case in table("cookies/go_write_set_cookies.json") {

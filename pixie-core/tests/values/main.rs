@@ -1,6 +1,6 @@
-//! Tests of pixie-core as its users see it: values in, values out, against published tables where there are some.
+//! Tests of the public API of pixie-core, with published tables of test cases where they exist.
 //!
-//! One program for all of them, because linking costs more than running.
+//! All tests are one program, because linking takes longer than running.
 #[cfg(feature = "garde")]
 mod checked;
 mod conditional;

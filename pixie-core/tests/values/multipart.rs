@@ -59,7 +59,8 @@ fn the_cases_of_other_parsers_are_read_alike_in_whatever_pieces_they_come() {
     }
 }
 
-/// Go's cases without names are of MIME in general: a form's part has one, so those are refused, and never mixed up.
+/// Returns whether the case is a form. Some cases of Go are MIME messages whose parts have no name; pixie
+/// refuses them.
 fn is_form(case: &Value) -> bool {
     case["expect"].get("parts").is_some() || case["expect"].get("error").is_some()
 }

@@ -1,4 +1,4 @@
-//! What a client likes best, by the tables of jshttp/negotiator; the rows that are not asked here are named with the reason.
+//! Content negotiation with the tables of jshttp/negotiator. Rows that are left out are listed with a reason.
 use pixie_core::{HeaderMap, HeaderName, HeaderValue, Media, header, preferred_encoding};
 use serde_json::Value;
 

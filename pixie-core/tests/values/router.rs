@@ -1,4 +1,4 @@
-//! Which route answers which request: one `check` of a table of routes against requests and what becomes of them.
+//! Which route gets a request: `check` compares a table of routes with requests and their expected results.
 
 use http::Method;
 use pixie_core::{Found, Pattern, Place, Router};

@@ -1,6 +1,7 @@
-//! The look-ups on which other routers agree, and bottle's own (see `data/router/SOURCE.txt`), asked of ours.
+//! Runs the look-ups on which other routers agree, and those of bottle (see `data/router/SOURCE.txt`).
 //!
-//! A route that ours refuses at start-up is listed here with the reason; a look-up that expects it must find nothing.
+//! A route that our router refuses is listed here with the reason. A look-up that expects such a route must
+//! not find one.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Random tables and paths: nothing panics, and the quick answer is the one that trying every route in turn gives.
+//! Random tables and paths: the router does not panic, and finds the same route as a search of all routes.
 
 use std::ops::Range;
 

@@ -4,7 +4,8 @@ use crate::support::{base64, table, text};
 use pixie_core::Pairs;
 use serde_json::Value;
 
-/// The URL standard knows UTF-8 only, and limits are a matter of `FormLimits`, which refuses instead of cutting.
+/// Returns whether the case applies. The URL standard has only UTF-8, and limits belong to `FormLimits`,
+/// which refuses a form instead of shortening it.
 fn is_ours(case: &Value) -> bool {
     text(case, "charset").is_none() && case.get("limits").is_none()
 }

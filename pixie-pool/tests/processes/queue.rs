@@ -1,4 +1,4 @@
-//! Waiting, refusing, cancelling.
+//! Waiting, refusing, canceling.
 
 use std::time::Duration;
 

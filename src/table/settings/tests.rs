@@ -18,7 +18,7 @@ fn the_environment_overrides_the_program() {
     for (value, is_on) in [("1", true), ("true", true), ("0", false), ("false", false)] {
         assert_eq!(overridden(&[("PIXIE_DEV", value)]).expect("a switch").development, is_on, "{value}");
     }
-    assert_eq!(overridden(&[]).expect("nothing is right too").port, 8000);
+    assert_eq!(overridden(&[]).expect("the environment may be empty").port, 8000);
 }
 
 #[test]

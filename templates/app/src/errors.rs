@@ -11,7 +11,8 @@ struct ErrorPage {
     title: &'static str,
 }
 
-/// Returns the error page for browsers. Programs get pixie's problem document, and developers pixie's page with the cause.
+/// Returns the error page for browsers. Programs get pixie's problem document. In development, browsers get
+/// pixie's page with the cause.
 pub fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     let code = error.status().as_u16();
     if view.media != Media::Html || (view.development && code != 404) {

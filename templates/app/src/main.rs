@@ -19,7 +19,7 @@ fn app(notebook: Notebook) -> App {
         .fold(app, |app, code| app.error_page(code, errors::page))
 }
 
-/// Browsers cache a file, but ask each time whether it has changed, because its address does not contain a version.
+/// Browsers cache a file, but ask each time whether it has changed, because its address has no version.
 fn files() -> Folder {
     Folder::new("static")
         .max_age(Duration::ZERO)

@@ -38,8 +38,8 @@ impl Notebook {
         }
     }
 
-    /// Opens the file, so that the start fails if that is impossible. If another program has the file open, the first
-    /// request waits for it.
+    /// Opens the file, so that the start fails if that is impossible. If another program has the file open, the
+    /// first request waits for it.
     pub fn check(&self) -> Result<()> {
         match self.open() {
             Ok(_) | Err(DatabaseError::DatabaseAlreadyOpen) => Ok(()),

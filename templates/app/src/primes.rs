@@ -21,8 +21,8 @@ struct PrimesPage {
     process: u32,
 }
 
-/// A plain `fn` runs in a worker process. Try the primes below 4000000000: after two seconds the worker is killed and
-/// replaced, and the visitor gets an error page. Other requests are not affected.
+/// A plain `fn` runs in a worker process. Try the primes below 4000000000: after two seconds the worker is
+/// killed and replaced, and the visitor gets an error page. Other requests are not affected.
 #[get("/primes", deadline = "2s")]
 fn primes(range: Query<Range>) -> PrimesPage {
     PrimesPage {
