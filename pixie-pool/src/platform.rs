@@ -24,7 +24,7 @@ pub(crate) use system::{
     resident_bytes, set_process_name, thread_state, threads,
 };
 pub(crate) use unix::{
-    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, calm_signals, exit_now, hang_up, isolate, kill_group,
+    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, calm_signals, exit_now, hang_up, isolate,
     limit_file_size, limit_memory, limit_open_files, no_core_dumps, poll_write, read_arrived, signal_name,
     take_lifeline,
 };

@@ -45,7 +45,7 @@ impl ProcessWatch {
             // An error means that the process has exited.
             let _ = pidfd_send_signal(pidfd.get_ref(), Signal::KILL);
         }
-        super::kill_group(self.pid);
+        super::unix::kill_group(self.pid);
     }
 
     /// Waits until the process has exited, without reaping it.
@@ -70,7 +70,7 @@ impl ProcessWatch {
         let (fd, options) = (pidfd.get_ref().as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
         let nowhere = std::ptr::null_mut::<libc::siginfo_t>();
         // The system call, because libc's `waitid` lacks the last argument.
-        // SAFETY: the descriptor is open, the kernel accepts a null `siginfo_t`, and `usage` outlives the call.
+        // SAFETY: the descriptor is open, the kernel accepts a null `siginfo_t`, and `usage` outlives it.
         let done = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, nowhere, options, &raw mut usage) };
         let kib = u64::try_from(usage.ru_maxrss).ok().filter(|kib| done == 0 && *kib > 0)?;
         kib.checked_mul(1024)
