@@ -49,7 +49,8 @@ pub use pixie_server::{Config as ServerConfig, Shutdown};
 #[cfg(feature = "template")]
 pub use pixie_template::{self as template, web::template};
 
-/// What [`Pools::snapshots`] and the status page show, the levels of a [`Sandbox`], and the sizes of a [`Pool`].
+/// What [`Pools::snapshots`] and the status page show, the levels of a [`Sandbox`], and the sizes of a
+/// [`Pool`].
 pub mod pool {
     pub use pixie_pool::{Counts, MemoryLimit, SandboxLevel, Size, Snapshot, WorkerSnapshot, WorkerState};
 }

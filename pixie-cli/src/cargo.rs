@@ -120,7 +120,7 @@ pub(crate) fn build(args: BuildArgs) -> Result<(), Error> {
     }
     programs.iter().for_each(|program| show(program, elapsed));
     if programs.is_empty() {
-        output::warning("the build made zero programs: a pixie app has a `src/main.rs`");
+        output::warning("the build did not produce a program: a pixie app has a `src/main.rs`");
     }
     Ok(())
 }

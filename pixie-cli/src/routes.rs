@@ -53,7 +53,7 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     }
     let mut build = project.build();
     build.arg("--quiet");
-    let missing = || Error::cargo(format_args!("the build of `{}` made zero programs", project.program));
+    let missing = || Error::cargo(format_args!("the build of `{}` did not produce a program", project.program));
     let program = compile(build)?.pop().ok_or_else(missing)?.executable;
     let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
     let told = Told::by(&program, &project.root, &question)?;

@@ -131,7 +131,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_reuse_address(true)?;
     }
     if let IpAddr::V6(ip) = address.ip() {
-        // [::] must mean every address, IPv4 too, whatever the default of the system is.
+        // The address [::] includes IPv4, also on systems where that is not the default.
         socket.set_only_v6(!ip.is_unspecified())?;
     }
     socket.bind(&address.into())?;

@@ -52,7 +52,8 @@ impl RouteMeter {
 /// A request that is being measured.
 pub(crate) struct Measured {
     since: Instant,
-    /// `None` until the route is found. Requests to layers have none, because the inner request is measured.
+    /// `None` until the route is found. It stays `None` for a request to a layer, because the inner
+    /// request is measured.
     meter: Option<Arc<RouteMeter>>,
 }
 

@@ -37,7 +37,7 @@ fn start(app: App) -> Running {
 impl Running {
     fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.write_all(request.as_bytes()).expect("the request can be sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer can be read");
@@ -237,7 +237,7 @@ fn a_route_that_would_block_while_its_body_arrives_is_refused_at_the_start() {
 fn a_thread_whose_request_is_over_stops_reading_the_body() {
     let running = start(reader_app().threads(1));
     let mut stream = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     // The client stays connected but does not send the rest.
     stream.write_all(b"POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0").expect("it can be sent");
     let mut status = [0; 12];

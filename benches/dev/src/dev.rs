@@ -60,8 +60,8 @@ impl Dev {
     }
 
     fn ask(&self, target: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("nobody is refused");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the connection is accepted");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let head = "Host: localhost\r\nSec-Fetch-Dest: document\r\nConnection: close";
         write!(stream, "GET {target} HTTP/1.1\r\n{head}\r\n\r\n").expect("it is sent");
         stream

@@ -16,7 +16,7 @@ pub struct Fault {
 
 /// Every fault, in the order of the report.
 pub const FAULTS: [Fault; 5] = [
-    Fault { name: "loop", title: "loops for ever" },
+    Fault { name: "loop", title: "loops forever" },
     Fault { name: "segv", title: "segfaults" },
     Fault { name: "overflow", title: "overflows its stack" },
     Fault { name: "hoard", title: "allocates without end" },

@@ -318,7 +318,7 @@ fn a_pattern_of_the_workspace_is_enough() {
 #[test]
 fn an_interrupted_command_leaves_nothing_and_ends_with_130() {
     let world = World::new();
-    // A git that says that it runs, and then waits for ever.
+    // A git that reports its start, and then waits forever.
     let (bin, started) = (world.root.join("bin"), world.root.join("started"));
     world.write(
         "bin/git",

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::site::{self, Site, command, page, until};
 
-/// A build script that waits for ever, once the program's source wants it to, and notes its process.
+/// A build script that writes its process id and waits forever, if the program's source asks for it.
 pub(crate) const WAITING: &str = r#"
 fn main() {
     println!("cargo:rerun-if-changed=src/main.rs");

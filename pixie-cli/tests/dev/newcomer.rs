@@ -1,5 +1,5 @@
-//! What a new user sees at a terminal of 80 columns, from `pixie new` to the first mistake: with colors, without
-//! colors, and as pictures.
+//! What a new user sees at a terminal of 80 columns, from `pixie new` to the first mistake: with colors,
+//! without colors, and as pictures.
 //!
 //! The README's pictures in `pixie-cli/pictures` are copies of those that these tests and `pages.rs` take.
 

@@ -143,8 +143,8 @@ impl Site {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("nobody is refused");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the connection is accepted");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream
     }
 

@@ -165,7 +165,8 @@ fn a_value_comes_back_as_it_was_set() {
 }
 
 /// Go quotes a value with a space or a comma, and drops invalid attributes. pixie encodes the value, and
-/// refuses the attribute. Go leaves the defaults to the browser; pixie sets the path, `HttpOnly` and `SameSite`.
+/// refuses the attribute. Go leaves the defaults to the browser; pixie sets the path, `HttpOnly` and
+/// `SameSite`.
 #[test]
 fn the_cookies_of_gos_table_are_written_with_the_same_meaning() {
     for case in table("cookies/go_write_set_cookies.json") {

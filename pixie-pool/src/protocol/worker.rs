@@ -193,8 +193,8 @@ impl Worker {
         }
     }
 
-    /// Asks for more time, at most what is left of the extension; false if the deadline does not count any
-    /// more, because the head was sent or the job has ended.
+    /// Asks for more time, at most what is left of the extension. Returns false if the deadline has no effect
+    /// now, because the head was sent or the job has ended.
     pub(crate) fn extend(&self, stream: u32, milliseconds: u32, out: &mut BytesMut) -> bool {
         let is_timed = self.running.as_ref().is_some_and(|r| r.stream == stream && !r.is_headed && !r.is_canceled);
         if is_timed {

@@ -58,7 +58,7 @@ fn allow_most(ruleset: &Ruleset) -> io::Result<()> {
     let files = entries.filter(|path| path != Path::new("/proc") && path != Path::new("/sys"));
     for path in files.chain([own.to_owned()]) {
         // A link is skipped: its target is, or is below, another entry.
-        if let Ok(target) = open(&path, followed(&path)) {
+        if let Ok(target) = open(&path, refused_links(&path)) {
             add(ruleset, &path, &target, WRITE_FILE)?;
         }
     }
@@ -76,7 +76,7 @@ fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
     }
     for (path, is_writable) in sandbox.paths() {
         // A missing path does not fail the start: a job may have removed it, and workers must still start.
-        match open(path, followed(path)) {
+        match open(path, refused_links(path)) {
             Ok(target) => allow_path(ruleset, path, &target, is_writable)?,
             Err(Errno::LOOP) => {
                 eprintln!("worker: {} has become a link, so the sandbox allows no access there", path.display())
@@ -87,10 +87,10 @@ fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns which links are followed on the way to an allowed path. The pool has followed all links already,
-/// and a job may have made new ones, so the kernel follows none of them; below `/proc`, where jobs cannot
-/// make links, those of the kernel that stay there are.
-fn followed(path: &Path) -> ResolveFlags {
+/// Returns which links are refused on the way to an allowed path. The pool has resolved all links, so a link
+/// on the way was made later, perhaps by a job, and is refused. Jobs cannot make links below `/proc`: there,
+/// only the kernel's links to places outside of `/proc` are refused.
+fn refused_links(path: &Path) -> ResolveFlags {
     if path.starts_with("/proc") { ResolveFlags::NO_MAGICLINKS } else { ResolveFlags::NO_SYMLINKS }
 }
 
