@@ -12,7 +12,6 @@ use std::{
 use bytes::Bytes;
 use cookie::{Cookie, CookieJar};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::BodyExt;
 use pixie_core::{Body, Result};
 use pixie_pool::Sandbox;
 use serde::{Serialize, de::DeserializeOwned};
@@ -200,7 +199,7 @@ impl TestRequest<'_> {
     #[track_caller]
     pub fn query(mut self, query: &impl Serialize) -> Self {
         let query =
-            serde_html_form::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
+            serde_urlencoded::to_string(query).unwrap_or_else(|error| panic!("cannot encode the query: {error}"));
         let target = format!("{}?{query}", self.request.uri().path());
         *self.request.uri_mut() = target.parse().unwrap_or_else(|error| panic!("invalid path `{target}`: {error}"));
         self
@@ -209,7 +208,7 @@ impl TestRequest<'_> {
     /// Sets an urlencoded form as the body.
     #[track_caller]
     pub fn form(self, form: &impl Serialize) -> Self {
-        let form = serde_html_form::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
+        let form = serde_urlencoded::to_string(form).unwrap_or_else(|error| panic!("cannot encode the form: {error}"));
         self.header("content-type", "application/x-www-form-urlencoded").body(form)
     }
 
@@ -259,9 +258,9 @@ impl TestRequest<'_> {
             let (head, mut body) = response.into_parts();
             let mut bytes = Vec::new();
             let mut is_cut = false;
-            while let Some(frame) = body.frame().await {
-                match frame {
-                    Ok(frame) => bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
+            while let Some(data) = body.next_data().await {
+                match data {
+                    Ok(data) => bytes.extend_from_slice(&data),
                     Err(_) => is_cut = true,
                 }
             }

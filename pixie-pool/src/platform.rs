@@ -20,8 +20,8 @@ use linux as system;
 #[cfg(all(feature = "sandbox", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use linux::sandbox::restrict;
 pub(crate) use system::{
-    Cgroups, HAS_CPU_CLOCKS, ProcessWatch, WorkerCgroup, close_inherited, cpu_time, own_executable, peak_bytes, random,
-    resident_bytes, set_process_name, thread_state, threads,
+    Cgroups, HAS_CPU_CLOCKS, ProcessWatch, WorkerCgroup, close_inherited, cpu_time, own_executable, peak_bytes,
+    private_socket, random, resident_bytes, set_process_name, thread_state, threads,
 };
 pub(crate) use unix::{
     DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, calm_signals, exit_now, hang_up, isolate,

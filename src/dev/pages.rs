@@ -108,7 +108,7 @@ fn guarded(dev: &Dev, request: &HttpRequest) -> Result<(), &'static str> {
         return Err("this host name is not known here: start `pixie dev` with --allowed-host NAME\n");
     }
     let query: HashMap<String, String> =
-        serde_html_form::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
+        serde_urlencoded::from_str(request.uri().query().unwrap_or("")).unwrap_or_default();
     match query.get("token") {
         Some(token) if !token.is_empty() && *token == dev.token => Ok(()),
         _ => Err("the token is missing or of an earlier `pixie dev`\n"),

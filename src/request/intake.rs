@@ -4,7 +4,6 @@
 //! reading ends early, because of a limit or of the client, the spool removes what was written.
 use bytes::{Bytes, BytesMut};
 use http::header;
-use http_body_util::BodyExt;
 use pixie_core::{
     Body, Error, Parts, Request,
     plumbing::{FormReader, FormStep},
@@ -51,8 +50,8 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
     let mut body = request.take_body();
     let mut bytes = 0;
     let mut file = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(refusal::unreadable)?.into_data() else { continue };
+    while let Some(data) = body.next_data().await {
+        let data = data.map_err(refusal::unreadable)?;
         bytes += data.len();
         if bytes > bytes_max {
             return Err(refusal::too_large(bytes_max));
@@ -82,9 +81,8 @@ pub(crate) fn check_announced(request: &Request, bytes_max: usize) -> Result<(),
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // Trailers are not part of the content.
-        let Ok(data) = frame.map_err(refusal::unreadable)?.into_data() else { continue };
+    while let Some(data) = body.next_data().await {
+        let data = data.map_err(refusal::unreadable)?;
         if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > bytes_max {
             return Err(refusal::too_large(bytes_max));
         }

@@ -4,6 +4,7 @@
 //! collects a stream polls it.
 use std::{
     any::Any,
+    future::poll_fn,
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
@@ -11,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
 
 use crate::BoxError;
 
@@ -57,7 +58,7 @@ impl Body {
             return ours.take().unwrap_or_default();
         }
         let Some(body) = body.filter(|body| !body.is_end_stream()) else { return Body::empty() };
-        Body(Repr::Stream(Mutex::new(Box::pin(body.map_err(Into::into)))))
+        Body(Repr::Stream(Mutex::new(Box::pin(BoxedErrors { body }))))
     }
 
     /// Returns the bytes if the body is whole, or `None` if it is a stream.
@@ -83,6 +84,32 @@ impl Body {
         match &self.0 {
             Repr::Full(bytes) => bytes.clone(),
             Repr::Empty | Repr::Stream(_) => Bytes::new(),
+        }
+    }
+
+    /// Waits for the next piece of the body, without its trailers. Returns `None` at the end.
+    ///
+    /// ```
+    /// # use pixie_core::{Body, Error, abort};
+    /// async fn count(mut body: Body) -> Result<String, Error> {
+    ///     let mut bytes = 0;
+    ///     while let Some(data) = body.next_data().await {
+    ///         bytes += data.map_err(|_| abort(400))?.len();
+    ///     }
+    ///     Ok(bytes.to_string())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the client breaks the body off or stops sending, or if the body exceeds the route's limit.
+    pub async fn next_data(&mut self) -> Option<Result<Bytes, BoxError>> {
+        loop {
+            match poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?.map(Frame::into_data) {
+                Ok(Ok(data)) => return Some(Ok(data)),
+                Ok(Err(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
         }
     }
 
@@ -121,6 +148,31 @@ impl HttpBody for Body {
                 Err(_) => SizeHint::default(),
             },
         }
+    }
+}
+
+pin_project! {
+    /// A stream of any type, with the errors of a `Body`.
+    struct BoxedErrors<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for BoxedErrors<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().body.poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::{ffi::OsString, fs::File, io, io::Read as _, time::Duration};
 
+use interprocess::local_socket::ListenerOptions;
+
 use super::{MemoryUse, NoCgroups, ThreadState, unix};
 
 /// Watches and kills one process, by its pid.
@@ -27,6 +29,11 @@ impl ProcessWatch {
     pub(crate) async fn peak_bytes(&self) -> Option<u64> {
         None
     }
+}
+
+/// The directory protects the socket, because its mode cannot be set at its creation everywhere.
+pub(crate) fn private_socket(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    options
 }
 
 /// The cgroups of a pool or of one worker. A value of this type does not exist, because `open` fails.

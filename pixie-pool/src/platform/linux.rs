@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -118,6 +119,11 @@ pub(crate) fn set_process_name(name: &str) {
         // The name only helps operators, so an error does not matter.
         let _ = rustix::thread::set_name(&name);
     }
+}
+
+/// Makes the socket inaccessible for other users from its creation.
+pub(crate) fn private_socket(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    options.mode(0o600)
 }
 
 /// Whether [`cpu_time`] works on this system.

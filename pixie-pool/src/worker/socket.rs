@@ -7,13 +7,14 @@
 use std::{
     fmt,
     io::{self, Read as _, Write as _},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
+use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
     config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, REPLY_HOLD, REPLY_HOLD_BYTES},
@@ -66,8 +67,9 @@ impl fmt::Debug for Socket {
 
 impl Socket {
     pub(crate) fn connect(path: &Path, mark: Option<Mark>) -> io::Result<Arc<Self>> {
+        let ls::Stream::UdSocket(stream) = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
         let wire = Wire {
-            stream: UnixStream::connect(path)?,
+            stream: OwnedFd::from(stream).into(),
             protocol: Worker::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             input: BytesMut::with_capacity(1024),

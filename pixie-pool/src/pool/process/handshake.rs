@@ -15,10 +15,14 @@ use std::{
 };
 
 use bytes::BytesMut;
+use interprocess::local_socket::{
+    self as ls, GenericFilePath, ListenerOptions, ToFsName as _, traits::StreamCommon as _,
+    traits::tokio::Listener as _,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
-        UnixListener,
+        UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
@@ -78,10 +82,11 @@ impl Drop for SocketDirectory {
 }
 
 /// Listens for one worker.
-pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
+pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
     // An earlier start of this worker may have left the file.
     let _ = fs::remove_file(path);
-    UnixListener::bind(path)
+    let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?);
+    platform::private_socket(options).create_tokio()
 }
 
 /// Removes the files of a handshake that has ended; both sides have opened the mark by then.
@@ -166,19 +171,22 @@ pub(crate) async fn greet(
     config: &Config,
     slot: usize,
     pid: u32,
-    listener: &UnixListener,
+    listener: &ls::tokio::Listener,
     token: [u8; TOKEN_BYTES],
 ) -> Result<Handshake, String> {
     let stream = loop {
-        let (stream, _) = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
-        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
+        let peer = stream.peer_creds().ok().and_then(|peer| peer.pid());
         if peer.is_none_or(|p| p as u32 == pid) {
             break stream;
         }
         let pool = &config.name;
         tracing::warn!(pool, worker = slot, ?peer, "rejected a connection to a worker's socket: another process");
     };
-    let (mut reader, mut writer) = stream.into_split();
+    // Halves of tokio, because those of interprocess cannot be told that everything was read, which saves one
+    // system call per frame.
+    let ls::tokio::Stream::UdSocket(stream) = stream;
+    let (mut reader, mut writer) = UnixStream::from(stream).into_split();
     let mut protocol = Parent::new(token, config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
