@@ -61,7 +61,7 @@ fn refused(error: Error) -> (StatusCode, String) {
     eprintln!("{error}");
     let (status, words) = match error {
         Error::Failed { message } => return (StatusCode::UNPROCESSABLE_ENTITY, message),
-        Error::Died(_) | Error::Memory | Error::RepeatCrash | Error::Protocol => {
+        Error::Exited(_) | Error::Memory | Error::RepeatCrash | Error::Protocol => {
             (StatusCode::BAD_GATEWAY, "the task crashed")
         }
         Error::Deadline | Error::CpuTime => (StatusCode::GATEWAY_TIMEOUT, "this picture takes too long"),

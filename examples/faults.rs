@@ -384,7 +384,7 @@ fn counts(pools: State<Pools>) -> String {
     let killed = |c: &pixie_web::pool::Counts| c.kills.values().sum();
     let lines = [
         ("jobs", sum(|c| c.jobs)),
-        ("died", sum(|c| c.deaths.values().sum())),
+        ("exited", sum(|c| c.exits.values().sum())),
         ("killed", sum(killed)),
         ("restarts", sum(|c| c.restarts)),
         ("start_failures", sum(|c| c.start_failures)),

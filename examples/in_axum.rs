@@ -7,7 +7,7 @@ use pixie_web::{App, Route, proc_env};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pixie = App::new()
         .route(Route::get("/pixie/pool").pool(|_| format!("process type {}", proc_env().process_type)))
-        .route(Route::get("/pixie/die").pool(|_| -> String { std::process::abort() }))
+        .route(Route::get("/pixie/abort").pool(|_| -> String { std::process::abort() }))
         .into_service()
         .map_err(|error| error.to_string())?;
     let app = Router::new().route("/", get(|| async { "this is axum" })).fallback_service(pixie);

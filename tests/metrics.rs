@@ -56,10 +56,10 @@ fn the_metrics_count_what_has_happened() {
     let text = until("the kill is counted", || Some(metrics(&client)).filter(|text| text.contains(kill)));
     for line in [
         r#"pixie_pool_jobs_total{pool="watched",outcome="answered"} 4"#,
-        r#"pixie_pool_jobs_total{pool="watched",outcome="died"} 3"#,
+        r#"pixie_pool_jobs_total{pool="watched",outcome="exited"} 3"#,
         r#"pixie_pool_jobs_total{pool="watched",outcome="deadline"} 1"#,
-        r#"pixie_pool_deaths_total{pool="watched",cause="SIGABRT"} 2"#,
-        r#"pixie_pool_deaths_total{pool="watched",cause="exit code 3"} 1"#,
+        r#"pixie_pool_exits_total{pool="watched",cause="SIGABRT"} 2"#,
+        r#"pixie_pool_exits_total{pool="watched",cause="exit code 3"} 1"#,
         r#"pixie_pool_slow_total{pool="watched"} "#,
         r#"pixie_pool_queue_wait_seconds_count{pool="watched"} 8"#,
         r#"pixie_pool_run_seconds_count{pool="watched"} 4"#,
@@ -74,7 +74,7 @@ fn the_metrics_count_what_has_happened() {
         r#"pixie_http_requests_total{route="",status="4xx"} 1"#,
         r#"pixie_http_request_seconds_count{route="fine"} 3"#,
         "# TYPE pixie_pool_run_seconds histogram",
-        "# HELP pixie_pool_deaths_total ",
+        "# HELP pixie_pool_exits_total ",
     ] {
         assert!(
             text.lines().any(|found| found == line || line.ends_with(' ') && found.starts_with(line)),

@@ -62,8 +62,8 @@ fn upload(kept: Query<Kept>, photo: Upload) -> Result<String> {
     Ok(bytes.to_string())
 }
 
-#[get("/strict/die", pool = "strict")]
-fn die() -> String {
+#[get("/strict/abort", pool = "strict")]
+fn abort() -> String {
     std::process::abort()
 }
 
@@ -131,7 +131,7 @@ fn after_the_folder_of_uploads_was_removed_a_strict_pool_takes_them_again_from_i
     fs::remove_dir_all(folder.path()).expect("it can be removed");
     // The running worker has a right to the removed folder only, not to the new one of the same name.
     ask(500);
-    client.get("/strict/die").send().assert_status(502);
+    client.get("/strict/abort").send().assert_status(502);
     ask(200);
 }
 

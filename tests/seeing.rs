@@ -71,7 +71,7 @@ fn the_status_shows_what_runs_for_whom_and_what_has_happened() {
         let counts = status(&client)["pools"][0]["counts"].clone();
         (counts["kills"]["deadline"] == 1).then_some(counts)
     });
-    assert_eq!(counts["deaths"], serde_json::json!({ "SIGABRT": 1 }), "{counts}");
+    assert_eq!(counts["exits"], serde_json::json!({ "SIGABRT": 1 }), "{counts}");
     // On a busy machine other requests are slow, too.
     assert!(counts["slow"].as_u64() >= Some(1), "{counts}");
 }
@@ -101,7 +101,7 @@ fn a_request_of_a_pool_route_has_an_id_that_it_may_bring_along() {
 }
 
 #[test]
-fn the_log_says_which_request_a_worker_died_of_and_the_client_learns_only_its_id() {
+fn the_log_says_which_request_ended_a_worker_and_the_client_learns_only_its_id() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("log");
     let log = std::fs::File::create(&path).expect("a file");
@@ -127,7 +127,7 @@ fn the_log_says_which_request_a_worker_died_of_and_the_client_learns_only_its_id
             ["signal", "sig", "memory", "stack", "worker", "pid"].iter().all(|secret| !told.contains(secret)),
             "{told}"
         );
-        let line = until("the death is in the log", || {
+        let line = until("the exit is in the log", || {
             let log = std::fs::read_to_string(&path).expect("the log can be read");
             let mut lines = log.lines();
             lines.find(|line| line.contains(&format!("request={id} ")) && line.contains("a worker ")).map(str::to_owned)

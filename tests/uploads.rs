@@ -87,7 +87,7 @@ fn in_pool_fail(how: String, photo: Upload) -> Result<String> {
     assert!(photo.path().is_some_and(Path::exists), "the file is there while it is handled");
     match how.as_str() {
         "panic" => panic!("a handler panicked"),
-        "die" => std::process::abort(),
+        "abort" => std::process::abort(),
         "hang" => loop {
             std::hint::black_box(0);
         },
@@ -205,7 +205,7 @@ fn every_kind_of_route_gets_fields_and_files() {
 fn a_worker_gets_a_large_file_as_a_file_and_it_is_gone_however_the_job_ends() {
     let site = Site::new(|app| app.deadline(Duration::from_secs(2)).test_with_workers(1));
     check_all_kinds(&site, ProcessType::Pool);
-    for (how, status) in [("error", 409), ("panic", 500), ("die", 502), ("hang", 504)] {
+    for (how, status) in [("error", 409), ("panic", 500), ("abort", 502), ("hang", 504)] {
         site.post(&format!("/fail/{how}"), LARGE).send().assert_status(status);
         site.assert_no_file_left(how);
         site.client.get("/ok").send().assert_status(200);

@@ -11,7 +11,7 @@ const LIMIT: usize = 300_000;
 fn app() -> App {
     App::new()
         .route(Route::get("/where").pool(|_| format!("{} {}", proc_env().process_type, proc_env().pid)))
-        .route(Route::get("/die").pool(|_| -> String { std::process::abort() }))
+        .route(Route::get("/abort").pool(|_| -> String { std::process::abort() }))
         .route(Route::get("/pieces").stream(|_| (0..3).map(|number| number.to_string())))
         .route(Route::get("/who").pool(|request| Carried::<String>::from_request(request).map(|Carried(name)| name)))
         .before(sign_in)
@@ -71,7 +71,7 @@ fn pool_routes_run_in_another_process_and_may_die_there() {
     let (process, pid) = answer.split_once(' ').expect("two words");
     assert_eq!(process, ProcessType::Pool.to_string());
     assert_ne!(pid, std::process::id().to_string());
-    client.get("/die").send().assert_status(502);
+    client.get("/abort").send().assert_status(502);
     client.get("/pieces").send().assert_status(200).assert_text("012");
     let large = "0123456789".repeat(100_000);
     client.post("/echo").body(large.clone()).send().assert_status(200).assert_text(&large);

@@ -135,7 +135,7 @@ fn pool_status(pools: State<Pools>) -> Json<Value> {
             "workers": pool.workers.iter().map(worker).collect::<Vec<_>>(),
             "jobs": pool.counts.jobs,
             "killed": pool.counts.kills.values().sum::<u64>(),
-            "died": pool.counts.deaths.values().sum::<u64>(),
+            "exited": pool.counts.exits.values().sum::<u64>(),
             "restarted": pool.counts.restarts,
         })
     };

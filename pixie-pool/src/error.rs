@@ -36,7 +36,7 @@ pub enum Error {
     /// The worker used more than [`memory`](crate::Config::memory) while it ran the job and was killed.
     Memory,
     /// The worker exited while it ran the job.
-    Died(Exit),
+    Exited(Exit),
     /// The handler panicked; the worker continues.
     Panicked {
         /// The panic's message.
@@ -87,7 +87,7 @@ impl fmt::Display for Error {
             Error::Stuck => "the worker did not answer the pool and was killed",
             Error::Memory => "the worker used more memory than `memory` allows and was killed",
             Error::RepeatCrash => "the same job has crashed several workers and is refused for a minute",
-            Error::Died(exit) => return write!(f, "the worker exited while it ran the job: {exit}"),
+            Error::Exited(exit) => return write!(f, "the worker exited while it ran the job: {exit}"),
             Error::Panicked { message, location: Some(place) } => {
                 return write!(f, "the handler panicked at {place}: {message}");
             }

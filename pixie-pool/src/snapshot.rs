@@ -114,7 +114,7 @@ pub struct Counts {
     /// Workers that failed to start, or were not ready in time.
     pub start_failures: u64,
     /// Workers that exited by themselves, by cause: see [`Exit::cause`](crate::Exit::cause).
-    pub deaths: BTreeMap<String, u64>,
+    pub exits: BTreeMap<String, u64>,
     /// Jobs that were reported because they ran longer than `slow_after`.
     pub slow: u64,
     /// Workers that were started to replace others.

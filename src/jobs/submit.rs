@@ -134,7 +134,7 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         Pool::Panicked { message, location } => return panics::error(message, location),
         Pool::Stopping => return refusal::stopping(),
         Pool::Deadline | Pool::CpuTime | Pool::Idle | Pool::Canceled | Pool::Stuck => StatusCode::GATEWAY_TIMEOUT,
-        Pool::Died(_) | Pool::Memory | Pool::RepeatCrash | Pool::Protocol => StatusCode::BAD_GATEWAY,
+        Pool::Exited(_) | Pool::Memory | Pool::RepeatCrash | Pool::Protocol => StatusCode::BAD_GATEWAY,
         Pool::Body(error) => return refusal::from_io(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

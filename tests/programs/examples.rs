@@ -52,7 +52,7 @@ fn an_app_in_axum_keeps_its_worker_processes() {
     let axum = Program::start("in_axum");
     assert_eq!(axum.get("/").body, "this is axum");
     assert_eq!(axum.get("/pixie/pool").body, "process type pool");
-    assert_eq!(axum.get("/pixie/die").status, 502);
+    assert_eq!(axum.get("/pixie/abort").status, 502);
     assert_eq!(axum.get("/").body, "this is axum");
 }
 

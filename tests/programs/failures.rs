@@ -56,7 +56,7 @@ fn a_panic_is_a_500() {
 }
 
 #[test]
-fn a_worker_that_died_before_the_head_is_a_502() {
+fn a_worker_that_exited_before_the_head_is_a_502() {
     let faults = faults();
     for path in ["/segv", "/abort", "/overflow", "/exit"] {
         assert_eq!(faults.get(path).status, 502, "{path}");
@@ -65,7 +65,7 @@ fn a_worker_that_died_before_the_head_is_a_502() {
 }
 
 #[test]
-fn a_worker_that_died_after_the_head_cuts_the_stream() {
+fn a_worker_that_exited_after_the_head_cuts_the_stream() {
     let faults = faults();
     let (text, is_whole) = streamed(&faults, "/broken");
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("a beginning without an end") && !is_whole, "{text}");
@@ -165,14 +165,15 @@ fn a_pool_whose_workers_cannot_start_is_a_503_that_says_when_to_come_again() {
 #[test]
 fn a_repeat_crash_is_the_502_that_its_crash_would_be() {
     let faults = faults();
-    let died = || faults.get("/counts").body.lines().find_map(|line| line.strip_prefix("died ")?.parse::<u64>().ok());
+    let exited =
+        || faults.get("/counts").body.lines().find_map(|line| line.strip_prefix("exited ")?.parse::<u64>().ok());
     // The first request crashes two workers. After that the request is refused, so no worker crashes.
     assert_eq!(faults.get("/abort?file=bad").status, 502);
-    until("both deaths are counted", || (died() == Some(2)).then_some(()));
+    until("both exits are counted", || (exited() == Some(2)).then_some(()));
     for _ in 0..3 {
         assert_eq!(faults.get("/abort?file=bad").status, 502);
     }
-    assert_eq!(died(), Some(2));
+    assert_eq!(exited(), Some(2));
     is_alive(&faults);
 }
 

@@ -32,7 +32,7 @@ fn each_way_to_die_has_its_status_and_the_next_request_is_fine() {
 }
 
 #[test]
-fn a_client_is_not_told_what_a_worker_died_of() {
+fn a_client_is_not_told_why_a_worker_exited() {
     let faults = Program::start_with("faults", &[("PIXIE_DEV", "0")]);
     for path in ["/segv", "/panic", "/loop"] {
         let body = faults.get(path).body.to_lowercase();
@@ -52,10 +52,10 @@ fn a_mix_of_faults_under_load_answers_every_request_rightly_and_leaves_nothing_b
     faults.get("/ok?id=warm");
     let workers = faults.workers().len();
     let descriptors = faults.descriptors();
-    let deaths = AtomicUsize::new(0);
+    let crashes = AtomicUsize::new(0);
     thread::scope(|scope| {
         for connection in 0..CONNECTIONS {
-            let (faults, deaths) = (&faults, &deaths);
+            let (faults, crashes) = (&faults, &crashes);
             scope.spawn(move || {
                 let mut stream = faults.connect();
                 for number in 0..REQUESTS {
@@ -66,12 +66,12 @@ fn a_mix_of_faults_under_load_answers_every_request_rightly_and_leaves_nothing_b
                     if status == 200 && target.contains("id=") {
                         assert_eq!(body, id, "{target}");
                     }
-                    deaths.fetch_add(usize::from(status == 502), Ordering::Relaxed);
+                    crashes.fetch_add(usize::from(status == 502), Ordering::Relaxed);
                 }
             });
         }
     });
-    assert!(deaths.into_inner() > CONNECTIONS, "the mix holds faults that kill");
+    assert!(crashes.into_inner() > CONNECTIONS, "the mix holds faults that kill");
     until("there are as many workers as before, none of them a zombie", || {
         let now = faults.workers();
         (now.len() == workers && !states(&now).contains(&'Z')).then_some(())

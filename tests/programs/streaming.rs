@@ -231,7 +231,7 @@ fn an_upload_that_nobody_reads_is_answered_at_once() {
 }
 
 #[test]
-fn a_worker_that_dies_or_is_too_slow_in_an_upload_fails_it_at_once_and_only_once() {
+fn a_worker_that_crashes_or_is_too_slow_in_an_upload_fails_it_at_once_and_only_once() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let faults = Program::start_with("faults", &[("PIXIE_WORKERS", "1")]);
     let abort = format!("/upload/abort?note={}", note(folder.path()).display());

@@ -9,7 +9,7 @@ use bench_kit::{Result, http::Client};
 
 use crate::{
     args::Args,
-    fault::{Expected, Fault, mean_deaths},
+    fault::{Expected, Fault, mean_exits},
     load::{PATIENCE, Phase, quick},
     server::Server,
     tally::Tally,
@@ -41,21 +41,21 @@ impl Capacity {
         tally.merge(warm_up);
         let (before, start) = (server.counts()?, Instant::now());
         tally.merge(crash(server));
-        let died = server.counts()?.died - before.died;
-        Ok(Capacity { requests, respawns: died as f64 / start.elapsed().as_secs_f64() })
+        let exited = server.counts()?.exited - before.exited;
+        Ok(Capacity { requests, respawns: exited as f64 / start.elapsed().as_secs_f64() })
     }
 
     /// Returns how many fast faults per second make the wanted share of requests, and for how many the
     /// machine can start workers.
     pub(crate) fn faults(&self, share: f64) -> (f64, f64) {
-        (self.requests * share, self.respawns * RESPAWN_SHARE / mean_deaths())
+        (self.requests * share, self.respawns * RESPAWN_SHARE / mean_exits())
     }
 }
 
 /// Crashes one worker after the other. A healthy request in between makes each worker complete a job first.
 fn crash(server: &Server) -> Tally {
     let until = Instant::now() + TIME;
-    let abort = Fault { name: "abort", expected: Expected::Status(502), deaths: 2 };
+    let abort = Fault { name: "abort", expected: Expected::Status(502), exits: 2 };
     let crasher = |number: usize| {
         let (mut client, mut tally) = (Client::new(server.address, PATIENCE), Tally::default());
         for round in 0.. {

@@ -11,7 +11,7 @@ pub(crate) struct Fault {
     /// What the client must get.
     pub(crate) expected: Expected,
     /// Workers that it ends. A request that may be repeated is retried once.
-    pub(crate) deaths: u32,
+    pub(crate) exits: u32,
 }
 
 /// What the client of a fault must get.
@@ -25,16 +25,16 @@ pub(crate) enum Expected {
 
 /// The fast faults, in the order in which they are sent.
 pub(crate) const QUICK: [Fault; 7] = [
-    Fault { name: "segv", expected: Expected::Status(502), deaths: 2 },
-    Fault { name: "panic", expected: Expected::Status(500), deaths: 0 },
-    Fault { name: "abort", expected: Expected::Status(502), deaths: 2 },
-    Fault { name: "garbage", expected: Expected::Status(200), deaths: 0 },
-    Fault { name: "exit", expected: Expected::Status(502), deaths: 2 },
-    Fault { name: "broken", expected: Expected::Cut, deaths: 1 },
-    Fault { name: "overflow", expected: Expected::Status(502), deaths: 2 },
+    Fault { name: "segv", expected: Expected::Status(502), exits: 2 },
+    Fault { name: "panic", expected: Expected::Status(500), exits: 0 },
+    Fault { name: "abort", expected: Expected::Status(502), exits: 2 },
+    Fault { name: "garbage", expected: Expected::Status(200), exits: 0 },
+    Fault { name: "exit", expected: Expected::Status(502), exits: 2 },
+    Fault { name: "broken", expected: Expected::Cut, exits: 1 },
+    Fault { name: "overflow", expected: Expected::Status(502), exits: 2 },
 ];
 
 /// Returns how many workers a fast fault ends on average.
-pub(crate) fn mean_deaths() -> f64 {
-    QUICK.iter().map(|fault| f64::from(fault.deaths)).sum::<f64>() / QUICK.len() as f64
+pub(crate) fn mean_exits() -> f64 {
+    QUICK.iter().map(|fault| f64::from(fault.exits)).sum::<f64>() / QUICK.len() as f64
 }

@@ -100,8 +100,8 @@ impl Report {
         let (before, after) = self.counts;
         writeln!(
             f,
-            "- workers: {} died by themselves, {} were killed, {} replaced; {} starts failed; {} jobs repeated",
-            after.died - before.died,
+            "- workers: {} exited by themselves, {} were killed, {} replaced; {} starts failed; {} jobs repeated",
+            after.exited - before.exited,
             after.killed - before.killed,
             after.restarts - before.restarts,
             after.start_failures - before.start_failures,

@@ -42,7 +42,7 @@ pub(crate) struct Server {
 pub(crate) struct Sample {
     /// Open file descriptors of the server.
     pub(crate) descriptors: usize,
-    /// Living child processes: the workers.
+    /// Running child processes: the workers.
     pub(crate) workers: usize,
     /// Exited child processes that it has not waited for.
     pub(crate) zombies: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Sample {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Workers that exited by themselves.
-    pub(crate) died: u64,
+    pub(crate) exited: u64,
     /// Workers that the pool killed.
     pub(crate) killed: u64,
     /// Workers that were started to replace others.
@@ -105,14 +105,15 @@ impl Server {
     /// Returns what it uses now.
     pub(crate) fn sample(&self) -> Sample {
         let pid = self.process.0.id();
-        let (dead, alive): (Vec<_>, Vec<_>) = system::children(pid).into_iter().partition(|child| child.state == 'Z');
+        let (zombies, running): (Vec<_>, Vec<_>) =
+            system::children(pid).into_iter().partition(|child| child.state == 'Z');
         Sample {
             descriptors: system::descriptors(pid),
-            workers: alive.len(),
-            zombies: dead.len(),
+            workers: running.len(),
+            zombies: zombies.len(),
             files: system::files_below(&self.folder),
             server_bytes: system::process(pid).map_or(0, |process| process.resident),
-            worker_bytes: alive.iter().map(|worker| worker.resident).sum(),
+            worker_bytes: running.iter().map(|worker| worker.resident).sum(),
         }
     }
 
@@ -141,7 +142,7 @@ impl Server {
             found.ok_or_else(|| format!("read the server's counts: {name} is missing in {text:?}"))
         };
         Ok(Counts {
-            died: value("died ")?,
+            exited: value("exited ")?,
             killed: value("killed ")?,
             restarts: value("restarts ")?,
             start_failures: value("start_failures ")?,

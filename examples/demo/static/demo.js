@@ -57,7 +57,7 @@ async function watch() {
     const line = document.createElement("p");
     line.className = "quiet";
     line.textContent = "pool " + pool.name + ": " + pool.busy + " busy, " + pool.queued + " waiting, " + pool.jobs + " done, " +
-      pool.killed + " killed, " + pool.died + " died, " + pool.restarted + " started anew";
+      pool.killed + " killed, " + pool.exited + " exited, " + pool.restarted + " started anew";
     const workers = document.createElement("div");
     workers.className = "workers";
     workers.append(...pool.workers.map(tile));

@@ -46,7 +46,7 @@ impl Metrics {
             answered: counter!("pixie_pool_jobs_total", "pool" => pool.clone(), "outcome" => "answered"),
             queue_wait: histogram!("pixie_pool_queue_wait_seconds", "pool" => pool.clone()),
             run: histogram!("pixie_pool_run_seconds", "pool" => pool.clone()),
-            start: histogram!("pixie_pool_boot_seconds", "pool" => pool.clone()),
+            start: histogram!("pixie_pool_start_seconds", "pool" => pool.clone()),
             pool,
         }
     }
@@ -89,7 +89,7 @@ impl Metrics {
     }
 
     pub(crate) fn exited(&self, cause: &str) {
-        self.labelled("pixie_pool_deaths_total", "cause", cause.to_owned()).increment(1);
+        self.labelled("pixie_pool_exits_total", "cause", cause.to_owned()).increment(1);
     }
 
     pub(crate) fn killed(&self, cause: &'static str) {
@@ -136,7 +136,7 @@ fn describe() {
     for (name, text) in [
         ("pixie_pool_jobs_total", "Jobs that were started and have ended, by outcome."),
         ("pixie_pool_refused_total", "Jobs that were refused without having been started, by cause."),
-        ("pixie_pool_deaths_total", "Workers that exited by themselves, by cause."),
+        ("pixie_pool_exits_total", "Workers that exited by themselves, by cause."),
         ("pixie_pool_kills_total", "Workers that the pool killed, by cause."),
         ("pixie_pool_starts_total", "Workers that became ready."),
         ("pixie_pool_start_failures_total", "Workers that failed to start or were not ready in time."),
@@ -160,7 +160,7 @@ fn describe() {
     for (name, text) in [
         ("pixie_pool_queue_wait_seconds", "From submission to the first worker."),
         ("pixie_pool_run_seconds", "From the start of a job to its end, of those that their worker ended."),
-        ("pixie_pool_boot_seconds", "From spawning a worker until it is ready."),
+        ("pixie_pool_start_seconds", "From spawning a worker until it is ready."),
     ] {
         describe_histogram!(name, Unit::Seconds, text);
     }

@@ -32,7 +32,7 @@ impl Pool {
     /// # Errors
     ///
     /// An error of the function itself is [`Error::Failed`], a panic is [`Error::Panicked`], a crash is
-    /// [`Error::Died`]. The others are those of [`Pool::submit`], [`Error::Encoding`] and
+    /// [`Error::Exited`]. The others are those of [`Pool::submit`], [`Error::Encoding`] and
     /// [`Error::TooLarge`].
     pub fn call<T: Task>(
         &self,

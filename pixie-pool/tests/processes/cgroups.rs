@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("memory_that_is_not_its_own_ends_a_worker_in_a_cgroup_and_nobody_else", || Box::pin(shared_memory())),
+    ("memory_that_is_not_its_own_ends_a_worker_in_a_cgroup_and_no_other_process", || Box::pin(shared_memory())),
     ("a_worker_too_large_for_its_cgroup_says_so_before_it_is_ready", || Box::pin(too_large_to_start())),
     ("a_stopped_pool_leaves_no_cgroup_and_no_process_in_one", || Box::pin(stop_leaves_no_cgroup())),
 ];
@@ -61,7 +61,7 @@ async fn shared_memory() {
         let peak: u64 = told["memory_peak"].parse().unwrap();
         assert!((LIMIT / 2..=LIMIT).contains(&peak), "{told:?}");
         let counts = pool.snapshot().counts;
-        assert!(counts.kills.get("memory") == Some(&1) && counts.deaths.is_empty(), "{counts:?}");
+        assert!(counts.kills.get("memory") == Some(&1) && counts.exits.is_empty(), "{counts:?}");
     } else {
         assert_eq!(held.unwrap(), "held", "nothing else counts it");
     }

@@ -12,12 +12,12 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("a_crash_is_reported_with_its_signal_or_code", || Box::pin(crash_is_reported())),
     ("a_worker_out_of_memory_fails_one_job", || Box::pin(out_of_memory())),
-    ("a_panic_is_reported_with_its_place_and_the_worker_lives", || Box::pin(panic_is_reported())),
+    ("a_panic_is_reported_with_its_place_and_the_worker_continues", || Box::pin(panic_is_reported())),
     ("a_handler_that_gives_up_is_reported", || Box::pin(giving_up_is_reported())),
     ("an_endless_loop_ends_at_the_deadline", || Box::pin(deadline_kills())),
     ("a_stopped_process_ends_at_the_deadline", || Box::pin(stopped_process_is_killed())),
-    ("noise_on_both_pipes_harms_nobody", || Box::pin(noise_is_harmless())),
-    ("an_idle_worker_that_dies_is_replaced", || Box::pin(idle_death())),
+    ("noise_on_both_pipes_is_harmless", || Box::pin(noise_is_harmless())),
+    ("an_idle_worker_that_is_killed_is_replaced", || Box::pin(idle_exit())),
     ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs(false))),
     ("thousands_of_mixed_jobs_do_so_also_where_repeat_crashes_are_refused", || Box::pin(mixed_jobs(true))),
 ];
@@ -33,7 +33,7 @@ async fn crash_is_reported() {
         ("exit 0", None, Some(0), "leaving with 0"),
     ] {
         match ask(&pool, command).await {
-            Err(Error::Died(exit)) => {
+            Err(Error::Exited(exit)) => {
                 assert_eq!((exit.signal, exit.code), (signal, code), "{command}");
                 assert!(exit.stderr.contains(said), "{command}: {}", exit.stderr);
             }
@@ -42,9 +42,9 @@ async fn crash_is_reported() {
         assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive", "after {command}");
     }
     let counts = pool.snapshot().counts;
-    assert_eq!(counts.deaths.values().sum::<u64>(), 6, "{counts:?}");
+    assert_eq!(counts.exits.values().sum::<u64>(), 6, "{counts:?}");
     for cause in ["SIGSEGV", "SIGABRT", "SIGKILL", "stack overflow", "exit code 3", "exit code 0"] {
-        assert_eq!(counts.deaths.get(cause), Some(&1), "{cause}: {counts:?}");
+        assert_eq!(counts.exits.get(cause), Some(&1), "{cause}: {counts:?}");
     }
     pool.stop(Duration::ZERO).await;
 }
@@ -52,7 +52,7 @@ async fn crash_is_reported() {
 async fn out_of_memory() {
     let pool = pool(config(1).memory("64MB")).await;
     match ask(&pool, "oom").await {
-        Err(Error::Died(exit)) => {
+        Err(Error::Exited(exit)) => {
             assert_eq!(exit.signal, Some(6));
             assert!(exit.stderr.contains("memory allocation of"), "{}", exit.stderr);
         }
@@ -133,7 +133,7 @@ async fn noise_is_harmless() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn idle_death() {
+async fn idle_exit() {
     let pool = pool(config(1)).await;
     let pid: u32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
     let target = rustix::process::Pid::from_raw(pid as i32).unwrap();
@@ -161,8 +161,8 @@ async fn mixed_jobs(repeat_crash_refusal: bool) {
         task.await.unwrap();
     }
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
-    let Counts { refused, deaths, .. } = pool.snapshot().counts;
-    assert_eq!(refused.contains_key("repeat_crash"), repeat_crash_refusal, "{deaths:?}");
+    let Counts { refused, exits, .. } = pool.snapshot().counts;
+    assert_eq!(refused.contains_key("repeat_crash"), repeat_crash_refusal, "{exits:?}");
     pool.stop(Duration::from_secs(5)).await;
     assert_eq!(children(), before, "a process is left");
     drop(pool);
@@ -175,13 +175,16 @@ async fn one_of_many(pool: &pixie_pool::Pool, task: usize, round: usize) {
         0 => {
             let end = ask(pool, "segv").await.unwrap_err();
             assert!(
-                matches!(&end, Error::Died(e) if e.signal == Some(11)) || matches!(end, Error::RepeatCrash),
+                matches!(&end, Error::Exited(e) if e.signal == Some(11)) || matches!(end, Error::RepeatCrash),
                 "{end}"
             );
         }
         1 => {
             let end = ask(pool, "exit 9").await.unwrap_err();
-            assert!(matches!(&end, Error::Died(e) if e.code == Some(9)) || matches!(end, Error::RepeatCrash), "{end}");
+            assert!(
+                matches!(&end, Error::Exited(e) if e.code == Some(9)) || matches!(end, Error::RepeatCrash),
+                "{end}"
+            );
         }
         2 => {
             let spin = job("spin").deadline(Duration::from_millis(20));

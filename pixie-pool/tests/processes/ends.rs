@@ -27,13 +27,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stop_waits_for_running_jobs_and_refuses_new_ones", || Box::pin(stop_waits())),
     ("a_stop_waits_for_a_job_that_its_crashed_worker_has_left", || Box::pin(stop_waits_for_what_is_left())),
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
-    ("a_stop_does_not_wait_for_jobs_that_nobody_waits_for", || Box::pin(stop_forgets())),
+    ("a_stop_does_not_wait_for_canceled_jobs", || Box::pin(stop_forgets())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
     ("a_runtime_that_ends_before_its_pool_answers_every_job", || Box::pin(runtime_ends())),
     ("a_runtime_that_ends_before_it_ran_a_task_ends_the_pool", || Box::pin(runtime_ends_at_once())),
     ("no_worker_survives_its_killed_parent", || Box::pin(parent_killed(""))),
     ("no_sandboxed_worker_survives_its_killed_parent", || Box::pin(parent_killed("strict"))),
-    ("signals_for_everybody_leave_ending_to_the_parent", || Box::pin(signals_are_left())),
+    ("signals_int_term_hup_and_pipe_do_not_end_a_worker", || Box::pin(signals_are_left())),
 ];
 
 pub(crate) const DOOMED: &str = "--doomed-parent";
@@ -199,7 +199,7 @@ async fn parent_killed(sandbox: &'static str) {
     parent.kill().unwrap();
     parent.wait().unwrap();
     for pid in pids {
-        assert!(has_ended(pid).await, "{pid} lives on");
+        assert!(has_ended(pid).await, "{pid} still runs");
     }
     // The next pool removes what the killed parent has left.
     assert_eq!(directories(directory.path()), 1);

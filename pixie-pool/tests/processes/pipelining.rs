@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     Test,
-    seeing::deaths,
+    seeing::exits,
     setup::{config, job, pool, text, until},
 };
 
@@ -19,7 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("jobs_behind_a_crash_are_answered_and_run_once", || Box::pin(behind_a_crash())),
     ("jobs_behind_a_stopped_process_are_answered_and_run_once", || Box::pin(behind_a_stopped_one())),
     ("without_pipelining_jobs_beside_crashes_are_answered_and_run_once", || Box::pin(without_pipelining())),
-    ("nothing_is_sent_ahead_behind_jobs_that_take_long", || Box::pin(one_at_a_time())),
+    ("no_job_is_pipelined_behind_jobs_that_take_long", || Box::pin(one_at_a_time())),
     ("small_jobs_among_crashes_each_get_their_own_answer", || Box::pin(among_crashes())),
     ("size_0_gives_each_of_many_small_jobs_its_own_answer", || Box::pin(on_threads())),
 ];
@@ -126,22 +126,22 @@ async fn behind_a_slow_one() {
 
 async fn behind_a_crash() {
     let noting = Noting::start(2).await;
-    let earlier = deaths("test").len();
+    let earlier = exits("test").len();
     let mut rounds = 0;
     while noting.moves() == 0 {
         rounds += 1;
         let crash = replayable(&format!("note-and-abort crash-{rounds}"));
         let crash = crash.request_id("the-crash");
         let crash = noting.round(rounds, crash).await;
-        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+        assert!(matches!(crash.await.unwrap(), Err(Error::Exited(_))));
     }
     let notes = noting.notes();
     assert!(notes.iter().all(|(job, pids)| !job.starts_with("crash") || pids.len() == 2), "{notes:?}");
     noting.check("crash");
     noting.pool.stop(Duration::ZERO).await;
     // Also where the replies of other jobs were lost with the worker.
-    let told = deaths("test").split_off(earlier);
-    assert!(!told.is_empty() && told.iter().all(|death| death["request"] == "the-crash"), "{told:?}");
+    let told = exits("test").split_off(earlier);
+    assert!(!told.is_empty() && told.iter().all(|exit| exit["request"] == "the-crash"), "{told:?}");
 }
 
 async fn behind_a_stopped_one() {
@@ -162,7 +162,7 @@ async fn without_pipelining() {
     let noting = Noting::start_with(config(2).pipelining(false)).await;
     for round in 1..=3 {
         let crash = noting.round(round, replayable(&format!("note-and-abort crash-{round}"))).await;
-        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+        assert!(matches!(crash.await.unwrap(), Err(Error::Exited(_))));
     }
     let notes = noting.notes();
     assert_eq!(notes.len(), 3 * 101);
@@ -195,7 +195,7 @@ async fn among_crashes() {
         tokio::spawn(async move {
             for round in 0..100_usize {
                 if (task * 31 + round * 17) % 400 == 0 {
-                    assert!(matches!(say(&pool, "segv").await, Err(Error::Died(_))));
+                    assert!(matches!(say(&pool, "segv").await, Err(Error::Exited(_))));
                 }
                 let own = format!("{task}-{round}");
                 assert_eq!(say(&pool, &format!("say {own}")).await.unwrap(), own);

@@ -114,6 +114,6 @@ async fn wait_for_respawn() {
     for answer in answers {
         assert!(answer.await.unwrap().is_ok());
     }
-    assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+    assert!(matches!(crash.await.unwrap(), Err(Error::Exited(_))));
     pool.stop(Duration::ZERO).await;
 }

@@ -22,15 +22,15 @@ pub(crate) const TESTS: &[Test] = &[
 async fn repeat_crash() {
     let pool = pool(config(1)).await;
     for _ in 0..2 {
-        assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     }
     for _ in 0..3 {
         assert!(matches!(ask(&pool, "abort").await, Err(Error::RepeatCrash)));
     }
-    assert!(matches!(ask(&pool, "abort now").await, Err(Error::Died(_))), "it is another job");
+    assert!(matches!(ask(&pool, "abort now").await, Err(Error::Exited(_))), "it is another job");
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
     let counts = pool.snapshot().counts;
-    assert_eq!((counts.refused["repeat_crash"], counts.deaths["SIGABRT"]), (3, 3));
+    assert_eq!((counts.refused["repeat_crash"], counts.exits["SIGABRT"]), (3, 3));
     pool.stop(Duration::ZERO).await;
 }
 
@@ -39,28 +39,28 @@ async fn crashing_body() {
     // One body in the frame of the head, one in pieces after it.
     for bytes in [1000, 1_000_000] {
         let bad = || pool.submit(job_with("abort", vec![b'x'; bytes]));
-        assert!(matches!(bad().await, Err(Error::Died(_))));
-        assert!(matches!(bad().await, Err(Error::Died(_))));
+        assert!(matches!(bad().await, Err(Error::Exited(_))));
+        assert!(matches!(bad().await, Err(Error::Exited(_))));
         assert!(matches!(bad().await, Err(Error::RepeatCrash)));
     }
     let other = pool.submit(job_with("abort", vec![b'y'; 1000])).await;
-    assert!(matches!(other, Err(Error::Died(_))));
+    assert!(matches!(other, Err(Error::Exited(_))));
     pool.stop(Duration::ZERO).await;
 }
 
 async fn replayed() {
     let pool = pool(config(1)).await;
     let bad = || pool.submit(job("abort").replayable(true));
-    assert!(matches!(bad().await, Err(Error::Died(_))));
+    assert!(matches!(bad().await, Err(Error::Exited(_))));
     assert!(matches!(bad().await, Err(Error::RepeatCrash)));
-    assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
+    assert_eq!(pool.snapshot().counts.exits["SIGABRT"], 2);
     pool.stop(Duration::ZERO).await;
 }
 
 async fn refusal_off() {
     let pool = pool(config(1).repeat_crash_refusal(false)).await;
     for _ in 0..4 {
-        assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+        assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     }
     pool.stop(Duration::ZERO).await;
 }
@@ -71,7 +71,7 @@ async fn healthy_jobs_wait() {
     for round in 0..60 {
         let crash = tokio::spawn(pool.submit(job(&format!("abort {round}"))));
         let answer = tokio::spawn(pool.submit(job("say alive")));
-        assert!(matches!(crash.await.unwrap(), Err(Error::Died(_))));
+        assert!(matches!(crash.await.unwrap(), Err(Error::Exited(_))));
         assert!(answer.await.unwrap().is_ok(), "after {round} crashes");
     }
     pool.stop(Duration::ZERO).await;
@@ -84,7 +84,7 @@ async fn breaker_off() {
     let queue_timeout = Duration::from_millis(500);
     let pool = pool(starts::playing(&flag.display().to_string()).breaker(false).queue_timeout(queue_timeout)).await;
     std::fs::write(&flag, "").unwrap();
-    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     until(&pool, |s| s.counts.start_failures >= 5).await;
     assert!(!pool.snapshot().is_broken);
     assert!(matches!(ask(&pool, "say x").await, Err(Error::QueueTimeout { .. })));

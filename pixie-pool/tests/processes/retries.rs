@@ -54,14 +54,14 @@ async fn crash() {
 
 async fn not_replayable() {
     let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
-    assert!(matches!(ask(&pool, &format!("once {}", mark(&directory))).await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, &format!("once {}", mark(&directory))).await, Err(Error::Exited(_))));
     assert_eq!(retries(&pool).await, 0);
 }
 
 async fn once_at_most() {
     let pool = pool(config(1).repeat_crash_refusal(false)).await;
-    assert!(matches!(pool.submit(replayable("abort")).await, Err(Error::Died(_))));
-    assert_eq!(pool.snapshot().counts.deaths["SIGABRT"], 2);
+    assert!(matches!(pool.submit(replayable("abort")).await, Err(Error::Exited(_))));
+    assert_eq!(pool.snapshot().counts.exits["SIGABRT"], 2);
     assert_eq!(retries(&pool).await, 1);
 }
 
@@ -78,7 +78,7 @@ async fn streamed_body() {
     let (pool, directory) = (pool(config(1)).await, tempfile::tempdir().unwrap());
     let body = Body::Stream(Box::pin(Pieces(Some(Bytes::from_static(b"piece")))));
     let job = replayable(&format!("once {}", mark(&directory))).body(body);
-    assert!(matches!(pool.submit(job).await, Err(Error::Died(_))));
+    assert!(matches!(pool.submit(job).await, Err(Error::Exited(_))));
     assert_eq!(retries(&pool).await, 0);
 }
 
@@ -86,7 +86,7 @@ async fn after_the_head() {
     let pool = pool(config(1)).await;
     let reply = pool.submit(replayable("begin-and-abort")).await.unwrap();
     let end = text(reply).await;
-    assert!(matches!(end, Err(Error::Died(_))), "{end:?}");
+    assert!(matches!(end, Err(Error::Exited(_))), "{end:?}");
     assert_eq!(retries(&pool).await, 0);
 }
 
@@ -102,7 +102,7 @@ async fn late() {
     let job = replayable(&head).deadline(Duration::from_secs(1));
     let end = pool.submit(job).await.unwrap_err();
     // On a very slow machine, the deadline comes first.
-    assert!(matches!(end, Error::Died(_) | Error::Deadline), "{end}");
+    assert!(matches!(end, Error::Exited(_) | Error::Deadline), "{end}");
     assert_eq!(retries(&pool).await, 0);
 }
 
@@ -127,7 +127,7 @@ async fn waiting() {
     let second = tokio::spawn(pool.submit(job("say served")));
     until(&pool, |s| s.queued == 1).await;
     std::fs::write(Path::new(&mark), "").unwrap();
-    assert!(matches!(first.await.unwrap(), Err(Error::Died(_))));
+    assert!(matches!(first.await.unwrap(), Err(Error::Exited(_))));
     assert_eq!(text(second.await.unwrap().unwrap()).await.unwrap(), "served");
     assert_eq!(retries(&pool).await, 0);
 }

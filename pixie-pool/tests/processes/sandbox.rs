@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("strict_forbids_what_no_network_does", || Box::pin(strict_is_more())),
     ("threads_panics_backtraces_and_random_numbers_work_in_every_sandbox", || Box::pin(life_goes_on())),
     ("a_sandboxed_worker_crashes_with_the_same_report", || Box::pin(same_reports())),
-    ("a_sandboxed_job_that_allocates_without_end_dies_and_the_next_one_is_fine", || Box::pin(memory())),
+    ("a_sandboxed_job_that_allocates_without_end_crashes_and_the_next_one_is_fine", || Box::pin(memory())),
     ("a_file_that_grows_too_large_fails_its_job_only", || Box::pin(huge_file())),
     ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
     ("the_level_in_force_is_visible", || Box::pin(level())),
@@ -271,9 +271,9 @@ async fn life_goes_on() {
 async fn same_reports() {
     let pool = sandboxed(Sandbox::strict().required()).await;
     for (deed, signal) in [("segv", 11), ("abort", 6), ("overflow", 6), ("kill", 9)] {
-        assert!(matches!(ask(&pool, deed).await, Err(Error::Died(exit)) if exit.signal == Some(signal)), "{deed}");
+        assert!(matches!(ask(&pool, deed).await, Err(Error::Exited(exit)) if exit.signal == Some(signal)), "{deed}");
     }
-    assert!(matches!(ask(&pool, "exit 3").await, Err(Error::Died(exit)) if exit.code == Some(3)));
+    assert!(matches!(ask(&pool, "exit 3").await, Err(Error::Exited(exit)) if exit.code == Some(3)));
     let spin = job("spin").deadline(Duration::from_millis(50));
     assert!(matches!(pool.submit(spin).await, Err(Error::Deadline)));
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
@@ -283,7 +283,7 @@ async fn same_reports() {
 async fn memory() {
     let pool = pool(config(1).memory("256MB").sandbox(Sandbox::strict().required())).await;
     match ask(&pool, "oom").await {
-        Err(Error::Died(exit)) => {
+        Err(Error::Exited(exit)) => {
             assert!(exit.signal == Some(6) && exit.stderr.contains("memory allocation"), "{exit:?}");
         }
         other => panic!("{other:?}"),
@@ -329,11 +329,11 @@ async fn removed_path() {
     let (write_here, write_gone) = (format!("write {here}/file"), format!("write {gone}/file"));
     check(&pool, &[(write_here.clone(), DONE), (write_gone.clone(), DONE)]).await;
     std::fs::rename(&gone, around.path("elsewhere")).unwrap();
-    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     std::fs::create_dir(&gone).unwrap();
     check(&pool, &[(write_here, DONE)]).await;
     let pid = ask(&pool, "pid").await.unwrap();
-    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     check(&pool, &[(write_gone, DONE)]).await;
     assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
     pool.stop(Duration::ZERO).await;
@@ -346,7 +346,7 @@ async fn planted_link() {
     let pool = sandboxed(Sandbox::strict().write(around.directory.path()).read(&models).required()).await;
     let pid = ask(&pool, "pid").await.unwrap();
     check(&pool, &each(vec![format!("rename {models}"), format!("link {models}")], DONE)).await;
-    assert!(matches!(ask(&pool, "abort").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
     // The link points to this file.
     check(&pool, &[("read /etc/passwd".to_owned(), REFUSED), (format!("read {}", around.path("file")), DONE)]).await;
     assert_ne!(ask(&pool, "pid").await.unwrap(), pid);

@@ -22,11 +22,11 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_death_is_one_event_with_cause_route_request_and_last_words", || Box::pin(deaths_are_told())),
+    ("an_exit_is_one_event_with_cause_route_request_and_last_lines", || Box::pin(exits_are_told())),
     ("a_worker_out_of_memory_is_told_from_one_that_aborts", || Box::pin(out_of_memory_is_told())),
     ("a_kill_at_the_deadline_is_one_event_with_the_peak_of_memory", || Box::pin(kills_are_told())),
     ("a_crash_is_told_with_its_job_even_if_that_is_done_again", || Box::pin(retried_crash_is_told())),
-    ("the_death_of_an_idle_worker_blames_no_job", || Box::pin(idle_death_is_told())),
+    ("the_exit_of_an_idle_worker_blames_no_job", || Box::pin(idle_exit_is_told())),
     ("a_worker_cannot_fake_a_line_of_the_log", || Box::pin(curses_are_harmless())),
     ("a_worker_that_does_not_start_cannot_fake_a_line_of_the_log", || Box::pin(curses_before_the_start_are_harmless())),
     ("two_pools_that_could_be_mixed_up_are_told", || Box::pin(mix_ups_are_told())),
@@ -36,7 +36,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const MIXED_UP: &str = "two pools with different handlers have the same `table_hash`, so a worker that serves the wrong handler is not \
      detected: choose the handler by `worker.identity().pool`, and give each pool its own `table_hash`";
-const DIED: &str = "a worker died";
+const EXITED: &str = "a worker exited";
 pub(crate) const KILLED: &str = "a worker was killed";
 const NOT_STARTED: &str = "starting a worker failed";
 const SLOW: &str = "a job is slow";
@@ -46,9 +46,9 @@ pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 static LOG: Mutex<Vec<Fields>> = Mutex::new(Vec::new());
 
-/// Keeps the events of deaths, kills and slow jobs.
+/// Keeps the events of exits, kills and slow jobs.
 pub(crate) fn listen() {
-    tracing::subscriber::set_global_default(Listener).expect("nobody else listens");
+    tracing::subscriber::set_global_default(Listener).expect("this is the only subscriber");
 }
 
 struct Listener;
@@ -100,8 +100,8 @@ fn said(pool: &str, message: &str) -> Vec<Fields> {
 }
 
 /// Returns the events about exited workers of a pool.
-pub(crate) fn deaths(pool: &str) -> Vec<Fields> {
-    said(pool, DIED)
+pub(crate) fn exits(pool: &str) -> Vec<Fields> {
+    said(pool, EXITED)
 }
 
 /// Waits for an event about a pool.
@@ -127,7 +127,7 @@ fn number(fields: &Fields, name: &str) -> f64 {
     fields.get(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("`{name}` is no number: {fields:?}"))
 }
 
-async fn deaths_are_told() {
+async fn exits_are_told() {
     for (at, (command, cause, signal, code, stderr)) in [
         ("segv", "SIGSEGV", Some("11"), None, None),
         ("abort", "SIGABRT", Some("6"), None, None),
@@ -138,12 +138,12 @@ async fn deaths_are_told() {
     .into_iter()
     .enumerate()
     {
-        let name = format!("death-{at}");
+        let name = format!("exit-{at}");
         let pool = pool(named(&name)).await;
         assert_eq!(ask(&pool, "say one").await.unwrap(), "one");
         let pid = ask(&pool, "pid").await.unwrap();
         assert!(pool.submit(request(command, &format!("request-{at}"))).await.is_err());
-        let told = heard(&name, DIED).await;
+        let told = heard(&name, EXITED).await;
         let field = |name: &str| told.get(name).map(String::as_str);
         assert_eq!(field("cause"), Some(cause), "{told:?}");
         assert_eq!((field("signal"), field("code")), (signal, code), "{told:?}");
@@ -157,16 +157,16 @@ async fn deaths_are_told() {
             Some(words) => assert!(field("stderr").is_some_and(|said| said.contains(words)), "{told:?}"),
             None => assert_eq!(field("stderr"), None, "{told:?}"),
         }
-        assert_eq!(pool.snapshot().counts.deaths.get(cause), Some(&1));
+        assert_eq!(pool.snapshot().counts.exits.get(cause), Some(&1));
         pool.stop(Duration::ZERO).await;
-        assert_eq!(said(&name, DIED).len(), 1, "one event for one death");
+        assert_eq!(said(&name, EXITED).len(), 1, "one event for one exit");
     }
 }
 
 async fn out_of_memory_is_told() {
     let pool = pool(named("hoard").memory("256MB")).await;
     assert!(pool.submit(request("oom", "greedy")).await.is_err());
-    let told = heard("hoard", DIED).await;
+    let told = heard("hoard", EXITED).await;
     assert_eq!((told["cause"].as_str(), told["signal"].as_str()), ("out of memory", "6"), "{told:?}");
     // This process uses far less, so the system reports the worker's own memory.
     let peak = number(&told, "memory_peak");
@@ -185,7 +185,7 @@ async fn kills_are_told() {
     assert_eq!(pool.snapshot().counts.kills["deadline"], 1);
     pool.stop(Duration::ZERO).await;
     assert_eq!(said("late", KILLED).len(), 1);
-    assert!(said("late", DIED).is_empty(), "a kill is no death");
+    assert!(said("late", EXITED).is_empty(), "a kill is not logged as an exit");
 }
 
 async fn retried_crash_is_told() {
@@ -194,17 +194,17 @@ async fn retried_crash_is_told() {
     let pool = pool(named("again")).await;
     let submission = request(&format!("once {}", mark.display()), "twice").replayable(true);
     assert_eq!(text(pool.submit(submission).await.unwrap()).await.unwrap(), "the second time");
-    let told = heard("again", DIED).await;
+    let told = heard("again", EXITED).await;
     assert_eq!((told["cause"].as_str(), told["request"].as_str()), ("SIGABRT", "twice"), "{told:?}");
     pool.stop(Duration::ZERO).await;
 }
 
-async fn idle_death_is_told() {
+async fn idle_exit_is_told() {
     let pool = pool(named("bored")).await;
     let pid: i32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-    let told = heard("bored", DIED).await;
+    let told = heard("bored", EXITED).await;
     assert_eq!(told["cause"], "SIGKILL");
     assert!(!told.contains_key("route") && !told.contains_key("job") && !told.contains_key("ran"), "{told:?}");
     pool.stop(Duration::ZERO).await;
@@ -213,7 +213,7 @@ async fn idle_death_is_told() {
 async fn curses_are_harmless() {
     let pool = pool(named("cursed")).await;
     assert!(pool.submit(request("curse", "spell")).await.is_err());
-    let told = heard("cursed", DIED).await;
+    let told = heard("cursed", EXITED).await;
     assert!(told["stderr"].ends_with("ERROR all is lost | \u{fffd}[2J"), "{told:?}");
     assert!(told["stderr"].len() <= 1024 && !told["stderr"].chars().any(char::is_control), "{told:?}");
     pool.stop(Duration::ZERO).await;

@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
         || Box::pin(recycled_beside_a_long_job()),
     ),
     ("a_worker_that_has_become_large_is_replaced_after_its_jobs_however_short", || Box::pin(recycled_by_memory())),
-    ("a_worker_that_dies_while_its_replacement_starts_is_not_missed", || Box::pin(death_while_recycled())),
+    ("a_worker_that_exits_while_its_replacement_starts_is_not_missed", || Box::pin(exit_while_recycled())),
 ];
 
 fn ready(snapshot: &Snapshot) -> usize {
@@ -70,7 +70,7 @@ async fn recycled_by_jobs() {
     // A recycled worker is counted after it has exited.
     until(&pool, |s| s.workers.len() == 2 && ready(s) == 2 && s.counts.recycled > 3).await;
     let counts = pool.snapshot().counts;
-    assert!(counts.deaths.is_empty(), "{counts:?}");
+    assert!(counts.exits.is_empty(), "{counts:?}");
     pool.stop(Duration::ZERO).await;
 }
 
@@ -124,7 +124,7 @@ async fn recycled_by_memory() {
     pool.stop(Duration::ZERO).await;
 }
 
-async fn death_while_recycled() {
+async fn exit_while_recycled() {
     let pool = pool(config(1).recycle_after(1).repeat_crash_refusal(false)).await;
     for _ in 0..20 {
         // After the first job the worker has to be replaced; the second job ends it before its replacement is

@@ -23,10 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_limit_of_memory_that_an_operator_has_set_stays_in_force", || Box::pin(operators_limit())),
     ("a_worker_with_another_table_is_refused", || Box::pin(other_table())),
     ("a_worker_with_a_wrong_token_is_refused", || Box::pin(wrong_token())),
-    ("a_worker_that_is_never_ready_is_given_up", || Box::pin(never_ready())),
+    ("a_worker_that_is_never_ready_fails_the_start", || Box::pin(never_ready())),
     ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
     ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
-    ("a_worker_that_gives_back_what_nobody_asked_for_is_killed", || Box::pin(unasked_give_back())),
+    ("a_worker_that_returns_jobs_without_a_withdrawal_is_killed", || Box::pin(return_without_withdrawal())),
     ("a_job_for_which_no_worker_listens_is_answered", || Box::pin(deaf())),
     ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
     ("a_worker_writes_no_core_file_unless_the_pool_allows_it", || Box::pin(core_dumps())),
@@ -35,7 +35,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_size_that_cannot_work_is_refused", || Box::pin(sizes())),
     ("without_a_free_descriptor_a_pool_fails_and_leaves_no_directory", || Box::pin(no_descriptors())),
     ("a_runtime_that_cannot_run_a_pool_fails_the_start_with_the_remedy", || Box::pin(wrong_runtimes())),
-    ("workers_that_die_idle_are_restarted_with_growing_pauses", || Box::pin(idle_deaths())),
+    ("workers_that_exit_idle_are_restarted_with_growing_pauses", || Box::pin(idle_exits())),
     ("a_pool_whose_workers_stop_starting_refuses_and_recovers", || Box::pin(breaker())),
     ("a_pool_on_demand_whose_workers_do_not_start_tries_again_only_when_asked", || Box::pin(asked_only())),
 ];
@@ -74,12 +74,12 @@ pub(crate) fn play_role() {
             eprintln!("no model found");
             std::process::exit(5);
         }
-        "die-idle" => drop(be_ready()),
+        "exit-idle" => drop(be_ready()),
         "garbage" => misbehave(&[0xff; 100]),
         // A whole reply, on a stream that was never opened.
         "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
         // Returned jobs without a request to return them.
-        "give-back" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
+        "return" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
         "deaf" => deafen(),
         flag => {
             if std::path::Path::new(flag).exists() {
@@ -186,12 +186,12 @@ async fn garbage() {
 async fn deaf() {
     let pool = pool(playing("deaf")).await;
     let outcome = pool.submit(job("say hello")).await;
-    assert!(matches!(outcome, Err(Error::Died(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Exited(_))), "{outcome:?}");
     pool.stop(Duration::ZERO).await;
 }
 
-async fn unasked_give_back() {
-    let pool = pool(playing("give-back")).await;
+async fn return_without_withdrawal() {
+    let pool = pool(playing("return")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     pool.stop(Duration::ZERO).await;
 }
@@ -289,10 +289,10 @@ async fn wrong_runtimes() {
     assert!(message.contains("no I/O") && message.contains("`enable_all()`"), "{message}");
 }
 
-async fn idle_deaths() {
+async fn idle_exits() {
     let begun = Instant::now();
-    let pool = pool(playing("die-idle")).await;
-    crate::setup::until(&pool, |s| s.counts.deaths.values().sum::<u64>() >= 5).await;
+    let pool = pool(playing("exit-idle")).await;
+    crate::setup::until(&pool, |s| s.counts.exits.values().sum::<u64>() >= 5).await;
     let pauses_ms = 100 + 200 + 400;
     assert!(begun.elapsed() >= Duration::from_millis(pauses_ms), "{:?}", begun.elapsed());
     pool.stop(Duration::ZERO).await;
@@ -304,7 +304,7 @@ async fn breaker() {
     let pool = pool(playing(flag.to_str().unwrap())).await;
     assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
     std::fs::write(&flag, "").unwrap();
-    assert!(matches!(ask(&pool, "exit 1").await, Err(Error::Died(_))));
+    assert!(matches!(ask(&pool, "exit 1").await, Err(Error::Exited(_))));
     assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
     assert!(pool.snapshot().is_broken);
     assert!(matches!(ask(&pool, "say refused at once").await, Err(Error::Unavailable { .. })));

@@ -24,11 +24,11 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &[
     ("bodies_of_any_size_come_back_whole", || Box::pin(sizes())),
     ("a_streamed_body_arrives_whole", || Box::pin(upload())),
-    ("a_streamed_body_arrives_whole_although_its_first_worker_is_dead", || Box::pin(upload_to_the_dead())),
+    ("a_streamed_body_arrives_whole_although_its_first_worker_was_killed", || Box::pin(upload_to_killed_worker())),
     ("a_body_is_not_asked_for_beyond_the_window", || Box::pin(upload_backpressure())),
     ("a_body_may_be_left_unread", || Box::pin(unread())),
     ("a_body_that_fails_fails_its_job_only", || Box::pin(broken_upload())),
-    ("a_worker_is_held_back_while_nobody_reads", || Box::pin(download_backpressure())),
+    ("a_worker_waits_while_its_reply_is_not_read", || Box::pin(download_backpressure())),
     ("a_large_body_flows_both_ways_at_once", || Box::pin(both_ways())),
     ("a_reader_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_reader())),
     ("a_sender_that_is_slow_does_not_cost_the_worker", || Box::pin(slow_sender())),
@@ -89,7 +89,7 @@ async fn upload() {
 }
 
 /// On one thread, so that the exit is not detected before the job is sent.
-async fn upload_to_the_dead() {
+async fn upload_to_killed_worker() {
     let scene = async {
         let pool = pool(config(1)).await;
         let pid = ask(&pool, "pid").await.unwrap();

@@ -103,11 +103,11 @@ async fn take_part(pool: Pool, number: usize) -> Vec<String> {
             5 => {
                 let spin = job("spin").deadline(Duration::from_millis(10));
                 let outcome = say(&pool, spin).await;
-                assert!(matches!(outcome, Err(Error::Deadline | Error::Died(_))), "{outcome:?}");
+                assert!(matches!(outcome, Err(Error::Deadline | Error::Exited(_))), "{outcome:?}");
             }
             6 => {
                 let outcome = say(&pool, job("abort")).await;
-                assert!(matches!(outcome, Err(Error::Died(_))), "{outcome:?}");
+                assert!(matches!(outcome, Err(Error::Exited(_))), "{outcome:?}");
             }
             _ => give_up(&pool, &own, dice.roll(3) as u64).await,
         }
@@ -123,7 +123,7 @@ fn is_own(expected: &str, outcome: Result<String, Error>) {
     match outcome {
         Ok(answer) => assert!(answer == expected, "{} bytes of another answer", answer.len()),
         // Its worker was killed from outside.
-        Err(Error::Died(_)) => {}
+        Err(Error::Exited(_)) => {}
         Err(error) => panic!("{error}"),
     }
 }
@@ -133,7 +133,7 @@ async fn give_up(pool: &Pool, own: &str, milliseconds: u64) {
     let streaming = say(pool, job("stream 2000000"));
     match tokio::time::timeout(Duration::from_millis(milliseconds), streaming).await {
         Ok(Ok(answer)) => assert!(answer.len() == 2_000_000 && answer.bytes().all(|b| b == b's'), "{own}"),
-        Ok(Err(error)) => assert!(matches!(error, Error::Died(_)), "{own}: {error}"),
+        Ok(Err(error)) => assert!(matches!(error, Error::Exited(_)), "{own}: {error}"),
         Err(_) => {}
     }
 }

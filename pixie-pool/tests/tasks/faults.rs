@@ -15,10 +15,10 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &[
     ("an_error_of_a_task_comes_back_as_its_text", || Box::pin(errors())),
-    ("a_panic_comes_back_with_its_place_and_the_worker_lives", || Box::pin(panics())),
+    ("a_panic_comes_back_with_its_place_and_the_worker_continues", || Box::pin(panics())),
     ("a_segfault_costs_one_call", || Box::pin(segfaults())),
     ("a_task_that_spins_is_killed_at_its_own_deadline", || Box::pin(deadlines())),
-    ("a_task_sees_that_nobody_waits", || Box::pin(cancellations())),
+    ("a_task_sees_its_cancellation", || Box::pin(cancellations())),
     ("an_idempotent_task_survives_a_crash", || Box::pin(retries())),
     ("an_output_beyond_the_limit_is_not_read_into_memory", || Box::pin(too_large())),
     ("what_cannot_be_sent_is_named", || Box::pin(encodings())),
@@ -62,7 +62,7 @@ async fn segfaults() {
     let pool = pool(1).await;
     let before = pool.call(worker_pid, &()).await.unwrap();
     match pool.call(segfault, &()).await {
-        Err(Error::Died(exit)) => assert_eq!(exit.signal, Some(11)),
+        Err(Error::Exited(exit)) => assert_eq!(exit.signal, Some(11)),
         other => panic!("{other:?}"),
     }
     assert_ne!(pool.call(worker_pid, &()).await.unwrap(), before);

@@ -59,10 +59,10 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Does what a program with `#[tokio::main]` above its `main` does.
 async fn program_under_tokio_main() {
-    tracing::subscriber::set_global_default(Printer).expect("nobody else listens");
+    tracing::subscriber::set_global_default(Printer).expect("this is the only subscriber");
     pixie_pool::init();
     let pool = config(1).env(ROLE, "in-runtime").start_tasks().await.unwrap();
-    assert!(matches!(pool.call(segfault, &()).await, Err(Error::Died(_))));
+    assert!(matches!(pool.call(segfault, &()).await, Err(Error::Exited(_))));
     pool.call(nothing, &()).await.unwrap();
     println!("done");
     pool.stop(Duration::ZERO).await;

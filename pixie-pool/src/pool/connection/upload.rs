@@ -87,13 +87,13 @@ mod tests {
         let start = Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body, complete: false };
         let name = JobName { number: 0, label: "".into(), request_id: None };
         let job = Arc::new(JobState::new(name, None, start, false, true));
-        let dead = connection(1, 0, serving());
-        dead.send(&mut vec![Arc::clone(&job)], Instant::now());
+        let exited = connection(1, 0, serving());
+        exited.send(&mut vec![Arc::clone(&job)], Instant::now());
 
         let mut cx = Context::from_waker(Waker::noop());
         assert!(upload.pump(&mut cx, &job).is_pending());
         assert_eq!(upload.unsent.len(), CHUNK_BYTES_MAX);
-        let unsent = dead.take_sent().pop_front().unwrap().unsent;
+        let unsent = exited.take_sent().pop_front().unwrap().unsent;
         let continuation = job.after_exit(unsent, false, false, Instant::now());
         assert_eq!(continuation, Continuation::Move, "the job is left for another worker");
         assert!(upload.pump(&mut cx, &job).is_pending());

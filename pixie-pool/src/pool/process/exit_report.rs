@@ -96,7 +96,7 @@ pub(crate) async fn settle(
     for job in lost {
         let (outcome, error) = match closed {
             Closed::Killed(kill) => (kill.outcome(), kill.error()),
-            Closed::Exited => ("died", Error::Died(exit.clone())),
+            Closed::Exited => ("exited", Error::Exited(exit.clone())),
         };
         observers.metrics.count(outcome);
         job.fail(error);
@@ -199,8 +199,8 @@ impl ExitReport<'_> {
             Closed::Exited => {
                 let cause = self.exit.cause();
                 observers.metrics.exited(&cause);
-                observers.count(|c| *c.deaths.entry(cause.to_string()).or_default() += 1);
-                log_exit!(self, pool, error, "a worker died", &*cause);
+                observers.count(|c| *c.exits.entry(cause.to_string()).or_default() += 1);
+                log_exit!(self, pool, error, "a worker exited", &*cause);
             }
         }
     }

@@ -16,7 +16,7 @@ fn send_three(pair: &mut Pair) -> [u32; 3] {
 }
 
 #[test]
-fn a_recall_brings_back_what_is_not_started_and_nothing_else() {
+fn a_withdrawal_returns_the_jobs_that_are_not_started_and_no_others() {
     let mut pair = Pair::serving();
     let [first, ..] = send_three(&mut pair);
     assert_eq!(starts(&mut pair), Some(first));
@@ -33,7 +33,7 @@ fn a_recall_brings_back_what_is_not_started_and_nothing_else() {
 }
 
 #[test]
-fn a_recall_that_comes_too_late_brings_back_nothing() {
+fn a_withdrawal_that_comes_too_late_returns_no_job() {
     let mut pair = Pair::serving();
     let streams = send_three(&mut pair);
     assert!(pair.parent.withdraw(&mut pair.to_worker));
@@ -60,7 +60,7 @@ fn a_job_that_was_canceled_before_its_turn_is_not_started() {
 }
 
 #[test]
-fn jobs_given_back_that_were_not_sent_ahead_or_not_recalled_are_violations() {
+fn returned_jobs_that_were_not_pipelined_or_not_withdrawn_are_violations() {
     type Lie = fn(u32) -> (u32, u32);
     let lies: [(&str, bool, Lie); 5] = [
         ("not withdrawn", false, |first| (first + 1, 2)),
@@ -108,7 +108,7 @@ fn deliver(from: &mut BytesMut, to: &mut BytesMut, random: u64) {
 }
 
 #[test]
-fn every_job_is_answered_or_given_back_once_whatever_the_order() {
+fn every_job_is_answered_or_returned_once_whatever_the_order() {
     let mut state = 0x2545_f491_4f6c_dd1d;
     let mut returned = 0;
     for _ in 0..300 {

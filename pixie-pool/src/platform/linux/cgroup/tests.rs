@@ -107,22 +107,22 @@ fn a_kernel_without_swap_still_holds_the_limit() {
 fn what_a_killed_server_has_left_is_removed_by_the_next_and_nothing_else_is() {
     let tree = delegated();
     let name = |word: &str| format!("service/{PREFIX}{word}");
-    let (dead, alive, stuck) = (name("1-dead"), name("2-alive"), name("3-stuck"));
+    let (ended, running, stuck) = (name("1-ended"), name("2-running"), name("3-stuck"));
     tree.cgroup("service/theirs", &[90]);
-    for (server, left) in [(&dead, &[][..]), (&alive, &[]), (&stuck, &[92])] {
+    for (server, left) in [(&ended, &[][..]), (&running, &[]), (&stuck, &[92])] {
         tree.cgroup(server, &[]);
         tree.cgroup(&format!("{server}/server"), left);
         tree.cgroup(&format!("{server}/images-1-1"), &[91]);
     }
-    let _alive = DirectoryLock::try_lock(&tree.folder(&alive)).unwrap();
+    let _lock = DirectoryLock::try_lock(&tree.folder(&running)).unwrap();
     let folder = open(&tree);
     let mut left: Vec<_> = folders(&tree.folder("service")).collect();
     left.sort();
     let mut expected =
-        vec![tree.folder(&alive), tree.folder(&stuck), tree.folder("service/theirs"), folder.path.clone()];
+        vec![tree.folder(&running), tree.folder(&stuck), tree.folder("service/theirs"), folder.path.clone()];
     expected.sort();
     assert_eq!(left, expected);
-    assert_eq!(folders(&tree.folder(&alive)).count(), 2, "its server holds the lock");
+    assert_eq!(folders(&tree.folder(&running)).count(), 2, "its server holds the lock");
     assert_eq!(folders(&tree.folder(&stuck)).collect::<Vec<_>>(), [tree.folder(&stuck).join(SERVER)]);
     assert_eq!(read(tree.folder(&stuck).join(SERVER).join(PROCESSES)), "92", "what a server started is no worker");
 }

@@ -60,7 +60,7 @@ fn check(call: c_long, arguments: &[u64], expected: u32) {
 }
 
 #[test]
-fn what_a_handler_lives_on_is_allowed() {
+fn what_a_handler_needs_is_allowed() {
     let calls = [
         libc::SYS_read,
         libc::SYS_write,
@@ -112,7 +112,7 @@ fn threads_are_allowed_and_processes_are_not() {
 }
 
 #[test]
-fn a_worker_may_signal_itself_and_nobody_else() {
+fn a_worker_may_signal_only_itself() {
     let own = u64::from(PID);
     check(libc::SYS_kill, &[own, 6], ALLOW);
     check(libc::SYS_kill, &[0, 9], ALLOW);
