@@ -108,16 +108,13 @@ impl http_body::Body for CompressedBody {
             if self.encoder.is_none() {
                 return Poll::Ready(None);
             }
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            // Trailers must come after the last encoded byte, so they cannot be passed on here.
+            match self.body.poll_data(cx) {
                 Poll::Pending => {
                     let output = self.flush()?;
                     return output.map_or(Poll::Pending, |output| Poll::Ready(Some(Ok(Frame::data(output)))));
                 }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => self.input = data,
-                    // Trailers must come after the last encoded byte, so they cannot be passed on here.
-                    Err(_) => continue,
-                },
+                Poll::Ready(Some(Ok(data))) => self.input = data,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
                     let rest = self.encoder.take().map(Encoder::finish).transpose()?;

@@ -9,7 +9,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use http_body::Frame;
 use pixie_core::{Body, BodyReader, Error, Found, PieceSink, PieceSource, Request, Response, StateMap, Writer, abort};
 use pixie_pool::{Failure, Job, JobWriter};
 
@@ -131,17 +130,14 @@ fn reply(job: Job, mut response: Response) {
     };
 }
 
-/// Sends a stream frame by frame.
-fn drain(body: Body, mut writer: JobWriter) -> io::Result<()> {
-    let mut body = std::pin::pin!(body);
-    while let Some(frame) = block_on(|cx| http_body::Body::poll_frame(body.as_mut(), cx)) {
-        match frame.map(Frame::into_data) {
-            Ok(Ok(data)) => {
+/// Sends a stream piece by piece.
+fn drain(mut body: Body, mut writer: JobWriter) -> io::Result<()> {
+    while let Some(data) = block_on(|cx| body.poll_data(cx)) {
+        match data {
+            Ok(data) => {
                 writer.write_all(&data)?;
                 writer.flush()?;
             }
-            // Trailers are not part of the content.
-            Ok(Err(_)) => {}
             Err(error) => {
                 writer.fail(Failure::error(error.to_string()));
                 return Ok(());

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
 
@@ -53,16 +53,10 @@ impl Arriving {
         if self.is_broken {
             return Poll::Ready(Some(Err(refusal::unreadable("an earlier read failed".into()))));
         }
-        let piece = loop {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => break Err(refusal::unreadable(error)),
-                // Trailers are not part of the content.
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) => break self.measured(piece),
-                    Err(_) => continue,
-                },
-            }
+        let piece = match ready!(self.body.poll_data(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => Err(refusal::unreadable(error)),
+            Some(Ok(piece)) => self.measured(piece),
         };
         self.is_broken = piece.is_err();
         Poll::Ready(Some(piece))

@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -104,11 +104,17 @@ impl Body {
     ///
     /// Fails if the client breaks the body off or stops sending, or if the body exceeds the route's limit.
     pub async fn next_data(&mut self) -> Option<Result<Bytes, BoxError>> {
+        poll_fn(|cx| self.poll_data(cx)).await
+    }
+
+    /// Polls for what [`next_data`](Body::next_data) waits for, for code that is not async.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         loop {
-            match poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await?.map(Frame::into_data) {
-                Ok(Ok(data)) => return Some(Ok(data)),
-                Ok(Err(_)) => {}
-                Err(error) => return Some(Err(error)),
+            match ready!(Pin::new(&mut *self).poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
+                None => return Poll::Ready(None),
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(data))),
+                Some(Ok(Err(_trailers))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             }
         }
     }
