@@ -4,7 +4,11 @@
 //! `curl --data-binary @photo.jpg localhost:8000/thumbnail > small.png`. `/segfault` returns 502 and `/loop`
 //! 504, while `/` continues to work. A worker is this program, started again. So `main` is a plain function
 //! that calls `init` first: with `#[tokio::main]`, each worker would start a runtime.
-use std::{hint::black_box, io::Cursor};
+use std::{
+    env::{self, VarError},
+    hint::black_box,
+    io::Cursor,
+};
 
 use axum::{
     Router,
@@ -87,7 +91,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         .route("/segfault", get(crash))
         .route("/loop", get(hang))
         .with_state(pool);
-    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let port = match env::var("PIXIE_PORT") {
+        Err(VarError::NotPresent) => "8000".to_owned(),
+        port => port?,
+    };
     let listener = tokio::net::TcpListener::bind(format!("localhost:{port}")).await?;
     println!("listening on http://localhost:{}", listener.local_addr()?.port());
     axum::serve(listener, app).await?;

@@ -1,5 +1,8 @@
 //! `pixie-server` alone: limits, timeouts and an orderly shutdown for any tower service.
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    env::{self, VarError},
+};
 
 use http::{Request, Response};
 use http_body_util::Full;
@@ -11,7 +14,10 @@ async fn answer(request: Request<RequestBody>) -> Result<Response<Full<bytes::By
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let port = match env::var("PIXIE_PORT") {
+        Err(VarError::NotPresent) => "8000".to_owned(),
+        port => port?,
+    };
     let listener = Listener::bind("localhost", port.parse()?)?;
     println!("listening on http://localhost:{}", listener.local_addrs()[0].port());
     let shutdown = Shutdown::new();

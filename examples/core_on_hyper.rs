@@ -1,5 +1,9 @@
 //! `pixie-core` on plain hyper: uses its routes, requests and error pages in a custom accept loop.
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    env::{self, VarError},
+    sync::Arc,
+};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -37,7 +41,10 @@ fn answer(router: &Router<Route>, mut request: Request) -> Response {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Arc::new(routes()?);
-    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let port = match env::var("PIXIE_PORT") {
+        Err(VarError::NotPresent) => "8000".to_owned(),
+        port => port?,
+    };
     let listener = tokio::net::TcpListener::bind(format!("localhost:{port}")).await?;
     println!("listening on http://localhost:{}", listener.local_addr()?.port());
     loop {

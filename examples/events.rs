@@ -1,4 +1,7 @@
-//! Server-sent events: from a worker process, where the code may block, and from the async runtime.
+//! Server-sent events from worker processes, where the code may block.
+//!
+//! Each subscriber occupies a process of the pool `streams`. For many subscribers, return `Sse` from an async
+//! route.
 use std::{thread::sleep, time::Duration};
 
 use pixie_web::{Event, Html, LastEventId, Pieces, Result, Writer, get, run};
@@ -26,7 +29,8 @@ fn count(last: Option<LastEventId>) -> Pieces {
     )
 }
 
-/// Sends events until the client disconnects. Then `send_event` fails, and the worker is free again.
+/// Sends events until the client disconnects. Then `send_event` fails, and the worker is free again. A slow
+/// client does not hold it back: the server stores the events.
 #[get("/ticks", stream)]
 fn ticks(writer: &mut Writer) -> Result<()> {
     loop {

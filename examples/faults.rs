@@ -115,8 +115,9 @@ fn panics() -> String {
 fn lies() -> Result<String> {
     let own = pidfd_open(getpid(), PidfdFlags::empty())?;
     // Writes to all sockets, because the number of that connection is not known.
-    let sockets = (3..64).filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
-    for socket in sockets {
+    let open: Vec<_> = fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.file_name()).collect();
+    let numbers = open.iter().filter_map(|name| name.to_str()?.parse().ok()).filter(|number| *number > 2);
+    for socket in numbers.filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok()) {
         let _ = rustix::net::send(&socket, &[0xff; 64], SendFlags::NOSIGNAL);
     }
     Ok(endless())
@@ -311,10 +312,16 @@ fn upload_abort(note: Query<Note>, mut body: BodyReader) -> Result<()> {
 }
 
 /// 504: stops reading in the middle of an upload.
-#[put("/upload/loop", body_limit = "1GB", deadline = "1s")]
+#[put("/upload/loop", body_limit = "1GB", deadline = "3s")]
 fn upload_loop(mut body: BodyReader) -> Result<String> {
     body.read_exact(&mut vec![0; MIB])?;
     endless_loop()
+}
+
+/// 200: reads the whole upload. 408 if the client stops to send.
+#[put("/upload/short", body_limit = "1GB", deadline = "1s")]
+fn upload_short(mut body: BodyReader) -> Result<String> {
+    Ok(io::copy(&mut body, &mut io::sink())?.to_string())
 }
 
 /// Stops reading and never ends by itself; the deadline is far off.
@@ -376,7 +383,21 @@ fn lines(count: u64, ask: Query<Ask>) -> impl Iterator<Item = String> {
     (0..count).map(move |number| format!("{id} {number:>16000}\n"))
 }
 
+/// 200: a body of so many MiB at once. It begins with its number of MiB.
+#[get("/big/<mib:int>")]
+fn big(mib: usize) -> Vec<u8> {
+    let mut body = vec![b'.'; mib * MIB];
+    body[..8].copy_from_slice(&mib.to_be_bytes());
+    body
+}
+
 /// Returns the counters of all pools, with a name and a number in each line.
+/// Answers with the process id of the server and the variable of its release.
+#[get("/release", sync)]
+fn release() -> String {
+    format!("{} {}", process::id(), env::var("RELEASE").unwrap_or_default())
+}
+
 #[get("/counts", sync)]
 fn counts(pools: State<Pools>) -> String {
     let pools = pools.snapshots();
@@ -409,6 +430,8 @@ fn main() -> Result<()> {
         .pool(Pool::named("impatient").size(0..=1).stream_idle_timeout(Duration::from_millis(300)))
         .pool(Pool::named("sandboxed").size(0..=1).spares(0).memory("256MB").sandbox(sandbox))
         .pool(Pool::named("narrow").size(1).spares(0).queue(1).queue_timeout(Duration::from_millis(300)))
+        .restart_timeout(Duration::from_secs(if env::var_os("PIXIE_FAULTS_HASTE").is_some() { 1 } else { 60 }))
+        .response_backlog("16MiB", "1GiB")
         .status("/status")
         .run()
 }

@@ -1,6 +1,8 @@
 //! A pixie app inside an axum app: its pool routes still run in worker processes.
 //!
 //! Call `into_service` first in `main`, before you start a runtime: in a worker process it does not return.
+use std::env::{self, VarError};
+
 use axum::{Router, routing::get};
 use pixie_web::{App, Route, proc_env};
 
@@ -12,7 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_err(|error| error.to_string())?;
     let app = Router::new().route("/", get(|| async { "this is axum" })).fallback_service(pixie);
 
-    let port = std::env::var("PIXIE_PORT").unwrap_or_else(|_| "8000".into());
+    let port = match env::var("PIXIE_PORT") {
+        Err(VarError::NotPresent) => "8000".to_owned(),
+        port => port?,
+    };
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(format!("localhost:{port}")).await?;
         println!("listening on http://localhost:{}", listener.local_addr()?.port());

@@ -10,14 +10,23 @@ mod pools;
 mod security;
 mod hooks;
 mod operators;
+mod probes;
+#[cfg(feature = "store")]
+mod store;
+#[cfg(feature = "sessions")]
+mod sessions;
 #[cfg(feature = "sealed-cookies")]
 mod keys;
-/// Without the feature `sealed-cookies` there are no keys.
+/// Without the feature `sealed-cookies` an app has no keys.
 #[cfg(not(feature = "sealed-cookies"))]
 mod keys {
     use crate::{error::StartError, table::WorkerValue};
+    pub(crate) fn are_read<'r>(_: impl Iterator<Item = &'r pixie_core::Route>) -> bool {
+        false
+    }
     pub(crate) fn provide(
         _: Vec<Vec<u8>>,
+        _: Option<(&str, &str)>,
         _: &mut pixie_core::StateMap,
         _: &mut Vec<WorkerValue>,
     ) -> Result<(), StartError> {
@@ -34,7 +43,7 @@ use pixie_server::Shutdown;
 use crate::{
     app::operators::Views,
     request::service::LayerFn,
-    table::{WorkerValue, hooks::Level, settings::Settings},
+    table::{WorkerValue, hooks::Level, settings::Settings, store::Store},
 };
 
 /// An application: its routes, its state, and how it is served.
@@ -72,6 +81,7 @@ pub struct App {
     pub(crate) worker_values: Vec<WorkerValue>,
     /// The secrets of sealed cookies.
     pub(crate) secrets: Vec<Vec<u8>>,
+    pub(crate) store: Option<Store>,
     /// The hooks and error pages of the whole app.
     pub(crate) level: Level,
     pub(crate) groups: Vec<(String, Level)>,

@@ -12,7 +12,11 @@ use std::{env, sync::Arc};
 
 use pixie_server::Shutdown;
 
-use crate::{error::StartError, request::service::LayerFn, table::Composed};
+use crate::{
+    error::StartError,
+    request::service::LayerFn,
+    table::{Composed, settings::variable},
+};
 
 /// The app's side of `pixie dev`.
 pub(crate) struct Dev {
@@ -34,13 +38,13 @@ impl Dev {
             return Ok(None);
         };
         let events = Arc::new(events::Events::default());
-        let text = |name| env::var(name).unwrap_or_default();
-        let (token, build) = (text("PIXIE_DEV_TOKEN"), text("PIXIE_BUILD_ID"));
+        let text = |name| variable(name).map(Option::unwrap_or_default);
+        let (token, build, hosts) = (text("PIXIE_DEV_TOKEN")?, text("PIXIE_BUILD_ID")?, text("PIXIE_DEV_HOSTS")?);
         let link = link::Link::open(&socket, &build, app, &events).map_err(|error| {
             let name = socket.display();
             StartError::new(format!("cannot connect to `pixie dev` at {name} ({error}): unset PIXIE_DEV_SOCKET"))
         })?;
-        let hosts = text("PIXIE_DEV_HOSTS").split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        let hosts = hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
         Ok(Some(Arc::new(Dev { link, events, token, build, hosts })))
     }
 

@@ -30,6 +30,21 @@ impl StartError {
         StartError { message: message.into(), place: None }
     }
 
+    /// Returns the error of something that the system refused, with the fix if it is known. The error is
+    /// known only as text, because it comes from other crates.
+    pub(crate) fn of_system(error: impl fmt::Display) -> StartError {
+        let message = error.to_string();
+        let is_of = |part: &str| message.contains(part) && message.contains("(os error ");
+        let fix = match () {
+            () if is_of("(os error 24)") => ": raise the limit of open files (`ulimit -n`, `LimitNOFILE=` of systemd)",
+            () if is_of("the directory for the sockets") => {
+                ": set XDG_RUNTIME_DIR or TMPDIR to a folder that this user can write to"
+            }
+            () => "",
+        };
+        StartError::new(message + fix)
+    }
+
     /// Returns the error of a route.
     pub(crate) fn at(place: Place, message: impl Into<String>) -> StartError {
         StartError { message: message.into(), place: Some(place) }
@@ -60,3 +75,26 @@ impl fmt::Debug for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_names_the_fix() {
+        for (error, fix) in [
+            ("cannot install signal handlers: Too many open files (os error 24)", "`ulimit -n`"),
+            (
+                "the directory for the sockets of pool `a`: creating /tmp/x: Read-only file system (os error 30)",
+                "TMPDIR",
+            ),
+            ("the directory for the sockets of pool `a`: creating /run/x: Permission denied (os error 13)", "TMPDIR"),
+        ] {
+            let message = StartError::of_system(error).to_string();
+            assert!(message.starts_with(error) && message.contains(fix), "{message}");
+        }
+        for error in ["cannot listen: Permission denied (os error 13)", "PIXIE_POOL_A: `siz=4`: there is no `siz`"] {
+            assert_eq!(StartError::of_system(error).to_string(), error);
+        }
+    }
+}

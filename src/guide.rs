@@ -13,6 +13,10 @@ pub mod forms {}
 #[doc = include_str!("guide/cookies.md")]
 pub mod cookies {}
 
+#[cfg(feature = "sessions")]
+#[doc = include_str!("guide/sessions.md")]
+pub mod sessions {}
+
 #[doc = include_str!("guide/files.md")]
 pub mod files {}
 
@@ -29,6 +33,13 @@ pub mod pools {}
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 
+#[doc = include_str!("guide/proxy.md")]
+pub mod proxy {}
+
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+#[doc = include_str!("guide/https.md")]
+pub mod https {}
+
 #[doc = include_str!("guide/bodies.md")]
 pub mod bodies {}
 
@@ -37,6 +48,26 @@ pub mod sandbox {}
 
 #[doc = include_str!("guide/events.md")]
 pub mod events {}
+
+#[cfg(feature = "websocket")]
+#[doc = include_str!("guide/websocket.md")]
+pub mod websocket {}
+
+#[cfg(feature = "store")]
+#[doc = include_str!("guide/store.md")]
+pub mod store {}
+
+#[cfg(feature = "store")]
+#[doc = include_str!("guide/backends.md")]
+pub mod backends {}
+
+#[cfg(feature = "store")]
+#[doc = include_str!("guide/topics.md")]
+pub mod topics {}
+
+#[cfg(feature = "store")]
+#[doc = include_str!("guide/limits.md")]
+pub mod limits {}
 
 #[doc = include_str!("guide/tasks.md")]
 pub mod tasks {}
@@ -49,3 +80,6 @@ pub mod tests {}
 
 #[doc = include_str!("guide/deploy.md")]
 pub mod deploy {}
+
+#[doc = include_str!("guide/configuration.md")]
+pub mod configuration {}

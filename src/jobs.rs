@@ -4,4 +4,5 @@ pub(crate) mod submit;
 pub(crate) mod wire;
 pub(crate) mod worker;
 mod streamed;
+mod handover;
 pub(crate) mod block_on;

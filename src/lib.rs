@@ -9,10 +9,13 @@ mod run;
 mod request;
 mod jobs;
 mod table;
+mod config;
 pub mod files;
 mod dev;
 mod testing;
 mod sse;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -28,26 +31,41 @@ pub use run::{
     run,
 };
 pub use sse::Sse;
-pub use table::{pools::Pools, time_limit::TimeLimit, urls::Urls};
+#[cfg(feature = "sessions")]
+pub use table::settings::Sessions;
+pub use table::{pools::Pools, proxies::ProxyHeaders, time_limit::TimeLimit, urls::Urls};
+#[cfg(feature = "websocket")]
+pub use testing::TestSocket;
 pub use testing::{TestClient, TestRequest, TestResponse};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocket;
 
 /// The whole crate `pixie-core`: of its names, those that most apps need stand here as well.
 pub use pixie_core as core;
 #[cfg(feature = "garde")]
 pub use pixie_core::Checked;
+#[cfg(feature = "sessions")]
+pub use pixie_core::Session;
 pub use pixie_core::{
     Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
     FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method, Needs,
-    OrAbort, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView, Response, Result, Route, State,
-    StatusCode, Streamed, Upload, Uploads, Writer, abort, header,
+    OrAbort, Origin, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView, Response, Result,
+    Route, Scheme, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};
 pub use pixie_macros::{delete, get, patch, post, put, route};
 pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox};
-pub use pixie_server::{Config as ServerConfig, Shutdown};
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+pub use pixie_server::Tls;
+pub use pixie_server::{Config as ServerConfig, Listen, Shutdown, TlsSession};
 #[cfg(feature = "template")]
 pub use pixie_template::{self as template, web::template};
+#[cfg(feature = "store")]
+pub use {
+    pixie_store::{self as store, Store},
+    table::rates::Limit,
+};
 
 /// What [`Pools::snapshots`] and the status page show, the levels of a [`Sandbox`], and the sizes of a
 /// [`Pool`].

@@ -4,5 +4,7 @@ pub(crate) mod dispatch;
 pub(crate) mod intake;
 pub(crate) mod arriving;
 pub(crate) mod outcome;
+pub(crate) mod timed;
 mod reported;
 mod excerpt;
+mod until_stop;

@@ -1,29 +1,42 @@
 //! `run()`: from `main` to a server, and from a server to its end.
 //!
 //! The order matters. A worker process becomes a worker before it has threads, sockets or a runtime. The
-//! server opens its port before it starts workers, so that a second server on the port starts none. Workers
-//! stop last, after all requests.
+//! server opens its port before it starts workers, so that a second server on the port does not start any.
+//! Workers stop last, after all requests.
 mod overview;
 mod log;
 mod notify;
+#[cfg(any(feature = "tls", feature = "tls-ring"))]
+mod secured;
+#[cfg(not(any(feature = "tls", feature = "tls-ring")))]
+#[path = "run/unsecured.rs"]
+mod secured;
 pub(crate) mod proc_env;
+mod restart;
 
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     sync::Arc,
+    time::Duration,
 };
 
 use pixie_core::Result;
-use pixie_server::{Listener, Server, Shutdown};
+use pixie_server::{Error as ServerError, Listen, Listener, Server, Shutdown, raise_open_files_limit};
 use tokio::runtime::{Builder, Runtime};
 
+use self::restart::Restarts;
 use crate::{
     app::{App, compose},
     dev::Dev,
     error::StartError,
     jobs::{submit::start_pools, worker},
     request::service::{AppService, LayerFn},
-    table::{Composed, settings::SPARE_THREADS},
+    table::{
+        Composed, Intake,
+        probes::Probes,
+        settings::{SPARE_THREADS, Settings},
+        store,
+    },
 };
 
 /// Runs an app with all routes of the program that attributes define. The same as `App::collect().run()`.
@@ -38,32 +51,41 @@ pub fn run() -> Result<()> {
 impl App {
     /// Listens and serves until SIGINT, SIGTERM or the app's [`Shutdown`](crate::Shutdown) handle stops it.
     ///
-    /// A service manager can pass the listening sockets (`LISTEN_FDS`, systemd's socket activation), and is
-    /// told when the app is ready and when it stops (`NOTIFY_SOCKET`, systemd's `Type=notify`). With
-    /// `PIXIE_DUMP=routes` the app prints its table of routes as JSON and returns. Under `pixie dev` it
-    /// reloads itself and its pages. The guide's page [`deploy`](crate::guide::deploy) shows how a service
-    /// manager restarts an app without losing a request.
+    /// SIGHUP starts the program anew from its path, with the same sockets: the guide's page
+    /// [`deploy`](crate::guide::deploy) explains it. A service manager can pass the listening sockets
+    /// (`LISTEN_FDS`, systemd's socket activation), and is told when the app is ready, starts anew or stops
+    /// (`NOTIFY_SOCKET`, systemd's `Type=notify`). With `PIXIE_DUMP=routes` the app prints its table of
+    /// routes as JSON and returns; with `PIXIE_PRINT_CONFIG=1` it prints its settings
+    /// ([`configuration`](crate::guide::configuration)). Under `pixie dev` it reloads itself and its pages.
     ///
     /// The app owns the async runtime, so call `run` from a plain `main`. If this process was started as a
     /// worker, the call does not return. Code before the call runs in every worker too.
     pub fn run(self) -> Result<()> {
+        self.serve_to_end().inspect_err(notify::tell_failure)
+    }
+
+    fn serve_to_end(self) -> Result<()> {
         let (app, mut layers) = composed(self)?;
         if let Some(answer) = overview::asked(&app)? {
-            return Ok(writeln!(io::stdout(), "{answer}")?);
+            return print(&answer);
         }
-        log::start();
+        log::start()?;
+        app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        // Before the workers start, so that all of them have the same limit.
+        raise_open_files_limit();
         install_metrics(&app)?;
         let dev = Dev::from_environment(&app)?;
         if let Some(dev) = &dev {
             dev.wrap(&app, &mut layers);
         }
         app.spool.sweep();
-        let listener = match Listener::adopted().map_err(refused)? {
-            Some(passed_on) => passed_on,
-            None => Listener::bind(&app.settings.host, app.settings.port).map_err(refused)?,
-        };
-        let runtime = runtime(app.settings.threads).map_err(refused)?;
-        let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev));
+        if app.endpoints.iter().any(|endpoint| endpoint.intake == Intake::Form) {
+            app.spool.check();
+        }
+        let listener = open(&app.settings, dev.is_some())?;
+        let mut restarts = Restarts::prepare(dev.is_some()).map_err(StartError::of_system)?;
+        let runtime = runtime(app.settings.threads).map_err(StartError::of_system)?;
+        let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev, &mut restarts));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
         Ok(served?)
@@ -86,9 +108,18 @@ impl App {
     /// ```
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = composed(self)?;
+        app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         install_metrics(&app)?;
         app.spool.sweep();
         Ok(AppService::layered(app, layers))
+    }
+}
+
+/// Prints an answer. A closed pipe is not an error, because a reader such as `head` may stop early.
+fn print(answer: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{answer}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -108,51 +139,120 @@ fn install_metrics(app: &Composed) -> Result<(), StartError> {
     app.settings.install_metrics.map_or(Ok(()), |install| install())
 }
 
+/// Opens the sockets, or takes those that the parent process has passed.
+fn open(settings: &Settings, is_dev: bool) -> Result<Listener, StartError> {
+    let passed = Listener::adopted().map_err(StartError::of_system)?;
+    let main = [Listen::tcp(&settings.host, settings.port)];
+    match passed {
+        Some(passed) if is_dev => secured::under_dev(passed),
+        Some(passed) if settings.listens.is_empty() => Ok(passed),
+        passed => {
+            let listens = if settings.listens.is_empty() { main.to_vec() } else { settings.listens.clone() };
+            Listener::open_beside(listens, passed).map_err(|error| refused(&error, settings))
+        }
+    }
+}
+
+/// Returns the error of addresses that cannot be opened. If another port is the fix, it names the place where
+/// ports are chosen.
+fn refused(error: &ServerError, settings: &Settings) -> StartError {
+    let free = match error {
+        ServerError::PortTaken { free, .. } => *free,
+        ServerError::PortForbidden { .. } => Some(8000),
+        _ => return StartError::of_system(error),
+    };
+    let fix = match free {
+        _ if !settings.listens.is_empty() => "change its `App::listen`".to_owned(),
+        Some(free) => format!("set PIXIE_PORT={free}"),
+        None => "set PIXIE_PORT".to_owned(),
+    };
+    StartError::new(format!("{error}: {fix}"))
+}
+
+/// The stack of each thread, in bytes: as large as that of handlers in workers. It takes memory when it is
+/// used.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Makes the runtime of an app whose thread routes use up to this number of threads.
 fn runtime(threads: usize) -> io::Result<Runtime> {
     let blocking = threads.saturating_add(SPARE_THREADS);
-    Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).build()
+    Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).thread_stack_size(STACK_BYTES).build()
 }
 
-async fn serve(service: AppService, listener: Listener, dev: Option<Arc<Dev>>) -> Result<(), StartError> {
+/// Takes `restarts` if the app starts; they must not be dropped inside the runtime.
+async fn serve(
+    service: AppService,
+    listener: Listener,
+    dev: Option<Arc<Dev>>,
+    restarts: &mut Option<Restarts>,
+) -> Result<(), StartError> {
     let app = service.app().clone();
-    app.shutdown.on_signals().map_err(refused)?;
+    app.shutdown.on_signals().map_err(StartError::of_system)?;
     start_pools(&app).await?;
+    app.store.iter().for_each(store::attach);
     // `pixie dev` prints its own banner.
     if app.settings.banner && dev.is_none() {
         // Continues if standard output is closed.
-        let _ = writeln!(io::stdout(), "{}", overview::banner(&app, &listener.local_addrs()));
+        let _ = writeln!(io::stdout(), "{}", overview::banner(&app, &listener.urls()));
     }
     if let Some(dev) = &dev {
         tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
     }
-    notify::tell(dev.as_deref(), "READY=1");
+    let dev_is_on = dev.is_some();
+    let watching = restarts.take().map(|restarts| restarts.watch(&listener, &app)).transpose();
+    let watching = watching.map_err(StartError::of_system)?;
+    notify::tell_ready(dev.as_deref());
     tokio::spawn(report_stop(app.shutdown.clone(), dev));
-    let server = Server::new(app.settings.server.clone()).until(&app.shutdown);
-    let stopped = server.serve(listener, |connection| service.for_peer(connection.peer)).await.map_err(refused)?;
+    let config = app.settings.server.clone();
+    let config = match close_delay(&app, dev_is_on) {
+        Some(delay) => config.close_delay(delay),
+        None => config,
+    };
+    let server = Server::new(config).until(&app.shutdown).counting(&app.counters);
+    let stopped = server
+        .serve(listener, move |connection| service.for_connection(connection))
+        .await
+        .map_err(StartError::of_system)?;
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "closed connections that were still busy after the grace period");
     }
     for pool in app.pools.values().filter_map(|slot| slot.running()) {
         pool.stop(app.settings.shutdown_grace).await;
     }
+    if let Some(watching) = watching {
+        // A panic was reported by the hook.
+        let _ = watching.join();
+    }
     // A handler that never ends keeps the app in memory, but must not keep uploaded files.
     app.spool.remove();
     Ok(())
 }
 
-async fn report_stop(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
-    shutdown.wait().await;
-    notify::tell(dev.as_deref(), "STOPPING=1");
+/// Time from the beginning of a stop to the end of the listening sockets, if the app asks to be probed. Most
+/// balancers probe every one to five seconds.
+const READY_DELAY: Duration = Duration::from_secs(5);
+
+/// Returns how long a stopping app still accepts connections. `None` leaves the time that the server has.
+fn close_delay(app: &Composed, is_dev: bool) -> Option<Duration> {
+    let is_probed = app.probes.as_ref().is_some_and(Probes::tells_readiness);
+    match app.settings.ready_delay {
+        _ if is_dev => Some(Duration::ZERO),
+        Some(delay) => Some(delay),
+        None => (is_probed && !app.settings.development).then_some(READY_DELAY),
+    }
 }
 
-fn refused(error: impl std::fmt::Display) -> StartError {
-    StartError::new(error.to_string())
+async fn report_stop(shutdown: Shutdown, dev: Option<Arc<Dev>>) {
+    shutdown.wait().await;
+    if shutdown.is_handed_over() {
+        return;
+    }
+    notify::tell(dev.as_deref(), "STOPPING=1");
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Barrier, time::Duration};
+    use std::sync::Barrier;
 
     use tokio::time::timeout;
 

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -53,6 +53,25 @@ impl Sse {
         Sse { events: Box::pin(events), keep_alive: KEEP_ALIVE }
     }
 
+    /// Makes a response from a function that returns the next event and the state for the one after it, or
+    /// `None` at the end.
+    ///
+    /// ```
+    /// use pixie_web::{Event, Sse, get};
+    ///
+    /// #[get("/countdown")]
+    /// async fn countdown() -> Sse {
+    ///     Sse::unfold(3, |left| async move { (left > 0).then(|| (Event::data(left.to_string()), left - 1)) })
+    /// }
+    /// ```
+    pub fn unfold<S, F>(state: S, next: impl FnMut(S) -> F + Send + 'static) -> Sse
+    where
+        S: Send + 'static,
+        F: Future<Output = Option<(Event, S)>> + Send + 'static,
+    {
+        Sse::new(Unfold { state: Some(state), next, waiting: None })
+    }
+
     /// Sets the time without an event after which an empty comment is sent. Zero, or a time too long for the
     /// clock, sends no comments. Default: 15 s.
     pub fn keep_alive(mut self, silence: Duration) -> Sse {
@@ -73,6 +92,34 @@ impl IntoResponse for Sse {
         let is_kept_alive = !self.keep_alive.is_zero() && Handle::try_current().is_ok();
         let silence = is_kept_alive.then(|| Box::pin(sleep(self.keep_alive)));
         Response::events(Body::new(EventBody { events: self.events, silence, keep_alive: self.keep_alive }))
+    }
+}
+
+/// Either has a state, or waits for the next event, or has ended.
+struct Unfold<S, N, F> {
+    state: Option<S>,
+    next: N,
+    waiting: Option<Pin<Box<F>>>,
+}
+
+// The futures are boxed, and nothing else is pinned.
+impl<S, N, F> Unpin for Unfold<S, N, F> {}
+
+impl<S, N: FnMut(S) -> F, F: Future<Output = Option<(Event, S)>>> Stream for Unfold<S, N, F> {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let this = &mut *self;
+        if let Some(state) = this.state.take() {
+            this.waiting = Some(Box::pin((this.next)(state)));
+        }
+        let Some(waiting) = &mut this.waiting else { return Poll::Ready(None) };
+        let next = ready!(waiting.as_mut().poll(cx));
+        this.waiting = None;
+        Poll::Ready(next.map(|(event, state)| {
+            this.state = Some(state);
+            event
+        }))
     }
 }
 

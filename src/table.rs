@@ -1,19 +1,37 @@
 //! What is known of an app after its start, as plain data: requests and jobs read it, `app/compose.rs` builds
 //! it.
 //!
-//! Nothing here changes while the app serves, apart from pools, which start with the first request that needs
-//! one.
+//! These values do not change while the app serves, apart from pools, which start with the first request that
+//! needs one.
 pub(crate) mod settings;
+pub(crate) mod given;
 pub(crate) mod hooks;
 pub(crate) mod pools;
 pub(crate) mod urls;
 pub(crate) mod refusal;
 pub(crate) mod csrf;
 pub(crate) mod host;
+pub(crate) mod forwarded;
+pub(crate) mod proxies;
+pub(crate) mod probes;
 pub(crate) mod request_ids;
+pub(crate) mod timing;
+pub(crate) mod traces;
 pub(crate) mod time_limit;
 pub(crate) mod spool;
+pub(crate) mod store;
+#[cfg(feature = "store")]
+pub(crate) mod rates;
+#[cfg(not(feature = "store"))]
+#[path = "table/no_rates.rs"]
+pub(crate) mod rates;
+pub(crate) mod backlog;
 pub(crate) mod panics;
+#[cfg(feature = "sessions")]
+pub(crate) mod sessions;
+#[cfg(not(feature = "sessions"))]
+#[path = "table/no_sessions.rs"]
+pub(crate) mod sessions;
 #[cfg(feature = "metrics")]
 pub(crate) mod meter;
 /// Without the feature `metrics`, requests are not measured, at no cost.
@@ -38,13 +56,17 @@ pub(crate) mod meter {
 
 use std::{any::TypeId, collections::BTreeMap, sync::Arc, time::Duration};
 
-use pixie_core::{BoxFuture, Error, Pattern, Request, Response, Route, Router, StateMap, Writer};
-use pixie_server::Shutdown;
+use http::HeaderValue;
+use pixie_core::{
+    BoxFuture, Error, Pattern, Place, Request, Response, Route, RoutePath, Router, StateMap, TraceContext, Writer,
+};
+use pixie_server::{Counters, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::table::{
-    csrf::TrustedOrigins, hooks::Chain, meter::RouteMeter, pools::PoolSlot, request_ids::RequestIds,
-    settings::Settings, spool::Spool, urls::Urls,
+    backlog::Backlogs, csrf::TrustedOrigins, given::Given, hooks::Chain, meter::RouteMeter, pools::PoolSlot,
+    probes::Probes, proxies::Proxies, request_ids::RequestIds, sessions::SessionKeeper, settings::Settings,
+    spool::Spool, urls::Urls,
 };
 
 /// The type of a value of each worker, and the function that puts the value into the worker's map.
@@ -67,14 +89,31 @@ pub(crate) struct Composed {
     pub(crate) worker_values: Vec<WorkerValue>,
     pub(crate) urls: Urls,
     pub(crate) trusted_origins: TrustedOrigins,
+    /// Finds and saves sessions, if the app can have them.
+    pub(crate) sessions: Option<SessionKeeper>,
+    /// The proxies that are believed, if the app is behind one.
+    pub(crate) proxies: Option<Proxies>,
     /// One permit for each handler of a thread route that may run.
     pub(crate) threads: Arc<Semaphore>,
     pub(crate) spool: Arc<Spool>,
+    pub(crate) backlogs: Arc<Backlogs>,
+    /// The store, in the main process.
+    pub(crate) store: Option<store::Store>,
     /// A server and its workers are built from the same routes if this number is the same in both.
     pub(crate) table_hash: u64,
+    /// What load balancers ask, if the app answers them.
+    pub(crate) probes: Option<Probes>,
+    /// What the server of this process counts.
+    pub(crate) counters: Counters,
     pub(crate) request_ids: RequestIds,
+    /// The `Strict-Transport-Security` of responses over HTTPS. `None` in development, where browsers would
+    /// then refuse every other server on `localhost`.
+    pub(crate) hsts: Option<HeaderValue>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Settings,
+    /// The settings as the code has made them, before files and the environment.
+    pub(crate) code: Settings,
+    pub(crate) given: Given,
 }
 
 /// A route, and what was computed from it and its app at the start.
@@ -89,11 +128,34 @@ pub(crate) struct Endpoint {
     pub(crate) reads_state: bool,
     /// Whether its requests have ids.
     pub(crate) has_ids: bool,
+    /// Whether the handler or a hook may read the session.
+    pub(crate) has_session: bool,
     /// Whether cross-site requests are refused.
     pub(crate) is_guarded: bool,
     /// The name of the route, for the log and the pool's status.
     pub(crate) label: Arc<str>,
     pub(crate) meter: Arc<RouteMeter>,
+}
+
+/// A page of pixie itself that the program asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnPage {
+    pub(crate) path: &'static str,
+    /// The line of the program that asks for it.
+    pub(crate) place: Place,
+}
+
+impl OwnPage {
+    /// Returns the page that the caller asks for.
+    #[track_caller]
+    pub(crate) fn new(path: &'static str, name: &'static str) -> OwnPage {
+        OwnPage { path, place: Place::here(name) }
+    }
+
+    /// Begins the route of the page.
+    pub(crate) fn route(self) -> RoutePath {
+        Route::get(self.path).place(self.place)
+    }
 }
 
 /// Where a handler runs, with what running it takes.
@@ -137,6 +199,11 @@ impl Composed {
     pub(crate) fn unrouted(&self, path: &str) -> &Arc<Endpoint> {
         let innermost = self.unrouted_in_groups.iter().rfind(|(prefix, _)| prefix.covers(path));
         innermost.map_or(&self.unrouted, |(_, endpoint)| endpoint)
+    }
+
+    /// Returns the context that the log lines of a request's handler show.
+    pub(crate) fn trace(&self, request: &Request) -> Option<TraceContext> {
+        self.settings.trace_contexts.then(|| TraceContext::from_headers(request.headers())).flatten()
     }
 
     /// Makes the state of a worker, in the worker.

@@ -1,24 +1,38 @@
 //! `TestClient`: sends requests to an app in the same process, without a socket, and keeps cookies as a
-//! browser does.
+//! browser does (`jar.rs`).
 //!
 //! Pool routes run on a thread. Their requests and responses are encoded and decoded as in a worker, so that
 //! a value that cannot be sent to a worker fails in tests too. Real workers need one line:
 //! [`test_worker!`](crate::test_worker).
+mod jar;
+#[cfg(feature = "websocket")]
+mod socket;
+
+#[cfg(feature = "websocket")]
+pub use socket::TestSocket;
+
 use std::{
     ffi::OsString,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use cookie::{Cookie, CookieJar};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, Result};
+use pixie_core::{Body, Peer, Result, Scheme};
 use pixie_pool::Sandbox;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-use crate::{App, Urls, app::compose, jobs::worker, request::service::AppService, table::settings::Workers};
+use crate::{
+    App, Urls,
+    app::compose,
+    jobs::worker,
+    request::service::AppService,
+    table::settings::Workers,
+    testing::jar::{Jar, Origin},
+};
 
 /// Separates the parts of a form. The content of tests must not contain it.
 const BOUNDARY: &str = "pixie-test-boundary-5b0c7a1e";
@@ -54,7 +68,7 @@ impl App {
 }
 
 /// Lets a test program start itself as a worker: `pixie_web::test_worker!(app)`, where `app` is a function
-/// that returns the [`App`] under test. The macro defines a test named `pixie_worker`, which does nothing in
+/// that returns the [`App`] under test. The macro defines a test named `pixie_worker`, which has no effect in
 /// an ordinary test run.
 #[macro_export]
 macro_rules! test_worker {
@@ -76,6 +90,10 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 }
 
 /// Sends requests to an app in the same process, and keeps the cookies that the app sets.
+///
+/// A cookie is sent back as RFC 6265, section 5.4, says: to its domain and path, and a `Secure` one only over
+/// HTTPS, which is an app with [`App::https`] or a request to a URL that begins with `https://`. The host is
+/// that of the URL or of the header `Host`, otherwise `localhost`.
 ///
 /// Its methods block. Use it in plain tests, not in async ones.
 ///
@@ -103,14 +121,22 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 pub struct TestClient {
     runtime: Runtime,
     service: AppService,
-    jar: Mutex<CookieJar>,
+    jar: Mutex<Jar>,
 }
 
 impl TestClient {
-    fn new(app: App) -> Result<TestClient> {
+    fn new(mut app: App) -> Result<TestClient> {
+        app.settings.is_test = true;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let service = app.into_service()?;
         Ok(TestClient { runtime, service, jar: Mutex::default() })
+    }
+
+    /// Returns the app's store, to prepare it or to look at what a handler has put there.
+    #[cfg(feature = "store")]
+    pub fn store(&self) -> pixie_store::Store {
+        // A test process is never a worker here.
+        self.service.app().store.clone().unwrap_or_else(pixie_store::Store::memory)
     }
 
     /// Starts a GET request.
@@ -151,30 +177,14 @@ impl TestClient {
         self.service.app().urls.clone()
     }
 
-    /// Returns the value of a cookie that the app has set.
+    /// Returns the value of a cookie that the app has set, for any path. Of several, the one with the longest
+    /// path.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.with_jar(|jar| jar.get(name).map(|cookie| cookie.value().to_owned()))
+        self.with_jar(|jar| jar.value(name))
     }
 
-    fn with_jar<T>(&self, run: impl FnOnce(&mut CookieJar) -> T) -> T {
+    fn with_jar<T>(&self, run: impl FnOnce(&mut Jar) -> T) -> T {
         run(&mut self.jar.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn cookie_header(&self) -> Option<HeaderValue> {
-        let pairs =
-            self.with_jar(|jar| jar.iter().map(|cookie| cookie.encoded().stripped().to_string()).collect::<Vec<_>>());
-        (!pairs.is_empty()).then(|| HeaderValue::try_from(pairs.join("; ")).ok()).flatten()
-    }
-
-    fn keep_cookies(&self, response: &http::Response<Body>) {
-        let texts = response.headers().get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-        for cookie in texts.filter_map(|text| Cookie::parse_encoded(text.to_owned()).ok()) {
-            let is_over = cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative());
-            self.with_jar(|jar| match is_over {
-                true => jar.force_remove(cookie.name()),
-                false => jar.add_original(cookie.clone()),
-            });
-        }
     }
 }
 
@@ -192,6 +202,12 @@ impl TestRequest<'_> {
         let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("invalid header name `{name}`"));
         let value = HeaderValue::from_str(value).unwrap_or_else(|_| panic!("invalid header value `{value}`"));
         self.request.headers_mut().insert(name, value);
+        self
+    }
+
+    /// Sets the address that the request comes from. Without it, the address is not known.
+    pub fn peer(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.request.extensions_mut().insert(Peer(address.into()));
         self
     }
 
@@ -248,13 +264,17 @@ impl TestRequest<'_> {
 
     /// Sends the request and waits for the whole response.
     pub fn send(mut self) -> TestResponse {
-        if let Some(cookies) = self.client.cookie_header() {
+        if self.request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+            self.request.extensions_mut().insert(Scheme::Https);
+        }
+        let origin = Origin::of(&self.request, self.client.service.app().settings.https);
+        if let Some(cookies) = self.client.with_jar(|jar| jar.header(&origin)) {
             self.request.headers_mut().entry(header::COOKIE).or_insert(cookies);
         }
         let mut service = self.client.service.clone();
         let answer = async move {
             let Ok(response) = service.call(self.request).await;
-            self.client.keep_cookies(&response);
+            self.client.with_jar(|jar| jar.keep(&origin, response.headers()));
             let (head, mut body) = response.into_parts();
             let mut bytes = Vec::new();
             let mut is_cut = false;

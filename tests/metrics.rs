@@ -73,6 +73,9 @@ fn the_metrics_count_what_has_happened() {
         r#"pixie_http_requests_total{route="inline",status="2xx"} 1"#,
         r#"pixie_http_requests_total{route="",status="4xx"} 1"#,
         r#"pixie_http_request_seconds_count{route="fine"} 3"#,
+        r#"pixie_connections_total{outcome="accepted"} 0"#,
+        r#"pixie_protocols_total{protocol="http1"} 0"#,
+        "# TYPE pixie_connections_open gauge",
         "# TYPE pixie_pool_run_seconds histogram",
         "# HELP pixie_pool_exits_total ",
     ] {

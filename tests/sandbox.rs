@@ -62,6 +62,16 @@ fn upload(kept: Query<Kept>, photo: Upload) -> Result<String> {
     Ok(bytes.to_string())
 }
 
+/// Looks for the uploads of others, beside its own.
+#[post("/strict/look", pool = "strict")]
+fn look_around(photo: Upload) -> String {
+    let own = photo.path().expect("it is on disk");
+    let folder = own.parent().expect("it is in a folder");
+    let tries =
+        [told(fs::read(own)), told(fs::read_dir(folder)), told(fs::write(own, "other")), told(fs::File::open(folder))];
+    tries.join(" ")
+}
+
 #[get("/strict/abort", pool = "strict")]
 fn abort() -> String {
     std::process::abort()
@@ -115,6 +125,13 @@ fn a_large_file_of_a_form_reaches_a_strict_pool_and_can_be_kept_where_it_may_wri
     let form = client.post("/strict/upload?as=photo").file("photo", "photo.jpg", &content);
     assert_eq!(form.send().assert_status(200).text(), LARGE.to_string());
     assert!(fs::read(&kept).expect("it was kept") == content);
+}
+
+#[test]
+fn a_strict_worker_reads_the_uploads_of_its_own_request_and_cannot_list_others() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let form = client.post("/strict/look").file("photo", "photo.jpg", [7; LARGE]);
+    form.send().assert_text("done PermissionDenied PermissionDenied PermissionDenied");
 }
 
 #[test]

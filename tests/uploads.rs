@@ -6,6 +6,7 @@ mod support;
 use std::{
     fs,
     io::Read,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -223,31 +224,34 @@ fn an_error_or_a_panic_in_the_main_process_leaves_no_file() {
 }
 
 #[test]
-fn a_file_can_be_kept_from_a_worker() {
+fn a_file_can_be_kept_from_a_worker_and_has_the_mode_of_other_files() {
     let site = Site::new(|app| app.test_with_workers(1));
+    let mode = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode());
     for bytes in [10, LARGE] {
         let to = tempfile::tempdir().expect("a folder can be made");
         let folder = to.path().to_str().expect("the path is text");
         site.post("/keep", bytes).field("folder", folder).send().assert_status(200).assert_text("kept");
         assert_eq!(fs::read(to.path().join("kept")).expect("it was kept"), content(bytes));
+        fs::write(to.path().join("other"), "").expect("a file can be made");
+        assert_eq!(mode(&to.path().join("kept")).ok(), mode(&to.path().join("other")).ok());
         site.assert_no_file_left("keeping it");
         site.post("/keep", bytes).field("folder", folder).send().assert_status(500);
     }
 }
 
 #[test]
-fn only_this_user_can_read_what_is_uploaded() {
-    use std::os::unix::fs::PermissionsExt;
+fn only_this_user_can_reach_what_is_uploaded_and_cannot_guess_its_name() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let look = |request: &mut Request| -> Result<String> {
         let file = request.parts()?.files[0].path().expect("it is on disk").to_owned();
-        let mode = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777);
-        Ok(format!("{:o} {:o}", mode(&file)?, mode(file.parent().expect("it is in a folder"))?))
+        let folder = file.parent().expect("it is in a folder");
+        let mode = fs::metadata(folder)?.permissions().mode() & 0o777;
+        Ok(format!("{mode:o} {}", file.file_name().expect("it has a name").len()))
     };
     let needs = pixie_web::Needs::default().extractor::<Uploads>();
     let app = App::new().route(Route::post("/").sync(look).needs(needs)).upload_dir(folder.path());
     let client = app.test().expect("the app fits together");
-    client.post("/").file("photo", "f", content(LARGE)).send().assert_text("600 700");
+    client.post("/").file("photo", "f", content(LARGE)).send().assert_text("700 32");
     drop(client);
     assert_eq!(fs::read_dir(folder.path()).expect("it can be listed").count(), 0, "the folder goes with the app");
 }

@@ -1,15 +1,45 @@
 //! The test client with real worker processes: this program is its own worker.
-use std::io;
+#[cfg(feature = "store-redis")]
+#[path = "programs/redis.rs"]
+mod redis;
+#[cfg(feature = "store")]
+#[path = "with_workers/store.rs"]
+mod store;
+
+use std::{
+    fs, io,
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use pixie_web::{
-    App, BodyReader, Carried, FromRequest, Headers, Needs, OrAbort, ProcessType, Request, Response, Result, Route,
-    Writer, proc_env,
+    App, Body, BodyReader, Bytes, Carried, FromRequest, Headers, Needs, OrAbort, Pool, ProcessType, Request, Response,
+    Result, Route, Writer, proc_env,
 };
 
 const LIMIT: usize = 300_000;
 
 fn app() -> App {
-    App::new()
+    // The program's own hook, which it installs in `main`, so also in each worker.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let earlier = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            earlier(info);
+        }));
+    });
+    let probes = ["probe", "bomb", "panics", "panic"].into_iter().zip([probe, bomb, panics, panic as fn() -> String]);
+    let probed = probes.fold(App::new(), |app, (name, run)| in_all_kinds(app, name, run));
+    #[cfg(feature = "store")]
+    let probed = store::routes(probed);
+    probed
+        .pool(Pool::named("default").core_dumps(true))
+        .route(Route::get("/body/panics").sync(|_| Response::new(Body::new(Broken::Poll))))
+        .route(Route::get("/body/drop").sync(|_| Response::new(Body::new(Broken::Drop))))
+        .route(Route::get("/late").asynchronous(late).deadline(std::time::Duration::from_millis(50)))
         .route(Route::get("/where").pool(|_| format!("{} {}", proc_env().process_type, proc_env().pid)))
         .route(Route::get("/abort").pool(|_| -> String { std::process::abort() }))
         .route(Route::get("/pieces").stream(|_| (0..3).map(|number| number.to_string())))
@@ -28,6 +58,101 @@ fn app() -> App {
                 .stream_to(head)
                 .needs(Needs::default().extractor::<BodyReader>().extractor::<Headers>()),
         )
+}
+
+const KINDS: [&str; 5] = ["sync", "thread", "async", "pool", "stream"];
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// Adds routes `/name/kind` that run the same code.
+fn in_all_kinds(app: App, name: &str, run: fn() -> String) -> App {
+    let at = |kind| Route::get(&*format!("/{name}/{kind}").leak());
+    app.route(at("sync").sync(move |_| run()))
+        .route(at("thread").thread(move |_| run()))
+        .route(at("async").asynchronous(move |_| async move { run() }))
+        .route(at("pool").pool(move |_| run()))
+        .route(at("stream").stream_to(move |_, out| Ok(out.send(run())?)))
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("it goes off");
+    }
+}
+
+fn bomb() -> String {
+    std::panic::panic_any(Bomb)
+}
+
+fn panic() -> String {
+    panic!("a handler panicked")
+}
+
+fn panics() -> String {
+    PANICS.load(Ordering::SeqCst).to_string()
+}
+
+/// Waits longer than its deadline, and panics when it is dropped.
+async fn late(_: Request) -> Response {
+    let _bomb = Bomb;
+    std::future::pending().await
+}
+
+/// A body that announces some bytes and panics.
+enum Broken {
+    Poll,
+    Drop,
+}
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        match *self {
+            Broken::Poll => std::panic::panic_any(Bomb),
+            Broken::Drop => std::task::Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        if matches!(self, Broken::Drop) {
+            panic!("it goes off");
+        }
+    }
+}
+
+/// Returns what a handler can see of its process.
+fn probe() -> String {
+    let of = |file: &str, names: &[&str]| {
+        let text = fs::read_to_string(file).expect("Linux has /proc");
+        text.lines()
+            .filter(|line| names.iter().any(|name| line.starts_with(name)))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
+    let own = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("PIXIE_");
+    let mut variables: Vec<_> = std::env::vars_os().filter(|(name, _)| !own(name)).collect();
+    variables.sort();
+    let file = tempfile::NamedTempFile::with_prefix_in("probe", std::env::temp_dir()).expect("a file can be made");
+    let beside = file.path().with_extension("beside");
+    fs::write(&beside, "").expect("a file can be written");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&beside).expect("it is there").permissions());
+    let _ = fs::remove_file(&beside);
+    let seen = [
+        of("/proc/self/status", &["Umask", "CapEff", "Seccomp", "NoNewPrivs"]),
+        of("/proc/thread-self/status", &["SigBlk", "SigIgn"]),
+        of("/proc/self/limits", &["Max"]),
+        format!("{variables:?}\n{:?} {:?} {mode:o}", std::env::current_dir(), std::env::temp_dir()),
+    ];
+    seen.concat()
 }
 
 /// Reads the body while it arrives, and answers 200 with the number of bytes or the error.
@@ -75,6 +200,47 @@ fn pool_routes_run_in_another_process_and_may_die_there() {
     client.get("/pieces").send().assert_status(200).assert_text("012");
     let large = "0123456789".repeat(100_000);
     client.post("/echo").body(large.clone()).send().assert_status(200).assert_text(&large);
+}
+
+#[test]
+fn what_a_handler_sees_does_not_depend_on_the_kind_of_its_route() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let [first, others @ ..] = KINDS.map(|kind| client.get(&format!("/probe/{kind}")).send().assert_status(200).text());
+    for (seen, kind) in others.iter().zip(&KINDS[1..]) {
+        let differs = first.lines().zip(seen.lines()).find(|(one, other)| one != other);
+        assert!(first == *seen, "{kind}: {differs:?}");
+    }
+}
+
+#[test]
+fn the_hook_of_a_program_sees_the_panics_of_all_kinds_of_routes() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    for kind in KINDS {
+        let count = || client.get(&format!("/panics/{kind}")).send().text().parse::<usize>().expect("a number");
+        let before = count();
+        client.get(&format!("/panic/{kind}")).send().assert_status(500);
+        assert!(count() > before, "{kind}");
+    }
+}
+
+#[test]
+fn a_panic_whose_payload_panics_too_is_500_in_all_kinds_and_the_next_request_is_answered() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    let pid = client.get("/where").send().text();
+    for kind in KINDS.into_iter().chain(KINDS) {
+        client.get(&format!("/bomb/{kind}")).send().assert_status(500);
+        client.get("/where").send().assert_status(200);
+    }
+    assert_ne!(client.get("/where").send().text(), pid, "the worker was replaced");
+}
+
+#[test]
+fn a_panic_of_what_a_handler_leaves_ends_its_own_response_only() {
+    let client = app().test_with_workers(1).expect("the app fits together");
+    assert!(client.get("/body/panics").send().assert_status(200).is_cut());
+    client.get("/body/drop").send().assert_status(200);
+    client.get("/late").send().assert_status(504);
+    client.get("/where").send().assert_status(200);
 }
 
 #[test]

@@ -66,13 +66,13 @@ pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
     }
     match args.json {
         true => output::json(&findings)?,
-        false => findings.iter().for_each(show),
+        false => output::print(&findings.iter().map(shown).collect::<String>())?,
     }
     let is_bad = findings.iter().any(|finding| finding.state == State::Problem);
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn show(finding: &Finding) {
+fn shown(finding: &Finding) -> String {
     let (word, color) = match finding.state {
         State::Ok => ("ok", AnsiColor::Green),
         State::Warning => ("warning", AnsiColor::Yellow),
@@ -80,10 +80,11 @@ fn show(finding: &Finding) {
     };
     let style: Style = color.on_default().bold();
     let Finding { name, found, meaning, .. } = finding;
-    anstream::println!("{style}{word:>9}{style:#} {name}: {found}\n{:>10}{meaning}", "");
+    let mut text = format!("{style}{word:>9}{style:#} {name}: {found}\n{:>10}{meaning}\n", "");
     if let Some(fix) = &finding.fix {
-        anstream::println!("{:>10}{HELP}fix{HELP:#}: {fix}", "", HELP = output::HELP);
+        text += &format!("{:>10}{HELP}fix{HELP:#}: {fix}\n", "", HELP = output::HELP);
     }
+    text
 }
 
 /// Returns the output of a program, or `None` if it is missing or fails.
@@ -163,7 +164,7 @@ fn git() -> Finding {
 }
 
 fn port() -> Finding {
-    let set = env::var("PIXIE_PORT").ok();
+    let set = env::var_os("PIXIE_PORT").map(|text| text.to_string_lossy().into_owned());
     // 8000 is the default of `App::port`.
     let Some(port) = set.as_ref().map_or(Some(8000), |text| text.trim().parse().ok()) else {
         let found = format!("PIXIE_PORT is `{}`", set.unwrap_or_default());

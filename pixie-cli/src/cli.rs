@@ -6,9 +6,9 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-#[cfg(unix)]
-use crate::dev;
 use crate::{cargo, check, completions, error::Error, interrupt, new, output, routes};
+#[cfg(unix)]
+use crate::{dev, reload};
 
 /// The parsed command line.
 #[derive(Debug, Parser)]
@@ -45,8 +45,13 @@ pub(crate) enum Command {
     Dev(dev::DevArgs),
     /// Shows the app's routes
     Routes(routes::RoutesArgs),
+    /// Shows the app's settings, and where each value comes from
+    Config(routes::ConfigArgs),
     /// Builds the app with optimization and runs it
     Run(cargo::RunArgs),
+    /// Starts a running app anew from its path on disk, without losing a request
+    #[cfg(unix)]
+    Reload(reload::ReloadArgs),
     /// Builds the app with optimization and shows a summary
     Build(cargo::BuildArgs),
     /// Checks this machine, and shows how to fix each problem
@@ -77,7 +82,10 @@ impl Command {
             #[cfg(unix)]
             Self::Dev(args) => interrupt::watch().and_then(|()| dev::dev(args))?,
             Self::Routes(args) => routes::routes(args)?,
+            Self::Config(args) => routes::config(args)?,
             Self::Run(args) => return cargo::run(args),
+            #[cfg(unix)]
+            Self::Reload(args) => reload::reload(args)?,
             Self::Build(args) => cargo::build(args)?,
             Self::Check(args) => return check::check(args),
             Self::Completions(args) => completions::completions(args, Cli::command())?,

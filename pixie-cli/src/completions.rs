@@ -1,14 +1,11 @@
 //! `pixie completions` and `pixie man`: made from the definition of the command line.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::error::Error;
+use crate::{error::Error, output};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
@@ -25,7 +22,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(args: CompletionsArgs, mut command: Command) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "pixie", &mut script);
-    write(&script)
+    output::write(&script)
 }
 
 /// Writes the manual page to stdout, or all pages into a folder.
@@ -35,21 +32,11 @@ pub(crate) fn man(args: ManArgs, command: Command) -> Result<(), Error> {
             let mut page = Vec::new();
             // Writing to memory does not fail.
             let _ = clap_mangen::Man::new(command).render(&mut page);
-            write(&page)
+            output::write(&page)
         }
         Some(dir) => {
             std::fs::create_dir_all(&dir).map_err(|error| Error::io("create the folder", &dir, &error))?;
             clap_mangen::generate_to(command, &dir).map_err(|error| Error::io("write the pages", &dir, &error))
         }
-    }
-}
-
-/// Writes to stdout. A closed pipe is not an error, because a reader such as `head` may stop early.
-fn write(bytes: &[u8]) -> Result<(), Error> {
-    match io::stdout().write_all(bytes) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(format_args!("could not write to stdout: {error}")))
-        }
-        _ => Ok(()),
     }
 }

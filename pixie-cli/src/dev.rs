@@ -8,6 +8,7 @@ mod apps;
 mod build;
 mod event;
 mod guard;
+mod https;
 mod link;
 mod port;
 mod session;
@@ -33,10 +34,12 @@ use crate::{
         build::Builds,
         event::Event,
         guard::Guard,
+        https::Certificate,
         link::Meeting,
         session::Session,
         sources::Sources,
         substitute::Substitute,
+        terminal::Urls,
         watch::Watch,
     },
     error::Error,
@@ -57,6 +60,9 @@ pub(crate) struct DevArgs {
     /// Listen on this address; without a value, on all networks [default: localhost]
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, env = "PIXIE_HOST", default_missing_value = "0.0.0.0")]
     host: Option<String>,
+    /// Serve HTTPS with a local certificate; the app needs the feature `tls`
+    #[arg(long)]
+    https: bool,
     /// Fail if the port is used, instead of offering another one
     #[arg(long)]
     strict_port: bool,
@@ -88,8 +94,10 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
         return Err(error.help("give --watch an existing file or folder"));
     }
     let (host, port) = port::address(args.host.as_deref(), args.port, &project.root)?;
+    let certificate = args.https.then(Certificate::find).transpose()?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
-    output::status("Listening", terminal::local(&addresses));
+    let urls = Urls { scheme: if args.https { "https" } else { "http" }, addresses };
+    output::status("Listening", urls.local());
     let (sender, events) = channel();
     let quit = sender.clone();
     // It fails if the session has ended when the signal arrives.
@@ -104,11 +112,12 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     terminal::listen(sender.clone());
     let builds = Builds::new(guard.clone(), sender.clone());
     let DevArgs { allowed_host: hosts, workers, args, open: opens, .. } = args;
-    let launch = Launch { sockets, meeting, guard, sender, hosts, workers, args };
-    let apps = Apps::new(launch, Substitute::start(copies));
+    let substitute = Substitute::start(copies, certificate.as_ref().map(|certificate| certificate.config.clone()));
+    let certificate = certificate.map(|certificate| certificate.file);
+    let launch = Launch { sockets, certificate, meeting, guard, sender, hosts, workers, args };
+    let apps = Apps::new(launch, substitute);
     let cause = (String::new(), Instant::now());
-    let session =
-        Session { project, addresses, watch, builds, apps, opens, cause, is_outdated: false, is_announced: false };
+    let session = Session { project, urls, watch, builds, apps, opens, cause, is_outdated: false, is_announced: false };
     session.run(&events);
     Ok(())
 }

@@ -16,6 +16,8 @@ mod new;
 mod output;
 mod program;
 mod project;
+#[cfg(unix)]
+mod reload;
 mod routes;
 
 use std::process::ExitCode;

@@ -168,8 +168,7 @@ fn make(command: &str, path: &Path, existing: Existing, options: &Options) -> Re
     if options.json {
         return output::json(&report);
     }
-    report.print(path);
-    Ok(())
+    report.print(path)
 }
 
 /// Collects the answers to the questions of a template.

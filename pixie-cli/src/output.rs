@@ -4,6 +4,7 @@
 //! Everything is printed through `anstream`, which removes colors in a pipe and with NO_COLOR.
 
 use std::{
+    io::{self, Write},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -46,8 +47,27 @@ pub(crate) fn help(text: impl std::fmt::Display) {
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(value);
     let json = json.map_err(|error| Error::new(format_args!("could not write JSON: {error}")))?;
-    anstream::println!("{json}");
-    Ok(())
+    print(&format!("{json}\n"))
+}
+
+/// Prints text to stdout, in colors if stdout is a terminal.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    written(anstream::stdout().write_all(text.as_bytes()))
+}
+
+/// Writes bytes to stdout as they are.
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Error> {
+    written(io::stdout().write_all(bytes))
+}
+
+/// A closed pipe is not an error, because a reader such as `head` may stop early.
+fn written(result: io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(format_args!("could not write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints an error: the message, the place and the fix.

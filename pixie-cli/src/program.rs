@@ -1,5 +1,5 @@
-//! Asks a built app for its routes: with `PIXIE_DUMP` the app prints them and ends, before it opens a port or
-//! starts a worker.
+//! Asks a built app for its routes or its settings: with `PIXIE_DUMP` the app prints them and ends, before it
+//! opens a port or starts a worker.
 //!
 //! Invariant: only programs that depend on pixie-web are asked, because any other program would simply run.
 
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{env_files::EnvFiles, error::Error};
 
@@ -40,30 +40,52 @@ pub(crate) struct Row {
     pub(crate) line: u32,
 }
 
+/// The settings of an app.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) settings: serde_json::Value,
+    pub(crate) files: Vec<String>,
+    /// The same for people.
+    #[serde(skip_serializing)]
+    pub(crate) text: String,
+}
+
+impl Settings {
+    /// Asks a program for its settings.
+    pub(crate) fn by(program: &Path, folder: &Path) -> Result<Settings, Error> {
+        ask(program, folder, "config", "settings")
+    }
+}
+
+/// Asks a program a question; `what` names the answer in messages.
+fn ask<A: DeserializeOwned>(program: &Path, folder: &Path, question: &str, what: &str) -> Result<A, Error> {
+    let mut command = Command::new(program);
+    EnvFiles::read(folder)?.give(&mut command);
+    command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
+    let said = listen(&mut started);
+    let status = started.wait();
+    let name = program.file_name().unwrap_or_default().display();
+    let Some(said) = said else {
+        return Err(Error::new(format_args!("`{name}` did not report its {what} within {PATIENCE:?}"))
+            .help("the code in `main` before `App::run` must end"));
+    };
+    // The answer is the last JSON line, because `main` may print lines before it runs the app.
+    let told = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    told.ok_or_else(|| match status {
+        Ok(status) if !status.success() => {
+            Error::new(format_args!("`{name}` failed before it reported its {what} ({status})"))
+                .help("fix the error above; if the app needs variables, set them in .env")
+        }
+        _ => Error::new(format_args!("`{name}` did not report its {what}"))
+            .help("call `pixie_web::run()` or `App::run` in its `main`"),
+    })
+}
+
 impl Told {
     /// Asks a program a question: `routes`, or `match GET /path` for the route that answers that request.
     pub(crate) fn by(program: &Path, folder: &Path, question: &str) -> Result<Told, Error> {
-        let mut command = Command::new(program);
-        EnvFiles::read(folder)?.give(&mut command);
-        command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
-        let said = listen(&mut started);
-        let status = started.wait();
-        let name = program.file_name().unwrap_or_default().display();
-        let Some(said) = said else {
-            return Err(Error::new(format_args!("`{name}` did not report its routes within {PATIENCE:?}"))
-                .help("the code in `main` before `App::run` must end"));
-        };
-        // The answer is the last JSON line, because `main` may print lines before it runs the app.
-        let told = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        told.ok_or_else(|| match status {
-            Ok(status) if !status.success() => {
-                Error::new(format_args!("`{name}` failed before it reported its routes ({status})"))
-                    .help("fix the error above; if the app needs variables, set them in .env")
-            }
-            _ => Error::new(format_args!("`{name}` did not report its routes"))
-                .help("call `pixie_web::run()` or `App::run` in its `main`"),
-        })
+        ask(program, folder, question, "routes")
     }
 
     pub(crate) fn kinds(&self) -> BTreeMap<String, usize> {

@@ -1,6 +1,9 @@
-//! `pixie routes`: the table of routes, from the program itself, so that it is never out of date.
+//! `pixie routes` and `pixie config`: the table of routes and the settings, from the program itself, so that
+//! they are never out of date.
 //!
 //! Builds the program; `program.rs` then asks it.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -8,7 +11,7 @@ use crate::{
     cargo::compile,
     error::Error,
     output,
-    program::{Row, Told},
+    program::{Row, Settings, Told},
     project::{Project, Which},
 };
 
@@ -44,8 +47,51 @@ fn request(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
-    let mut project = Project::find(args.which)?;
-    project.is_release = args.release;
+    let (project, program) = built(args.which, args.release)?;
+    let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
+    let told = Told::by(&program, &project.root, &question)?;
+    match args.json {
+        true => output::print(&format!("{}\n", serde_json::json!(told)))?,
+        false if told.routes.is_empty() => {}
+        false => output::print(&table(&told.routes))?,
+    }
+    match &args.request {
+        _ if !told.routes.is_empty() => {}
+        Some(request) => return Err(unanswered(request, &told)),
+        None => output::warning("the app does not have routes"),
+    }
+    Ok(())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Build with optimization
+    #[arg(long)]
+    release: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn config(args: ConfigArgs) -> Result<(), Error> {
+    let (project, program) = built(args.which, args.release)?;
+    let told = Settings::by(&program, &project.root)?;
+    if args.json {
+        return output::print(&format!("{}\n", serde_json::json!(told)));
+    }
+    let lines = told.text.lines().map(|line| match line.starts_with('[') {
+        true => format!("{0}{line}{0:#}\n", output::HEAD),
+        false => format!("{line}\n"),
+    });
+    output::print(&lines.collect::<String>())
+}
+
+/// Builds an app, and returns its project and its program.
+fn built(which: Which, is_release: bool) -> Result<(Project, PathBuf), Error> {
+    let mut project = Project::find(which)?;
+    project.is_release = is_release;
     if !project.is_app {
         let error =
             Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
@@ -55,19 +101,7 @@ pub(crate) fn routes(args: RoutesArgs) -> Result<(), Error> {
     build.arg("--quiet");
     let missing = || Error::cargo(format_args!("the build of `{}` did not produce a program", project.program));
     let program = compile(build)?.pop().ok_or_else(missing)?.executable;
-    let question = args.request.as_ref().map_or_else(|| "routes".to_owned(), |request| format!("match {request}"));
-    let told = Told::by(&program, &project.root, &question)?;
-    match args.json {
-        true => anstream::println!("{}", serde_json::json!(told)),
-        false if told.routes.is_empty() => {}
-        false => anstream::print!("{}", table(&told.routes)),
-    }
-    match &args.request {
-        _ if !told.routes.is_empty() => {}
-        Some(request) => return Err(unanswered(request, &told)),
-        None => output::warning("the app does not have routes"),
-    }
-    Ok(())
+    Ok((project, program))
 }
 
 fn unanswered(request: &str, told: &Told) -> Error {

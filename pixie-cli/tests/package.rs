@@ -36,7 +36,8 @@ fn a_pixie_built_from_the_package_names_versions() {
     let archive = target.join("package").join(format!("{name}.crate"));
     let unpacked = Command::new("tar").arg("xzf").arg(archive).current_dir(world.path()).status().unwrap();
     assert!(unpacked.success());
-    // With another name and the same profile, it can be built in a folder that has most dependencies compiled.
+    // With another name and the same profile, it can be built in a folder that has most dependencies
+    // compiled.
     let manifest = world.path().join(name).join("Cargo.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("name = \"pixie\"", "name = \"packaged-pixie\"")).unwrap();

@@ -57,7 +57,7 @@ fn the_app_scaffold_says_why_it_does_not_start() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(reason), "{said}");
     };
-    says(project.program().env_remove("PIXIE_SECRET"), "openssl rand -hex 32");
+    says(project.program().env_remove("PIXIE_SECRET").env("PIXIE_CONFIG", "none"), "openssl rand -hex 32");
     says(project.program().env("NOTES_FILE", "src"), "could not open the notes in src: ");
 }
 

@@ -4,9 +4,9 @@
 //! An error keeps two messages apart. The client gets the status, the title and the detail. The log gets the
 //! chain of causes and the place in the code; a page shows these only in development. A rejection is the
 //! client's mistake, and its message is written for the client.
-use std::{borrow::Cow, fmt, panic::Location};
+use std::{borrow::Cow, fmt, io, panic::Location};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 
 /// The result of a handler that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -16,8 +16,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed request: a status for the client, and a cause for the log.
 ///
-/// `?` turns any `std::error::Error` into an `Error` with the status 500. The text of the cause goes to the
-/// log and, only in development, to the page.
+/// `?` turns any `std::error::Error` into an `Error` with the status 500, or 503 with `Retry-After` if the
+/// cause is an `io::Error` about too many open files, or a store that did not answer. The text of the cause goes to the log and, only in
+/// development, to the page.
 ///
 /// ```
 /// use pixie_core::{OrAbort, Result, abort};
@@ -183,14 +184,40 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     #[track_caller]
     fn from(source: E) -> Error {
         let mut error = Error::new(StatusCode::INTERNAL_SERVER_ERROR);
+        if has_too_many_files(&source) || is_unavailable(&source) {
+            // The requests that end now release files, and a store reconnects by itself.
+            error.0.status = StatusCode::SERVICE_UNAVAILABLE;
+            error.0.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         error.0.cause = Cause::Source(Box::new(source));
         error
+    }
+}
+
+/// Returns whether an error or one of its causes is `EMFILE` or `ENFILE`: too many open files in the process
+/// or in the system.
+fn has_too_many_files(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_it = |error: &io::Error| cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24));
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.downcast_ref().is_some_and(is_it))
+}
+
+/// Returns whether an error says that the store did not answer.
+fn is_unavailable(error: &(dyn std::error::Error + 'static)) -> bool {
+    #[cfg(feature = "store")]
+    return matches!(error.downcast_ref(), Some(pixie_store::Error::Unavailable { .. }));
+    #[cfg(not(feature = "store"))]
+    {
+        let _ = error;
+        false
     }
 }
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Error {
         let error = Error::new(rejection.status()).with_place(None);
+        let add =
+            |error: Error, (name, value): &(HeaderName, HeaderValue)| error.with_header(name.clone(), value.clone());
+        let error = rejection.headers.iter().fold(error, add);
         // If the app lacks something, the message is for the log. If the client sent something wrong, it is
         // for the client.
         match rejection.status().is_server_error() {
@@ -262,6 +289,7 @@ pub struct Rejection {
     status: StatusCode,
     detail: String,
     field: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Rejection {
@@ -274,7 +302,7 @@ impl Rejection {
             RejectionKind::Param => StatusCode::NOT_FOUND,
             RejectionKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Rejection { kind, status, detail: detail.into(), field: None }
+        Rejection { kind, status, detail: detail.into(), field: None, headers: Vec::new() }
     }
 
     /// Replaces the status.
@@ -286,6 +314,12 @@ impl Rejection {
     /// Names the rejected field of a form or a query string.
     pub fn with_field(mut self, field: impl Into<String>) -> Rejection {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Adds a header that the response must have.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Rejection {
+        self.headers.push((name, value));
         self
     }
 
@@ -320,4 +354,17 @@ impl fmt::Display for Rejection {
 /// characters.
 pub(crate) fn shown(name: &str) -> String {
     name[..name.floor_char_boundary(64)].escape_debug().to_string()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_answered_with_503_and_retry_after() {
+        for (number, status) in [(24, 503), (23, 503), (2, 500), (28, 500)] {
+            let error = Error::from(io::Error::from_raw_os_error(number));
+            assert_eq!((error.status().as_u16(), error.headers().contains_key(RETRY_AFTER)), (status, status == 503));
+        }
+    }
 }

@@ -11,7 +11,11 @@ pub(crate) mod form;
 pub(crate) mod head;
 #[cfg(feature = "sealed-cookies")]
 pub(crate) mod sealed_cookies;
+#[cfg(feature = "sessions")]
+pub(crate) mod session;
 pub(crate) mod state;
+#[cfg(feature = "store")]
+mod store;
 pub(crate) mod upload;
 
 use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, RejectionKind, Request, State};
@@ -36,7 +40,7 @@ use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, Re
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Upload`, `Json<T>`, `Headers`, `Cookies`, `Bytes`, `BodyReader`, `State<T>`, `Carried<T>`, `Extension<T>`, `Peer`, `Request`, `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, with a feature `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T, Rejection>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -123,5 +127,13 @@ impl Needs {
         self.body = self.body.and(T::BODY);
         T::needs(&mut self);
         self
+    }
+
+    /// Returns whether the extractors reject a request for the media type of its body, without reading the
+    /// body.
+    pub fn refuse_media(&self, request: &Request) -> bool {
+        let is_form = || request.is_urlencoded() || request.is_multipart();
+        let Some(media) = request.media_type() else { return false };
+        (self.json && !body::is_json(media)) || (self.body == BodyUse::Form && !is_form())
     }
 }

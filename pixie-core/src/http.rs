@@ -3,11 +3,13 @@
 pub(crate) mod body;
 pub(crate) mod body_reader;
 pub(crate) mod cookies;
+pub(crate) mod origin;
 pub(crate) mod params;
 pub(crate) mod plumbing;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
+pub(crate) mod trace_context;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 

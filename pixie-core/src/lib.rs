@@ -25,11 +25,13 @@ pub use self::http::{
     body::Body,
     body_reader::{BodyReader, PieceSource},
     cookies::Cookies,
+    origin::{Origin, Scheme},
     params::{FromParam, Params},
     plumbing::StateMap,
     request::{Request, RequestView},
     request_id::RequestId,
     response::Response,
+    trace_context::TraceContext,
 };
 
 pub use form::{
@@ -63,6 +65,8 @@ pub use route::{
 pub use extract::checked::Checked;
 #[cfg(feature = "sealed-cookies")]
 pub use extract::sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
+#[cfg(feature = "sessions")]
+pub use extract::session::Session;
 pub use extract::{
     FromRequest,
     body::Json,
@@ -78,6 +82,8 @@ pub use extract::{
 /// release.
 #[doc(hidden)]
 pub mod plumbing {
+    #[cfg(feature = "sessions")]
+    pub use crate::extract::session::{SessionChanges, SessionLimit, SessionValues};
     pub use crate::{
         form::{
             form_reader::{FormReader, FormStep},

@@ -8,7 +8,7 @@ pub(crate) mod needs;
 pub(crate) mod pattern;
 pub(crate) mod router;
 
-use std::{borrow::Cow, future::Future, panic::Location, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use http::Method;
 use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
@@ -67,6 +67,8 @@ pub struct RouteOptions {
     pub csrf: Option<bool>,
     /// The `Cache-Control` header of successful responses and redirects that do not have one.
     pub cache_control: Option<&'static str>,
+    /// How often a client may ask.
+    pub limit: Option<&'static str>,
 }
 
 impl RouteOptions {
@@ -79,7 +81,7 @@ impl RouteOptions {
     /// Returns the names of the options that are set.
     fn set(&self) -> impl Iterator<Item = &'static str> {
         // Without `..`, so that the compiler asks for each new option.
-        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control } = self;
+        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control, limit } = self;
         let set = [
             ("pool", pool.is_some()),
             ("deadline", deadline.is_some()),
@@ -87,6 +89,7 @@ impl RouteOptions {
             ("retry", retry.is_some()),
             ("csrf", csrf.is_some()),
             ("cache_control", cache_control.is_some()),
+            ("limit", limit.is_some()),
         ];
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
     }
@@ -114,7 +117,8 @@ macro_rules! starts {
 impl Route {
     starts!(get: GET, post: POST, put: PUT, patch: PATCH, delete: DELETE);
 
-    /// Sets the worker pool that runs this route. Only for pool and stream routes.
+    /// Sets the worker pool that runs this route. Only for pool and stream routes. Default: `default` for
+    /// pool routes, and `streams` for stream routes.
     pub fn pool(mut self, name: &'static str) -> Route {
         self.options.pool = Some(name);
         self
@@ -152,6 +156,13 @@ impl Route {
     /// responses of before hooks do not get the header.
     pub fn cache_control(mut self, value: &'static str) -> Route {
         self.options.cache_control = Some(value);
+        self
+    }
+
+    /// Limits how often a client may ask, such as `"5/min"`. A client is an address, or a network of IPv6. More
+    /// often, the response is 429. The app needs a store, as `App::limit` of the crate pixie-web.
+    pub fn limit(mut self, rate: &'static str) -> Route {
+        self.options.limit = Some(rate);
         self
     }
 
@@ -291,9 +302,7 @@ impl RoutePath {
     /// [`RoutePath::name`] sets another one.
     #[track_caller]
     pub fn new(path: &'static str, method: Method) -> RoutePath {
-        let at = Location::caller();
-        let place = Place { name: path, file: at.file(), line: at.line() };
-        RoutePath { text: path.into(), pattern: Pattern::parse(path), methods: vec![method], place }
+        RoutePath { text: path.into(), pattern: Pattern::parse(path), methods: vec![method], place: Place::here(path) }
     }
 
     /// Adds a method.

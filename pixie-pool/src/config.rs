@@ -3,14 +3,18 @@
 //! Owns the fixed limits, below, and the settings of a pool, in `settings`.
 //! Invariant: each queue, buffer, wait and retry of this crate has a limit that is named here.
 
+mod calls;
 mod environment;
 mod settings;
 mod size;
+#[cfg(feature = "store")]
+mod store;
 
 use std::time::Duration;
 
-pub(crate) use self::environment::Claim;
+pub(crate) use self::{calls::Answer, environment::Claim};
 pub use self::{
+    calls::Calls,
     settings::{Config, Settings},
     size::Size,
 };
@@ -19,11 +23,26 @@ pub use pixie_grammar::ByteSize;
 /// Limits the body in one frame, in bytes. Large enough that the header and the wake-up cost little, small
 /// enough that CREDIT and CANCEL do not wait long behind it.
 pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// Limits the unread bytes of one direction of one job: both sides stay busy, and slow readers cost little.
+/// Limits the unread bytes of a job's reply: both sides stay busy, and slow readers cost little.
 pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
-/// Size in bytes below which a piece of a reply is merged with the queued pieces before it: for smaller
-/// pieces, the cost per piece exceeds the cost of the copy.
+/// Time that a handler waits for more of its body before the pool gets credit for all that was read. From
+/// then on the pool knows that the handler waits for the client. Short beside every deadline.
+pub(crate) const CREDIT_DELAY: Duration = Duration::from_millis(20);
+/// Time that a worker must wait for the reader of its reply before a snapshot says so. A reader that keeps up
+/// is behind for shorter times.
+pub(crate) const HELD_AFTER: Duration = Duration::from_millis(100);
+/// Limits a piece of a job's body in one frame, in bytes. A server reads up to 400 KiB of a fast upload at
+/// once; in frames of 64 KiB, such a piece costs both sides four times as many system calls.
+pub(crate) const UPLOAD_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Limits the unread bytes of a job's body. The server can read the next piece of that size while the worker
+/// has the last one; each worker has only one body.
+pub(crate) const UPLOAD_WINDOW_BYTES: usize = 1024 * 1024;
+/// Size in bytes below which a piece of a reply is merged with the queued pieces before it, and any piece with
+/// its header: for smaller pieces, the cost per piece exceeds the cost of the copy.
 pub(crate) const SMALL_PIECE_BYTES: usize = 4 * 1024;
+/// Limits a call of a job and its answer, in bytes. More than the values that processes share have; both sides
+/// keep them in memory as a whole.
+pub(crate) const CALL_BYTES_MAX: usize = 1024 * 1024;
 /// Limits the head of a job or of a reply, in bytes. More than every HTTP head that servers accept.
 pub(crate) const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// Limits the message of a failure on the wire, in bytes. Enough for an error with its causes.
@@ -43,12 +62,19 @@ pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const LOG_BYTES_PER_SECOND: usize = 64 * 1024;
 /// Bytes that each line counts for in addition to its length. Allows 512 empty lines per second.
 pub(crate) const LOG_LINE_BYTES: usize = 128;
+/// Reads of output that is dropped, after which reading it pauses: 64 KiB, as much as a pipe holds.
+pub(crate) const DROPPED_READS: usize = 8;
+/// The pause. A worker can print 6 MB per second, and reading them takes some thousandths of a core.
+pub(crate) const DROPPED_READS_PAUSE: Duration = Duration::from_millis(10);
 /// Time that the pipes of an exited worker may stay open before its exit report is sent without the rest of
 /// the output. A process that the worker started may hold the pipes for longer.
 pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// Grace period for a worker whose start failed, so that it can exit and report the reason before it is
 /// killed. Long enough for a backtrace.
 pub(crate) const START_FAILURE_GRACE: Duration = Duration::from_secs(1);
+/// Interval between checks for exited processes that nothing waits for, if this is the first process of a
+/// container. Much longer than a program takes to wait for its own children.
+pub(crate) const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval between checks whether a worker has exited, where pidfds are missing. A check takes about 1 µs.
 pub(crate) const PROCESS_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Time that a stop waits for the threads of a pool of size 0. A busy thread cannot be ended.
@@ -75,6 +101,13 @@ pub(crate) const SANDBOX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
 pub(crate) const SANDBOX_OPEN_FILES: u64 = 1024;
 /// Smallest limit of descriptors that a sandbox may set. A starting worker has about eight.
 pub(crate) const SANDBOX_OPEN_FILES_MIN: u64 = 16;
+/// Default limit of the threads of a sandboxed worker on a machine with few cores. Far below what service
+/// managers and containers allow, and more than jobs use.
+pub(crate) const SANDBOX_THREADS: usize = 64;
+/// Smallest limit of threads. A worker has two, and a job may start some.
+pub(crate) const SANDBOX_THREADS_MIN: usize = 4;
+/// Interval between checks of a worker's threads. Listing them takes about 20 µs.
+pub(crate) const THREAD_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// Failed starts in a row after which a pool without a running worker refuses jobs at once.
 pub(crate) const BREAKER_START_FAILURES: u32 = 5;
 /// First restart back-off after a worker that exited before its first job; doubled after each further one.
@@ -84,28 +117,27 @@ pub(crate) const RESTART_PAUSE_LAST: Duration = Duration::from_secs(30);
 /// Limits the restart back-off after crashes of jobs in a row. A start takes some milliseconds of one core,
 /// so repeated crashes cost less than a tenth of a core, and others hardly wait.
 pub(crate) const RESTART_PAUSE_CRASHES: Duration = Duration::from_millis(100);
-/// Limits the jobs of one worker at a time, including pipelined ones. Enough to need few system calls each.
-pub(crate) const PIPELINED_JOBS_MAX: usize = 32;
-/// Limits the smoothed running time of jobs behind which others are pipelined. Longer jobs gain little.
-pub(crate) const PIPELINED_TIME_MAX: Duration = Duration::from_micros(100);
 /// Limits the unread bytes that a worker may have when it gets a job. A body that the last handler did not
-/// read leaves one window, which takes nine times as many bytes in frames of one byte; pipelined jobs leave
-/// one more window. A worker with more unread bytes replies to jobs that it has not read.
-pub(crate) const UNREAD_BYTES_MAX: usize = 16 * WINDOW_BYTES;
-/// Limits the time that all jobs of one worker take together, and that a running job delays those behind it.
-pub(crate) const PIPELINED_TOTAL_MAX: Duration = Duration::from_millis(1);
-/// Limits the head of a pipelined job, in bytes, so that several of them fit into a socket's buffer.
-pub(crate) const PIPELINED_HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Time in which a worker must answer which jobs it has not started. Answering needs one runnable thread, so
-/// a worker that takes longer is stuck.
-pub(crate) const WITHDRAW_ANSWER_MAX: Duration = Duration::from_secs(1);
-/// Limits how often a job moves to another worker. After that the job is not pipelined again, and does not
-/// move again, so that a worker that always claims not to have started it cannot delay it without end.
+/// read leaves one window, which takes nine times as many bytes in frames of one byte. A worker with more
+/// unread bytes replies to jobs that it has not read, or calls without reading the answers.
+pub(crate) const UNREAD_BYTES_MAX: usize = 10 * UPLOAD_WINDOW_BYTES;
+/// Limits a job in the queue that all workers read, in bytes; a larger one is announced there by a ticket. Up
+/// to this size a copy costs less than the ticket's way, and the socket has room for several jobs.
+pub(crate) const QUEUED_JOB_BYTES_MAX: usize = 32 * 1024;
+/// Limits the jobs in that queue beyond one per worker. Enough that workers find the next job there.
+pub(crate) const PREFETCH_MAX: usize = 64;
+/// Jobs that wait for a worker before new ones are sent together with those of other tasks. Fewer workers are
+/// woken then, at the cost of a turn of the runtime, which a job that is next would notice.
+pub(crate) const SENT_AT_ONCE: usize = 4;
+/// Time after which a worker that waits for a job looks at its connection, where it is told to exit.
+pub(crate) const QUEUE_WAIT: Duration = Duration::from_millis(100);
+/// Interval between checks while the pool waits for a worker's next step, which takes microseconds.
+pub(crate) const STEP_INTERVAL: Duration = Duration::from_millis(1);
+/// Time in which a worker must finish such a step. It needs one runnable thread, so a worker that takes
+/// longer is stuck.
+pub(crate) const STEP_MAX: Duration = Duration::from_secs(1);
+/// Limits how often a job goes back into the queue because its worker exited while the job was sent to it.
 pub(crate) const MOVES_MAX: u32 = 8;
-/// Limits the time that a worker with more jobs holds finished replies back, to send several in one write.
-pub(crate) const REPLY_HOLD: Duration = Duration::from_micros(100);
-/// Limits the finished replies that a worker holds back, in bytes.
-pub(crate) const REPLY_HOLD_BYTES: usize = 32 * 1024;
 /// Time that a job waits before the pool starts another worker. Shorter waits are normal between short jobs.
 pub(crate) const GROW_AFTER: Duration = Duration::from_millis(5);
 /// Interval between checks of the workers' memory while jobs run, and the time after the start of a job until
@@ -119,6 +151,8 @@ pub(crate) const CGROUP_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// Limits the rounds in which all processes of a cgroup are moved. The second round usually finds the
 /// processes that were started during the first.
 pub(crate) const CGROUP_MOVES_MAX: usize = 100;
+/// Interval between looks whether a worker that is to leave a pool with a shared socket has ended its job.
+pub(crate) const SURPLUS_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Shortest interval between reads of a worker's CPU time. The system does not count in smaller steps.
 pub(crate) const CPU_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Limits the threads of a worker that are searched for the handler's thread when a job is slow. More than
@@ -131,10 +165,24 @@ pub(crate) const REPEAT_CRASHES_MAX: u32 = 2;
 pub(crate) const REPEAT_CRASH_MEMORY: Duration = Duration::from_secs(60);
 /// Limits the remembered fingerprints of crashed jobs; the oldest is dropped first. They take 16 KiB.
 pub(crate) const REPEAT_CRASH_ENTRIES_MAX: usize = 1024;
+/// Limits the bytes of a body that a fingerprint covers; of a larger body, its length, the first half of them
+/// and the last. Hashing them takes about a millisecond, only while crashes are remembered.
+pub(crate) const FINGERPRINT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Time that a worker whose socket is closed gets to be gone before it is killed, so that its own exit is
+/// told from a kill. The system needs microseconds between the two.
+pub(crate) const EXIT_GRACE: Duration = Duration::from_millis(100);
 /// Stack of the threads that run handlers, in bytes: like a main thread's.
 pub(crate) const HANDLER_STACK_BYTES: usize = 8 * 1024 * 1024;
-/// Time that idle workers get to exit by themselves when their pool stops.
-pub(crate) const STOP_GRACE: Duration = Duration::from_millis(100);
+/// Stack of the thread that checks a pool's times, in bytes. Enough for a subscriber of the log.
+pub(crate) const TIMER_STACK_BYTES: usize = 512 * 1024;
+/// Time that idle workers get to exit by themselves when they are replaced or their pool stops. Enough to
+/// drop the values that a program made for its jobs, which may flush files or close connections.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Smallest number of the descriptors of a worker's connection. New files get the lowest free number.
+pub(crate) const OWN_DESCRIPTORS_MIN: i32 = 200;
+/// How much sooner than its parent a worker is killed if the machine runs out of memory, in thousandths of
+/// the machine's memory (`oom_score_adj`). More than most servers use for themselves.
+pub(crate) const OOM_SCORE_RAISE: i32 = 300;
 /// Limits the reads of one worker's socket in a row before other tasks of the runtime run.
 pub(crate) const READS_PER_TURN: usize = 16;
 /// Limits the nesting of a task's arguments and output, as serde_json does: decoding each level takes stack.

@@ -35,6 +35,9 @@ pub enum Error {
     Stuck,
     /// The worker used more than [`memory`](crate::Config::memory) while it ran the job and was killed.
     Memory,
+    /// The worker had more threads than [`thread_limit`](crate::Config::thread_limit) while it ran the job
+    /// and was killed.
+    Threads,
     /// The worker exited while it ran the job.
     Exited(Exit),
     /// The handler panicked; the worker continues.
@@ -56,7 +59,9 @@ pub enum Error {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The submitted body could not be read.
+    /// The submitted body could not be read. The kind [`TimedOut`](io::ErrorKind::TimedOut): at the job's
+    /// deadline or idle timeout the handler had read all of it that has arrived. Then the job was canceled,
+    /// and its worker continues unless it does not end in time.
     Body(io::Error),
     /// The same job has crashed several workers within a minute; it was not started again.
     RepeatCrash,
@@ -86,6 +91,7 @@ impl fmt::Display for Error {
             Error::Canceled => "the job was canceled, did not end within the `cancel_grace`, and its worker was killed",
             Error::Stuck => "the worker did not answer the pool and was killed",
             Error::Memory => "the worker used more memory than `memory` allows and was killed",
+            Error::Threads => "the worker had more threads than `thread_limit` allows and was killed",
             Error::RepeatCrash => "the same job has crashed several workers and is refused for a minute",
             Error::Exited(exit) => return write!(f, "the worker exited while it ran the job: {exit}"),
             Error::Panicked { message, location: Some(place) } => {
@@ -226,6 +232,7 @@ mod tests {
             Error::Canceled,
             Error::Stuck,
             Error::Memory,
+            Error::Threads,
             Error::Protocol,
         ];
         let messages: std::collections::BTreeSet<_> = causes.iter().map(Error::to_string).collect();

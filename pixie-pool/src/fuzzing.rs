@@ -8,6 +8,7 @@ mod books;
 mod choices;
 mod conversation;
 mod frame;
+mod job;
 mod parent;
 mod step;
 mod worker;
@@ -15,11 +16,7 @@ mod worker;
 pub use self::{conversation::conversation, frame::decode_frame, parent::parent_receive, worker::worker_receive};
 
 #[cfg(test)]
-pub(crate) use self::{
-    books::Books,
-    conversation::{Conversation, Fate},
-    step::Step,
-};
+pub(crate) use self::{books::Books, conversation::Conversation, job::Fate, step::Step};
 
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,13 @@
 //! Owns the environment variable by which a pool tells a process that it is a worker.
 //! Invariant: the variable holds the pool's name, the worker's number and the socket's path, and no secret.
 
-use std::{
-    path::{Path, PathBuf},
-    process,
-    sync::OnceLock,
-};
+use std::{path::PathBuf, process, sync::OnceLock};
 
 /// The variable that makes a process a worker: `number|pool|path`.
 pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
 /// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits
 /// itself before it connects.
 pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
-/// The extension of the file in which a worker marks the job that it started last.
-pub(crate) const MARK: &str = "mark";
 
 static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
 
@@ -56,11 +50,6 @@ pub fn is_worker() -> bool {
 /// Returns the invitation of this process. It is read once, because the variable is removed later.
 pub(crate) fn invitation() -> Option<&'static Invitation> {
     INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
-}
-
-/// Returns the mark's file of the worker with this socket.
-pub(crate) fn mark_path(socket: &Path) -> PathBuf {
-    socket.with_extension(MARK)
 }
 
 impl Invitation {

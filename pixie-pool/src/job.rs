@@ -85,6 +85,11 @@ impl Job {
         self.body.cancellation()
     }
 
+    /// Returns a value with which the handler, and the threads that it starts, call the pool's process.
+    pub fn caller(&self) -> Caller {
+        Caller { socket: Arc::clone(&self.body.socket), stream: self.body.stream }
+    }
+
     /// Replies with a head of at most 256 KiB and a body of any size.
     ///
     /// # Errors
@@ -120,7 +125,7 @@ pub struct JobBody {
 }
 
 impl JobBody {
-    /// Waits for the next piece of at most 64 KiB and returns it; `None` at the end of the body.
+    /// Waits for the next piece of at most 256 KiB and returns it; `None` at the end of the body.
     ///
     /// # Errors
     ///
@@ -225,6 +230,46 @@ impl Cancellation {
     /// Returns true after the submitter has dropped the job, the pool has canceled it, or it has ended.
     pub fn is_canceled(&self) -> bool {
         self.socket.is_canceled(self.stream)
+    }
+}
+
+/// Calls the pool's process while the job runs, also while its body arrives or its reply is sent.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bytes::Bytes;
+/// use pixie_pool::{Handler, Job, Pool, Submission};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let handler: Handler = Arc::new(|job: Job| {
+///     if let Ok(answer) = job.caller().call(job.head()) {
+///         let _ = job.reply(b"", &answer);
+///     }
+/// });
+/// let upper = |request: Bytes| async move { Bytes::from(request.to_ascii_uppercase()) };
+/// let pool = Pool::named("upper").size(0).calls(upper).start(handler).await?;
+/// let reply = pool.submit(Submission::new("hello")).await?;
+/// assert_eq!(reply.body.collect().await?, "HELLO");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Caller {
+    socket: Arc<Socket>,
+    stream: u32,
+}
+
+impl Caller {
+    /// Sends a request to the function that [`Config::calls`](crate::Config::calls) has set, and waits for its
+    /// answer. Calls of several threads follow each other. The job's deadline counts on.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `Unsupported` if the pool answers no calls, with `InvalidInput` if the request has more than
+    /// 1 MiB, with `BrokenPipe` if the job was canceled or has ended, and with `Other` if the function panicked
+    /// or its answer has more than 1 MiB.
+    pub fn call(&self, request: &[u8]) -> io::Result<Bytes> {
+        self.socket.call(self.stream, request)
     }
 }
 

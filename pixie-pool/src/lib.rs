@@ -16,15 +16,19 @@ mod reply;
 mod sandbox;
 mod snapshot;
 mod submission;
+#[cfg(feature = "store")]
+pub use pixie_store::Access;
 #[cfg(feature = "tasks")]
 mod task;
 mod worker;
 
+#[doc(hidden)]
+pub use crate::worker::discard;
 pub use crate::{
-    config::{ByteSize, Config, Settings, Size},
+    config::{ByteSize, Calls, Config, Settings, Size},
     error::{Error, Exit, Failure},
     identity::{Identity, identity, is_worker},
-    job::{Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
+    job::{Caller, Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
     sandbox::{Sandbox, SandboxLevel},
@@ -32,6 +36,16 @@ pub use crate::{
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},
 };
+
+/// What a server of pixie-web needs to start its program again; not a public interface.
+#[doc(hidden)]
+pub mod __restart {
+    pub use crate::platform::{ignores_hangup, loader_arguments, pass_descriptors};
+}
+
+/// For tests of this crate; not a public interface.
+#[doc(hidden)]
+pub use crate::worker::before_claim;
 
 #[cfg(feature = "tasks")]
 pub use crate::task::{Task, extend, init, is_canceled, remaining};

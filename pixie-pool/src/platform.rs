@@ -1,7 +1,8 @@
 //! What differs between operating systems, and every call that needs `unsafe`.
 //!
-//! Owns processes, signals, limits, random bytes, locks on directories and the socket operations that tokio
-//! lacks. `linux` and `elsewhere` have equal function names. Invariant: the rest of this crate has no
+//! Owns processes, signals, limits, random bytes, locks on directories, the shared socket with its claims,
+//! and the socket operations that tokio lacks. `linux` and `elsewhere` have equal function names.
+//! Invariant: the rest of this crate has no
 //! `unsafe` and no `cfg` for a system.
 
 #[cfg(not(target_os = "linux"))]
@@ -10,7 +11,7 @@ mod elsewhere;
 mod linux;
 mod unix;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(not(target_os = "linux"))]
 use elsewhere as system;
@@ -19,15 +20,19 @@ use linux as system;
 
 #[cfg(all(feature = "sandbox", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use linux::sandbox::restrict;
+pub use system::loader_arguments;
 pub(crate) use system::{
-    Cgroups, HAS_CPU_CLOCKS, ProcessWatch, WorkerCgroup, close_inherited, cpu_time, own_executable, peak_bytes,
-    private_socket, random, resident_bytes, set_process_name, thread_state, threads,
+    Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, ProcessWatch, QueueReader, SharedSocket, WorkerCgroup,
+    close_inherited, cpu_time, give_way_when_memory_is_short, has_queue, own_executable, peak_bytes, private_socket,
+    random, reap_as_init, receive_with_descriptors, resident_bytes, send_with_descriptors, set_process_name,
+    thread_ids, thread_state, threads,
 };
 pub(crate) use unix::{
-    DirectoryLock, Lifeline, LifelineHolder, Mark, MarkReader, calm_signals, exit_now, hang_up, isolate,
-    limit_file_size, limit_memory, limit_open_files, no_core_dumps, poll_write, read_arrived, signal_name,
+    DirectoryLock, Lifeline, calm_signals, exit_now, forget_variable, hang_up, has_arrived, has_input, limit_file_size,
+    limit_memory, limit_open_files, no_core_dumps, out_of_the_way, poll_write, read_arrived, read_into, signal_name,
     take_lifeline,
 };
+pub use unix::{ignores_hangup, pass_descriptors};
 
 /// Whether this crate was built with the feature `sandbox`.
 pub(crate) const HAS_SANDBOX_FEATURE: bool = cfg!(feature = "sandbox");
@@ -38,6 +43,14 @@ pub(crate) fn restrict(_: &crate::sandbox::Sandbox, _: bool) -> std::io::Result<
     Ok(crate::sandbox::SandboxLevel::default())
 }
 
+/// When a worker has claimed a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) at: Instant,
+    /// The CPU time of the worker at that moment; 0 unless the pool limits it.
+    pub(crate) cpu: Duration,
+}
+
 /// Why workers have no cgroups.
 #[derive(Debug)]
 pub(crate) enum NoCgroups {
@@ -45,6 +58,15 @@ pub(crate) enum NoCgroups {
     NotDelegated(String),
     /// Creating cgroups is allowed, but failed.
     Failed(String),
+}
+
+/// The limits of a worker's cgroup.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// In bytes.
+    pub(crate) memory: u64,
+    /// Threads and processes together.
+    pub(crate) threads: Option<usize>,
 }
 
 /// The memory use of a worker, as its cgroup reports it.

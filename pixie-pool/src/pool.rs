@@ -25,7 +25,7 @@ use std::{
 use tokio::{net::UnixDatagram, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{ByteSize, Claim, Config, NAME_BYTES_MAX, Settings, Size, TIME_MAX, WORKERS_MAX},
+    config::{ByteSize, Claim, Config, NAME_BYTES_MAX, SANDBOX_THREADS_MIN, Settings, Size, TIME_MAX, WORKERS_MAX},
     error::Error,
     identity,
     job::{Handler, Job},
@@ -41,7 +41,7 @@ use crate::{
         },
         queue::{
             Queue,
-            timer::{self, TimerTask},
+            timer::{self, RuntimeGuard},
         },
     },
     protocol::frame::Start,
@@ -103,14 +103,18 @@ impl Pool {
         &self,
         submission: Submission,
     ) -> impl Future<Output = Result<Reply, Error>> + Send + 'static + use<> {
-        let Submission { head, body, deadline, replayable, label, request_id } = submission;
+        let Submission { head, body, deadline, replayable, label, request_id, trace_id, client } = submission;
         let (body, upload) = Upload::split(body);
         let (config, number) = (&self.queue.config, self.queue.next_job_number());
-        let name = JobName { number, label, request_id };
+        let name = JobName { number, label, request_id, trace_id };
         let extension_ms = u32::try_from(config.extension.as_millis()).unwrap_or(u32::MAX);
         let start = Start { number, deadline_ms: 0, extension_ms, head, body, complete: upload.is_none() };
         let deadline = deadline.map(|time| time.min(TIME_MAX)).or(config.deadline);
-        let job = JobState::new(name, deadline, start, replayable, config.pipelining);
+        let mut job = JobState::new(name, deadline, start, replayable);
+        job.client = client;
+        if let Some(whole) = upload.as_ref().and_then(Upload::whole) {
+            job.remember(whole);
+        }
         Pending::new(Arc::clone(&self.queue), Arc::new(job), upload)
     }
 
@@ -120,10 +124,17 @@ impl Pool {
         self.queue.config.table_hash
     }
 
+    /// Returns why the pool cannot run jobs now, or `None` if it can. A full queue is not a reason. Cheaper
+    /// than [`snapshot`](Pool::snapshot), because it asks no worker.
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.queue.rules().trouble()
+    }
+
     /// Returns the state of the pool at this moment, and sets the gauges of the metrics.
     pub fn snapshot(&self) -> Snapshot {
         let queue = &self.queue;
         let (config, mut counts) = (&queue.config, queue.observers.counts());
+        queue.adopt_running();
         let rules = queue.rules();
         let mut workers: BTreeMap<usize, WorkerSnapshot> = rules
             .scale
@@ -131,8 +142,8 @@ impl Pool {
             .map(|slot| (slot, WorkerSnapshot { number: slot, ..WorkerSnapshot::default() }))
             .collect();
         for connection in rules.workers() {
-            counts.jobs += connection.throughput().jobs;
-            workers.insert(connection.slot, ready(connection, rules.is_idle(connection)));
+            counts.jobs += connection.jobs();
+            workers.insert(connection.slot, ready(connection));
         }
         let ready = rules.workers().len();
         let mut snapshot = Snapshot {
@@ -182,6 +193,10 @@ impl Config {
         self.override_by_environment().map_err(Error::Start)?;
         check(&self)?;
         check_runtime()?;
+        if !self.is_threaded() {
+            // Also notes the file, so that one that replaces it is found out.
+            platform::own_executable().map_err(|e| Error::Start(format!("finding this program failed: {e}")))?;
+        }
         self.prepare().map_err(|why| Error::Start(format!("pool `{}`: {why}", self.name)))?;
         let config = Arc::new(self);
         let claim = Claim::take(&config.name).map_err(Error::Start)?;
@@ -190,9 +205,11 @@ impl Config {
             .map_err(|why| Error::Start(format!("the directory for the sockets of pool `{}`: {why}", config.name)))?;
         let observers = Arc::new(Observers::new(&config.name));
         let memory = WorkerMemory::open(Arc::clone(&config)).await;
-        let queue = Arc::new(Queue::new(config, observers));
+        let queue = Queue::new(config, observers).map_err(|e| Error::Start(format!("the queue of the pool: {e}")))?;
+        let queue = Arc::new(queue);
         let workers = Arc::new(Workers::new(Arc::clone(&queue), handler, sockets, memory));
-        let mut tasks = vec![tokio::spawn(timer::run(TimerTask(Arc::clone(&queue))))];
+        let mut tasks = vec![tokio::spawn(timer::send_jobs(RuntimeGuard(Arc::clone(&queue))))];
+        timer::start(&queue).map_err(|e| Error::Start(format!("starting the thread of the timer: {e}")))?;
         queue.order_starts();
         for number in 1..=queue.slots() {
             tasks.push(tokio::spawn(worker::run(WorkerSlot { workers: Arc::clone(&workers), number })));
@@ -279,6 +296,8 @@ fn check_size(config: &Config) -> Result<(), Error> {
         format!("pool `{name}` may have {threads} threads, at most {WORKERS_MAX} are allowed")
     } else if max.saturating_add(*spares) > WORKERS_MAX {
         format!("pool `{name}` may have {max} workers and {spares} spares, at most {WORKERS_MAX} together are allowed")
+    } else if config.thread_limit.is_some_and(|limit| limit < SANDBOX_THREADS_MIN) {
+        format!("the `thread_limit` of pool `{name}` must be at least {SANDBOX_THREADS_MIN}, or `None`")
     } else if min < max && *queue == 0 {
         format!("pool `{name}` grows when jobs wait, so its queue must have room for at least 1")
     } else {
@@ -305,14 +324,18 @@ fn warn_of_mix_ups(config: &Config, handler: &Handler) {
 }
 
 /// Returns the state of a ready worker, except its memory.
-fn ready(connection: &Connection, is_idle: bool) -> WorkerSnapshot {
-    let (name, since) = connection.state().running().map(|running| (running.name, running.since)).unzip();
+fn ready(connection: &Connection) -> WorkerSnapshot {
+    let state = connection.state();
+    let held_for = state.sent.back().and_then(|sent| sent.job.held_for());
+    let (name, since) = state.running().map(|running| (running.name, running.since)).unzip();
+    drop(state);
     WorkerSnapshot {
-        state: if is_idle { WorkerState::Idle } else { WorkerState::Busy },
+        state: if name.is_none() { WorkerState::Idle } else { WorkerState::Busy },
         pid: Some(connection.pid),
         sandbox: Some(connection.sandbox),
-        jobs: connection.throughput().jobs,
+        jobs: connection.jobs(),
         running_for: since.map(|since| since.elapsed()),
+        held_for,
         request_id: name.as_ref().and_then(|name| name.request_id.clone()),
         label: name.map(|name| name.label),
         age: Some(connection.age()),

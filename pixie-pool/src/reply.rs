@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -33,6 +34,8 @@ pub struct Reply {
     pub worker: usize,
     /// The process id of that worker.
     pub pid: u32,
+    /// When that worker started the job.
+    pub started: Instant,
 }
 
 /// The body of a reply.
@@ -165,13 +168,13 @@ impl Future for Pending {
         let Poll::Ready(taken) = waiting.job.poll_reply(cx) else {
             return Poll::Pending;
         };
-        let ReplyStart { answer, worker, pid } = taken.inspect_err(|_| waiting.is_over = true)?;
+        let ReplyStart { answer, worker, pid, started } = taken.inspect_err(|_| waiting.is_over = true)?;
         let body = if answer.complete {
             waiting.is_over = true;
             ReplyBody::Full(answer.body)
         } else {
             ReplyBody::Stream(place.take().expect("it was there a moment ago"))
         };
-        Poll::Ready(Ok(Reply { head: answer.head, body, worker, pid }))
+        Poll::Ready(Ok(Reply { head: answer.head, body, worker, pid, started }))
     }
 }

@@ -27,18 +27,21 @@ use crate::{
 ///
 /// | a job may | `none` | `no_network` | `strict` |
 /// |---|---|---|---|
-/// | compute, use memory, start threads, read the clock, draw random numbers, print | yes | yes | yes |
+/// | compute, use memory, read the clock, draw random numbers, print | yes | yes | yes |
+/// | threads ([`thread_limit`](crate::Config::thread_limit), [`keep_threads`](crate::Config::keep_threads)) | any | 64, or two per core; the worker is replaced if they outlive their job | the same |
 /// | use files and connections that were opened before the sandbox | yes | yes | yes |
 /// | open files and list directories | yes | yes | where [`read`](Sandbox::read) or `write` allows it |
 /// | create, change and delete files | yes | yes | where [`write`](Sandbox::write) allows it |
 /// | write below `/proc` and `/sys`, except `/proc/self` | yes | no | where `write` allows it |
-/// | change modes, owners, times and extended attributes of files | yes | yes | no |
+/// | change modes, owners, times, flags and extended attributes of files | yes | yes | no |
+/// | lock files that it may open (`flock`, `fcntl`) | yes | yes | yes |
+/// | take leases on files, watch directories (dnotify), enlarge pipes | yes | no | no |
 /// | see that a path exists, its size and its times | yes | yes | yes |
 /// | make sockets, connect, listen, accept | yes | no | no |
 /// | run programs, fork | yes | no | no |
 /// | signal, trace, slow down or read the memory of other processes | yes | no | no |
 /// | mount, load modules, set the clock, io_uring, bpf, namespaces, keys, other users | yes | no | no |
-/// | SysV shared memory, files in memory (`memfd_create`), message queues, inotify | yes | yes | no |
+/// | SysV shared memory, files in memory (`memfd_create`), message queues, inotify, kernel AIO | yes | yes | no |
 /// | bytes in one file ([`file_size`](Sandbox::file_size)) | any | 1 GiB | 1 GiB |
 /// | open descriptors ([`open_files`](Sandbox::open_files)) | as inherited | 1024 | 1024 |
 ///
@@ -69,7 +72,17 @@ pub struct Sandbox {
     /// Open descriptors; 0 stands for no limit.
     pub(crate) open_files: u64,
     pub(crate) read: Vec<PathBuf>,
+    pub(crate) read_unlisted: Vec<PathBuf>,
     pub(crate) write: Vec<PathBuf>,
+}
+
+/// What a strict sandbox allows on a file, or on everything below a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    /// Reading files whose names are known.
+    ReadUnlisted,
+    Write,
 }
 
 /// What is forbidden.
@@ -89,9 +102,9 @@ impl Sandbox {
     /// Forbids sockets, programs, new processes, and all access to other processes or to the system's
     /// settings, such as writing below `/proc` and `/sys`. Access to other files does not change.
     ///
-    /// A worker of root can still write every file and disk of the system, and so gain more rights: for root,
-    /// only [`strict`](Sandbox::strict) protects the system. An entry of `/` that was created after the
-    /// worker started cannot be written.
+    /// A worker can still write what its user may write. A worker of root, or of a user who may write the
+    /// program's own file, so gains more rights: there only [`strict`](Sandbox::strict) protects the system.
+    /// An entry of `/` that was created after the worker started cannot be written.
     pub fn no_network() -> Self {
         Sandbox::new(Profile::NoNetwork, SANDBOX_FILE_BYTES, SANDBOX_OPEN_FILES)
     }
@@ -115,6 +128,7 @@ impl Sandbox {
             file_size: file_size.into(),
             open_files,
             read: Vec::new(),
+            read_unlisted: Vec::new(),
             write: Vec::new(),
         }
     }
@@ -132,6 +146,14 @@ impl Sandbox {
     /// permission. At most 64 paths in total. Without effect in other sandboxes, which do not restrict files.
     pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
+        self
+    }
+
+    /// Allows workers in a strict sandbox to read the files below a directory, but not to list it: a job can
+    /// read the files whose names it was given. This protects files with names that nobody can guess, such as
+    /// those of other jobs. The rest is as for [`read`](Sandbox::read).
+    pub fn read_unlisted(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.read_unlisted.push(directory.into());
         self
     }
 
@@ -172,10 +194,11 @@ impl Sandbox {
         self.file_size.bytes().unwrap_or(0)
     }
 
-    /// Returns the paths, each with whether it can be written.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = (&Path, bool)> {
-        let read = self.read.iter().map(|path| (path.as_path(), false));
-        read.chain(self.write.iter().map(|path| (path.as_path(), true)))
+    /// Returns the paths, each with what is allowed there.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&Path, Access)> {
+        let lists =
+            [(&self.read, Access::Read), (&self.read_unlisted, Access::ReadUnlisted), (&self.write, Access::Write)];
+        lists.into_iter().flat_map(|(paths, access)| paths.iter().map(move |path| (path.as_path(), access)))
     }
 
     /// Returns an error if the sandbox cannot work, before a worker is started.
@@ -210,7 +233,7 @@ impl Sandbox {
     /// Follows the links in the paths once, because a job could replace a path with a link.
     pub(crate) fn resolve(&mut self) -> Result<(), String> {
         let own = format!("/proc/{}", std::process::id());
-        for path in self.read.iter_mut().chain(&mut self.write) {
+        for path in [&mut self.read, &mut self.read_unlisted, &mut self.write].into_iter().flatten() {
             let found = path.canonicalize().map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => format!("the sandbox allows {}, which does not exist", path.display()),
                 _ => format!("the sandbox allows {}, which cannot be reached: {error}", path.display()),

@@ -57,6 +57,9 @@ pub struct WorkerSnapshot {
     /// How long the job has been running.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub running_for: Option<Duration>,
+    /// How long the worker has waited for the reader of its reply, if that is 100 ms or more.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub held_for: Option<Duration>,
     /// The submitter's name for the running job.
     pub request_id: Option<Arc<str>>,
     /// How long this process has been ready.

@@ -30,14 +30,19 @@ pub struct Submission {
     pub body: Body,
     /// The deadline of this job; `None` for the pool's.
     pub deadline: Option<Duration>,
-    /// Whether the job may run twice: then it is sent once more if its worker crashes. Without a body it may
-    /// also be pipelined, which makes short jobs several times cheaper: its reply may wait a moment for the
-    /// next one, and the job runs again if the worker crashes in that moment. Ignored for a streamed body.
+    /// Whether the job may run twice: then it is sent once more if its worker crashes. Ignored for a streamed
+    /// body.
     pub replayable: bool,
     /// The name of the kind of job, such as a route, in logs, snapshots and metrics.
     pub label: Arc<str>,
     /// The submitter's name for this one job, such as the id of an HTTP request, in logs and snapshots.
     pub request_id: Option<Arc<str>>,
+    /// The id of the distributed trace that the job belongs to, in logs.
+    pub trace_id: Option<Arc<str>>,
+    /// For whom the job is, such as a hash of a client's address. Clients take turns in the queue, and if
+    /// it is full, the last job of the client with the most jobs there gives way to that of a client with
+    /// fewer. Jobs without a client count as those of one client.
+    pub client: Option<u64>,
 }
 
 impl Submission {
@@ -73,6 +78,12 @@ impl Submission {
     /// Sets the submitter's name for this one job in logs and snapshots.
     pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
         self.request_id = Some(id.into());
+        self
+    }
+
+    /// Sets for whom the job is; see the field of this name.
+    pub fn client(mut self, client: impl Into<Option<u64>>) -> Self {
+        self.client = client.into();
         self
     }
 }

@@ -5,27 +5,36 @@
 //! starts its first thread after it has entered its sandbox. The main thread only watches the lifeline, so
 //! that the process answers its parent, and ends with it, while a handler is busy.
 
+mod queue;
 pub(crate) mod socket;
+mod wire;
 
 use std::{
-    cell::RefCell,
-    io,
+    any::Any,
+    cell::{Cell, RefCell},
+    io, mem,
     panic::{self, AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Once},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use crate::{
-    config::HANDLER_STACK_BYTES,
+    config::{HANDLER_STACK_BYTES, STOP_GRACE},
     error::Failure,
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
-    platform::{self, Mark},
+    platform,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::{Sandbox, SandboxLevel},
     worker::socket::Socket,
 };
+
+#[doc(hidden)]
+pub use self::queue::before_claim;
 
 /// The name of the thread that runs a worker's jobs.
 pub(crate) const HANDLER_THREAD: &str = "handler";
@@ -60,7 +69,8 @@ pub fn worker() -> Option<Worker> {
     let invitation = identity::invitation()?.clone();
     platform::close_inherited();
     platform::calm_signals();
-    platform::isolate(identity::VARIABLE);
+    platform::forget_variable(identity::VARIABLE);
+    platform::give_way_when_memory_is_short();
     if std::env::var_os(identity::CORE_DUMPS).is_none_or(|value| value != "on") {
         platform::no_core_dumps();
     }
@@ -102,18 +112,27 @@ impl Worker {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        let attending = Arc::clone(&socket);
-        let started =
-            thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES).spawn(move || {
-                if let Err(error) = run(&socket, &handler, &level) {
-                    eprintln!("worker: {error}");
-                }
-                platform::exit_now()
-            });
+        // At its end this drops the handler, and with it the values that the program made for its jobs.
+        let work = move || {
+            if let Err(error) = run(&socket, &handler, &level) {
+                eprintln!("worker: {error}");
+            }
+        };
+        let thread = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES);
+        let started = thread.spawn(move || {
+            // A panic here must not leave a process without the thread that runs its jobs. The payload is not
+            // dropped, because that could panic, too.
+            mem::forget(catch_unwind(AssertUnwindSafe(work)));
+            platform::exit_now()
+        });
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        self.lifeline.wait(|| attending.attend());
+        self.lifeline.wait();
+        if !IS_BUSY.load(Ordering::SeqCst) {
+            // The handler's thread sees the end of the connection and ends the process sooner.
+            thread::sleep(STOP_GRACE);
+        }
         platform::exit_now()
     }
 }
@@ -124,7 +143,7 @@ pub(crate) fn give_up(why: &str) -> ! {
 }
 
 fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
-    let socket = Socket::connect(path, Some(Mark::open(&identity::mark_path(path))?))?;
+    let socket = Socket::connect(path)?;
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;
@@ -135,7 +154,7 @@ fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
 /// Runs the jobs of a pool of size 0 on this thread, until the pool closes the connection.
 pub(crate) fn serve_here(path: &Path, hello: &Hello, handler: &Handler) -> io::Result<()> {
     remember_panics();
-    let socket = Socket::connect(path, None)?;
+    let socket = Socket::connect(path)?;
     socket.greet(hello)?;
     run(&socket, handler, &SandboxLevel::default())
 }
@@ -144,11 +163,36 @@ fn run(socket: &Arc<Socket>, handler: &Handler, level: &SandboxLevel) -> io::Res
     socket.ready(level)?;
     while let Some((stream, start)) = socket.next_job()? {
         let job = Job::new(Arc::clone(socket), stream, start);
+        IS_BUSY.store(true, Ordering::SeqCst);
         // The handler owns the job: if the handler panics, dropping the job reports the panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| handler(job)));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(job))) {
+            discard(payload);
+        }
         socket.wait_until_done(stream);
+        IS_BUSY.store(false, Ordering::SeqCst);
+        // A thread of the main process has nothing that a replacement would mend.
+        if IS_SPOILED.get() && identity::is_worker() {
+            return Err(io::Error::other("the value that a handler panicked with panicked when it was dropped"));
+        }
     }
     Ok(())
+}
+
+/// Whether this process runs a job.
+static IS_BUSY: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// Whether a second panic has left values of this thread half dropped.
+    static IS_SPOILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops the payload of a caught panic. If that panics too, the worker process is replaced after its job.
+#[doc(hidden)]
+pub fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
+        IS_SPOILED.set(true);
+    }
 }
 
 /// Applies the sandbox to this process and returns which parts of it are in force.
@@ -188,7 +232,8 @@ fn remember_panics() {
         let earlier = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let location = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
-            LAST_PANIC.set(Some(panicked(info.payload_as_str(), location)));
+            // Fails while a thread ends. A panic inside of the hook would end the process.
+            let _ = LAST_PANIC.try_with(|last| last.replace(Some(panicked(info.payload_as_str(), location))));
             earlier(info);
         }));
     });

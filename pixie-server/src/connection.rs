@@ -6,36 +6,38 @@
 
 use std::{
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::Poll,
-    time::{Duration, SystemTime},
 };
 
-use hyper::server::conn::http1::{Builder, UpgradeableConnection};
-use hyper_util::rt::TokioIo;
-
 use crate::{
-    HttpService,
-    exchange::Exchange,
+    Address, Config, HttpService, TlsSession,
+    closing::{DISCARD_TIMEOUT, discard_rest, send_last},
+    config::{HEADERS_MAX, HEADERS_MOST},
+    counters::Protocol,
+    exchange::{Exchange, RequestLimits},
+    http2::{self, Http2Server},
+    listen::Entry,
     race::race,
+    refusal::Refusal,
     socket::Socket,
     watch::{BodyPhase, Phase, Stage, Timeout, Watch},
 };
+use hyper::server::conn::http1::{Builder, UpgradeableConnection};
+use hyper_util::rt::TokioIo;
 
-/// Limits how long the rest of a refused request is read before the socket is closed. Long enough for the
-/// client to read the response; without this, the unread bytes would cause a reset.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The two addresses of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the server knows about a connection before its first request.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The address of the client, or of the proxy in front of this server.
-    pub peer: SocketAddr,
+    /// The address of the client, or of the proxy in front of this server unless the proxy names its client
+    /// by the PROXY protocol ([`Listen::proxy_protocol`](crate::Listen::proxy_protocol)).
+    pub peer: Address,
     /// The address of this server.
-    pub local: SocketAddr,
+    pub local: Address,
+    /// What TLS has agreed on. `None` if the connection is not secured.
+    pub tls: Option<Arc<TlsSession>>,
 }
 
 type Http<S> = UpgradeableConnection<TokioIo<Socket>, Exchange<S>>;
@@ -50,9 +52,74 @@ enum End {
     Silent,
 }
 
+/// The part of a server that is the same for all its connections.
+pub(crate) struct Protocols {
+    http1: Builder,
+    http2: Http2Server,
+    limits: RequestLimits,
+}
+
+impl Protocols {
+    pub(crate) fn new(config: &Config) -> Protocols {
+        let mut http1 = Builder::new();
+        // A client that has ended its sending side may wait for the response; `socket.rs` finds out whether
+        // it does.
+        http1.max_header_size(config.head_bytes_max).half_close(true);
+        if config.headers_max != HEADERS_MAX {
+            http1.max_headers(config.headers_max.min(HEADERS_MOST));
+        }
+        Protocols { http1, http2: Http2Server::new(config), limits: RequestLimits::new(config) }
+    }
+}
+
+/// What the first bytes of a connection say.
+enum Start {
+    Http1,
+    Http2,
+    /// The client has sent only a part of them.
+    Slow,
+    Closed,
+}
+
+/// Serves a connection. A connection without a byte has no buffers yet, because clients and attackers keep
+/// many of them.
+pub(crate) async fn serve<S: HttpService>(
+    protocols: Arc<Protocols>,
+    mut socket: Socket,
+    service: S,
+    entry: Arc<Entry>,
+    watch: Arc<Watch>,
+) {
+    let start = poll_fn(|cx| {
+        watch.set_task(cx);
+        if let Poll::Ready(is_http2) = socket.poll_start(cx, http2::PREFACE_START) {
+            return Poll::Ready(if is_http2 { Start::Http2 } else { Start::Http1 });
+        }
+        if watch.stage() >= Stage::Draining {
+            return Poll::Ready(Start::Closed);
+        }
+        let end = if socket.has_started() { Start::Slow } else { Start::Closed };
+        ended_by_order(&watch).map(|_| end)
+    })
+    .await;
+    match start {
+        Start::Http1 => {
+            let exchange = Exchange::new(service, watch.clone(), protocols.limits, entry);
+            Box::pin(drive(&protocols.http1, socket, exchange, watch)).await;
+        }
+        Start::Http2 => {
+            socket.note_protocol(Protocol::Http2);
+            let exchange = Exchange::new(service, watch.clone(), protocols.limits, entry);
+            Box::pin(protocols.http2.serve(socket, exchange, watch)).await;
+        }
+        Start::Slow => Box::pin(close(End::HeadTimeout, socket, &watch, true)).await,
+        Start::Closed => {}
+    }
+}
+
 /// Serves requests until either side ends the connection.
-pub(crate) async fn drive<S: HttpService>(http: Builder, socket: Socket, service: S, watch: Arc<Watch>) {
-    let exchange = Exchange::new(service, watch.clone());
+async fn drive<S: HttpService>(http: &Builder, socket: Socket, exchange: Exchange<S>, watch: Arc<Watch>) {
+    socket.note_protocol(Protocol::Http1);
     let mut http: Http<S> = http.serve_connection(TokioIo::new(socket), exchange).with_upgrades();
     let mut draining = false;
     let end = poll_fn(|cx| {
@@ -68,11 +135,18 @@ pub(crate) async fn drive<S: HttpService>(http: Builder, socket: Socket, service
         ended_by_order(&watch)
     })
     .await;
+    let is_idle = watch.snapshot().is_idle();
     watch.enter(Phase::Ended);
     let Some(parts) = http.into_parts() else {
         return;
     };
-    close(end, parts.io.into_inner(), &watch).await;
+    let mut socket = parts.io.into_inner();
+    if let Some(refusal) = socket.refusal() {
+        let refusal = refusal.of_head(&parts.read_buf, parts.service.uri_bytes_max());
+        watch.set_refusal(refusal);
+        send_last(socket.stream(), refusal.message().as_bytes());
+    }
+    close(end, socket, &watch, is_idle).await;
 }
 
 /// Returns ready if the sweeper or a shutdown ends the connection. Called only after hyper had a chance to
@@ -88,11 +162,20 @@ fn ended_by_order(watch: &Watch) -> Poll<End> {
     }
 }
 
-async fn close(end: End, socket: Socket, watch: &Watch) {
+async fn close(end: End, mut socket: Socket, watch: &Watch, is_idle: bool) {
     let unread = match end {
-        End::Silent => false,
+        End::Silent => {
+            // Within a response, TLS must not report an end, so that the client notices that bytes are
+            // missing.
+            if is_idle {
+                socket.stream().end();
+            }
+            false
+        }
         End::HeadTimeout => {
-            socket.send_last(request_timeout().as_bytes());
+            // hyper cannot be told to write this one.
+            watch.set_refusal(Refusal::SLOW_HEAD);
+            send_last(socket.stream(), Refusal::SLOW_HEAD.message().as_bytes());
             true
         }
         End::Http(result) => {
@@ -103,13 +186,10 @@ async fn close(end: End, socket: Socket, watch: &Watch) {
                 || matches!(watch.body(), BodyPhase::Abandoned | BodyPhase::TimedOut)
         }
     };
-    if unread {
-        race(socket.discard_rest(), tokio::time::sleep(DISCARD_TIMEOUT)).await;
+    if let Some(refusal) = watch.refusal() {
+        refusal.log(socket.peer());
     }
-}
-
-/// Returns the bytes of a 408. hyper writes all other refusals, but it cannot be told to write this one.
-fn request_timeout() -> String {
-    let date = httpdate::fmt_http_date(SystemTime::now());
-    format!("HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n")
+    if unread {
+        race(discard_rest(socket.stream()), tokio::time::sleep(DISCARD_TIMEOUT)).await;
+    }
 }

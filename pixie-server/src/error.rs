@@ -19,6 +19,11 @@ pub enum Error {
         /// A port that was free when this error was made.
         free: Option<u16>,
     },
+    /// This user may not listen on the port.
+    PortForbidden {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
     /// The system refused a socket or the signal handlers. Contains the reason and how to fix it.
     Refused(String),
 }
@@ -27,6 +32,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::PortTaken { address, owner, free } => port_taken(f, *address, owner.as_ref(), *free),
+            Error::PortForbidden { address } => {
+                write!(f, "this user may not listen on port {}; use a port above 1023, such as 8000", address.port())
+            }
             Error::Refused(message) => f.write_str(message),
         }
     }
@@ -44,8 +52,8 @@ fn port_taken(
         None => f.write_str("another process")?,
     }
     match free {
-        Some(port) => write!(f, "; stop it or choose another with PIXIE_PORT={port}"),
-        None => f.write_str("; stop it or choose another with PIXIE_PORT"),
+        Some(port) => write!(f, "; stop it or use another port, such as {port}"),
+        None => f.write_str("; stop it or use another port"),
     }
 }
 

@@ -4,15 +4,15 @@
 //! only while the service waits for the body, so a handler that reads slowly does not cause a timeout.
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming as HyperBody;
 
 use crate::watch::{BodyPhase, Watch};
 
@@ -22,6 +22,15 @@ pub struct RequestBody {
     incoming: Incoming,
     /// `None` after the end of the body, and for a request without a body.
     watch: Option<Arc<Watch>>,
+}
+
+/// What a body is read from.
+pub(crate) enum Incoming {
+    Hyper(HyperBody),
+    #[cfg_attr(not(feature = "http3"), expect(dead_code, reason = "only HTTP/3 uses it"))]
+    Other(Box<dyn Body<Data = Bytes, Error = BodyError> + Send + Sync + Unpin>),
+    /// The rest is left to the stream.
+    Left,
 }
 
 /// Why a request body ended too early.
@@ -37,8 +46,9 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, watch: &Arc<Watch>) -> RequestBody {
-        let ended = http_body::Body::is_end_stream(&incoming);
+    pub(crate) fn new(incoming: impl Into<Incoming>, watch: &Arc<Watch>) -> RequestBody {
+        let incoming = incoming.into();
+        let ended = incoming.is_end_stream();
         if !ended {
             watch.set_body(BodyPhase::Open);
         } else if watch.body() != BodyPhase::Ended {
@@ -53,11 +63,20 @@ impl RequestBody {
         }
     }
 
+    /// Leaves the rest of a body of HTTP/2 to its stream.
+    fn leave(&mut self) {
+        let Some(watch) = self.watch.as_ref().filter(|watch| watch.is_stream()) else { return };
+        if let Incoming::Hyper(rest) = mem::replace(&mut self.incoming, Incoming::Left) {
+            watch.leave_body(rest);
+        }
+    }
+
     fn wait(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(watch) = &self.watch else {
             return Poll::Ready(None);
         };
         if watch.body() == BodyPhase::TimedOut {
+            self.leave();
             // The phase stays `TimedOut`, so that the response gets `Connection: close`.
             self.watch = None;
             return Poll::Ready(Some(Err(BodyError::Timeout)));
@@ -66,8 +85,11 @@ impl RequestBody {
         Poll::Pending
     }
 
-    fn moved(&mut self) {
-        if http_body::Body::is_end_stream(&self.incoming) {
+    fn moved(&mut self, frame: &Frame<Bytes>) {
+        if let (Some(data), Some(watch)) = (frame.data_ref(), &self.watch) {
+            watch.body_received(data.len());
+        }
+        if self.incoming.is_end_stream() {
             self.end(BodyPhase::Ended);
         } else if let Some(watch) = self.watch.as_ref().filter(|watch| watch.body() != BodyPhase::Open) {
             watch.set_body(BodyPhase::Open);
@@ -75,7 +97,7 @@ impl RequestBody {
     }
 }
 
-impl http_body::Body for RequestBody {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -83,14 +105,14 @@ impl http_body::Body for RequestBody {
         if self.watch.is_none() {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.moved();
+                self.moved(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.end(BodyPhase::Abandoned);
-                Poll::Ready(Some(Err(BodyError::from(error))))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
                 self.end(BodyPhase::Ended);
@@ -105,12 +127,53 @@ impl http_body::Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.watch.is_none() { SizeHint::with_exact(0) } else { http_body::Body::size_hint(&self.incoming) }
+        if self.watch.is_none() { SizeHint::with_exact(0) } else { self.incoming.size_hint() }
+    }
+}
+
+impl Incoming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Incoming::Hyper(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyError::from)))
+            }
+            Incoming::Other(body) => Pin::new(body).poll_frame(cx),
+            Incoming::Left => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Incoming::Hyper(body) => body.is_end_stream(),
+            Incoming::Other(body) => body.is_end_stream(),
+            Incoming::Left => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Incoming::Hyper(body) => body.size_hint(),
+            Incoming::Other(body) => body.size_hint(),
+            Incoming::Left => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl From<HyperBody> for Incoming {
+    fn from(body: HyperBody) -> Incoming {
+        Incoming::Hyper(body)
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Incoming")
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        self.leave();
         self.end(BodyPhase::Abandoned);
     }
 }

@@ -3,7 +3,14 @@
 //!
 //! It only contains the request to stop; `server.rs` acts on it. The request cannot be withdrawn.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,18 +43,31 @@ enum Wish {
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     wish: Arc<watch::Sender<Wish>>,
+    is_handed_over: Arc<AtomicBool>,
 }
 
 impl Shutdown {
     /// Returns a handle that is not triggered yet.
     pub fn new() -> Shutdown {
-        Shutdown { wish: Arc::new(watch::Sender::new(Wish::Serve)) }
+        Shutdown { wish: Arc::new(watch::Sender::new(Wish::Serve)), is_handed_over: Arc::default() }
     }
 
     /// Starts an orderly shutdown: running requests may finish within
     /// [`shutdown_grace`](crate::Config::shutdown_grace).
     pub fn trigger(&self) {
         self.raise(Wish::Stop);
+    }
+
+    /// Starts an orderly shutdown because another process serves the same sockets from now on.
+    pub fn hand_over(&self) {
+        self.is_handed_over.store(true, Ordering::Release);
+        self.trigger();
+    }
+
+    /// Returns whether another process serves the same sockets, so that their files must stay and the service
+    /// goes on.
+    pub fn is_handed_over(&self) -> bool {
+        self.is_handed_over.load(Ordering::Acquire)
     }
 
     /// Stops at once: the connections of running requests are closed.

@@ -9,25 +9,35 @@ use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use http::{HeaderValue, header};
 use pixie_core::{After, BodyUse, Handler, Pattern, Place, Route, Router};
+use pixie_server::Counters;
 use tokio::sync::Semaphore;
 
 use crate::{
     app::{App, keys, routes::BY_HAND},
+    config,
     error::StartError,
-    request::service::LayerFn,
+    request::{service::LayerFn, timed},
     table::{
-        Composed, Endpoint, Intake, Plan, Work, csrf,
+        Composed, Endpoint, Intake, Plan, Work,
+        backlog::Backlogs,
+        csrf,
         csrf::TrustedOrigins,
         hooks::{Chain, Level},
         meter::RouteMeter,
         pools::{PoolSlot, Pools},
+        probes::Probes,
+        proxies::Proxies,
+        rates::Rates,
         request_ids::RequestIds,
+        sessions::{self, SessionKeeper},
         settings::Settings,
         spool::Spool,
+        store,
         urls::Urls,
     },
 };
@@ -35,38 +45,91 @@ use crate::{
 /// Checks an app and builds its table.
 pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartError> {
     let App {
-        mut routes, packages, views, mut state, mut worker_values, secrets, layers, mut settings, shutdown, ..
+        mut routes,
+        packages,
+        views,
+        mut state,
+        mut worker_values,
+        secrets,
+        mut layers,
+        mut settings,
+        shutdown,
+        mut level,
+        mut groups,
+        ..
     } = app;
-    let levels = Levels { app: Arc::new(app.level), groups: checks::groups(app.groups)? };
-    settings.override_by_environment()?;
+    let (code, has_keys) = (settings.clone(), !secrets.is_empty());
+    let used = pools::used(routes.iter().map(|(_, route)| route));
+    let mut given = config::read(&settings, &used)?;
+    given.apply(&mut settings).map_err(StartError::new)?;
     checks::packages(&routes, &packages)?;
     let pools = Pools::default();
-    routes.extend(views.routes(&pools).map(|route| (BY_HAND, route)));
+    let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
+    let counters = Counters::default();
+    let views = views.routes(&pools, &counters).chain(probes.iter().flat_map(Probes::routes));
+    routes.extend(views.map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
     state.insert(settings.form_limits.clone());
     state.insert(shutdown.clone());
-    keys::provide(secrets, &mut state, &mut worker_values)?;
     state.insert(pools.clone());
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
-    checks::states(&routes, &state, &worker_values)?;
+    let store = match given.origin(store::KEY) {
+        // A worker asks the main process.
+        _ if pixie_pool::identity().pool.is_some() => None,
+        None => app.store.or_else(store::default),
+        Some(origin) => Some(store::open(&settings.store, origin)?),
+    };
+    store.iter().for_each(|store| state.insert(store::Store::clone(store)));
+    let rates = Rates::of(store.as_ref())?;
+    rates.install(&mut level, "app")?;
+    for (prefix, level) in &mut groups {
+        rates.install(level, prefix)?;
+    }
+    let levels = Levels { app: Arc::new(level), groups: checks::groups(groups)? };
+    let reads_keys = |pool: String| keys::are_read(routes.iter().filter(|route| pools::is_in(route, &pool)));
+    // If a worker has no keys, its server has checked the same routes.
+    let is_whole = pixie_pool::identity().pool.is_none_or(reads_keys);
+    if is_whole {
+        keys::provide(
+            secrets,
+            given.secret.as_ref().map(|(secret, origin)| (secret.as_str(), origin.as_str())),
+            &mut state,
+            &mut worker_values,
+        )?;
+    }
+    let sessions = SessionKeeper::of(&settings, &state, store.as_ref())?;
+    if is_whole {
+        // A worker gets sessions from the main process.
+        let has_sessions = sessions.is_some() || pixie_pool::identity().pool.is_some();
+        checks::states(&routes, &state, &worker_values, has_sessions)?;
+    }
     checks::extensions(&routes)?;
     checks::readers(&routes)?;
     checks::options(&routes)?;
     checks::pages(levels.all())?;
     checks::settings(&settings)?;
     let table_hash = table_hash(&routes);
-    let slots = pools::slots(app.pools, &routes, &settings, table_hash)?;
+    let slots = pools::slots(app.pools, &routes, &settings, &given, table_hash)?;
+    // Its text is not needed from here on.
+    let has_keys = given.secret.is_some() || has_keys;
+    given.secret =
+        has_keys.then(|| (String::new(), given.secret.map_or_else(|| "code".to_owned(), |(_, origin)| origin)));
+    // The sizes were checked above.
+    let [each, together] =
+        [&settings.response_backlog, &settings.response_backlog_total].map(|max| max.bytes().unwrap_or(0));
+    let backlogs = Backlogs::new(settings.upload_dir.clone(), each, together);
     let (mut router, mut endpoints) = (Router::new(), Vec::new());
     for route in routes {
         let (methods, place) = (route.methods().to_vec(), route.place());
-        let (pattern, endpoint) = endpoint(route, &levels, &slots, &settings)?;
+        let (pattern, endpoint) = endpoint(route, &levels, &slots, &settings, &rates, sessions.is_some())?;
         let added = router.insert(&pattern, &methods, endpoint.clone(), place);
         added.map_err(|conflict| StartError::at(place, conflict.to_string()))?;
         endpoints.push(endpoint);
     }
     pools.set(slots.values());
-    let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids: settings.request_ids };
+    let (has_ids, has_sessions) = (settings.request_ids, sessions.is_some());
+    let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids, has_sessions };
     let composed = Composed {
         router,
         endpoints,
@@ -81,13 +144,28 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         worker_values,
         urls,
         trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
+        sessions,
         threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
         spool: Arc::new(Spool::new(settings.upload_dir.clone())),
+        backlogs,
+        store,
         table_hash,
+        proxies: match &settings.behind_proxy {
+            Some(proxies) => Some(Proxies::parse(proxies, settings.proxy_headers)?),
+            None => None,
+        },
+        probes,
+        counters,
         request_ids: RequestIds::new(),
+        hsts: (!settings.development).then(|| hsts(settings.hsts)),
         shutdown,
+        given,
+        code,
         settings,
     };
+    if composed.settings.server_timing && composed.settings.development {
+        layers.push(timed::outermost());
+    }
     Ok((Arc::new(composed), layers))
 }
 
@@ -113,6 +191,8 @@ fn endpoint(
     levels: &Levels,
     slots: &BTreeMap<&'static str, Arc<PoolSlot>>,
     settings: &Settings,
+    rates: &Rates,
+    has_sessions: bool,
 ) -> Result<(Pattern, Arc<Endpoint>), StartError> {
     let Place { name, file, line } = route.place();
     let wrong = |error: String| StartError::at(route.place(), format!("route `{name}` ({file}:{line}): {error}"));
@@ -121,6 +201,7 @@ fn endpoint(
     let body_bytes_max = body_limit.bytes().map_err(|why| wrong(format!("`body_limit`: {why}")))?;
     let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
     own.hooks.after.splice(0..0, route.reads().after.iter().cloned());
+    rates.limit_route(&mut own, route.options().limit, name).map_err(wrong)?;
     let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
     let cached = value.map_err(|error| wrong(format!("`cache_control`: {error}")))?.map(cached);
     let chain = levels.chain([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
@@ -135,7 +216,9 @@ fn endpoint(
             || reads.header_names().is_none()
             || chain.has_before(),
         has_ids: settings.request_ids || route.kind().is_pooled() || reads.id,
-        is_guarded: route.options().csrf.unwrap_or(settings.csrf) && route.methods().iter().any(csrf::is_unsafe),
+        has_session: has_sessions && (sessions::is_read(reads) || chain.has_before()),
+        is_guarded: route.options().csrf.unwrap_or(settings.csrf)
+            && (reads.body.takes_connection() || route.methods().iter().any(csrf::is_unsafe)),
         chain,
         meter: RouteMeter::new(Arc::from(name)),
         label: Arc::from(name),
@@ -156,6 +239,11 @@ fn cached(value: HeaderValue) -> Level {
     level
 }
 
+fn hsts(time: Duration) -> HeaderValue {
+    let value = format!("max-age={}", time.as_secs());
+    HeaderValue::try_from(value).expect("digits are valid in a header")
+}
+
 /// Returns where and how the handler of a route runs. A pool route without a slot cannot be: `pools::slots`
 /// made them all.
 fn plan(route: &Route, slots: &BTreeMap<&'static str, Arc<PoolSlot>>) -> Plan {
@@ -172,7 +260,7 @@ fn plan(route: &Route, slots: &BTreeMap<&'static str, Arc<PoolSlot>>) -> Plan {
 
 fn intake(route: &Route) -> Intake {
     match route.reads().body {
-        BodyUse::Unused => Intake::Unused,
+        BodyUse::Unused | BodyUse::Connection => Intake::Unused,
         early if early.is_early(route.kind()) => Intake::Arriving,
         BodyUse::Form => Intake::Form,
         _ => Intake::Whole,
@@ -183,6 +271,7 @@ fn intake(route: &Route) -> Intake {
 struct Unrouted {
     meter: Arc<RouteMeter>,
     has_ids: bool,
+    has_sessions: bool,
 }
 
 impl Unrouted {
@@ -195,6 +284,7 @@ impl Unrouted {
             body_bytes_max: 0,
             reads_state: chain.has_before(),
             has_ids: self.has_ids,
+            has_session: self.has_sessions && chain.has_before(),
             is_guarded: false,
             chain,
             label: Arc::from(""),

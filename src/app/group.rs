@@ -34,7 +34,7 @@ use crate::{
 /// ```
 pub struct Group {
     prefix: String,
-    level: Level,
+    pub(super) level: Level,
     routes: Vec<Route>,
     groups: Vec<Group>,
 }

@@ -33,6 +33,19 @@ impl App {
         self
     }
 
+    /// Limits how much of its responses the server stores for slow clients on disk: for one response, and for
+    /// all together. Default: 256 MiB and 1 GiB. With 0, only memory is used.
+    ///
+    /// A response of a pool or stream route leaves its worker as fast as the worker writes it. What its
+    /// client has not read is stored in files without names, in the folder of [`App::upload_dir`]. At a
+    /// limit, the worker waits for its client: see the
+    /// [guide](crate::guide::bodies#slow-clients-and-slow-handlers).
+    pub fn response_backlog(mut self, each: impl Into<ByteSize>, together: impl Into<ByteSize>) -> App {
+        self.settings.response_backlog = each.into();
+        self.settings.response_backlog_total = together.into();
+        self
+    }
+
     /// Limits the handlers of thread routes that run at the same time, each on a blocking thread. At least 1.
     /// Default: 256.
     pub fn threads(mut self, threads: usize) -> App {

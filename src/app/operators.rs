@@ -3,66 +3,86 @@
 //! The app must ask for these pages. By default only requests from this machine may read them; the app can
 //! decide otherwise. Invariant: a page that the app did not ask for does not exist, and a request is refused
 //! unless it is known to be allowed.
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use http::{StatusCode, header};
 use pixie_core::{IntoResponse, Json, Request, Response, Route};
 use pixie_pool::Snapshot;
+use pixie_server::{Counters, Protocol};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    table::{host, pools::Pools, refusal::refuse_with},
+    table::{OwnPage, host, pools::Pools, refusal::refuse_with},
 };
 
 /// Headers that show that a proxy passed the request on.
-const OF_PROXIES: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const OF_PROXIES: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Makes the text of the metrics page.
-type MetricsPage = fn(&Pools) -> Response;
+type MetricsPage = fn(&Pools, &Counters) -> Response;
 type MayLook = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// The pages that an app shows, and who may read them.
 #[derive(Default)]
 pub(crate) struct Views {
-    pub(crate) status: Option<&'static str>,
-    pub(crate) metrics: Option<(&'static str, MetricsPage)>,
+    pub(crate) status: Option<OwnPage>,
+    pub(crate) metrics: Option<(OwnPage, MetricsPage)>,
+    /// Those of [`App::health`] and [`App::ready`].
+    pub(crate) probes: [Option<OwnPage>; 2],
     operators: Option<MayLook>,
 }
 
 /// The content of the status page.
 #[derive(Serialize)]
 struct Status {
+    /// What the server of this process has counted.
+    connections: Value,
     /// Every pool that has been started.
     pools: Vec<Snapshot>,
 }
 
 impl Views {
     /// Returns the routes of the pages that the app asks for.
-    pub(crate) fn routes(self, pools: &Pools) -> impl Iterator<Item = Route> {
+    pub(crate) fn routes(self, pools: &Pools, counters: &Counters) -> impl Iterator<Item = Route> + use<> {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
-        let status = self.status.map(|path| {
-            let pools = pools.clone();
-            guarded(path, "pixie::status", may_look.clone(), move || Json(Status { pools: pools.snapshots() }))
+        let status = self.status.map(|page| {
+            let (pools, counters) = (pools.clone(), counters.clone());
+            guarded(page, may_look.clone(), move || {
+                Json(Status { connections: counted(&counters), pools: pools.snapshots() })
+            })
         });
-        let metrics = self.metrics.map(|(path, page)| {
-            let pools = pools.clone();
-            guarded(path, "pixie::metrics", may_look, move || page(&pools))
+        let metrics = self.metrics.map(|(page, text)| {
+            let (pools, counters) = (pools.clone(), counters.clone());
+            guarded(page, may_look, move || text(&pools, &counters))
         });
         status.into_iter().chain(metrics)
     }
 }
 
+fn counted(counters: &Counters) -> Value {
+    let speaking = Protocol::ALL.map(|protocol| (protocol.name(), counters.speaking(protocol)));
+    json!({
+        "open": counters.open(),
+        "accepted": counters.accepted(),
+        "refused": counters.refused(),
+        "handshakes": counters.handshakes(),
+        "handshakes_failed": counters.handshakes_failed(),
+        "protocols": BTreeMap::from(speaking),
+    })
+}
+
 /// Makes a sync route, so that the page works while every worker and every thread is busy.
 fn guarded<R: IntoResponse>(
-    path: &'static str,
-    name: &'static str,
+    page: OwnPage,
     may_look: MayLook,
-    page: impl Fn() -> R + Send + Sync + 'static,
+    content: impl Fn() -> R + Send + Sync + 'static,
 ) -> Route {
-    Route::get(path).name(name).sync(move |request: &mut Request| -> Response {
+    page.route().sync(move |request: &mut Request| -> Response {
         match may_look(request) {
-            true => page().into_response().header(header::CACHE_CONTROL, "no-store"),
+            true => content().into_response().header(header::CACHE_CONTROL, "no-store"),
             false => {
                 let detail = "only operators may read this page: see `App::operators`";
                 refuse_with(StatusCode::FORBIDDEN, detail).into()
@@ -76,7 +96,7 @@ fn guarded<R: IntoResponse>(
 fn is_from_here(request: &Request) -> bool {
     let is_local = request.peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let is_passed_on = OF_PROXIES.iter().any(|name| request.headers().contains_key(*name));
-    is_local && !is_passed_on && host::asked(request.uri(), request.headers()).is_some_and(is_own_name)
+    is_local && !is_passed_on && request.host().is_some_and(is_own_name)
 }
 
 fn is_own_name(host: &str) -> bool {
@@ -86,19 +106,20 @@ fn is_own_name(host: &str) -> bool {
 
 /// # Seeing
 impl App {
-    /// Serves the state of the worker pools at this path, as JSON. See [`Snapshot`](crate::pool::Snapshot).
-    /// Default: not served.
+    /// Serves the state of the connections and the worker pools at this path, as JSON. See
+    /// [`Snapshot`](crate::pool::Snapshot). Default: not served.
     ///
     /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
     ///
     /// ```
     /// # use pixie_web::{App, Route};
     /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).status("/status").operators(|_| true);
-    /// app.test()?.get("/status").send().assert_status(200).assert_text(r#"{"pools":[]}"#);
+    /// assert!(app.test()?.get("/status").send().assert_status(200).text().ends_with(r#","pools":[]}"#));
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[track_caller]
     pub fn status(mut self, path: &'static str) -> App {
-        self.views.status = Some(path);
+        self.views.status = Some(OwnPage::new(path, "pixie::status"));
         self
     }
 
@@ -137,9 +158,55 @@ impl App {
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
     #[cfg(feature = "metrics")]
+    #[track_caller]
     pub fn metrics(mut self, path: &'static str) -> App {
-        self.views.metrics = Some((path, crate::table::meter::page));
+        self.views.metrics = Some((OwnPage::new(path, "pixie::metrics"), crate::table::meter::page));
         self.settings.install_metrics = Some(crate::table::meter::install);
+        self
+    }
+
+    /// Sets whether every request has a [`TraceContext`](crate::TraceContext), and whether each line that its
+    /// handler writes to the log shows the trace id, in every kind of route. Default: no.
+    ///
+    /// The context is what the client or proxy sends as `traceparent` if that is valid, otherwise a new one.
+    /// Without this setting, a request has only the context that was sent, and only the lines about failed
+    /// requests and workers show it. Programs with a log of their own read the context in a layer: see the
+    /// guide's page [`seeing`](crate::guide::seeing#traces).
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, TraceContext, get};
+    ///
+    /// #[get("/", pool)]
+    /// fn index(trace: TraceContext) -> String {
+    ///     // `trace.child()` is the `traceparent` of a request to another service.
+    ///     trace.trace_id().to_owned()
+    /// }
+    ///
+    /// let client = App::collect().trace_contexts(true).test()?;
+    /// let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// client.get("/").header("traceparent", sent).send().assert_text("4bf92f3577b34da6a3ce929d0e0e4736");
+    /// assert_eq!(client.get("/").send().text().len(), 32);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn trace_contexts(mut self, all: bool) -> App {
+        self.settings.trace_contexts = all;
+        self
+    }
+
+    /// Sets whether responses in development have the header `Server-Timing`, which the developer tools of
+    /// browsers show: the time in the queue for a thread or a worker, in the handler, and from the head of
+    /// the request to that of the response. Default: no. Without [`App::development`] the header is not sent,
+    /// because it tells strangers how long secret work takes.
+    ///
+    /// ```
+    /// # use pixie_web::{App, Route};
+    /// let app = App::new().route(Route::get("/").thread(|_| "Hello")).development(true).server_timing(true);
+    /// let response = app.test()?.get("/").send();
+    /// assert!(response.header("server-timing").is_some_and(|timing| timing.starts_with("queue;dur=")));
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn server_timing(mut self, sent: bool) -> App {
+        self.settings.server_timing = sent;
         self
     }
 

@@ -10,7 +10,8 @@ use crate::{app::App, table::settings::Workers};
 /// A pool has the settings of the app that it does not set itself.
 impl App {
     /// Sets the number of worker processes of each pool without a size of its own. `PIXIE_WORKERS` overrides
-    /// it, for all pools. Default: one per CPU.
+    /// it, for all pools. Default: one per CPU. The pool `streams` has up to 64 workers on demand, if this is
+    /// not 0.
     ///
     /// With 0, pool and stream routes run on threads of the main process, where a handler cannot be killed.
     pub fn workers(mut self, workers: usize) -> App {
@@ -21,8 +22,10 @@ impl App {
     /// Declares a pool, for the routes that name it: its size, deadline, queue and limits. What it does not
     /// set, it has from the app.
     ///
-    /// Routes that name no pool run in the pool `default`. The variable `PIXIE_POOL_IMAGES` overrides the
-    /// settings of the pool `images`: `PIXIE_POOL_IMAGES="size=2..8 deadline=5s"`.
+    /// Pool routes that name no pool run in the pool `default`, and stream routes in the pool `streams`,
+    /// which has the settings of `default` that it does not set itself, except for its size. The variable
+    /// `PIXIE_POOL_IMAGES` overrides the settings of the pool `images`: `PIXIE_POOL_IMAGES="size=2..8
+    /// deadline=5s"`.
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, Pool, get};
@@ -49,6 +52,18 @@ impl App {
     /// [`PoolConfig::memory`](crate::PoolConfig::memory). Default: no limit.
     pub fn worker_memory(mut self, size: impl Into<ByteSize>) -> App {
         self.settings.worker_memory = Some(size.into());
+        self
+    }
+
+    /// Passes a variable of the environment to the workers of sandboxed pools, such as `"DATABASE_URL"`; a
+    /// final `*` matches any ending. Each call adds one.
+    ///
+    /// Without this they get only `PATH HOME TMPDIR LANG LC_* TZ RUST_BACKTRACE RUST_LOG`, the settings
+    /// `PIXIE_HOST PIXIE_PORT PIXIE_WORKERS PIXIE_DEV`, and `PIXIE_SECRET` if a route of the pool reads
+    /// sealed cookies. [`PoolConfig::pass_env`](crate::PoolConfig::pass_env) passes a variable to one pool.
+    /// Workers without a sandbox get all variables.
+    pub fn pass_env(mut self, name: impl Into<String>) -> App {
+        self.settings.pass_env.push(name.into());
         self
     }
 

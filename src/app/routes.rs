@@ -1,5 +1,5 @@
-//! The routes and the state of an app, and the registry: the routes that attributes define, collected when the
-//! program is linked.
+//! The routes and the state of an app, and the registry: the routes that attributes define, collected when
+//! the program is linked.
 use std::any::TypeId;
 
 use bytes::Bytes;

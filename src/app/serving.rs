@@ -1,5 +1,7 @@
 //! How an app is served: its address, its server and what it prints.
-use pixie_server::Shutdown;
+use std::time::Duration;
+
+use pixie_server::{Listen, Shutdown};
 
 use crate::app::App;
 
@@ -14,6 +16,27 @@ impl App {
     /// Sets the port to listen on; 0 lets the system choose. `PIXIE_PORT` overrides it. Default: 8000.
     pub fn port(mut self, port: u16) -> App {
         self.settings.port = port;
+        self
+    }
+
+    /// Listens on an address: TCP or a Unix socket, with or without TLS. Call it again for each further
+    /// address.
+    ///
+    /// The addresses replace [`host`](App::host) and [`port`](App::port), also those of `PIXIE_HOST` and
+    /// `PIXIE_PORT`. Sockets that a service manager passes are used for the addresses that they listen on.
+    /// Under `pixie dev` the app listens only where `pixie dev` does. The guide's page
+    /// [`https`](crate::guide::https) has examples.
+    ///
+    /// ```
+    /// use pixie_web::{App, Listen};
+    ///
+    /// let app = App::new()
+    ///     .listen(Listen::tcp("127.0.0.1", 8000))
+    ///     .listen(Listen::unix("/run/shop/app.sock").mode(0o660).owner(":www-data"));
+    /// # let _ = app;
+    /// ```
+    pub fn listen(mut self, listen: Listen) -> App {
+        self.settings.listens.push(listen);
         self
     }
 
@@ -54,6 +77,13 @@ impl App {
     /// `Response::etag` and `Response::with_etag`.
     pub fn etags(mut self, etags: bool) -> App {
         self.settings.etags = etags;
+        self
+    }
+
+    /// Limits how long a new process may take until it is ready when SIGHUP starts the program anew. Then it
+    /// is killed, and the old process continues. Default: 60 s.
+    pub fn restart_timeout(mut self, timeout: Duration) -> App {
+        self.settings.restart_timeout = timeout;
         self
     }
 

@@ -17,7 +17,7 @@ use super::{
     open::{OpenFile, Stamp},
     representation::{Content, Representation},
 };
-use crate::files::coding::{Coding, is_compressible};
+use crate::files::coding::Coding;
 
 /// Limits the length of a cached file, in bytes. Longer files are read while they are sent.
 pub(super) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -56,7 +56,7 @@ impl Entry {
     pub(super) fn read(root: &Path, name: &str, path: &str, file: OpenFile, media: HeaderValue) -> Result<Entry> {
         let stamp = file.stamp.clone();
         let mut open = Vec::new();
-        for coding in Coding::ALL.into_iter().filter(|_| is_compressible(&media)) {
+        for coding in Coding::ALL.into_iter().filter(|_| file.has_forms(&media)) {
             open.extend(file.in_coding(root, path, coding)?);
         }
         let mut forms = Vec::new();

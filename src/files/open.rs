@@ -76,7 +76,7 @@ impl OpenFile {
         media: &HeaderValue,
         request: &HeaderMap,
     ) -> Result<OpenFile> {
-        let mut untried = if is_compressible(media) { Coding::ALL.to_vec() } else { Vec::new() };
+        let mut untried = if self.has_forms(media) { Coding::ALL.to_vec() } else { Vec::new() };
         while let Some(coding) = Coding::preferred(request, untried.iter().copied()) {
             if let Some(compressed) = self.in_coding(root, path, coding)? {
                 return Ok(compressed);
@@ -84,6 +84,11 @@ impl OpenFile {
             untried.retain(|other| *other != coding);
         }
         Ok(self)
+    }
+
+    /// Returns whether a compressed file beside this one may be sent in its place.
+    pub(super) fn has_forms(&self, media: &HeaderValue) -> bool {
+        self.coding.is_none() && is_compressible(media)
     }
 
     /// Opens the compressed file beside this one. Ignores it if it is older, because it was then made from
@@ -105,17 +110,33 @@ pub(super) fn find(root: &Path, path: &str) -> Result<Option<Found>> {
             return Ok(Some(Found::Folder));
         }
         let stamp = Stamp::of(&metadata);
-        Ok(metadata.is_file().then_some(Found::File(OpenFile { file, stamp, coding: None })))
+        // Such a file is an SVG only after decoding, so its media type is not enough.
+        let is_svgz = path.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("svgz"));
+        let coding = is_svgz.then_some(Coding::Gzip);
+        Ok(metadata.is_file().then_some(Found::File(OpenFile { file, stamp, coding })))
     };
-    open().map_err(|error| failed(root, path, &error))
+    open().map_err(|error| failed(root, path, error))
 }
 
-fn failed(root: &Path, path: &str, error: &io::Error) -> Error {
+fn failed(root: &Path, path: &str, error: io::Error) -> Error {
     // A missing file is not an error. A missing root folder is a mistake in the app.
     let hint = if error.kind() == ErrorKind::NotFound {
         "; check that the path is relative to the working directory"
     } else {
         ""
     };
-    Error::internal(format!("cannot open `{path}` in the folder `{}`: {error}{hint}", root.display())).with_place(None)
+    let message = format!("cannot open `{path}` in the folder `{}`: {error}{hint}", root.display());
+    // Its status and headers come from the cause.
+    Error::from(error).with_chain(vec![message]).with_place(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_now_is_a_503_and_a_broken_disk_a_500() {
+        let status = |number| failed(Path::new("/"), "a.txt", io::Error::from_raw_os_error(number)).status().as_u16();
+        assert_eq!((status(24), status(5)), (503, 500));
+    }
 }

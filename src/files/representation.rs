@@ -4,7 +4,7 @@
 use std::{fs::File, io, ops::Range, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pixie_core::{Body, ETag, Extent, Request, Response, Result, Validators};
 
 use super::{
@@ -46,6 +46,10 @@ impl Representation {
         let mut response = self.head(cache_control);
         response.apply_conditions(request.method(), request.headers())?;
         if response.status() != StatusCode::OK {
+            // Compression would weaken the tag of the whole file, so it must weaken this one too. It decides
+            // by these headers, which are removed at the end.
+            self.describe_content(response.headers_mut());
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(self.length));
             return Ok(response);
         }
         if *request.method() == Method::HEAD {
@@ -67,7 +71,7 @@ impl Representation {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         headers.reserve(8);
-        headers.insert(header::CONTENT_TYPE, self.media.clone());
+        self.describe_content(headers);
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CACHE_CONTROL, cache_control);
         if let Some(etag) = &self.validators.etag {
@@ -76,15 +80,19 @@ impl Representation {
         if let Some(date) = &self.last_modified {
             headers.insert(header::LAST_MODIFIED, date.clone());
         }
-        if let Some(coding) = self.coding {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
-        }
         // The header also belongs to uncompressed responses, because another client may get the compressed
         // file.
         if coding::is_compressible(&self.media) {
             coding::vary(headers, "accept-encoding");
         }
         response
+    }
+
+    fn describe_content(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_TYPE, self.media.clone());
+        if let Some(coding) = self.coding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        }
     }
 }
 

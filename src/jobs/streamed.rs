@@ -1,36 +1,50 @@
 //! `Streamed`: the pieces that a worker sends, as the body of a response.
 //!
-//! If the client does not read, the worker waits. The body is checked against the length in its head.
-//! Invariant: when the client disconnects, this value is dropped, which cancels the job.
+//! If the client reads slowly, the task of `handover.rs` takes the pieces over. The body is checked against
+//! the length in its head. Invariant: when the client disconnects, this value is dropped, which cancels the
+//! job.
 use std::{
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use pixie_core::{BoxError, Parts};
-use pixie_pool::ReplyBody;
+use pixie_core::BoxError;
+use tokio::task::AbortHandle;
+
+use crate::{
+    jobs::handover::{self, Handover, Reply},
+    table::{backlog::Backlogs, pools::PoolSlot},
+};
 
 /// A response that a worker is still sending.
 pub(crate) struct Streamed {
-    stream: ReplyBody,
+    handover: Arc<Handover>,
+    /// Takes the pieces over from a slow client.
+    task: AbortHandle,
     /// The rest of the announced length, if a length was announced.
     left: Option<u64>,
     /// The piece that completes the announced length. It is kept until the worker has ended the reply.
     /// Otherwise the handler would be stopped as soon as the client has everything.
     last: Option<Bytes>,
-    /// Why the response ends too early. It is kept for one poll, so that earlier data is still sent.
-    broken: Option<BoxError>,
-    /// Kept because the worker may still read the files of a form.
-    _parts: Option<Parts>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.handover.cancel();
+    }
 }
 
 impl Streamed {
     /// Returns the body of a response. `length` is the length in its head.
-    pub(crate) fn new(stream: ReplyBody, length: Option<u64>, parts: Option<Parts>) -> Streamed {
-        Streamed { stream, left: length, last: None, broken: None, _parts: parts }
+    pub(crate) fn new(reply: Reply, length: Option<u64>, backlogs: &Arc<Backlogs>, slot: Arc<PoolSlot>) -> Streamed {
+        let handover = Handover::new(reply);
+        let task = tokio::spawn(handover::run(handover.clone(), backlogs.begin(), slot)).abort_handle();
+        Streamed { handover, task, left: length, last: None }
     }
 
     /// Returns the body of a response to HEAD. The client is still connected, so the job is not canceled. It
@@ -41,8 +55,8 @@ impl Streamed {
         length
     }
 
-    async fn drain(mut self) {
-        while let Some(Ok(_)) = poll_fn(|cx| self.stream.poll_next(cx)).await {}
+    async fn drain(self) {
+        while let Some(Ok(_)) = poll_fn(|cx| self.handover.poll_next(cx)).await {}
     }
 
     /// Checks a piece against the announced length. Returns `None` for the piece that completes it.
@@ -97,24 +111,14 @@ impl http_body::Body for Streamed {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(error) = self.broken.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let next = loop {
-            let Some(piece) = ready!(self.stream.poll_next(cx)) else { break self.end() };
-            match piece.map_err(BoxError::from).and_then(|piece| self.measured(piece)) {
+        loop {
+            let Some(piece) = ready!(self.handover.poll_next(cx)) else { return Poll::Ready(self.end()) };
+            match piece.and_then(|piece| self.measured(piece)) {
                 Ok(None) => {}
-                Ok(Some(piece)) => break Some(Ok(Frame::data(piece))),
-                Err(error) => break Some(Err(error)),
+                Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
-        };
-        if let Some(Err(error)) = next {
-            // The server flushes its buffer only when the body is pending, and discards it after an error.
-            self.broken = Some(error);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        Poll::Ready(next)
     }
 
     fn size_hint(&self) -> SizeHint {

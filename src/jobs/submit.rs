@@ -5,16 +5,19 @@
 use std::{cell::Cell, sync::Arc};
 
 use http::{HeaderValue, Method, StatusCode, header};
-use pixie_core::{Body, Error, Parts, Request, RequestId, Response};
+use pixie_core::{Body, Error, Parts, Request, RequestId, Response, TraceContext};
 use pixie_pool::{Config, Pool, ReplyBody, Submission};
+use pixie_server::Client;
 
 use crate::{
     error::StartError,
-    jobs::{streamed::Streamed, wire, worker},
+    jobs::{handover::Reply, streamed::Streamed, wire, worker},
     table::{
         Composed, Endpoint, Intake, panics,
         pools::PoolSlot,
         refusal::{self, refuse},
+        sessions::{self, OpenSession},
+        store, timing,
     },
 };
 
@@ -37,7 +40,8 @@ pub(crate) async fn submit(
             Err(error) => return failed(error, slot.name()).into(),
         },
     };
-    let head = wire::encode_request(&request, endpoint.route.reads());
+    let head = wire::encode_request(&request, endpoint.route.reads(), app.settings.trace_contexts);
+    let session = OpenSession::of(&request).filter(|_| sessions::is_read(endpoint.route.reads()));
     let is_head = *request.method() == Method::HEAD;
     // The files of a form exist until the job has ended: the worker gets the paths of the large ones.
     let parts = request.plumbing_mut().parts.take().map(|parts| *parts);
@@ -51,19 +55,24 @@ pub(crate) async fn submit(
         .body(body)
         .replayable(endpoint.route.options().retries(request.method()))
         .deadline(endpoint.route.options().deadline)
-        .label(endpoint.label.clone());
+        .label(endpoint.label.clone())
+        .client(request.peer().map(|peer| Client::of(peer.ip()).number()));
     submission.request_id = request.id().map(RequestId::shared);
+    submission.trace_id = TraceContext::from_headers(request.headers()).map(|trace| trace.trace_id().into());
+    let queued = timing::now();
     match pool.submit(submission).await {
         Ok(reply) => {
+            timing::note_queue(queued.map(|queued| reply.started.saturating_duration_since(queued)));
             // Fails outside of `noting_worker`, when the worker is not asked for.
             let _ = WORKER.try_with(|worker| worker.set(reply.worker));
-            response(reply, parts, is_head)
+            response(&app, slot, reply, session.as_ref(), parts, is_head)
         }
         Err(error) => failed(error, &endpoint.label).into(),
     }
 }
 
-/// Runs a request and returns its response with the number of the worker that ran it, 0 if none did.
+/// Runs a request and returns its response with the number of the worker that ran it, or 0 if it did not
+/// reach a worker.
 pub(crate) async fn noting_worker<T>(response: impl Future<Output = T>) -> (T, usize) {
     WORKER.scope(Cell::new(0), async move { (response.await, WORKER.with(Cell::get)) }).await
 }
@@ -71,43 +80,53 @@ pub(crate) async fn noting_worker<T>(response: impl Future<Output = T>) -> (T, u
 /// Starts all pools of an app.
 pub(crate) async fn start_pools(app: &Arc<Composed>) -> Result<(), StartError> {
     for slot in app.pools.values() {
-        start(app, slot).await.map_err(|error| StartError::new(error.to_string()))?;
+        start(app, slot).await.map_err(StartError::of_system)?;
     }
     Ok(())
 }
 
 async fn start<'s>(app: &Arc<Composed>, slot: &'s PoolSlot) -> Result<&'s Pool, pixie_pool::Error> {
     let handler = slot.handler.get_or_init(|| worker::handler(app));
-    let start = async || sandboxed(app, slot.config.clone())?.start(handler.clone()).await;
+    let config = app.store.iter().fold(slot.config.clone(), store::serve);
+    let start = async || sandboxed(app, config.clone())?.start(handler.clone()).await;
     slot.pool.get_or_try_init(start).await
 }
 
-/// Allows workers in a strict sandbox to read the large files of forms.
+/// Allows workers in a strict sandbox to read the large files of forms. A job knows only the names of its
+/// own.
 fn sandboxed(app: &Composed, config: Config) -> Result<Config, pixie_pool::Error> {
     if !config.sandbox.is_strict() {
         return Ok(config);
     }
     let folder =
         app.spool.path().map_err(|e| pixie_pool::Error::Start(format!("making the folder for uploads: {e}")))?;
-    let sandbox = config.sandbox.clone().read(folder);
+    let sandbox = config.sandbox.clone().read_unlisted(folder);
     Ok(config.sandbox(sandbox))
 }
 
-fn response(reply: pixie_pool::Reply, parts: Option<Parts>, is_head: bool) -> Response {
-    let Ok((mut response, length)) = wire::decode_response(&reply.head) else {
+fn response(
+    app: &Composed,
+    slot: Arc<PoolSlot>,
+    reply: pixie_pool::Reply,
+    session: Option<&OpenSession>,
+    parts: Option<Parts>,
+    is_head: bool,
+) -> Response {
+    let Ok((mut response, length)) = wire::decode_response(&reply.head, session) else {
         let why = "the head of the worker's reply is malformed";
         return refuse(StatusCode::BAD_GATEWAY).with_chain(vec![why.into()]).into();
     };
     match reply.body {
         ReplyBody::Full(bytes) => {
-            // A response to HEAD may announce the length of the body that GET would have.
-            if let Some(length) = length.filter(|_| is_head && bytes.is_empty()) {
+            // A response to HEAD and a 304 may announce the length of the body that they do not have.
+            let is_bare = is_head || response.status() == StatusCode::NOT_MODIFIED;
+            if let Some(length) = length.filter(|_| is_bare && bytes.is_empty()) {
                 response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
             response.set_body(Body::from(bytes));
         }
-        stream => {
-            let streamed = Streamed::new(stream, length, parts);
+        body => {
+            let streamed = Streamed::new(Reply { body, _parts: parts }, length, &app.backlogs, slot);
             response.set_body(match is_head {
                 true => Body::new(streamed.into_length()),
                 false => Body::new(streamed),
@@ -134,7 +153,7 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         Pool::Panicked { message, location } => return panics::error(message, location),
         Pool::Stopping => return refusal::stopping(),
         Pool::Deadline | Pool::CpuTime | Pool::Idle | Pool::Canceled | Pool::Stuck => StatusCode::GATEWAY_TIMEOUT,
-        Pool::Exited(_) | Pool::Memory | Pool::RepeatCrash | Pool::Protocol => StatusCode::BAD_GATEWAY,
+        Pool::Exited(_) | Pool::Memory | Pool::Threads | Pool::RepeatCrash | Pool::Protocol => StatusCode::BAD_GATEWAY,
         Pool::Body(error) => return refusal::from_io(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -9,9 +9,11 @@ use std::{net::SocketAddr, path::Path};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use pixie_core::{
-    Body, Error, Needs, Parts, Request, RequestId, Response, Upload,
+    Body, Error, Needs, Parts, Request, RequestId, Response, Scheme, TraceContext, Upload,
     plumbing::{PartHead, SpooledFile},
 };
+
+use crate::table::sessions::{self, OpenSession};
 
 /// The bytes from the other side are not a valid head.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,8 +43,8 @@ pub(crate) enum JobBody {
     Parts,
 }
 
-/// Encodes the parts of a request that the handler reads.
-pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
+/// Encodes the parts of a request that the handler reads, and the trace that its lines in the log belong to.
+pub(crate) fn encode_request(request: &Request, needs: &Needs, is_traced: bool) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     put(&mut out, request.verb().as_bytes());
     put(&mut out, request.path().as_bytes());
@@ -51,16 +53,23 @@ pub(crate) fn encode_request(request: &Request, needs: &Needs) -> Bytes {
     put_option(&mut out, peer.as_deref().map(str::as_bytes));
     let id = request.id().filter(|_| needs.id || needs.header_names().is_none());
     put_option(&mut out, id.map(|id| id.as_bytes()));
+    out.put_u8(u8::from(request.scheme() == Scheme::Https));
     put_carried(&mut out, request, needs);
     match needs.header_names() {
-        Some([]) => out.put_u16_le(0),
+        Some([]) if !is_traced => out.put_u16_le(0),
         Some(names) => {
-            let wanted = |(name, _): &(&HeaderName, &HeaderValue)| names.contains(name);
+            let is_trace = |name: &HeaderName| is_traced && *name == TraceContext::HEADER;
+            let wanted = |(name, _): &(&HeaderName, &HeaderValue)| names.contains(name) || is_trace(name);
             put_headers(&mut out, request.headers().iter().filter(wanted));
         }
         None => put_headers(&mut out, request.headers().iter()),
     }
     out.put_u8(u8::from(request.plumbing().parts.is_some()));
+    if sessions::is_read(needs)
+        && let Some(session) = OpenSession::of(request)
+    {
+        out.put_slice(&session.encode());
+    }
     out.freeze()
 }
 
@@ -79,6 +88,11 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     }
     let peer = input.take_option()?.map(parse_peer).transpose()?;
     let id = input.take_option()?.map(parse_id).transpose()?;
+    let scheme = match input.u8()? {
+        0 => Scheme::Http,
+        1 => Scheme::Https,
+        _ => return Err(Malformed),
+    };
     let mut request = Request::new(method, Uri::try_from(target).map_err(|_| Malformed)?);
     for _ in 0..input.u16()? {
         let name = String::from_utf8(input.take()?.to_vec()).map_err(|_| Malformed)?;
@@ -86,12 +100,16 @@ pub(crate) fn decode_request(head: &[u8]) -> Result<(Request, JobBody), Malforme
     }
     *request.headers_mut() = input.headers()?;
     request.plumbing_mut().peer = peer;
+    request.plumbing_mut().scheme = scheme;
     request.plumbing_mut().id = id;
     let body = match input.u8()? {
         0 => JobBody::Bytes,
         1 => JobBody::Parts,
         _ => return Err(Malformed),
     };
+    if !input.0.is_empty() {
+        OpenSession::receive(&mut request, input.0).ok_or(Malformed)?;
+    }
     Ok((request, body))
 }
 
@@ -145,8 +163,9 @@ pub(crate) fn decode_parts(body: &Bytes) -> Result<Parts, Malformed> {
     Ok(Parts::new(fields.into_iter().collect(), files))
 }
 
-/// Encodes the head of a response: status, headers and, for an error, its details.
-pub(crate) fn encode_response(response: &Response) -> Bytes {
+/// Encodes the head of a response: status, headers, for an error its details, and what was changed in the
+/// session.
+pub(crate) fn encode_response(response: &Response, session: Option<&OpenSession>) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.put_u16_le(response.status().as_u16());
     put_headers(&mut out, response.headers().iter());
@@ -162,12 +181,18 @@ pub(crate) fn encode_response(response: &Response) -> Bytes {
             put_headers(&mut out, error.headers().iter());
         }
     }
+    if let Some(session) = session {
+        out.put_slice(&session.encode_changes());
+    }
     out.freeze()
 }
 
 /// Decodes the head of a response, and separately the announced length, which must be checked against the
-/// body.
-pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Malformed> {
+/// body. The changes are added to the session. A worker that was given no session cannot change it.
+pub(crate) fn decode_response(
+    head: &[u8],
+    session: Option<&OpenSession>,
+) -> Result<(Response, Option<u64>), Malformed> {
     let mut input = Input(head);
     let status = StatusCode::from_u16(input.u16()?).map_err(|_| Malformed)?;
     let mut headers = input.end_to_end_headers()?;
@@ -177,6 +202,9 @@ pub(crate) fn decode_response(head: &[u8]) -> Result<(Response, Option<u64>), Ma
         1 => input.error(status)?.into(),
         _ => return Err(Malformed),
     };
+    if !input.0.is_empty() {
+        session.and_then(|session| session.accept(input.0)).ok_or(Malformed)?;
+    }
     response.set_status(status);
     *response.headers_mut() = headers;
     Ok((response, length))

@@ -18,7 +18,7 @@ use crate::{
         streamed::LengthOnly,
         wire::{self, JobBody},
     },
-    table::{Composed, Endpoint, Intake, Plan, Work, panics, time_limit},
+    table::{Composed, Endpoint, Intake, Plan, Work, panics, sessions::OpenSession, store, time_limit, traces},
 };
 
 /// Minimum length of a body that the head announces, in bytes. A shorter body arrives in the main process in
@@ -55,12 +55,13 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
     };
     let ((endpoint, work), mut request, form) = match outcome {
         Ok(found) => found,
-        Err(error) => return reply(job, error.into()),
+        Err(error) => return reply(job, error.into(), None),
     };
     request.plumbing_mut().state = Some(state.clone());
     if time_limit::is_read(&endpoint.route) {
         request.extensions_mut().insert(job.time_limit());
     }
+    store::lend(endpoint.route.reads(), &mut request, &job);
     match endpoint.intake {
         Intake::Unused => {}
         Intake::Arriving => {
@@ -76,13 +77,21 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
                 JobBody::Bytes => request.set_body(Body::from(body)),
                 JobBody::Parts => match wire::decode_parts(&body.into()) {
                     Ok(parts) => request.plumbing_mut().parts = Some(Box::new(parts)),
-                    Err(wire::Malformed) => return reply(job, Error::internal("the job's form is malformed").into()),
+                    Err(wire::Malformed) => {
+                        return reply(job, Error::internal("the job's form is malformed").into(), None);
+                    }
                 },
             }
         }
     }
+    let trace = app.trace(&request);
+    traces::during(trace.as_ref(), || run(work, job, request));
+}
+
+fn run(work: &Work, job: Job, mut request: Request) {
+    let session = OpenSession::of(&request);
     match work {
-        Work::Stream(handler) => stream(job, &mut request, |request, writer| handler(request, writer)),
+        Work::Stream(handler) => stream(job, session, &mut request, |request, writer| handler(request, writer)),
         Work::Respond(handler) => {
             let mut response = panics::caught(|| handler(&mut request)).unwrap_or_else(Response::from);
             // A response to HEAD has no body, so the stream need not run.
@@ -90,7 +99,7 @@ fn work(app: &Composed, state: &Arc<StateMap>, mut job: Job) {
                 let length = LengthOnly::of(response.body());
                 response.set_body(Body::new(length));
             }
-            reply(job, response);
+            reply(job, response, session.as_ref());
         }
     }
 }
@@ -117,13 +126,13 @@ fn find(app: &Composed, mut request: Request) -> Result<((&Endpoint, &Work), Req
 }
 
 /// Sends a response. Sending fails if the client has left, which is not an error.
-fn reply(job: Job, mut response: Response) {
+fn reply(job: Job, mut response: Response, session: Option<&OpenSession>) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let body = response.take_body().into_bytes();
     if let Some(length) = length.filter(|length| *length >= ANNOUNCED_BYTES_MIN) {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
-    let head = wire::encode_response(&response);
+    let head = wire::encode_response(&response, session);
     let _ = match body {
         Ok(bytes) => job.reply(&head, &bytes),
         Err(stream) => job.start(&head).and_then(|writer| drain(stream, writer)),
@@ -148,8 +157,13 @@ fn drain(mut body: Body, mut writer: JobWriter) -> io::Result<()> {
 }
 
 /// Runs a stream route. A failure before the head becomes the response, a later one ends the stream early.
-fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>) {
-    let mut sink = JobSink { job: Some(job), writer: None, is_head: *request.method() == Method::HEAD };
+fn stream(
+    job: Job,
+    session: Option<OpenSession>,
+    request: &mut Request,
+    handler: impl Fn(&mut Request, &mut Writer<'_>) -> Result<(), Error>,
+) {
+    let mut sink = JobSink { job: Some(job), writer: None, session, is_head: *request.method() == Method::HEAD };
     let outcome = panics::caught(|| {
         let mut writer = Writer::new(&mut sink);
         handler(request, &mut writer)?;
@@ -164,7 +178,7 @@ fn stream(job: Job, request: &mut Request, handler: impl Fn(&mut Request, &mut W
         return sink.finish();
     }
     match (sink.job, sink.writer) {
-        (Some(job), _) => reply(job, error.into()),
+        (Some(job), _) => reply(job, error.into(), sink.session.as_ref()),
         // The main process logs the failure, unless the client has left.
         (None, Some(writer)) => writer.fail(broken_off(&error)),
         (None, None) => {}
@@ -182,6 +196,8 @@ fn broken_off(error: &Error) -> Failure {
 struct JobSink {
     job: Option<Job>,
     writer: Option<JobWriter>,
+    /// Its changes are sent with the head.
+    session: Option<OpenSession>,
     /// Whether the response has no body. Then the first write fails, so that the handler ends.
     is_head: bool,
 }
@@ -198,7 +214,7 @@ impl JobSink {
 impl PieceSink for JobSink {
     fn start(&mut self, head: &Response) -> io::Result<()> {
         let job = self.job.take().ok_or_else(|| io::Error::other("the head was sent before"))?;
-        self.writer = Some(job.start(&wire::encode_response(head))?);
+        self.writer = Some(job.start(&wire::encode_response(head, self.session.as_ref()))?);
         Ok(())
     }
 

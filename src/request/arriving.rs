@@ -4,18 +4,24 @@
 //! stream. Invariant: the whole body is never in memory. A body that failed stays failed, so that a handler
 //! cannot mistake a part for the whole.
 use std::{
+    fmt,
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use pixie_core::{Body, BodyReader, BoxError, Error, PieceSource, Request, Response};
 use pixie_pool::BodyStream;
 
 use crate::{jobs::block_on::block_on, request::intake, table::refusal};
+
+/// Bytes of a body that must have arrived before a job begins, unless the body is shorter. As many as a
+/// worker gets with the head of a job.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// A body that is sent from a client to a handler.
 pub(crate) struct Arriving {
@@ -30,7 +36,7 @@ impl Arriving {
     /// Takes the body of a request. Refuses a body whose announced length is above the limit before reading
     /// it.
     pub(crate) fn take(request: &mut Request, bytes_max: usize) -> Result<Arriving, Error> {
-        intake::check_announced(request, bytes_max)?;
+        intake::check_head(request, bytes_max)?;
         Ok(Arriving { body: request.take_body(), room: bytes_max, bytes_max, is_broken: false })
     }
 
@@ -68,18 +74,38 @@ impl Arriving {
     }
 }
 
-impl BodyStream for Arriving {
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(refusal::into_io)))
+/// Waits until a job can begin: until the whole body or its first part has arrived. Returns the body of the
+/// job.
+///
+/// A silent client does not occupy a worker.
+pub(crate) async fn for_job(arriving: Arriving) -> Result<pixie_pool::Body, Error> {
+    let mut rest = match arriving.into_whole() {
+        Ok(bytes) => return Ok(pixie_pool::Body::Full(bytes)),
+        Err(arriving) => arriving,
+    };
+    let mut first = BytesMut::new();
+    while first.len() < FIRST_BYTES {
+        match poll_fn(|cx| rest.poll_piece(cx)).await {
+            Some(piece) => first.extend_from_slice(&piece?),
+            None => return Ok(pixie_pool::Body::Full(first.freeze())),
+        }
     }
+    Ok(pixie_pool::Body::Stream(Box::pin(Begun { first: Some(first.freeze()), rest })))
 }
 
-/// Makes the body of a job. A body that has arrived completely is sent in one piece.
-pub(crate) fn for_job(request: &mut Request, bytes_max: usize) -> Result<pixie_pool::Body, Error> {
-    Ok(match Arriving::take(request, bytes_max)?.into_whole() {
-        Ok(bytes) => pixie_pool::Body::Full(bytes),
-        Err(arriving) => pixie_pool::Body::Stream(Box::pin(arriving)),
-    })
+/// A body whose first part has arrived.
+struct Begun {
+    first: Option<Bytes>,
+    rest: Arriving,
+}
+
+impl BodyStream for Begun {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        self.rest.poll_piece(cx).map(|piece| piece.map(|piece| piece.map_err(refusal::into_io)))
+    }
 }
 
 /// A body that a handler reads, shared with the future that waits for the response.
@@ -111,7 +137,7 @@ impl Loan {
         let next = body.poll_piece(cx);
         terms.reader = next.is_pending().then(|| cx.waker().clone());
         next.map_err(|error| {
-            let told = io::Error::other(error.to_string());
+            let told = io::Error::other(RefusedBody(error.to_string()));
             terms.refused.get_or_insert(error);
             told
         })
@@ -122,6 +148,18 @@ impl Loan {
         refused.map_or(response, Response::from)
     }
 }
+
+/// Why a handler cannot read on. The request was refused, because of its client.
+#[derive(Debug)]
+pub(crate) struct RefusedBody(pub(crate) String);
+
+impl fmt::Display for RefusedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RefusedBody {}
 
 /// A limited body that an async handler takes as a stream, as seen by the future that waits for the response.
 pub(crate) struct Watched(Loan);

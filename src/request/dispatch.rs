@@ -4,6 +4,7 @@
 //! response passes `outcome::finish` once, in `run` if it is there at once and in `later` if it comes later.
 use std::{
     future::ready,
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use crate::{
     jobs::submit as jobs,
     request::{
-        arriving::{self, Lent},
+        arriving::{self, Arriving, Lent},
         intake,
         outcome::{self, Asked, Asker},
         service::HttpResponse,
@@ -26,6 +27,7 @@ use crate::{
         meter::Measured,
         panics,
         refusal::{self, refuse, refuse_with},
+        timing, traces,
     },
 };
 
@@ -39,8 +41,9 @@ pub(crate) enum Answer {
     Later(BoxFuture<HttpResponse>),
 }
 
-/// Answers a request. A request that need not wait runs before any future exists.
-pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut Measured) -> Answer {
+/// Answers a request. A request that need not wait runs before any future exists. The request is taken only
+/// if it waits, because moving it is a visible part of a short request.
+pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut Measured) -> Answer {
     let endpoint = match app.router.find(request.method(), request.path()) {
         Found::Route { value, params } => {
             request.plumbing_mut().params = params;
@@ -50,34 +53,46 @@ pub(crate) fn answer(app: &Arc<Composed>, mut request: Request, measured: &mut M
     };
     measured.by(&endpoint.meter);
     if endpoint.has_ids {
-        app.request_ids.identify(&mut request);
+        app.request_ids.identify(request);
     }
     if endpoint.reads_state {
         request.plumbing_mut().state = Some(app.state.clone());
     }
     let chain = &endpoint.chain;
-    let refusal = if endpoint.is_guarded { app.trusted_origins.refusal(&request) } else { None };
+    let refusal = if endpoint.is_guarded { app.trusted_origins.refusal(request) } else { None };
     let early = match refusal {
         Some(refusal) => Some(chain.refused(refusal)),
-        None => chain.before(&mut request),
+        // The session comes before the hooks, which may read it.
+        None if endpoint.has_session => {
+            return Answer::Later(Box::pin(prepared(app.clone(), endpoint.clone(), mem::take(request))));
+        }
+        None => chain.before(request),
     };
-    if early.is_some() || (!chain.waits() && intake::is_ready(&request, endpoint)) {
+    if early.is_some() || (!chain.waits() && intake::is_ready(request, endpoint)) {
         return run(app, endpoint, request, early);
     }
-    Answer::Later(Box::pin(prepared(app.clone(), endpoint.clone(), request)))
+    Answer::Later(Box::pin(prepared(app.clone(), endpoint.clone(), mem::take(request))))
 }
 
-/// Waits for the before hooks and for the body, then runs the request.
+/// Waits for the session, the before hooks and the body, then runs the request.
 async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Request) -> HttpResponse {
     let chain = &endpoint.chain;
-    let early = match chain.before_waiting(app.settings.deadline, &mut request).await {
+    let mut early = None;
+    if let Some(sessions) = app.sessions.as_ref().filter(|_| endpoint.has_session) {
+        sessions.open(&mut request).await;
+        early = chain.before(&mut request);
+    }
+    if early.is_none() {
+        early = chain.before_waiting(app.settings.deadline, &mut request).await;
+    }
+    let early = match early {
         Some(early) => Some(early),
         None => {
             let failed = intake::read_body(&app, &mut request, &endpoint).await.err();
             failed.map(|error| chain.passed(error.into()))
         }
     };
-    match run(&app, &endpoint, request, early) {
+    match run(&app, &endpoint, &mut request, early) {
         Answer::Ready(response) => response.into_http(),
         Answer::Later(future) => future.await,
     }
@@ -85,25 +100,29 @@ async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Requ
 
 /// Runs the handler, unless the request was answered early: the one place where the kinds of routes differ.
 /// What is answered at once leaves here, what is answered later leaves in [`later`].
-fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, early: Option<Answered>) -> Answer {
+fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, early: Option<Answered>) -> Answer {
     let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
     let arrives = endpoint.intake == Intake::Arriving;
-    let answered = match early {
+    let mut answered = match early {
         Some(early) => early,
         None => match &endpoint.plan {
-            Plan::Sync(handler) => chain.passed(on_connection(app, endpoint, handler, &mut request)),
+            Plan::Sync(handler) => chain.passed(on_connection(app, endpoint, handler, request)),
             Plan::Unrouted => chain.passed(unrouted(app.router.find(request.method(), request.path()))),
             Plan::Thread { handler, deadline } => {
-                let (asker, handler) = (Asker::of(app, chain, &request), handler.clone());
-                let lent = arrives.then(|| arriving::lend(&mut request, bytes_max)).transpose();
-                let response = on_thread(app.clone(), *deadline, lent, move || handler(&mut request));
+                let (asker, handler) = (Asker::of(app, chain, request), handler.clone());
+                let lent = arrives.then(|| arriving::lend(request, bytes_max)).transpose();
+                let (trace, mut request) = (app.trace(request), mem::take(request));
+                let run = move || traces::during(trace.as_ref(), || handler(&mut request));
+                let response = on_thread(app.clone(), *deadline, lent, run);
                 return later(app, endpoint, asker, response);
             }
             Plan::Async { handler, deadline } => {
-                let asker = Asker::of(app, chain, &request);
-                let watched = arrives.then(|| arriving::watch(&mut request, bytes_max)).transpose();
-                let response =
-                    watched.and_then(|watched| Ok((watched.flatten(), panics::caught(|| handler(request))?)));
+                let asker = Asker::of(app, chain, request);
+                let watched = arrives.then(|| arriving::watch(request, bytes_max)).transpose();
+                let trace = app.trace(request);
+                let response = watched.and_then(|watched| {
+                    Ok((watched.flatten(), panics::caught(|| traces::called(trace, || handler(mem::take(request))))?))
+                });
                 let (watched, response) = match response {
                     Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
                     Err(error) => return later(app, endpoint, asker, ready(error.into())),
@@ -115,18 +134,30 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, mut request: Request, earl
                 };
             }
             Plan::Pooled { slot, .. } => {
-                let asker = Asker::of(app, chain, &request);
-                return match arrives.then(|| arriving::for_job(&mut request, bytes_max)).transpose() {
-                    Ok(arriving) => {
-                        let job = jobs::submit(app.clone(), endpoint.clone(), slot.clone(), request, arriving);
-                        later(app, endpoint, asker, job)
-                    }
+                let asker = Asker::of(app, chain, request);
+                let arriving = arrives.then(|| Arriving::take(request, bytes_max)).transpose();
+                let request = mem::take(request);
+                let (app_of_job, endpoint_of_job, slot) = (app.clone(), endpoint.clone(), slot.clone());
+                let submit = |body| jobs::submit(app_of_job, endpoint_of_job, slot, request, body);
+                return match arriving {
+                    Ok(None) => later(app, endpoint, asker, submit(None)),
+                    Ok(Some(arriving)) => later(app, endpoint, asker, async move {
+                        match arriving::for_job(arriving).await {
+                            Ok(body) => submit(Some(body)).await,
+                            Err(error) => error.into(),
+                        }
+                    }),
                     Err(error) => later(app, endpoint, asker, ready(error.into())),
                 };
             }
         },
     };
-    Answer::Ready(outcome::finish(app, chain, &Asked::Here(&request), answered))
+    if endpoint.has_session {
+        let asker = Asker::of(app, chain, request);
+        return Answer::Later(Box::pin(finished(app.clone(), endpoint.clone(), asker, answered)));
+    }
+    outcome::finish(app, chain, &Asked::Here(request), &mut answered);
+    Answer::Ready(answered.response)
 }
 
 /// Finishes a response that comes later. Each kind has a future of its own size, so that the small ones stay
@@ -137,16 +168,35 @@ where
 {
     let (app, endpoint) = (app.clone(), endpoint.clone());
     Answer::Later(Box::pin(async move {
-        let answered = endpoint.chain.passed(response.await);
-        outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), answered).into_http()
+        let answered = endpoint.chain.passed(timing::of_handler(response).await);
+        finished(app, endpoint, asker, answered).await
     }))
+}
+
+/// Saves the session of a request, if it has one, and finishes the response.
+async fn finished(app: Arc<Composed>, endpoint: Arc<Endpoint>, asker: Asker, mut answered: Answered) -> HttpResponse {
+    let mut kept = None;
+    if let (Some(sessions), Some(session)) = (&app.sessions, asker.session()) {
+        // Boxed, so that the futures of requests without a session stay small.
+        kept = Some(Box::pin(sessions.keep(session, asker.scheme(), &mut answered.response)).await);
+    }
+    outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), &mut answered);
+    if let Some(kept) = kept {
+        outcome::add_session(answered.response.headers_mut(), kept);
+    }
+    answered.response.into_http()
 }
 
 /// Runs a sync handler.
 fn on_connection(app: &Composed, endpoint: &Endpoint, handler: &Call, request: &mut Request) -> Response {
     // Measured in development only, because reading the clock twice is a visible part of such a request.
     let started = app.settings.development.then(Instant::now);
-    let response = panics::caught(|| handler(request)).unwrap_or_else(Response::from);
+    let trace = app.trace(request);
+    let response = traces::during(trace.as_ref(), || panics::caught(|| handler(request)));
+    let response = response.unwrap_or_else(Response::from);
+    if let Some(started) = started {
+        timing::note_handler(Some(started.elapsed()));
+    }
     if let Some(held) = started.map(|started| started.elapsed()).filter(|held| *held > SYNC_HOLD_MAX) {
         let fix = "make it a thread, async or pool route";
         tracing::warn!(route = %endpoint.label, ?held, "a sync route held its connection's thread: {fix}");
@@ -167,9 +217,11 @@ async fn on_thread(
         Ok(lent) => lent,
         Err(error) => return error.into(),
     };
+    let queued = timing::now();
     let Ok(permit) = timeout(app.settings.queue_timeout, app.threads.clone().acquire_owned()).await else {
         return refusal::overloaded("all threads are busy: try again later", Duration::from_secs(1)).into();
     };
+    timing::note_queue(queued.map(|queued| queued.elapsed()));
     let answer = async {
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;

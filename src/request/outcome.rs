@@ -7,22 +7,27 @@ use http::{
     header::{self, GetAll},
 };
 use http_body::Body as _;
-use pixie_core::{Body, Error, ErrorView, Excerpt, Media, Request, RequestId, RequestView, Response, Validators};
+use pixie_core::{
+    Body, Error, ErrorView, Excerpt, Media, Request, RequestId, RequestView, Response, Scheme, TraceContext, Validators,
+};
+use pixie_server::Protocol;
 
 use crate::{
     files::coding,
-    request::{excerpt, reported::Reported},
+    request::{excerpt, reported::Reported, until_stop::end_events},
     table::{
         Composed,
         hooks::{Answered, Chain},
         panics,
         refusal::refuse,
+        sessions::{Kept, OpenSession},
     },
 };
 
 // Some security headers are left out on purpose. `Cross-Origin-Opener-Policy` breaks sign-in and payment
-// windows. Only the author of the pages can write a `Content-Security-Policy`. `Strict-Transport-Security`
-// belongs to the proxy with TLS, and applies to a host for months. Browsers ignore `X-XSS-Protection`.
+// windows. Only the author of the pages can write a `Content-Security-Policy`. Browsers ignore
+// `X-XSS-Protection`. `Strict-Transport-Security` does not include subdomains, because other servers may have
+// them.
 
 /// Browsers must not guess another type than the declared one. The Fetch standard has no other value, so this
 /// may replace a value of the handler.
@@ -61,7 +66,11 @@ pub(crate) struct Asker {
     headers: Option<HeaderMap>,
     extensions: Extensions,
     peer: Option<SocketAddr>,
+    scheme: Scheme,
     id: Option<RequestId>,
+    /// The header `traceparent`.
+    trace: Option<HeaderValue>,
+    session: Option<OpenSession>,
 }
 
 impl Asker {
@@ -79,8 +88,19 @@ impl Asker {
             headers: is_read.then(|| request.headers().clone()),
             extensions: if is_seen { request.extensions().clone() } else { Extensions::new() },
             peer: request.peer(),
+            scheme: request.scheme(),
             id: request.id().cloned(),
+            trace: request.headers().get(TraceContext::HEADER).cloned(),
+            session: OpenSession::of(request),
         }
+    }
+
+    pub(crate) fn session(&self) -> Option<&OpenSession> {
+        self.session.as_ref()
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
     }
 }
 
@@ -122,14 +142,29 @@ impl Asked<'_> {
         }
     }
 
+    /// Returns the trace context for a line in the log.
+    fn trace(&self) -> Option<TraceContext> {
+        match self {
+            Asked::Here(request) => TraceContext::from_headers(request.headers()),
+            Asked::Gone(asker) => TraceContext::parse(asker.trace.as_ref()?.to_str().ok()?),
+        }
+    }
+
+    fn scheme(&self) -> Scheme {
+        match self {
+            Asked::Here(request) => request.scheme(),
+            Asked::Gone(asker) => asker.scheme,
+        }
+    }
+
     /// Returns `None` if it is not needed.
     fn request_view(&self) -> Option<RequestView<'_>> {
         match self {
             Asked::Here(request) => Some(request.view()),
-            Asked::Gone(Asker { method, uri, headers, extensions, peer, id, .. }) => {
+            Asked::Gone(Asker { method, uri, headers, extensions, peer, scheme, id, .. }) => {
                 let (headers, id) = (headers.as_ref()?, id.as_ref());
                 let mut view = RequestView::new(method, uri, headers, extensions);
-                (view.peer, view.id) = (*peer, id);
+                (view.peer, view.scheme, view.id) = (*peer, *scheme, id);
                 Some(view)
             }
         }
@@ -137,38 +172,66 @@ impl Asked<'_> {
 }
 
 /// Finishes a response: first the error page, then the security headers, then the after hooks, which see
-/// both.
-pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: Answered) -> Response {
-    let Answered { mut response, depth } = answered;
-    settle(app, asked, &mut response);
-    refuse_interim(&mut response);
-    render(app, chain, asked, &mut response);
+/// both. In place, because moving a response is a visible part of a short request.
+pub(crate) fn finish(app: &Composed, chain: &Chain, asked: &Asked<'_>, answered: &mut Answered) {
+    let Answered { response, depth } = answered;
+    settle(app, asked, response);
+    refuse_interim(response);
+    render(app, chain, asked, response);
     if chain.has_after()
         && let Some(view) = asked.request_view()
     {
-        for hook in chain.after(depth) {
-            if let Err(panic) = panics::caught(|| hook.run(&view, &mut response)) {
-                response = panic.into();
+        for hook in chain.after(*depth) {
+            if let Err(panic) = panics::caught(|| hook.run(&view, response)) {
+                *response = panic.into();
             }
-            refuse_interim(&mut response);
+            refuse_interim(response);
             if response.error().is_some() {
-                render(app, chain, asked, &mut response);
+                render(app, chain, asked, response);
             }
         }
     }
     if let Some(id) = asked.id() {
         response.headers_mut().insert(RequestId::HEADER, id.to_value());
     }
-    measure(asked, &mut response);
+    if response.is_switching() {
+        app.counters.note_protocol(Protocol::WebSocket);
+    }
+    empty(response);
+    measure(asked, response);
     // After the hooks, because they may set cookies.
-    if app.settings.https {
+    if asked.scheme() == Scheme::Https {
         secure_cookies(response.headers_mut());
     }
     if response.body().as_bytes().is_none() {
+        end_events(response, &app.shutdown);
         let (body, method, uri) = (response.take_body(), asked.method().clone(), asked.uri().clone());
-        response.set_body(Body::new(Reported { body, method, uri, id: asked.id().cloned() }));
+        response.set_body(Body::new(Reported {
+            body,
+            method,
+            uri,
+            id: asked.id().cloned(),
+            trace: asked.trace(),
+            broken: None,
+        }));
     }
-    response
+}
+
+/// Adds the cookie of a session, after the hooks, which could remove it, and keeps the response out of caches
+/// that would give it to another visitor.
+pub(crate) fn add_session(headers: &mut HeaderMap, kept: Kept) {
+    if kept.is_used {
+        coding::vary(headers, "cookie");
+    }
+    let Some(cookie) = kept.cookie else { return };
+    headers.append(header::SET_COOKIE, cookie);
+    let is_private = |value: &HeaderValue| {
+        let mut directives = value.to_str().unwrap_or_default().split(',').map(|directive| directive.trim());
+        directives.any(|name| name.eq_ignore_ascii_case("private") || name.eq_ignore_ascii_case("no-store"))
+    };
+    if !headers.get_all(header::CACHE_CONTROL).iter().any(is_private) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
@@ -181,14 +244,18 @@ fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Respo
     }
     if app.settings.security_headers {
         secure(response.headers_mut());
+        if let Some(hsts) = app.hsts.as_ref().filter(|_| asked.scheme() == Scheme::Https) {
+            response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
     }
 }
 
 /// Replaces a response with an interim status by an error: after 1xx a client waits for another response (RFC
-/// 9110, section 15.2).
+/// 9110, section 15.2). The response that switches the protocol is the exception.
+#[inline]
 fn refuse_interim(response: &mut Response) {
     let status = response.status();
-    if status.is_informational() {
+    if status.is_informational() && !response.is_switching() {
         let why = format!("the response has the interim status {status}: use a status from 200");
         *response = refuse(StatusCode::INTERNAL_SERVER_ERROR).with_chain(vec![why]).into();
     }
@@ -209,7 +276,9 @@ fn measure(asked: &Asked<'_>, response: &mut Response) {
     };
     let is_told = is_told && response.status() != StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    if !(is_told && is_one_number(headers.get_all(header::CONTENT_LENGTH))) {
+    // Nearly no response has one. A scan of the few headers is faster than a search.
+    let is_there = headers.keys().any(|name| *name == header::CONTENT_LENGTH);
+    if is_there && !(is_told && is_one_number(headers.get_all(header::CONTENT_LENGTH))) {
         headers.remove(header::CONTENT_LENGTH);
     }
 }
@@ -238,9 +307,22 @@ fn keep_headers(page: &mut HeaderMap, failed: &HeaderMap) {
     }
 }
 
+/// Removes the body of a response that must not have one (RFC 9110, section 15.3.6), and the headers that
+/// were left in a 304 for its tag.
+fn empty(response: &mut Response) {
+    if response.status() == StatusCode::RESET_CONTENT {
+        response.set_body(Body::empty());
+    }
+    if matches!(response.status(), StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
+        for name in [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::CONTENT_TYPE] {
+            response.headers_mut().remove(name);
+        }
+    }
+}
+
 /// Adds an `ETag`, compresses the response, and applies the conditions of the request.
 fn settle(app: &Composed, asked: &Asked<'_>, response: &mut Response) {
-    if response.error().is_some() {
+    if response.error().is_some() || response.is_switching() {
         return;
     }
     let method = asked.method();
@@ -268,12 +350,12 @@ fn excerpt(app: &Composed, error: &Error) -> Option<Excerpt> {
 }
 
 fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -> Response {
-    log(error, view, asked.id());
+    log(chain, error, view, asked);
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
     // If the app's page fails too, the built-in page is used.
     if let Some(failed) = response.take_error() {
-        log(&failed, view, asked.id());
+        log(chain, &failed, view, asked);
         return error.render(view);
     }
     for (name, value) in error.headers() {
@@ -282,19 +364,25 @@ fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -
     response
 }
 
-fn log(error: &Error, view: &ErrorView<'_>, id: Option<&RequestId>) {
-    let request = id.map(|id| &**id);
+fn log(chain: &Chain, error: &Error, view: &ErrorView<'_>, asked: &Asked<'_>) {
+    let (request, trace) = (asked.id().map(|id| &**id), asked.trace());
+    let trace_id = trace.as_ref().map(TraceContext::trace_id);
     let (status, method, path) = (error.status().as_u16(), view.method, view.path);
     match error.status() {
-        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(status, %method, path, request, "{error}"),
-        refused if refused.is_client_error() => tracing::debug!(status, %method, path, request, "{error}"),
-        _ => tracing::error!(status, %method, path, request, place = error.place(), "{error}"),
+        // A flood of requests must not fill the disk.
+        StatusCode::SERVICE_UNAVAILABLE => {
+            if let Some(unlogged) = chain.busy.due() {
+                tracing::warn!(status, %method, path, request, trace_id, unlogged, "{error}");
+            }
+        }
+        refused if refused.is_client_error() => tracing::debug!(status, %method, path, request, trace_id, "{error}"),
+        _ => tracing::error!(status, %method, path, request, trace_id, place = error.place(), "{error}"),
     }
 }
 
 /// Two of the headers concern only pages, so other responses do not get them.
 fn secure(headers: &mut HeaderMap) {
-    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if is_page {
         headers.entry(header::X_FRAME_OPTIONS).or_insert(SAME_ORIGIN);

@@ -6,20 +6,25 @@ use std::{
     convert::Infallible,
     fmt,
     future::poll_fn,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::Method;
-use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, abort};
+use http::{HeaderValue, Method, header};
+use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, Scheme, abort};
+use pixie_server::{Connection, TlsSession};
 use tower_service::Service;
 
 use crate::{
     request::dispatch::{self, Answer},
-    table::{Composed, meter::Measured},
+    table::{
+        Composed,
+        meter::Measured,
+        proxies::{Conflict, Sender},
+        traces,
+    },
 };
 
 pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
@@ -29,28 +34,54 @@ pub type HttpRequest = http::Request<Body>;
 /// A response as layers see it.
 pub type HttpResponse = http::Response<Body>;
 /// An app as a `tower::Service`. It is cheap to clone, always ready, and returns no errors.
+///
+/// Another server tells it the client's address as an extension of the type [`Peer`], and whether the client
+/// uses TLS as one of the type [`Scheme`]. Layers of the app find both there, after `App::behind_proxy`.
 #[derive(Clone)]
 pub struct AppService {
     app: Arc<Composed>,
     layers: Option<Layered>,
-    peer: Option<SocketAddr>,
+    connection: Option<Sender>,
+    tls: Option<Arc<TlsSession>>,
+    /// Whether this is the app within its layers. Then the outer service has found out who sends a request.
+    is_inner: bool,
 }
 
 impl AppService {
     /// Wraps an app in its layers. The last layer is the outermost.
     pub(crate) fn layered(app: Arc<Composed>, layers: Vec<LayerFn>) -> AppService {
-        let bare = AppService { app, layers: None, peer: None };
+        let bare = AppService { app, layers: None, connection: None, tls: None, is_inner: false };
         if layers.is_empty() {
             return bare;
         }
-        let innermost = Layered::around(bare.clone());
+        let innermost = Layered::around(AppService { is_inner: true, ..bare.clone() });
         let outermost = layers.into_iter().fold(innermost, |inner, layer| layer(inner));
         AppService { layers: Some(outermost), ..bare }
     }
 
     /// The service of one connection.
-    pub(crate) fn for_peer(&self, peer: SocketAddr) -> AppService {
-        AppService { peer: Some(peer), ..self.clone() }
+    pub(crate) fn for_connection(&self, connection: &Connection) -> AppService {
+        let scheme = if connection.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let sender = Sender { peer: connection.peer.ip_and_port(), scheme };
+        AppService { connection: Some(sender), tls: connection.tls.clone(), ..self.clone() }
+    }
+
+    /// Returns who sends a request: as the connection says, and then as a trusted proxy says.
+    fn sender<B>(&self, request: &mut http::Request<B>) -> Result<Sender, Conflict> {
+        let mut sender = self.connection.unwrap_or_else(|| Sender {
+            peer: request.extensions().get().map(|Peer(peer)| *peer),
+            scheme: request.extensions().get().copied().unwrap_or_default(),
+        });
+        if self.is_inner {
+            return Ok(sender);
+        }
+        if let Some(proxies) = &self.app.proxies {
+            sender = proxies.apply(sender, request)?;
+        }
+        if self.app.settings.https {
+            sender.scheme = Scheme::Https;
+        }
+        Ok(sender)
     }
 
     pub(crate) fn app(&self) -> &Arc<Composed> {
@@ -60,7 +91,10 @@ impl AppService {
 
 impl fmt::Debug for AppService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppService").field("urls", &self.app.urls).field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("AppService")
+            .field("urls", &self.app.urls)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,21 +110,40 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<B>) -> AppFuture {
+    fn call(&mut self, mut request: http::Request<B>) -> AppFuture {
+        let probes = self.app.probes.as_ref();
+        if let Some(probe) = probes.and_then(|probes| probes.answer(request.method(), request.uri().path())) {
+            return AppFuture { progress: Progress::Ready(Some(probe.into_http())), measured: Measured::begin() };
+        }
+        // RFC 9112, section 3.2.2: the host of the target is the host of the request.
+        if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok()) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        if let Some(tls) = &self.tls {
+            request.extensions_mut().insert(tls.clone());
+        }
+        if self.app.settings.trace_contexts {
+            traces::ensure(request.headers_mut());
+        }
+        let Ok(Sender { peer, scheme }) = self.sender(&mut request) else {
+            let refusal = Progress::Ready(Some(contradictory(&request)));
+            return AppFuture { progress: refusal, measured: Measured::begin() };
+        };
         if let Some(layers) = &self.layers {
             let mut request = request.map(Body::new);
             // Layers pass on a request of the crate `http`, so the address is an extension.
-            if let Some(peer) = self.peer {
-                request.extensions_mut().insert(Peer(peer));
+            let extensions = request.extensions_mut();
+            extensions.insert(scheme);
+            match peer {
+                Some(peer) => drop(extensions.insert(Peer(peer))),
+                None => drop(extensions.remove::<Peer>()),
             }
             return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::begin() };
         }
-        let peer = self.peer.or_else(|| request.extensions().get().map(|Peer(peer)| *peer));
-        let (head, body) = request.into_parts();
         let mut measured = Measured::begin();
-        let mut request = Request::from_http(http::Request::from_parts(head, Body::new(body)));
-        request.plumbing_mut().peer = peer;
-        let progress = match dispatch::answer(&self.app, request, &mut measured) {
+        let mut request = Request::from_http(request.map(Body::new));
+        (request.plumbing_mut().peer, request.plumbing_mut().scheme) = (peer, scheme);
+        let progress = match dispatch::answer(&self.app, &mut request, &mut measured) {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
         };
@@ -185,6 +238,15 @@ impl Service<HttpRequest> for Layered {
     fn call(&mut self, request: HttpRequest) -> AppFuture {
         AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin() }
     }
+}
+
+/// Refuses a request whose client may have sent the headers of a proxy.
+fn contradictory<B>(request: &http::Request<B>) -> HttpResponse {
+    let fix = "let the proxy remove the ones that it does not set, or choose with `App::proxy_headers`";
+    let error = abort(400).with_detail("`Forwarded` and `X-Forwarded-…` say different things about the client");
+    tracing::debug!(path = request.uri().path(), "refused a request with contradictory headers of proxies: {fix}");
+    let media = Media::preferred(request.headers().get_all(header::ACCEPT));
+    error.render(&ErrorView::new(media, request.method(), request.uri().path())).into_http()
 }
 
 /// The error goes only to the log, because the client's preferred format is unknown here.

@@ -2,24 +2,33 @@
 //!
 //! With `PIXIE_DUMP` the program prints one line of JSON and exits, before it opens a port or starts a
 //! worker: `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that
-//! would answer that request. The output comes from the program itself, so it is never outdated.
-use std::{env, fmt::Write, net::SocketAddr};
+//! would answer that request, and `PIXIE_DUMP=config` the settings. `PIXIE_PRINT_CONFIG=1` prints the
+//! settings as text. The output comes from the program itself, so it is never outdated.
+use std::{
+    fmt::Write,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use http::Method;
 use pixie_core::{Found, Place, Route};
+use pixie_server::Address;
 use serde_json::{Value, json};
 
 use crate::{
+    config::report,
     error::StartError,
-    table::{Composed, Endpoint, pools::PoolSlot},
+    table::{Composed, Endpoint, pools::PoolSlot, settings::variable},
 };
 
 /// Returns the banner: addresses, the table of routes with their kinds, and the pools.
-pub(crate) fn banner(app: &Composed, addresses: &[SocketAddr]) -> String {
+pub(crate) fn banner(app: &Composed, sockets: &[(Address, &str)]) -> String {
     let mut text = format!("\n  pixie {}", env!("CARGO_PKG_VERSION"));
     text += if app.settings.development { "  development\n\n" } else { "\n\n" };
-    for address in addresses.iter().filter(|address| address.is_ipv4() || addresses.len() == 1) {
-        let _ = writeln!(text, "  listening on http://{}", visible(*address));
+    for (address, scheme) in sockets.iter().filter(|(address, _)| !is_second(address, sockets)) {
+        let _ = match address.ip_and_port() {
+            Some(address) => writeln!(text, "  listening on {scheme}://{}", visible(address)),
+            None => writeln!(text, "  listening on {address}"),
+        };
     }
     text.push('\n');
     text += &routes(app.endpoints.iter().map(|endpoint| &endpoint.route));
@@ -62,6 +71,13 @@ fn routes<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
     table
 }
 
+/// Returns whether an address is the second one of `localhost`.
+fn is_second(address: &Address, sockets: &[(Address, &str)]) -> bool {
+    let Some(SocketAddr::V6(address)) = address.ip_and_port() else { return false };
+    let first = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    address.ip().is_loopback() && sockets.iter().any(|(other, _)| other.ip_and_port() == Some(first))
+}
+
 /// Shows the loopback address as `localhost`.
 fn visible(address: SocketAddr) -> String {
     match address.ip().is_loopback() {
@@ -70,9 +86,15 @@ fn visible(address: SocketAddr) -> String {
     }
 }
 
-/// Returns the output if `PIXIE_DUMP` is set.
+/// Returns the output if `PIXIE_DUMP` or `PIXIE_PRINT_CONFIG` is set.
 pub(crate) fn asked(app: &Composed) -> Result<Option<String>, StartError> {
-    env::var("PIXIE_DUMP").ok().map(|question| answer(app, &question)).transpose()
+    match variable("PIXIE_PRINT_CONFIG")?.as_deref() {
+        None | Some("" | "0") => {}
+        Some("1") => return Ok(Some(report::text(app).trim_end().to_owned())),
+        Some("json") => return Ok(Some(config_as_json(app))),
+        Some(other) => return Err(StartError::new(format!("invalid PIXIE_PRINT_CONFIG `{other}`: use `1` or `json`"))),
+    }
+    variable("PIXIE_DUMP")?.map(|question| answer(app, &question)).transpose()
 }
 
 /// Returns the answer to a question as one line of JSON.
@@ -80,9 +102,12 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String, StartErro
     let words: Vec<_> = question.split_whitespace().collect();
     match words[..] {
         ["routes"] => Ok(routes_as_json(app)),
+        ["config"] => Ok(config_as_json(app)),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
-        _ => Err(StartError::new(format!("invalid PIXIE_DUMP `{question}`: use `routes` or `match METHOD /path`"))),
+        _ => Err(StartError::new(format!(
+            "invalid PIXIE_DUMP `{question}`: use `routes`, `config` or `match METHOD /path`"
+        ))),
     }
 }
 
@@ -90,6 +115,10 @@ fn routes_as_json(app: &Composed) -> String {
     let mut endpoints: Vec<_> = app.endpoints.iter().collect();
     endpoints.sort_by_key(|endpoint| (endpoint.route.path(), endpoint.route.methods()[0].to_string()));
     json!({ "routes": endpoints.into_iter().map(|endpoint| row(endpoint)).collect::<Vec<_>>() }).to_string()
+}
+
+fn config_as_json(app: &Composed) -> String {
+    json!({ "settings": report::lines(app), "files": app.given.files, "text": report::text(app) }).to_string()
 }
 
 fn matching(app: &Composed, method: &str, target: &str) -> Result<String, StartError> {

@@ -6,13 +6,10 @@
 //! route can opt out. Invariant: safe methods pass, so a GET route must not change anything.
 use std::collections::BTreeSet;
 
-use http::{Method, StatusCode, Uri};
-use pixie_core::{Error, HeaderMap, Request};
+use http::{Method, StatusCode, Uri, header};
+use pixie_core::{Error, HeaderMap, Request, Scheme};
 
-use crate::{
-    error::StartError,
-    table::{host, refusal::refuse_with},
-};
+use crate::{error::StartError, table::refusal::refuse_with};
 
 /// The origins whose pages may send requests to this app, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
@@ -30,7 +27,8 @@ impl TrustedOrigins {
 
     /// Returns an error if a browser sent this request on behalf of another site.
     pub(crate) fn refusal(&self, request: &Request) -> Option<Error> {
-        if !is_unsafe(request.method()) {
+        // Browsers send the user's cookies with a WebSocket to any site, and let the page use it.
+        if !is_unsafe(request.method()) && !request.headers().contains_key(header::UPGRADE) {
             return None;
         }
         let text = |name: &str| text(request.headers(), name);
@@ -49,22 +47,35 @@ impl TrustedOrigins {
     }
 }
 
-/// Returns whether requests of this method are checked. TRACE changes nothing, but browsers do not send it.
+/// Returns whether requests of this method are checked. TRACE does not change anything, but browsers do not
+/// send it.
 pub(crate) fn is_unsafe(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Returns a header as text. A header that is not text counts as sent by another site.
+/// Returns a header as text. A header that is not text or occurs twice counts as sent by another site.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("unreadable")).filter(|text| !text.is_empty())
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    let text = if values.next().is_none() { value.to_str().unwrap_or("unreadable") } else { "repeated" };
+    Some(text).filter(|text| !text.is_empty())
 }
 
-/// Compares only hosts: behind a proxy with TLS, the scheme of the client is unknown.
+/// Compares hosts. Plain HTTP may be a proxy with TLS that is not trusted, so then the scheme of the client
+/// is unknown. A client with TLS sends `https`.
 fn is_own(origin: &str, request: &Request) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
-    let host = host::asked(request.uri(), request.headers());
-    let is_web = matches!(origin.scheme_str(), Some("http" | "https"));
-    is_web && host.is_some() && origin.authority().map(|authority| authority.as_str()) == host
+    let host = request.host();
+    let is_web = match origin.scheme_str() {
+        Some("https") => true,
+        Some("http") => request.scheme() == Scheme::Http,
+        _ => false,
+    };
+    let (Some(authority), Some(host)) = (origin.authority(), host) else { return false };
+    // Browsers leave the default port out, and some proxies add theirs.
+    let default = |port: &&str| matches!(*port, "" | "80" | "443");
+    let plain = host.rsplit_once(':').filter(|(_, port)| authority.port().is_none() && default(port));
+    is_web && authority.as_str().eq_ignore_ascii_case(plain.map_or(host, |(name, _)| name))
 }
 
 fn is_origin(text: &str) -> bool {
@@ -72,4 +83,19 @@ fn is_origin(text: &str) -> bool {
     let is_plain =
         |host: &str| !host.contains(['/', '?', '#', '@']) && !host.contains(|c: char| c.is_ascii_uppercase());
     host.is_some_and(is_plain) && text.is_ascii() && text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_occurs_twice_is_not_one_of_the_own_site() {
+        let mut request = http::Request::get("/").body(()).expect("it is a request");
+        assert_eq!(text(request.headers(), "origin"), None);
+        request.headers_mut().append("origin", "https://here.example".parse().expect("it is a value"));
+        assert_eq!(text(request.headers(), "origin"), Some("https://here.example"));
+        request.headers_mut().append("origin", "https://evil.example".parse().expect("it is a value"));
+        assert_eq!(text(request.headers(), "origin"), Some("repeated"));
+    }
 }

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use pixie_core::{After, Before, Error, ErrorView, Hooks, Request, Response};
+use pixie_server::Throttle;
 use tokio::time::timeout;
 
 use crate::table::{panics, refusal};
@@ -20,6 +21,8 @@ pub(crate) type ErrorPage = Box<dyn Fn(&Error, &ErrorView<'_>) -> Response + Sen
 #[derive(Default)]
 pub(crate) struct Level {
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "store")]
+    pub(crate) limits: Vec<crate::table::rates::Limit>,
     /// The status is `None` if the number was not a status. `compose` refuses such a page.
     pub(crate) pages: Vec<(Option<StatusCode>, ErrorPage)>,
 }
@@ -30,6 +33,8 @@ pub(crate) struct Chain {
     before: Befores,
     /// In the order in which they run, each with the depth of its level.
     after: Vec<(usize, After)>,
+    /// Limits the lines about requests that get a 503.
+    pub(crate) busy: Throttle,
 }
 
 /// In the order in which they run, each with the depth of its level.
@@ -53,7 +58,7 @@ impl Chain {
         let after = numbered().flat_map(|(depth, hooks)| hooks.after.iter().map(move |hook| (depth, hook.clone())));
         let mut after: Vec<_> = after.collect();
         after.reverse();
-        Chain { levels, before, after }
+        Chain { levels, before, after, busy: Throttle::of_refusals() }
     }
 
     /// Returns whether a before hook may wait.

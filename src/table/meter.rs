@@ -10,9 +10,12 @@ use std::{
 };
 
 use http::StatusCode;
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pixie_core::Response;
+use pixie_server::{Counters, Protocol};
 
 use crate::{error::StartError, table::pools::Pools};
 
@@ -93,6 +96,10 @@ fn installed() -> std::result::Result<PrometheusHandle, String> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
     describe_counter!("pixie_http_requests_total", Unit::Count, "Responses, by route and class of status.");
+    describe_gauge!("pixie_connections_open", Unit::Count, "Open connections.");
+    describe_counter!("pixie_connections_total", Unit::Count, "Connections that were served or refused.");
+    describe_counter!("pixie_tls_handshakes_total", Unit::Count, "TLS handshakes.");
+    describe_counter!("pixie_protocols_total", Unit::Count, "Connections, by what their clients speak.");
     describe_histogram!(
         "pixie_http_request_seconds",
         Unit::Seconds,
@@ -110,9 +117,17 @@ fn installed() -> std::result::Result<PrometheusHandle, String> {
 }
 
 /// Returns all metrics as text for Prometheus.
-pub(crate) fn page(pools: &Pools) -> Response {
+pub(crate) fn page(pools: &Pools, counters: &Counters) -> Response {
     // Taking snapshots updates the gauges.
     pools.snapshots();
+    gauge!("pixie_connections_open").set(counters.open() as f64);
+    counter!("pixie_connections_total", "outcome" => "accepted").absolute(counters.accepted());
+    counter!("pixie_connections_total", "outcome" => "refused").absolute(counters.refused());
+    counter!("pixie_tls_handshakes_total", "outcome" => "succeeded").absolute(counters.handshakes());
+    counter!("pixie_tls_handshakes_total", "outcome" => "failed").absolute(counters.handshakes_failed());
+    for protocol in Protocol::ALL {
+        counter!("pixie_protocols_total", "protocol" => protocol.name()).absolute(counters.speaking(protocol));
+    }
     let text = RECORDER.get().and_then(|recorder| recorder.as_ref().ok()).map(PrometheusHandle::render);
     Response::new(text.unwrap_or_default()).content_type("text/plain; version=0.0.4; charset=utf-8")
 }

@@ -1,23 +1,74 @@
 //! `PoolSlot`: a pool with its settings, running or not, and `Pools`: the view on all pools of an app.
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use pixie_pool::{Config, Handler, Pool, Snapshot};
+use pixie_server::Throttle;
 use tokio::sync::OnceCell;
+
+/// Time that another request may wait for a worker while slow clients hold too many of them. A busy pool has
+/// such waits, too, so a response is not cut off for a shorter one.
+const HELD_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Names of settings, with the origins of their values.
+pub(crate) type Origins = BTreeMap<&'static str, String>;
 
 /// A pool of the app: started at the start of `run`, or by the first request if the app is a service of
 /// another server.
 pub(crate) struct PoolSlot {
     pub(crate) config: Config,
+    /// Where the settings come from. A setting without an entry has its default.
+    pub(crate) origins: Origins,
     /// Runs jobs on threads of this process, if the pool has no workers. Kept, so that a second attempt to
     /// start the pool has the same one.
     pub(crate) handler: OnceLock<Handler>,
     pub(crate) pool: OnceCell<Pool>,
+    /// The workers that slow clients hold, numbered in their order.
+    held: Mutex<BTreeSet<u64>>,
+    /// About workers that slow clients hold.
+    hold_warnings: Throttle,
+    /// About responses that were cut off.
+    cut_warnings: Throttle,
+}
+
+/// A worker that waits for a slow client, as long as this value exists.
+pub(crate) struct HeldWorker {
+    slot: Arc<PoolSlot>,
+    number: u64,
 }
 
 impl PoolSlot {
     /// Makes the slot of a pool that has not been started.
-    pub(crate) fn new(config: Config) -> PoolSlot {
-        PoolSlot { config, handler: OnceLock::new(), pool: OnceCell::new() }
+    pub(crate) fn new(config: Config, origins: Origins) -> PoolSlot {
+        PoolSlot {
+            config,
+            origins,
+            handler: OnceLock::new(),
+            pool: OnceCell::new(),
+            held: Mutex::default(),
+            hold_warnings: Throttle::of_warnings(),
+            cut_warnings: Throttle::of_warnings(),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a slow client holds a worker, and says so in the log.
+    pub(crate) fn hold(self: &Arc<PoolSlot>) -> HeldWorker {
+        let mut held = self.held();
+        let number = held.last().map_or(0, |last| last + 1);
+        held.insert(number);
+        if self.hold_warnings.is_due() {
+            let fix = "allow larger files with `App::response_backlog`, or give the route a pool of its own";
+            tracing::warn!(pool = self.name(), held = held.len(), "a worker is held by a slow client: {fix}");
+        }
+        drop(held);
+        HeldWorker { slot: self.clone(), number }
     }
 
     /// Returns the pool's name.
@@ -28,6 +79,35 @@ impl PoolSlot {
     /// Returns the pool if it has been started.
     pub(crate) fn running(&self) -> Option<&Pool> {
         self.pool.get()
+    }
+}
+
+impl HeldWorker {
+    /// Returns whether the client must give the worker up: it has held it longest, slow clients hold more
+    /// than half of the pool, and another request waits.
+    pub(crate) fn must_end(&self) -> bool {
+        let (slot, held) = (&self.slot, self.slot.held());
+        let size = &slot.config.size;
+        let half = if size.max == 0 { slot.config.threads } else { size.max } / 2;
+        if held.len() <= half || held.first() != Some(&self.number) {
+            return false;
+        }
+        drop(held);
+        let waits = slot.running().and_then(|pool| pool.snapshot().oldest_wait);
+        let must_end = waits.is_some_and(|time| time >= HELD_WAIT_MAX);
+        if must_end && slot.cut_warnings.is_due() {
+            tracing::warn!(
+                pool = slot.name(),
+                "cut off the response of a slow client, because others waited for its worker"
+            );
+        }
+        must_end
+    }
+}
+
+impl Drop for HeldWorker {
+    fn drop(&mut self) {
+        self.slot.held().remove(&self.number);
     }
 }
 
@@ -49,6 +129,13 @@ impl Pools {
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let slots = self.0.get().map_or(&[][..], Vec::as_slice);
         slots.iter().filter_map(|slot| slot.running()).map(Pool::snapshot).collect()
+    }
+
+    /// Returns each pool of the app with the reason why it cannot run jobs, if it cannot. A pool that has not
+    /// been started is not in trouble.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (String, Option<&'static str>)> {
+        let slots = self.0.get().map_or(&[][..], Vec::as_slice);
+        slots.iter().map(|slot| (slot.name().to_owned(), slot.running().and_then(Pool::trouble)))
     }
 
     /// Stores the pools of an app, which are known after its state was made.

@@ -70,6 +70,8 @@ pub(crate) fn into_io(refusal: Error) -> io::Error {
 pub(crate) fn from_io(error: io::Error) -> Error {
     match error.downcast() {
         Ok(FailedBody(refusal)) => refusal,
+        // The deadline of the job ended while it waited for the client.
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => unreadable(BodyError::Timeout.into()),
         Err(error) => unreadable(error.into()),
     }
 }

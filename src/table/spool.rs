@@ -1,20 +1,25 @@
 //! The spool: a folder of temporary files for uploads, and the writer of one file.
 //!
-//! Only this user can read the folder. A file is removed when its last value is dropped, when the app stops,
+//! Only this user can read the folder, and a worker in a strict sandbox can open only files whose names it
+//! knows: names cannot be guessed. A file is removed when its last value is dropped, when the app stops,
 //! or, after a kill of the process, at the next start. Invariant: threads of the runtime do not create, write
 //! or remove these files.
 use std::{
     fs::{DirBuilder, File, Permissions, read_dir, remove_dir_all, remove_file},
+    hash::{BuildHasher as _, RandomState},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
 use bytes::Bytes;
 use pixie_core::plumbing::SpooledFile;
-use tempfile::{Builder, NamedTempFile, TempDir};
+use tempfile::{Builder, TempDir};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 /// Bytes that are collected before they are written. Switching to a blocking thread costs as much as copying
@@ -47,6 +52,16 @@ impl Spool {
         let _ = thread::Builder::new().name("pixie-sweep".into()).spawn(move || sweep(&parent));
     }
 
+    /// Writes a warning to the log if files cannot be made in the parent folder, so that this is not found by
+    /// the first upload. An app may have forms without files, so this is not an error.
+    pub(crate) fn check(&self) {
+        let made = check_name(&self.parent).and_then(|()| tempfile::tempfile_in(&self.parent));
+        if let Err(error) = made {
+            let fix = "set TMPDIR or `App::upload_dir` to a folder that this user can write to";
+            tracing::warn!(folder = %self.parent.display(), %error, "large uploads will fail: {fix}");
+        }
+    }
+
     /// Returns the folder. Makes it on the first call.
     pub(crate) fn path(&self) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,15 +81,16 @@ impl Spool {
     fn create(&self) -> io::Result<Begun> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.made(&mut folder)?;
-        let made = match NamedTempFile::new_in(folder.path.path()) {
+        let path = folder.path.path().join(secret_name());
+        // With the mode of other new files, because `Upload::persist` links it.
+        let open = match File::create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 folder.restore()?;
-                NamedTempFile::new_in(folder.path.path())
+                File::create_new(&path)
             }
             made => made,
         };
-        let (open, path) = made?.keep().map_err(|error| error.error)?;
-        Ok(Begun { open, file: SpooledFile::owned(path, remove) })
+        Ok(Begun { open: open?, file: SpooledFile::owned(path, remove) })
     }
 
     fn made<'f>(&self, folder: &'f mut Option<Folder>) -> io::Result<&'f mut Folder> {
@@ -85,14 +101,16 @@ impl Spool {
     }
 }
 
+/// Workers get the paths of files as text.
+fn check_name(path: &Path) -> io::Result<()> {
+    let wrong = "the folder for uploads has a path that is no UTF-8: set another with `App::upload_dir`";
+    path.to_str().map(|_| ()).ok_or_else(|| io::Error::other(wrong))
+}
+
 impl Folder {
     fn new(parent: &Path) -> io::Result<Folder> {
         let path = Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
-        if path.path().to_str().is_none() {
-            return Err(io::Error::other(
-                "the folder for uploads has a path that is no UTF-8: set another with `App::upload_dir`",
-            ));
-        }
+        check_name(path.path())?;
         let _locks = lock(path.path())?;
         Ok(Folder { path, _locks })
     }
@@ -111,6 +129,15 @@ impl Folder {
         );
         Ok(())
     }
+}
+
+/// Returns a name of 128 random bits, which cannot be guessed: the hashers of the standard library have
+/// random keys.
+fn secret_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let half = || RandomState::new().hash_one(count);
+    format!("{:016x}{:016x}", half(), half())
 }
 
 /// Locks a folder and a file in it, until the process exits or the values are dropped.

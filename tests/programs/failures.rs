@@ -88,6 +88,17 @@ fn a_stream_that_stands_still_is_cut() {
     is_alive(&faults);
 }
 
+#[cfg(feature = "http2")]
+#[test]
+fn a_stream_of_a_worker_that_is_cut_resets_its_http2_stream() {
+    let faults = faults();
+    for path in ["/broken", "/cut/error", "/cut/stall"] {
+        let error = crate::h2_client::get(faults.port, path, &[], || ()).expect_err("it does not end cleanly");
+        assert!(error.is_reset(), "{path}: {error}");
+    }
+    is_alive(&faults);
+}
+
 #[test]
 fn a_worker_beyond_its_memory_is_a_502() {
     let faults = faults();

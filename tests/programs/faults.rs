@@ -126,7 +126,7 @@ fn a_killed_server_leaves_no_worker() {
     faults.wait();
     let killed = Instant::now();
     until("all workers are gone", || states(&workers).iter().all(|state| *state == 'Z').then_some(()));
-    assert!(killed.elapsed() < Duration::from_secs(1), "a worker outlived its server by {:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(5), "a worker outlived its server by {:?}", killed.elapsed());
 }
 
 #[test]

@@ -120,6 +120,32 @@ fn no_post_is_lost_when_many_post_at_once() {
     assert!(page.contains(&format!("post-{}\"", CLIENTS * POSTS)), "every post got a number of its own");
 }
 
+#[cfg(feature = "websocket")]
+#[test]
+fn two_browsers_chat_and_hear_that_the_server_stops() {
+    let (Some(ada), Some(bo)) = (Browser::start(), Browser::start()) else { return };
+    let mut chat = Program::start("chat");
+    for (browser, name) in [(&ada, "Ada"), (&bo, "<i>Bo</i>")] {
+        browser.open(&format!("http://localhost:{}/", chat.port));
+        browser.fill("#name", name);
+        browser.click("#enter button");
+        browser.wait_for(&format!("{name} joined"));
+    }
+    ada.wait_for("<i>Bo</i> joined");
+    ada.wait_for("Members: 2");
+    bo.fill("#text", "hello <b>Ada</b>");
+    bo.click("#say button");
+    ada.wait_for("<i>Bo</i>: hello <b>Ada</b>");
+    bo.wait_for("<i>Bo</i>: hello <b>Ada</b>");
+    ada.screenshot(&picture("chat.png"));
+    // Not by another page: a browser may keep the connection of a page to which its user can go back.
+    drop(bo);
+    ada.wait_for("<i>Bo</i> left");
+    chat.signal("TERM");
+    ada.wait_for("Closed (1012) the server stops or restarts");
+    assert_eq!(chat.wait(), Some(0));
+}
+
 #[test]
 fn a_picture_becomes_small_in_the_browser() {
     let Some(browser) = Browser::start() else { return };

@@ -76,7 +76,8 @@ fn a_mistake_in_the_environment_is_named_at_the_start() {
         .expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(said.contains("PIXIE_POOL_NARROW: `queu=100`: there is no `queu`, only size, spares"), "{said}");
+    let mistake = "PIXIE_POOL_NARROW: unknown setting `pools.narrow.queu`: did you mean `queue`?";
+    assert!(said.contains(mistake), "{said}");
 }
 
 #[test]

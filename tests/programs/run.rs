@@ -1,7 +1,9 @@
 //! A running app from outside: timeouts, the shutdown handle, a port that is in use.
 use std::{
+    ffi::OsStr,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt,
     pin::Pin,
     process::{Command, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -17,13 +19,13 @@ use pixie_web::{
 };
 
 /// An app on a thread of this test, on a port that was free a moment ago.
-struct Running {
-    port: u16,
-    shutdown: Shutdown,
-    ended: JoinHandle<Result<(), String>>,
+pub(crate) struct Running {
+    pub(crate) port: u16,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) ended: JoinHandle<Result<(), String>>,
 }
 
-fn start(app: App) -> Running {
+pub(crate) fn start(app: App) -> Running {
     let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = probe.local_addr().expect("its number").port();
     drop(probe);
@@ -321,6 +323,60 @@ fn a_body_that_an_async_route_takes_as_a_stream_is_held_to_the_limit() {
 }
 
 #[test]
+fn a_half_closed_client_gets_its_answer_from_files_and_threads() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/static");
+    let slow = Route::get("/thread").thread(|_| {
+        thread::sleep(Duration::from_millis(20));
+        "thread"
+    });
+    let running = start(App::new().folder("/static", folder).route(slow));
+    for path in ["/static/SOURCE.txt", "/thread"].into_iter().cycle().take(40) {
+        let mut stream = TcpStream::connect(("127.0.0.1", running.port)).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request can be sent");
+        stream.shutdown(std::net::Shutdown::Write).expect("it is open");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the answer can be read");
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{path}: {}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_shared_with_connections() {
+    let program = Program::start_within("-S -n 128 && ulimit -H -n 512", "faults");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.pid())).expect("it runs");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("Linux has this limit");
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["512", "512"]);
+    // Idle connections do not take the files that a new client, a worker and the log need.
+    let _idle: Vec<TcpStream> = (0..600).map(|_| program.connect()).collect();
+    assert_eq!((program.get("/sync?id=1").body, program.get("/ok?id=2").body), ("1".into(), "2".into()));
+    assert_eq!(program.get("/abort").status, 502);
+    assert_eq!(program.get("/ok?id=3").body, "3");
+}
+
+#[test]
+fn without_a_free_descriptor_idle_connections_are_closed() {
+    // Most of these are in use already, so the process reaches its limit before `connections_max`.
+    let program = Program::start_within("-n 64", "hello");
+    let _idle: Vec<TcpStream> = (0..100).map(|_| program.connect()).collect();
+    // A client that comes before the idle connections are closed is told to come again.
+    assert!((0..50).any(|_| program.get("/").status == 200));
+}
+
+#[test]
+fn without_a_free_descriptor_and_an_idle_connection_a_client_gets_a_503() {
+    let program = Program::start_within("-n 40", "hello");
+    let ask = || {
+        let mut stream = program.connect();
+        write!(stream, "GET /cpu HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+        stream
+    };
+    let _busy: Vec<TcpStream> = (0..20).map(|_| ask()).collect();
+    let answer = program.get("/");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+}
+
+#[test]
 fn the_handle_in_a_route_stops_the_app() {
     let stop = |request: &mut pixie_web::Request| -> pixie_web::Result<&'static str> {
         let shutdown: State<Shutdown> = pixie_web::FromRequest::from_request(request)?;
@@ -356,13 +412,23 @@ fn a_taken_port_is_named_with_its_owner_and_the_fix() {
     }
 }
 
+#[cfg(all(feature = "http2", feature = "http3", feature = "tls", feature = "websocket"))]
+#[test]
+fn a_taken_port_of_the_code_is_changed_in_the_code() {
+    let first = Program::start("hello");
+    let mut second = Command::new(example("edge"));
+    let output = second.env("PIXIE_PORT", first.port.to_string()).output().expect("it can be started");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&format!("port {} is used by", first.port)), "{message}");
+    assert!(message.ends_with(": change its `App::listen`\n") && !message.contains("PIXIE_PORT"), "{message}");
+}
+
 #[test]
 fn a_mistake_in_the_configuration_is_printed_without_a_status() {
     let output = Command::new(example("hello")).env("PIXIE_WORKERS", "many").output().expect("it can be started");
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    let expected =
-        "Error: invalid value \"many\" for PIXIE_WORKERS: use the number of worker processes, or 0 for threads\n";
+    let expected = "Error: PIXIE_WORKERS: cannot set `app.workers` to \"many\": the value must be a whole number\n";
     assert_eq!(message, expected);
 }
 
@@ -374,4 +440,65 @@ fn the_banner_names_address_routes_and_pools() {
     {
         assert!(output.contains(part), "`{part}` is not in:\n{output}");
     }
+}
+
+/// Starts the example `uploads`, which must refuse to start, and returns what it writes to standard error.
+fn refusal(mut command: Command) -> String {
+    let output = command.env("PIXIE_PORT", "0").output().expect("the example runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    errors
+}
+
+#[test]
+fn a_variable_that_is_not_utf8_is_refused_by_name() {
+    let secret = cfg!(feature = "sealed-cookies").then_some("PIXIE_SECRET");
+    let all = ["PIXIE_HOST", "PIXIE_WORKERS", "PIXIE_DEV", "PIXIE_DUMP", "PIXIE_POOL_DEFAULT", "RUST_LOG"];
+    for name in all.into_iter().chain(secret) {
+        let mut command = Command::new(example("uploads"));
+        command.env(name, OsStr::from_bytes(b"1\xff"));
+        let errors = refusal(command);
+        assert!(errors.starts_with(&format!("Error: {name}: the value is not UTF-8")), "{errors}");
+    }
+}
+
+#[test]
+fn a_start_without_descriptors_says_how_to_get_more() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 20; exec \"$0\""]).arg(example("uploads"));
+    let errors = refusal(command);
+    let last = errors.lines().last().unwrap_or_default();
+    assert!(last.starts_with("Error: starting the pool failed: ") && last.contains("`ulimit -n`"), "{errors}");
+}
+
+#[test]
+fn what_the_start_ignores_or_will_miss_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).expect("a file");
+    let variables = [("TMPDIR", "/nonexistent"), ("RUST_LOG", "pixie_web=debug,x[y]=info"), ("PIXIE_WORKERS", "0")];
+    let program = Program::start_to("uploads", &variables, log.into());
+    program.get("/nothing");
+    let text = until("the log has the request", || {
+        std::fs::read_to_string(&path).ok().filter(|text| text.contains("path=/nothing"))
+    });
+    assert!(text.contains("cannot read `x[y]=info` in RUST_LOG"), "{text}");
+    assert!(text.contains("large uploads will fail: set TMPDIR") && text.contains("folder=/nonexistent"), "{text}");
+}
+
+#[test]
+fn a_request_that_the_server_refuses_itself_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).expect("a file");
+    let program = Program::start_to("uploads", &[("PIXIE_WORKERS", "0")], log.into());
+    for (request, status) in [("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400), ("G@T / HTTP/1.1\r\n\r\n", 400)] {
+        let answer = program.ask(request);
+        assert_eq!(answer.status, status, "{request}");
+        assert!(answer.body.contains("\"detail\""), "{request}: {}", answer.body);
+    }
+    let text = until("the log has the refusal", || {
+        std::fs::read_to_string(&path).ok().filter(|text| text.contains("refused a request"))
+    });
+    assert!(text.contains("valid host status=400 peer=127.0.0.1:"), "{text}");
 }

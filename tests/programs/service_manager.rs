@@ -88,3 +88,23 @@ fn a_program_tells_its_routes_and_ends_without_listening() {
     assert!(dump("match GET /none").1.contains("404"));
     assert!(!dump("all").0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_understands_the_units_of_the_guide() {
+    let guide = include_str!("../../src/guide/deploy.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut paths = Vec::new();
+    for unit in guide.split("```text\n# /etc/systemd/system/").skip(1) {
+        let (name, text) = unit.split_once('\n').expect("a name");
+        // Programs of units must exist.
+        let text = text.split("```").next().unwrap_or_default().replace("/srv/blog/blog", "/bin/true");
+        paths.push(folder.path().join(name));
+        fs::write(folder.path().join(name), text.replace("/srv/blog", "/tmp")).expect("a unit");
+    }
+    assert_eq!(paths.len(), 2, "a socket and a service");
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(paths).output();
+    let output = output.expect("`systemd-analyze` of Debian's package systemd");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("blog"), "{said}");
+}

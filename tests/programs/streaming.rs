@@ -4,13 +4,13 @@ use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hasher},
     io::{Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     thread,
 };
 
-use crate::support::{Answer, Program, peak_memory, states, until};
+use crate::support::{Answer, Program, peak_memory, read_head, states, until};
 
 const MIB: usize = 1024 * 1024;
 const GIB: usize = 1024 * MIB;
@@ -68,16 +68,6 @@ fn begin_download(program: &Program, target: &str) -> (TcpStream, String) {
     write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it can be sent");
     let head = read_head(&mut stream);
     (stream, head)
-}
-
-fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("the head can be read");
-        head.extend(byte);
-    }
-    String::from_utf8_lossy(&head).to_lowercase()
 }
 
 /// Reads pieces of a MiB, each beginning with its number, to the end.
@@ -244,6 +234,38 @@ fn a_worker_that_crashes_or_is_too_slow_in_an_upload_fails_it_at_once_and_only_o
     }
     // PUT is idempotent, but the streamed part of the body is lost, so the job is not retried.
     assert_eq!(noted(folder.path()), "started\n");
+}
+
+#[test]
+fn a_half_closed_client_gets_its_answer_from_every_kind_of_route() {
+    let faults = Program::start_with("faults", &[("PIXIE_WORKERS", "1")]);
+    let targets = [
+        ("/sync?id=7", "7"),
+        ("/async?id=7", "7"),
+        ("/ok?id=7", "7"),
+        ("/sleep/20", "slept 20 ms"),
+        ("/drip", "\r\nlate\r\n0\r\n\r\n"),
+        ("/lines/100?id=7", " 99\n\r\n0\r\n\r\n"),
+    ];
+    for (target, end) in targets.into_iter().cycle().take(60) {
+        let mut stream = faults.connect();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        let answer = Answer::read(&mut stream);
+        assert!(answer.status == 200 && answer.body.ends_with(end), "{target}: {}, {}", answer.head, answer.body);
+    }
+    assert!(faults.get("/counts").body.contains("killed 0"));
+}
+
+#[test]
+fn a_client_that_leaves_before_the_answer_frees_the_worker() {
+    let faults = Program::start_with("faults", &[("PIXIE_WORKERS", "1")]);
+    let mut stream = faults.connect();
+    write!(stream, "GET /sleep/60000 HTTP/1.1\r\nHost: x\r\n\r\n").expect("it can be sent");
+    let status = |part| faults.get("/status").body.contains(part).then_some(());
+    until("the job runs", || status("\"label\":\"slow\""));
+    drop(stream);
+    until("its worker was killed for this reason", || status("\"cancel\":1"));
 }
 
 #[test]

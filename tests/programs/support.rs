@@ -34,15 +34,26 @@ impl Program {
 
     /// As [`start_with`](Program::start_with), with a destination for the log.
     pub fn start_to(name: &str, variables: &[(&str, &str)], log: Stdio) -> Program {
-        let mut process = Command::new(example(name))
+        let mut command = Command::new(example(name));
+        command.envs(variables.iter().copied()).stderr(log);
+        Program::spawn(command)
+    }
+
+    /// As [`start`](Program::start), with one worker and with limits that the shell's `ulimit` sets.
+    pub fn start_within(ulimit: &str, name: &str) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {ulimit} && exec \"$0\"")]).arg(example(name));
+        command.env("PIXIE_WORKERS", "1").stderr(Stdio::null());
+        Program::spawn(command)
+    }
+
+    /// As [`start`](Program::start), with a command that starts an example.
+    pub fn spawn(mut command: Command) -> Program {
+        let mut process = command
             .env("PIXIE_PORT", "0")
-            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!("the example {name} does not start ({error}): `cargo build --examples` first")
-            });
+            .unwrap_or_else(|error| panic!("the example does not start ({error}): `cargo build --examples` first"));
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
         let is_address = |line: &String| line.contains("listening on http://");
         let (sender, kept) = std::sync::mpsc::channel();
@@ -84,9 +95,7 @@ impl Program {
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the program accepts connections");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        stream
+        connect(self.port)
     }
 
     /// Sends a signal by name, such as `TERM`.
@@ -145,6 +154,24 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
+}
+
+/// Connects to a port of this machine. Reading has the limit [`PATIENCE`].
+pub fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts connections");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+}
+
+/// Reads the head of a response, in lower case, and no byte behind it.
+pub fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("the head can be read");
+        head.extend(byte);
+    }
+    String::from_utf8_lossy(&head).to_lowercase()
 }
 
 /// Returns the path of an example's program. Cargo builds examples before it runs tests.

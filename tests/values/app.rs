@@ -287,6 +287,66 @@ fn the_client_keeps_cookies_and_they_are_safe_by_default() {
 }
 
 #[test]
+fn the_client_sends_a_cookie_to_its_path_and_domain_and_a_secure_one_only_over_https() {
+    // Sets the cookie of the query, or shows the cookies of the request.
+    let answer = |request: &mut Request| match request.query().and_then(|query| query.split_once(':')) {
+        Some((name, attributes)) => {
+            Response::new("").header("set-cookie", format!("{name}=1{}", attributes.replace('+', "; ")))
+        }
+        None => Response::new(request.header("cookie").unwrap_or_default().to_owned()),
+    };
+    let app = || App::new().route(Route::get("/<rest:path>").sync(answer));
+    let client = app().test().expect("the app fits together");
+    for (set_at, cookie, sent_to, not_to) in [
+        ("/a/b/set", "c:", "/a/b/x", "/a/x"),
+        ("/a/set", "c:+Path=/a/b", "/a/b", "/a/bc"),
+        ("/a/set", "c:+Path=relative", "/a/x", "/x"),
+        ("/a/set", "c:+Path=/", "/x", "http://other.example/x"),
+        ("/a/set", "c:+Path=/+Secure", "https://localhost/x", "/x"),
+        ("http://a.example/a/set", "c:+Path=/", "http://a.example/x", "http://b.a.example/x"),
+        ("http://b.a.example/a/set", "c:+Path=/+Domain=.A.example", "http://c.a.example/x", "http://da.example/x"),
+    ] {
+        client.get(&format!("{set_at}?{cookie}")).send().assert_status(200);
+        client.get(sent_to).send().assert_text("c=1");
+        client.get(not_to).send().assert_text("");
+        client.get(&format!("{set_at}?{cookie}+Expires=Thu,%2001%20Jan%201970%2000:00:00%20GMT+Max-Age=0")).send();
+        client.get(sent_to).send().assert_text("");
+    }
+    client.get("http://a.example/a/set?c:+Domain=example.org").send();
+    assert_eq!(client.cookie("c"), None, "a host sets no cookies for another");
+    client.get("/a/b/set?two:+Path=/").send();
+    client.get("/a/b/set?one:").send();
+    client.get("/a/b/x").send().assert_text("one=1; two=1");
+    let secure = app().https(true).test().expect("the app fits together");
+    secure.get("/a/set?c:+Path=/").send();
+    secure.get("/x").send().assert_text("c=1");
+}
+
+#[test]
+fn the_host_of_the_target_is_the_host_that_handlers_see() {
+    let app = App::new().route(Route::get("/").sync(|request: &mut Request| request.header("host").map(str::to_owned)));
+    let client = app.test().expect("the app fits together");
+    client.get("http://a.example:81/").header("host", "b.example").send().assert_text("a.example:81");
+}
+
+#[test]
+fn a_body_with_a_content_coding_is_refused_unless_a_hook_decodes_it() {
+    let app = || App::new().route(Route::post("/").sync(|request: &mut Request| request.body().to_vec()));
+    let coded =
+        |client: &TestClient, coding: &str| client.post("/").header("content-encoding", coding).body("x").send();
+    let client = app().test().expect("the app fits together");
+    coded(&client, "gzip").assert_status(415).assert_header("accept-encoding", "identity");
+    coded(&client, "identity").assert_status(200).assert_text("x");
+    let decodes = |request: &mut Request| {
+        request.headers_mut().remove("content-encoding");
+        request.set_body("decoded".into());
+    };
+    coded(&app().before(decodes).test().expect("the app fits together"), "gzip")
+        .assert_status(200)
+        .assert_text("decoded");
+}
+
+#[test]
 fn errors_have_their_status_and_hide_their_cause() {
     let client = client();
     client.get("/io/abort").send().assert_status(409);

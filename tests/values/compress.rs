@@ -90,6 +90,34 @@ fn what_is_short_or_compressed_already_or_must_not_change_is_left_alone() {
 }
 
 #[test]
+fn a_file_that_is_compressed_on_the_way_has_one_tag_in_200_and_304() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in [("long.txt", long()), ("short.txt", "short".to_owned())] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+        let file = std::fs::File::options().write(true).open(folder.path().join(name)).expect("the file");
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777)).expect("a time");
+    }
+    let root = folder.path().to_owned();
+    let on_pool = move |request: &mut Request| {
+        let name = request.param_text("name").unwrap_or_default().into_owned();
+        pixie_web::static_file(request, &root, &name)
+    };
+    let app = App::new().folder("/folder", folder.path()).folder("/cached", Folder::new(folder.path()).cached());
+    let client = app.route(Route::get("/pool/<name>").pool(on_pool)).compress(true).test().expect("it fits together");
+    for (way, name) in ["folder", "cached", "pool"].iter().flat_map(|way| [(way, "long.txt"), (way, "short.txt")]) {
+        for accept in [ALL, "identity"] {
+            let ask = || client.get(&format!("/{way}/{name}")).header("accept-encoding", accept);
+            let tag = ask().send().assert_status(200).header("etag").expect("a tag").to_owned();
+            assert_eq!(tag.starts_with("W/"), name == "long.txt" && accept == ALL, "{way} {name} {accept}");
+            let same = ask().header("if-none-match", &tag).send().assert_status(304).assert_header("etag", &tag);
+            for absent in ["content-type", "content-encoding", "content-length"] {
+                assert_eq!(same.header(absent), None, "{way} {name} {accept}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_tag_of_other_bytes_is_weak_and_still_saves_the_answer() {
     let client = client();
     get(&client, "/thread", ALL).assert_header("etag", "W/\"v1\"");

@@ -1,17 +1,32 @@
-//! Tests of apps asked in-process: without sockets, without processes, in a few seconds.
+//! Tests of apps asked in-process: without sockets (but for the raw requests of `conformance`), without
+//! processes, in a few seconds.
 //!
 //! One program for all of them, because each test program links the whole framework.
 mod answers;
 mod app;
 #[cfg(feature = "compression")]
 mod compress;
+mod conformance;
 mod events;
 mod files;
+#[cfg(feature = "http2")]
+mod h2_client;
 mod hooks;
+#[cfg(feature = "http2")]
+mod http2;
 mod limits;
 mod options;
+mod probes;
+mod proxy;
+#[cfg(feature = "store")]
+mod rates;
 mod security;
 mod slow_sync;
+#[cfg(feature = "store")]
+mod store;
+mod traces;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use pixie_web::App;
 

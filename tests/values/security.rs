@@ -27,6 +27,9 @@ fn a_request_that_another_site_made_a_browser_send_is_refused() {
         &[("sec-fetch-site", "none")],
         &[("origin", "https://here.example"), ("host", "here.example")],
         &[("origin", "http://here.example:8000"), ("host", "here.example:8000")],
+        &[("origin", "https://here.example"), ("host", "here.example:443")],
+        &[("origin", "http://here.example"), ("host", "Here.example:80")],
+        &[("origin", "https://[::1]"), ("host", "[::1]:443")],
         &[("origin", "https://shop.example"), ("host", "here.example")],
         &[("sec-fetch-site", "cross-site"), ("origin", "https://shop.example")],
     ];
@@ -41,6 +44,8 @@ fn a_request_that_another_site_made_a_browser_send_is_refused() {
         &[("origin", "null"), ("host", "here.example")],
         &[("origin", "https://evil.example"), ("host", "here.example")],
         &[("origin", "https://here.example:444"), ("host", "here.example")],
+        &[("origin", "https://here.example:444"), ("host", "here.example:443")],
+        &[("origin", "https://here.example"), ("host", "here.example:8443")],
         &[("origin", "https://here.example")],
         &[("origin", "http://shop.example"), ("host", "here.example")],
     ];

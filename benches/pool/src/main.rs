@@ -59,14 +59,14 @@ fn run() -> Result<()> {
         return Err("measure an unoptimised build: add --release to cargo run".into());
     }
     let processors = thread::available_parallelism()?;
-    let Args { rounds, trips, ends } = args;
+    let Args { rounds, trips, ends, .. } = args;
     println!(
         "{processors} processors, {rounds} rounds of {trips} round trips and of {ends} starts, kills and deadlines"
     );
     println!("\n## As the system schedules it\n");
-    print!("{}", Report { measured: &measure::all(args)? });
+    print!("{}", Report { measured: &measure::all(&args)? });
     println!("\n## All on one processor\n");
-    print!("{}", Report { measured: &on_one_processor(|| measure::all(args))? });
+    print!("{}", Report { measured: &on_one_processor(|| measure::all(&args))? });
     Ok(())
 }
 

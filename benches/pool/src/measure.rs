@@ -53,7 +53,7 @@ pub(crate) enum Target {
 }
 
 /// Every comparison, in the order of the report.
-pub(crate) const COMPARISONS: [Comparison; 10] = [
+pub(crate) const COMPARISONS: [Comparison; 13] = [
     Comparison {
         what: "round trip, 64 B",
         beside: "echo on a local socket",
@@ -73,6 +73,12 @@ pub(crate) const COMPARISONS: [Comparison; 10] = [
         run: |bench| bench.round_trips(4096, Part::Body),
     },
     Comparison {
+        what: "call from a worker, 64 B",
+        beside: "echo on a local socket",
+        target: Target::Median(1.6),
+        run: |bench| bench.calls(64),
+    },
+    Comparison {
         what: "16 MiB to a worker",
         beside: "copy through a local socket",
         target: Target::Median(1.0 / 0.75),
@@ -83,6 +89,18 @@ pub(crate) const COMPARISONS: [Comparison; 10] = [
         beside: "copy through a local socket",
         target: Target::Median(1.0 / 0.75),
         run: Bench::bodies_from,
+    },
+    Comparison {
+        what: "256 MiB to a pool route, over HTTP",
+        beside: "to a thread route",
+        target: Target::Median(1.0 / 0.7),
+        run: |bench| bench.exchanges(|web, target| web.upload(target), ["/thread", "/pool"]),
+    },
+    Comparison {
+        what: "256 MiB from a stream route, over HTTP",
+        beside: "from an async route",
+        target: Target::None,
+        run: |bench| bench.exchanges(|web, target| web.download(target), ["/async", "/stream"]),
     },
     Comparison {
         what: "start of a pool of one, to READY",
@@ -166,17 +184,18 @@ struct Bench {
 }
 
 /// Measures everything with the processors that this thread may use.
-pub(crate) fn all(args: Args) -> Result<Measured> {
+pub(crate) fn all(args: &Args) -> Result<Measured> {
     let folder = TempDir::new()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let start = |role| Peer::start(role, folder.path());
     let (echo, sink, source) = (start("echo")?, start("sink")?, start("source")?);
     let pools = [runtime.block_on(pooled::start(0))?.0, runtime.block_on(pooled::start(1))?.0];
     let web = Web::start()?;
-    let mut bench = Bench { args, runtime, echo, sink, source, pools, web, seen: Default::default() };
+    let mut bench = Bench { args: args.clone(), runtime, echo, sink, source, pools, web, seen: Default::default() };
     let mut rounds: Vec<Vec<Round>> = COMPARISONS.iter().map(|_| Vec::new()).collect();
     for round in 0..args.rounds {
-        let mut order: Vec<usize> = (0..COMPARISONS.len()).collect();
+        let named = |index: &usize| COMPARISONS[*index].what.contains(&args.only);
+        let mut order: Vec<usize> = (0..COMPARISONS.len()).filter(named).collect();
         if round % 2 == 1 {
             order.reverse();
         }
@@ -213,6 +232,21 @@ impl Bench {
         Ok(round)
     }
 
+    fn calls(&mut self, bytes: usize) -> Result<Round> {
+        let mut round = Round::default();
+        let message: Bytes = vec![b'c'; bytes].into();
+        let mut back = vec![0; bytes];
+        for _ in 0..self.args.trips.div_ceil(TURN_TRIPS) {
+            for _ in 0..TURN_TRIPS {
+                round.raw.add(self.echo.round_trip(&message, &mut back)?);
+            }
+            let (pool, message) = (self.pools[0].clone(), message.clone());
+            let times = self.in_task(async move { pooled::calls(&pool, message, TURN_TRIPS).await })?;
+            times.into_iter().for_each(|time| round.pool.add(time));
+        }
+        Ok(round)
+    }
+
     fn bodies_to(&mut self) -> Result<Round> {
         let mut round = Round::default();
         for _ in 0..BODIES {
@@ -229,6 +263,15 @@ impl Bench {
             round.raw.add(self.source.fetch_body()?);
             let pool = self.pools[0].clone();
             round.pool.add(self.in_task(async move { pooled::fetch_body(&pool).await })?);
+        }
+        Ok(round)
+    }
+
+    fn exchanges(&mut self, exchange: fn(&Web, &str) -> Result<Duration>, targets: [&str; 2]) -> Result<Round> {
+        let mut round = Round::default();
+        for _ in 0..BODIES {
+            round.raw.add(exchange(&self.web, targets[0])?);
+            round.pool.add(exchange(&self.web, targets[1])?);
         }
         Ok(round)
     }

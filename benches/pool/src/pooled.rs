@@ -36,6 +36,7 @@ pub(crate) fn handler() -> Handler {
                 std::io::copy(job.body(), &mut std::io::sink()).and_then(|count| job.reply(b"", &count.to_ne_bytes()))
             }
             Some(b'g') => give(job),
+            Some(b'c') => call(job),
             Some(b'l') => loop {
                 std::hint::black_box(0);
             },
@@ -47,6 +48,22 @@ pub(crate) fn handler() -> Handler {
     })
 }
 
+/// Calls the pool as often as the body has bytes. Replies with the nanoseconds that each call took.
+fn call(mut job: Job) -> std::io::Result<()> {
+    let (caller, message) = (job.caller(), job.head().to_vec());
+    let trips = std::io::copy(job.body(), &mut std::io::sink())?;
+    let mut times = Vec::new();
+    for _ in 0..trips {
+        let start = Instant::now();
+        let answer = caller.call(&message)?;
+        times.extend_from_slice(&(start.elapsed().as_nanos() as u64).to_le_bytes());
+        if answer != message {
+            return Err(std::io::Error::other("the answer is not the message"));
+        }
+    }
+    job.reply(b"", &times)
+}
+
 fn give(job: Job) -> std::io::Result<()> {
     let chunk = [b'x'; CHUNK_BYTES];
     let mut writer = job.start(b"")?;
@@ -56,7 +73,8 @@ fn give(job: Job) -> std::io::Result<()> {
 
 /// Starts a pool with one worker and some spares. Returns when the worker takes jobs, and how long that took.
 pub(crate) async fn start(spares: usize) -> Result<(Pool, Duration)> {
-    let config = Pool::named("bench").size(1).spares(spares).args(Vec::new());
+    let echo = |request: Bytes| async move { request };
+    let config = Pool::named("bench").size(1).spares(spares).args(Vec::new()).calls(echo);
     let start = Instant::now();
     let pool = config.start(handler()).await?;
     Ok((pool, start.elapsed()))
@@ -74,6 +92,14 @@ pub(crate) async fn round_trip_body(pool: &Pool, message: &Bytes) -> Result<(Dur
     let start = Instant::now();
     let reply = pool.submit(Submission::new("b").body(message.clone())).await?;
     compare(start, reply, message)
+}
+
+/// Lets a worker call so often. Returns how long each call took.
+pub(crate) async fn calls(pool: &Pool, message: Bytes, trips: u32) -> Result<Vec<Duration>> {
+    let job = Submission::new(message).body(vec![0; trips as usize]);
+    let times = pool.submit(job).await?.body.collect().await?;
+    let (times, _) = times.as_chunks();
+    Ok(times.iter().map(|time| Duration::from_nanos(u64::from_le_bytes(*time))).collect())
 }
 
 fn compare(start: Instant, reply: Reply, message: &Bytes) -> Result<(Duration, u32)> {

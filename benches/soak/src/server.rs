@@ -4,7 +4,7 @@
 //! files can be counted.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -26,8 +26,8 @@ use crate::load::PATIENCE;
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Time limit until the server is idle after the load.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-/// The server counts as idle if nothing changes for this time.
-const REST: Duration = Duration::from_millis(500);
+/// The server counts as idle if nothing changes for this time, which is longer than idle workers live.
+const REST: Duration = Duration::from_secs(2);
 
 /// A running server.
 pub(crate) struct Server {
@@ -69,22 +69,25 @@ pub(crate) struct Counts {
     pub(crate) retries: u64,
 }
 
-/// The environment variable of the pool that the load and the faults share.
-const POOL: &str = "PIXIE_POOL_DEFAULT";
-/// The same faults repeat here, and each one must cost a worker.
-const UNPROTECTED: &str = "repeat_crash_refusal=off breaker=off";
+/// The environment variables of the pools, with their values unless the environment has others. The load and
+/// most faults share the first pool; stream routes have the second. The same faults repeat here, and each one
+/// must cost a worker. The idle workers of the second pool end before the server's rest is measured.
+const POOLS: [(&str, &str); 2] = [
+    ("PIXIE_POOL_DEFAULT", "repeat_crash_refusal=off breaker=off"),
+    ("PIXIE_POOL_STREAMS", "repeat_crash_refusal=off breaker=off idle_timeout=1s"),
+];
 
 impl Server {
     /// Builds and starts the server. Returns when it listens.
     pub(crate) fn start() -> Result<Self> {
         let program = build()?;
-        let folder = std::env::temp_dir().join(format!("pixie-soak-{}", process::id()));
+        let folder = env::temp_dir().join(format!("pixie-soak-{}", process::id()));
         fs::create_dir_all(&folder)?;
         let mut child = Command::new(&program)
             .env("PIXIE_HOST", "127.0.0.1")
             .env("PIXIE_PORT", "0")
             .env("RUNTIME_DIRECTORY", &folder)
-            .env(POOL, std::env::var_os(POOL).unwrap_or(UNPROTECTED.into()))
+            .envs(POOLS.map(|(pool, unprotected)| (pool, env::var_os(pool).unwrap_or(unprotected.into()))))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // The log would have thousands of crashes per minute.

@@ -5,19 +5,23 @@ use crate::{
     case::{CASES, Case, PEERS, Peer},
 };
 
+/// The case of the idle connections.
+const IDLE: &str = "idle";
+
 /// What `--help` prints.
 pub const USAGE: &str = "\
-Measures pixie side by side with bare hyper, axum and actix-web, and prints a Markdown table.
+Measures pixie side by side with bare hyper, axum, actix-web and nginx, and prints a Markdown table.
 
 Usage: versus [--rounds N] [--seconds N] [--only NAME]...
 
   --rounds N    how often every server is measured (9)
   --seconds N   how long each measurement takes (2)
   --only NAME   measure only this case or this server; may be repeated
-                cases: text, json, path, pool-64, pool-1
-                servers: pixie, hyper, hyper-untimed, axum, actix
+                cases: text, json, path, pool-64, pool-1, large, http2, tls, idle
+                servers: pixie, hyper, hyper-untimed, axum, actix, nginx
 
-Needs the load generator wrk: it is in the package `wrk` of Debian, Ubuntu and Homebrew.";
+Needs wrk, h2load and curl: they are in the packages `wrk`, `nghttp2-client` and `curl` of Debian and Ubuntu. Without
+nginx, its rows are left out. The case idle needs `ulimit -n 20000`.";
 
 /// The options, read.
 #[derive(Debug, PartialEq)]
@@ -52,8 +56,12 @@ impl Args {
 
     /// Returns whether `case` is selected: it is named, or no case is named.
     pub fn wants_case(&self, case: &Case) -> bool {
-        let is_case = |name: &String| CASES.iter().any(|case| case.name == name);
         self.wants(case.name, is_case)
+    }
+
+    /// Returns whether idle connections are measured.
+    pub fn wants_idle(&self) -> bool {
+        self.wants(IDLE, is_case)
     }
 
     /// Returns whether `peer` is selected: it is named, or no server is named.
@@ -68,6 +76,10 @@ impl Args {
     }
 }
 
+fn is_case(name: &String) -> bool {
+    name == IDLE || CASES.iter().any(|case| case.name == name)
+}
+
 fn number(option: &str, value: &str) -> Result<u32> {
     match value.parse() {
         // The upper limit prevents a typing error from causing a run of many hours.
@@ -77,7 +89,7 @@ fn number(option: &str, value: &str) -> Result<u32> {
 }
 
 fn name(value: String) -> Result<String> {
-    let mut known = CASES.iter().map(|case| case.name).chain(PEERS.iter().map(|peer| peer.name));
+    let mut known = CASES.iter().map(|case| case.name).chain(PEERS.iter().map(|peer| peer.name)).chain([IDLE]);
     if known.any(|name| name == value) {
         return Ok(value);
     }

@@ -2,6 +2,8 @@
 //!
 //! A new server or route is a new entry here and, for a server, a program in `src/bin`.
 
+use crate::peer::{self, HELLO};
+
 /// One server under test.
 #[derive(Debug)]
 pub struct Peer {
@@ -13,6 +15,28 @@ pub struct Peer {
     pub environment: &'static [(&'static str, &'static str)],
 }
 
+/// What a server speaks on its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 by prior knowledge.
+    Http2,
+    /// HTTP/1.1 over TLS.
+    Tls,
+}
+
+impl Protocol {
+    /// Returns the value of the variable that tells it to a server.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+            Protocol::Tls => "tls",
+        }
+    }
+}
+
 /// One route under load, at one number of connections.
 #[derive(Debug)]
 pub struct Case {
@@ -20,6 +44,8 @@ pub struct Case {
     pub name: &'static str,
     /// Its title in the report.
     pub title: &'static str,
+    /// What the clients speak.
+    pub protocol: Protocol,
     /// The path that is asked for.
     pub path: &'static str,
     /// The number of connections that ask for it.
@@ -27,7 +53,7 @@ pub struct Case {
     /// The start of the content type of every server's response.
     pub content_type: &'static str,
     /// The body of every server's response.
-    pub body: &'static str,
+    pub body: fn() -> &'static str,
     /// The servers measured, each with its label in the report.
     pub entries: &'static [(&'static str, &'static str)],
 }
@@ -50,68 +76,108 @@ pub const WITH_PIXIE: bool = cfg!(feature = "pixie");
 pub const BASELINES: [&str; 2] = ["hyper", "axum"];
 
 /// Every server, in the order of measuring.
-pub const PEERS: [Peer; 5] = [
+pub const PEERS: [Peer; 6] = [
     Peer { name: "pixie", program: "peer-pixie", environment: &[] },
     Peer { name: "hyper", program: "peer-hyper", environment: &[] },
     Peer { name: "hyper-untimed", program: "peer-hyper", environment: &[("HEADER_TIMER", "off")] },
     Peer { name: "axum", program: "peer-axum", environment: &[] },
     Peer { name: "actix", program: "peer-actix", environment: &[] },
+    Peer { name: "nginx", program: "peer-nginx", environment: &[] },
 ];
 
 /// Every case, in the order of measuring.
-pub const CASES: [Case; 5] = [
+pub const CASES: [Case; 8] = [
     Case {
         name: "text",
         title: "sync text",
+        protocol: Protocol::Http1,
         path: "/",
         connections: 64,
         content_type: "text/plain",
-        body: "Hello, World!",
+        body: || HELLO,
         entries: &[
             ("pixie", "pixie"),
             ("hyper", "hyper, header timer on"),
             ("hyper-untimed", "hyper, no timer"),
             ("axum", "axum"),
             ("actix", "actix-web"),
+            ("nginx", "nginx"),
         ],
     },
     Case {
         name: "json",
         title: "async JSON",
+        protocol: Protocol::Http1,
         path: "/json",
         connections: 64,
         content_type: "application/json",
-        body: r#"{"message":"Hello, World!"}"#,
+        body: || r#"{"message":"Hello, World!"}"#,
         entries: &INLINE,
     },
     Case {
         name: "path",
         title: "path parameter",
+        protocol: Protocol::Http1,
         path: "/users/4711",
         connections: 64,
         content_type: "text/plain",
-        body: "4711",
+        body: || "4711",
         entries: &INLINE,
     },
     Case {
         name: "pool-64",
         title: "pool text",
+        protocol: Protocol::Http1,
         path: "/block",
         connections: 64,
         content_type: "text/plain",
-        body: "Hello, World!",
+        body: || HELLO,
         entries: &ELSEWHERE,
     },
     Case {
         name: "pool-1",
         title: "pool text",
+        protocol: Protocol::Http1,
         path: "/block",
         connections: 1,
         content_type: "text/plain",
-        body: "Hello, World!",
+        body: || HELLO,
         entries: &ELSEWHERE,
     },
+    Case {
+        name: "large",
+        title: "text of 1 MiB",
+        protocol: Protocol::Http1,
+        path: "/large",
+        connections: 16,
+        content_type: "text/plain",
+        body: peer::large,
+        entries: &ALL,
+    },
+    Case {
+        name: "http2",
+        title: "sync text, HTTP/2, 100 streams each",
+        protocol: Protocol::Http2,
+        path: "/",
+        connections: 4,
+        content_type: "text/plain",
+        body: || HELLO,
+        entries: &ALL,
+    },
+    Case {
+        name: "tls",
+        title: "sync text, TLS",
+        protocol: Protocol::Tls,
+        path: "/",
+        connections: 64,
+        content_type: "text/plain",
+        body: || HELLO,
+        entries: &ALL,
+    },
 ];
+
+const ALL: [(&str, &str); 5] =
+    [("pixie", "pixie"), ("hyper", "hyper"), ("axum", "axum"), ("actix", "actix-web"), ("nginx", "nginx")];
 
 const INLINE: [(&str, &str); 4] =
     [("pixie", "pixie"), ("hyper", "hyper, header timer on"), ("axum", "axum"), ("actix", "actix-web")];

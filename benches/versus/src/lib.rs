@@ -7,6 +7,9 @@
 
 pub mod args;
 pub mod case;
+pub mod certificate;
+pub mod h2load;
+pub mod idle;
 pub mod peer;
 pub mod probe;
 pub mod report;

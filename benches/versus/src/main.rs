@@ -1,4 +1,4 @@
-//! Compares pixie with bare hyper, axum and actix-web, and prints a Markdown table.
+//! Compares pixie with bare hyper, axum, actix-web and nginx, and prints a Markdown table.
 //!
 //! Builds the servers, starts them all, checks their responses and puts them under load in turn. Invariant:
 //! no server runs longer than this program.
@@ -7,7 +7,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
     thread,
     time::Duration,
 };
@@ -15,8 +15,8 @@ use std::{
 use versus::{
     Result,
     args::{Args, USAGE},
-    case::{CASES, Case, PEERS, Peer, WITH_PIXIE},
-    process,
+    case::{CASES, Case, PEERS, Peer, Protocol, WITH_PIXIE},
+    certificate, idle, process,
     report::Report,
     rounds,
     server::Server,
@@ -50,8 +50,20 @@ fn run(args: &Args) -> Result<()> {
     }
     wrk::check_installed()?;
     let programs = build()?;
-    let wanted = PEERS.iter().filter(|peer| is_wanted(peer, args));
-    let servers = wanted.map(|peer| Server::start(peer, &programs)).collect::<Result<Vec<_>>>()?;
+    let (_folder, files) = certificate::make()?;
+    let peers: Vec<&Peer> = PEERS.iter().filter(|peer| is_available(peer) && args.wants_peer(peer)).collect();
+    if args.wants_idle() {
+        measure_idle(&peers, &programs, &files)?;
+    }
+    let mut servers = Vec::new();
+    for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Tls] {
+        for peer in peers.iter().filter(|peer| is_measured(peer, protocol, args)) {
+            servers.push(Server::start(peer, protocol, &programs, &files)?);
+        }
+    }
+    if servers.is_empty() {
+        return Ok(());
+    }
     servers.iter().try_for_each(Server::check_extra_routes)?;
     let rows = rounds::measure(&servers, args)?;
     let Args { rounds, seconds, .. } = args;
@@ -77,9 +89,30 @@ fn build() -> Result<PathBuf> {
     Ok(programs.to_owned())
 }
 
-fn is_wanted(peer: &Peer, args: &Args) -> bool {
-    let is_built = WITH_PIXIE || peer.name != "pixie";
-    let takes_part = |case: &Case| case.entries.iter().any(|(name, _)| *name == peer.name);
-    let is_measured = CASES.iter().any(|case| args.wants_case(case) && takes_part(case));
-    is_built && is_measured && args.wants_peer(peer)
+/// Measures one server after the other, and prints a table.
+fn measure_idle(peers: &[&'static Peer], programs: &Path, files: &[PathBuf; 2]) -> Result<()> {
+    println!("| server | memory of each of {} idle connections |\n|---|--:|", idle::CONNECTIONS);
+    for peer in peers.iter().filter(|peer| peer.environment.is_empty()) {
+        let bytes = idle::measure(&Server::start(peer, Protocol::Http1, programs, files)?)?;
+        println!("| {} | {bytes:.0} bytes |", peer.name);
+    }
+    println!();
+    Ok(())
+}
+
+/// Returns whether the server was built or is installed.
+fn is_available(peer: &Peer) -> bool {
+    match peer.name {
+        "pixie" => WITH_PIXIE,
+        "nginx" if Command::new("nginx").arg("-v").output().is_err() => {
+            eprintln!("nginx is not installed, so its rows are left out");
+            false
+        }
+        _ => true,
+    }
+}
+
+fn is_measured(peer: &Peer, protocol: Protocol, args: &Args) -> bool {
+    let takes_part = |case: &&Case| case.entries.iter().any(|(name, _)| *name == peer.name);
+    CASES.iter().filter(takes_part).any(|case| case.protocol == protocol && args.wants_case(case))
 }

@@ -6,10 +6,19 @@ use std::{
     env, io,
     net::{Ipv4Addr, SocketAddr},
     os::unix::process::parent_id,
-    process, thread,
+    path::PathBuf,
+    process,
+    sync::{Arc, LazyLock},
+    thread,
 };
 
+use rustls::{
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde::Serialize;
+
+use crate::case::Protocol;
 
 /// The text of the text routes.
 pub const HELLO: &str = "Hello, World!";
@@ -19,6 +28,14 @@ pub const EXTRA_ROUTES: usize = 20;
 
 /// Names the environment variable that holds the driver's process id.
 pub const DRIVER: &str = "VERSUS_DRIVER";
+
+/// Names the environment variable that says what a server has to speak.
+pub const PROTOCOL: &str = "PROTOCOL";
+
+/// Name the environment variables with the files of the certificate and of its key.
+pub const CERTIFICATE: &str = "CERTIFICATE";
+/// See [`CERTIFICATE`].
+pub const KEY: &str = "KEY";
 
 /// The value of the JSON route.
 #[derive(Serialize)]
@@ -32,6 +49,38 @@ pub fn address() -> io::Result<SocketAddr> {
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let port = port.ok_or_else(|| io::Error::other("read the port to serve: set PORT to a number"))?;
     Ok((Ipv4Addr::LOCALHOST, port).into())
+}
+
+/// Returns the text of the large route: 1 MiB.
+pub fn large() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| "x".repeat(1 << 20));
+    &TEXT
+}
+
+/// Returns what the server has to speak.
+pub fn protocol() -> Protocol {
+    let name = env::var(PROTOCOL).unwrap_or_default();
+    let all = [Protocol::Http2, Protocol::Tls];
+    all.into_iter().find(|protocol| protocol.name() == name).unwrap_or(Protocol::Http1)
+}
+
+/// Returns the files of the certificate and of its key.
+pub fn certificate() -> io::Result<[PathBuf; 2]> {
+    let path = |name| env::var_os(name).map(PathBuf::from);
+    match (path(CERTIFICATE), path(KEY)) {
+        (Some(certificate), Some(key)) => Ok([certificate, key]),
+        _ => Err(io::Error::other("read the certificate: set CERTIFICATE and KEY to its files")),
+    }
+}
+
+/// Returns the settings of TLS, the same for every server that uses rustls.
+pub fn tls() -> io::Result<rustls::ServerConfig> {
+    let [certificate, key] = certificate()?;
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let config = config.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    config.with_no_client_auth().with_single_cert(chain, key).map_err(io::Error::other)
 }
 
 /// Returns the path of the extra route `number`.

@@ -5,16 +5,20 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    process::Command,
     time::Duration,
 };
 
-use crate::Result;
+use crate::{Result, process};
 
 /// Time limit for one step of a response.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Limits the bytes that are read of a response. Correct ones are far shorter.
-const BYTES_MAX: u64 = 64 * 1024;
+/// Limits the bytes that are read of a response. Correct ones are shorter.
+const BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Limits the characters of a wrong response in an error.
+const TEXT_MAX: usize = 1000;
 
 /// What a response must have in addition to the status 200.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ pub struct Expected<'a> {
     pub body: &'a str,
 }
 
-/// One HTTP/1.1 response, unparsed.
+/// One response, unparsed.
 #[derive(Debug)]
 pub struct Answer {
     text: String,
@@ -42,17 +46,27 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     Ok(Answer { text })
 }
 
+/// Requests a page with the program `curl`, which speaks HTTP/2 and TLS.
+pub fn curl(args: &[&str]) -> Result<Answer> {
+    let mut command = Command::new("curl");
+    let text = process::run(command.args(["--silent", "--show-error", "--include"]).args(args), LIMIT)?;
+    Ok(Answer { text })
+}
+
 impl Answer {
     /// Checks status, content type, length and body.
     pub fn check(&self, expected: Expected) -> Result<()> {
         let (head, body) = self.text.split_once("\r\n\r\n").ok_or("the answer has no end of head")?;
         let length = body.len().to_string();
-        let is_right = head.starts_with("HTTP/1.1 200 ")
+        let is_right = ["HTTP/1.1 200 ", "HTTP/2 200 "].iter().any(|start| head.starts_with(start))
             && header(head, "content-type").is_some_and(|value| value.starts_with(expected.content_type))
             && header(head, "content-length") == Some(&length)
             && body == expected.body;
         if !is_right {
-            return Err(format!("expected 200 with {expected:?}, got:\n{}", self.text).into());
+            let text: String = self.text.chars().take(TEXT_MAX).collect();
+            let Expected { content_type, body } = expected;
+            let expected = format!("200, {content_type} and {} bytes", body.len());
+            return Err(format!("expected {expected}, got:\n{text}").into());
         }
         Ok(())
     }

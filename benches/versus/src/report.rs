@@ -34,7 +34,7 @@ impl Report<'_> {
     fn write_row(&self, row: &Row, f: &mut Formatter) -> fmt::Result {
         let case = row.case;
         write!(f, "| {} | {} | {} ", case.title, case.connections, row.label)?;
-        write!(f, "| {} ", median(row, |sample| sample.requests_per_second, |number| format!("{number:.0}")))?;
+        write!(f, "| {} ", median(row, |sample| Some(sample.requests_per_second), |number| format!("{number:.0}")))?;
         write!(f, "| {} ", median(row, |sample| sample.p50_us, latency))?;
         write!(f, "| {} ", median(row, |sample| sample.p99_us, latency))?;
         for baseline in BASELINES {
@@ -73,8 +73,8 @@ impl Report<'_> {
     }
 }
 
-fn median(row: &Row, value: impl Fn(&Sample) -> f64, show: impl Fn(f64) -> String) -> String {
-    Spread::of(row.samples.iter().map(value)).map_or("–".to_owned(), |spread| show(spread.median))
+fn median(row: &Row, value: impl Fn(&Sample) -> Option<f64>, show: impl Fn(f64) -> String) -> String {
+    Spread::of(row.samples.iter().filter_map(value)).map_or("–".to_owned(), |spread| show(spread.median))
 }
 
 fn latency(us: f64) -> String {

@@ -6,7 +6,8 @@
 use crate::{
     Result,
     args::Args,
-    case::{CASES, Case},
+    case::{CASES, Case, Protocol},
+    h2load,
     server::Server,
     wrk::{self, Sample},
 };
@@ -52,7 +53,9 @@ fn runs<'a>(servers: &'a [Server], args: &Args) -> Vec<(&'a Server, Row)> {
     let mut runs = Vec::new();
     for case in CASES.iter().filter(|case| args.wants_case(case)) {
         for &(peer, label) in case.entries {
-            if let Some(server) = servers.iter().find(|server| server.peer.name == peer) {
+            if let Some(server) =
+                servers.iter().find(|server| server.peer.name == peer && server.protocol == case.protocol)
+            {
                 runs.push((server, Row { case, peer, label, samples: Vec::new() }));
             }
         }
@@ -61,6 +64,7 @@ fn runs<'a>(servers: &'a [Server], args: &Args) -> Vec<(&'a Server, Row)> {
 }
 
 fn load(server: &Server, case: &Case, seconds: u32) -> Result<Sample> {
-    let sample = wrk::run(&server.url(case.path), case.connections, seconds);
+    let run = if case.protocol == Protocol::Http2 { h2load::run } else { wrk::run };
+    let sample = run(&server.url(case.path), case.connections, seconds);
     sample.map_err(|error| format!("measure {} of {}: {error}", case.name, server.peer.name).into())
 }

@@ -11,14 +11,14 @@ use crate::{Result, process};
 pub struct Sample {
     /// Requests answered in a second.
     pub requests_per_second: f64,
-    /// The latency that half of the requests stay below, in microseconds.
-    pub p50_us: f64,
+    /// The latency that half of the requests stay below, in microseconds. `h2load` does not tell it.
+    pub p50_us: Option<f64>,
     /// The latency that 99 of 100 requests stay below, in microseconds.
-    pub p99_us: f64,
+    pub p99_us: Option<f64>,
 }
 
 /// How much longer than requested a run may take: connecting, and waiting for the last responses.
-const SLACK: Duration = Duration::from_secs(10);
+pub(crate) const SLACK: Duration = Duration::from_secs(10);
 
 /// Checks that `wrk` is installed.
 pub fn check_installed() -> Result<()> {
@@ -52,10 +52,10 @@ fn parse(output: &str) -> Result<Sample> {
         return Err("load the server: it answered no request".into());
     }
     let percentile = |start| line_after(output, start).and_then(microseconds).ok_or_else(missing);
-    Ok(Sample { requests_per_second, p50_us: percentile("50%")?, p99_us: percentile("99%")? })
+    Ok(Sample { requests_per_second, p50_us: Some(percentile("50%")?), p99_us: Some(percentile("99%")?) })
 }
 
-fn line_after<'a>(output: &'a str, start: &str) -> Option<&'a str> {
+pub(crate) fn line_after<'a>(output: &'a str, start: &str) -> Option<&'a str> {
     output.lines().find_map(|line| line.trim().strip_prefix(start)).map(str::trim)
 }
 

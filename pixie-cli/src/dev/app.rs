@@ -60,7 +60,10 @@ impl App {
             mappings.push(FdMapping { parent_fd: socket.try_clone()?.into(), child_fd });
         }
         command.fd_mappings(mappings).map_err(io::Error::other)?;
-        command.env("LISTEN_FDS", sockets.len().to_string()).env_remove("LISTEN_PID").env_remove("LISTEN_FDNAMES");
+        command.env("LISTEN_FDS", sockets.len().to_string());
+        for name in ["LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD"] {
+            command.env_remove(name);
+        }
         command.env("PIXIE_BUILD_ID", number.to_string());
         command.stdin(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;

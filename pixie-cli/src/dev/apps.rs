@@ -6,7 +6,7 @@
 use std::{
     net::TcpListener,
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::mpsc::{Receiver, Sender},
     time::{Duration, Instant},
@@ -32,6 +32,8 @@ const QUIT_TICK: Duration = Duration::from_millis(250);
 
 pub(crate) struct Launch {
     pub(crate) sockets: Vec<TcpListener>,
+    /// The file of the certificate and its key for HTTPS.
+    pub(crate) certificate: Option<PathBuf>,
     pub(crate) meeting: Meeting,
     pub(crate) guard: Guard,
     pub(crate) sender: Sender<Event>,
@@ -95,10 +97,13 @@ impl Apps {
             self.stopping.push(replaced);
         }
         self.count += 1;
-        let Launch { sockets, meeting, guard, sender, hosts, workers, args } = &self.launch;
+        let Launch { sockets, certificate, meeting, guard, sender, hosts, workers, args } = &self.launch;
         let mut command = App::command(program, root, args, &variables);
         command.env("PIXIE_DEV_SOCKET", &meeting.path).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
+        if let Some(file) = certificate {
+            command.env("PIXIE_DEV_CERTIFICATE", file);
+        }
         if let Some(workers) = workers {
             command.env("PIXIE_WORKERS", workers.to_string());
         }

@@ -2,30 +2,37 @@
 //! every program.
 
 use std::{
+    fs,
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
     path::Path,
 };
 
 use pixie_server::Listener;
+use toml_edit::DocumentMut;
 
 use crate::{env_files::EnvFiles, error::Error, new::may_ask};
 
 const HOST: &str = "localhost";
 const PORT: u16 = 8000;
 
-/// Returns host and port: from the arguments, else from the project's files of variables, else the defaults.
+/// Returns host and port: from the arguments, else from the project's files of variables, else from
+/// `pixie.toml`, else the defaults.
 pub(crate) fn address(host: Option<&str>, port: Option<u16>, root: &Path) -> Result<(String, u16), Error> {
-    // An invalid line is reported when the program is started.
+    // Mistakes in the files are reported when the program is started.
     let files = EnvFiles::read(root).unwrap_or_default();
-    let host = host.or(files.get("PIXIE_HOST").map(|(host, _)| host)).unwrap_or(HOST);
+    let toml = fs::read_to_string(root.join("pixie.toml")).ok().and_then(|text| text.parse::<DocumentMut>().ok());
+    let app = toml.as_ref().and_then(|toml| toml.get("app"));
+    let (toml_host, toml_port) =
+        (app.and_then(|app| app.get("host")?.as_str()), app.and_then(|app| app.get("port")?.as_integer()));
+    let host = host.or(files.get("PIXIE_HOST").map(|(host, _)| host)).or(toml_host).unwrap_or(HOST);
     let port = match (port, files.get("PIXIE_PORT")) {
         (Some(port), _) => port,
         (None, Some((text, file))) => text.parse().map_err(|_| {
             let error = Error::new(format_args!("invalid PIXIE_PORT `{text}`: use a port from 0 to 65535"));
             error.at(file.display())
         })?,
-        (None, None) => PORT,
+        (None, None) => toml_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT),
     };
     Ok((host.to_owned(), port))
 }
@@ -41,6 +48,9 @@ pub(crate) fn bind(host: &str, port: u16, is_strict: bool) -> Result<(Vec<TcpLis
                 return Err(taken.help(format_args!("stop it, or use the free one: --port {free}")));
             }
             Listener::bind(host, free)
+        }
+        Err(error @ pixie_server::Error::PortForbidden { .. }) => {
+            return Err(Error::new(error).help("choose another with --port"));
         }
         other => other,
     };

@@ -4,7 +4,6 @@
 //! programs.
 
 use std::{
-    net::SocketAddr,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
@@ -17,7 +16,7 @@ use crate::{
         build::{Builds, make_newer},
         event::{Built, Change, Event},
         sources::Action,
-        terminal,
+        terminal::{self, Urls},
         watch::Watch,
     },
     output,
@@ -29,7 +28,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 pub(crate) struct Session {
     pub(crate) project: Project,
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) urls: Urls,
     pub(crate) watch: Watch,
     pub(crate) builds: Builds,
     pub(crate) apps: Apps,
@@ -144,8 +143,8 @@ impl Session {
         }
     }
 
-    /// Reads the project again, because its manifest may name other local packages to watch. Returns whether it
-    /// names another program to build.
+    /// Reads the project again, because its manifest may name other local packages to watch. Returns whether
+    /// it names another program to build.
     fn is_another_project(&mut self) -> bool {
         // If the manifest is invalid, the build has reported that.
         let Ok(project) = self.project.again() else { return false };
@@ -174,9 +173,9 @@ impl Session {
             return output::status("Ready", format_args!("in {} ({what})", output::time(since.elapsed())));
         }
         self.is_announced = true;
-        terminal::banner(&self.addresses, self.cause.1.elapsed());
+        terminal::banner(&self.urls, self.cause.1.elapsed());
         if self.opens {
-            terminal::browse(&terminal::local(&self.addresses));
+            terminal::browse(&self.urls.local());
         }
     }
 
@@ -187,7 +186,7 @@ impl Session {
                 self.apps.forget_started();
                 self.rebuild();
             }
-            'o' => terminal::browse(&terminal::local(&self.addresses)),
+            'o' => terminal::browse(&self.urls.local()),
             'c' => terminal::clear(),
             'p' => self.apps.tell("pools"),
             _ => output::help("r rebuild, o open, c clear, p pools, q quit"),

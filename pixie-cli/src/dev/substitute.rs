@@ -15,6 +15,7 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::{ServerConfig, ServerConnection};
 
 /// How often the thread checks whether it was switched off.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -37,12 +38,15 @@ struct Shared {
     page: Mutex<Option<Arc<str>>>,
     switched: Condvar,
     connections: AtomicUsize,
+    /// What HTTPS needs, if the program serves HTTPS.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Substitute {
     /// Starts the thread, switched off.
-    pub(crate) fn start(sockets: Vec<TcpListener>) -> Substitute {
-        let shared = Shared { page: Mutex::default(), switched: Condvar::new(), connections: AtomicUsize::new(0) };
+    pub(crate) fn start(sockets: Vec<TcpListener>, tls: Option<Arc<ServerConfig>>) -> Substitute {
+        let connections = AtomicUsize::new(0);
+        let shared = Shared { page: Mutex::default(), switched: Condvar::new(), connections, tls };
         let substitute = Substitute(Arc::new(shared));
         let server = substitute.clone();
         thread::spawn(move || server.serve(&sockets));
@@ -85,7 +89,7 @@ impl Substitute {
             shared.connections.fetch_add(1, Relaxed);
             thread::spawn(move || {
                 // It fails if the client disconnects early.
-                let _ = exchange(stream, &page);
+                let _ = exchange(stream, shared.tls.clone(), &page);
                 shared.connections.fetch_sub(1, Relaxed);
             });
         }
@@ -96,10 +100,33 @@ impl Substitute {
     }
 }
 
-fn exchange(mut stream: TcpStream, page: &str) -> io::Result<()> {
+fn exchange(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, page: &str) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    match tls {
+        None => answer(&mut stream, page)?,
+        Some(tls) => {
+            let mut session = ServerConnection::new(tls).map_err(io::Error::other)?;
+            let mut secured = rustls::Stream::new(&mut session, &mut stream);
+            answer(&mut secured, page)?;
+            secured.conn.send_close_notify();
+            secured.flush()?;
+        }
+    }
+    stream.shutdown(Shutdown::Write)?;
+    // Closing with unread bytes would reset the connection, and the client would lose the response.
+    let (mut read, mut buffer) = (0, [0; 2048]);
+    while read < 1024 * 1024 {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            count => read += count,
+        }
+    }
+    Ok(())
+}
+
+fn answer(stream: &mut (impl Read + Write), page: &str) -> io::Result<()> {
     let (mut head, mut buffer) = (Vec::new(), [0; 2048]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD_BYTES_MAX {
         match stream.read(&mut buffer)? {
@@ -113,17 +140,7 @@ fn exchange(mut stream: TcpStream, page: &str) -> io::Result<()> {
          cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n{}",
         page.len(),
         if head.starts_with(b"HEAD ") { "" } else { page },
-    )?;
-    stream.shutdown(Shutdown::Write)?;
-    // Closing with unread bytes would reset the connection, and the client would lose the response.
-    let mut read = 0;
-    while read < 1024 * 1024 {
-        match stream.read(&mut buffer)? {
-            0 => break,
-            count => read += count,
-        }
-    }
-    Ok(())
+    )
 }
 
 fn page(title: &str, text: &str) -> String {

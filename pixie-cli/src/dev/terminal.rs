@@ -33,12 +33,18 @@ pub(crate) fn has_colors() -> bool {
     anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
 }
 
-pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
+/// Where the app is found.
+pub(crate) struct Urls {
+    pub(crate) scheme: &'static str,
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+pub(crate) fn banner(urls: &Urls, time: Duration) {
     let version = env!("CARGO_PKG_VERSION");
     anstream::eprintln!("\n  {0}pixie {version}{0:#}  dev  ready in {1}\n", output::HEAD, output::time(time));
-    anstream::eprintln!("  Local:    {}", local(addresses));
-    match network(addresses) {
-        Some(address) => anstream::eprintln!("  Network:  http://{address}/"),
+    anstream::eprintln!("  Local:    {}", urls.local());
+    match network(&urls.addresses) {
+        Some(address) => anstream::eprintln!("  Network:  {}://{address}/", urls.scheme),
         None => anstream::eprintln!("  Network:  use --host to expose"),
     }
     match has_keys() {
@@ -47,12 +53,15 @@ pub(crate) fn banner(addresses: &[SocketAddr], time: Duration) {
     }
 }
 
-/// Returns the address of the app for a browser on this machine.
-pub(crate) fn local(addresses: &[SocketAddr]) -> String {
-    let port = addresses.first().map_or(0, SocketAddr::port);
-    match addresses.iter().find(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
-        Some(_) => format!("http://localhost:{port}/"),
-        None => addresses.first().map_or_else(String::new, |address| format!("http://{address}/")),
+impl Urls {
+    /// Returns the address of the app for a browser on this machine.
+    pub(crate) fn local(&self) -> String {
+        let Urls { scheme, addresses } = self;
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        match addresses.iter().find(|address| address.ip().is_loopback() || address.ip().is_unspecified()) {
+            Some(_) => format!("{scheme}://localhost:{port}/"),
+            None => addresses.first().map_or_else(String::new, |address| format!("{scheme}://{address}/")),
+        }
     }
 }
 

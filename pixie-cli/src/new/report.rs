@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::output;
+use crate::{error::Error, output};
 
 /// The project that was created, or would be.
 #[derive(Debug, Serialize)]
@@ -23,7 +23,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn print(&self, shown: &Path) {
+    pub(crate) fn print(&self, shown: &Path) -> Result<(), Error> {
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
         let (created, replaced, joined) = match self.dry_run {
@@ -41,11 +41,12 @@ impl Report {
         if let Some(checkout) = &self.checkout {
             output::status("Using", format_args!("pixie from {}, on this machine only", checkout.display()));
         }
-        anstream::println!("{}", tree(shown, &self.files).trim_end());
+        let mut text = format!("{}\n", tree(shown, &self.files).trim_end());
         if !self.dry_run {
-            anstream::println!("\nNext:");
-            self.next.iter().for_each(|command| anstream::println!("  {command}"));
+            text += "\nNext:\n";
+            self.next.iter().for_each(|command| text += &format!("  {command}\n"));
         }
+        output::print(&text)
     }
 }
 

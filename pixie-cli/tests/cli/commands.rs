@@ -34,7 +34,7 @@ fn every_shell_gets_completions() {
 #[cfg(unix)]
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
-    for command in [&["completions", "bash"][..], &["man"]] {
+    for command in [&["completions", "bash"][..], &["man"], &["new", "blog", "--json"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = World::new().pixie(command).stdout(writer).output().unwrap();
@@ -104,6 +104,19 @@ fn routes_of_a_program_that_fails_are_answered_with_its_own_reason() {
         "error: `tiny` failed before it reported its routes (exit status: 1)\n\
          help: fix the error above; if the app needs variables, set them in .env\n"
     );
+}
+
+#[test]
+fn config_shows_what_the_program_says_about_its_settings() {
+    let world = World::new();
+    let told = r##"{"settings":[{"name":"port"}],"files":["pixie.toml"],"text":"Files: pixie.toml\n\n[app]\n  port  80  code"}"##;
+    let main = "fn main() {\n    assert_eq!(std::env::var(\"PIXIE_DUMP\").as_deref(), Ok(\"config\"));\n";
+    write_app(&world, &format!("{main}    println!(\"{{}}\", r#\"{told}\"#);\n}}\n"));
+    let shown = world.run(&["config"]);
+    assert!(shown.contains("--- stdout\nFiles: pixie.toml\n\n[app]\n  port  80  code\n---"), "{shown}");
+    let output = world.pixie(&["config", "--json"]).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found, serde_json::json!({ "settings": [{ "name": "port" }], "files": ["pixie.toml"] }));
 }
 
 #[test]

@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod commands;
+#[cfg(unix)]
+mod dockerfile;
 mod new;
 #[cfg(target_os = "linux")]
 mod questions;
+#[cfg(target_os = "linux")]
+mod reload;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -55,7 +55,8 @@ impl Terminal {
         self.connect(&mut command).stdout(Stdio::null()).spawn().expect("the program starts")
     }
 
-    /// Runs a program as a shell does: the terminal takes lines, and turns Ctrl-C into a signal for the program.
+    /// Runs a program as a shell does: the terminal takes lines, and turns Ctrl-C into a signal for the
+    /// program.
     pub(crate) fn run(&self, command: &Command) -> Child {
         // `setsid` gives the terminal to the program and becomes it, so the number of the process stays.
         let mut inside = Command::new("setsid");

@@ -11,6 +11,7 @@ mod env_file;
 #[path = "../cli/environment.rs"]
 mod environment;
 mod events;
+mod https;
 mod keys;
 mod newcomer;
 mod pages;

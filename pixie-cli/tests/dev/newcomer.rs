@@ -35,8 +35,8 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
     let shown = terminal.seen().lock().expect("no panic").clone();
     let text = anstream::adapter::strip_str(&shown).to_string();
     assert!(shown.contains("\u{1b}["), "no colors: {shown}");
-    // Lines of cargo may be longer, because they contain the folders of the crates and of the project, and the
-    // registry of a crate if it is not crates.io.
+    // Lines of cargo may be longer, because they contain the folders of the crates and of the project, and
+    // the registry of a crate if it is not crates.io.
     let folders = [workspace(), world.path()].map(|folder| folder.to_str().expect("a name in UTF-8"));
     let is_ours = |line: &&str| {
         !line.trim_start().starts_with("Compiling ") && !folders.iter().any(|folder| line.contains(folder))
@@ -77,15 +77,38 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         browser.wait_for(word);
         take_pictures(&browser, &format!("{template}-first"), 960, 480);
         if template == "app" {
-            browser.fill("[name=name]", "Ada");
-            browser.click("form + form button");
-            browser.wait_for("You write as Ada.");
-            browser.fill("[name=text]", "A route says where it runs.");
-            browser.click("form button");
-            browser.wait_for("The note is saved.");
-            take_pictures(&browser, "app", 960, 420);
+            write_as_ada(&browser);
         }
     }
+}
+
+/// Signs up, writes a note, logs out, and logs in with a wrong password and with the right one.
+fn write_as_ada(browser: &Browser) {
+    let fill = |password: &str| {
+        browser.wait_for("Password");
+        browser.fill("[name=name]", "Ada");
+        browser.fill("[name=password]", password);
+        browser.click("form button");
+    };
+    browser.click("[href='/signup']");
+    fill("correct horse");
+    browser.wait_for("You write as Ada.");
+    browser.fill("[name=text]", "A route says where it runs.");
+    browser.click("form button");
+    browser.wait_for("The note is saved.");
+    take_pictures(browser, "app", 960, 420);
+    browser.click("form + form button");
+    browser.wait_for("You are logged out.");
+    browser.click("[href='/login']");
+    fill("wrong horse");
+    browser.wait_for("The name or the password is wrong.");
+    browser.script("document.querySelector('[name=name]').value = ''");
+    fill("correct horse");
+    browser.wait_for("Hello, Ada!");
+    // The session survives a new page, and scripts do not see its cookie.
+    browser.click("header nav a");
+    browser.wait_for("You write as Ada.");
+    assert_eq!(browser.script("return document.cookie"), "");
 }
 
 /// `pixie new`, `pixie dev`, a request, an edit of a style sheet, a mistake, and its correction.

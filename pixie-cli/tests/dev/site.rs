@@ -163,9 +163,12 @@ impl Site {
 
     /// Asks as a browser that loads a page.
     pub(crate) fn page(&self, target: &str) -> Answer {
-        self.ask(&format!(
+        let request = format!(
             "GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n"
-        ))
+        );
+        // A program that stops redirects a page that it still accepted to the next program, which a browser
+        // follows.
+        (0..20).map(|_| self.ask(&request)).find(|answer| answer.status != 307).expect("the next program answers")
     }
 
     /// The token, as a page has it.

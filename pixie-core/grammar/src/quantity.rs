@@ -97,6 +97,41 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Reads how often something may happen: a number, a slash, and `s`, `min`, `h`, `day` or a duration, such as
+/// `5/min` or `100/10s`.
+///
+/// ```
+/// use std::time::Duration;
+/// use pixie_grammar::parse_rate;
+///
+/// assert_eq!(parse_rate("5/min"), Ok((5, Duration::from_secs(60))));
+/// assert_eq!(parse_rate("100/10s"), Ok((100, Duration::from_secs(10))));
+/// assert!(parse_rate("5").is_err());
+/// ```
+///
+/// # Errors
+///
+/// Returns a message that shows the text and how to fix it.
+pub fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
+    let wrong = || {
+        format!(
+            "invalid rate `{text}`: write a whole number from 1, `/`, and `s`, `min`, `h`, `day` or a duration, such as `5/min`"
+        )
+    };
+    let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+    let per = match per.trim() {
+        "s" => Duration::from_secs(1),
+        "min" | "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(60 * 60),
+        "day" | "d" => Duration::from_secs(24 * 60 * 60),
+        duration => parse_duration(duration).map_err(|_| wrong())?,
+    };
+    match count.trim().parse() {
+        Ok(count @ 1..) if !per.is_zero() => Ok((count, per)),
+        _ => Err(wrong()),
+    }
+}
+
 /// Reads a whole number and a unit, with or without spaces between them.
 fn quantity(text: &str, units: &[(&str, u64)], is_same: fn(&str, &str) -> bool) -> Option<u64> {
     let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
@@ -123,6 +158,18 @@ mod tests {
             ("2 GiB", 2 << 30),
         ] {
             assert_eq!(ByteSize::from(text).bytes(), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_count_and_a_time() {
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            ["1/s", "7 / h", "2/day"].map(parse_rate),
+            [Ok((1, second)), Ok((7, 3600 * second)), Ok((2, 86_400 * second))]
+        );
+        for wrong in ["", "5", "/min", "0/min", "-1/s", "1.5/s", "5/", "5/week", "5/0s", "4294967296/s", "5/min/s"] {
+            assert!(parse_rate(wrong).is_err_and(|why| why.contains(&format!("`{wrong}`"))), "{wrong}");
         }
     }
 

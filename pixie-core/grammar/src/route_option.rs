@@ -35,6 +35,8 @@ pub enum OptionValue {
     ByteSize,
     /// The value of a header.
     Header,
+    /// How often something may happen.
+    Rate,
 }
 
 const ANY_KIND: &[RouteType] = &RouteType::ALL;
@@ -44,13 +46,14 @@ const STOPPABLE: &[RouteType] = &[RouteType::Thread, RouteType::Async, RouteType
 impl RouteOption {
     /// All options.
     #[rustfmt::skip]
-    pub const ALL: [RouteOption; 7] = [
+    pub const ALL: [RouteOption; 8] = [
         option("pool", OptionValue::Name, "\"images\"", POOLED, "runs in the main process"),
         option("deadline", OptionValue::Duration, "\"2s\"", STOPPABLE, "cannot be stopped"),
         option("body_limit", OptionValue::ByteSize, "\"10MB\"", ANY_KIND, ""),
         option("retry", OptionValue::Switch, "true", POOLED, "has no worker that could crash"),
         option("csrf", OptionValue::Switch, "false", ANY_KIND, ""),
         option("cache_control", OptionValue::Header, "\"max-age=3600\"", ANY_KIND, ""),
+        option("limit", OptionValue::Rate, "\"5/min\"", ANY_KIND, ""),
         option("name", OptionValue::Name, "\"thumb\"", ANY_KIND, ""),
     ];
 

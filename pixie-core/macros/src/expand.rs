@@ -70,6 +70,7 @@ fn body_checks(route: &CheckedRoute) -> TokenStream {
     let mut checks = TokenStream::new();
     for (index, second) in extractors.iter().enumerate() {
         checks.extend(kind_check(route.kind, second));
+        checks.extend(connection_check(route, second));
         for first in &extractors[..index] {
             checks.extend(body_check(first, second));
         }
@@ -105,6 +106,24 @@ fn kind_check(kind: RouteType, Argument { ty, label, .. }: &Argument) -> Option<
     let refusal = quote_spanned!(ty.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
     Some(code! {
         if ::pixie_web::__macro::BodyUse::blocks(<#ty as ::pixie_web::__macro::FromRequest>::BODY) {
+            #refusal
+        }
+    })
+}
+
+/// Writes the check that an extractor takes over the connection in an async route only.
+fn connection_check(route: &CheckedRoute, Argument { ty, label, .. }: &Argument) -> Option<TokenStream> {
+    if route.kind == RouteType::Async {
+        return None;
+    }
+    let (kind, handler) = (route.kind, &route.handler);
+    let message = format!(
+        "`{label}` takes over the connection, which only an `async` route can do: write `async fn {handler}` and remove \
+         the kind `{kind}` if the attribute names it"
+    );
+    let refusal = quote_spanned!(ty.span().resolved_at(Span::mixed_site())=> ::core::panic!("{}", #message));
+    Some(code! {
+        if ::pixie_web::__macro::BodyUse::takes_connection(<#ty as ::pixie_web::__macro::FromRequest>::BODY) {
             #refusal
         }
     })

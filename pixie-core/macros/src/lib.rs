@@ -8,7 +8,6 @@
 
 mod check;
 mod expand;
-mod nearest;
 mod parse;
 
 use proc_macro::TokenStream;
@@ -35,6 +34,7 @@ use proc_macro::TokenStream;
 /// | `retry = true` | whether a request may run again after its worker crashed |
 /// | `csrf = false` | accepts cross-site requests: for webhooks |
 /// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
+/// | `limit = "5/min"` | how often a client may ask, per `s`, `min`, `h`, `day` or a duration; then 429 |
 /// | `name = "thumb"` | the name in URLs and messages; by default the function's name |
 ///
 /// `pool` and `retry` are only for `pool` and `stream` routes. `deadline` is not for `sync` routes, which

@@ -3,15 +3,15 @@
 //! Judges only the grammar: known words, no word twice, the right sort of value. `check.rs` judges whether
 //! the words fit together and fit the function. Invariant: the function's body is never parsed, so that it
 //! costs no time.
-use pixie_grammar::{ByteSize, OptionValue, RouteOption, RouteType, check_header_value, parse_duration};
+use pixie_grammar::{
+    ByteSize, OptionValue, RouteOption, RouteType, check_header_value, nearest, parse_duration, parse_rate,
+};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Attribute, Error, LitBool, LitInt, LitStr, Result, Signature, Token, Visibility,
     ext::IdentExt,
     parse::{Parse, ParseStream},
 };
-
-use crate::nearest::nearest;
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
 
@@ -171,6 +171,7 @@ fn text_value(option: &RouteOption, literal: &LitStr) -> std::result::Result<Opt
             _ => Err(format!("`{name}` is `{text}`: write a duration above 0, such as {example}")),
         },
         OptionValue::Header => check_header_value(&text).map(|()| None),
+        OptionValue::Rate => parse_rate(&text).map(|_| None),
         _ if text.is_empty() => Err(format!("`{name}` is empty: write a name such as {example}")),
         _ => Ok(None),
     }

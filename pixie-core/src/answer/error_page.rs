@@ -51,8 +51,8 @@ pub struct Excerpt {
 }
 
 impl Excerpt {
-    /// Returns these lines, of which the first has the number `first`. The line with the number `marked` has the
-    /// error.
+    /// Returns these lines, of which the first has the number `first`. The line with the number `marked` has
+    /// the error.
     pub fn new(first: usize, marked: usize, lines: Vec<String>) -> Excerpt {
         Excerpt { first, marked, lines }
     }

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use crate::{Body, Error, Rejection, Response};
 
@@ -10,6 +11,19 @@ use crate::{Body, Error, Rejection, Response};
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(crate) const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
+/// The visible ASCII characters that no URL has (RFC 3986, appendix A). A `%` is kept, because it begins an
+/// encoded character. Browsers would read a backslash as a slash.
+const NOT_IN_URLS: AsciiSet = AsciiSet::EMPTY
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Turns the value that a handler returns into a response.
 #[diagnostic::on_unimplemented(
@@ -39,11 +53,13 @@ impl<T: Into<Body>> IntoResponse for Html<T> {
     }
 }
 
-/// Sends the client to another address.
+/// Sends the client to another address. Characters that no URL has, such as `é` and a space, are
+/// percent-encoded. An address with a control character turns the response into a 500.
 ///
 /// ```
 /// use pixie_core::{IntoResponse, Redirect};
 /// assert_eq!(Redirect::to("/done").into_response().headers()["location"], "/done");
+/// assert_eq!(Redirect::to("/caf\u{e9}").into_response().headers()["location"], "/caf%C3%A9");
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a redirect has no effect until it is returned"]
@@ -71,7 +87,8 @@ impl Redirect {
 
 impl IntoResponse for Redirect {
     fn into_response(self) -> Response {
-        Response::empty(self.status).header(header::LOCATION, self.location)
+        let location = utf8_percent_encode(&self.location, &NOT_IN_URLS).to_string();
+        Response::empty(self.status).header(header::LOCATION, location)
     }
 }
 

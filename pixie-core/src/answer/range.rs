@@ -59,13 +59,16 @@ impl Response {
 }
 
 /// Reads a `Range` header with one range in bytes. Returns `None` for several ranges, another unit or a
-/// broken header.
+/// broken header. Blanks are allowed only beside the commas of the list (RFC 9110, sections 5.6.1 and
+/// 14.1.1).
 fn parse(text: &str, length: u64) -> Option<Extent> {
     let (unit, list) = text.split_once('=')?;
-    let mut items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    if list.starts_with([' ', '\t']) {
+        return None;
+    }
+    let mut items = list.split(',').map(|item| item.trim_matches([' ', '\t'])).filter(|item| !item.is_empty());
     let (item, None) = (items.next()?, items.next()) else { return None };
     let (first, last) = item.split_once('-')?;
-    let (first, last) = (first.trim(), last.trim());
     let range = match (first, last) {
         ("", count) => length.saturating_sub(number(count)?)..length,
         (first, "") => number(first)?..length,
@@ -77,7 +80,7 @@ fn parse(text: &str, length: u64) -> Option<Extent> {
             first..length.min(last.saturating_add(1))
         }
     };
-    unit.trim().eq_ignore_ascii_case("bytes").then_some(match range.start < range.end {
+    unit.eq_ignore_ascii_case("bytes").then_some(match range.start < range.end {
         true => Extent::Part(range),
         // The last bytes of an empty file can be asked for, but `Content-Range` cannot describe an empty
         // part.

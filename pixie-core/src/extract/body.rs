@@ -35,6 +35,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 
     fn needs(needs: &mut Needs) {
         needs.header(header::CONTENT_TYPE);
+        needs.json = true;
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
@@ -102,7 +103,7 @@ impl Request {
     }
 }
 
-fn is_json(media: &str) -> bool {
+pub(crate) fn is_json(media: &str) -> bool {
     media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
 }
 

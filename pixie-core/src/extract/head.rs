@@ -6,7 +6,10 @@ use std::{net::SocketAddr, ops::Deref};
 use http::{HeaderMap, HeaderName, header};
 use serde::de::DeserializeOwned;
 
-use crate::{Cookies, FromRequest, Needs, Rejection, RejectionKind, Request, RequestId, extract::form};
+use crate::{
+    Cookies, FromRequest, Needs, Origin, Rejection, RejectionKind, Request, RequestId, Scheme, TraceContext,
+    extract::form,
+};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -65,7 +68,8 @@ impl FromRequest for Headers {
     }
 }
 
-/// The address of the client, or of the proxy in front of the app.
+/// The address of the client, or of the proxy in front of the app. Behind a proxy that `App::behind_proxy`
+/// trusts, it is the address that the proxy reports; the port is 0 if the proxy does not report it.
 ///
 /// ```
 /// use pixie_core::Peer;
@@ -85,6 +89,38 @@ impl FromRequest for Peer {
     fn from_request(request: &mut Request) -> Result<Self, Rejection> {
         let unknown = || Rejection::new(RejectionKind::Missing, "the client's address is not known");
         request.peer().map(Peer).ok_or_else(unknown)
+    }
+}
+
+impl FromRequest for Scheme {
+    fn needs(_: &mut Needs) {}
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        Ok(request.scheme())
+    }
+}
+
+impl FromRequest for Origin {
+    fn needs(needs: &mut Needs) {
+        needs.header(header::HOST);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let unknown = || Rejection::new(RejectionKind::Missing, "the request names no host");
+        let host = request.host().filter(|host| !host.is_empty()).ok_or_else(unknown)?;
+        Ok(Origin { scheme: request.scheme(), host: host.to_owned() })
+    }
+}
+
+impl FromRequest for TraceContext {
+    fn needs(needs: &mut Needs) {
+        needs.header(TraceContext::HEADER);
+        needs.header(TraceContext::STATE_HEADER);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+        let none = || Rejection::new(RejectionKind::Missing, "the request has no valid `traceparent`");
+        TraceContext::from_headers(request.headers()).ok_or_else(none)
     }
 }
 

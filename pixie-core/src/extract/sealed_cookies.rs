@@ -42,6 +42,44 @@ impl CookieKeys {
             false => Ok(CookieKeys(keys.into())),
         }
     }
+
+    /// Returns the value of the first cookie with this name that was encrypted with one of the keys.
+    #[doc(hidden)]
+    pub fn decrypt(&self, sent: &Cookies, name: &str) -> Option<String> {
+        self.open(sent, name, |jar, key| jar.private(key).get(name))
+    }
+
+    /// Encrypts the value of a cookie with the newest key.
+    #[doc(hidden)]
+    pub fn encrypt(&self, cookie: Cookie<'static>) -> Cookie<'static> {
+        self.seal(cookie, |jar, key, cookie| jar.private_mut(key).add(cookie))
+    }
+
+    /// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the
+    /// valid one.
+    fn open(
+        &self,
+        sent: &Cookies,
+        name: &str,
+        open: impl Fn(&CookieJar, &Key) -> Option<Cookie<'static>>,
+    ) -> Option<String> {
+        sent.iter().filter(|(sent, _)| *sent == name).find_map(|(name, value)| {
+            let mut jar = CookieJar::new();
+            jar.add_original(Cookie::new(name.to_owned(), value.to_owned()));
+            self.0.iter().find_map(|key| open(&jar, key)).map(|cookie| cookie.value().to_owned())
+        })
+    }
+
+    fn seal(
+        &self,
+        cookie: Cookie<'static>,
+        add: impl FnOnce(&mut CookieJar, &Key, Cookie<'static>),
+    ) -> Cookie<'static> {
+        let name = cookie.name().to_owned();
+        let mut jar = CookieJar::new();
+        add(&mut jar, &self.0[0], cookie);
+        jar.get(&name).cloned().expect("a jar holds what was just put in")
+    }
 }
 
 impl fmt::Debug for CookieKeys {
@@ -66,7 +104,7 @@ pub struct SignedCookies(Sealed);
 impl SignedCookies {
     /// Returns the value of the first cookie with this name and a valid signature.
     pub fn get(&self, name: &str) -> Option<String> {
-        let text = self.0.open(name, |jar, key| jar.signed(key).get(name))?;
+        let text = self.0.keys.open(&self.0.sent, name, |jar, key| jar.signed(key).get(name))?;
         // Only the value is signed, so the value contains the name of the cookie.
         text.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
     }
@@ -75,7 +113,7 @@ impl SignedCookies {
     pub fn sign(&self, mut cookie: Cookie<'static>) -> Cookie<'static> {
         let text = format!("{}={}", cookie.name(), cookie.value());
         cookie.set_value(text);
-        self.0.seal(cookie, |jar, key, cookie| jar.signed_mut(key).add(cookie))
+        self.0.keys.seal(cookie, |jar, key, cookie| jar.signed_mut(key).add(cookie))
     }
 }
 
@@ -105,12 +143,12 @@ pub struct PrivateCookies(Sealed);
 impl PrivateCookies {
     /// Returns the value of the first cookie with this name that the app encrypted.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.0.open(name, |jar, key| jar.private(key).get(name))
+        self.0.keys.decrypt(&self.0.sent, name)
     }
 
     /// Returns the encrypted cookie, for [`Response::cookie`](crate::Response::cookie).
     pub fn encrypt(&self, cookie: Cookie<'static>) -> Cookie<'static> {
-        self.0.seal(cookie, |jar, key, cookie| jar.private_mut(key).add(cookie))
+        self.0.keys.encrypt(cookie)
     }
 }
 
@@ -143,26 +181,5 @@ impl Sealed {
         let keys = request.state().and_then(StateMap::get::<CookieKeys>);
         let keys = keys.ok_or_else(|| Rejection::new(RejectionKind::Unavailable, REMEDY))?;
         Ok(Sealed { sent: request.cookies(), keys })
-    }
-
-    /// Tries all cookies with a name and all keys. A forged cookie of a neighboring site must not hide the
-    /// valid one.
-    fn open(&self, name: &str, open: impl Fn(&CookieJar, &Key) -> Option<Cookie<'static>>) -> Option<String> {
-        self.sent.iter().filter(|(sent, _)| *sent == name).find_map(|(name, value)| {
-            let mut jar = CookieJar::new();
-            jar.add_original(Cookie::new(name.to_owned(), value.to_owned()));
-            self.keys.0.iter().find_map(|key| open(&jar, key)).map(|cookie| cookie.value().to_owned())
-        })
-    }
-
-    fn seal(
-        &self,
-        cookie: Cookie<'static>,
-        add: impl FnOnce(&mut CookieJar, &Key, Cookie<'static>),
-    ) -> Cookie<'static> {
-        let name = cookie.name().to_owned();
-        let mut jar = CookieJar::new();
-        add(&mut jar, &self.keys.0[0], cookie);
-        jar.get(&name).cloned().expect("a jar holds what was just put in")
     }
 }

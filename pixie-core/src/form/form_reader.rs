@@ -4,7 +4,7 @@
 //! [`FormStep`] is one thing to do. Invariant: [`FormLimits`] bound the memory, for a body of any length.
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use pixie_grammar::ByteSize;
+use pixie_grammar::{ByteSize, settings};
 
 use crate::{
     Pairs, Rejection, RejectionKind, Upload,
@@ -16,100 +16,37 @@ use crate::{
     },
 };
 
-/// Limits of a form, in addition to the route's limit for the whole body.
-///
-/// A request reads them from its [`StateMap`](crate::StateMap), or uses the defaults.
-///
-/// ```
-/// use pixie_core::FormLimits;
-/// let limits = FormLimits::default().parts(20).file("5MB");
-/// assert_eq!(limits.mistake(), None);
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct FormLimits {
-    pub(crate) parts_max: usize,
-    pub(crate) field_bytes_max: usize,
-    pub(crate) fields_bytes_max: usize,
-    pub(crate) file_bytes_max: u64,
-    pub(crate) head_bytes_max: usize,
-    pub(crate) memory_bytes_max: usize,
-    /// What is wrong with a size that was set.
-    mistake: Option<String>,
-}
+settings! {
+    /// Limits of a form, in addition to the route's limit for the whole body.
+    ///
+    /// A request reads them from its [`StateMap`](crate::StateMap), or uses the defaults.
+    ///
+    /// ```
+    /// use pixie_core::FormLimits;
+    /// let limits = FormLimits::default().parts(20).file("5MB");
+    /// assert_eq!(limits.mistake(), None);
+    /// ```
+    pub struct FormLimits;
 
-impl Default for FormLimits {
-    fn default() -> FormLimits {
-        FormLimits {
-            parts_max: 1000,
-            field_bytes_max: 1024 * 1024,
-            fields_bytes_max: 2 * 1024 * 1024,
-            file_bytes_max: u64::MAX,
-            head_bytes_max: 16 * 1024,
-            memory_bytes_max: 256 * 1024,
-            mistake: None,
-        }
-    }
+    /// Limits the number of fields and files together. 1000 is the default of PHP and Django and enough for a
+    /// large table of inputs.
+    parts = value(max: usize) -> usize: 1000;
+    /// Limits the value of one field, in bytes. 1 MiB, which is enough for a long text.
+    field = bytes(max: impl Into<ByteSize>) -> usize: 1024 * 1024;
+    /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a
+    /// route that accepts large files.
+    fields = bytes(max: impl Into<ByteSize>) -> usize: 2 * 1024 * 1024;
+    /// Limits one file, in bytes. By default only the route's limit for the body applies.
+    file = bytes_or_none(max: impl Into<ByteSize>) -> u64: u64::MAX;
+    /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred
+    /// bytes.
+    head = bytes(max: impl Into<ByteSize>) -> usize: 16 * 1024;
+    /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because
+    /// icons and documents then need no disk, and a thousand such requests fit into memory.
+    memory = bytes(max: impl Into<ByteSize>) -> usize: 256 * 1024;
 }
 
 impl FormLimits {
-    /// Limits the number of fields and files together. 1000 is the default of PHP and Django and enough for a
-    /// large table of inputs.
-    pub fn parts(mut self, max: usize) -> FormLimits {
-        self.parts_max = max;
-        self
-    }
-
-    /// Limits the value of one field, in bytes. 1 MiB, which is enough for a long text.
-    pub fn field(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with("field", max.into(), |limits, bytes| {
-            limits.field_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
-        })
-    }
-
-    /// Limits the values of all fields together, in bytes. 2 MiB, because they stay in memory, even on a
-    /// route that accepts large files.
-    pub fn fields(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with("fields", max.into(), |limits, bytes| {
-            limits.fields_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
-        })
-    }
-
-    /// Limits one file, in bytes. By default only the route's limit for the body applies.
-    pub fn file(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with("file", max.into(), |limits, bytes| limits.file_bytes_max = bytes)
-    }
-
-    /// Limits the header lines of one part, in bytes. 16 KiB, because the name of a file has a few hundred
-    /// bytes.
-    pub fn head(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with("head", max.into(), |limits, bytes| {
-            limits.head_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
-        })
-    }
-
-    /// Limits the files that stay in memory, in bytes; the others go to temporary files. 256 KiB, because
-    /// icons and documents then need no disk, and a thousand such requests fit into memory.
-    pub fn memory(self, max: impl Into<ByteSize>) -> FormLimits {
-        self.with("memory", max.into(), |limits, bytes| {
-            limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX)
-        })
-    }
-
-    /// Returns what is wrong with a size that was set, if it cannot be read. An app with such limits does not
-    /// start.
-    pub fn mistake(&self) -> Option<&str> {
-        self.mistake.as_deref()
-    }
-
-    fn with(mut self, name: &str, size: ByteSize, set: impl FnOnce(&mut FormLimits, u64)) -> FormLimits {
-        match size.bytes() {
-            Ok(bytes) => set(&mut self, bytes),
-            Err(mistake) => self.mistake = Some(format!("`{name}`: {mistake}")),
-        }
-        self
-    }
-
     /// Checks the fields of an urlencoded form that is in memory.
     ///
     /// # Errors
@@ -143,7 +80,7 @@ impl Parts {
 
     /// Reads a multipart form that is in memory. Its files stay in memory.
     pub fn read(headers: &HeaderMap, body: Bytes, limits: &FormLimits) -> Result<Parts, Rejection> {
-        let limits = FormLimits { memory_bytes_max: usize::MAX, ..limits.clone() };
+        let limits = FormLimits { memory: usize::MAX, ..limits.clone() };
         let mut reader = FormReader::new(headers, limits)?;
         reader.push(body);
         // Without a limit for memory, no step has to be done.
@@ -185,7 +122,7 @@ struct Open {
 impl FormReader {
     /// Returns a reader for the boundary in the `Content-Type` header.
     pub fn new(headers: &HeaderMap, limits: FormLimits) -> Result<FormReader, Rejection> {
-        let multipart = Multipart::new(headers, limits.head_bytes_max)?;
+        let multipart = Multipart::new(headers, limits.head)?;
         Ok(FormReader { multipart, limits, meter: Meter::default(), open: None, fields: Vec::new(), files: Vec::new() })
     }
 
@@ -235,8 +172,8 @@ impl FormReader {
             open.bytes.extend_from_slice(&data);
             return Ok(None);
         }
-        if open.len > self.limits.file_bytes_max {
-            return Err(too_large(&open.head.name, "file", self.limits.file_bytes_max));
+        if open.len > self.limits.file {
+            return Err(too_large(&open.head.name, "file", self.limits.file));
         }
         if open.is_spooled {
             return Ok(Some(FormStep::Write(data)));
@@ -280,21 +217,21 @@ struct Meter {
 impl Meter {
     fn part(&mut self, limits: &FormLimits) -> Result<(), Rejection> {
         self.parts += 1;
-        if self.parts <= limits.parts_max {
+        if self.parts <= limits.parts {
             return Ok(());
         }
-        let detail = format!("the form has more than {} fields and files", limits.parts_max);
+        let detail = format!("the form has more than {} fields and files", limits.parts);
         Err(Rejection::new(RejectionKind::TooLarge, detail))
     }
 
     /// Counts bytes that were added to a field, which now has `len` bytes.
     fn field(&mut self, limits: &FormLimits, name: &str, len: usize, added: usize) -> Result<(), Rejection> {
         self.field_bytes += added;
-        if len > limits.field_bytes_max {
-            return Err(too_large(name, "field", limits.field_bytes_max as u64));
+        if len > limits.field {
+            return Err(too_large(name, "field", limits.field as u64));
         }
-        if self.field_bytes > limits.fields_bytes_max {
-            let detail = format!("the fields of the form are longer than {} bytes together", limits.fields_bytes_max);
+        if self.field_bytes > limits.fields {
+            let detail = format!("the fields of the form are longer than {} bytes together", limits.fields);
             return Err(Rejection::new(RejectionKind::TooLarge, detail).with_field(name));
         }
         Ok(())
@@ -302,7 +239,7 @@ impl Meter {
 
     /// Counts bytes of a file. Returns whether they may stay in memory.
     fn file(&mut self, limits: &FormLimits, added: usize) -> bool {
-        let fits = self.file_bytes.saturating_add(added) <= limits.memory_bytes_max;
+        let fits = self.file_bytes.saturating_add(added) <= limits.memory;
         if fits {
             self.file_bytes += added;
         }

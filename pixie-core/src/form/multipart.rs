@@ -63,10 +63,12 @@ impl Multipart {
     ///
     /// Returns a rejection if the header has no valid boundary.
     pub(crate) fn new(headers: &HeaderMap, head_bytes_max: usize) -> Result<Multipart, Rejection> {
-        let boundary = headers.get(header::CONTENT_TYPE).and_then(boundary).filter(|boundary| {
-            (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()) && !boundary.bytes().any(|byte| byte.is_ascii_control())
-        });
-        let boundary = boundary.ok_or_else(|| malformed("its Content-Type has no valid boundary"))?;
+        let boundary = headers.get(header::CONTENT_TYPE).and_then(boundary);
+        let boundary = boundary.ok_or_else(|| malformed("its Content-Type names no boundary, or is malformed"))?;
+        if !(1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()) || boundary.contains(|c: char| c.is_ascii_control()) {
+            let limits = format!("1 to {BOUNDARY_BYTES_MAX} characters, without control characters");
+            return Err(malformed(&format!("the boundary in its Content-Type must have {limits}")));
+        }
         Ok(Multipart {
             delimiter: [b"\r\n--", boundary.as_bytes()].concat().into(),
             head_bytes_max,
@@ -151,6 +153,7 @@ impl Multipart {
                 self.stage = Stage::Head;
                 Ok(())
             }
+            [b'\n', ..] => Err(malformed("its lines end in LF: they must end in CR LF")),
             _ => Err(malformed("its boundary occurs inside of the content of a part")),
         }
     }

@@ -38,7 +38,10 @@ impl PartHead {
             }
         }
         let unnamed = || malformed("a part has no Content-Disposition of the form `form-data; name=\"…\"`");
-        let (name, file_name) = disposition.and_then(names).ok_or_else(unnamed)?;
+        let rest = disposition.and_then(after_form_data).ok_or_else(unnamed)?;
+        let unreadable = || "the Content-Disposition of a part has a parameter twice, or a quote that is not escaped";
+        let parameters = parameters(rest).ok_or_else(|| malformed(unreadable()))?;
+        let (name, file_name) = names(parameters).ok_or_else(unnamed)?;
         let content_type = content_type.filter(|media| !media.is_empty()).map(str::to_owned);
         Ok(PartHead { name, file_name, content_type })
     }
@@ -50,14 +53,16 @@ fn header_line(line: &str) -> Option<(&str, &str)> {
     (is_token(name) && value.chars().all(is_visible)).then(|| (name, value.trim_matches([' ', '\t'])))
 }
 
-/// Reads the names of the field and of the file from a `Content-Disposition`.
-fn names(disposition: &str) -> Option<(String, Option<String>)> {
+/// Returns the parameters of a `Content-Disposition: form-data`.
+fn after_form_data(disposition: &str) -> Option<&str> {
     let (kind, rest) = disposition.split_at(disposition.find(';')?);
-    if !kind.trim_end().eq_ignore_ascii_case("form-data") {
-        return None;
-    }
+    kind.trim_end().eq_ignore_ascii_case("form-data").then_some(rest)
+}
+
+/// Returns the names of the field and of the file.
+fn names(parameters: Vec<(String, String)>) -> Option<(String, Option<String>)> {
     let (mut name, mut file_name, mut extended) = (None, None, None);
-    for (key, value) in parameters(rest)? {
+    for (key, value) in parameters {
         match key.as_str() {
             "name" => name = Some(unescaped(&value)),
             "filename" => file_name = Some(unescaped(&value)),

@@ -120,8 +120,8 @@ impl Upload {
 
     /// Saves the file under a new path.
     ///
-    /// A temporary file on the same file system is linked, and only this user may read it. Otherwise the
-    /// bytes are copied.
+    /// A temporary file on the same file system is linked, otherwise the bytes are copied. The file has the
+    /// mode of other new files of the program.
     ///
     /// # Errors
     ///

@@ -78,13 +78,13 @@ fn read<'b>(
 
 impl Form {
     fn keeps_to(&self, limits: &FormLimits) {
-        assert!(self.fields.len() + self.files.len() <= limits.parts_max);
+        assert!(self.fields.len() + self.files.len() <= limits.parts);
         let in_memory = self.files.iter().filter(|(.., (is_in_memory, _))| *is_in_memory);
-        assert!(in_memory.map(|(.., (_, content))| content.len()).sum::<usize>() <= limits.memory_bytes_max);
-        assert!(self.files.iter().all(|(.., (_, content))| content.len() as u64 <= limits.file_bytes_max));
+        assert!(in_memory.map(|(.., (_, content))| content.len()).sum::<usize>() <= limits.memory);
+        assert!(self.files.iter().all(|(.., (_, content))| content.len() as u64 <= limits.file));
         // Bytes that are not text become longer: each at most one replacement character of three bytes.
         let fields = self.fields.iter().map(|(_, value)| value.chars().count());
-        assert!(fields.clone().all(|count| count <= limits.field_bytes_max));
-        assert!(fields.sum::<usize>() <= limits.fields_bytes_max);
+        assert!(fields.clone().all(|count| count <= limits.field));
+        assert!(fields.sum::<usize>() <= limits.fields);
     }
 }

@@ -61,6 +61,8 @@ impl BufRead for BodyReader {
         while self.piece.is_empty()
             && let Some(source) = &mut self.source
         {
+            // The source may use the memory of the last piece again.
+            self.piece = Bytes::new();
             match source.next_piece()? {
                 Some(piece) => self.piece = piece,
                 None => self.source = None,

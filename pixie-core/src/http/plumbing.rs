@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{BodyReader, Params, Parts, RequestId};
+use crate::{BodyReader, Params, Parts, RequestId, Scheme};
 
 /// What a server attaches to a request.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Plumbing {
     pub params: Params,
     /// The address of the client, if it is known.
     pub peer: Option<SocketAddr>,
+    /// How the client reaches the app.
+    pub scheme: Scheme,
     /// The id of the request in logs, if it has one.
     pub id: Option<RequestId>,
     /// The app's values of this process.
@@ -45,6 +47,7 @@ impl Plumbing {
         Plumbing {
             params: self.params.clone(),
             peer: self.peer,
+            scheme: self.scheme,
             id: self.id.clone(),
             state: self.state.clone(),
             parts: None,

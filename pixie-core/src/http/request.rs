@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, Cookies, FormLimits, FromParam, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, StateMap,
-    error::shown, http::plumbing::Plumbing,
+    Body, Cookies, FormLimits, FromParam, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, Scheme,
+    StateMap, error::shown, http::plumbing::Plumbing,
 };
 
 /// A request: its head and its body.
@@ -166,7 +166,7 @@ impl Request {
     }
 
     /// Returns the media type of the body, without its parameters (RFC 9110, section 8.3.1).
-    fn media_type(&self) -> Option<&str> {
+    pub(crate) fn media_type(&self) -> Option<&str> {
         let value = self.headers().get(header::CONTENT_TYPE)?.as_bytes();
         let media = value.split(|byte| *byte == b';').next()?.trim_ascii();
         std::str::from_utf8(media).ok().filter(|media| !media.is_empty())
@@ -185,9 +185,22 @@ impl Request {
         Err(Rejection::new(kind, detail))
     }
 
-    /// Returns the address of the client, or of the proxy in front, if it is known.
+    /// Returns the address of the client, if it is known: see [`Peer`](crate::Peer).
     pub fn peer(&self) -> Option<SocketAddr> {
         self.plumbing.peer
+    }
+
+    /// Returns how the client reaches the app.
+    pub fn scheme(&self) -> Scheme {
+        self.plumbing.scheme
+    }
+
+    /// Returns the host that the client asks, with its port if the request names one.
+    ///
+    /// A host in the request target takes precedence over the `Host` header (RFC 9112, section 3.2.2).
+    pub fn host(&self) -> Option<&str> {
+        let of_target = self.head.uri.authority().map(|authority| authority.as_str());
+        of_target.or_else(|| self.header(header::HOST))
     }
 
     /// Returns the request as HTTP/1.1 text: request line, headers and the buffered body. Header names are in
@@ -243,7 +256,8 @@ impl Request {
     /// Returns what an after hook gets of this request.
     pub fn view(&self) -> RequestView<'_> {
         let Parts { method, uri, headers, extensions, .. } = &self.head;
-        RequestView { peer: self.peer(), id: self.id(), ..RequestView::new(method, uri, headers, extensions) }
+        let (peer, scheme, id) = (self.peer(), self.scheme(), self.id());
+        RequestView { peer, scheme, id, ..RequestView::new(method, uri, headers, extensions) }
     }
 
     /// Takes the body, and leaves an empty one.
@@ -289,6 +303,13 @@ impl Request {
     }
 }
 
+impl Default for Request {
+    /// Returns `GET /`, without headers or body.
+    fn default() -> Request {
+        Request::from_http(http::Request::new(Body::empty()))
+    }
+}
+
 fn is_urlencoded(media: &str) -> bool {
     media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
@@ -311,6 +332,8 @@ pub struct RequestView<'r> {
     pub extensions: &'r Extensions,
     /// The address of the client, if it is known.
     pub peer: Option<SocketAddr>,
+    /// How the client reaches the app.
+    pub scheme: Scheme,
     /// The id of the request in logs, if it has one.
     pub id: Option<&'r RequestId>,
 }
@@ -323,7 +346,7 @@ impl<'r> RequestView<'r> {
         headers: &'r HeaderMap,
         extensions: &'r Extensions,
     ) -> RequestView<'r> {
-        RequestView { method, uri, headers, extensions, peer: None, id: None }
+        RequestView { method, uri, headers, extensions, peer: None, scheme: Scheme::Http, id: None }
     }
 
     /// Returns the path as the client sent it, percent-encoded.

@@ -33,7 +33,7 @@ impl Response {
     /// Returns a 200 response with this body and media type. The media type is not parsed, which saves time.
     pub(crate) fn with_type(body: Body, media: HeaderValue) -> Response {
         let mut response = Response::new(body);
-        response.headers_mut().insert(header::CONTENT_TYPE, media);
+        response.headers_mut().append(header::CONTENT_TYPE, media);
         response
     }
 
@@ -42,6 +42,20 @@ impl Response {
         let mut response = Response::new(Body::empty());
         *response.inner.status_mut() = status;
         response
+    }
+
+    /// Returns a response after which the connection speaks another protocol.
+    #[doc(hidden)]
+    pub fn switching(status: StatusCode) -> Response {
+        let mut response = Response::empty(status);
+        response.inner.extensions_mut().insert(Switching);
+        response
+    }
+
+    /// Returns whether [`Response::switching`] has made this response. Only then its status may be 101.
+    #[doc(hidden)]
+    pub fn is_switching(&self) -> bool {
+        self.inner.extensions().get::<Switching>().is_some()
     }
 
     /// Returns a response from the type of the `http` crate.
@@ -181,6 +195,10 @@ impl Response {
         self.error.take()
     }
 }
+
+/// Marks the response after which the connection speaks another protocol.
+#[derive(Clone)]
+struct Switching;
 
 impl From<Error> for Response {
     fn from(error: Error) -> Response {

@@ -22,6 +22,8 @@ pub enum BodyUse {
     /// Reads the body while it arrives, and blocks if the client is slow: only in pool, stream and thread
     /// routes.
     Read,
+    /// Takes over the connection after the response, for another protocol: only in async routes.
+    Connection,
 }
 
 impl BodyUse {
@@ -36,7 +38,7 @@ impl BodyUse {
         match self {
             BodyUse::Read => true,
             BodyUse::Stream => matches!(kind, RouteType::Async),
-            BodyUse::Unused | BodyUse::Whole | BodyUse::Form => false,
+            BodyUse::Unused | BodyUse::Whole | BodyUse::Form | BodyUse::Connection => false,
         }
     }
 
@@ -45,9 +47,17 @@ impl BodyUse {
         matches!(self, BodyUse::Read)
     }
 
+    /// Returns whether the handler takes over the connection.
+    pub const fn takes_connection(self) -> bool {
+        matches!(self, BodyUse::Connection)
+    }
+
     /// Returns whether a route of this kind may use the body in this way.
     pub const fn suits(self, kind: RouteType) -> bool {
-        kind.may_block() || !self.blocks()
+        match self {
+            BodyUse::Connection => matches!(kind, RouteType::Async),
+            _ => kind.may_block() || !self.blocks(),
+        }
     }
 
     /// Returns the use of the body by a handler with both arguments.
@@ -64,6 +74,8 @@ impl BodyUse {
 pub struct Needs {
     /// How the body is used.
     pub body: BodyUse,
+    /// Whether the body must have the media type of JSON.
+    pub json: bool,
     /// Whether the query string is read.
     pub query: bool,
     /// Whether the client's address is read.

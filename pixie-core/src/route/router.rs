@@ -7,7 +7,7 @@
 mod tree;
 mod url;
 
-use std::fmt;
+use std::{fmt, panic::Location};
 
 use http::{HeaderValue, Method};
 use pixie_grammar::normalize;
@@ -66,6 +66,15 @@ pub struct Place {
     pub line: u32,
 }
 
+impl Place {
+    /// Returns the line that calls this function.
+    #[track_caller]
+    pub fn here(name: &'static str) -> Place {
+        let at = Location::caller();
+        Place { name, file: at.file(), line: at.line() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
@@ -88,7 +97,8 @@ pub enum Found<'r, T> {
         /// The methods of the path, as the value of an `Allow` header.
         allow: HeaderValue,
     },
-    /// An OPTIONS request for a path without its own OPTIONS route (204).
+    /// An OPTIONS request for a path without its own OPTIONS route, or for all paths, `*` (204; RFC 9110,
+    /// section 9.3.7).
     Options {
         /// The methods of the path, as the value of an `Allow` header.
         allow: HeaderValue,
@@ -147,7 +157,13 @@ impl<T> Router<T> {
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let Ok(normal) = normalize(path) else { return Found::BadPath };
         let text = normal.as_deref().unwrap_or(path);
-        let Some(rest) = text.strip_prefix('/') else { return Found::NotFound };
+        let Some(rest) = text.strip_prefix('/') else {
+            let mut all = self.routes().peekable();
+            return match text == "*" && *method == Method::OPTIONS && all.peek().is_some() {
+                true => Found::Options { allow: allow(all) },
+                false => Found::NotFound,
+            };
+        };
         let mut search = Search { method, path: text, spans: Spans::new(), refusing: Vec::new() };
         if let Some(entry) = search.descend(&self.0, Some(rest)) {
             let spans = search.spans;

@@ -55,7 +55,8 @@ fn a_content_is_served_as_go_serves_it() {
 fn a_fresh_copy_is_not_sent_again_as_fresh_decides() {
     for row in rows(include_str!("../data/static/jshttp_fresh_conditional.json")) {
         let request = headers_of(&row["request_headers"]);
-        // There `no-cache` overrules the conditions; in RFC 9111 it speaks to caches, not to an origin server.
+        // There `no-cache` overrules the conditions; in RFC 9111 it speaks to caches, not to an origin
+        // server.
         if request.contains_key(header::CACHE_CONTROL) {
             continue;
         }

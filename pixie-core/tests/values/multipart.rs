@@ -265,6 +265,23 @@ fn a_name_with_line_breaks_writes_no_line_into_a_message() {
 }
 
 #[test]
+fn a_form_that_cannot_be_read_is_told_why() {
+    let part = |disposition: &str| form(&[(disposition, "1")]);
+    let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
+    for (media, body, why) in [
+        (TYPE, part("name=a; name=b"), "a parameter twice"),
+        (TYPE, part("name=a; filename=\"a\"b\""), "a quote that is not escaped"),
+        (TYPE, part("filename=a"), "no Content-Disposition of the form `form-data; name="),
+        (TYPE, part("name=a").replace("\r\n", "\n"), "must end in CR LF"),
+        ("multipart/form-data", part("name=a"), "names no boundary"),
+        (long.as_str(), part("name=a"), "must have 1 to 70 characters"),
+    ] {
+        let refused = read_with(media, &[body.as_bytes()], FormLimits::default()).expect_err("it is malformed");
+        assert!(refused.detail().contains(why), "{media}: {refused}");
+    }
+}
+
+#[test]
 fn a_type_without_a_usable_boundary_is_refused() {
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     for media in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"a", &long] {

@@ -37,7 +37,8 @@ fn codings_are_chosen_as_by_negotiator_but_the_server_decides_among_equals() {
         header::ACCEPT_ENCODING,
         preferred_encoding,
         |row| {
-            // In the table the client's order decides; every browser names gzip first, though it means no preference.
+            // In the table the client's order decides; every browser names gzip first, though it means no
+            // preference.
             let text = |value: &Value| value.as_str().unwrap_or_default().replace(' ', "");
             let is_equal = text(&row["header"]) == "gzip,deflate" || text(&row["header"]) == "*,gzip";
             is_equal && row["available"].as_array().is_some_and(|available| available.len() > 1)

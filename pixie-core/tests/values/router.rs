@@ -53,6 +53,14 @@ fn an_empty_table_finds_nothing() {
 }
 
 #[test]
+fn options_of_all_paths_names_the_methods_of_all_routes() {
+    check(
+        &["GET /a", "POST /b/<id>", "OPTIONS /c"],
+        &[("OPTIONS *", "options GET, HEAD, OPTIONS, POST"), ("GET *", "404"), ("OPTIONS **", "404")],
+    );
+}
+
+#[test]
 fn literal_text_beats_a_wildcard_and_a_segment_beats_the_rest() {
     check(
         &["GET /users/me", "GET /users/<id>", "GET /users/<id>/files", "GET /<rest:path>", "GET /users/<a>.png"],

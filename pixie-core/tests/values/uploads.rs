@@ -92,6 +92,44 @@ struct Post {
 }
 
 #[test]
+fn a_field_that_is_sent_twice_is_named_with_the_cause() {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Color {
+        #[default]
+        Red,
+    }
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct All {
+        text: String,
+        number: u8,
+        maybe: Option<u8>,
+        flag: bool,
+        color: Color,
+        letter: char,
+        ratio: f64,
+    }
+    for (name, value) in [
+        ("text", "a"),
+        ("number", "1"),
+        ("maybe", "1"),
+        ("flag", "true"),
+        ("color", "red"),
+        ("letter", "a"),
+        ("ratio", "1"),
+    ] {
+        let parts = [(format!("name={name}"), value), (format!("name={name}"), value)];
+        let parts: Vec<_> = parts.iter().map(|(head, value)| (head.as_str(), *value)).collect();
+        for mut request in [post(URLENCODED, &format!("{name}={value}&{name}={value}")), multipart(&parts)] {
+            let refused = Form::<All>::from_request(&mut request).expect_err("it takes one value");
+            assert_eq!((refused.status().as_u16(), refused.field()), (422, Some(name)), "{refused}");
+            assert!(refused.detail().ends_with("it occurs several times"), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn both_kinds_of_form_are_read_alike() {
     let expected = Post { title: "a & b".into(), tags: vec!["x".into(), "y".into()], rank: Some(7) };
     let fields = [("name=title", "a & b"), ("name=tags", "x"), ("name=rank", "7"), ("name=tags", "y")];

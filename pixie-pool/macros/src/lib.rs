@@ -25,8 +25,7 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// **Options.** `deadline = "2s"` (in `ms`, `s`, `m` or `h`) replaces the pool's deadline. `idempotent`
-/// declares that the task may run twice: it runs once more if its worker crashes, and jobs with small
-/// arguments may be pipelined.
+/// declares that the task may run twice: it runs once more if its worker crashes.
 ///
 /// **Arguments** are owned, and each has `Serialize` and `Deserialize`. A call passes a reference to one
 /// argument, to a tuple of several arguments, or to `()`.

@@ -1,18 +1,15 @@
 //! Settings from a text: `PIXIE_POOL_IMAGES="size=2..8 deadline=2s"`.
 //!
-//! Owns the name of a pool's variable, which running pool uses it, the grammar of its value, and the
-//! conversion of each value from text. Leaves the names of the settings to `settings`. Invariant: a text is
-//! applied as a whole or refused with a message that shows the faulty pair.
+//! Owns the name of a pool's variable, which running pool uses it, and the grammar of its value. Leaves the
+//! settings to `settings`, and the conversion of texts to pixie-grammar. Invariant: a text is applied as a
+//! whole or refused with a message that shows the faulty pair.
 
 use std::{
     env::VarError,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
-use pixie_grammar::parse_duration;
-
-use crate::config::{ByteSize, Config, Size};
+use crate::config::Config;
 
 /// The start of each variable's name; the pool's name in capitals follows.
 const PREFIX: &str = "PIXIE_POOL_";
@@ -34,12 +31,18 @@ impl Config {
         if std::mem::replace(&mut self.has_environment, true) {
             return Ok(());
         }
-        let variable = variable(&self.name);
+        let variable = Config::variable(&self.name);
         match std::env::var(&variable) {
             Ok(line) => self.override_by(&line).map_err(|why| format!("{variable}: {why}")),
             Err(VarError::NotPresent) => Ok(()),
             Err(VarError::NotUnicode(_)) => Err(format!("{variable}: the value is not UTF-8")),
         }
+    }
+
+    /// Leaves the variable of the environment unread, for a program that has read it in its own way.
+    pub fn ignore_environment(mut self) -> Self {
+        self.has_environment = true;
+        self
     }
 
     /// Applies pairs such as `size=2..8 deadline=2s` from another source, such as a configuration file.
@@ -49,20 +52,25 @@ impl Config {
     /// Returns a message with the faulty pair.
     pub fn override_by(&mut self, line: &str) -> Result<(), String> {
         let mut changed = self.clone();
-        for pair in line.split([' ', ',', '\t', '\n']).filter(|pair| !pair.is_empty()) {
-            let (name, value) =
-                pair.split_once('=').ok_or_else(|| format!("`{pair}` is not a pair such as `size=4`"))?;
-            changed.set_text(name, value).map_err(|why| format!("`{pair}`: {why}"))?;
+        for pair in Config::pairs(line) {
+            let (name, value) = pair?;
+            changed.set_text(name, value).map_err(|why| format!("`{name}={value}`: {why}"))?;
         }
         *self = changed;
         Ok(())
     }
-}
 
-/// Returns the name of the variable for the pool of this name.
-fn variable(pool: &str) -> String {
-    let capitals = pool.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
-    PREFIX.chars().chain(capitals).collect()
+    /// Splits a line into pairs of names and texts. A word that is not a pair is an error.
+    pub fn pairs(line: &str) -> impl Iterator<Item = Result<(&str, &str), String>> {
+        let words = line.split([' ', ',', '\t', '\n']).filter(|word| !word.is_empty());
+        words.map(|word| word.split_once('=').ok_or_else(|| format!("`{word}` is not a pair such as `size=4`")))
+    }
+
+    /// Returns the name of the variable for the pool of this name.
+    pub fn variable(pool: &str) -> String {
+        let capitals = pool.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+        PREFIX.chars().chain(capitals).collect()
+    }
 }
 
 /// The names of the running pools.
@@ -75,8 +83,8 @@ pub(crate) struct Claim(String);
 impl Claim {
     /// Returns an error if a pool with another name uses the variable.
     pub(crate) fn take(name: &str) -> Result<Self, String> {
-        let (mut running, own) = (RUNNING.lock().unwrap_or_else(PoisonError::into_inner), variable(name));
-        if let Some(other) = running.iter().find(|other| *other != name && variable(other) == own) {
+        let (mut running, own) = (RUNNING.lock().unwrap_or_else(PoisonError::into_inner), Config::variable(name));
+        if let Some(other) = running.iter().find(|other| *other != name && Config::variable(other) == own) {
             return Err(format!(
                 "the variable {own} would apply to both pools `{other}` and `{name}`: rename one of them"
             ));
@@ -95,60 +103,13 @@ impl Drop for Claim {
     }
 }
 
-/// A type of settings that a text can hold.
-pub(super) trait FromText: Sized {
-    /// Returns the value, or why the text does not hold one.
-    fn from_text(text: &str) -> Result<Self, String>;
-}
-
-impl FromText for Size {
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl FromText for usize {
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "the value must be a whole number".to_owned())
-    }
-}
-
-impl FromText for bool {
-    fn from_text(text: &str) -> Result<Self, String> {
-        match text {
-            "on" => Ok(true),
-            "off" => Ok(false),
-            _ => Err("the value must be `on` or `off`".to_owned()),
-        }
-    }
-}
-
-impl FromText for Duration {
-    fn from_text(text: &str) -> Result<Self, String> {
-        parse_duration(text)
-    }
-}
-
-impl FromText for ByteSize {
-    fn from_text(text: &str) -> Result<Self, String> {
-        let size = ByteSize::from(text);
-        match size.bytes()? {
-            0 => Err("the limit must be greater than 0; write `none` for no limit, where that is allowed".to_owned()),
-            _ => Ok(size),
-        }
-    }
-}
-
-impl<T: FromText> FromText for Option<T> {
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text == "none" { Ok(None) } else { T::from_text(text).map(Some) }
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::{ByteSize, Size};
 
     #[test]
     fn a_line_changes_only_the_settings_that_it_names() {
@@ -172,8 +133,8 @@ mod tests {
             ("deadline=2", "such as `2s`"),
             ("deadline=soon", "such as `2s`"),
             ("queue=-1", "whole number"),
-            ("memory=0B", "greater than 0"),
-            ("recycle_memory=0MB", "write `none`"),
+            ("memory=0B", "below the minimum, 1B"),
+            ("recycle_memory=0MB", "below the minimum, 1B"),
             ("memory=64", "such as `10MB`"),
             ("breaker=no", "`on` or `off`"),
         ] {
@@ -186,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_pool_has_its_own_variable() {
-        assert_eq!(variable("images-large.v2"), "PIXIE_POOL_IMAGES_LARGE_V2");
+        assert_eq!(Config::variable("images-large.v2"), "PIXIE_POOL_IMAGES_LARGE_V2");
     }
 
     #[test]

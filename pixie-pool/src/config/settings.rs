@@ -4,42 +4,48 @@
 //! do the names that the environment may use. Invariant: a setting that is not in the table does not exist.
 
 use std::{
-    collections::BTreeSet, ffi::OsString, ops::Deref, path::PathBuf, thread::available_parallelism, time::Duration,
+    collections::BTreeSet, ffi::OsString, ops::Deref, path::PathBuf, sync::LazyLock, thread::available_parallelism,
+    time::Duration,
 };
 
+use pixie_grammar::{Setting, TextValue, read_within};
+
 use crate::{
-    config::{ByteSize, Size, TIME_MAX, environment::FromText},
+    config::{ByteSize, Calls, SANDBOX_THREADS, Size, TIME_MAX},
     identity::CORE_DUMPS,
     sandbox::Sandbox,
 };
 
-/// Makes fields, defaults, builder methods and the reader of the environment of rows such as `deadline =
-/// value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";`.
+/// Makes fields, defaults, builder methods and the table for files and the environment of rows such as
+/// `deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)),
+/// env "2s";`.
 ///
 /// `value` sets the setting to its argument, `some` to `Some` of it, and `list` adds the argument to it.
+/// `env` has an example of a text that sets it, `range` limits such texts, and `default` has the default in
+/// words if it depends on the machine.
 macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident = $how:ident($($argument:ident: $from:ty),+) -> $type:ty: $default:expr
-        $(, env $example:literal)?;)+) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $how:ident($($argument:ident: $from:ty),+) -> $type:ty: $value:expr
+        $(, env $example:literal $(, range $range:literal)? $(, default $default:literal)?)?;)+) => {
         /// What a pool was told: the values of a [`Config`].
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub struct Settings {
             /// Name in logs, snapshots and the worker's identity: 1 to 64 letters, digits, `-`, `_` or `.`.
             pub name: String,
-            $($(#[$doc])*
+            $($(#[doc = $doc])*
             $(#[doc = concat!("\n\nIn the environment: `", stringify!($name), "=", $example, "`.")])?
             pub $name: $type,)+
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Settings { name: "pool".to_owned(), $($name: $default,)+ }
+                Settings { name: "pool".to_owned(), $($name: $value,)+ }
             }
         }
 
         /// # Settings
         impl Config {
-            $($(#[$doc])*
+            $($(#[doc = $doc])*
             $(#[doc = concat!("\n\nIn the environment: `", stringify!($name), "=", $example, "`.")])?
             pub fn $name(mut self, $($argument: $from),+) -> Self {
                 settings!(@$how self.settings.$name, $($argument.into()),+);
@@ -49,22 +55,45 @@ macro_rules! settings {
 
             /// Takes from another configuration each setting that was set there and not here.
             pub fn inherit(&mut self, from: &Config) {
+                #[cfg(feature = "store")]
+                self.inherit_grants(from);
                 $(if from.set.contains(stringify!($name)) && self.set.insert(stringify!($name)) {
                     self.settings.$name.clone_from(&from.settings.$name);
                 })+
             }
         }
 
-        /// The settings that a text can set.
-        const FROM_TEXT: &[TextSetting] = &[$($((stringify!($name), $example, |settings, text| {
-            Ok(settings.$name = FromText::from_text(text)?)
-        }),)?)+];
+        static FROM_TEXT: LazyLock<Vec<Setting<Config>>> = LazyLock::new(|| {
+            let rows = [$(settings!(@row $name, $type, concat!($($doc, "\n"),*)
+                $(, $example, concat!($($range)?), settings!(@default $($default)?))?)),+];
+            rows.into_iter().flatten().collect()
+        });
         /// The names of all settings.
         #[cfg(test)]
         const NAMES: &[&str] = &[$(stringify!($name)),+];
+        #[cfg(test)]
+        const EXAMPLES: &[(&str, &str)] = &[$($((stringify!($name), $example),)?)+];
     };
     (@value $field:expr, $value:expr) => { $field = $value };
     (@some $field:expr, $value:expr) => { $field = Some($value) };
+    (@row $name:ident, $type:ty, $doc:expr) => { None };
+    (@row $name:ident, $type:ty, $doc:expr, $example:literal, $range:expr, $default:expr) => {
+        Some(Setting::<Config> {
+            name: stringify!($name),
+            doc: $doc,
+            takes: <$type as TextValue>::TAKES,
+            range: $range,
+            default: $default,
+            read: |config| config.settings.$name.to_text(),
+            write: |config, text| {
+                config.settings.$name = read_within::<$type>(text, $range)?;
+                config.set.insert(stringify!($name));
+                Ok(())
+            },
+        })
+    };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
     (@list $field:expr, $($value:expr),+) => { $field.push(($($value),+)) };
 }
 
@@ -72,23 +101,25 @@ settings! {
     /// Worker processes that run jobs at the same time: `4`, `2..=8`, or `0..=8` for workers on demand. `0`
     /// runs the handler on threads of this process. Default: one per core, because a job that does not wait
     /// keeps a core busy. Between two numbers, the pool grows when jobs wait.
-    size = value(size: impl Into<Size>) -> Size: cores().into(), env "2..8";
+    size = value(size: impl Into<Size>) -> Size: cores().into(), env "2..8", default "one per core";
     /// Threads that run jobs when [`size`](Settings::size) is 0. Default: one per core.
     threads = value(threads: usize) -> usize: cores();
     /// Workers that are ready in addition to [`size`](Settings::size): one of them replaces a killed worker
     /// at once. Default: 1. A pool on demand has spare workers only while it has workers.
     spares = value(workers: usize) -> usize: 1, env "1";
-    /// Time from dispatch to the head of the reply, after which the worker is killed; `None` for no deadline.
-    /// Default: 15 s, half of what common proxies wait. The time starts again for a pipelined job that moves
-    /// to another worker before its start.
+    /// Time from the start of a job to the head of the reply, after which the worker is killed; `None` for no
+    /// deadline. A worker that waits for the rest of the job's body then is not killed, and the job fails
+    /// with [`Error::Body`](crate::Error::Body). Default: 15 s, half of what common proxies wait.
     deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)), env "2s";
     /// Time that a job may add to its deadline on request, in total. Default: 0.
     extension = value(time: Duration) -> Duration: Duration::ZERO, env "10s";
     /// CPU time that a job may use on all its threads together, before its worker is killed; `None` (the
-    /// default) for no limit. With a limit, jobs are not pipelined. Without effect when `size` is 0.
+    /// default) for no limit. Without effect when `size` is 0.
     cpu_time = value(time: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1s";
     /// Jobs that may wait. Default: 1024. [`queue_timeout`](Settings::queue_timeout) limits how long they
-    /// wait; this limits the memory that a burst of jobs takes. At least 1 in a pool that grows.
+    /// wait; this limits the memory that a burst of jobs takes. At least 1 in a pool that grows. Clients take
+    /// turns; a full queue refuses the last job of the [client](crate::Submission::client) with the most
+    /// jobs.
     queue = value(jobs: usize) -> usize: 1024, env "100";
     /// Time that a job may wait for a worker. Default: 5 s; most clients have left after that.
     queue_timeout = value(time: Duration) -> Duration: Duration::from_secs(5), env "5s";
@@ -117,39 +148,68 @@ settings! {
     /// - Elsewhere the resident memory: a worker that uses more is killed within 250 ms. Pipes, socket pairs
     ///   and files in memory are not counted; [`Sandbox::open_files`] limits the first two, and
     ///   [`Sandbox::strict`] forbids the third.
-    memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "256MB";
+    memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "256MB", range "1B..";
     /// Largest reply that this process reads into memory, for a call of a task or for
     /// [`ReplyBody::collect`](crate::ReplyBody::collect), before it fails with
     /// [`Error::TooLarge`](crate::Error::TooLarge). Default: 256 MiB, which limits what a faulty worker can
     /// make this process store. A reply of at most 64 KiB arrives in one piece and is never refused. A body
     /// that is read in pieces has no limit.
-    collect_limit = value(bytes: impl Into<ByteSize>) -> ByteSize: (256 << 20).into(), env "16MB";
+    collect_limit = value(bytes: impl Into<ByteSize>) -> ByteSize: (256 << 20).into(), env "16MB", range "1B..";
     /// What a worker may do in addition to computing. Default: what the user of this process may.
     sandbox = value(sandbox: Sandbox) -> Sandbox: Sandbox::none();
-    /// Jobs after which a worker is replaced, 10 % more or less; `None` (the default) for never. Here and for
-    /// the next two settings, the replacement is ready before the worker exits.
+    /// Jobs that a worker runs at most; `None` (the default) for no limit. Its replacement is started up to
+    /// 20 % earlier. Here and for the next two settings, the replacement is ready before the worker exits,
+    /// unless it takes longer to start than the worker to run its last jobs.
     recycle_after = value(jobs: impl Into<Option<usize>>) -> Option<usize>: None, env "10000";
     /// Age at which a worker is replaced, 10 % more or less; `None` for never. Default: never.
     recycle_age = value(age: impl Into<Option<Duration>>) -> Option<Duration>: None, env "1h";
     /// Resident memory at which a worker is replaced, after the job that it runs. Measured within 250 ms of
     /// the start of each job. Default: never.
-    recycle_memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "200MB";
+    recycle_memory = some(bytes: impl Into<ByteSize>) -> Option<ByteSize>: None, env "200MB", range "1B..";
     /// Whether jobs are refused while workers do not start: after five failed starts in a row and without a
     /// running worker. Default: yes; otherwise jobs wait for their `queue_timeout`. A pool on demand tries to
     /// start a worker for the first job after the restart back-off.
     breaker = value(on: bool) -> bool: true, env "on";
     /// Whether a job that has crashed two workers within a minute is refused for another minute, with
-    /// [`Error::RepeatCrash`](crate::Error::RepeatCrash). Jobs are compared by label, head and the first 64
-    /// KiB of the body; jobs with a streamed body are not compared. Default: yes.
+    /// [`Error::RepeatCrash`](crate::Error::RepeatCrash). Jobs are compared by label, head and body, of which
+    /// more than 2 MiB count as length, first MiB and last MiB; jobs with a streamed body are not
+    /// compared. An answer to the same job clears its crashes. A worker that SIGKILL, SIGTERM, SIGINT,
+    /// SIGHUP or SIGQUIT has ended did not crash, unless the pool sent the signal or its cgroup was out of
+    /// memory. Default: yes.
     repeat_crash_refusal = value(on: bool) -> bool: true, env "on";
-    /// Whether small, replayable jobs are sent to a worker that still runs others, if its jobs are known to
-    /// be short. Default: yes, which saves wake-ups; otherwise each worker has one job at a time.
-    pipelining = value(on: bool) -> bool: true, env "on";
+    /// Threads that a sandboxed worker may have; `None` for no limit. A worker with a cgroup (see
+    /// [`memory`](Settings::memory)) cannot start more (`pids.max`). Elsewhere threads are counted four times
+    /// per second, and a worker that has more is killed. Default: 64, or twice the number of cores if that
+    /// is more: each worker uses up a part of the threads that the service manager or container allows to
+    /// this process and its workers together.
+    thread_limit = value(threads: impl Into<Option<usize>>) -> Option<usize>: Some(thread_limit()), env "100", default "64, or twice the number of cores if that is more";
+    /// Whether the threads that a job starts may outlive its reply, such as those of a thread pool that the
+    /// first job creates. Default: no: the worker is replaced soon after the reply, because such threads
+    /// would use CPU time that is counted for later jobs, and could read their data. Threads that the worker
+    /// had when it was ready do not count. Without effect in a pool without a sandbox and without `cpu_time`.
+    keep_threads = value(on: bool) -> bool: false, env "on";
     /// Whether a worker that crashes may write a core file, where the system's settings say. Default: no,
     /// because core files fill the disk. A sandboxed worker never writes one.
     core_dumps = value(on: bool) -> bool: false, env "off";
-    /// Names of environment variables that workers get in addition to `PATH HOME LANG LC_* TZ RUST_BACKTRACE
-    /// RUST_LOG PIXIE_*`; a final `*` matches any ending. Each call adds one name.
+    /// What this process answers when a job [calls](crate::Caller::call): an asynchronous function from bytes
+    /// to bytes, at most 1 MiB each. Default: `None`; then a call fails. The function and its future run on the
+    /// task that reads from the worker, so they must not block. A future that waits is dropped when the job ends.
+    /// A worker may be hostile, so the function has to check the bytes.
+    ///
+    /// ```
+    /// # use pixie_pool::Pool;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use bytes::Bytes;
+    ///
+    /// static COUNT: AtomicU64 = AtomicU64::new(0);
+    /// let config = Pool::named("counters").calls(|_: Bytes| async {
+    ///     Bytes::from(COUNT.fetch_add(1, Ordering::Relaxed).to_string())
+    /// });
+    /// ```
+    calls = some(function: impl Into<Calls>) -> Option<Calls>: None;
+    /// Names of environment variables that sandboxed workers get in addition to `PATH HOME TMPDIR LANG
+    /// LC_* TZ RUST_BACKTRACE RUST_LOG`; a final `*` matches any ending. Each call adds one name. Workers
+    /// without a sandbox get all variables of this process, which they could read anyway.
     pass_env = list(name: impl Into<String>) -> Vec<String>: Vec::new();
     /// Environment variables that only the workers get. Each call adds one.
     env = list(name: impl Into<OsString>, value: impl Into<OsString>) -> Vec<(OsString, OsString)>: Vec::new();
@@ -184,6 +244,8 @@ pub struct Config {
     set: BTreeSet<&'static str>,
     /// Whether the variable of the environment was applied, so that later settings replace it.
     pub(super) has_environment: bool,
+    #[cfg(feature = "store")]
+    pub(super) grants: Option<Vec<(String, pixie_store::Access)>>,
 }
 
 impl Deref for Config {
@@ -203,15 +265,27 @@ impl Config {
         self
     }
 
+    /// Returns the settings that a file or a variable of the environment can set.
+    pub fn settings() -> &'static [Setting<Config>] {
+        &FROM_TEXT
+    }
+
+    /// Returns whether a setting was set, by this configuration or by one that it inherits from.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.set.contains(name)
+    }
+
     /// Sets one setting to the value that a text stands for.
-    pub(super) fn set_text(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let Some((name, _, read)) = FROM_TEXT.iter().find(|setting| setting.0 == name) else {
-            let names: Vec<_> = FROM_TEXT.iter().map(|setting| setting.0).collect();
+    ///
+    /// # Errors
+    ///
+    /// Returns what the text must be.
+    pub fn set_text(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let Some(setting) = Config::settings().iter().find(|setting| setting.name == name) else {
+            let names: Vec<_> = Config::settings().iter().map(|setting| setting.name).collect();
             return Err(format!("there is no `{name}`, only {}", names.join(", ")));
         };
-        read(&mut self.settings, text)?;
-        self.set.insert(name);
-        Ok(())
+        (setting.write)(self, text)
     }
 
     /// Makes the settings ready for a start: tells workers whether core files are allowed, follows links in
@@ -257,8 +331,9 @@ impl Settings {
     }
 }
 
-/// The name of a setting that a text can set, an example for the documentation, and the function that sets it.
-type TextSetting = (&'static str, &'static str, fn(&mut Settings, &str) -> Result<(), String>);
+fn thread_limit() -> usize {
+    SANDBOX_THREADS.max(2 * cores())
+}
 
 fn cores() -> usize {
     available_parallelism().map_or(1, |n| n.get())
@@ -284,9 +359,10 @@ mod tests {
 
     #[test]
     fn the_example_of_each_setting_can_be_read() {
-        for (name, example, _) in FROM_TEXT {
+        for (name, example) in EXAMPLES {
             assert_eq!(Config::default().set_text(name, example), Ok(()), "{name}");
         }
+        assert_eq!(EXAMPLES.len(), Config::settings().len());
     }
 
     #[test]

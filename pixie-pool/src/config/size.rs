@@ -4,6 +4,8 @@
 
 use std::{ops::RangeInclusive, str::FromStr};
 
+use pixie_grammar::TextValue;
+
 /// How many workers of a pool run jobs at the same time: a fixed number (`4`), or a range (`2..=8`).
 ///
 /// With `0..=8`, workers are started on demand. With `0`, jobs run on threads of this process.
@@ -39,6 +41,18 @@ impl FromStr for Size {
             None => number(text)?.into(),
         };
         if size.min > size.max { Err(wrong()) } else { Ok(size) }
+    }
+}
+
+impl TextValue for Size {
+    const TAKES: &'static str = "a number of workers, or a range such as `2..8`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn to_text(&self) -> String {
+        if self.min == self.max { self.max.to_string() } else { format!("{}..{}", self.min, self.max) }
     }
 }
 

@@ -1,27 +1,33 @@
 //! A conversation of a parent and a worker, step by step, with a model of both sides.
 //!
-//! Both sides are honest; the order of their steps varies, and where their bytes are cut. Invariant: each job
-//! gets its own reply or is returned, exactly once, and each side has at most one window of unread bytes per
-//! job.
+//! Both sides are honest; the order of their steps varies, and where their bytes are cut. The pool sends jobs
+//! on the connection, one at a time, or puts them into a queue, from which the worker claims them. Invariant:
+//! each job gets its own reply or is taken back, exactly once, and each side has at most one window of unread
+//! bytes per job.
 
-use std::{collections::VecDeque, sync::LazyLock};
+use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::{choices::Choices, parent::a_welcome, step::Step};
+use super::{
+    choices::Choices,
+    job::{Entry, Fate, Side, a_start, content, head, is_queued},
+    parent::a_welcome,
+    step::Step,
+};
 use crate::{
-    config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, QUEUED_JOB_BYTES_MAX, UPLOAD_WINDOW_BYTES, WINDOW_BYTES},
     error::Failure,
     protocol::{
         encode,
-        frame::{Hello, Start, VERSION},
+        frame::{Hello, JOB_BYTES, Start, VERSION},
         parent::{Event, Parent},
-        worker::{Unread, Worker},
+        worker::{Arrived, Returned, Unread, Worker},
     },
     sandbox::SandboxLevel,
 };
 
-/// Limits the jobs of one conversation. Enough that several are sent at the same time.
+/// Limits the jobs of one conversation. Enough that several are claimed before the pool hears of the first.
 const JOBS_MAX: usize = 60;
 
 /// Runs the conversation that these bytes describe.
@@ -34,38 +40,6 @@ pub fn conversation(bytes: &[u8]) {
     conversation.settle();
 }
 
-/// Returns a job as a test sends it.
-pub(crate) fn a_start(number: u64, head: Bytes, body: Bytes, complete: bool) -> Start {
-    Start { number, deadline_ms: 9, extension_ms: 0, head, body, complete }
-}
-
-/// How a job ended, as the pool sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Answered,
-    Failed,
-    Gone,
-    Returned,
-}
-
-/// One job in the model.
-#[derive(Debug, Default)]
-struct Entry {
-    stream: u32,
-    /// Bytes of the body that were sent, and how many of them the handler has read.
-    sent: usize,
-    read: usize,
-    is_body_sent: bool,
-    is_canceled: bool,
-    is_started: bool,
-    /// Bytes of the reply that the handler has sent, that have arrived, and that the submitter has taken.
-    answered: usize,
-    heard: usize,
-    taken: usize,
-    is_headed: bool,
-    fate: Option<Fate>,
-}
-
 /// Both sides, the bytes between them and the model.
 pub(crate) struct Conversation {
     parent: Parent,
@@ -75,9 +49,17 @@ pub(crate) struct Conversation {
     parent_input: BytesMut,
     worker_input: BytesMut,
     jobs: Vec<Entry>,
-    /// The sent jobs.
+    /// The socket from which the worker claims jobs; its messages.
+    queue: VecDeque<(usize, BytesMut)>,
+    /// The jobs that the worker has claimed and that the parent does not know.
+    claimed: VecDeque<usize>,
+    /// The jobs that the parent knows, in the order in which the worker got them.
     way: VecDeque<usize>,
+    /// The stream of the ticket whose job the worker waits for.
+    fetching: Option<u32>,
     running: Option<usize>,
+    /// How many jobs the parent got to know while it knew another one.
+    pub(crate) overlaps: usize,
 }
 
 impl Conversation {
@@ -86,9 +68,21 @@ impl Conversation {
         let (token, table_hash) = ([7; 32], 1);
         let (parent, worker) = (Parent::new(token, table_hash), Worker::default());
         let (to_parent, to_worker, parent_input, worker_input) = Default::default();
-        let (jobs, way) = Default::default();
-        let mut new =
-            Conversation { parent, worker, to_parent, to_worker, parent_input, worker_input, jobs, way, running: None };
+        let mut new = Conversation {
+            parent,
+            worker,
+            to_parent,
+            to_worker,
+            parent_input,
+            worker_input,
+            jobs: Vec::new(),
+            queue: VecDeque::new(),
+            claimed: VecDeque::new(),
+            way: VecDeque::new(),
+            fetching: None,
+            running: None,
+            overlaps: 0,
+        };
         encode::put_hello(&mut new.to_parent, &Hello { version: VERSION, token, table_hash });
         assert_eq!(new.parent.receive(&mut new.to_parent), Ok(Some((0, Event::Greeted))));
         new.parent.welcome(&a_welcome(), &mut new.to_worker);
@@ -102,24 +96,34 @@ impl Conversation {
     pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Begin { body, complete } => self.begin(body, complete),
+            Step::Enqueue { body, complete } => self.enqueue(body, complete),
             Step::Send { job, bytes } => self.send(job, bytes),
             Step::Finish { job } => self.finish(job),
             Step::Take { bytes } => self.take(bytes),
             Step::Cancel { job } => self.cancel(job),
-            Step::Withdraw => drop(self.parent.withdraw(&mut self.to_worker)),
+            Step::TakeBack => self.queue.drain(..).for_each(|(job, _)| self.jobs[job].ends(Fate::Returned)),
+            Step::Adopt => {
+                // If the parent knows the job that was claimed last, no other one runs.
+                if let Some(job) = self.claimed.pop_back_if(|job| self.way.back() < Some(job)) {
+                    self.adopt(job, false);
+                }
+            }
             Step::ToWorker(bytes) => {
                 deliver(&mut self.to_worker, &mut self.worker_input, bytes);
-                let heard = self.worker.receive(&mut self.worker_input, &mut self.to_parent);
-                heard.expect("a parent keeps to the protocol");
+                self.worker.receive(&mut self.worker_input).expect("a parent keeps to the protocol");
             }
             Step::ToParent(bytes) => {
                 deliver(&mut self.to_parent, &mut self.parent_input, bytes);
                 self.hear();
             }
+            Step::Claim => self.claim(),
             Step::Start => self.start(),
             Step::Read(bytes) => self.read(bytes),
             Step::Reply { body, complete } => self.reply(body, complete),
             Step::Data(bytes) => self.data(bytes),
+            Step::Call(bytes) => self.call(bytes),
+            Step::Return => self.return_call(),
+            Step::TakeReturn => self.take_return(),
             Step::End => self.end(),
             Step::Fail => self.fail(),
         }
@@ -127,14 +131,15 @@ impl Conversation {
 
     /// Runs every job to its end and checks the model.
     pub(crate) fn settle(&mut self) {
-        (0..self.way.len()).for_each(|job| self.finish(job));
         let mut rounds = 0;
-        while !self.way.is_empty() {
+        while self.jobs.iter().any(|entry| entry.fate.is_none()) {
             rounds += 1;
-            assert!(rounds <= JOBS_MAX + 1, "a job never ends");
+            assert!(rounds <= 2 * JOBS_MAX + 1, "a job never ends");
+            (0..self.way.len()).for_each(|job| self.finish(job));
             self.step(Step::ToWorker(usize::MAX));
+            self.claim();
             self.start();
-            for _ in 0..2 * WINDOW_BYTES / CHUNK_BYTES_MAX {
+            for _ in 0..2 * UPLOAD_WINDOW_BYTES / CHUNK_BYTES_MAX {
                 self.read(CHUNK_BYTES_MAX);
             }
             self.reply(0, true);
@@ -144,14 +149,14 @@ impl Conversation {
         self.step(Step::ToWorker(usize::MAX));
         self.step(Step::ToParent(usize::MAX));
         assert!(self.parent_input.is_empty() && self.worker_input.is_empty(), "part of a frame is left");
-        assert!(!self.worker.has_waiting() && self.worker.next_job(&mut self.to_parent).is_none(), "a job is left");
-        assert!(!self.parent.is_withdrawing, "a request to return jobs was not answered");
+        assert!(self.worker.waiting().is_none() && !self.worker.has_running(), "a job is left");
+        assert!(self.queue.is_empty() && self.claimed.is_empty() && self.way.is_empty(), "a job is left");
         for entry in &self.jobs {
             let is_right = match entry.fate.expect("every job has ended") {
                 Fate::Answered => entry.is_started && entry.heard == entry.answered,
                 Fate::Failed => entry.is_started,
                 Fate::Gone => entry.is_canceled,
-                Fate::Returned => !entry.is_started,
+                Fate::Returned => !entry.is_claimed,
             };
             assert!(is_right, "{entry:?}");
             assert_eq!(self.parent.send_room(entry.stream), None);
@@ -164,19 +169,65 @@ impl Conversation {
         self.jobs.iter().filter_map(|entry| entry.fate)
     }
 
+    /// Sends a job to a worker that has none and cannot claim one.
     fn begin(&mut self, body: usize, complete: bool) {
-        if self.jobs.len() >= JOBS_MAX {
+        if self.jobs.len() >= JOBS_MAX || self.jobs.iter().any(|entry| entry.fate.is_none()) {
             return;
         }
-        let job = self.jobs.len();
-        let body = content(job, Side::Body, 0, body.min(CHUNK_BYTES_MAX));
-        let start = a_start(job as u64, head(job), body, complete);
-        let stream = self.parent.begin(&start, &mut self.to_worker);
-        self.jobs.push(Entry { stream, sent: start.body.len(), is_body_sent: complete, ..Entry::default() });
+        let stream = self.parent.next_stream();
+        let job = self.enter(stream, body, complete);
+        self.send_first(job);
         self.way.push_back(job);
     }
 
-    /// Returns one of the sent jobs.
+    /// Puts a job into the queue while the parent sends none on the connection.
+    fn enqueue(&mut self, body: usize, complete: bool) {
+        let is_leased = self.jobs.last().is_some_and(|entry| entry.fate.is_none() && !is_queued(entry.stream));
+        if self.jobs.len() >= JOBS_MAX || is_leased {
+            return;
+        }
+        let job = self.enter((self.jobs.len() as u32 + 1) << 16 | 1, body, complete);
+        let (start, entry, mut message) = (self.request(job), &mut self.jobs[job], BytesMut::new());
+        entry.is_ticket = !complete || JOB_BYTES + start.head.len() + start.body.len() > QUEUED_JOB_BYTES_MAX;
+        if entry.is_ticket {
+            encode::put_ticket(&mut message, entry.stream, start.number);
+        } else {
+            encode::put_job(&mut message, entry.stream, &start);
+            (entry.sent, entry.is_body_sent) = (start.body.len(), true);
+        }
+        self.queue.push_back((job, message));
+    }
+
+    fn enter(&mut self, stream: u32, body: usize, is_whole: bool) -> usize {
+        self.jobs.push(Entry { stream, first: body.min(CHUNK_BYTES_MAX), is_whole, ..Entry::default() });
+        self.jobs.len() - 1
+    }
+
+    fn request(&self, job: usize) -> Start {
+        let Entry { first, is_whole, .. } = self.jobs[job];
+        a_start(job as u64, head(job), content(job, Side::Body, 0, first), is_whole)
+    }
+
+    fn send_first(&mut self, job: usize) {
+        let (start, entry) = (self.request(job), &mut self.jobs[job]);
+        self.parent.begin(entry.stream, &start, &mut self.to_worker);
+        (entry.is_ticket, entry.sent, entry.is_body_sent) = (false, entry.first, entry.is_whole);
+    }
+
+    /// Lets the parent know of a claimed job.
+    fn adopt(&mut self, job: usize, is_over: bool) {
+        let (entry, at) = (&mut self.jobs[job], self.way.partition_point(|other| *other < job));
+        self.parent.adopt(entry.stream, 0, entry.is_ticket, is_over);
+        // A ticket is canceled when it is fetched.
+        if entry.is_left && !entry.is_ticket {
+            entry.is_canceled = true;
+            assert!(self.parent.cancel(entry.stream, &mut self.to_worker));
+        }
+        self.overlaps += usize::from(!self.way.is_empty());
+        self.way.insert(at, job);
+    }
+
+    /// Returns one of the jobs that the parent knows.
     fn pick(&self, job: usize) -> Option<usize> {
         self.way.get(job % self.way.len().max(1)).copied()
     }
@@ -193,13 +244,13 @@ impl Conversation {
         }
         self.parent.data(entry.stream, &chunk, &mut self.to_worker);
         entry.sent += chunk.len();
-        assert!(entry.sent - entry.read <= WINDOW_BYTES, "the worker must store more than a window: {entry:?}");
+        assert!(entry.sent - entry.read <= UPLOAD_WINDOW_BYTES, "the worker must store more than a window: {entry:?}");
     }
 
     fn finish(&mut self, job: usize) {
         let Some(job) = self.pick(job) else { return };
         let entry = &mut self.jobs[job];
-        if self.parent.send_room(entry.stream).is_some() {
+        if self.parent.send_room(entry.stream).is_some_and(|room| room > 0) {
             self.parent.end(entry.stream, &mut self.to_worker);
             entry.is_body_sent = true;
         }
@@ -215,41 +266,93 @@ impl Conversation {
         }
     }
 
+    /// Cancels any job that has not ended, wherever it is.
     fn cancel(&mut self, job: usize) {
-        let Some(job) = self.pick(job) else { return };
-        let entry = &mut self.jobs[job];
-        let is_new = !std::mem::replace(&mut entry.is_canceled, true);
-        assert_eq!(self.parent.cancel(entry.stream, &mut self.to_worker), is_new);
+        let living: Vec<usize> = (0..self.jobs.len()).filter(|job| self.jobs[*job].fate.is_none()).collect();
+        let Some(job) = living.get(job % living.len().max(1)) else { return };
+        let entry = &mut self.jobs[*job];
+        entry.is_left = true;
+        if self.way.contains(job) {
+            let is_new = !std::mem::replace(&mut entry.is_canceled, true);
+            assert_eq!(self.parent.cancel(entry.stream, &mut self.to_worker), is_new);
+        }
     }
 
     fn hear(&mut self) {
-        while let Some((stream, event)) =
-            self.parent.receive(&mut self.parent_input).expect("a worker keeps to the protocol")
-        {
-            if let Event::Returned { at, count } = event {
-                assert!(count > 0);
-                self.way.drain(at..at + count).for_each(|job| self.jobs[job].ends(Fate::Returned));
-                continue;
+        loop {
+            if let Some(stream) = self.parent.unknown(&self.parent_input) {
+                let at = self.claimed.iter().position(|job| self.jobs[*job].stream == stream);
+                let job = at.and_then(|at| self.claimed.remove(at)).expect("a reply is of a job that was claimed");
+                self.adopt(job, !self.way.is_empty());
             }
-            let job = *self.way.front().expect("an event is of a job on the way");
+            let event = self.parent.receive(&mut self.parent_input).expect("a worker keeps to the protocol");
+            let Some((stream, event)) = event else { return };
+            let job = *self.way.front().expect("an event is of a known job");
             self.jobs[job].hear(job, stream, &event);
-            if event.is_last() {
+            if event == Event::Fetch {
+                self.fetched(job);
+            } else if event.is_last() {
                 self.way.pop_front();
+                if std::mem::take(&mut self.jobs[job].is_calling) {
+                    self.parent.return_header(stream, None, &mut self.to_worker);
+                }
             }
         }
     }
 
+    /// Answers the worker that has fetched a job.
+    fn fetched(&mut self, job: usize) {
+        let entry = &mut self.jobs[job];
+        if entry.is_left {
+            let is_new = !std::mem::replace(&mut entry.is_canceled, true);
+            assert_eq!(self.parent.cancel(entry.stream, &mut self.to_worker), is_new);
+        } else {
+            self.send_first(job);
+        }
+    }
+
+    fn claim(&mut self) {
+        if self.worker.has_running() || self.worker.waiting().is_some() {
+            return;
+        }
+        let Some((job, mut message)) = self.queue.pop_front() else { return };
+        self.worker.receive(&mut message).expect("a parent keeps to the protocol");
+        let entry = &mut self.jobs[job];
+        assert_eq!(self.worker.waiting(), Some((entry.stream, job as u64)));
+        assert!(message.is_empty() && !std::mem::replace(&mut entry.is_claimed, true), "claimed twice: {entry:?}");
+        self.claimed.push_back(job);
+    }
+
+    /// Starts the next job, or fetches it, as the worker's socket does.
     fn start(&mut self) {
+        assert_eq!(self.worker.has_running(), self.running.is_some() || self.fetching.is_some());
         if self.running.is_some() {
             return;
         }
-        let Some((stream, start)) = self.worker.next_job(&mut self.to_parent) else { return };
-        let job = usize::try_from(start.number).expect("it is a small number");
+        if self.worker.waiting().is_none() {
+            if let Some(stream) = self.fetching.take_if(|stream| self.worker.is_canceled(*stream)) {
+                self.worker.fail(stream, &Failure::error("canceled"), &mut self.to_parent);
+            }
+            return;
+        }
+        self.fetching = None;
+        let Some((stream, arrived)) = self.worker.next_job(&mut self.to_parent) else { return };
+        let (Arrived::Job(Start { number, .. }) | Arrived::Ticket(number)) = arrived;
+        let job = usize::try_from(number).expect("it is a small number");
         let entry = &mut self.jobs[job];
-        assert_eq!((entry.stream, &start.head), (stream, &head(job)));
-        assert!(!std::mem::replace(&mut entry.is_started, true), "started twice: {entry:?}");
-        assert_ne!(entry.fate, Some(Fate::Returned), "started after it was returned");
-        self.running = Some(job);
+        assert_eq!(entry.stream, stream);
+        assert_eq!(entry.is_claimed, is_queued(stream), "started and not claimed: {entry:?}");
+        match arrived {
+            Arrived::Job(start) => {
+                assert_eq!(start.head, head(job));
+                assert!(!std::mem::replace(&mut entry.is_started, true), "started twice: {entry:?}");
+                self.running = Some(job);
+            }
+            Arrived::Ticket(_) => {
+                self.worker.fetch(stream, &mut self.to_parent);
+                self.fetching = Some(stream);
+            }
+        }
     }
 
     fn read(&mut self, bytes: usize) {
@@ -272,7 +375,7 @@ impl Conversation {
         let Some(job) = self.running.filter(|job| !self.jobs[*job].is_headed) else { return };
         let entry = &mut self.jobs[job];
         let body = content(job, Side::Answer, 0, body.min(CHUNK_BYTES_MAX));
-        self.worker.reply(entry.stream, &head(job), &body, complete.then_some(3), &mut self.to_parent);
+        self.worker.reply(entry.stream, &head(job), &body, complete, &mut self.to_parent);
         entry.answered = body.len();
         entry.is_headed = true;
         self.running = (!complete).then_some(job);
@@ -295,6 +398,36 @@ impl Conversation {
         assert!(entry.answered - entry.taken <= WINDOW_BYTES, "the pool must store more than a window: {entry:?}");
     }
 
+    fn call(&mut self, bytes: usize) {
+        let Some(job) = self.running.filter(|job| self.jobs[*job].call.is_none()) else { return };
+        let (entry, request) = (&mut self.jobs[job], content(job, Side::Body, 0, bytes.min(CHUNK_BYTES_MAX)));
+        if self.worker.call_header(entry.stream, &request, &mut self.to_parent) {
+            self.to_parent.extend_from_slice(&request);
+            entry.call = Some(request);
+        } else {
+            assert!(entry.is_canceled);
+        }
+    }
+
+    /// Returns what the job has sent.
+    fn return_call(&mut self) {
+        let Some(entry) = self.pick(0).map(|job| &mut self.jobs[job]).filter(|entry| entry.is_calling) else { return };
+        let answer = entry.call.as_deref();
+        entry.is_calling = false;
+        self.parent.return_header(entry.stream, answer, &mut self.to_worker);
+        self.to_worker.extend_from_slice(answer.expect("the handler waits"));
+    }
+
+    fn take_return(&mut self) {
+        let Some(entry) = self.running.map(|job| &mut self.jobs[job]) else { return };
+        match self.worker.take_return(entry.stream) {
+            Returned::Answer(answer) => assert_eq!(entry.call.take(), Some(answer), "the answer to another call"),
+            Returned::Nothing => panic!("each call of a running job has an answer"),
+            Returned::Pending => {}
+            Returned::Canceled => assert!(entry.is_canceled),
+        }
+    }
+
     fn end(&mut self) {
         if let Some(job) = self.running.filter(|job| self.jobs[*job].is_headed) {
             self.worker.end(self.jobs[job].stream, &mut self.to_parent);
@@ -309,72 +442,7 @@ impl Conversation {
     }
 }
 
-impl Entry {
-    /// Checks and records an event of this job.
-    fn hear(&mut self, job: usize, stream: u32, event: &Event) {
-        assert_eq!(self.stream, stream, "the reply of another job");
-        assert_eq!(*event == Event::Gone, self.is_canceled, "{event:?} of {self:?}");
-        let arrived: &[u8] = match event {
-            Event::Reply(answer) => {
-                assert_eq!(answer.head, head(job), "the head of another job");
-                assert_eq!(answer.complete, answer.took_us == 3);
-                &answer.body
-            }
-            Event::Data(chunk) => chunk,
-            Event::Failed(failure) => {
-                assert_eq!(failure.message, job.to_string(), "the failure of another job");
-                &[]
-            }
-            _ => &[],
-        };
-        assert_eq!(*arrived, content(job, Side::Answer, self.heard, arrived.len())[..], "the bytes of another job");
-        self.heard += arrived.len();
-        match event {
-            Event::Failed(_) => self.ends(Fate::Failed),
-            Event::Gone => self.ends(Fate::Gone),
-            event if event.is_last() => self.ends(Fate::Answered),
-            _ => {}
-        }
-    }
-
-    fn ends(&mut self, fate: Fate) {
-        assert_eq!(self.fate.replace(fate), None, "it ended before");
-    }
-}
-
-/// One of the two bodies of a job.
-#[derive(Clone, Copy)]
-enum Side {
-    Body,
-    Answer,
-}
-
-/// Returns bytes that differ from those of other jobs, bodies and offsets, as far as a few bytes can.
-fn content(job: usize, side: Side, from: usize, count: usize) -> Bytes {
-    /// Noise to copy from, because computing each byte would take most of the test's time.
-    static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let turn = (0..NOISE_BYTES as u32).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 24) as u8);
-        turn.cycle().take(NOISE_BYTES + CHUNK_BYTES_MAX).collect()
-    });
-    let at = (from + job * 1031 + 517 * side as usize) % NOISE_BYTES;
-    Bytes::copy_from_slice(&NOISE[at..at + count])
-}
-
-/// The noise repeats after so many bytes; a prime, so that it is not a multiple of a chunk's size.
-const NOISE_BYTES: usize = 65_521;
-
-fn head(job: usize) -> Bytes {
-    Bytes::copy_from_slice(&job.to_le_bytes())
-}
-
 /// Moves some of the bytes, so that frames are cut at any place.
 fn deliver(from: &mut BytesMut, to: &mut BytesMut, bytes: usize) {
     to.extend_from_slice(&from.split_to(bytes.min(from.len())));
-}
-
-#[cfg(test)]
-#[test]
-fn a_whole_chunk_may_begin_anywhere() {
-    let chunk = content(0, Side::Body, NOISE_BYTES - 1, CHUNK_BYTES_MAX);
-    assert_eq!(chunk[1..100], content(0, Side::Body, 0, 99)[..]);
 }

@@ -47,16 +47,24 @@ pub(crate) fn put(out: &mut BytesMut, stream: u32, frame: &Frame) {
         Frame::Welcome(welcome) => encode::put_welcome(out, welcome),
         Frame::Ready(level) => encode::put_ready(out, level),
         Frame::Job(start) => encode::put_job(out, stream, start),
-        Frame::Reply(answer) => {
-            encode::put_reply(out, stream, &answer.head, &answer.body, answer.complete.then_some(answer.took_us));
-        }
+        Frame::Reply(answer) => encode::put_reply(out, stream, &answer.head, &answer.body, answer.complete),
         Frame::Data(chunk) => encode::put_data(out, stream, chunk),
         Frame::End => encode::put_end(out, stream),
         Frame::Credit(bytes) => encode::put_credit(out, stream, *bytes),
         Frame::Cancel => encode::put_cancel(out, stream),
         Frame::Fail(failure) => encode::put_fail(out, stream, failure),
-        Frame::Withdraw => encode::put_withdraw(out, stream),
+        Frame::Ticket(number) => encode::put_ticket(out, stream, *number),
+        Frame::Fetch => encode::put_fetch(out, stream),
         Frame::Extend(milliseconds) => encode::put_extend(out, stream, *milliseconds),
-        Frame::Return(count) => encode::put_return(out, stream, *count),
+        Frame::Call(request) => {
+            encode::put_call_header(out, stream, request);
+            out.extend_from_slice(request);
+        }
+        Frame::Return(answer) => {
+            encode::put_return_header(out, stream, answer.as_deref());
+            out.extend_from_slice(answer.as_deref().unwrap_or_default());
+        }
+        Frame::Open => encode::put_open(out),
+        Frame::Retire => encode::put_retire(out),
     }
 }

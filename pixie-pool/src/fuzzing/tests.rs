@@ -17,5 +17,6 @@ fn the_corpus_of_each_decoder_replays() {
 #[test]
 fn what_the_fuzzer_has_found_stays_repaired() {
     replay_regressions("conversation", conversation);
+    replay_regressions("decode_frame", decode_frame);
     replay_regressions("worker_receive", worker_receive);
 }

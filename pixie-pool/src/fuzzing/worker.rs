@@ -8,13 +8,13 @@ use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{choices::Choices, conversation::a_start, frame::put, parent::a_welcome};
+use super::{choices::Choices, frame::put, job::a_start, parent::a_welcome};
 use crate::{
     error::Failure,
     protocol::{
         decode,
         frame::{Frame, Violation},
-        worker::{Unread, Worker},
+        worker::{Arrived, Returned, Unread, Worker},
     },
 };
 
@@ -56,7 +56,7 @@ struct Talk {
 
 impl Talk {
     fn step(&mut self, script: &mut Choices<'_>) -> Result<(), Violation> {
-        match script.byte() % 12 {
+        match script.byte() % 14 {
             0..=2 => self.say(script),
             3 => {
                 let count = usize::from(script.byte());
@@ -69,6 +69,8 @@ impl Talk {
             8 => self.read(script.size()),
             9 => self.reply(script.size(), script.flag()),
             10 => self.data(script.size()),
+            11 => self.call(script.size()),
+            12 => self.take_return(),
             _ => self.end(script.flag()),
         }
         Ok(())
@@ -88,15 +90,18 @@ impl Talk {
         let (kind, stream, size) = (script.byte(), script.byte() % STREAMS, script.size());
         // Each byte is the number of its stream.
         let body = Bytes::from(vec![stream; size]);
-        let frame = match kind % 12 {
+        let frame = match kind % 13 {
             0..=2 => Frame::Job(a_start(u64::from(stream), Bytes::new(), body, script.flag())),
             3..=5 => Frame::Data(body),
             6 => Frame::End,
             7 => Frame::Credit(size as u32),
             8 => Frame::Cancel,
-            9 => Frame::Withdraw,
+            9 => Frame::Ticket(u64::from(stream)),
+            10 if size == 0 => Frame::Open,
+            10 if size == 1 => Frame::Retire,
             10 => Frame::Welcome(a_welcome()),
-            _ => Frame::Return(1),
+            11 => Frame::Return(script.flag().then_some(body)),
+            _ => Frame::Fetch,
         };
         put(&mut self.arriving, u32::from(stream), &frame);
     }
@@ -105,24 +110,30 @@ impl Talk {
     fn arrive(&mut self, count: usize, cut: usize) -> Result<(), Violation> {
         let bytes = self.arriving.split_to(count.min(self.arriving.len()));
         let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
-        let (mut said, mut twin_said) = (BytesMut::new(), BytesMut::new());
         self.input.put_slice(&bytes);
-        let heard = self.worker.receive(&mut self.input, &mut said);
+        let heard = self.worker.receive(&mut self.input);
         self.twin_input.put_slice(first);
-        let twin_heard = self.twin.receive(&mut self.twin_input, &mut twin_said).and_then(|()| {
+        let twin_heard = self.twin.receive(&mut self.twin_input).and_then(|()| {
             self.twin_input.put_slice(second);
-            self.twin.receive(&mut self.twin_input, &mut twin_said)
+            self.twin.receive(&mut self.twin_input)
         });
-        assert_eq!((&heard, &said), (&twin_heard, &twin_said), "the pieces gave another result");
-        self.said.put_slice(&said);
-        self.both(|worker, _| worker.take_welcome());
+        assert_eq!(heard, twin_heard, "the pieces gave another result");
+        self.both(|worker, _| (worker.take_welcome(), worker.waiting(), worker.is_open, worker.is_retired));
         heard
     }
 
+    /// Starts the next job, or fetches it, as the worker's socket does.
     fn start(&mut self) {
-        if self.running.is_none() {
-            let next = self.both(|worker, out| worker.next_job(out));
-            self.running = next.map(|(stream, _)| (stream, false));
+        if self.running.is_some() {
+            return;
+        }
+        match self.both(|worker, out| worker.next_job(out)) {
+            Some((stream, Arrived::Job(_))) => self.running = Some((stream, false)),
+            Some((stream, Arrived::Ticket(number))) => {
+                assert!(self.is_raw || u64::from(stream) == number);
+                self.both(|worker, out| worker.fetch(stream, out));
+            }
+            None => {}
         }
     }
 
@@ -143,7 +154,7 @@ impl Talk {
 
     fn reply(&mut self, size: usize, is_whole: bool) {
         let Some((stream, false)) = self.running else { return };
-        self.both(|worker, out| worker.reply(stream, b"", &vec![3; size], is_whole.then_some(3), out));
+        self.both(|worker, out| worker.reply(stream, b"", &vec![3; size], is_whole, out));
         self.running = (!is_whole).then_some((stream, true));
         assert_eq!(self.both(|worker, _| worker.is_running(stream)), !is_whole);
     }
@@ -157,6 +168,25 @@ impl Talk {
             }
             Some(_) => {}
         }
+    }
+
+    fn call(&mut self, size: usize) {
+        let Some((stream, _)) = self.running else { return };
+        let request = vec![3; size];
+        let is_sent = self.both(|worker, out| {
+            let is_sent = worker.call_header(stream, &request, out);
+            out.put_slice(if is_sent { &request } else { &[] });
+            is_sent
+        });
+        assert_eq!(is_sent, !self.worker.is_canceled(stream));
+    }
+
+    fn take_return(&mut self) {
+        let Some((stream, _)) = self.running else { return };
+        let returned = self.both(|worker, _| worker.take_return(stream));
+        assert_eq!(returned == Returned::Canceled, self.worker.is_canceled(stream));
+        let is_own = |answer: &[u8]| answer.iter().all(|byte| u32::from(*byte) == stream);
+        assert!(self.is_raw || !matches!(&returned, Returned::Answer(answer) if !is_own(answer)), "of another job");
     }
 
     fn end(&mut self, is_failed: bool) {
@@ -175,7 +205,7 @@ impl Talk {
                 let read = self.read.get_mut(&stream).expect("credit is granted for what was read");
                 *read = read.checked_sub(*bytes as usize).expect("no more is granted than was read");
             }
-            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::Return(_) => {}
+            Frame::Reply(_) | Frame::Data(_) | Frame::End | Frame::Fail(_) | Frame::Fetch | Frame::Call(_) => {}
             other => panic!("a worker never says {other:?} once it serves"),
         }
     }

@@ -2,11 +2,21 @@
 //!
 //! A function that needs a call which these systems lack does nothing or reports that the value is unknown.
 
-use std::{ffi::OsString, fs::File, io, io::Read as _, time::Duration};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read as _},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::Arc,
+    time::Duration,
+};
 
 use interprocess::local_socket::ListenerOptions;
 
-use super::{MemoryUse, NoCgroups, ThreadState, unix};
+use super::{Claim, Limits, MemoryUse, NoCgroups, ThreadState, unix};
 
 /// Watches and kills one process, by its pid.
 #[derive(Debug)]
@@ -47,7 +57,7 @@ impl Cgroups {
         Err(NoCgroups::NotDelegated("only Linux has cgroups".to_owned()))
     }
 
-    pub(crate) fn admit(&self, _: &str, _: u64, _: u32) -> io::Result<WorkerCgroup> {
+    pub(crate) fn admit(&self, _: &str, _: Limits, _: u32) -> io::Result<WorkerCgroup> {
         match *self {}
     }
 
@@ -60,9 +70,20 @@ impl Cgroups {
     }
 }
 
+/// Returns the file of this program. Returns an error if another program has replaced it.
 pub(crate) fn own_executable() -> io::Result<OsString> {
-    Ok(std::env::current_exe()?.into())
+    let program = std::env::current_exe()?;
+    super::unix::check_unchanged(&program)?;
+    Ok(program.into())
 }
+
+/// Returns nothing: how a loader was called is not known.
+pub fn loader_arguments() -> Vec<OsString> {
+    Vec::new()
+}
+
+/// Does nothing: containers are a matter of Linux.
+pub(crate) fn reap_as_init() {}
 
 /// Does nothing: std opens files with close-on-exec.
 pub(crate) fn close_inherited() {}
@@ -80,6 +101,8 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 pub(crate) fn set_process_name(_: &str) {}
 
+pub(crate) fn give_way_when_memory_is_short() {}
+
 pub(crate) const HAS_CPU_CLOCKS: bool = false;
 
 pub(crate) fn cpu_time(_: u32) -> Option<Duration> {
@@ -90,10 +113,114 @@ pub(crate) fn resident_bytes(_: u32) -> io::Result<u64> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
 }
 
+pub(crate) fn thread_ids(_: u32, _: usize) -> io::Result<std::collections::HashSet<u32>> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
+}
+
 pub(crate) fn peak_bytes(_: u32) -> Option<u64> {
     None
 }
 
 pub(crate) fn thread_state(_: u32, _: &str, _: usize) -> ThreadState {
     ThreadState::default()
+}
+
+/// Returns false: workers are leased, and what belongs to the queue of all workers does not exist.
+pub(crate) fn has_queue() -> bool {
+    false
+}
+
+/// The socket of that queue, or a worker's end of it, or claims. A value of this type does not exist.
+#[derive(Debug)]
+pub(crate) enum SharedSocket {}
+
+pub(crate) type Claims = SharedSocket;
+pub(crate) type ClaimWriter = SharedSocket;
+pub(crate) type QueueReader = SharedSocket;
+
+fn no_queue<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no queue for all workers"))
+}
+
+impl SharedSocket {
+    pub(crate) fn new<T>(_: T) -> io::Result<Arc<Self>> {
+        no_queue()
+    }
+
+    pub(crate) fn open<T>(_: T, _: bool) -> io::Result<Self> {
+        no_queue()
+    }
+
+    pub(crate) fn workers_end(&self) -> BorrowedFd<'_> {
+        match *self {}
+    }
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        match *self {}
+    }
+
+    pub(crate) fn try_send(&self, _: &[u8]) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn take_back(&self, _: &mut [u8]) -> Option<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn close(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn read(&self, _: &mut [u8]) -> io::Result<Option<usize>> {
+        match *self {}
+    }
+
+    pub(crate) fn is_reading(&self, _: u32) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn running(&self) -> Option<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn get(&self, _: usize, _: u64) -> Option<Claim> {
+        match *self {}
+    }
+
+    pub(crate) fn introduce(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn begin(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn end(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn claim(&self, _: usize, _: u64) {
+        match *self {}
+    }
+
+    pub(crate) fn finish(&self) {
+        match *self {}
+    }
+}
+
+pub(crate) async fn send_with_descriptors(
+    _: &tokio::net::UnixStream,
+    _: &[u8],
+    _: [BorrowedFd<'_>; 2],
+) -> io::Result<usize> {
+    no_queue()
+}
+
+/// Reads bytes. The parent sends no descriptors with them.
+pub(crate) fn receive_with_descriptors(
+    mut stream: &UnixStream,
+    target: &mut [u8],
+    _: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    stream.read(target)
 }

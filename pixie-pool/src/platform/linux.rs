@@ -4,25 +4,36 @@
 //! that a process that has got the same pid is not signaled.
 
 mod cgroup;
+mod claims;
+mod init;
 mod process_stats;
+mod queue;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod sandbox;
 
 use std::{
+    env,
     ffi::OsString,
     fs, io,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
     path::Path,
     time::Duration,
 };
 
+use crate::config::OOM_SCORE_RAISE;
 use interprocess::{local_socket::ListenerOptions, os::unix::local_socket::ListenerOptionsExt as _};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
 pub(crate) use self::{
     cgroup::{Cgroups, WorkerCgroup},
-    process_stats::{peak_bytes, resident_bytes, thread_state},
+    claims::{ClaimWriter, Claims},
+    init::reap_as_init,
+    process_stats::{peak_bytes, resident_bytes, thread_ids, thread_state},
+    queue::{QueueReader, SharedSocket, receive_with_descriptors, send_with_descriptors},
 };
 
 /// Watches and kills one process.
@@ -83,8 +94,26 @@ fn register(pidfd: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.ok()
 }
 
-/// Returns the file of this program: the running image, also after a deployment has replaced the file.
+/// Returns what the program loader got before the arguments of this program, if it was started as a
+/// command of its own (`ld-linux.so --library-path lib ./app`), as bundled programs are: the running image
+/// is the loader.
+pub fn loader_arguments() -> Vec<OsString> {
+    let line = fs::read("/proc/self/cmdline").unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    let all: Vec<OsString> = line.map(|word| OsString::from_vec(word.to_vec())).collect();
+    let own: Vec<OsString> = env::args_os().collect();
+    let before = all.len().saturating_sub(own.len());
+    // Some programs overwrite their command line.
+    let is_complete = before > 0 && all[before + 1..] == own[1..];
+    if is_complete { all[1..=before].to_vec() } else { Vec::new() }
+}
+
+/// Returns the file of this program: the running image, also after a deployment has replaced the file. If a
+/// program loader is the running image, it reads the program's file again, so a replaced one is an error.
 pub(crate) fn own_executable() -> io::Result<OsString> {
+    if let Some(program) = loader_arguments().last() {
+        super::unix::check_unchanged(Path::new(program))?;
+    }
     let image = Path::new("/proc/self/exe");
     match fs::symlink_metadata(image) {
         Ok(_) => Ok(image.into()),
@@ -121,9 +150,22 @@ pub(crate) fn set_process_name(name: &str) {
     }
 }
 
+/// Makes the kernel kill this process before its parent if the machine runs out of memory.
+pub(crate) fn give_way_when_memory_is_short() {
+    let path = "/proc/self/oom_score_adj";
+    let own = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok()).unwrap_or(0);
+    // Raising the value needs no rights. Without /proc, the kernel decides by size alone.
+    let _ = fs::write(path, (own + OOM_SCORE_RAISE).min(1000).to_string());
+}
+
 /// Makes the socket inaccessible for other users from its creation.
 pub(crate) fn private_socket(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
     options.mode(0o600)
+}
+
+/// Returns whether workers can read one queue. The state of their threads must be known.
+pub(crate) fn has_queue() -> bool {
+    Path::new("/proc/self/stat").exists()
 }
 
 /// Whether [`cpu_time`] works on this system.

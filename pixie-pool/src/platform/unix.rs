@@ -1,29 +1,30 @@
-//! All Unix systems: signals, process groups, limits, the lifeline, the mark, and what tokio's socket lacks.
+//! All Unix systems: signals, process groups, limits, the lifeline, and what tokio's socket lacks.
 //!
 //! Invariant: one operation per `unsafe` block, each with the reason why it is sound.
 
 use std::{
     ffi::c_int,
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     os::{
-        fd::AsFd,
-        unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+        fd::{AsFd, AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
     },
     path::Path,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::OnceLock,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use bytes::{BufMut as _, BytesMut};
 use rustix::{
-    fs::OFlags,
-    mm::{MapFlags, ProtFlags},
+    event::{PollFd, PollFlags, Timespec},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, waitid},
 };
 use tokio::net::UnixStream;
 
-use crate::config::PROCESS_CHECK_INTERVAL;
+use crate::config::{OWN_DESCRIPTORS_MIN, PROCESS_CHECK_INTERVAL};
 
 /// Writes as many bytes as fit into the socket's buffer; if it is full, wakes the task later.
 pub(crate) fn poll_write(stream: &UnixStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -42,6 +43,15 @@ pub(crate) fn hang_up(stream: &UnixStream) {
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Both);
 }
 
+/// Waits for bytes and adds as many to `target` as it has room for; returns 0 at the end.
+pub(crate) fn read_into(stream: impl AsFd, target: &mut BytesMut) -> io::Result<usize> {
+    let (bytes, _) = rustix::io::read(stream, target.spare_capacity_mut())?;
+    let count = bytes.len();
+    // SAFETY: the call has initialized so many bytes behind the present end.
+    unsafe { target.advance_mut(count) };
+    Ok(count)
+}
+
 /// Reads what has arrived, without waiting; `None` if the buffer is empty.
 pub(crate) fn read_arrived(stream: impl AsFd, target: &mut [u8]) -> io::Result<Option<usize>> {
     match rustix::net::recv(stream, target, RecvFlags::DONTWAIT) {
@@ -49,6 +59,22 @@ pub(crate) fn read_arrived(stream: impl AsFd, target: &mut [u8]) -> io::Result<O
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// Waits until bytes have arrived or the time is over; returns whether there are some, or the end.
+pub(crate) fn has_input(stream: impl AsFd, time: Duration) -> io::Result<bool> {
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+    let mut polled = [PollFd::new(&stream, PollFlags::IN)];
+    match rustix::event::poll(&mut polled, Some(&time)) {
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        count => Ok(count? > 0),
+    }
+}
+
+/// Returns whether bytes have arrived that were not read.
+pub(crate) fn has_arrived(stream: impl AsFd) -> bool {
+    let mut byte = [0];
+    rustix::net::recv(stream, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK).is_ok_and(|(count, _)| count > 0)
 }
 
 /// Kills every process of the group that `leader` leads.
@@ -100,9 +126,55 @@ fn calm_signal(signal: c_int) {
     unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
-/// Makes a job's files private to the user, and removes the variable, so that a job's programs ignore it.
-pub(crate) fn isolate(variable: &str) {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+/// Returns whether this process ignores SIGHUP, as `nohup` arranges. False after a handler was installed.
+pub fn ignores_hangup() -> bool {
+    // SAFETY: all-zero bytes are a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a null pointer leaves the action as it is, and `action` lives through the call.
+    let done = unsafe { libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut action) };
+    done == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Passes descriptors to a program, numbered from 3 in their order, as systemd passes sockets.
+///
+/// Only this program gets them: in this process they stay closed for programs that other threads start.
+pub fn pass_descriptors(command: &mut std::process::Command, descriptors: &[OwnedFd]) -> io::Result<()> {
+    const FIRST: c_int = 3;
+    let first_free = FIRST + descriptors.len() as c_int;
+    // Copies with higher numbers, so that no descriptor is replaced before it was passed.
+    let copy = |descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, first_free);
+    let copies = descriptors.iter().map(copy).collect::<Result<Vec<OwnedFd>, _>>()?;
+    let pass = move || {
+        for (copy, number) in copies.iter().zip(FIRST..) {
+            // SAFETY: runs in the new process only, where no value owns the number yet.
+            if unsafe { libc::dup2(copy.as_raw_fd(), number) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only calls `dup2`, which is safe after a fork, and does not allocate.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, pass) };
+    Ok(())
+}
+
+/// Returns an error if the file of this program is not the one that the first call has found: a worker
+/// started from another file would run other code. Only for systems and programs that cannot be started from
+/// the running image.
+pub(crate) fn check_unchanged(program: &Path) -> io::Result<()> {
+    static FIRST: OnceLock<(u64, u64, i64, i64)> = OnceLock::new();
+    let stamp = fs::metadata(program).map(|file| (file.dev(), file.ino(), file.mtime(), file.mtime_nsec()));
+    match stamp {
+        Ok(stamp) if *FIRST.get_or_init(|| stamp) == stamp => Ok(()),
+        _ => Err(io::Error::other(format!(
+            "the program {} was replaced since this server has started: reload or restart the server",
+            program.display()
+        ))),
+    }
+}
+
+/// Removes a variable, so that the programs that a job starts ignore it.
+pub(crate) fn forget_variable(variable: &str) {
     if super::threads() == 1 {
         // SAFETY: this process has one thread, so no other thread reads the environment at the same time.
         unsafe { std::env::remove_var(variable) };
@@ -143,98 +215,38 @@ fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
 pub(crate) struct Lifeline(File);
 
 impl Lifeline {
-    /// Returns when the parent has exited; runs `attend` each time the parent asks for attention.
-    pub(crate) fn wait(mut self, attend: impl Fn()) {
+    /// Returns when the parent has exited, or if the descriptor was closed by the handler.
+    pub(crate) fn wait(mut self) {
         let mut byte = [0];
-        loop {
-            match self.0.read(&mut byte) {
-                Ok(0) => return,
-                Ok(_) => attend(),
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-/// The parent's end of the pipe to a worker. Dropping it ends the worker.
-#[derive(Debug)]
-pub(crate) struct LifelineHolder(File);
-
-impl LifelineHolder {
-    pub(crate) fn new(pipe: tokio::process::ChildStdin) -> io::Result<Self> {
-        // The conversion makes the pipe blocking, and a worker that does not read would block a write.
-        let pipe = pipe.into_owned_fd()?;
-        rustix::fs::fcntl_setfl(&pipe, rustix::fs::fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        Ok(LifelineHolder(pipe.into()))
-    }
-
-    /// Asks the worker for attention. Does not block, also if the worker does not read.
-    pub(crate) fn pull(&self) {
-        // Other parts of the pool detect a worker that has exited or does not read.
-        let _ = (&self.0).write(&[1]);
-    }
-}
-
-/// Tells which job a worker has started last, also after the worker has exited.
-///
-/// Reads a file, because a worker could truncate it, and reading a mapping would then kill this process.
-#[derive(Debug)]
-pub(crate) struct MarkReader(File);
-
-impl MarkReader {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        // An earlier start of this worker may have left a file.
-        let _ = fs::remove_file(path);
-        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        // Writes the bytes instead of setting a length, so that the start fails if the disk is full.
-        // Otherwise the worker's first store into the mapping would kill it with SIGBUS.
-        file.write_all_at(&[0; MARK_BYTES as usize], 0)?;
-        Ok(MarkReader(file))
-    }
-
-    /// Returns the stream id of the job; 0 before the first one.
-    pub(crate) fn read(&self) -> Option<u32> {
-        let mut bytes = [0; MARK_BYTES as usize];
-        self.0.read_exact_at(&mut bytes, 0).ok()?;
-        Some(u32::from_ne_bytes(bytes))
-    }
-}
-
-const MARK_BYTES: u64 = 4;
-
-/// The worker's side of the mark: one store into mapped memory per job.
-#[derive(Debug)]
-pub(crate) struct Mark(&'static AtomicU32);
-
-impl Mark {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(path)?;
-        let (access, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: the kernel chooses an unused address, and the mapping is never removed.
-        let page = unsafe { rustix::mm::mmap(std::ptr::null_mut(), MARK_BYTES as usize, access, sharing, &file, 0) }?;
-        // SAFETY: the page is aligned, zeroed and never unmapped, and used only through this value.
-        Ok(Mark(unsafe { AtomicU32::from_ptr(page.cast()) }))
-    }
-
-    /// Records that a job is about to start.
-    pub(crate) fn set(&self, stream: u32) {
-        self.0.store(stream, Ordering::SeqCst);
+        // Also after another error: a handler may have closed the descriptor, and then nothing else tells
+        // this process that its parent has exited.
+        while let Err(error) = self.0.read(&mut byte)
+            && error.kind() == io::ErrorKind::Interrupted
+        {}
     }
 }
 
 /// Takes the lifeline from stdin, with the token that the parent has written for this worker only, and puts
 /// `/dev/null` there, so that a job's programs do not inherit it.
 pub(crate) fn take_lifeline<const N: usize>() -> io::Result<(Lifeline, [u8; N])> {
-    let mut lifeline = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut lifeline = File::from(out_of_the_way(io::stdin())?);
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     let mut token = [0; N];
     lifeline.read_exact(&mut token)?;
     Ok((Lifeline(lifeline), token))
 }
 
+/// Returns a copy of a descriptor, with a number that is not given to a handler's next file if the handler
+/// closes all descriptors that it does not know.
+pub(crate) fn out_of_the_way(descriptor: impl AsFd) -> io::Result<OwnedFd> {
+    let copy = rustix::io::fcntl_dupfd_cloexec(&descriptor, OWN_DESCRIPTORS_MIN);
+    // Fails with a very low limit of descriptors.
+    copy.or_else(|_| rustix::io::fcntl_dupfd_cloexec(&descriptor, 3)).map_err(io::Error::from)
+}
+
 /// A lock on a directory. The kernel releases it when this process exits for any reason.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
+pub(crate) struct DirectoryLock(File);
 
 impl DirectoryLock {
     /// Locks a directory; `None` if it is locked already, belongs to another user, or does not exist.
@@ -253,8 +265,13 @@ impl DirectoryLock {
         let directory = File::open(path)?;
         directory.try_lock()?;
         // Another process may have removed it between the two calls.
-        let (after, held) = (fs::symlink_metadata(path)?, directory.metadata()?);
-        Ok((after.dev() == held.dev() && after.ino() == held.ino()).then_some(DirectoryLock(directory)))
+        Ok(Some(DirectoryLock(directory)).filter(|lock| lock.is_at(path)))
+    }
+
+    /// Returns whether the locked directory is still the one at this path.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let (found, held) = (fs::symlink_metadata(path), self.0.metadata());
+        found.is_ok_and(|found| held.is_ok_and(|held| found.dev() == held.dev() && found.ino() == held.ino()))
     }
 }
 

@@ -1,34 +1,35 @@
 //! The parent's end of the connection to one worker.
 //!
-//! Owns the socket's write half and the lock around the connection's state. Submitters write here; the
-//! worker's task in `process::worker` reads. Invariant: a closed connection writes and accepts nothing.
+//! Owns the socket's write half, for `writing`, and the lock around the connection's state. Submitters write;
+//! the worker's task in `process::worker` reads. Invariant: a closed connection writes and accepts nothing.
 
 pub(crate) mod attempts;
 mod job_state;
 mod kill;
 mod pieces;
-mod pipelining;
+mod shared;
 mod state;
 mod upload;
 mod usage;
+mod writing;
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use tokio::net::unix::OwnedWriteHalf;
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, Config, UNREAD_BYTES_MAX},
-    platform,
+    config::{CHUNK_BYTES_MAX, Config, STEP_INTERVAL, STEP_MAX},
+    platform::{self, Claims, ProcessWatch},
     pool::metrics::Metrics,
     protocol::{
-        frame::Violation,
-        parent::{Event, Parent},
+        encode,
+        frame::{Violation, slot_of},
+        parent::Event,
     },
     sandbox::SandboxLevel,
     snapshot::MemoryLimit,
@@ -36,11 +37,12 @@ use crate::{
 
 pub(crate) use self::{
     attempts::Continuation,
-    job_state::{JobName, JobState, ReplyStart},
+    job_state::{JobName, JobState, Location, ReplyStart},
     kill::{Closed, Kill},
+    shared::{Claimed, Queued, SharedQueue, SharedSend, takes_from_socket},
     state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
     upload::Upload,
-    usage::{CpuMeter, Recycling, Throughput},
+    usage::{CpuMeter, Recycling, jobs_max},
 };
 
 /// Bytes of room in the input buffer before each read: a quarter of a chunk, so that reads are few.
@@ -57,13 +59,24 @@ pub(crate) struct Connection {
     ready_since: Instant,
     writer: OwnedWriteHalf,
     metrics: Arc<Metrics>,
+    process: Process,
     state: Mutex<ConnectionState>,
 }
 
+/// The process at the other end; nothing is known about a thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Process {
+    pub(crate) watch: Option<Arc<ProcessWatch>>,
+    /// What it has claimed of the jobs that all workers read; `None` if jobs are leased.
+    pub(crate) claims: Option<Arc<Claims>>,
+}
+
 pub(crate) enum Sent {
-    /// This many jobs were sent; their times have to be checked at that time.
-    Jobs(usize, Option<Instant>),
-    Closed,
+    /// The job was sent; its times have to be checked at that time.
+    Done(Option<Instant>),
+    /// The job has ended or was canceled.
+    Over,
+    Closed(Arc<JobState>),
 }
 
 #[derive(Debug)]
@@ -74,8 +87,8 @@ pub(crate) enum MemoryCheck {
     Exceeded(Option<Arc<JobState>>),
 }
 
-/// An event of the worker and the job that it belongs to.
-pub(crate) type Delivery = (Arc<JobState>, Event);
+/// An event of the worker, the job that it belongs to with its stream, and when that was started.
+pub(crate) type Delivery = (Arc<JobState>, u32, Event, Instant);
 
 impl PartialEq for Connection {
     fn eq(&self, other: &Self) -> bool {
@@ -91,10 +104,11 @@ impl Connection {
         state: ConnectionState,
         memory_limit: Option<MemoryLimit>,
         metrics: Arc<Metrics>,
+        process: Process,
     ) -> Arc<Self> {
         let (sandbox, ready_since) = (state.protocol.sandbox, Instant::now());
         let state = Mutex::new(state);
-        Arc::new(Connection { slot, pid, sandbox, memory_limit, ready_since, writer, metrics, state })
+        Arc::new(Connection { slot, pid, sandbox, memory_limit, ready_since, writer, metrics, process, state })
     }
 
     /// Locks the state; only briefly, and not while another connection is locked.
@@ -102,118 +116,152 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends jobs in one write, from the task that leased or reads this worker. Canceled jobs are dropped.
-    pub(crate) fn send(self: &Arc<Self>, batch: &mut Vec<Arc<JobState>>, now: Instant) -> Sent {
+    /// Sends a job to this worker, which is leased for it. A canceled job is dropped.
+    pub(crate) fn send(self: &Arc<Self>, job: Arc<JobState>, now: Instant) -> Sent {
         let mut state = self.state();
-        if state.output.len() > UNREAD_BYTES_MAX {
-            tracing::warn!(worker = self.slot, pid = self.pid, "a worker replied to jobs that it has not read");
-            state.close(Closed::Killed(Kill::Protocol));
-        }
+        self.check_unread(&mut state);
         if state.closed.is_some() {
-            return Sent::Closed;
+            return Sent::Closed(job);
         }
-        let before = state.sent.len();
-        if before == 0 {
-            state.throughput.first_since = now;
-            state.cpu_meter.begin(self.pid);
-        }
+        let stream = state.protocol.next_stream();
+        let Some((start, deadline)) = job.dispatch(now, self, stream) else {
+            return Sent::Over;
+        };
+        state.cpu_meter.begin(self.pid);
         let ConnectionState { protocol, output, sent, .. } = &mut *state;
-        let mut due = None;
-        for job in batch.drain(..) {
-            let Some((start, deadline)) = job.dispatch(now, self, protocol.next_stream()) else {
-                continue;
-            };
-            let stream = protocol.begin(&start, output);
-            due = earlier(due, deadline);
-            let awaited = Awaited::Head(deadline);
-            sent.push_back(SentJob { job, unsent: Some(start), stream, awaited, is_reported: false });
-        }
+        protocol.begin(stream, &start, output);
+        let awaited = Awaited::Head(deadline);
+        sent.push_back(SentJob { job, unsent: Some(start), stream, since: now, awaited, is_reported: false });
         if self.write(&mut state).is_ok() {
-            state.sent.iter_mut().skip(before).for_each(|sent| sent.unsent = None);
+            state.sent.iter_mut().for_each(|sent| sent.unsent = None);
         }
-        due = earlier(due, state.cpu_meter.due(now));
-        Sent::Jobs(state.sent.len() - before, earlier(due, state.withdraw_due()))
+        Sent::Done(earlier(deadline, state.cpu_meter.due(now)))
     }
 
-    /// Writes as much as the socket accepts; leaves the rest to the reading task.
-    fn write(&self, state: &mut ConnectionState) -> Result<(), std::io::Error> {
-        if state.output.is_empty() {
-            return Ok(());
-        }
-        match self.writer.try_write(&state.output) {
-            // `clear` reuses the start of the buffer; `advance` would not.
-            Ok(count) if count == state.output.len() => state.output.clear(),
-            Ok(count) => state.output.advance(count),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            // The worker is exiting. The rest is not sent, so that the whole job can go to another worker.
-            Err(error) => {
-                state.close(Closed::Exited);
-                return Err(error);
-            }
-        }
-        state.pipeline.wake_worker(state.output.is_empty());
-        if !state.output.is_empty() {
-            state.wake_reader();
-        }
-        Ok(())
-    }
-
-    /// Encodes a frame behind the bytes that still wait, and writes.
-    fn put(&self, state: &mut ConnectionState, encode: impl FnOnce(&mut Parent, &mut BytesMut)) {
-        if state.closed.is_none() {
-            encode(&mut state.protocol, &mut state.output);
-            // The reading task handles a failed write.
-            let _ = self.write(state);
-        }
-    }
-
-    /// Returns how many bytes of body may be sent at once; `None` if the worker does not want the rest.
-    pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
-        let state = self.state();
-        match state.closed {
-            // The job may move to another worker, which wants the rest of the body.
-            Some(_) => Some(0),
-            None => state.protocol.send_room(stream),
-        }
-    }
-
-    /// Sends a piece of body. This counts as progress of the client.
-    pub(crate) fn data(&self, stream: u32, piece: &[u8]) {
+    /// Tells the worker to read the jobs that all workers read.
+    pub(crate) fn open(&self) {
         let mut state = self.state();
-        note_progress(&mut state, stream);
-        self.put(&mut state, |protocol, output| protocol.data(stream, piece, output));
+        state.is_open = true;
+        self.put(&mut state, |_, output| encode::put_open(output));
     }
 
-    pub(crate) fn end(&self, stream: u32) {
-        self.put(&mut self.state(), |protocol, output| protocol.end(stream, output));
-    }
-
-    /// Gives the worker credit for more of the reply. This counts as progress of the client.
-    pub(crate) fn credit(&self, stream: u32, bytes: usize) {
+    /// Tells the worker to exit after its job, at once if it cannot have one.
+    pub(crate) fn retire(&self) {
         let mut state = self.state();
-        note_progress(&mut state, stream);
-        self.put(&mut state, |protocol, output| protocol.credit(stream, bytes, output));
+        if !state.is_open {
+            state.close(Closed::Killed(Kill::Retire));
+            return;
+        }
+        state.retiring_since = Some(Instant::now());
+        self.put(&mut state, |_, output| encode::put_retire(output));
     }
 
-    /// Tells the worker that a job is canceled; returns when its grace period ends.
-    pub(crate) fn cancel(&self, stream: u32, grace: Duration) -> Option<Instant> {
-        let (mut state, now) = (self.state(), Instant::now());
-        if state.closed.is_some() || !state.cancel(stream, now, grace) {
+    /// Notes the job that the worker runs, if it has claimed it by itself; returns when to check its times.
+    pub(crate) fn adopt_running(self: &Arc<Self>, shared: &SharedQueue) -> Option<Instant> {
+        let claims = self.process.claims.as_ref()?;
+        let mut state = self.state();
+        if state.closed.is_some() {
             return None;
         }
+        let claimed = shared.running(claims)?;
+        let due = self.adopt(&mut state, claimed, false, shared.cancel_grace);
         let _ = self.write(&mut state);
-        Some(now + grace)
+        due
     }
 
-    /// Closes the connection; the reading task then ends the process.
-    pub(crate) fn close(&self, closed: Closed) {
-        self.state().close(closed);
+    /// Takes in a job that the worker has claimed; with `is_over`, it has ended before the one that runs.
+    fn adopt(
+        self: &Arc<Self>,
+        state: &mut ConnectionState,
+        claimed: Claimed,
+        is_over: bool,
+        grace: Duration,
+    ) -> Option<Instant> {
+        let (stream, is_ticket, claim) = (claimed.stream, claimed.is_ticket, claimed.claim);
+        let (sent, deadline) = self.own(claimed);
+        let is_canceled = sent.job.is_canceled();
+        state.protocol.adopt(stream, sent.job.extension_ms, is_ticket, is_over);
+        if is_over {
+            state.sent.push_front(sent);
+            return None;
+        }
+        state.sent.push_back(sent);
+        state.cpu_meter.begin_at(claim.cpu);
+        let now = Instant::now();
+        let grace_due = (is_canceled && state.cancel(stream, now, grace)).then(|| now + grace);
+        earlier(earlier(deadline, state.cpu_meter.due(claim.at)), grace_due)
+    }
+
+    /// Makes a job that the worker has claimed one of this connection; returns it with its deadline.
+    fn own(self: &Arc<Self>, claimed: Claimed) -> (SentJob, Option<Instant>) {
+        let Claimed { job, stream, claim, .. } = claimed;
+        let deadline = job.claimed(self, stream, claim.at);
+        let awaited = Awaited::Head(deadline);
+        (SentJob { job, unsent: None, stream, since: claim.at, awaited, is_reported: false }, deadline)
+    }
+
+    /// Returns whether the worker runs a job that it has claimed.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.running().is_some())
+    }
+
+    /// Returns whether the worker may have read a job that it has not claimed yet.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.is_reading(self.pid))
+    }
+
+    /// Returns whether the worker has claimed the job with this number.
+    pub(crate) fn has_claimed(&self, slot: usize, number: u64) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.get(slot, number).is_some())
+    }
+
+    /// Returns whether the worker has claimed a job that it has not ended.
+    pub(crate) fn runs_claimed(&self) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.running().is_some())
+    }
+
+    /// Returns whether an exited worker ran this job, as far as is known.
+    pub(crate) fn ran_at_exit(&self, stream: u32) -> bool {
+        self.process.claims.as_ref().is_none_or(|claims| claims.running() == Some(slot_of(stream)))
+    }
+
+    /// Removes the jobs that an exited worker had claimed and that were not noted here.
+    pub(crate) fn claimed_at_exit(self: &Arc<Self>, shared: &SharedQueue) -> Vec<SentJob> {
+        let all = self.process.claims.as_ref().map(|claims| shared.all_claimed(claims)).unwrap_or_default();
+        all.into_iter().map(|claimed| self.own(claimed).0).collect()
+    }
+
+    /// Closes the connection; the reading task then ends the process. Returns why it was closed first.
+    pub(crate) fn close(&self, closed: Closed) -> Closed {
+        self.state().close(closed)
+    }
+
+    /// Kills the process; returns the job that it ran.
+    pub(crate) fn kill(&self, kill: Kill) -> Option<Arc<JobState>> {
+        let mut state = self.state();
+        if state.closed.is_some() {
+            return None;
+        }
+        self.kill_with(&mut state, kill);
+        state.sent.pop_back().map(|sent| sent.job)
+    }
+
+    /// Closes the connection and kills the process, without waiting for the reading task.
+    fn kill_with(&self, state: &mut ConnectionState, kill: Kill) {
+        // Under the lock, because the process is reaped only after the lock was taken to close the
+        // connection.
+        if let Some(watch) = self.process.watch.as_ref().filter(|_| state.closed.is_none()) {
+            // Read before the kill, because after the exit the peak is less exact.
+            state.peak_at_kill = platform::peak_bytes(self.pid);
+            watch.kill();
+        }
+        state.close(Closed::Killed(kill));
     }
 
     /// Closes the socket and the lifeline, which tells the worker to exit.
     pub(crate) fn hang_up(&self) {
         platform::hang_up(self.writer.as_ref());
-        self.state().pipeline.cut_lifeline();
+        self.state().lifeline = None;
     }
 
     /// Takes the jobs that a closed connection leaves.
@@ -221,14 +269,94 @@ impl Connection {
         std::mem::take(&mut self.state().sent)
     }
 
-    /// Checks the times of all jobs here; see [`ConnectionState::expire`].
-    pub(crate) fn expire(&self, now: Instant, config: &Config) -> Expired {
-        let mut state = self.state();
-        let expired = state.expire(self.pid, now, config);
-        if state.closed.is_none() {
-            let _ = self.write(&mut state);
+    /// Kills the worker if its job has reached a time limit, and returns when to check again.
+    ///
+    /// What has arrived is read before the job is judged: its reply may be there since before the limit.
+    ///
+    /// With `has_waiting`, a job waits for a worker since the last check at least.
+    pub(crate) fn expire(&self, now: Instant, has_waiting: bool, config: &Config) -> Expired {
+        let (mut state, mut expired) = (self.state(), Expired::default());
+        if state.closed.is_some() {
+            return expired;
+        }
+        if self.is_stuck(&mut state, has_waiting, now) {
+            self.kill_with(&mut state, Kill::Stuck);
+            return expired;
+        }
+        match state.find_slow(now, config) {
+            Some(Ok(running)) => expired.slow = Some(running),
+            Some(Err(due)) => expired.due = Some(due),
+            None => {}
+        }
+        let limit = state.limit(self.pid, now, config.stream_idle_timeout);
+        match limit {
+            Some((_, due)) if due <= now && self.may_have_ended(&mut state, due, now) => {
+                expired.due = earlier(expired.due, Some(now + STEP_INTERVAL));
+            }
+            Some((Kill::Deadline | Kill::Idle, due)) if due <= now && self.awaits_body(&state) => {
+                expired.stalled = self.end_stalled(&mut state, now, config.cancel_grace);
+                expired.due = earlier(expired.due, Some(now + config.cancel_grace));
+            }
+            Some((kill, due)) if due <= now => {
+                self.kill_with(&mut state, kill);
+                expired.kill = state.sent.pop_back().map(|sent| (kill, sent));
+            }
+            _ => {
+                state.late_since = None;
+                expired.due = earlier(expired.due, limit.map(|(_, due)| due));
+            }
         }
         expired
+    }
+
+    /// Returns whether the reply of the running job, which was due, may be on the way.
+    ///
+    /// Without an end only if this process does not read, such as while the runtime is blocked: a worker that
+    /// sends more and more bytes does not escape.
+    fn may_have_ended(&self, state: &mut ConnectionState, due: Instant, now: Instant) -> bool {
+        let (since, receives) = *state.late_since.get_or_insert((now, state.receives));
+        // This process was paused, so the reading task may be between the socket and this lock.
+        if since == now && now > due + STEP_INTERVAL {
+            return true;
+        }
+        let has_arrived = platform::has_arrived(self.writer.as_ref());
+        let slot = state.sent.back().map(|sent| slot_of(sent.stream));
+        let has_ended = self.process.claims.as_ref().is_some_and(|claims| claims.running() != slot);
+        let is_unread = has_arrived && receives == state.receives;
+        is_unread || (has_arrived || has_ended) && now < since + STEP_MAX
+    }
+
+    /// Returns whether the running job has read all that has arrived of its body.
+    fn awaits_body(&self, state: &ConnectionState) -> bool {
+        state.sent.back().is_some_and(|sent| state.protocol.awaits_body(sent.stream))
+    }
+
+    /// Cancels the running job, whose worker is not at fault, and returns it.
+    fn end_stalled(&self, state: &mut ConnectionState, now: Instant, grace: Duration) -> Option<Arc<JobState>> {
+        let (job, stream) = state.sent.back().map(|sent| (Arc::clone(&sent.job), sent.stream))?;
+        state.cancel(stream, now, grace);
+        // The reading task handles a failed write.
+        let _ = self.write(state);
+        Some(job)
+    }
+
+    /// Returns whether the worker should have taken its next step long ago: claimed a job that it has read or
+    /// that waits, or exited.
+    fn is_stuck(&self, state: &mut ConnectionState, has_waiting: bool, now: Instant) -> bool {
+        let Some(claims) = self.process.claims.as_ref().filter(|_| state.sent.is_empty()) else {
+            return false;
+        };
+        let is_behind = has_waiting || state.retiring_since.is_some();
+        let has_arrived = || platform::has_arrived(self.writer.as_ref());
+        if !is_behind || !state.is_open || claims.running().is_some() || has_arrived() {
+            state.behind_since = None;
+            return false;
+        }
+        let (since, jobs) = *state.behind_since.get_or_insert((now, state.jobs));
+        if jobs != state.jobs {
+            state.behind_since = Some((now, state.jobs));
+        }
+        jobs == state.jobs && now > since + STEP_MAX
     }
 
     /// Compares the worker's memory with the limits; closes the connection or has the worker replaced.
@@ -243,8 +371,8 @@ impl Connection {
         };
         let mut state = self.state();
         if memory.is_some_and(|max| bytes > max) && state.closed.is_none() {
-            state.close(Closed::Killed(Kill::Memory));
-            return MemoryCheck::Exceeded(state.sent.pop_front().map(|sent| sent.job));
+            drop(state);
+            return MemoryCheck::Exceeded(self.kill(Kill::Memory));
         }
         if recycle_memory.is_some_and(|max| bytes > max) {
             state.recycling.is_large = true;
@@ -253,93 +381,89 @@ impl Connection {
         MemoryCheck::Fine
     }
 
-    /// Writes the bytes that wait, on the reading task; returns whether and why the connection is closed.
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> Option<Closed> {
-        let mut state = self.state();
-        if !state.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-            state.reader = Some(cx.waker().clone());
-        }
-        while !state.output.is_empty() && state.closed.is_none() {
-            match platform::poll_write(self.writer.as_ref(), cx, &state.output) {
-                Poll::Ready(Ok(count)) => state.output.advance(count),
-                Poll::Ready(Err(_)) => state.close(Closed::Exited),
-                Poll::Pending => break,
-            }
-        }
-        let is_written = state.output.is_empty();
-        state.pipeline.wake_worker(is_written);
-        state.closed
-    }
-
     /// Decodes all complete frames in `input`; closes the connection if the worker broke the protocol.
+    /// `shared` has the jobs that the worker may have claimed.
     ///
     /// Returns when the reply of a job began to arrive in pieces: from then on, another timeout counts.
     pub(crate) fn receive(
-        &self,
+        self: &Arc<Self>,
         input: &mut BytesMut,
+        shared: Option<&SharedQueue>,
         deliveries: &mut Vec<Delivery>,
     ) -> Result<Option<Instant>, Violation> {
         let mut state = self.state();
-        if matches!(state.closed, Some(Closed::Killed(_))) {
-            // The job that the bytes belong to has failed already and was removed here.
-            input.clear();
-            return Ok(None);
-        }
-        let mut now = None;
-        let mut is_streaming = false;
-        // Closed under the lock: a job that is being sent has no part in the violation.
-        while let Some((_, event)) =
-            state.protocol.receive(input).inspect_err(|_| state.close(Closed::Killed(Kill::Protocol)))?
-        {
+        state.receives += 1;
+        let (mut now, mut is_streaming) = (None, false);
+        loop {
+            if let (Some(stream), Some(shared), Some(claims)) =
+                (state.protocol.unknown(input), shared, &self.process.claims)
+                && let Some(claimed) = shared.claimed(stream, claims)
+            {
+                // The frames of jobs come in the order of the jobs, so this one was before all others here.
+                let is_over = !state.sent.is_empty();
+                self.adopt(&mut state, claimed, is_over, shared.cancel_grace);
+            }
+            // Closed under the lock: a job that is being sent has no part in the violation.
+            let received = state.protocol.receive(input);
+            let Some((stream, event)) = received.inspect_err(|_| self.kill_with(&mut state, Kill::Protocol))? else {
+                break;
+            };
+            // A job that has reached a limit was removed here.
+            let Some(at) = state.sent.iter().position(|sent| sent.stream == stream) else {
+                continue;
+            };
             let now = *now.get_or_insert_with(Instant::now);
-            if let Event::Returned { at, count } = event {
-                let returned = state.sent.drain(at..at + count);
-                deliveries.extend(returned.map(|sent| (sent.job, Event::Returned { at, count })));
-            } else if event.is_last() {
-                let Some(sent) = state.sent.pop_front() else {
+            if event.is_last() {
+                let Some(sent) = state.sent.remove(at) else {
                     continue;
                 };
-                let ran = now.saturating_duration_since(state.throughput.first_since);
-                self.metrics.ended(event.outcome(), ran);
-                state.throughput.end(reported_time(&event), now);
-                deliveries.push((sent.job, event));
-            } else if let Some(first) = state.sent.front_mut() {
-                if let Event::Extended(milliseconds) = event {
-                    first.extend(Duration::from_millis(milliseconds.into()));
-                    continue;
+                let time = now.saturating_duration_since(sent.since);
+                self.metrics.ended(event.outcome(), time);
+                state.jobs += 1;
+                state.job_time = if state.jobs == 1 { time } else { state.job_time * 7 / 8 + time / 8 };
+                deliveries.push((sent.job, stream, event, sent.since));
+                continue;
+            }
+            let sent = &mut state.sent[at];
+            match event {
+                Event::Extended(milliseconds) => sent.extend(Duration::from_millis(milliseconds.into())),
+                Event::Fetch => {
+                    let job = Arc::clone(&sent.job);
+                    let ConnectionState { protocol, output, .. } = &mut *state;
+                    match job.fetch(now) {
+                        Some(start) => protocol.begin(stream, &start, output),
+                        // The worker waits for the job or for this.
+                        None => drop(protocol.cancel(stream, output)),
+                    }
+                    // The reading task handles a failed write.
+                    let _ = self.write(&mut state);
                 }
-                if matches!(event, Event::Reply(_) | Event::Data(_)) {
-                    is_streaming |= matches!(first.awaited, Awaited::Head(_));
-                    first.awaited = Awaited::More(now);
+                event => {
+                    if matches!(event, Event::Reply(_) | Event::Data(_)) {
+                        is_streaming |= matches!(sent.awaited, Awaited::Head(_));
+                        sent.awaited = Awaited::More(now);
+                    }
+                    deliveries.push((Arc::clone(&sent.job), stream, event, sent.since));
                 }
-                deliveries.push((Arc::clone(&first.job), event));
             }
         }
         Ok(now.filter(|_| is_streaming))
     }
 
-    pub(crate) fn throughput(&self) -> Throughput {
-        self.state().throughput
+    /// Returns how many jobs the worker has ended.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.state().jobs
+    }
+
+    /// Returns how long the last jobs took on average, or longer if the running one does.
+    pub(crate) fn job_time(&self, now: Instant) -> Duration {
+        let state = self.state();
+        let running = state.running().map(|running| now.saturating_duration_since(running.since));
+        running.unwrap_or_default().max(state.job_time)
     }
 
     pub(crate) fn age(&self) -> Duration {
         self.ready_since.elapsed()
-    }
-}
-
-/// Restarts the idle timeout of a job after progress of the client.
-fn note_progress(state: &mut ConnectionState, stream: u32) {
-    if let Some(sent) = state.sent.iter_mut().find(|sent| sent.stream == stream)
-        && let Awaited::More(at) = &mut sent.awaited
-    {
-        *at = Instant::now();
-    }
-}
-
-fn reported_time(event: &Event) -> Option<Duration> {
-    match event {
-        Event::Reply(answer) => Some(Duration::from_micros(answer.took_us.into())),
-        _ => None,
     }
 }
 

@@ -122,6 +122,7 @@ impl Metrics {
             ("pixie_pool_size", snapshot.size as f64),
             ("pixie_pool_idle", snapshot.idle as f64),
             ("pixie_pool_busy", snapshot.busy as f64),
+            ("pixie_pool_held", snapshot.workers.iter().filter(|worker| worker.held_for.is_some()).count() as f64),
             ("pixie_pool_spares", snapshot.spares as f64),
             ("pixie_pool_queued", snapshot.queued as f64),
             ("pixie_pool_oldest_wait_seconds", oldest),
@@ -150,6 +151,7 @@ fn describe() {
         ("pixie_pool_size", "Jobs that may run at the same time."),
         ("pixie_pool_idle", "Workers without a job."),
         ("pixie_pool_busy", "Workers that run a job."),
+        ("pixie_pool_held", "Workers that wait for a slow reader of their reply."),
         ("pixie_pool_spares", "Ready workers beyond the size."),
         ("pixie_pool_queued", "Jobs that wait for a worker."),
     ] {

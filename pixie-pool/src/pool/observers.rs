@@ -102,6 +102,7 @@ impl Observers {
             route = Some(&*name.label).filter(|route| !route.is_empty()),
             job = name.number,
             request = name.request_id.as_deref(),
+            trace_id = name.trace_id.as_deref(),
             ran = %Seconds(now.saturating_duration_since(*since)),
             state = thread_state.state.map(field::display),
             waits_in = thread_state.waits_in.as_deref(),

@@ -8,7 +8,9 @@ pub(crate) mod exit_report;
 pub(crate) mod handshake;
 pub(crate) mod memory;
 mod output;
+mod reading;
 mod start;
+mod threads;
 pub(crate) mod worker;
 
 use std::{
@@ -22,6 +24,7 @@ use tokio::sync::watch;
 use crate::{
     error::Error,
     job::Handler,
+    platform,
     pool::{
         connection::{Closed, Connection, Kill},
         observers::Refusal,
@@ -34,7 +37,6 @@ pub(crate) struct Workers {
     handler: Handler,
     pub(crate) queue: Arc<Queue>,
     first_start: watch::Sender<FirstStart>,
-    directory: PathBuf,
     sockets: Mutex<Option<SocketDirectory>>,
     memory: WorkerMemory,
 }
@@ -49,14 +51,15 @@ struct FirstStart {
 
 impl Workers {
     pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, memory: WorkerMemory) -> Self {
-        Workers {
-            handler,
-            queue,
-            first_start: watch::Sender::default(),
-            directory: sockets.path().to_owned(),
-            sockets: Mutex::new(Some(sockets)),
-            memory,
-        }
+        platform::reap_as_init();
+        Workers { handler, queue, first_start: watch::Sender::default(), sockets: Mutex::new(Some(sockets)), memory }
+    }
+
+    /// Returns where the next worker of a slot connects to.
+    fn socket(&self, slot: usize) -> Result<PathBuf, String> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let sockets = sockets.as_mut().ok_or("the pool is shutting down")?;
+        sockets.socket(self.queue.config.runtime_dir.as_deref(), slot)
     }
 
     /// Waits until the first worker is ready or all first starts have failed.
@@ -80,6 +83,9 @@ impl Workers {
 
     fn add(&self, connection: &Arc<Connection>) {
         let (queue, now) = (&self.queue, Instant::now());
+        if let Some(shared) = &queue.shared {
+            shared.add_reader(connection);
+        }
         let mut rules = queue.rules();
         let gone = rules.add(connection, connection.slot, now);
         let (may_shrink, has_ended) = (rules.scale.may_shrink(), rules.has_ended);
@@ -108,15 +114,23 @@ impl Workers {
         queue.pair();
     }
 
-    /// Removes an exited worker. If it leaves jobs, [`Queue::note_passed`] has to follow.
-    fn remove(&self, connection: &Arc<Connection>, closed: Closed, has_jobs: bool) {
-        self.queue.rules().remove(connection, has_jobs);
+    /// Removes an exited worker, which leaves so many jobs. If there are any, [`Queue::note_passed`] has to
+    /// follow.
+    fn remove(&self, connection: &Arc<Connection>, closed: Closed, jobs: usize) {
+        let (is_open, is_recycled) = {
+            let state = connection.state();
+            (state.is_open, state.is_recycled(Instant::now()))
+        };
+        let mut rules = self.queue.rules();
+        rules.withdrawn(jobs);
+        rules.remove(connection, is_open, jobs > 0);
+        drop(rules);
         self.queue.note_drained();
-        self.queue.observers.count(|c| c.jobs += connection.throughput().jobs);
+        self.queue.observers.count(|c| c.jobs += connection.jobs());
         if let Closed::Killed(kill) = closed {
-            let is_recycled = connection.state().is_recycled(Instant::now());
             self.queue.observers.killed(kill, is_recycled);
         }
+        self.queue.order_starts();
         self.queue.pair();
     }
 
@@ -170,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_fails_when_the_tasks_of_all_slots_have_ended() {
         let config = Arc::new(Config::default().size(2).spares(0));
-        let queue = Arc::new(Queue::new(Arc::clone(&config), Arc::new(Observers::new("test"))));
+        let queue = Arc::new(Queue::new(Arc::clone(&config), Arc::new(Observers::new("test"))).unwrap());
         let (sockets, memory) = (SocketDirectory::open(None).unwrap(), WorkerMemory::open(config).await);
         let workers = Arc::new(Workers::new(queue, Arc::new(drop), sockets, memory));
         for number in 1..=2 {

@@ -14,8 +14,8 @@ use crate::{
     },
     error::Failure,
     protocol::frame::{
-        FLAG_END, FLAG_LIMITS, FLAG_REQUIRED, FLAG_SECCOMP, Frame, HEADER_BYTES, Hello, Kind, MAGIC, ReplyFrame, Start,
-        TOKEN_BYTES, VERSION, Violation, Welcome, violation,
+        FLAG_CALLS, FLAG_END, FLAG_LIMITS, FLAG_METERED, FLAG_QUEUE, FLAG_REQUIRED, FLAG_SECCOMP, Frame, HEADER_BYTES,
+        Hello, Kind, MAGIC, ReplyFrame, Start, TOKEN_BYTES, VERSION, Violation, Welcome, violation,
     },
     sandbox::{Profile, Sandbox, SandboxLevel},
 };
@@ -29,8 +29,8 @@ pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violati
     let Some(header) = input.get(..HEADER_BYTES) else {
         return Ok(None);
     };
-    let len = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
-    let stream = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let len = payload_bytes(header);
+    let stream = stream_of(header);
     let Some(kind) = Kind::from_byte(header[3]) else {
         return violation(format!("unknown frame type {}", header[3]));
     };
@@ -41,12 +41,46 @@ pub(crate) fn take(input: &mut BytesMut) -> Result<Option<(u32, Frame)>, Violati
         return violation(format!("{kind:?} frame of {len} bytes"));
     }
     if input.len() < HEADER_BYTES + len {
-        input.reserve(HEADER_BYTES + len - input.len());
         return Ok(None);
     }
     input.advance(HEADER_BYTES);
     let frame = parse(kind, slice(input, len))?;
     Ok(Some((stream, frame)))
+}
+
+fn stream_of(header: &[u8]) -> u32 {
+    u32::from_le_bytes([header[4], header[5], header[6], header[7]])
+}
+
+fn payload_bytes(header: &[u8]) -> usize {
+    u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize
+}
+
+/// Makes room in `input` for the next read, after [`take`] has found no whole frame: at least for the rest of
+/// a frame that has begun to arrive. A buffer whose frames are no longer used is used again.
+pub(crate) fn make_room(input: &mut BytesMut, min: usize, wanted: usize) {
+    let rest =
+        input.get(..HEADER_BYTES).map(|header| (HEADER_BYTES + payload_bytes(header)).saturating_sub(input.len()));
+    let needed = rest.unwrap_or(min);
+    if !input.try_reclaim(needed) {
+        input.reserve(needed.max(wanted));
+    }
+}
+
+/// Returns the stream of the next frame.
+pub(crate) fn stream(input: &[u8]) -> Option<u32> {
+    input.get(..HEADER_BYTES).map(stream_of)
+}
+
+/// Returns stream and number of the job in a message of the queue, or of its ticket.
+pub(crate) fn queued(message: &[u8]) -> Option<(u32, u64)> {
+    let number = match Kind::from_byte(*message.get(3)?)? {
+        // After the flags and the two times.
+        Kind::Job => message.get(HEADER_BYTES + 9..)?,
+        Kind::Ticket => message.get(HEADER_BYTES..)?,
+        _ => return None,
+    };
+    Some((stream(message)?, u64::from_le_bytes(*number.first_chunk()?)))
 }
 
 fn slice(input: &mut BytesMut, len: usize) -> Bytes {
@@ -62,9 +96,9 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
     Ok(match kind {
         Kind::Hello => parse_hello(payload)?,
         Kind::Welcome => parse_welcome(payload)?,
-        Kind::Ready => Frame::Ready(parse_level(payload)),
+        Kind::Ready => Frame::Ready(parse_level(payload)?),
         Kind::Job => {
-            let complete = parse_flags(payload.get_u8())?;
+            let complete = parse_flags(payload.get_u8(), FLAG_END)? != 0;
             let deadline_ms = payload.get_u32_le();
             let extension_ms = payload.get_u32_le();
             let number = payload.get_u64_le();
@@ -72,22 +106,22 @@ fn parse(kind: Kind, mut payload: Bytes) -> Result<Frame, Violation> {
             Frame::Job(Start { number, deadline_ms, extension_ms, head, body, complete })
         }
         Kind::Reply => {
-            let complete = parse_flags(payload.get_u8())?;
-            let took_us = payload.get_u32_le();
-            if took_us != 0 && !complete {
-                return violation("the time of a reply that is not complete");
-            }
+            let complete = parse_flags(payload.get_u8(), FLAG_END)? != 0;
             let (head, body) = split_head(payload)?;
-            Frame::Reply(ReplyFrame { head, body, complete, took_us })
+            Frame::Reply(ReplyFrame { head, body, complete })
         }
         Kind::Data => Frame::Data(payload),
         Kind::End => Frame::End,
         Kind::Credit => Frame::Credit(parse_amount(kind, payload)?),
         Kind::Cancel => Frame::Cancel,
-        Kind::Withdraw => Frame::Withdraw,
+        Kind::Ticket => Frame::Ticket(payload.get_u64_le()),
+        Kind::Fetch => Frame::Fetch,
+        Kind::Open => Frame::Open,
+        Kind::Retire => Frame::Retire,
         Kind::Extend => Frame::Extend(parse_amount(kind, payload)?),
-        Kind::Return => Frame::Return(payload.get_u32_le()),
         Kind::Fail => parse_fail(payload)?,
+        Kind::Call => Frame::Call(payload),
+        Kind::Return => Frame::Return(parse_return(payload)?),
     })
 }
 
@@ -99,11 +133,18 @@ fn parse_amount(kind: Kind, mut payload: Bytes) -> Result<u32, Violation> {
     }
 }
 
-/// Returns whether the body is complete within the frame.
-fn parse_flags(flags: u8) -> Result<bool, Violation> {
-    match flags {
-        0 => Ok(false),
-        FLAG_END => Ok(true),
+fn parse_return(mut payload: Bytes) -> Result<Option<Bytes>, Violation> {
+    match (payload.get_u8(), payload) {
+        (0, rest) if rest.is_empty() => Ok(None),
+        (1, answer) => Ok(Some(answer)),
+        (other, _) => violation(format!("an answer of the kind {other}")),
+    }
+}
+
+/// Refuses flags other than the known ones.
+fn parse_flags(flags: u8, known: u8) -> Result<u8, Violation> {
+    match flags & !known {
+        0 => Ok(flags),
         _ => violation(format!("unknown flags {flags:#04x}")),
     }
 }
@@ -135,7 +176,16 @@ fn parse_welcome(mut payload: Bytes) -> Result<Frame, Violation> {
     if version != VERSION {
         return violation(format!("protocol version {version}, expected {VERSION}"));
     }
-    Ok(Frame::Welcome(Welcome { memory: payload.get_u64_le(), sandbox: parse_sandbox(payload)? }))
+    let (memory, jobs_max) = (payload.get_u64_le(), payload.get_u64_le());
+    let flags = parse_flags(payload.get_u8(), FLAG_QUEUE | FLAG_METERED | FLAG_CALLS)?;
+    Ok(Frame::Welcome(Welcome {
+        memory,
+        jobs_max,
+        reads_queue: flags & FLAG_QUEUE != 0,
+        is_metered: flags & FLAG_METERED != 0,
+        answers_calls: flags & FLAG_CALLS != 0,
+        sandbox: parse_sandbox(payload)?,
+    }))
 }
 
 /// Reads a sandbox, which must end its frame; the fixed part has arrived.
@@ -146,19 +196,20 @@ fn parse_sandbox(mut payload: Bytes) -> Result<Sandbox, Violation> {
         2 => Profile::Strict,
         other => return violation(format!("unknown sandbox {other}")),
     };
-    let is_required = payload.get_u8() & FLAG_REQUIRED != 0;
+    let is_required = parse_flags(payload.get_u8(), FLAG_REQUIRED)? != 0;
     let file_size = ByteSize::from(payload.get_u64_le());
     let open_files = payload.get_u64_le();
-    let (read, write) = (payload.get_u16_le() as usize, payload.get_u16_le() as usize);
-    if read + write > SANDBOX_PATHS_MAX {
-        return violation(format!("a sandbox with {} paths", read + write));
+    let counts = [(); 3].map(|()| payload.get_u16_le() as usize);
+    let count: usize = counts.iter().sum();
+    if count > SANDBOX_PATHS_MAX {
+        return violation(format!("a sandbox with {count} paths"));
     }
     let mut take = |count| (0..count).map(|_| parse_path(&mut payload)).collect::<Result<Vec<_>, _>>();
-    let (read, write) = (take(read)?, take(write)?);
+    let (read, read_unlisted, write) = (take(counts[0])?, take(counts[1])?, take(counts[2])?);
     if !payload.is_empty() {
         return violation(format!("{} bytes after a sandbox", payload.len()));
     }
-    Ok(Sandbox { profile, is_required, file_size, open_files, read, write })
+    Ok(Sandbox { profile, is_required, file_size, open_files, read, read_unlisted, write })
 }
 
 fn parse_path(payload: &mut Bytes) -> Result<PathBuf, Violation> {
@@ -170,10 +221,10 @@ fn parse_path(payload: &mut Bytes) -> Result<PathBuf, Violation> {
 }
 
 /// Reads which parts are in force; the bytes have arrived.
-fn parse_level(mut payload: Bytes) -> SandboxLevel {
-    let flags = payload.get_u8();
+fn parse_level(mut payload: Bytes) -> Result<SandboxLevel, Violation> {
+    let flags = parse_flags(payload.get_u8(), FLAG_SECCOMP | FLAG_LIMITS)?;
     let landlock = payload.get_u8();
-    SandboxLevel { seccomp: flags & FLAG_SECCOMP != 0, limits: flags & FLAG_LIMITS != 0, landlock }
+    Ok(SandboxLevel { seccomp: flags & FLAG_SECCOMP != 0, limits: flags & FLAG_LIMITS != 0, landlock })
 }
 
 fn parse_fail(mut payload: Bytes) -> Result<Frame, Violation> {

@@ -9,30 +9,42 @@ use bytes::Bytes;
 
 use crate::{
     config::{
-        CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX, PATH_BYTES_MAX, SANDBOX_PATHS_MAX,
+        CALL_BYTES_MAX, CHUNK_BYTES_MAX, HEAD_BYTES_MAX, LOCATION_BYTES_MAX, MESSAGE_BYTES_MAX, PATH_BYTES_MAX,
+        SANDBOX_PATHS_MAX, UPLOAD_CHUNK_BYTES_MAX,
     },
     error::Failure,
     sandbox::{Sandbox, SandboxLevel},
 };
 
 pub(crate) const MAGIC: [u8; 8] = *b"pixiepl\x01";
-pub(crate) const VERSION: u16 = 3;
+pub(crate) const VERSION: u16 = 6;
 pub(crate) const TOKEN_BYTES: usize = 32;
 pub(crate) const HEADER_BYTES: usize = 8;
 pub(crate) const HELLO_BYTES: usize = MAGIC.len() + 2 + TOKEN_BYTES + 8;
-pub(crate) const WELCOME_BYTES: usize = 2 + 8 + SANDBOX_BYTES;
-/// Profile, flags, two limits and two numbers of paths.
-const SANDBOX_BYTES: usize = 1 + 1 + 8 + 8 + 2 + 2;
+pub(crate) const WELCOME_BYTES: usize = 2 + 8 + 8 + 1 + SANDBOX_BYTES;
+/// Profile, flags, two limits and three numbers of paths.
+const SANDBOX_BYTES: usize = 1 + 1 + 8 + 8 + 3 * 2;
 pub(crate) const READY_BYTES: usize = 1 + 1;
 pub(crate) const JOB_BYTES: usize = 1 + 4 + 4 + 8 + 4;
-pub(crate) const REPLY_BYTES: usize = 1 + 4 + 4;
+pub(crate) const REPLY_BYTES: usize = 1 + 4;
 /// Set when the body is complete within the frame.
 pub(crate) const FLAG_END: u8 = 1;
+/// Set in WELCOME when two descriptors come with it: the pool's queue and the worker's claims.
+pub(crate) const FLAG_QUEUE: u8 = 1;
+/// Set in WELCOME when a claim tells the CPU time of the worker.
+pub(crate) const FLAG_METERED: u8 = 2;
+/// Set in WELCOME when the pool answers calls.
+pub(crate) const FLAG_CALLS: u8 = 4;
 /// Set when a sandbox is required.
 pub(crate) const FLAG_REQUIRED: u8 = 1;
 /// Set in READY when these parts of a sandbox are in force.
 pub(crate) const FLAG_SECCOMP: u8 = 1;
 pub(crate) const FLAG_LIMITS: u8 = 2;
+
+/// Returns the slot of a job in the queue, which the low half of its stream tells.
+pub(crate) fn slot_of(stream: u32) -> usize {
+    (stream & 0xffff) as usize
+}
 
 /// A message that the protocol forbids.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,6 +72,11 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Welcome {
     pub(crate) memory: u64,
+    /// Jobs that the worker claims at most.
+    pub(crate) jobs_max: u64,
+    pub(crate) reads_queue: bool,
+    pub(crate) is_metered: bool,
+    pub(crate) answers_calls: bool,
     pub(crate) sandbox: Sandbox,
 }
 
@@ -67,7 +84,7 @@ pub(crate) struct Welcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) number: u64,
-    /// Milliseconds until the deadline when the job was sent; 0 stands for no deadline.
+    /// Milliseconds until the deadline when the job is started; 0 stands for no deadline.
     pub(crate) deadline_ms: u32,
     /// Milliseconds that the handler may add to the deadline on request.
     pub(crate) extension_ms: u32,
@@ -82,8 +99,6 @@ pub(crate) struct ReplyFrame {
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
-    /// Running time of the handler in microseconds, as the worker reports it; 0 if the body is not complete.
-    pub(crate) took_us: u32,
 }
 
 /// Makes frames and kinds of rows such as `End = 19, 0..=0;`: the type, and the limits of the payload.
@@ -132,22 +147,30 @@ frames! {
     Job(Start) = 16, JOB_BYTES..=JOB_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
     Reply(ReplyFrame) = 17, REPLY_BYTES..=REPLY_BYTES + HEAD_BYTES_MAX + CHUNK_BYTES_MAX;
     /// Not empty: an empty piece would read as the end of the body, and credit would not limit it.
-    Data(Bytes) = 18, 1..=CHUNK_BYTES_MAX;
+    Data(Bytes) = 18, 1..=UPLOAD_CHUNK_BYTES_MAX;
     End = 19, 0..=0;
     Credit(u32) = 20, 4..=4;
     Cancel = 21, 0..=0;
     Fail(Failure) = 22, 5..=5 + MESSAGE_BYTES_MAX + LOCATION_BYTES_MAX;
-    /// From the parent: return this job and all later ones that are not started.
-    Withdraw = 23, 0..=0;
-    /// From the worker: returns this job and those after it, so many in total, which it will not start.
-    Return(u32) = 24, 4..=4;
+    /// In the queue, in place of a job that is too large for it: the number of the job.
+    Ticket(u64) = 23, 8..=8;
+    /// From the worker that has claimed a ticket: send the job on this connection.
+    Fetch = 24, 0..=0;
     /// From the worker: the deadline of the job moves by so many milliseconds.
     Extend(u32) = 25, 4..=4;
+    /// From the parent: read the queue from now on.
+    Open = 26, 0..=0;
+    /// From the parent: stop reading the queue, and exit after the job that you run.
+    Retire = 27, 0..=0;
+    /// From the worker: the running job asks the parent. One at a time.
+    Call(Bytes) = 28, 0..=CALL_BYTES_MAX;
+    /// From the parent: the answer to the call, or that there is none. Also sent if the job has ended meanwhile.
+    Return(Option<Bytes>) = 29, 1..=1 + CALL_BYTES_MAX;
 }
 
 impl Kind {
     /// Returns whether the frame is about one job; frames about the connection have stream id 0.
     pub(crate) fn is_of_job(self) -> bool {
-        !matches!(self, Kind::Hello | Kind::Welcome | Kind::Ready)
+        !matches!(self, Kind::Hello | Kind::Welcome | Kind::Ready | Kind::Open | Kind::Retire)
     }
 }

@@ -1,6 +1,6 @@
 //! The parent's side of one connection: which frames a worker may send when, and the frames that it gets.
 //!
-//! Owns stream ids, credits and the order of frames. Leaves clocks, sockets and submitters to `pool`.
+//! Owns credits and the order of frames. Leaves clocks, sockets and submitters to `pool`.
 //! Invariant: a frame with the wrong stream id or at the wrong time is a [`Violation`].
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
+    config::{UPLOAD_CHUNK_BYTES_MAX, UPLOAD_WINDOW_BYTES, WINDOW_BYTES},
     error::Failure,
     protocol::{
         decode, encode,
@@ -36,10 +36,14 @@ pub(crate) enum Event {
     Room,
     /// The deadline of the job moves by so many milliseconds.
     Extended(u32),
+    /// A part of the reply of a canceled job.
+    Late,
     /// A canceled job has ended.
     Gone,
-    /// The worker returned `count` of the sent jobs, from index `at` on, which it will not start.
-    Returned { at: usize, count: usize },
+    /// The worker has claimed the job's ticket and expects the job.
+    Fetch,
+    /// The job asks this process and expects an answer.
+    Call(Bytes),
 }
 
 impl Event {
@@ -49,7 +53,7 @@ impl Event {
             Event::Reply(answer) => answer.complete,
             Event::End | Event::Failed(_) | Event::Gone => true,
             Event::Greeted | Event::Ready | Event::Data(_) => false,
-            Event::Room | Event::Extended(_) | Event::Returned { .. } => false,
+            Event::Room | Event::Extended(_) | Event::Fetch | Event::Call(_) | Event::Late => false,
         }
     }
 
@@ -72,12 +76,12 @@ enum Phase {
     Serving,
 }
 
-/// One job that was sent and has not ended.
+/// One job of this worker that has not ended.
 #[derive(Debug)]
 struct JobStream {
     stream: u32,
-    /// Whether it was pipelined: the worker had other jobs, so that it may return this one.
-    is_pipelined: bool,
+    /// Whether only the job's ticket was sent.
+    is_ticket: bool,
     /// Bytes of the job's body that may still be sent.
     send_room: usize,
     /// Bytes of the reply that the worker may still send.
@@ -87,6 +91,8 @@ struct JobStream {
     is_body_sent: bool,
     is_headed: bool,
     is_canceled: bool,
+    /// Whether it waits for the answer to a call.
+    is_calling: bool,
 }
 
 /// The parent's state of one connection.
@@ -94,13 +100,12 @@ struct JobStream {
 pub(crate) struct Parent {
     expected: Hello,
     phase: Phase,
+    answers_calls: bool,
     /// Which parts of the sandbox are in force, as the worker has reported with READY; none until then.
     pub(crate) sandbox: SandboxLevel,
     last_stream: u32,
-    /// In the order in which they were sent, which is the order of the replies.
+    /// In the order of the replies. The last one runs; an earlier one has ended, and its reply is arriving.
     sent: VecDeque<JobStream>,
-    /// Whether the worker was asked to return unstarted jobs and has not answered yet.
-    pub(crate) is_withdrawing: bool,
 }
 
 impl Parent {
@@ -109,10 +114,10 @@ impl Parent {
         Parent {
             expected,
             phase: Phase::Hello,
+            answers_calls: false,
             sandbox: SandboxLevel::default(),
             last_stream: 0,
             sent: VecDeque::new(),
-            is_withdrawing: false,
         }
     }
 
@@ -120,43 +125,70 @@ impl Parent {
     pub(crate) fn welcome(&mut self, welcome: &Welcome, out: &mut BytesMut) {
         debug_assert_eq!(self.phase, Phase::Welcome);
         self.phase = Phase::Ready;
+        self.answers_calls = welcome.answers_calls;
         encode::put_welcome(out, welcome);
     }
 
-    /// Returns the stream that the next job will have.
-    pub(crate) fn next_stream(&self) -> u32 {
-        self.last_stream.checked_add(1).unwrap_or(1)
+    /// Returns the stream of the next job that is sent on this connection.
+    pub(crate) fn next_stream(&mut self) -> u32 {
+        self.last_stream = self.last_stream.checked_add(1).unwrap_or(1);
+        self.last_stream
     }
 
-    /// Sends a job and returns its stream.
-    pub(crate) fn begin(&mut self, start: &Start, out: &mut BytesMut) -> u32 {
-        self.last_stream = self.next_stream();
-        encode::put_job(out, self.last_stream, start);
+    /// Sends a job; in a job that the worker has fetched, takes the place of its ticket.
+    pub(crate) fn begin(&mut self, stream: u32, start: &Start, out: &mut BytesMut) {
+        encode::put_job(out, stream, start);
+        self.sent.retain(|job| job.stream != stream);
+        let send_room = UPLOAD_WINDOW_BYTES - start.body.len();
         self.sent.push_back(JobStream {
-            stream: self.last_stream,
-            is_pipelined: !self.sent.is_empty(),
-            send_room: WINDOW_BYTES - start.body.len(),
-            receive_room: WINDOW_BYTES,
-            extension_ms: start.extension_ms,
+            send_room,
             is_body_sent: start.complete,
-            is_headed: false,
-            is_canceled: false,
+            ..JobStream::new(stream, start.extension_ms)
         });
-        self.last_stream
+    }
+
+    /// Notes that the worker has claimed a job, or its ticket, from the pool's queue. With `is_over`, the job
+    /// has ended and its reply is arriving.
+    pub(crate) fn adopt(&mut self, stream: u32, extension_ms: u32, is_ticket: bool, is_over: bool) {
+        let job = JobStream { is_ticket, ..JobStream::new(stream, extension_ms) };
+        if is_over {
+            self.sent.push_front(job);
+        } else {
+            self.sent.push_back(job);
+        }
     }
 
     /// Returns how many bytes of body may be sent in one frame now; `None` after its end or a cancellation.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let job = self.sent.iter().find(|f| f.stream == stream)?;
-        (!job.is_body_sent && !job.is_canceled).then_some(job.send_room.min(CHUNK_BYTES_MAX))
+        if job.is_ticket && !job.is_canceled {
+            return Some(0);
+        }
+        (!job.is_body_sent && !job.is_canceled).then_some(job.send_room.min(UPLOAD_CHUNK_BYTES_MAX))
     }
 
-    /// Sends a piece of body that fits into [`Parent::send_room`].
+    /// Returns whether the worker has read all of the body that was sent, and the rest has not arrived here.
+    pub(crate) fn awaits_body(&self, stream: u32) -> bool {
+        let mut jobs = self.sent.iter();
+        jobs.any(|job| job.stream == stream && job.awaits_body())
+    }
+
+    /// Writes the header of a piece of body that fits into [`Parent::send_room`]. The piece itself follows
+    /// unless this returns false.
+    pub(crate) fn data_header(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) -> bool {
+        let Some(job) = self.job(stream) else {
+            return false;
+        };
+        debug_assert!(chunk.len() <= job.send_room);
+        job.send_room -= chunk.len();
+        encode::put_data_header(out, stream, chunk);
+        true
+    }
+
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn data(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
-        if let Some(job) = self.job(stream) {
-            debug_assert!(chunk.len() <= job.send_room);
-            job.send_room -= chunk.len();
-            encode::put_data(out, stream, chunk);
+        if self.data_header(stream, chunk, out) {
+            out.extend_from_slice(chunk);
         }
     }
 
@@ -176,6 +208,15 @@ impl Parent {
         }
     }
 
+    /// Writes the header of the answer to a call, which itself follows; a job that has ended gets none, but its
+    /// worker is told, because a thread may wait for it.
+    pub(crate) fn return_header(&mut self, stream: u32, answer: Option<&[u8]>, out: &mut BytesMut) {
+        if let Some(job) = self.job(stream) {
+            job.is_calling = false;
+        }
+        encode::put_return_header(out, stream, answer);
+    }
+
     /// Cancels the job; false if it has ended or was canceled before.
     pub(crate) fn cancel(&mut self, stream: u32, out: &mut BytesMut) -> bool {
         match self.job(stream) {
@@ -188,32 +229,28 @@ impl Parent {
         }
     }
 
-    /// Asks the worker to return the pipelined jobs; false if there are none or it was asked already.
-    pub(crate) fn withdraw(&mut self, out: &mut BytesMut) -> bool {
-        let Some(first) = self.sent.get(1).filter(|_| !self.is_withdrawing) else {
-            return false;
-        };
-        self.is_withdrawing = true;
-        encode::put_withdraw(out, first.stream);
-        true
-    }
-
     fn job(&mut self, stream: u32) -> Option<&mut JobStream> {
         self.sent.iter_mut().find(|f| f.stream == stream)
     }
 
+    /// Returns the stream of the next frame if it is about a job that is not known here. If the worker has
+    /// claimed that job, it has to be adopted before the next event is taken.
+    pub(crate) fn unknown(&self, input: &[u8]) -> Option<u32> {
+        let stream = decode::stream(input).filter(|stream| *stream != 0)?;
+        let is_first = self.sent.front().is_some_and(|job| job.stream == stream);
+        (self.phase == Phase::Serving && !is_first).then_some(stream)
+    }
+
     /// Takes the next event from `input`; `None` if it has not arrived completely.
     pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<(u32, Event)>, Violation> {
-        while let Some((stream, frame)) = decode::take(input)? {
-            let event = match self.phase {
-                Phase::Serving => self.serving(stream, frame)?,
-                _ => Some(self.greeting(stream, frame)?),
-            };
-            if let Some(event) = event {
-                return Ok(Some((stream, event)));
-            }
-        }
-        Ok(None)
+        let Some((stream, frame)) = decode::take(input)? else {
+            return Ok(None);
+        };
+        let event = match self.phase {
+            Phase::Serving => self.serving(stream, frame)?,
+            _ => self.greeting(stream, frame)?,
+        };
+        Ok(Some((stream, event)))
     }
 
     fn greeting(&mut self, stream: u32, frame: Frame) -> Result<Event, Violation> {
@@ -250,14 +287,15 @@ impl Parent {
         Ok(())
     }
 
-    fn serving(&mut self, stream: u32, frame: Frame) -> Result<Option<Event>, Violation> {
-        if let Frame::Return(count) = frame {
-            return self.returned(stream, count as usize);
-        }
+    fn serving(&mut self, stream: u32, frame: Frame) -> Result<Event, Violation> {
         let Some(job) = self.sent.front_mut().filter(|f| f.stream == stream) else {
             return violation(format!("frame for stream {stream}, which is not the running job"));
         };
         let event = match frame {
+            Frame::Fetch if job.is_ticket => return Ok(Event::Fetch),
+            frame if job.is_ticket && !matches!(frame, Frame::Fail(_)) => {
+                return violation(format!("unexpected {:?} frame for the ticket of stream {stream}", frame.kind()));
+            }
             Frame::Reply(answer) if !job.is_headed => {
                 job.is_headed = true;
                 job.receive(answer.body.len())?;
@@ -270,36 +308,42 @@ impl Parent {
             Frame::End if job.is_headed => Event::End,
             Frame::Fail(failure) => Event::Failed(failure),
             Frame::Credit(bytes) => job.grant(bytes as usize)?,
+            Frame::Call(request) if self.answers_calls && !job.is_calling => {
+                job.is_calling = true;
+                Event::Call(request)
+            }
             Frame::Extend(milliseconds) if !job.is_headed => job.extend(milliseconds)?,
             other => return violation(format!("unexpected {:?} frame on stream {stream}", other.kind())),
         };
         let is_canceled = job.is_canceled;
         if event.is_last() {
             self.sent.pop_front();
-            return Ok(Some(if is_canceled { Event::Gone } else { event }));
+            return Ok(if is_canceled { Event::Gone } else { event });
         }
-        Ok((!is_canceled).then_some(event))
-    }
-
-    fn returned(&mut self, first: u32, count: usize) -> Result<Option<Event>, Violation> {
-        if !std::mem::take(&mut self.is_withdrawing) {
-            return violation("returned jobs without being asked to");
-        }
-        if count == 0 {
-            return Ok(None);
-        }
-        let at = self.sent.iter().position(|f| f.stream == first).unwrap_or(self.sent.len());
-        let range = at..at.saturating_add(count);
-        let may_be = self.sent.iter().skip(at).take(count).all(|f| f.is_pipelined && !f.is_headed);
-        if range.end > self.sent.len() || !may_be {
-            return violation(format!("returned {count} jobs from stream {first} on, which were not all pipelined"));
-        }
-        self.sent.drain(range);
-        Ok(Some(Event::Returned { at, count }))
+        Ok(if is_canceled { Event::Late } else { event })
     }
 }
 
 impl JobStream {
+    /// A job whose request has arrived as a whole.
+    fn new(stream: u32, extension_ms: u32) -> Self {
+        JobStream {
+            stream,
+            is_ticket: false,
+            send_room: 0,
+            receive_room: WINDOW_BYTES,
+            extension_ms,
+            is_body_sent: true,
+            is_headed: false,
+            is_canceled: false,
+            is_calling: false,
+        }
+    }
+
+    fn awaits_body(&self) -> bool {
+        !self.is_body_sent && !self.is_calling && self.send_room == UPLOAD_WINDOW_BYTES
+    }
+
     fn receive(&mut self, bytes: usize) -> Result<(), Violation> {
         let Some(room) = self.receive_room.checked_sub(bytes) else {
             return violation(format!("{bytes} bytes sent with credit for {}", self.receive_room));
@@ -310,8 +354,8 @@ impl JobStream {
 
     fn grant(&mut self, bytes: usize) -> Result<Event, Violation> {
         self.send_room = self.send_room.saturating_add(bytes);
-        if self.send_room > WINDOW_BYTES {
-            return violation(format!("credit for {} bytes, the window has {WINDOW_BYTES}", self.send_room));
+        if self.send_room > UPLOAD_WINDOW_BYTES {
+            return violation(format!("credit for {} bytes, the window has {UPLOAD_WINDOW_BYTES}", self.send_room));
         }
         Ok(Event::Room)
     }

@@ -1,15 +1,15 @@
 //! The worker's side of its connection: which job it runs and how much it may send.
 //!
-//! Owns the running job's unread body, its credits and the jobs that wait behind it. Leaves reading and
-//! writing to `worker`. Invariant: frames for a job that has ended are dropped. The worker checks the shape
-//! of the parent's frames and trusts the rest.
+//! Owns the running job's unread body and its credits. Leaves reading and writing to `worker`. Invariant:
+//! frames for a job that has ended are dropped. The worker checks the shape of the parent's frames and trusts
+//! the rest.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, UPLOAD_WINDOW_BYTES, WINDOW_BYTES},
     error::Failure,
     protocol::{
         decode, encode,
@@ -21,9 +21,22 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     welcome: Option<Welcome>,
-    /// Jobs that have arrived and are not started; parts of their bodies may have arrived as well.
-    waiting: VecDeque<(Start, Running)>,
+    /// Whether the parent answers calls.
+    answers_calls: bool,
+    /// Whether the parent has told the worker to read the queue.
+    pub(crate) is_open: bool,
+    pub(crate) is_retired: bool,
+    /// The job that has arrived and is not started; parts of its body may have arrived as well.
+    waiting: Option<(Arrived, Running)>,
     running: Option<Running>,
+}
+
+/// What starts a job.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    Job(Start),
+    /// The job with this number has to be fetched.
+    Ticket(u64),
 }
 
 #[derive(Debug)]
@@ -37,6 +50,8 @@ struct Running {
     is_headed: bool,
     /// Bytes of the reply that may still be sent.
     send_room: usize,
+    /// What the parent has returned for the last call.
+    returned: Option<Option<Bytes>>,
 }
 
 /// What the next read of the running job's body finds.
@@ -52,23 +67,40 @@ pub(crate) enum Unread {
     Canceled,
 }
 
+/// The answer to the last call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Returned {
+    Answer(Bytes),
+    /// The parent has no answer.
+    Nothing,
+    /// The answer has not arrived yet.
+    Pending,
+    /// The job was canceled or has ended.
+    Canceled,
+}
+
 impl Worker {
     /// Returns the parent's welcome once it has arrived.
     pub(crate) fn take_welcome(&mut self) -> Option<Welcome> {
-        self.welcome.take()
+        let welcome = self.welcome.take()?;
+        self.answers_calls = welcome.answers_calls;
+        Some(welcome)
     }
 
-    /// Removes every whole frame from `input`. The caller must send the bytes in `out` at once.
-    pub(crate) fn receive(&mut self, input: &mut BytesMut, out: &mut BytesMut) -> Result<(), Violation> {
+    /// Removes every whole frame from `input`.
+    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
         while let Some((stream, frame)) = decode::take(input)? {
             match frame {
                 Frame::Welcome(welcome) => self.welcome = Some(welcome),
                 Frame::Job(start) => self.arrive(stream, start),
+                Frame::Ticket(number) => self.waiting = Some((Arrived::Ticket(number), Running::new(stream))),
+                Frame::Open => self.is_open = true,
+                Frame::Retire => self.is_retired = true,
                 Frame::Data(chunk) => self.with(stream, |r| r.body.push_back(chunk)),
                 Frame::End => self.with(stream, |r| r.is_complete = true),
                 Frame::Credit(bytes) => self.with(stream, |r| r.send_room += bytes as usize),
                 Frame::Cancel => self.cancel(stream),
-                Frame::Withdraw => self.return_unstarted(stream, out),
+                Frame::Return(answer) => self.with(stream, |r| r.returned = Some(answer)),
                 other => return violation(format!("unexpected {:?} frame from the parent", other.kind())),
             }
         }
@@ -78,20 +110,17 @@ impl Worker {
     fn arrive(&mut self, stream: u32, mut start: Start) {
         let body = std::mem::take(&mut start.body);
         let running = Running {
-            stream,
             body: (!body.is_empty()).then_some(body).into_iter().collect(),
-            read: 0,
             is_complete: start.complete,
-            is_canceled: false,
-            is_headed: false,
-            send_room: WINDOW_BYTES,
+            ..Running::new(stream)
         };
-        self.waiting.push_back((start, running));
+        self.waiting = Some((Arrived::Job(start), running));
     }
 
     fn with(&mut self, stream: u32, change: impl FnOnce(&mut Running)) {
+        // A fetched job has the stream of its ticket, which is running.
         let waiting = self.waiting.iter_mut().map(|(_, job)| job);
-        if let Some(job) = self.running.iter_mut().chain(waiting).find(|job| job.stream == stream) {
+        if let Some(job) = waiting.chain(&mut self.running).find(|job| job.stream == stream) {
             change(job);
         }
     }
@@ -103,32 +132,33 @@ impl Worker {
         });
     }
 
-    /// Returns every job from `first` on that is not started to the parent.
-    fn return_unstarted(&mut self, first: u32, out: &mut BytesMut) {
-        // Stream ids wrap around: an id that is less than half of all ids ahead was sent later.
-        let is_later = |stream: u32| stream.wrapping_sub(first) <= u32::MAX / 2;
-        let at = self.waiting.iter().position(|(_, job)| is_later(job.stream)).unwrap_or(self.waiting.len());
-        let given = self.waiting.split_off(at);
-        encode::put_return(out, given.front().map_or(first, |(_, job)| job.stream), given.len() as u32);
-    }
-
-    /// Makes the next waiting job the running one. Canceled jobs before it end without being started.
-    pub(crate) fn next_job(&mut self, out: &mut BytesMut) -> Option<(u32, Start)> {
-        while let Some((start, job)) = self.waiting.pop_front() {
-            let stream = job.stream;
-            if job.is_canceled {
-                encode::put_fail(out, stream, &Failure::error("the job was canceled before it was started"));
-                continue;
-            }
-            self.running = Some(job);
-            return Some((stream, start));
+    /// Makes the waiting job the running one. A job that was canceled before ends without being started.
+    pub(crate) fn next_job(&mut self, out: &mut BytesMut) -> Option<(u32, Arrived)> {
+        let (arrived, job) = self.waiting.take()?;
+        let stream = job.stream;
+        if job.is_canceled {
+            self.running = None;
+            encode::put_fail(out, stream, &Failure::error("the job was canceled before it was started"));
+            return None;
         }
-        None
+        self.running = Some(job);
+        Some((stream, arrived))
     }
 
-    /// Returns whether a job has arrived that is not started.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Asks for the job of the ticket with this stream.
+    pub(crate) fn fetch(&mut self, stream: u32, out: &mut BytesMut) {
+        encode::put_fetch(out, stream);
+    }
+
+    /// Returns stream and number of the job that has arrived and is not started.
+    pub(crate) fn waiting(&self) -> Option<(u32, u64)> {
+        let (arrived, job) = self.waiting.as_ref()?;
+        let (Arrived::Job(Start { number, .. }) | Arrived::Ticket(number)) = arrived;
+        Some((job.stream, *number))
+    }
+
+    pub(crate) fn has_running(&self) -> bool {
+        self.running.is_some()
     }
 
     pub(crate) fn is_running(&self, stream: u32) -> bool {
@@ -175,20 +205,30 @@ impl Worker {
         Some(piece)
     }
 
+    /// Returns whether the handler has read bytes for which the parent has not got credit.
+    pub(crate) fn owes_credit(&self, stream: u32) -> bool {
+        self.running.as_ref().is_some_and(|r| r.stream == stream && r.read > 0)
+    }
+
+    /// Grants the parent credit for all that the handler has read: it then knows that the handler waits.
+    pub(crate) fn grant_all(&mut self, stream: u32, out: &mut BytesMut) {
+        self.with(stream, |running| running.grant(out));
+    }
+
     /// Returns how many bytes may be sent in one frame now; `None` if the job was canceled or has ended.
     pub(crate) fn send_room(&self, stream: u32) -> Option<usize> {
         let running = self.running.as_ref().filter(|r| r.stream == stream && !r.is_canceled)?;
         Some(running.send_room.min(CHUNK_BYTES_MAX))
     }
 
-    /// Sends the head of the reply with the first bytes of its body; with `took_us`, the body is complete.
-    pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], took_us: Option<u32>, out: &mut BytesMut) {
-        self.with(stream, |r| {
-            r.send_room -= body.len();
-            r.is_headed = true;
-        });
-        encode::put_reply(out, stream, head, body, took_us);
-        if took_us.is_some() {
+    /// Sends the head of the reply with the first bytes of its body; with `complete`, the whole body.
+    pub(crate) fn reply(&mut self, stream: u32, head: &[u8], body: &[u8], complete: bool, out: &mut BytesMut) {
+        if let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) {
+            running.send_room -= body.len();
+            running.is_headed = true;
+        }
+        encode::put_reply(out, stream, head, body, complete);
+        if complete {
             self.running = None;
         }
     }
@@ -203,10 +243,45 @@ impl Worker {
         is_timed
     }
 
-    /// Sends a piece that fits into [`Worker::send_room`].
+    /// Returns whether the parent answers calls.
+    pub(crate) fn answers_calls(&self) -> bool {
+        self.answers_calls
+    }
+
+    /// Writes the header of a call; the request itself follows unless this returns false, because the job was
+    /// canceled or has ended. The answer to the call before it must have been taken.
+    pub(crate) fn call_header(&mut self, stream: u32, request: &[u8], out: &mut BytesMut) -> bool {
+        let is_running = !self.is_canceled(stream);
+        if is_running {
+            encode::put_call_header(out, stream, request);
+        }
+        is_running
+    }
+
+    /// Takes the answer to the last call.
+    pub(crate) fn take_return(&mut self, stream: u32) -> Returned {
+        match self.running.as_mut().filter(|r| r.stream == stream && !r.is_canceled) {
+            None => Returned::Canceled,
+            Some(r) => match r.returned.take() {
+                Some(Some(answer)) => Returned::Answer(answer),
+                Some(None) => Returned::Nothing,
+                None => Returned::Pending,
+            },
+        }
+    }
+
+    /// Writes the header of a piece that fits into [`Worker::send_room`]; the piece itself follows.
+    pub(crate) fn data_header(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
+        if let Some(running) = self.running.as_mut().filter(|r| r.stream == stream) {
+            running.send_room -= chunk.len();
+        }
+        encode::put_data_header(out, stream, chunk);
+    }
+
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn data(&mut self, stream: u32, chunk: &[u8], out: &mut BytesMut) {
-        self.with(stream, |r| r.send_room -= chunk.len());
-        encode::put_data(out, stream, chunk);
+        self.data_header(stream, chunk, out);
+        out.extend_from_slice(chunk);
     }
 
     /// Ends the reply and the job.
@@ -223,10 +298,29 @@ impl Worker {
 }
 
 impl Running {
+    fn new(stream: u32) -> Self {
+        Running {
+            stream,
+            body: VecDeque::new(),
+            read: 0,
+            is_complete: false,
+            is_canceled: false,
+            is_headed: false,
+            send_room: WINDOW_BYTES,
+            returned: None,
+        }
+    }
+
     /// Counts the bytes that the handler has read, and grants the parent credit once they are half a window.
     fn was_read(&mut self, count: usize, out: &mut BytesMut) {
         self.read += count;
-        if self.read >= WINDOW_BYTES / 2 && !self.is_complete {
+        if self.read >= UPLOAD_WINDOW_BYTES / 2 {
+            self.grant(out);
+        }
+    }
+
+    fn grant(&mut self, out: &mut BytesMut) {
+        if self.read > 0 && !self.is_complete {
             encode::put_credit(out, self.stream, self.read as u32);
             self.read = 0;
         }

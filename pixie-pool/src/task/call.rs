@@ -1,15 +1,14 @@
 //! Calling a task: in the main process, from typed arguments to a job, and from its reply to a value or an
 //! error; in a worker, from the job to the function and back.
 //!
-//! Owns the form of a task's job: the head is the task's name and a zero byte, followed by the arguments if
-//! they are small; larger arguments are the body. Also owns the record of each thread's running task, which
-//! exists exactly while the function runs. Invariants: `collect` limits what a worker sends. A job with an
-//! unknown task fails; the worker continues.
+//! Owns the form of a task's job: the head is the task's name, the body its arguments. Also owns the
+//! record of each thread's running task, which exists exactly while the function runs. Invariants:
+//! `collect` limits what a worker sends. A job with an unknown task fails; the worker continues.
 
 use std::{cell::RefCell, io::Read as _, sync::Arc, time::Duration};
 
 use crate::{
-    config::{OUTPUT_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX},
+    config::OUTPUT_BYTES_MAX,
     error::{Error, Failure},
     job::{Cancellation, Handler, Job, TimeLimit},
     pool::Pool,
@@ -19,9 +18,6 @@ use crate::{
         entry::{Entry, Table, Task, table},
     },
 };
-
-/// Separates a task's name from its arguments.
-const NAME_END: u8 = 0;
 
 impl Pool {
     /// Runs a function with [`#[task]`](macro@crate::task) in a worker; dropping the future cancels it.
@@ -60,13 +56,8 @@ impl Pool {
 fn submission(entry: &Entry, arguments: &impl serde::Serialize) -> Result<Submission, Error> {
     let refused = |why| Error::Encoding(format!("the arguments of `{}` cannot be sent: {why}", entry.name));
     let arguments = codec::encode(arguments).map_err(refused)?;
-    let name = entry.name.as_bytes();
-    // A job without a body may be pipelined.
-    let (head, body) = match name.len() + 1 + arguments.len() <= PIPELINED_HEAD_BYTES_MAX {
-        true => ([name, &[NAME_END], &arguments].concat(), Body::Empty),
-        false => ([name, &[NAME_END]].concat(), Body::Full(arguments.into())),
-    };
-    Ok(Submission::new(head).body(body).deadline(entry.deadline).replayable(entry.is_idempotent).label(entry.name))
+    let job = Submission::new(entry.name).body(Body::Full(arguments.into()));
+    Ok(job.deadline(entry.deadline).replayable(entry.is_idempotent).label(entry.name))
 }
 
 /// Returns what runs the tasks of a table.
@@ -79,20 +70,13 @@ pub(crate) fn handler(table: &'static Table) -> Handler {
 }
 
 fn outcome(table: &Table, job: &mut Job) -> Result<Vec<u8>, String> {
-    let mut parts = job.head().splitn(2, |byte| *byte == NAME_END);
-    let (name, small) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let Some(entry) = table.find(name) else {
-        return Err(format!("this program has no task `{}`", String::from_utf8_lossy(name)));
+    let Some(entry) = table.find(job.head()) else {
+        return Err(format!("this program has no task `{}`", String::from_utf8_lossy(job.head())));
     };
     let _entered = Entered::new(job);
-    let output = match small {
-        [] => {
-            let mut arguments = Vec::new();
-            job.body().read_to_end(&mut arguments).map_err(|error| format!("its arguments did not arrive: {error}"))?;
-            (entry.run)(&arguments)
-        }
-        _ => (entry.run)(small),
-    }?;
+    let mut arguments = Vec::new();
+    job.body().read_to_end(&mut arguments).map_err(|error| format!("its arguments did not arrive: {error}"))?;
+    let output = (entry.run)(&arguments)?;
     match output.len() <= OUTPUT_BYTES_MAX {
         true => Ok(output),
         false => Err(format!(

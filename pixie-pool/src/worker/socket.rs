@@ -1,63 +1,49 @@
-//! The worker's end of the socket: blocking, behind one lock.
+//! The worker's end of the connection, for all threads of a handler.
 //!
-//! Owns reading, writing and waiting for credit. Leaves the meaning of the bytes to `protocol::worker`.
-//! Invariant: the holder of the lock may block on the socket, so a call that must not block only tries to
-//! take the lock.
+//! Owns waiting: for jobs, bodies, credit and answers. Leaves bytes and buffers to `wire`, and the pool's queue
+//! to `queue`. Invariants: one thread at a time reads. A thread that waits for bytes or for a
+//! job does not hold the lock, so that other threads go on. Writing may block under the lock, so a call that
+//! must not block only tries to take it.
 
 use std::{
-    fmt,
-    io::{self, Read as _, Write as _},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    fmt, io,
+    os::fd::OwnedFd,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, HEAD_BYTES_MAX, REPLY_HOLD, REPLY_HOLD_BYTES},
+    config::{CALL_BYTES_MAX, CHUNK_BYTES_MAX, CREDIT_DELAY, HEAD_BYTES_MAX},
     error::Failure,
-    platform::{self, Mark},
+    platform,
     protocol::{
         encode,
         frame::{Hello, Start, Welcome},
-        worker::{Unread, Worker},
+        worker::{Arrived, Returned, Unread},
     },
     sandbox::SandboxLevel,
+    worker::{
+        queue::Queue,
+        wire::{Wire, broken, read},
+    },
 };
-
-/// Size of one read in bytes: a whole chunk with its header, so that a large body needs one read per frame.
-const READ_BYTES: usize = CHUNK_BYTES_MAX + 1024;
-/// Shortest interval between system calls for a handler that asks whether its job was canceled.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The socket to the parent.
 pub(crate) struct Socket {
     wire: Mutex<Wire>,
     /// Notified when a job that runs on another thread has ended.
     done: Condvar,
+    /// Notified when the thread that reads has read.
+    arrived: Condvar,
+    /// Held during a call: the protocol allows one at a time.
+    calling: Mutex<()>,
 }
 
-struct Wire {
-    stream: UnixStream,
-    protocol: Worker,
-    /// Target of reads. Only arrived bytes are copied to `input`, so no read has to clear a large buffer.
-    scratch: Box<[u8]>,
-    input: BytesMut,
-    output: BytesMut,
-    looked: Option<Instant>,
-    is_closed: bool,
-    /// Tells the parent which job was started last, also after this process has exited.
-    mark: Option<Mark>,
-    /// When the running job was started.
-    started: Instant,
-    /// Since when a finished reply waits to be written.
-    held_since: Option<Instant>,
-    /// Whether a thread waits for a job to end.
-    is_awaited: bool,
-}
+type Guard<'s> = MutexGuard<'s, Wire>;
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,25 +52,18 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
-    pub(crate) fn connect(path: &Path, mark: Option<Mark>) -> io::Result<Arc<Self>> {
+    pub(crate) fn connect(path: &Path) -> io::Result<Arc<Self>> {
         let ls::Stream::UdSocket(stream) = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
-        let wire = Wire {
-            stream: OwnedFd::from(stream).into(),
-            protocol: Worker::default(),
-            scratch: vec![0; READ_BYTES].into_boxed_slice(),
-            input: BytesMut::with_capacity(1024),
-            output: BytesMut::with_capacity(1024),
-            looked: None,
-            is_closed: false,
-            mark,
-            started: Instant::now(),
-            held_since: None,
-            is_awaited: false,
-        };
-        Ok(Arc::new(Socket { wire: Mutex::new(wire), done: Condvar::new() }))
+        let wire = Wire::new(platform::out_of_the_way(OwnedFd::from(stream))?.into());
+        Ok(Arc::new(Socket {
+            wire: Mutex::new(wire),
+            done: Condvar::new(),
+            arrived: Condvar::new(),
+            calling: Mutex::new(()),
+        }))
     }
 
-    fn wire(&self) -> MutexGuard<'_, Wire> {
+    fn wire(&self) -> Guard<'_> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,49 +72,51 @@ impl Socket {
         let wire = &mut *self.wire();
         encode::put_hello(&mut wire.output, hello);
         wire.send()?;
-        loop {
+        let mut descriptors = Vec::new();
+        let welcome = loop {
             if let Some(welcome) = wire.protocol.take_welcome() {
-                return Ok(welcome);
+                break welcome;
             }
-            if !wire.receive()? {
+            let count = platform::receive_with_descriptors(&wire.stream, &mut wire.scratch, &mut descriptors)?;
+            if !wire.arrived(count)? {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionRefused,
                     "the pool closed the connection, its log says why",
                 ));
             }
+        };
+        if welcome.reads_queue {
+            wire.queue = Some(Queue::open(descriptors, &welcome)?);
         }
+        Ok(welcome)
     }
 
     pub(crate) fn ready(&self, level: &SandboxLevel) -> io::Result<()> {
         let wire = &mut *self.wire();
         encode::put_ready(&mut wire.output, level);
+        if let Some(queue) = &wire.queue {
+            queue.claims.introduce();
+        }
         wire.send()
     }
 
     /// Waits for the next job; `None` once the parent has closed the connection.
     pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
-        let wire = &mut *self.wire();
+        let mut guard = self.wire();
         loop {
-            if let Some((stream, start)) = wire.protocol.next_job(&mut wire.output) {
-                if let Some(mark) = &wire.mark {
-                    mark.set(stream);
+            let wire = &mut *guard;
+            guard = match wire.protocol.next_job(&mut wire.output) {
+                Some((stream, Arrived::Job(start))) => return Ok(Some((stream, start))),
+                Some((stream, Arrived::Ticket(_))) => self.fetch(guard, stream)?,
+                None => {
+                    wire.send()?;
+                    match wire.is_closed {
+                        true => return Ok(None),
+                        false => self.next_message(guard)?,
+                    }
                 }
-                wire.started = Instant::now();
-                return Ok(Some((stream, start)));
-            }
-            wire.send()?;
-            if wire.is_closed || !wire.receive()? {
-                return Ok(None);
             }
         }
-    }
-
-    /// Answers the parent while a handler runs: returns unstarted jobs and sends finished replies.
-    pub(crate) fn attend(&self) {
-        let wire = &mut *self.wire();
-        // An error here also occurs on the handler's thread, which then ends the process.
-        while !wire.is_closed && matches!(wire.look(), Ok(true)) {}
-        let _ = wire.send();
     }
 
     /// Waits for the end of a job that its handler has moved to another thread.
@@ -152,12 +133,8 @@ impl Socket {
         let Ok(mut wire) = self.wire.try_lock() else {
             return false;
         };
-        let is_due = wire.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
-        if is_due && !wire.protocol.is_canceled(stream) {
-            wire.looked = Some(Instant::now());
-            if wire.look().is_err() {
-                wire.is_closed = true;
-            }
+        if !wire.protocol.is_canceled(stream) && wire.is_due() && wire.look().is_err() {
+            wire.is_closed = true;
         }
         wire.is_closed || wire.protocol.is_canceled(stream)
     }
@@ -170,10 +147,13 @@ impl Socket {
 
     /// Reads the job's body, and waits for it if necessary.
     pub(crate) fn read(&self, stream: u32, target: &mut [u8]) -> io::Result<usize> {
-        let wire = &mut *self.wire();
-        if target.is_empty() || !wire.wait_for_body(stream)? {
+        if target.is_empty() {
             return Ok(0);
         }
+        let Some(mut guard) = self.wait_for_body(stream)? else {
+            return Ok(0);
+        };
+        let wire = &mut *guard;
         let count = wire.protocol.read(stream, target, &mut wire.output);
         wire.send()?;
         Ok(count)
@@ -181,13 +161,42 @@ impl Socket {
 
     /// Returns the next piece of the job's body, and waits for it if necessary.
     pub(crate) fn piece(&self, stream: u32) -> io::Result<Option<Bytes>> {
-        let wire = &mut *self.wire();
-        if !wire.wait_for_body(stream)? {
+        let Some(mut guard) = self.wait_for_body(stream)? else {
             return Ok(None);
-        }
+        };
+        let wire = &mut *guard;
         let piece = wire.protocol.piece(stream, &mut wire.output);
         wire.send()?;
         Ok(piece)
+    }
+
+    /// Calls the parent and waits for its answer.
+    pub(crate) fn call(&self, stream: u32, request: &[u8]) -> io::Result<Bytes> {
+        if request.len() > CALL_BYTES_MAX {
+            let message = format!("a call has {} bytes, at most {CALL_BYTES_MAX} are allowed", request.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let _calling = self.calling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.wire();
+        let wire = &mut *guard;
+        if !wire.protocol.answers_calls() {
+            let message = "this pool answers no calls: set `Config::calls` before it starts";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        if !wire.protocol.call_header(stream, request, &mut wire.output) {
+            return Err(gone());
+        }
+        wire.send_with(request)?;
+        loop {
+            match guard.protocol.take_return(stream) {
+                Returned::Answer(answer) => return Ok(answer),
+                Returned::Nothing => {
+                    return Err(io::Error::other("the pool has no answer to this call, its log says why"));
+                }
+                Returned::Canceled => return Err(gone()),
+                Returned::Pending => guard = self.receive_more(guard)?,
+            }
+        }
     }
 
     /// Sends a whole reply.
@@ -216,14 +225,11 @@ impl Socket {
         if !wire.protocol.is_running(stream) {
             return Err(gone());
         }
-        let now = Instant::now();
-        let took = now.saturating_duration_since(wire.started);
-        let took_us = complete.then(|| u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
-        wire.protocol.reply(stream, head, body, took_us, &mut wire.output);
+        wire.protocol.reply(stream, head, body, complete, &mut wire.output);
         if complete {
             self.notify_done(wire);
         }
-        if complete && wire.may_hold(now) { Ok(()) } else { wire.send() }
+        wire.send()
     }
 
     /// Wakes the thread that waits for the end of the job.
@@ -236,16 +242,17 @@ impl Socket {
 
     /// Sends pieces of a reply as credit allows, and waits for credit if necessary.
     pub(crate) fn data(&self, stream: u32, mut bytes: &[u8]) -> io::Result<()> {
-        let wire = &mut *self.wire();
+        let mut guard = self.wire();
         while !bytes.is_empty() {
-            wire.look()?;
+            guard.look()?;
+            let wire = &mut *guard;
             match wire.protocol.send_room(stream) {
                 None => return Err(gone()),
-                Some(0) => wire.receive_more()?,
+                Some(0) => guard = self.receive_more(guard)?,
                 Some(room) => {
                     let (chunk, rest) = bytes.split_at(room.min(bytes.len()));
-                    wire.protocol.data(stream, chunk, &mut wire.output);
-                    wire.send()?;
+                    wire.protocol.data_header(stream, chunk, &mut wire.output);
+                    wire.send_with(chunk)?;
                     bytes = rest;
                 }
             }
@@ -274,87 +281,125 @@ impl Socket {
     }
 }
 
-fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the job was canceled or has ended")
-}
-
-impl Wire {
-    /// Returns whether a finished reply may wait for the reply of the next job, which is about to start.
-    ///
-    /// If that job is slow, the parent withdraws those behind it, and `attend` sends the replies as well.
-    fn may_hold(&mut self, now: Instant) -> bool {
-        let since = *self.held_since.get_or_insert(now);
-        self.protocol.has_waiting()
-            && self.output.len() < REPLY_HOLD_BYTES
-            && now.saturating_duration_since(since) < REPLY_HOLD
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        self.held_since = None;
-        if self.output.is_empty() {
-            return Ok(());
+/// # Waiting
+impl Socket {
+    /// Waits for a message on the connection or in the queue. Then the connection is closed if the worker is
+    /// to exit.
+    fn next_message<'s>(&'s self, mut guard: Guard<'s>) -> io::Result<Guard<'s>> {
+        let wire = &mut *guard;
+        if wire.protocol.is_retired {
+            wire.is_closed = true;
+            return Ok(guard);
         }
-        let sent = (&self.stream).write_all(&self.output);
-        self.output.clear();
-        sent.inspect_err(|_| self.is_closed = true)
+        if !wire.protocol.is_open || !wire.queue.as_ref().is_some_and(Queue::has_jobs_left) {
+            return Ok(self.receive_within(guard, None)?.0);
+        }
+        // A worker that always finds a job also looks at its connection, now and then.
+        match wire.is_due() && wire.look()? || wire.is_closed {
+            true => Ok(guard),
+            false => self.claim(guard),
+        }
     }
 
-    /// Waits for bytes; false if the connection was closed.
-    fn receive(&mut self) -> io::Result<bool> {
-        loop {
-            match (&self.stream).read(&mut self.scratch) {
-                Ok(count) => return self.arrived(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The kernel resets the connection of a parent that was killed before it read all bytes.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return self.arrived(0);
-                }
-                Err(error) => return Err(error),
+    /// Waits a moment for a job in the queue, and takes it.
+    fn claim<'s>(&'s self, mut guard: Guard<'s>) -> io::Result<Guard<'s>> {
+        let Some(mut queue) = guard.queue.take() else {
+            return Ok(guard);
+        };
+        drop(guard);
+        let is_over = queue.claim();
+        let mut guard = self.wire();
+        let wire = &mut *guard;
+        let received = wire.protocol.receive(&mut queue.message).map_err(broken);
+        wire.queue = Some(queue);
+        wire.is_closed |= is_over?;
+        received.map(|()| guard)
+    }
+
+    /// Gets the job of a ticket on the connection, and waits for it; the job may be canceled instead.
+    fn fetch<'s>(&'s self, mut guard: Guard<'s>, stream: u32) -> io::Result<Guard<'s>> {
+        let wire = &mut *guard;
+        wire.protocol.fetch(stream, &mut wire.output);
+        wire.send()?;
+        while guard.protocol.waiting().is_none() {
+            if guard.protocol.is_canceled(stream) {
+                let (failure, wire) = (Failure::error("the job was canceled before it was started"), &mut *guard);
+                wire.protocol.fail(stream, &failure, &mut wire.output);
+                wire.send()?;
+                break;
             }
+            guard = self.receive_more(guard)?;
         }
+        Ok(guard)
     }
 
-    /// Waits until a part of the body has arrived; false at the end of the body.
-    fn wait_for_body(&mut self, stream: u32) -> io::Result<bool> {
+    /// Waits until a part of the body has arrived; `None` at the end of the body.
+    fn wait_for_body(&self, stream: u32) -> io::Result<Option<Guard<'_>>> {
+        let mut guard = self.wire();
         loop {
-            match self.protocol.unread(stream) {
-                Unread::Some => return Ok(true),
-                Unread::End => return Ok(false),
+            match guard.protocol.unread(stream) {
+                Unread::Some => return Ok(Some(guard)),
+                Unread::End => return Ok(None),
                 Unread::Canceled => {
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the job was canceled"));
                 }
-                Unread::Pending => self.receive_more()?,
+                Unread::Pending => guard = self.wait_for_more(guard, stream)?,
             }
         }
     }
 
-    fn receive_more(&mut self) -> io::Result<()> {
-        match self.receive()? {
-            true => Ok(()),
-            false => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the parent has exited")),
+    /// Waits for more of the body. If none comes soon, the parent gets credit for all that was read. Not at once:
+    /// for a body that arrives fast, half a window at a time is cheaper.
+    fn wait_for_more<'s>(&'s self, guard: Guard<'s>, stream: u32) -> io::Result<Guard<'s>> {
+        let delay = guard.protocol.owes_credit(stream).then_some(CREDIT_DELAY);
+        let (mut guard, is_late) = self.receive_within(open(guard)?, delay)?;
+        if is_late {
+            let wire = &mut *guard;
+            wire.protocol.grant_all(stream, &mut wire.output);
+            wire.send()?;
         }
+        open(guard)
     }
 
-    /// Reads what has arrived, without waiting; true if bytes have arrived.
-    fn look(&mut self) -> io::Result<bool> {
-        match platform::read_arrived(&self.stream, &mut self.scratch)? {
-            Some(count) => self.arrived(count),
-            None => Ok(false),
-        }
+    /// Waits until bytes have arrived or another thread has read; fails at the end of the connection.
+    fn receive_more<'s>(&'s self, guard: Guard<'s>) -> io::Result<Guard<'s>> {
+        open(self.receive_within(open(guard)?, None)?.0)
     }
 
-    fn arrived(&mut self, count: usize) -> io::Result<bool> {
-        if count == 0 {
-            self.is_closed = true;
-            return Ok(false);
+    /// Waits until bytes have arrived, the connection is closed, another thread has read, or the time is over,
+    /// and returns whether that is so.
+    fn receive_within<'s>(&'s self, mut guard: Guard<'s>, time: Option<Duration>) -> io::Result<(Guard<'s>, bool)> {
+        if guard.is_reading {
+            guard.has_waiting = true;
+            let waited = self.arrived.wait_timeout(guard, time.unwrap_or(Duration::MAX));
+            let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
+            return Ok((guard, result.timed_out()));
         }
-        self.input.extend_from_slice(&self.scratch[..count]);
-        let violation = |v| io::Error::new(io::ErrorKind::InvalidData, format!("the parent broke the protocol: {v}"));
-        let held = self.output.len();
-        self.protocol.receive(&mut self.input, &mut self.output).map_err(violation)?;
-        if self.output.len() > held {
-            self.send()?;
+        guard.is_reading = true;
+        let (stream, mut input) = (Arc::clone(&guard.stream), std::mem::take(&mut guard.input));
+        drop(guard);
+        let has_input = time.map_or(Ok(true), |time| platform::has_input(&*stream, time));
+        let count = has_input.and_then(|has_input| has_input.then(|| read(&stream, &mut input)).transpose());
+        let mut guard = self.wire();
+        (guard.is_reading, guard.input) = (false, input);
+        // A thread that waits reads next, unless it has what it waits for.
+        if std::mem::take(&mut guard.has_waiting) {
+            self.arrived.notify_all();
         }
-        Ok(true)
+        let received = count.and_then(|count| count.map(|count| guard.received(count)).transpose());
+        let is_late = received.inspect_err(|_| guard.is_closed = true)?.is_none();
+        Ok((guard, is_late))
     }
+}
+
+/// Returns an error if the connection is closed.
+fn open(guard: Guard<'_>) -> io::Result<Guard<'_>> {
+    match guard.is_closed {
+        true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the parent has exited")),
+        false => Ok(guard),
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the job was canceled or has ended")
 }

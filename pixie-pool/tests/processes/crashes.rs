@@ -13,9 +13,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_crash_is_reported_with_its_signal_or_code", || Box::pin(crash_is_reported())),
     ("a_worker_out_of_memory_fails_one_job", || Box::pin(out_of_memory())),
     ("a_panic_is_reported_with_its_place_and_the_worker_continues", || Box::pin(panic_is_reported())),
+    ("a_panic_whose_payload_panics_too_is_an_error_and_its_worker_is_replaced", || Box::pin(bomb(1))),
+    ("a_panic_whose_payload_panics_too_is_an_error_also_on_a_thread", || Box::pin(bomb(0))),
     ("a_handler_that_gives_up_is_reported", || Box::pin(giving_up_is_reported())),
     ("an_endless_loop_ends_at_the_deadline", || Box::pin(deadline_kills())),
-    ("a_stopped_process_ends_at_the_deadline", || Box::pin(stopped_process_is_killed())),
+    ("a_stopped_process_is_replaced_when_a_job_waits_for_it", || Box::pin(stopped_process_is_killed())),
     ("noise_on_both_pipes_is_harmless", || Box::pin(noise_is_harmless())),
     ("an_idle_worker_that_is_killed_is_replaced", || Box::pin(idle_exit())),
     ("thousands_of_mixed_jobs_each_get_their_own_answer", || Box::pin(mixed_jobs(false))),
@@ -78,6 +80,21 @@ async fn panic_is_reported() {
     pool.stop(Duration::ZERO).await;
 }
 
+/// The deadline is far away, so that a job that waits for a dead thread does not pass.
+async fn bomb(size: usize) {
+    let own =
+        config(size).threads(1).spares(1).deadline(Duration::from_secs(600)).queue_timeout(Duration::from_secs(600));
+    let pool = pool(own).await;
+    for _ in 0..3 {
+        let before = pool.snapshot().counts.restarts;
+        let outcome = ask(&pool, "bomb").await;
+        assert!(matches!(outcome, Err(Error::Panicked { .. })), "{outcome:?}");
+        assert_eq!(ask(&pool, "say healthy").await.unwrap(), "healthy");
+        until(&pool, |s| size == 0 || s.counts.restarts > before).await;
+    }
+    pool.stop(Duration::ZERO).await;
+}
+
 async fn giving_up_is_reported() {
     let pool = pool(config(1)).await;
     for (command, said) in [("fail", "it would not"), ("drop", "dropped its job without a reply")] {
@@ -112,8 +129,9 @@ async fn stopped_process_is_killed() {
     while !is_stopped(pid) {
         tokio::task::yield_now().await;
     }
-    assert!(matches!(ask(&pool, "say nothing").await, Err(Error::Deadline)));
+    // It does not claim the job, which another worker runs after a moment.
     assert_eq!(ask(&pool, "say alive").await.unwrap(), "alive");
+    assert_eq!(pool.snapshot().counts.kills["stuck"], 1);
     pool.stop(Duration::ZERO).await;
 }
 

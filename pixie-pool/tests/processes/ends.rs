@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_stop_waits_for_a_job_that_its_crashed_worker_has_left", || Box::pin(stop_waits_for_what_is_left())),
     ("a_stop_ends_jobs_after_the_grace_period", || Box::pin(stop_kills())),
     ("a_stop_does_not_wait_for_canceled_jobs", || Box::pin(stop_forgets())),
+    ("a_worker_that_is_ended_while_idle_drops_what_its_handler_owns", || Box::pin(farewell())),
     ("a_dropped_pool_ends_its_workers", || Box::pin(drop_ends())),
     ("a_runtime_that_ends_before_its_pool_answers_every_job", || Box::pin(runtime_ends())),
     ("a_runtime_that_ends_before_it_ran_a_task_ends_the_pool", || Box::pin(runtime_ends_at_once())),
@@ -115,6 +116,16 @@ async fn stop_forgets() {
     while !matches!(ask(&pool, "say refused").await, Err(Error::Stopping)) {}
     given_up.abort();
     stopping.await.unwrap();
+}
+
+async fn farewell() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("farewell");
+    let pool = pool(config(1).env("FAREWELL", &file)).await;
+    assert_eq!(ask(&pool, "say x").await.unwrap(), "x");
+    assert!(!file.exists());
+    pool.stop(Duration::ZERO).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "saved");
 }
 
 async fn drop_ends() {

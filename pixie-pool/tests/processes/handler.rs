@@ -4,27 +4,61 @@ use std::{
     fs::File,
     hint::black_box,
     io::{Read as _, Write as _},
-    os::unix::process::CommandExt as _,
-    sync::{Arc, OnceLock},
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use pixie_pool::{Failure, Handler, Job};
-use rustix::process::{Resource, Signal, getpid, getrlimit, kill_process};
+use rustix::{
+    net::{SendFlags, Shutdown, SocketType, send, shutdown, sockopt::socket_type},
+    process::{
+        PidfdFlags, PidfdGetfdFlags, Resource, Signal, getpid, getrlimit, kill_process, pidfd_getfd, pidfd_open,
+    },
+};
 
-use crate::deeds;
+use crate::{calls, deeds};
 
 pub(crate) fn handler() -> Handler {
-    Arc::new(|job: Job| {
+    let farewell = Farewell(std::env::var_os("FAREWELL"));
+    Arc::new(move |job: Job| {
+        let _owned = &farewell;
         let head = String::from_utf8_lossy(job.head()).into_owned();
         let (command, argument) = head.split_once(' ').unwrap_or((&head, ""));
         run(job, command, argument);
     })
 }
 
+/// Writes to a file when it is dropped, as a value of a program that has something to save.
+struct Farewell(Option<std::ffi::OsString>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::write(path, "saved");
+        }
+    }
+}
+
+/// Panics when it is dropped, as the payload of a panic.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("it goes off");
+    }
+}
+
+/// The jobs `turn` that this worker has run.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
+
 fn run(mut job: Job, command: &str, argument: &str) {
     match command {
         "say" => answer(job, argument),
+        "call" => calls::run(job, argument),
         "pid" => answer(job, &std::process::id().to_string()),
         "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
         "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),
@@ -50,6 +84,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
         }
         "share" => share(job, argument.parse().unwrap_or(0)),
         "detach" => detach(job),
+        "orphan" => orphan(job),
         "count" => {
             let count = std::io::copy(job.body(), &mut std::io::sink()).unwrap_or(0);
             answer(job, &count.to_string());
@@ -73,6 +108,16 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "fail" => job.fail(Failure::error("it would not")),
         "drop" => drop(job),
         "panic" => panic!("this is {argument}"),
+        "threads" => {
+            let start = |_| std::thread::Builder::new().stack_size(64 * 1024).spawn(std::thread::park);
+            let started = (0..argument.parse().unwrap_or(0)).filter_map(|n: u32| start(n).ok()).count();
+            answer(job, &started.to_string());
+        }
+        "threads-and-spin" => {
+            (0..argument.parse().unwrap_or(0)).for_each(|_: u32| drop(std::thread::spawn(std::thread::park)));
+            crash("spin", "")
+        }
+        "bomb" => std::panic::panic_any(Bomb),
         "noise" => noise(job),
         "until-canceled" => until_canceled(job, argument),
         "slow" => {
@@ -91,6 +136,21 @@ fn run(mut job: Job, command: &str, argument: &str) {
             writer.write_all(b"a piece").and_then(|()| writer.flush()).expect("a piece can be sent");
             std::process::abort()
         }
+        "read-and-abort" => {
+            let mut body = Vec::new();
+            let _ = job.body().read_to_end(&mut body);
+            if body.last() == argument.as_bytes().first() {
+                std::process::abort()
+            }
+            answer(job, "another one");
+        }
+        "hang-up" => hang_up(),
+        "answer-and-lie" => {
+            answer(job, "answered");
+            for socket in own_connections() {
+                let _ = send(socket, &[0xff; 64], SendFlags::NOSIGNAL);
+            }
+        }
         "wait-and-abort" => {
             while !std::path::Path::new(argument).exists() {
                 black_box(0);
@@ -103,6 +163,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
             }
             once(job, &format!("{argument}.crashed"));
         }
+        "turn" => answer(job, &TURNS.fetch_add(1, Ordering::Relaxed).to_string()),
         "note" => {
             note(argument);
             answer(job, argument);
@@ -191,7 +252,14 @@ fn detach(job: Job) {
     answer(job, &detached.expect("it can be started").to_string());
 }
 
-fn answer(job: Job, text: &str) {
+/// Leaves a process that has no parent and ends at once.
+fn orphan(job: Job) {
+    let left = std::process::Command::new("/bin/sh").args(["-c", "setsid sh -c : & echo $!"]).output();
+    let pid = String::from_utf8(left.expect("it can be started").stdout).expect("a number");
+    answer(job, pid.trim());
+}
+
+pub(crate) fn answer(job: Job, text: &str) {
     let _ = job.reply(b"ok", text.as_bytes());
 }
 
@@ -225,6 +293,26 @@ fn crash(command: &str, argument: &str) {
         }
         other => panic!("unknown command {other}"),
     }
+}
+
+/// Closes the connection to the pool, of which this process then hears nothing, and goes on.
+fn hang_up() -> ! {
+    for socket in own_connections() {
+        let _ = shutdown(socket, Shutdown::Write);
+    }
+    loop {
+        black_box(0);
+    }
+}
+
+/// Returns the sockets of this process, except the one that workers share.
+fn own_connections() -> Vec<OwnedFd> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("it can open itself");
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux lists descriptors").flatten();
+    open.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok())
+        .filter(|file| socket_type(file) == Ok(SocketType::STREAM))
+        .collect()
 }
 
 /// Exits after printing an attacker's text, as a worker that prints its request would.

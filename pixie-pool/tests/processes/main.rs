@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod pipelining;
+mod calls;
 mod cgroups;
 mod time_limits;
 mod crashes;
@@ -18,6 +18,7 @@ mod retries;
 mod sandbox;
 mod seeing;
 mod setup;
+mod shared;
 mod sizes;
 mod starts;
 mod streams;
@@ -29,7 +30,7 @@ use std::time::Duration;
 type Test = (&'static str, fn() -> setup::Outcome);
 
 const TESTS: &[&[Test]] = &[
-    pipelining::TESTS,
+    calls::TESTS,
     cgroups::TESTS,
     time_limits::TESTS,
     crashes::TESTS,
@@ -39,6 +40,7 @@ const TESTS: &[&[Test]] = &[
     retries::TESTS,
     sandbox::TESTS,
     seeing::TESTS,
+    shared::TESTS,
     sizes::TESTS,
     starts::TESTS,
     streams::TESTS,
@@ -49,7 +51,9 @@ const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
     starts::play_role();
+    calls::play_role();
     sandbox::play_role();
+    shared::play_role();
     if let Some(worker) = pixie_pool::worker() {
         worker.serve(setup::TABLE_HASH, handler::handler());
     }

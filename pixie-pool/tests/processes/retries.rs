@@ -25,7 +25,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_job_is_not_retried_after_its_head", || Box::pin(after_the_head())),
     ("a_job_is_not_retried_after_its_deadline", || Box::pin(after_the_deadline())),
     ("a_job_is_not_retried_when_half_of_its_time_is_over", || Box::pin(late())),
-    ("a_job_is_not_retried_after_a_violation_of_the_protocol", || Box::pin(violation())),
+    ("a_job_is_retried_after_a_violation_of_the_protocol_as_after_a_crash", || Box::pin(violation())),
+    ("the_jobs_after_a_violation_of_the_protocol_are_answered", || Box::pin(after_violations())),
     ("a_job_is_not_retried_after_a_panic", || Box::pin(panic())),
     ("a_job_that_waits_is_not_touched_by_the_crash_of_another", || Box::pin(waiting())),
 ];
@@ -107,9 +108,24 @@ async fn late() {
 }
 
 async fn violation() {
-    let pool = pool(starts::playing("garbage")).await;
+    let pool = pool(starts::leased("garbage")).await;
     assert!(matches!(pool.submit(replayable("say hello")).await, Err(Error::Protocol)));
-    assert_eq!(retries(&pool).await, 0);
+    assert_eq!(retries(&pool).await, 1);
+}
+
+async fn after_violations() {
+    let pool = pool(config(2)).await;
+    for _ in 0..20 {
+        // A worker whose violation has not arrived yet may claim the job, which then runs in another one.
+        let lie = pool.submit(replayable("answer-and-lie")).await.unwrap();
+        assert_eq!(text(lie).await.unwrap(), "answered");
+        let next = [(); 3].map(|()| tokio::spawn(pool.submit(replayable("say fine"))));
+        for next in next {
+            assert_eq!(text(next.await.unwrap().unwrap()).await.unwrap(), "fine");
+        }
+    }
+    until(&pool, |s| s.counts.kills.get("protocol").is_some_and(|kills| *kills >= 20)).await;
+    pool.stop(Duration::ZERO).await;
 }
 
 async fn panic() {

@@ -12,7 +12,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::{
     Test, handler,
-    setup::{TABLE_HASH, ask, config, job, pool, until},
+    setup::{TABLE_HASH, ask, config, job, pool, refusal, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -25,6 +25,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_sandboxed_job_that_allocates_without_end_crashes_and_the_next_one_is_fine", || Box::pin(memory())),
     ("a_file_that_grows_too_large_fails_its_job_only", || Box::pin(huge_file())),
     ("a_leak_of_descriptors_fails_its_job_only", || Box::pin(descriptors())),
+    ("a_sandboxed_worker_with_too_many_threads_is_killed", || Box::pin(too_many_threads())),
+    ("a_worker_whose_job_leaves_threads_is_replaced", || Box::pin(left_threads())),
+    ("a_worker_may_keep_threads_where_that_is_allowed_or_does_not_matter", || Box::pin(kept_threads())),
     ("the_level_in_force_is_visible", || Box::pin(level())),
     ("an_allowed_path_that_is_removed_later_keeps_no_worker_from_starting", || Box::pin(removed_path())),
     ("a_link_that_a_job_leaves_in_place_of_an_allowed_path_allows_nothing", || Box::pin(planted_link())),
@@ -70,13 +73,6 @@ fn playing(role: &str, sandbox: Sandbox) -> Config {
 
 async fn sandboxed(sandbox: Sandbox) -> Pool {
     pool(config(1).sandbox(sandbox)).await
-}
-
-async fn refusal(config: Config) -> String {
-    match config.start(handler::handler()).await {
-        Err(Error::Start(message)) => message,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Tries each action, and checks that the worker still runs.
@@ -208,18 +204,22 @@ async fn strict_is_more() {
 
 async fn strict() {
     let around = Neighbourhood::new();
-    for name in ["read", "write"] {
+    for name in ["read", "write", "named"] {
         std::fs::create_dir(around.path(name)).unwrap();
         std::fs::write(around.path(name) + "/file", "allowed").unwrap();
     }
     std::fs::write(around.path("single"), "allowed").unwrap();
     let sandbox = Sandbox::strict().read(around.path("read")).write(around.path("write")).read(around.path("single"));
+    let sandbox = sandbox.read_unlisted(around.path("named"));
     let pool = sandboxed(sandbox.required()).await;
     let deeds = [
         ("read single", DONE),
         ("append single", REFUSED),
         ("read file", REFUSED),
         ("list .", REFUSED),
+        ("list named", REFUSED),
+        ("read named/file", DONE),
+        ("append named/file", REFUSED),
         ("list read", DONE),
         ("read read/file", DONE),
         ("read read/../file", REFUSED),
@@ -309,6 +309,55 @@ async fn descriptors() {
     // EMFILE has no name in std.
     check(&pool, &[(deed(32), DONE), (deed(100), "Uncategorized"), (deed(32), DONE)]).await;
     pool.stop(Duration::ZERO).await;
+}
+
+async fn too_many_threads() {
+    let own = config(1).sandbox(Sandbox::strict().required()).deadline(Duration::from_secs(600));
+    let pool = pool(own.thread_limit(20)).await;
+    let outcome = ask(&pool, "threads-and-spin 40").await;
+    assert!(matches!(outcome, Err(Error::Threads)), "{outcome:?}");
+    until(&pool, |s| s.counts.kills.get("threads") == Some(&1)).await;
+    assert_eq!(ask(&pool, "threads 10").await.unwrap(), "10");
+    pool.stop(Duration::ZERO).await;
+    let message = refusal(config(1).thread_limit(3)).await;
+    assert!(message.contains("`thread_limit` of pool `test` must be at least 4"), "{message}");
+}
+
+async fn left_threads() {
+    let sandboxed = config(1).sandbox(Sandbox::no_network().required());
+    for own in [sandboxed, config(1).cpu_time(Duration::from_secs(60))] {
+        let pool = pool(own).await;
+        let pid = ask(&pool, "pid").await.unwrap();
+        // A worker whose threads end with their jobs is left alone.
+        for _ in 0..3 {
+            assert_eq!(ask(&pool, "live").await.unwrap(), DONE);
+        }
+        ask(&pool, "sleep 600").await.unwrap();
+        assert_eq!(ask(&pool, "pid").await.unwrap(), pid);
+        ask(&pool, "threads 1").await.unwrap();
+        until(&pool, |s| s.counts.recycled == 1).await;
+        assert_ne!(ask(&pool, "pid").await.unwrap(), pid);
+        // Also if the worker is never idle.
+        let busy = async { while ask(&pool, "sleep 1").await.is_ok() {} };
+        ask(&pool, "threads 1").await.unwrap();
+        tokio::select! {
+            () = busy => panic!("a job has failed"),
+            () = until(&pool, |s| s.counts.recycled == 2) => {}
+        }
+        pool.stop(Duration::ZERO).await;
+    }
+}
+
+async fn kept_threads() {
+    for own in [config(1), config(1).sandbox(Sandbox::strict().required()).keep_threads(true)] {
+        let pool = pool(own).await;
+        let pid = ask(&pool, "pid").await.unwrap();
+        ask(&pool, "threads 1").await.unwrap();
+        // Longer than several checks.
+        ask(&pool, "sleep 800").await.unwrap();
+        assert_eq!((ask(&pool, "pid").await.unwrap(), pool.snapshot().counts.recycled), (pid, 0));
+        pool.stop(Duration::ZERO).await;
+    }
 }
 
 async fn level() {

@@ -18,6 +18,14 @@ pub(crate) async fn pool(config: Config) -> Pool {
     config.start(handler::handler()).await.expect("the pool starts")
 }
 
+/// Returns why the pool does not start.
+pub(crate) async fn refusal(config: Config) -> String {
+    match config.start(handler::handler()).await {
+        Err(Error::Start(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
 pub(crate) fn job(head: &str) -> Submission {
     Submission::new(head.to_owned())
 }

@@ -80,7 +80,7 @@ async fn ask_pid(pool: Pool) -> u32 {
 
 /// With one worker and no spare, a gap between two workers would leave the pool without a worker.
 async fn replacement_first() {
-    let pool = pool(config(1).recycle_after(1)).await;
+    let pool = pool(config(1).recycle_age(Duration::from_millis(50))).await;
     let first = pid(&pool).await;
     let mut seen = BTreeSet::new();
     while seen.len() < 5 {

@@ -4,17 +4,18 @@ use std::{
     io::{Read as _, Write as _},
     os::{fd::AsRawFd as _, unix::net::UnixStream},
     pin::pin,
+    process::Command,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use pixie_pool::{Config, Error};
+use pixie_pool::{Config, Error, Sandbox};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
 use crate::{
     Test, handler,
-    setup::{TABLE_HASH, ask, config, job, pool, until},
+    setup::{TABLE_HASH, ask, config, job, pool, refusal, until},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -26,9 +27,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_is_never_ready_fails_the_start", || Box::pin(never_ready())),
     ("a_worker_that_sends_garbage_is_killed_and_its_job_fails", || Box::pin(garbage())),
     ("a_worker_that_answers_another_job_is_killed", || Box::pin(wrong_stream())),
-    ("a_worker_that_returns_jobs_without_a_withdrawal_is_killed", || Box::pin(return_without_withdrawal())),
+    ("a_worker_that_answers_a_job_that_it_has_not_claimed_is_killed", || Box::pin(unclaimed_answer())),
     ("a_job_for_which_no_worker_listens_is_answered", || Box::pin(deaf())),
-    ("a_worker_sees_only_the_variables_it_should", || Box::pin(environment())),
+    ("a_worker_sees_the_variables_of_its_parent_and_a_sandboxed_one_only_those_passed", || Box::pin(environment())),
+    ("a_start_that_fails_in_a_sandbox_names_the_setting_for_variables", || Box::pin(missing_variable())),
+    ("a_pool_whose_directory_was_removed_starts_workers", || Box::pin(removed_directory())),
+    ("a_worker_is_killed_before_its_parent_if_memory_is_short", || Box::pin(oom_score())),
+    ("a_program_that_its_loader_has_started_starts_workers", || Box::pin(started_by_a_loader())),
+    ("as_the_first_process_of_a_container_a_pool_reaps_what_jobs_leave", || Box::pin(first_process())),
     ("a_worker_writes_no_core_file_unless_the_pool_allows_it", || Box::pin(core_dumps())),
     ("a_pool_name_is_checked", || Box::pin(names())),
     ("pools_whose_names_share_a_variable_do_not_start_together", || Box::pin(shared_variable())),
@@ -41,11 +47,18 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const ROLE: &str = "TEST_ROLE";
+/// Is set in the first process of a container.
+const FIRST: &str = "FIRST_PROCESS";
 /// A memory limit that an operator has set, below the pool's.
 const FEW_BYTES: u64 = 1024 * 1024 * 1024;
 
 pub(crate) fn playing(role: &str) -> Config {
     config(1).env(ROLE, role)
+}
+
+/// In a pool that sends each job to one worker.
+pub(crate) fn leased(role: &str) -> Config {
+    playing(role).sandbox(Sandbox::no_network())
 }
 
 /// In a worker: misbehaves in the way that the test asks for, instead of serving.
@@ -77,9 +90,9 @@ pub(crate) fn play_role() {
         "exit-idle" => drop(be_ready()),
         "garbage" => misbehave(&[0xff; 100]),
         // A whole reply, on a stream that was never opened.
-        "wrong-stream" => misbehave(b"\x09\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
-        // Returned jobs without a request to return them.
-        "return" => misbehave(b"\x04\x00\x00\x18\x01\x00\x00\x00\x01\x00\x00\x00"),
+        "wrong-stream" => misbehave(b"\x05\x00\x00\x11\x2a\x00\x00\x00\x01\x00\x00\x00\x00"),
+        // A whole reply to the first job of a pool.
+        "first-job" => misbehave(b"\x05\x00\x00\x11\x01\x00\x01\x00\x01\x00\x00\x00\x00"),
         "deaf" => deafen(),
         flag => {
             if std::path::Path::new(flag).exists() {
@@ -101,7 +114,7 @@ fn be_connected() -> UnixStream {
 /// Speaks the protocol by hand, as an attacker would.
 fn greet(token: [u8; 32]) -> UnixStream {
     let mut stream = be_connected();
-    let payload = [&b"pixiepl\x01\x03\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
+    let payload = [&b"pixiepl\x01\x06\x00"[..], &token, &TABLE_HASH.to_le_bytes()].concat();
     stream.write_all(&[&[payload.len() as u8, 0, 0, 1, 0, 0, 0, 0], &payload[..]].concat()).unwrap();
     // Until the pool closes the connection or welcomes this process.
     let _ = stream.read(&mut [0; 64]);
@@ -123,7 +136,8 @@ fn be_ready() -> UnixStream {
     stream
 }
 
-fn misbehave(answer: &[u8]) {
+/// Sends these bytes in answer to a job.
+pub(crate) fn misbehave(answer: &[u8]) {
     let mut stream = be_ready();
     let _ = stream.read(&mut [0; 100]);
     stream.write_all(answer).unwrap();
@@ -136,13 +150,6 @@ fn deafen() {
     rustix::net::shutdown(&stream, rustix::net::Shutdown::Read).unwrap();
     stream.write_all(READY).unwrap();
     let _ = std::io::stdin().read(&mut [0]);
-}
-
-async fn refusal(config: Config) -> String {
-    match config.start(handler::handler()).await {
-        Err(Error::Start(message)) => message,
-        other => panic!("{other:?}"),
-    }
 }
 
 async fn ends_at_once() {
@@ -177,43 +184,126 @@ async fn never_ready() {
 }
 
 async fn garbage() {
-    let pool = pool(playing("garbage")).await;
+    let pool = pool(leased("garbage")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     assert_eq!(pool.snapshot().counts.kills.get("protocol"), Some(&1));
     pool.stop(Duration::ZERO).await;
 }
 
 async fn deaf() {
-    let pool = pool(playing("deaf")).await;
+    let pool = pool(leased("deaf")).await;
     let outcome = pool.submit(job("say hello")).await;
     assert!(matches!(outcome, Err(Error::Exited(_))), "{outcome:?}");
     pool.stop(Duration::ZERO).await;
 }
 
-async fn return_without_withdrawal() {
-    let pool = pool(playing("return")).await;
+async fn wrong_stream() {
+    let pool = pool(leased("wrong-stream")).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
     pool.stop(Duration::ZERO).await;
 }
 
-async fn wrong_stream() {
-    let pool = pool(playing("wrong-stream")).await;
-    assert!(matches!(pool.submit(job("say hello")).await, Err(Error::Protocol)));
+/// The job of this answer is in the socket, but the worker has not claimed it.
+async fn unclaimed_answer() {
+    let pool = pool(playing("first-job").queue_timeout(Duration::from_millis(300))).await;
+    let outcome = pool.submit(job("say hello")).await;
+    assert!(matches!(outcome, Err(Error::QueueTimeout { .. })), "{outcome:?}");
+    assert!(pool.snapshot().counts.kills["protocol"] > 0);
     pool.stop(Duration::ZERO).await;
 }
 
 async fn environment() {
-    let own = config(1).pass_env("CARGO_PKG_N*").env("ONLY_HERE", "yes");
-    let pool = pool(own).await;
-    assert_eq!(ask(&pool, "variable CARGO_PKG_NAME").await.unwrap(), "pixie-pool");
-    assert_eq!(ask(&pool, "variable CARGO_MANIFEST_DIR").await.unwrap(), "unset");
-    assert_eq!(ask(&pool, "variable PATH").await.unwrap(), std::env::var("PATH").unwrap());
-    assert_eq!(ask(&pool, "variable ONLY_HERE").await.unwrap(), "yes");
-    assert_eq!(ask(&pool, "variable PIXIE_INVITATION").await.unwrap(), "unset");
-    let identity = ask(&pool, "identity").await.unwrap();
-    assert!(identity.contains("pool: Some(\"test\"), number: 1"), "{identity}");
+    let own = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    for (sandbox, expected) in [(Sandbox::none(), own.as_str()), (Sandbox::no_network(), "unset")] {
+        let pool = pool(config(1).pass_env("CARGO_PKG_N*").env("ONLY_HERE", "yes").sandbox(sandbox)).await;
+        assert_eq!(ask(&pool, "variable CARGO_PKG_NAME").await.unwrap(), "pixie-pool");
+        assert_eq!(ask(&pool, "variable CARGO_MANIFEST_DIR").await.unwrap(), expected);
+        assert_eq!(ask(&pool, "variable PATH").await.unwrap(), std::env::var("PATH").unwrap());
+        assert_eq!(ask(&pool, "variable ONLY_HERE").await.unwrap(), "yes");
+        assert_eq!(ask(&pool, "variable PIXIE_INVITATION").await.unwrap(), "unset");
+        let identity = ask(&pool, "identity").await.unwrap();
+        assert!(identity.contains("pool: Some(\"test\"), number: 1"), "{identity}");
+        pool.stop(Duration::ZERO).await;
+    }
     assert!(!pixie_pool::is_worker());
+}
+
+async fn missing_variable() {
+    let message = refusal(playing("exit").sandbox(Sandbox::no_network())).await;
+    assert!(message.contains("no configuration found") && message.contains("`pass_env`"), "{message}");
+    for message in [message, refusal(playing("exit")).await] {
+        assert!(!message.contains("does its main call"), "{message}");
+    }
+}
+
+async fn removed_directory() {
+    let base = tempfile::tempdir().unwrap();
+    let at = base.path().join("run");
+    std::fs::create_dir(&at).unwrap();
+    let pool = pool(config(1).runtime_dir(at.clone())).await;
+    let sockets = || std::fs::read_dir(&at).map_or(0, Iterator::count);
+    let found = std::fs::read_dir(&at).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_dir_all(found).unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
+    assert_eq!((ask(&pool, "say again").await.unwrap(), sockets()), ("again".to_owned(), 1));
+    // As at the end of a user's last session.
+    std::fs::remove_dir_all(&at).unwrap();
+    assert!(matches!(ask(&pool, "abort").await, Err(Error::Exited(_))));
+    assert_eq!((ask(&pool, "say again").await.unwrap(), sockets()), ("again".to_owned(), 0));
+    assert_eq!(pool.snapshot().counts.start_failures, 0);
     pool.stop(Duration::ZERO).await;
+}
+
+async fn oom_score() {
+    let score = |process: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+        text.trim().parse::<i32>().unwrap()
+    };
+    let pool = pool(config(1)).await;
+    let worker = ask(&pool, "pid").await.unwrap();
+    assert!(score(&worker) > score("self") || score("self") == 1000, "{} {}", score(&worker), score("self"));
+    pool.stop(Duration::ZERO).await;
+}
+
+/// Runs another test of this program in another process.
+async fn run_test(mut command: Command, test: &str) {
+    let done = tokio::task::spawn_blocking({
+        let test = test.to_owned();
+        move || command.arg(std::env::current_exe().unwrap()).arg(test).output().unwrap()
+    });
+    let done = done.await.unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.contains(&format!("test {test} ... ok")), "{out} {err}");
+}
+
+async fn started_by_a_loader() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let files = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    let loader = files.into_iter().find(|file| file.rsplit('/').next().is_some_and(|name| name.starts_with("ld-")));
+    let mut command = Command::new(loader.expect("a loader has started this program"));
+    command.args(["--library-path", "/nowhere"]);
+    run_test(command, "a_worker_that_ends_at_once_fails_the_start_with_its_words").await;
+}
+
+/// In another process, which is the first one of its own world.
+async fn first_process() {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).env(FIRST, "yes");
+    match std::env::var_os(FIRST) {
+        None => run_test(command, "as_the_first_process_of_a_container_a_pool_reaps_what_jobs_leave").await,
+        Some(_) => {
+            assert_eq!(std::process::id(), 1);
+            let pool = pool(config(1)).await;
+            let orphan = ask(&pool, "orphan").await.unwrap();
+            let path = std::path::PathBuf::from(format!("/proc/{orphan}"));
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            while path.exists() {
+                tick.tick().await;
+            }
+            assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
+            pool.stop(Duration::ZERO).await;
+        }
+    }
 }
 
 async fn core_dumps() {
@@ -307,9 +397,11 @@ async fn breaker() {
     assert!(matches!(ask(&pool, "exit 1").await, Err(Error::Exited(_))));
     assert!(matches!(ask(&pool, "say refused").await, Err(Error::Unavailable { .. })));
     assert!(pool.snapshot().is_broken);
+    assert_eq!(pool.trouble(), Some("its workers do not start, so it refuses jobs"));
     assert!(matches!(ask(&pool, "say refused at once").await, Err(Error::Unavailable { .. })));
     std::fs::remove_file(&flag).unwrap();
     until(&pool, |s| !s.is_broken).await;
+    assert_eq!(pool.trouble(), None);
     assert_eq!(ask(&pool, "say fine").await.unwrap(), "fine");
     pool.stop(Duration::ZERO).await;
 }

@@ -1,8 +1,15 @@
 //! The limits of a job's time: deadline, extension and CPU time.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Barrier},
+    time::{Duration, Instant},
+};
 
-use pixie_pool::Error;
+use pixie_pool::{Config, Error, Sandbox};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     Test,
@@ -10,6 +17,9 @@ use crate::{
 };
 
 pub(crate) const TESTS: &[Test] = &[
+    ("a_blocked_runtime_does_not_delay_the_kill_at_a_deadline", || Box::pin(blocked_kill())),
+    ("a_job_that_answers_in_time_while_the_runtime_is_blocked_gets_its_answer", || Box::pin(blocked_answer())),
+    (PAUSED_SERVER, || Box::pin(paused_server())),
     ("a_handler_gets_more_time_up_to_the_cap", || Box::pin(extension())),
     ("without_a_cap_no_handler_gets_more_time", || Box::pin(no_extension())),
     ("a_deadline_that_was_put_off_still_kills", || Box::pin(extended_deadline_kills())),
@@ -18,6 +28,99 @@ pub(crate) const TESTS: &[Test] = &[
     ("each_job_has_its_own_cpu_time", || Box::pin(cpu_time_of_each())),
     ("times_that_no_clock_reaches_mean_never", || Box::pin(never())),
 ];
+
+const PAUSED_SERVER: &str = "jobs_that_answered_while_the_server_was_paused_get_their_answers";
+/// The variable with the folder of the paused server.
+const PAUSED: &str = "PAUSED_SERVER";
+
+/// Pools whose workers share a socket, and pools whose workers are leased.
+fn both() -> [Config; 2] {
+    [config(1), config(1).sandbox(Sandbox::no_network())]
+}
+
+/// Blocks all threads of the test's runtime, this one too, until a time or until this returns true.
+fn block_until(end: Instant, mut has_ended: impl FnMut() -> bool) {
+    let (entered, left) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    for _ in 0..2 {
+        let (entered, left) = (Arc::clone(&entered), Arc::clone(&left));
+        drop(tokio::spawn(async move { (entered.wait(), left.wait()) }));
+    }
+    entered.wait();
+    while Instant::now() < end && !has_ended() {
+        std::thread::yield_now();
+    }
+    left.wait();
+}
+
+/// Returns the state of a process as a letter: `Z` if it has exited.
+fn state(pid: u32) -> Option<char> {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit(") ").next()?.chars().next()
+}
+
+async fn blocked_kill() {
+    for own in both() {
+        let pool = pool(own).await;
+        let pid: u32 = ask(&pool, "pid").await.unwrap().parse().unwrap();
+        let running = tokio::spawn(pool.submit(job("spin").deadline(ms(300))));
+        until(&pool, |s| s.workers[0].label.is_some()).await;
+        let begun = Instant::now();
+        block_until(begun + ms(2300), || state(pid).is_none_or(|state| state == 'Z'));
+        assert!(begun.elapsed() < ms(500), "{:?}", begun.elapsed());
+        assert!(matches!(running.await.unwrap(), Err(Error::Deadline)));
+        pool.stop(Duration::ZERO).await;
+    }
+}
+
+async fn blocked_answer() {
+    for own in both() {
+        let pool = pool(own).await;
+        let running = tokio::spawn(pool.submit(job("sleep 200").deadline(ms(400))));
+        until(&pool, |s| s.workers[0].label.is_some()).await;
+        block_until(Instant::now() + ms(2400), || false);
+        assert_eq!(text(running.await.unwrap().unwrap()).await.unwrap(), "200");
+        assert_eq!(pool.snapshot().counts.kills, [].into());
+        pool.stop(Duration::ZERO).await;
+    }
+}
+
+/// The server is another process, which runs this test as well.
+async fn paused_server() {
+    let Some(folder) = std::env::var_os(PAUSED).map(PathBuf::from) else {
+        return pause_server().await;
+    };
+    let mut running = Vec::new();
+    for own in both() {
+        let pool = pool(own.env("NOTES", folder.join("notes"))).await;
+        running.push(tokio::spawn(pool.submit(job("note-and-hold held").deadline(ms(2000)))));
+        until(&pool, |s| s.workers[0].label.is_some()).await;
+        running.push(tokio::spawn(async move { pool.submit(job("say next")).await }));
+    }
+    File::create(folder.join("ready")).unwrap();
+    for answer in running {
+        assert!(answer.await.unwrap().is_ok());
+    }
+}
+
+async fn pause_server() {
+    let folder = tempfile::tempdir().unwrap();
+    File::create(folder.path().join("notes")).unwrap();
+    let mut server = Command::new(std::env::current_exe().unwrap());
+    let mut server = server.arg(PAUSED_SERVER).env(PAUSED, folder.path()).spawn().unwrap();
+    let pid = Pid::from_child(&server);
+    let mut tick = tokio::time::interval(ms(1));
+    while !folder.path().join("ready").exists() {
+        tick.tick().await;
+    }
+    kill_process(pid, Signal::STOP).unwrap();
+    while state(server.id()) != Some('T') {
+        tick.tick().await;
+    }
+    File::create(folder.path().join("notes.open")).unwrap();
+    // The deadlines, and the time in which a worker must take its next step, are over then.
+    tokio::time::sleep(ms(3300)).await;
+    kill_process(pid, Signal::CONT).unwrap();
+    assert!(tokio::task::spawn_blocking(move || server.wait()).await.unwrap().unwrap().success());
+}
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

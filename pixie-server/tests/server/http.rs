@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    io::{ErrorKind, Read},
     sync::mpsc,
     task::{Context, Poll},
     thread,
@@ -47,6 +46,7 @@ fn a_request_without_exactly_one_host_gets_a_400_and_the_end() {
         let body = "content-length: 4\r\n\r\nbody";
         let answer = client.send(&format!("POST / HTTP/1.1\r\n{hosts}{body}")).answer();
         assert!(answer.status() == "400" && answer.says_close(), "{hosts}: {answer:?}");
+        assert!(answer.body.contains("\"status\":400") && answer.body.contains("Host"), "{answer:?}");
         client.closes();
     }
     for host in ["", "localhost:8000", "[::1]:80", "xn--bcher-kva.example", "a_b.example", "%C3%BC"] {
@@ -104,9 +104,29 @@ fn a_bad_request_line_gets_a_400_and_the_end() {
         let mut client = server.client();
         let answer = client.send(&format!("{line}\r\nhost: x\r\n\r\n")).answer();
         assert_eq!(answer.status(), "400", "{line:?}");
-        assert!(answer.says_close(), "{answer:?}");
+        assert!(answer.says_close() && answer.body.contains("\"detail\""), "{answer:?}");
         client.closes();
     }
+}
+
+#[test]
+fn a_refusal_behind_answers_on_one_connection_does_not_change_them() {
+    let server = running();
+    let mut client = server.client();
+    client.send("GET /one HTTP/1.1\r\nhost: x\r\n\r\nGET /two HTTP/1.1\r\nhost: x\r\n\r\nBAD");
+    assert_eq!(
+        (client.answer().body, client.answer().body),
+        ("you asked for /one".into(), "you asked for /two".into())
+    );
+    let answer = client.send("\r\n\r\n").answer();
+    assert!(answer.status() == "400" && answer.body.contains("malformed"), "{answer:?}");
+    client.closes();
+    let head = client_head(&server, "HEAD / HTTP/1.1\r\nhost: a b\r\n\r\n");
+    assert!(head.contains(" 400 ") && head.ends_with("\r\n\r\n"), "a response to HEAD has no body: {head}");
+}
+
+fn client_head(server: &Running, request: &str) -> String {
+    String::from_utf8(server.client().send(request).rest()).unwrap()
 }
 
 #[test]
@@ -240,20 +260,6 @@ fn a_server_can_be_spawned() {
     fn is_send(_: impl Send) {}
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     is_send(Server::new(Config::new()).serve(listener, |_| Shy { asked: false }));
-}
-
-#[test]
-fn a_connection_above_the_limit_waits_for_its_turn() {
-    let server = Running::start(Config::new().connections_max(2));
-    let (mut first, mut second, mut third) = (server.client(), server.client(), server.client());
-    assert_eq!((first.get("/").status(), second.get("/").status()), ("200", "200"));
-    third.send("GET /third HTTP/1.1\r\nhost: x\r\n\r\n");
-    assert_eq!(first.get("/again").status(), "200");
-    third.socket.set_nonblocking(true).unwrap();
-    assert_eq!(third.socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    third.socket.set_nonblocking(false).unwrap();
-    drop(first);
-    assert_eq!(third.answer().body, "you asked for /third");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_taken_port_names_its_owner_and_another_port() {
         assert!(said.contains(&format!("`{}` (pid {})", owner.name, owner.pid)), "{said}");
     }
     if let Some(free) = free {
-        assert!(said.ends_with(&format!("choose another with PIXIE_PORT={free}")), "{said}");
+        assert!(said.ends_with(&format!("stop it or use another port, such as {free}")), "{said}");
     }
 }
 
@@ -57,7 +57,26 @@ fn without_a_passed_socket_there_is_nothing_to_adopt() {
     };
     let app = App::new();
     assert!(Listener::adopted().unwrap().is_none());
-    runtime().block_on(Server::new(Config::new()).serve(listener, |connection| app.of(connection))).unwrap();
+    runtime().block_on(Server::new(Config::new()).serve(listener, move |connection| app.of(connection))).unwrap();
+}
+
+/// Runs the test above in another process.
+fn child(variables: &[(&str, &str)]) -> std::process::Output {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "listener::without_a_passed_socket_there_is_nothing_to_adopt"]);
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn a_variable_about_passed_sockets_that_is_not_a_number_is_refused_by_name() {
+    for (name, value) in [("LISTEN_FDS", "x"), ("LISTEN_FDS", "-1"), ("LISTEN_PID", "1x"), ("LISTEN_FDS_FIRST_FD", "a")]
+    {
+        let output = child(&[("LISTEN_FDS", "0"), (name, value)]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(&format!("{name} is `{value}`")), "{said}");
+    }
+    assert!(child(&[("LISTEN_FDS", ""), ("LISTEN_PID", "")]).status.success());
+    assert!(child(&[("LISTEN_FDS", "1"), ("LISTEN_PID", "1")]).status.success(), "it is for another process");
 }
 
 #[cfg(unix)]

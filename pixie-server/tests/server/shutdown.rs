@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpStream},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pixie_server::{Config, Connection, Listener, Server, Shutdown};
@@ -15,6 +15,27 @@ const LONG: Duration = Duration::from_secs(30);
 /// Returns when the listening socket is closed; then the shutdown has begun for every connection.
 fn refuses_connections(address: SocketAddr) {
     while TcpStream::connect(address).is_ok() {}
+}
+
+#[test]
+fn new_connections_are_served_until_the_delay_is_over_or_the_stop_is_at_once() {
+    let server = Running::start(Config::new().close_delay(LONG));
+    let mut kept = server.client();
+    kept.get("/");
+    server.shutdown.trigger();
+    assert!(!server.client().get("/").says_close());
+    assert!(!kept.get("/").says_close());
+    server.shutdown.trigger_at_once();
+    refuses_connections(server.address);
+    server.stop();
+
+    let delay = Duration::from_millis(200);
+    let server = Running::start(Config::new().close_delay(delay));
+    let begun = Instant::now();
+    server.shutdown.trigger();
+    refuses_connections(server.address);
+    assert!(begun.elapsed() >= delay, "{:?}", begun.elapsed());
+    server.stop();
 }
 
 #[test]
@@ -66,8 +87,9 @@ fn connections_that_wait_to_be_accepted_at_the_stop_are_served() {
     let other = Running::start(Config::new());
     let app = other.app.clone();
     // The reactor has not run yet when the server sees the shutdown.
-    let thread =
-        thread::spawn(move || runtime().block_on(server.serve(listener, |connection| app.of(connection))).unwrap());
+    let thread = thread::spawn(move || {
+        runtime().block_on(server.serve(listener, move |connection| app.of(connection))).unwrap()
+    });
     for client in &mut clients {
         let answer = client.answer();
         assert_eq!(answer.body, "you asked for /early");

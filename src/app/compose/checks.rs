@@ -1,4 +1,4 @@
-//! Checks of an app at its start. Each reads plain values and changes nothing.
+//! Checks of an app at its start. Each only reads plain values.
 //!
 //! Invariant: a message names the route with its line of code, and the fix.
 use std::{any::TypeId, collections::BTreeSet, sync::Arc};
@@ -8,8 +8,11 @@ use pixie_core::{NeededState, Pattern, Place, Route, StateMap};
 use crate::{
     app::routes::BY_HAND,
     error::StartError,
-    table::{WorkerValue, hooks::Level, settings::Settings, time_limit::TimeLimit, urls::Urls},
+    table::{WorkerValue, hooks::Level, sessions, settings::Settings, store, time_limit::TimeLimit, urls::Urls},
 };
+
+/// Limits the threads of thread routes. Linux has at most four million threads on a large machine.
+const THREADS_MOST: usize = 100_000;
 
 type Checked<T = ()> = Result<T, StartError>;
 
@@ -39,13 +42,16 @@ pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'s
 }
 
 /// Refuses routes that read a state which their process does not have.
-pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue]) -> Checked {
+pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue], has_sessions: bool) -> Checked {
     let is_given = |id: TypeId| id == TypeId::of::<Urls>() || id == TypeId::of::<TimeLimit>();
     let in_workers = |id: TypeId| is_given(id) || workers.iter().any(|(made, _)| *made == id);
+    let is_session = |id: TypeId| has_sessions && sessions::is_session(id);
     for route in routes {
         let Place { name, file, line } = route.place();
         let pooled = route.kind().is_pooled();
-        let has = |id| if pooled { in_workers(id) } else { main.contains(id) };
+        // Every app has a store.
+        let is_everywhere = |id| is_session(id) || store::is_always_there(id);
+        let has = |id| is_everywhere(id) || if pooled { in_workers(id) } else { main.contains(id) };
         let Some(&NeededState { id, name: state, remedy, .. }) =
             route.reads().states.iter().find(|state| !has(state.id))
         else {
@@ -99,6 +105,10 @@ pub(super) fn readers(routes: &[Route]) -> Checked {
     let blocks = |route: &Route| !route.reads().body.suits(route.kind());
     let Some(route) = routes.iter().find(|route| blocks(route)) else { return Ok(()) };
     let (kind, Place { name, file, line }) = (route.kind(), route.place());
+    if route.reads().body.takes_connection() {
+        let why = "takes over its connection, which only an async route can do: make it an `async fn`";
+        return Err(StartError::at(route.place(), format!("the {kind} route `{name}` ({file}:{line}) {why}")));
+    }
     Err(StartError::at(
         route.place(),
         format!(
@@ -123,7 +133,13 @@ pub(super) fn settings(settings: &Settings) -> Checked {
     if settings.threads == 0 {
         return Err(wrong("threads(0)", "thread routes could never run: use a number from 1 on"));
     }
+    if settings.threads > THREADS_MOST {
+        let text = format!("threads({})", settings.threads);
+        return Err(wrong(&text, "no system has so many threads: use a number up to 100000"));
+    }
     settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
+    let (each, together) = (&settings.response_backlog, &settings.response_backlog_total);
+    each.bytes().and(together.bytes()).map_err(|why| wrong("response_backlog", why))?;
     if let Some(why) = settings.form_limits.mistake() {
         return Err(wrong("form_limits", why));
     }

@@ -1,5 +1,7 @@
 //! A line of the log is one line, and its fields are those of the event, whatever their values hold.
-use super::{harmless, is_plain, quoted};
+use tracing::level_filters::LevelFilter;
+
+use super::{Filter, harmless, is_plain, quoted};
 
 #[test]
 fn a_value_cannot_forge_a_line_or_a_field() {
@@ -11,4 +13,27 @@ fn a_value_cannot_forge_a_line_or_a_field() {
     {
         assert_eq!(is_plain(text), plain, "{text:?}");
     }
+}
+
+#[test]
+fn directives_set_the_level_of_a_target_and_what_is_not_one_is_named() {
+    let check = |text: &str, levels: [LevelFilter; 3], unread: &[&str]| {
+        let (filter, found) = Filter::parse(text);
+        let targets = ["app::users", "pixie_web::run", "pixie_pool::output"];
+        assert_eq!((targets.map(|target| filter.level(target)), &found[..]), (levels, unread), "{text}");
+    };
+    use LevelFilter as L;
+    check("", [L::INFO; 3], &[]);
+    check(" , ", [L::INFO; 3], &[]);
+    check("WARN", [L::WARN; 3], &[]);
+    check("4", [L::DEBUG; 3], &[]);
+    check("info,debug", [L::DEBUG; 3], &[]);
+    check("off", [L::OFF; 3], &[]);
+    check("app=debug", [L::DEBUG, L::OFF, L::DEBUG], &[]);
+    check("app", [L::TRACE, L::OFF, L::TRACE], &[]);
+    check("info,app=debug,app::users=error", [L::ERROR, L::INFO, L::INFO], &[]);
+    check("app::users=error, app=debug,warn", [L::ERROR, L::WARN, L::WARN], &[]);
+    check("debug,pixie_pool=off", [L::DEBUG, L::DEBUG, L::OFF], &[]);
+    check("app=loud", [L::INFO; 3], &["app=loud"]);
+    check("warn,app[span]=debug,[{id}]=trace,a b", [L::WARN; 3], &["app[span]=debug", "[{id}]=trace", "a b"]);
 }

@@ -3,7 +3,7 @@
 use pixie_web::{Error, ErrorView, IntoResponse, Response, core::Media, template};
 
 /// The status codes with this page; the others have pixie's own page.
-pub const CODES: [u16; 5] = [404, 500, 502, 503, 504];
+pub const CODES: [u16; 6] = [404, 429, 500, 502, 503, 504];
 
 #[template("error.html")]
 struct ErrorPage {
@@ -15,11 +15,12 @@ struct ErrorPage {
 /// pixie's page with the cause.
 pub fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     let code = error.status().as_u16();
-    if view.media != Media::Html || (view.development && code != 404) {
+    if view.media != Media::Html || (view.development && code >= 500) {
         return error.render(view);
     }
     let title = match code {
         404 => "This page does not exist",
+        429 => "Too many attempts: try again later",
         503 => "The server is too busy",
         504 => "This took too long",
         _ => "Something went wrong",

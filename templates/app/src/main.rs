@@ -1,10 +1,10 @@
 //! The app, and its start.
 
+mod accounts;
 mod errors;
 mod notebook;
 mod notes;
 mod primes;
-mod visitor;
 
 use std::{env, path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The notebook: the notes, in a database that is one file.
+//! The notebook: the notes and the accounts of their authors, in a database that is one file.
 
 use std::{
     fs,
@@ -13,6 +13,8 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 
 /// Number of the note → author, text.
 const NOTES: TableDefinition<u64, (&str, &str)> = TableDefinition::new("notes");
+/// Name in lower case → name, hash of the password.
+const ACCOUNTS: TableDefinition<&str, (&str, &str)> = TableDefinition::new("accounts");
 /// Limits how many notes are stored, because visitors can add any number.
 const KEPT: u64 = 100;
 /// Limits how long to wait for the old program, which `pixie dev` keeps until the new one is ready.
@@ -21,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Note {
     pub author: String,
     pub text: String,
+}
+
+pub struct Account {
+    pub name: String,
+    pub hash: String,
 }
 
 /// The notes in a file, which only one process can have open.
@@ -38,8 +45,8 @@ impl Notebook {
         }
     }
 
-    /// Opens the file, so that the start fails if that is impossible. If another program has the file open, the
-    /// first request waits for it.
+    /// Opens the file, so that the start fails if that is impossible. If another program has the file open,
+    /// the first request waits for it.
     pub fn check(&self) -> Result<()> {
         match self.open() {
             Ok(_) | Err(DatabaseError::DatabaseAlreadyOpen) => Ok(()),
@@ -77,6 +84,38 @@ impl Notebook {
             });
         }
         Ok(found)
+    }
+
+    /// Adds an account. Returns whether the name was free.
+    pub fn add_account(&self, name: &str, hash: &str) -> Result<bool> {
+        let transaction = self.database()?.begin_write()?;
+        let mut accounts = transaction.open_table(ACCOUNTS)?;
+        let key = name.to_lowercase();
+        let is_free = accounts.get(&*key)?.is_none();
+        if is_free {
+            accounts.insert(&*key, (name, hash))?;
+        }
+        drop(accounts);
+        transaction.commit()?;
+        Ok(is_free)
+    }
+
+    /// Returns the account with this name, in upper or lower case.
+    pub fn account(&self, name: &str) -> Result<Option<Account>> {
+        let transaction = self.database()?.begin_read()?;
+        let accounts = match transaction.open_table(ACCOUNTS) {
+            // The first account creates the table.
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            accounts => accounts?,
+        };
+        let found = accounts.get(&*name.to_lowercase())?;
+        Ok(found.map(|account| {
+            let (name, hash) = account.value();
+            Account {
+                name: name.to_owned(),
+                hash: hash.to_owned(),
+            }
+        }))
     }
 
     /// Returns the open database. If another program has the file open, waits for it.

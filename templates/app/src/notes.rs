@@ -1,14 +1,14 @@
 //! The page of notes, and its form.
 
 use pixie_web::{
-    Flash, Form, IntoResponse, PrivateCookies, Redirect, Response, Result, State, StatusCode, get,
-    post, template,
+    Flash, Form, IntoResponse, Redirect, Response, Result, Session, State, StatusCode, get, post,
+    template,
 };
 use serde::Deserialize;
 
 use crate::{
+    accounts,
     notebook::{Note, Notebook},
-    visitor,
 };
 
 /// The longest note, in characters; the form's field has the same limit.
@@ -23,7 +23,7 @@ struct NewNote {
 #[template("notes.html")]
 struct NotesPage {
     notes: Vec<Note>,
-    visitor: Option<String>,
+    user: Option<String>,
     /// The message of the request before.
     flash: Option<Flash>,
     /// A refused text, and the reason.
@@ -32,14 +32,10 @@ struct NotesPage {
 
 /// On a thread, because a disk may be slow and the server must not wait for it.
 #[get("/", thread)]
-fn index(
-    notebook: State<Notebook>,
-    cookies: PrivateCookies,
-    flash: Option<Flash>,
-) -> Result<NotesPage> {
+fn index(notebook: State<Notebook>, session: Session, flash: Option<Flash>) -> Result<NotesPage> {
     Ok(NotesPage {
         notes: notebook.all()?,
-        visitor: visitor::name(&cookies),
+        user: accounts::user(&session)?,
         flash,
         rejected: None,
     })
@@ -47,23 +43,22 @@ fn index(
 
 /// Redirects the browser to the page, so that a reload does not send the form again.
 #[post("/", thread)]
-fn add(
-    notebook: State<Notebook>,
-    cookies: PrivateCookies,
-    form: Form<NewNote>,
-) -> Result<Response> {
-    let (visitor, text) = (visitor::name(&cookies), form.text.trim());
+fn add(notebook: State<Notebook>, session: Session, form: Form<NewNote>) -> Result<Response> {
+    let Some(user) = accounts::user(&session)? else {
+        return Ok(Flash::new("complaint", "Log in to write.").with(Redirect::to("/login")));
+    };
+    let text = form.text.trim();
     let complaint = match text.chars().count() {
         0 => "A note needs some text.",
         1..=CHARACTERS => {
-            notebook.add(visitor.as_deref().unwrap_or("anonymous"), text)?;
+            notebook.add(&user, text)?;
             return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/")));
         }
         _ => "This note is too long.",
     };
     let page = NotesPage {
         notes: notebook.all()?,
-        visitor,
+        user: Some(user),
         flash: None,
         rejected: Some((text.to_owned(), complaint)),
     };

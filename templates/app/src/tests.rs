@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use pixie_template::assert_html;
-use pixie_web::{App, TestClient};
+use pixie_web::{App, TestClient, TestResponse};
 use tempfile::TempDir;
 
 use crate::notebook::Notebook;
@@ -11,9 +11,11 @@ use crate::notebook::Notebook;
 // Lets this test program start itself as a worker of the app. Workers do not open the file.
 pixie_web::test_worker!(|| app(Notebook::at("unused")));
 
+const PASSWORD: &str = "correct horse battery staple";
+
 /// The app with a fixed secret, so that tests do not need `.env`.
 fn app(notebook: Notebook) -> App {
-    crate::app(notebook).keys(["a secret that only encrypts the cookies of tests"])
+    crate::app(notebook).keys(["a secret that only encrypts the sessions of tests"])
 }
 
 /// A browser, and the folder with the notebook that it writes to.
@@ -31,6 +33,26 @@ impl Browser {
             folder,
         }
     }
+
+    /// A browser with a user who is logged in.
+    fn of_ada() -> Browser {
+        let browser = Browser::new();
+        browser.sign_up("Ada");
+        // Shows the greeting.
+        browser.get("/").send();
+        browser
+    }
+
+    fn sign_up(&self, name: &str) {
+        let form = [("name", name), ("password", PASSWORD)];
+        let sent = self.post("/signup").form(&form).send();
+        sent.assert_status(303).assert_header("location", "/");
+    }
+
+    fn log_in(&self, name: &str, password: &str) -> TestResponse {
+        let form = [("name", name), ("password", password)];
+        self.post("/login").form(&form).send()
+    }
 }
 
 impl Deref for Browser {
@@ -47,7 +69,7 @@ fn notebook(folder: &TempDir) -> Notebook {
 
 #[test]
 fn a_note_is_shown_after_it_was_sent() {
-    let browser = Browser::new();
+    let browser = Browser::of_ada();
     let sent = browser.post("/").form(&[("text", "buy <milk>")]).send();
     sent.assert_status(303).assert_header("location", "/");
     assert_html!(browser.get("/").send().assert_status(200).text());
@@ -57,7 +79,7 @@ fn a_note_is_shown_after_it_was_sent() {
 
 #[test]
 fn notes_are_still_there_after_a_restart() {
-    let browser = Browser::new();
+    let browser = Browser::of_ada();
     browser.post("/").form(&[("text", "still here")]).send();
     let Browser { client, folder } = browser;
     // The next program waits until the first one has closed the file.
@@ -93,48 +115,86 @@ fn a_file_that_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn a_visitor_is_remembered_until_told_to_forget() {
+fn a_user_is_remembered_until_logged_out() {
     let browser = Browser::new();
-    let sent = browser.post("/visitor").form(&[("name", "Ada")]).send();
-    sent.assert_status(303);
+    browser.sign_up("Ada");
     browser.post("/").form(&[("text", "by me")]).send();
     assert_html!(browser.get("/").send().assert_status(200).text());
-    browser.post("/visitor/forget").send().assert_status(303);
-    assert!(browser.get("/").send().text().contains("Your name"));
-}
-
-#[test]
-fn a_forged_cookie_is_ignored() {
-    let browser = Browser::new();
-    let forged = browser.get("/").header("cookie", "visitor=Ada");
-    assert!(
-        forged
-            .send()
-            .assert_status(200)
-            .text()
-            .contains("Your name")
-    );
-}
-
-#[test]
-fn a_name_that_is_too_long_is_refused() {
-    let browser = Browser::new();
-    let name = "long ".repeat(10);
-    browser.post("/visitor").form(&[("name", &name)]).send();
+    let sent = browser.post("/logout").send();
+    sent.assert_status(303).assert_header("location", "/");
     let page = browser.get("/").send().text();
-    assert!(page.contains("A name has 1 to 40 characters.") && page.contains("Your name"));
+    assert!(page.contains("You are logged out.") && page.contains("/signup"));
+    let sent = browser.log_in("ada", PASSWORD).assert_status(303);
+    sent.assert_header("location", "/");
+    assert!(browser.get("/").send().text().contains("Hello, Ada!"));
+}
+
+#[test]
+fn a_wrong_password_is_answered_as_an_unknown_name() {
+    let browser = Browser::new();
+    browser.sign_up("Ada");
+    browser.post("/logout").send();
+    let wrong = browser.log_in("Ada", "a wrong password");
+    assert_html!(wrong.assert_status(422).text());
+    let unknown = browser.log_in("Eve", PASSWORD).assert_status(422).text();
+    assert!(unknown.contains("The name or the password is wrong."));
+    assert!(browser.get("/").send().text().contains("/signup"));
+}
+
+#[test]
+fn a_client_has_five_attempts_per_minute() {
+    let browser = Browser::new();
+    for _ in 0..5 {
+        browser.log_in("Ada", "a guess").assert_status(422);
+    }
+    let refused = browser.log_in("Ada", "a guess").assert_status(429);
+    assert!(refused.header("retry-after").is_some());
+}
+
+#[test]
+fn an_account_has_a_name_of_its_own_and_a_password() {
+    let browser = Browser::new();
+    let sign_up = |name: &str, password: &str| {
+        let form = [("name", name), ("password", password)];
+        let sent = browser.post("/signup").form(&form).send();
+        sent.assert_status(422).text()
+    };
+    assert!(sign_up(" ", PASSWORD).contains("A name has 1 to 40 characters."));
+    assert!(sign_up(&"a".repeat(41), PASSWORD).contains("A name has 1 to 40 characters."));
+    assert!(sign_up("Ada", "short").contains("A password has at least 8 characters."));
+    browser.sign_up("Ada");
+    assert!(sign_up("ADA", PASSWORD).contains("This name is taken."));
+}
+
+#[test]
+fn only_users_write_notes() {
+    let browser = Browser::new();
+    let sent = browser.post("/").form(&[("text", "buy milk")]).send();
+    sent.assert_status(303).assert_header("location", "/login");
+    let page = browser.get("/login").send().assert_status(200).text();
+    assert!(page.contains("Log in to write."));
+    assert!(!browser.get("/").send().text().contains("milk"));
+}
+
+#[test]
+fn a_forged_session_is_ignored() {
+    let forged = Browser::new()
+        .get("/")
+        .header("cookie", "session=Ada")
+        .send();
+    assert!(forged.assert_status(200).text().contains("/signup"));
 }
 
 #[test]
 fn a_note_without_text_is_refused_with_a_reason() {
-    let browser = Browser::new();
+    let browser = Browser::of_ada();
     let sent = browser.post("/").form(&[("text", "  ")]).send();
     assert_html!(sent.assert_status(422).text());
 }
 
 #[test]
 fn a_note_that_is_too_long_is_not_lost() {
-    let browser = Browser::new();
+    let browser = Browser::of_ada();
     let text = "long ".repeat(50);
     let sent = browser.post("/").form(&[("text", &text)]).send();
     let page = sent.assert_status(422).text();

@@ -55,6 +55,20 @@ fn each_coding_has_its_own_tag() {
 }
 
 #[test]
+fn an_svgz_is_an_svg_in_gzip_and_is_not_coded_twice() {
+    let files = Files::new(&[("a.svgz", b"gzip"), ("B.SVGZ", b"gzip"), ("a.svgz.br", b"brotli"), ("a.tgz", b"tar")]);
+    let client = files.client();
+    for way in WAYS {
+        for (name, accept) in [("a.svgz", "gzip, br"), ("a.svgz", ""), ("B.SVGZ", "br")] {
+            let answer = client.get(&format!("{way}{name}")).header("accept-encoding", accept).send();
+            let answer = answer.assert_text("gzip").assert_header("content-type", "image/svg+xml");
+            answer.assert_header("content-encoding", "gzip");
+        }
+        assert_eq!(client.get(&format!("{way}a.tgz")).send().header("content-encoding"), None, "{way}");
+    }
+}
+
+#[test]
 fn a_range_counts_the_coded_bytes_and_several_get_the_whole() {
     let files = files();
     let client = files.client();

@@ -43,7 +43,7 @@ fn a_wrong_option_is_refused() {
     check("--rounds", "a value is missing");
     check("--rounds 0", "not a number from 1 to 1000");
     check("--seconds soon", "not a number from 1 to 1000");
-    check("--only nginx", "no case and no server nginx");
+    check("--only caddy", "no case and no server caddy");
     check("--fast 1", "--fast is not one");
 }
 

@@ -7,17 +7,27 @@ use actix_web::{
     App, HttpServer,
     web::{self, Json, Path, ServiceConfig},
 };
-use versus::peer::{self, EXTRA_ROUTES, HELLO, Message};
+use versus::{
+    case::Protocol,
+    peer::{self, EXTRA_ROUTES, HELLO, Message},
+};
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
     peer::leave_with_driver();
-    HttpServer::new(|| App::new().configure(routes)).workers(2).bind(peer::address()?)?.run().await
+    let server = HttpServer::new(|| App::new().configure(routes)).workers(2);
+    let server = match peer::protocol() {
+        Protocol::Http1 => server.bind(peer::address()?)?,
+        Protocol::Http2 => server.bind_auto_h2c(peer::address()?)?,
+        Protocol::Tls => server.bind_rustls_0_23(peer::address()?, peer::tls()?)?,
+    };
+    server.run().await
 }
 
 fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::get().to(index))
+        .route("/large", web::get().to(large))
         .route("/json", web::get().to(json))
         .route("/users/{id}", web::get().to(user))
         .route("/block", web::get().to(block));
@@ -29,6 +39,10 @@ fn routes(config: &mut ServiceConfig) {
 
 async fn index() -> &'static str {
     HELLO
+}
+
+async fn large() -> &'static str {
+    peer::large()
 }
 
 async fn json() -> Json<Message> {

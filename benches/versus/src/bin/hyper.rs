@@ -1,7 +1,7 @@
 //! The baseline: bare hyper with its header timeout on, or without any timer if `HEADER_TIMER=off`.
 #![forbid(unsafe_code)]
 
-use std::{convert::Infallible, env, io, time::Duration};
+use std::{convert::Infallible, env, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,23 +9,41 @@ use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
     header::{CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
+    server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use versus::peer::{self, HELLO, Message};
+use tokio_rustls::TlsAcceptor;
+use versus::{
+    case::Protocol,
+    peer::{self, HELLO, Message},
+};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> io::Result<()> {
     peer::leave_with_driver();
     let http = http1_builder();
+    let http2 = http2::Builder::new(TokioExecutor::new());
     let listener = TcpListener::bind(peer::address()?).await?;
+    let protocol = peer::protocol();
+    let tls = if protocol == Protocol::Tls { Some(TlsAcceptor::from(Arc::new(peer::tls()?))) } else { None };
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let connection = http.serve_connection(TokioIo::new(stream), service_fn(answer));
-        tokio::spawn(connection);
+        if let Some(tls) = tls.clone() {
+            let http = http.clone();
+            tokio::spawn(async move {
+                if let Ok(stream) = tls.accept(stream).await {
+                    // An error of one connection is not one of the server.
+                    let _ = http.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+                }
+            });
+        } else if protocol == Protocol::Http2 {
+            tokio::spawn(http2.serve_connection(TokioIo::new(stream), service_fn(answer)));
+        } else {
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service_fn(answer)));
+        }
     }
 }
 
@@ -42,6 +60,7 @@ fn http1_builder() -> http1::Builder {
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
         "/" => text(Bytes::from_static(HELLO.as_bytes())),
+        "/large" => text(Bytes::from_static(peer::large().as_bytes())),
         "/json" => json(&Message { message: HELLO }),
         "/extra/0" | "/extra/1" | "/extra/2" | "/extra/3" | "/extra/4" | "/extra/5" | "/extra/6" | "/extra/7"
         | "/extra/8" | "/extra/9" | "/extra/10" | "/extra/11" | "/extra/12" | "/extra/13" | "/extra/14"

@@ -1,17 +1,30 @@
 //! The same routes on pixie. `/block` runs in another process, because it is a plain `fn`.
 #![forbid(unsafe_code)]
 
-use pixie_web::{Json, route, run};
-use versus::peer::{self, HELLO, Message};
+use pixie_web::{App, Json, Listen, Tls, route, run};
+use versus::{
+    case::Protocol,
+    peer::{self, HELLO, Message},
+};
 
 fn main() -> pixie_web::Result<()> {
     peer::leave_with_driver();
-    run()
+    if peer::protocol() != Protocol::Tls {
+        return run();
+    }
+    let ([certificate, key], address) = (peer::certificate()?, peer::address()?);
+    let listen = Listen::tcp(address.ip().to_string(), address.port()).tls(Tls::files(certificate, key));
+    App::collect().listen(listen).run()
 }
 
 #[route("/", sync)]
 fn index() -> &'static str {
     HELLO
+}
+
+#[route("/large", sync)]
+fn large() -> &'static str {
+    peer::large()
 }
 
 #[route("/json")]

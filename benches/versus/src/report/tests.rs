@@ -6,7 +6,7 @@ use crate::{case::CASES, rounds::Row, wrk::Sample};
 fn row(case: &str, peer: &str, rates: &[f64]) -> Row {
     let case = CASES.iter().find(|known| known.name == case).unwrap();
     let (peer, label) = *case.entries.iter().find(|(name, _)| *name == peer).unwrap();
-    let sample = |&rate| Sample { requests_per_second: rate, p50_us: 409.4, p99_us: 2380.0 };
+    let sample = |&rate| Sample { requests_per_second: rate, p50_us: Some(409.4), p99_us: Some(2380.0) };
     Row { case, peer, label, samples: rates.iter().map(sample).collect() }
 }
 

@@ -72,9 +72,22 @@ fn numbers_of_any_length_lie_behind_the_end() {
 
 #[test]
 fn what_breaks_the_grammar_is_not_followed() {
-    for range in
-        ["bytes=+1-2", "bytes=1-+2", "bytes=2-1", "bytes=0-1,x", "bytes", "bytes=", "bytes=-", "lines=0-1", "=0-1"]
-    {
+    for range in [
+        "bytes= 0-9",
+        "bytes =0-9",
+        "bytes=0 - 9",
+        "bytes=0- 9",
+        "bytes=- 9",
+        "bytes=+1-2",
+        "bytes=1-+2",
+        "bytes=2-1",
+        "bytes=0-1,x",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "lines=0-1",
+        "=0-1",
+    ] {
         assert_eq!(extent(range, 10), Extent::Whole, "{range}");
     }
     assert_eq!(extent("Bytes=0-1", 10), Extent::Part(0..2), "the unit has no case");

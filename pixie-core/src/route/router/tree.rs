@@ -159,7 +159,11 @@ impl<'t, 'p, T> Search<'t, 'p, T> {
     /// more.
     pub(crate) fn descend(&mut self, tree: &'t Tree<T>, rest: Option<&'p str>) -> Option<&'t RouteEntry<T>> {
         let Some(rest) = rest else { return self.end(tree) };
-        let (text, after) = rest.split_once('/').map_or((rest, None), |(text, after)| (text, Some(after)));
+        // Faster than `split_once` for the short segments of paths.
+        let (text, after) = match rest.bytes().position(|byte| byte == b'/') {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
         if let Some(found) = tree.literals.get(text).and_then(|tree| self.descend(tree, after)) {
             return Some(found);
         }

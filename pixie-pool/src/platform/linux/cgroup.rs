@@ -7,7 +7,7 @@
 //! children if this process was never in the base.
 //!
 //! ```text
-//! base                          delegated; enables `memory` for its children, so it has no processes
+//! base                          delegated; enables `memory` for its children, so it has no processes, and `pids`
 //! └── pixie-pool-4711-<random>  created and locked by this process
 //!     ├── server                this process, if it was in `base`
 //!     └── images-2-17           worker 2 of pool `images`
@@ -37,7 +37,7 @@ use std::{
 use self::delegation::{Base, Machine};
 use crate::{
     config::{CGROUP_CHECK_INTERVAL, CGROUP_END_MAX, CGROUP_MOVES_MAX},
-    platform::{self, DirectoryLock, MemoryUse, NoCgroups},
+    platform::{self, DirectoryLock, Limits, MemoryUse, NoCgroups},
 };
 
 /// The start of the folder's name, long enough that administrators do not use it for other folders.
@@ -95,9 +95,9 @@ impl Cgroups {
     ///
     /// The parent does this, because it does not trust the worker: the worker is in the cgroup before it gets
     /// its token, and the parent knows whether the move failed. The kernel may need some milliseconds.
-    pub(crate) fn admit(&self, name: &str, memory: u64, pid: u32) -> io::Result<WorkerCgroup> {
+    pub(crate) fn admit(&self, name: &str, limits: Limits, pid: u32) -> io::Result<WorkerCgroup> {
         match &self.0 {
-            Some(folder) => folder.admit(name, memory, pid),
+            Some(folder) => folder.admit(name, limits, pid),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -119,6 +119,8 @@ struct Folder {
     /// A number in the names of workers' cgroups, because an old one may exist when the next is created.
     count: AtomicU64,
     kernel: Kernel,
+    /// Whether the base enables `pids` for its children because of this process.
+    has_added_pids: bool,
     /// Tells other servers that this one runs.
     _lock: DirectoryLock,
 }
@@ -128,7 +130,7 @@ impl Folder {
         remove_leftovers(&base.folder, kernel);
         let (path, lock) = create_locked(&base.folder, kernel)?;
         // From here on, dropping the folder undoes all steps.
-        let folder = Folder { base, path, count: AtomicU64::new(1), kernel, _lock: lock };
+        let mut folder = Folder { base, path, count: AtomicU64::new(1), kernel, has_added_pids: false, _lock: lock };
         if folder.base.has_us {
             let own = folder.path.join(SERVER);
             (kernel.create)(&own)?;
@@ -137,14 +139,26 @@ impl Folder {
         for path in [&folder.base.folder, &folder.path] {
             (kernel.write)(&path.join(CHILDREN_CONTROL), "+memory")?;
         }
+        folder.enable_pids();
         Ok(folder)
     }
 
-    fn admit(&self, name: &str, memory: u64, pid: u32) -> io::Result<WorkerCgroup> {
+    /// Makes it possible to limit threads, unless this service may not.
+    fn enable_pids(&mut self) {
+        let [base, own] = [&self.base.folder, &self.path].map(|path| path.join(CHILDREN_CONTROL));
+        let enabled = fs::read_to_string(&base).unwrap_or_default();
+        let was_enabled = enabled.split_whitespace().any(|name| name == "pids");
+        self.has_added_pids = !was_enabled && (self.kernel.write)(&base, "+pids").is_ok();
+        if was_enabled || self.has_added_pids {
+            let _ = (self.kernel.write)(&own, "+pids");
+        }
+    }
+
+    fn admit(&self, name: &str, limits: Limits, pid: u32) -> io::Result<WorkerCgroup> {
         let path = self.path.join(format!("{name}-{}", self.count.fetch_add(1, Ordering::Relaxed)));
         (self.kernel.create)(&path)?;
         let cgroup = WorkerCgroup { path, kernel: self.kernel };
-        match cgroup.limit(memory).and_then(|()| cgroup.write(PROCESSES, &pid.to_string())) {
+        match cgroup.limit(limits).and_then(|()| cgroup.write(PROCESSES, &pid.to_string())) {
             Ok(()) => Ok(cgroup),
             Err(error) => {
                 cgroup.remove();
@@ -153,14 +167,21 @@ impl Folder {
         }
     }
 
-    /// Moves this process back to the base, after the base has disabled `memory` for its children.
+    /// Moves this process back to the base, after the base has disabled for its children what was enabled.
     fn move_back(&self) -> io::Result<()> {
-        (self.kernel.write)(&self.path.join(CHILDREN_CONTROL), "-memory")?;
+        let own = self.path.join(CHILDREN_CONTROL);
+        (self.kernel.write)(&own, "-memory")?;
+        if self.has_added_pids {
+            let _ = (self.kernel.write)(&own, "-pids");
+        }
         // Another server, or the service manager, may have created cgroups there.
         if folders(&self.base.folder).any(|path| path != self.path) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         (self.kernel.write)(&self.base.folder.join(CHILDREN_CONTROL), "-memory")?;
+        if self.has_added_pids {
+            (self.kernel.write)(&self.base.folder.join(CHILDREN_CONTROL), "-pids")?;
+        }
         move_all(&self.path.join(SERVER), &self.base.folder, self.kernel)
     }
 }
@@ -183,12 +204,14 @@ pub(crate) struct WorkerCgroup {
 }
 
 impl WorkerCgroup {
-    fn limit(&self, memory: u64) -> io::Result<()> {
-        // Without `pids.max`, because that also counts threads; the sandbox's filter forbids new processes.
-        self.write("memory.max", &memory.to_string())?;
-        // The limit holds also without these two, which are missing without swap and before Linux 4.19.
-        for (file, value) in [("memory.swap.max", "0"), ("memory.oom.group", "1")] {
-            match self.write(file, value) {
+    fn limit(&self, limits: Limits) -> io::Result<()> {
+        self.write("memory.max", &limits.memory.to_string())?;
+        // The limit holds also without the first two, which are missing without swap and before Linux 4.19.
+        // Without the third, the pool counts the threads.
+        let threads = limits.threads.map(|threads| ("pids.max", threads.to_string()));
+        let others = [("memory.swap.max", "0".to_owned()), ("memory.oom.group", "1".to_owned())];
+        for (file, value) in others.into_iter().chain(threads) {
+            match self.write(file, &value) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 done => done?,
             }

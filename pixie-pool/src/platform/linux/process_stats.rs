@@ -3,7 +3,7 @@
 //! Owns reading `/proc`. Invariant: values that cannot be read are omitted. Only the memory limit depends on
 //! a value, and its caller gets the error.
 
-use std::{fs, io, time::Duration};
+use std::{collections::HashSet, fs, io, time::Duration};
 
 use crate::platform::ThreadState;
 
@@ -23,6 +23,12 @@ fn of_status(pid: u32, name: &str) -> io::Result<Option<u64>> {
     Ok(line.and_then(|kib| kib.trim().parse::<u64>().ok()?.checked_mul(1024)))
 }
 
+/// Returns the ids of the threads of a process, at most so many.
+pub(crate) fn thread_ids(pid: u32, threads_max: usize) -> io::Result<HashSet<u32>> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))?.flatten();
+    Ok(threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).take(threads_max).collect())
+}
+
 /// Returns what the thread with this name does; searches the first `threads_max` threads.
 pub(crate) fn thread_state(pid: u32, thread: &str, threads_max: usize) -> ThreadState {
     let Some(thread) = find_thread(pid, thread, threads_max) else {
@@ -39,10 +45,24 @@ pub(crate) fn thread_state(pid: u32, thread: &str, threads_max: usize) -> Thread
     }
 }
 
+/// Returns whether a thread waits for an event; false if that cannot be read.
+pub(super) fn is_sleeping(pid: u32, thread: u64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
+    after_name(&stat).next() == Some("S")
+}
+
 fn find_thread(pid: u32, wanted: &str, threads_max: usize) -> Option<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     let mut paths = threads.take(threads_max).filter_map(|thread| thread.path().to_str().map(str::to_owned));
     paths.find(|path| fs::read_to_string(format!("{path}/comm")).is_ok_and(|name| name.trim_end() == wanted))
+}
+
+/// Returns the pid of the parent and the state of a process.
+pub(super) fn parent_and_state(pid: i32) -> Option<(u32, char)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = after_name(&stat);
+    let state = fields.next()?.chars().next()?;
+    Some((fields.next()?.parse().ok()?, state))
 }
 
 /// Returns the fields from the state on. The name before them may hold any characters, also `)`.

@@ -1,32 +1,61 @@
 //! The descriptors that a worker shares with its parent.
 
-use std::{os::fd::OwnedFd, sync::mpsc, time::Duration};
+use std::{sync::mpsc, time::Duration};
 
 use super::*;
 
 /// Limits the wait for a call that returns at once, or never if it is faulty.
 const SOON: Duration = Duration::from_secs(30);
 
-#[tokio::test]
-async fn pulling_a_worker_that_does_not_read_returns() {
-    let (lifeline, pipe) = io::pipe().unwrap();
-    let pipe = std::process::ChildStdin::from(OwnedFd::from(pipe));
-    let holder = LifelineHolder::new(tokio::process::ChildStdin::from_std(pipe).unwrap()).unwrap();
-    let (pulled, are_pulled) = mpsc::channel();
+#[test]
+fn a_worker_whose_lifeline_cannot_be_read_ends() {
+    // Opened only for writing, so each read fails, as after a handler has closed the descriptor.
+    let broken = Lifeline(File::options().write(true).open("/dev/null").unwrap());
+    let (ended, has_ended) = mpsc::channel();
     std::thread::spawn(move || {
-        // More than a pipe holds: at most 64 KiB on Linux, and less on other systems.
-        (0..100_000).for_each(|_| holder.pull());
-        pulled.send(()).unwrap();
+        broken.wait();
+        ended.send(()).unwrap();
     });
-    are_pulled.recv_timeout(SOON).unwrap();
-    drop(lifeline);
+    has_ended.recv_timeout(SOON).unwrap();
 }
 
 #[test]
-fn a_mark_has_its_room_on_the_disk_before_a_worker_stores_into_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let reader = MarkReader::create(&directory.path().join("mark")).unwrap();
-    assert_eq!(reader.read(), Some(0));
-    // In a file without blocks, this finds no data.
-    assert_eq!(rustix::fs::seek(&reader.0, rustix::fs::SeekFrom::Data(0)), Ok(0));
+fn the_descriptors_of_a_worker_are_out_of_the_way_of_new_files() {
+    let (kept, pipe) = io::pipe().unwrap();
+    let copy = out_of_the_way(&kept).unwrap();
+    assert!(std::os::fd::AsRawFd::as_raw_fd(&copy) >= OWN_DESCRIPTORS_MIN);
+    assert!(rustix::io::fcntl_getfd(&copy).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+    drop(pipe);
+}
+
+#[test]
+fn a_program_whose_file_was_replaced_is_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, next) = (folder.path().join("app"), folder.path().join("next"));
+    fs::write(&program, "1").unwrap();
+    check_unchanged(&program).unwrap();
+    check_unchanged(&program).unwrap();
+    fs::write(&next, "2").unwrap();
+    fs::rename(&next, &program).unwrap();
+    let message = check_unchanged(&program).unwrap_err().to_string();
+    assert!(
+        message.ends_with("app was replaced since this server has started: reload or restart the server"),
+        "{message}"
+    );
+    fs::remove_file(&program).unwrap();
+    check_unchanged(&program).unwrap_err();
+}
+
+#[test]
+fn descriptors_are_passed_in_their_order_from_3_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        fs::write(folder.path().join(text), text).unwrap();
+        OwnedFd::from(File::open(folder.path().join(text)).unwrap())
+    };
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "cat <&3; cat <&4; ! true 2>/dev/null <&5"]);
+    pass_descriptors(&mut command, &[file("one "), file("two ")]).unwrap();
+    let output = command.output().unwrap();
+    assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"one two "[..], Some(0)));
 }

@@ -6,18 +6,15 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, PIPELINED_HEAD_BYTES_MAX, WINDOW_BYTES},
+    config::{FINGERPRINT_BYTES_MAX, HELD_AFTER, QUEUED_JOB_BYTES_MAX, WINDOW_BYTES},
     error::Error,
     pool::{
         connection::{
@@ -28,7 +25,8 @@ use crate::{
         metrics::QueueWait,
     },
     protocol::{
-        frame::{ReplyFrame, Start},
+        encode,
+        frame::{JOB_BYTES, ReplyFrame, Start},
         parent::Event,
     },
 };
@@ -39,6 +37,7 @@ pub(crate) struct JobName {
     pub(crate) number: u64,
     pub(crate) label: Arc<str>,
     pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) trace_id: Option<Arc<str>>,
 }
 
 /// One job. Two values are equal if they are the same job.
@@ -46,14 +45,16 @@ pub(crate) struct JobName {
 pub(crate) struct JobState {
     pub(crate) name: JobName,
     pub(crate) head_bytes: usize,
-    /// Head and first bytes of a request that is consumed when it is sent, so that a crash can be
-    /// fingerprinted. `None` for streamed bodies.
-    opening: Option<(Bytes, Bytes)>,
+    /// Milliseconds that the job may add to its deadline.
+    pub(crate) extension_ms: u32,
+    /// For whom the job is.
+    pub(crate) client: Option<u64>,
+    /// Head and body of a request that is consumed when it is sent, so that a crash can be fingerprinted.
+    /// `None` for streamed bodies.
+    consumed: Option<(Bytes, Bytes)>,
     has_upload: bool,
     /// Time in the queue, for the metrics.
     pub(crate) queue_wait: QueueWait,
-    /// Whether the job may share a worker. False after a crash, so that another job's crash cannot end it.
-    may_pipeline: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -66,18 +67,25 @@ struct Progress {
     has_head: bool,
     reply: Option<Result<ReplyStart, Error>>,
     pieces: ReplyPieces,
+    /// Bytes in `pieces`.
+    unread: usize,
+    /// Since when half a window or more is unread, so that the worker waits, or soon will.
+    behind_since: Option<Instant>,
     /// Bytes that the submitter has taken and for which the worker has no credit yet.
     taken: usize,
     end: Option<Result<(), Error>>,
     waker: Option<Waker>,
 }
 
-#[derive(Debug, Default)]
-enum Location {
-    /// In the queue.
+/// Where a job is.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Location {
+    /// In the pool's queue.
     #[default]
     Queue,
-    /// Sent on a connection, with this stream number.
+    /// In the socket that all workers read, with this stream number.
+    Shared(u32),
+    /// Sent on a connection, or claimed by its worker, with this stream number.
     Worker(Arc<Connection>, u32),
     Over,
 }
@@ -88,6 +96,7 @@ pub(crate) struct ReplyStart {
     pub(crate) answer: ReplyFrame,
     pub(crate) worker: usize,
     pub(crate) pid: u32,
+    pub(crate) started: Instant,
 }
 
 impl PartialEq for JobState {
@@ -97,40 +106,90 @@ impl PartialEq for JobState {
 }
 
 impl JobState {
-    /// Creates a job; `pipelining` is the pool's setting.
-    pub(crate) fn new(
-        name: JobName,
-        deadline: Option<Duration>,
-        request: Start,
-        is_replayable: bool,
-        pipelining: bool,
-    ) -> Self {
+    pub(crate) fn new(name: JobName, deadline: Option<Duration>, request: Start, is_replayable: bool) -> Self {
         let has_upload = !request.complete;
         let is_replayable = is_replayable && !has_upload;
         let head_bytes = request.head.len();
-        let is_known = has_upload && !request.body.is_empty();
-        let opening = is_known.then(|| (request.head.clone(), request.body.clone()));
-        let is_small = request.body.is_empty() && head_bytes <= PIPELINED_HEAD_BYTES_MAX;
+        let extension_ms = request.extension_ms;
         let attempts = Attempts::new(deadline, is_replayable);
         let progress = Progress { request: Some(request), attempts, ..Progress::default() };
         JobState {
             name,
             head_bytes,
-            opening,
+            extension_ms,
+            client: None,
+            consumed: None,
             has_upload,
             queue_wait: QueueWait::begin(),
-            may_pipeline: AtomicBool::new(pipelining && is_replayable && is_small),
             progress: Mutex::new(progress),
         }
+    }
+
+    /// Keeps the whole body, of which the request has only the beginning, for the fingerprint.
+    pub(crate) fn remember(&mut self, body: &Bytes) {
+        let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.consumed = progress.request.as_ref().map(|request| (request.head.clone(), body.clone()));
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether the job may share a worker with other jobs.
-    pub(crate) fn may_pipeline(&self) -> bool {
-        self.may_pipeline.load(Ordering::Relaxed)
+    /// Encodes the message for the socket that all workers read: the job, or its ticket if it is too large.
+    /// Returns whether it is a ticket, and the time that the job may run; `None` if the job has ended or is
+    /// canceled.
+    pub(crate) fn enqueue(
+        &self,
+        now: Instant,
+        stream: u32,
+        message: &mut BytesMut,
+    ) -> Option<(bool, Option<Duration>)> {
+        let mut progress = self.progress();
+        if progress.is_closed() {
+            return None;
+        }
+        let left = progress.attempts.left(now);
+        let request = progress.request.as_mut()?;
+        request.deadline_ms = milliseconds(left);
+        let bytes = JOB_BYTES + request.head.len() + request.body.len();
+        let is_ticket = self.has_upload || bytes > QUEUED_JOB_BYTES_MAX;
+        if is_ticket {
+            encode::put_ticket(message, stream, self.name.number);
+        } else {
+            encode::put_job(message, stream, request);
+        }
+        progress.location = Location::Shared(stream);
+        Some((is_ticket, left))
+    }
+
+    /// Takes the job back from that socket; false if it has ended or is canceled.
+    pub(crate) fn leave_queue(&self) -> bool {
+        let mut progress = self.progress();
+        if progress.is_closed() {
+            return false;
+        }
+        progress.location = Location::Queue;
+        true
+    }
+
+    /// Notes that a worker has claimed the job; returns its deadline.
+    pub(crate) fn claimed(&self, by: &Arc<Connection>, stream: u32, at: Instant) -> Option<Instant> {
+        let mut progress = self.progress();
+        if !progress.is_over() {
+            progress.location = Location::Worker(Arc::clone(by), stream);
+        }
+        progress.attempts.start(at)
+    }
+
+    /// Returns the request for the worker that has claimed the job's ticket; `None` if the job has ended
+    /// or is canceled.
+    pub(crate) fn fetch(&self, now: Instant) -> Option<Start> {
+        let mut progress = self.progress();
+        let start = self.take_request(&mut progress, now)?;
+        if self.has_upload {
+            wake(progress);
+        }
+        Some(start)
     }
 
     /// Notes the connection before the job is sent, so that a part of the reply cannot arrive earlier.
@@ -138,14 +197,8 @@ impl JobState {
     /// Returns the frame to send and the deadline; `None` if the job has ended or is canceled.
     pub(crate) fn dispatch(&self, now: Instant, to: &Arc<Connection>, stream: u32) -> Option<(Start, Option<Instant>)> {
         let mut progress = self.progress();
-        if progress.is_closed() {
-            return None;
-        }
-        let mut start = if self.has_upload { progress.request.take() } else { progress.request.clone() }?;
-        let deadline = progress.attempts.send(now);
-        if let Some(at) = deadline {
-            start.deadline_ms = u32::try_from(at.saturating_duration_since(now).as_millis()).unwrap_or(u32::MAX).max(1);
-        }
+        let start = self.take_request(&mut progress, now)?;
+        let deadline = progress.attempts.start(now);
         progress.location = Location::Worker(Arc::clone(to), stream);
         if self.has_upload {
             wake(progress);
@@ -153,52 +206,35 @@ impl JobState {
         Some((start, deadline))
     }
 
-    /// Takes the job back from a worker that returned it; false if the job has ended or is canceled.
-    pub(crate) fn take_returned(&self) -> bool {
-        let mut progress = self.progress();
-        if progress.request.is_none() || progress.is_closed() {
-            return false;
+    fn take_request(&self, progress: &mut Progress, now: Instant) -> Option<Start> {
+        if progress.is_closed() {
+            return None;
         }
-        progress.location = Location::Queue;
-        progress.attempts.leave_unstarted();
-        if progress.attempts.has_moved_enough() {
-            self.may_pipeline.store(false, Ordering::Relaxed);
-        }
-        true
+        let mut start = if self.has_upload { progress.request.take() } else { progress.request.clone() }?;
+        start.deadline_ms = milliseconds(progress.attempts.left(now));
+        Some(start)
     }
 
     /// Decides what happens to the job after its worker's exit, and takes it back if it can be sent again.
     ///
     /// `unsent` is the request if the socket refused it.
-    pub(crate) fn after_exit(
-        &self,
-        unsent: Option<Start>,
-        was_started: bool,
-        is_refused: bool,
-        now: Instant,
-    ) -> Continuation {
+    pub(crate) fn after_exit(&self, unsent: Option<Start>, is_refused: bool, now: Instant) -> Continuation {
         let mut progress = self.progress();
-        let may_move = unsent.is_some() || !was_started;
+        let was_started = unsent.is_none();
         progress.request = unsent.or(progress.request.take());
         if progress.is_closed() || progress.request.is_none() || progress.has_head {
             return Continuation::Fail;
         }
-        let continuation = progress.attempts.after_exit(may_move, is_refused, now);
-        match continuation {
-            Continuation::Fail => return continuation,
-            Continuation::Retry => self.may_pipeline.store(false, Ordering::Relaxed),
-            Continuation::Move if progress.attempts.has_moved_enough() => {
-                self.may_pipeline.store(false, Ordering::Relaxed);
-            }
-            Continuation::Move => {}
+        let continuation = progress.attempts.after_exit(was_started, is_refused, now);
+        if continuation != Continuation::Fail {
+            progress.location = Location::Queue;
         }
-        progress.location = Location::Queue;
         continuation
     }
 
-    /// Returns the hash of label, head and start of the body; `None` for a streamed body.
+    /// Returns the hash of label, head and body; `None` for a streamed body.
     pub(crate) fn fingerprint(&self, hasher: &RandomState) -> Option<u64> {
-        if let Some((head, body)) = &self.opening {
+        if let Some((head, body)) = &self.consumed {
             return Some(fingerprint(hasher, &self.name.label, head, body));
         }
         let progress = self.progress();
@@ -213,17 +249,17 @@ impl JobState {
         progress.location.worker()
     }
 
-    /// Notes that the submitter has gone; returns the connection that the job was sent on, if any.
-    pub(crate) fn cancel(&self) -> Option<(Arc<Connection>, u32)> {
+    /// Notes that the submitter has gone; returns where the job is.
+    pub(crate) fn cancel(&self) -> Location {
         let mut progress = self.progress();
         progress.is_canceled = true;
         progress.waker = None;
         progress.pieces = ReplyPieces::default();
-        progress.location.worker()
+        progress.location.clone()
     }
 
     /// Takes in an event of the worker, unless the job has ended.
-    pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32) {
+    pub(crate) fn deliver(&self, event: Event, worker: usize, pid: u32, started: Instant) {
         let mut progress = self.progress();
         if progress.is_over() {
             return;
@@ -235,19 +271,25 @@ impl JobState {
             Event::Reply(mut answer) => {
                 progress.has_head = true;
                 if !answer.complete && !answer.body.is_empty() {
-                    progress.pieces.push(std::mem::take(&mut answer.body));
+                    progress.push(std::mem::take(&mut answer.body));
                 }
-                progress.reply = Some(Ok(ReplyStart { answer, worker, pid }));
+                progress.reply = Some(Ok(ReplyStart { answer, worker, pid, started }));
             }
             Event::Data(piece) => {
                 if !progress.is_canceled {
-                    progress.pieces.push(piece);
+                    progress.push(piece);
                 }
             }
             Event::End => progress.end = Some(Ok(())),
             Event::Failed(failure) => progress.fail(failure.into()),
-            Event::Room | Event::Extended(_) | Event::Gone | Event::Greeted | Event::Ready | Event::Returned { .. } => {
-            }
+            Event::Room
+            | Event::Extended(_)
+            | Event::Gone
+            | Event::Greeted
+            | Event::Ready
+            | Event::Fetch
+            | Event::Call(_)
+            | Event::Late => {}
         }
         wake(progress);
     }
@@ -264,6 +306,16 @@ impl JobState {
     pub(crate) fn is_reader_behind(&self) -> bool {
         let progress = self.progress();
         progress.reply.is_some() || !progress.pieces.is_empty()
+    }
+
+    /// Returns for how long the worker has waited for the submitter to read.
+    pub(crate) fn held_for(&self) -> Option<Duration> {
+        let since = self.progress().behind_since?;
+        Some(since.elapsed()).filter(|time| *time >= HELD_AFTER)
+    }
+
+    pub(crate) fn is_canceled(&self) -> bool {
+        self.progress().is_canceled
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
@@ -292,6 +344,10 @@ impl JobState {
             return Poll::Pending;
         };
         progress.taken += piece.len();
+        progress.unread -= piece.len();
+        if progress.unread < WINDOW_BYTES / 2 {
+            progress.behind_since = None;
+        }
         let mut credit = None;
         if progress.taken >= WINDOW_BYTES / 2
             && let Some((connection, stream)) = progress.location.worker()
@@ -310,7 +366,7 @@ impl Location {
     fn worker(&self) -> Option<(Arc<Connection>, u32)> {
         match self {
             Location::Worker(connection, stream) => Some((Arc::clone(connection), *stream)),
-            Location::Queue | Location::Over => None,
+            Location::Queue | Location::Shared(_) | Location::Over => None,
         }
     }
 }
@@ -324,6 +380,14 @@ impl Progress {
         self.is_canceled || self.is_over()
     }
 
+    fn push(&mut self, piece: Bytes) {
+        self.unread += piece.len();
+        if self.unread >= WINDOW_BYTES / 2 {
+            self.behind_since.get_or_insert_with(Instant::now);
+        }
+        self.pieces.push(piece);
+    }
+
     fn fail(&mut self, error: Error) {
         if self.has_head {
             self.end.get_or_insert(Err(error));
@@ -333,8 +397,15 @@ impl Progress {
     }
 }
 
+/// Returns a time limit as the protocol has it: 0 for none.
+fn milliseconds(time: Option<Duration>) -> u32 {
+    time.map_or(0, |time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1))
+}
+
 fn fingerprint(hasher: &RandomState, label: &str, head: &[u8], body: &[u8]) -> u64 {
-    hasher.hash_one((label, head, &body[..body.len().min(CHUNK_BYTES_MAX)]))
+    let part = body.len().min(FINGERPRINT_BYTES_MAX / 2);
+    let (start, end) = (&body[..part], &body[part.max(body.len() - part)..]);
+    hasher.hash_one((label, head, body.len(), start, end))
 }
 
 /// Wakes the submitter after the lock is released, because the submitter takes the lock first.

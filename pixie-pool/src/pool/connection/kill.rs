@@ -10,12 +10,14 @@ pub(crate) enum Kill {
     Deadline,
     CpuTime,
     Memory,
+    /// The worker has more threads than `thread_limit`.
+    Threads,
     /// A canceled job did not end within `cancel_grace`.
     Cancel,
     /// A streamed reply made no progress for `stream_idle_timeout`.
     Idle,
     Protocol,
-    /// The worker did not answer a request to return jobs.
+    /// The worker did not take its next step, such as to claim a job that it has read.
     Stuck,
     /// The worker is surplus or replaced.
     Retire,
@@ -44,6 +46,7 @@ impl Kill {
             Kill::Deadline => "deadline",
             Kill::CpuTime => "cpu_time",
             Kill::Memory => "memory",
+            Kill::Threads => "threads",
             Kill::Cancel => "cancel",
             Kill::Idle => "idle",
             Kill::Protocol => "protocol",
@@ -66,6 +69,7 @@ impl Kill {
             Kill::Cancel => Error::Canceled,
             Kill::Stuck => Error::Stuck,
             Kill::Memory => Error::Memory,
+            Kill::Threads => Error::Threads,
             Kill::Protocol => Error::Protocol,
             // A worker that is retired has no job.
             Kill::Retire | Kill::Stop => Error::Stopping,
@@ -81,8 +85,16 @@ mod tests {
 
     #[test]
     fn each_cause_of_a_job_s_kill_has_its_own_error_and_name() {
-        let kills =
-            [Kill::Deadline, Kill::CpuTime, Kill::Memory, Kill::Cancel, Kill::Idle, Kill::Protocol, Kill::Stuck];
+        let kills = [
+            Kill::Deadline,
+            Kill::CpuTime,
+            Kill::Memory,
+            Kill::Threads,
+            Kill::Cancel,
+            Kill::Idle,
+            Kill::Protocol,
+            Kill::Stuck,
+        ];
         let errors: BTreeSet<String> = kills.iter().map(|kill| kill.error().to_string()).collect();
         let names: BTreeSet<&str> = kills.iter().map(|kill| kill.name()).collect();
         assert_eq!((errors.len(), names.len()), (kills.len(), kills.len()), "{errors:?}");

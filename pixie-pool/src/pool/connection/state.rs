@@ -1,8 +1,8 @@
-//! The state of one connection behind its lock: the protocol, the sent jobs and their times.
+//! The state of one connection behind its lock: the protocol, the worker's jobs and their times.
 //!
-//! Owns the decision when a job has reached a time limit and its worker is killed. Leaves the socket to
-//! `connection`, and how many jobs a worker may have to `pipelining`. Invariants: the sent jobs are those of
-//! the protocol, in the same order. Only the first job of a worker can be the reason to kill it.
+//! Owns the decision when a job has reached a time limit. Leaves the socket and the kill to `connection`.
+//! Invariants: the jobs are those of the protocol, in the same order. The last one runs; an earlier one has
+//! ended, and its reply is arriving.
 
 use std::{
     collections::VecDeque,
@@ -12,26 +12,27 @@ use std::{
 };
 
 use bytes::BytesMut;
+use tokio::process::ChildStdin;
 
 use crate::{
     config::Config,
-    platform::LifelineHolder,
     pool::connection::{
         job_state::{JobName, JobState},
         kill::{Closed, Kill},
-        pipelining::{self, Pipeline},
-        usage::{CpuMeter, Recycling, Throughput},
+        usage::{CpuMeter, Recycling},
     },
     protocol::{frame::Start, parent::Parent},
 };
 
-/// A job that was sent to the worker and has not ended.
+/// A job that was sent to the worker, or claimed by it, and has not ended.
 #[derive(Debug)]
 pub(crate) struct SentJob {
     pub(crate) job: Arc<JobState>,
     /// The request, if the socket refused it: then the worker cannot have received it.
     pub(crate) unsent: Option<Start>,
     pub(crate) stream: u32,
+    /// When it was sent or claimed.
+    pub(crate) since: Instant,
     pub(crate) awaited: Awaited,
     /// Whether the job was reported as slow.
     pub(crate) is_reported: bool,
@@ -55,26 +56,25 @@ pub(crate) struct RunningJob {
     pub(crate) since: Instant,
 }
 
-/// The result of checking the times of all jobs of a connection.
+/// The result of checking the times of a connection's job.
 #[derive(Default)]
 pub(crate) struct Expired {
     /// When to check again.
     pub(crate) due: Option<Instant>,
     /// The connection was closed for this cause, because of this job.
     pub(crate) kill: Option<(Kill, SentJob)>,
-    /// Pipelined jobs past their deadline.
-    pub(crate) late: Vec<Arc<JobState>>,
+    /// A job that was canceled because its body did not arrive in time.
+    pub(crate) stalled: Option<Arc<JobState>>,
     /// A job to report as slow.
     pub(crate) slow: Option<RunningJob>,
 }
 
 impl SentJob {
-    /// Returns when the first job reaches its time limit, and the cause of the kill then.
-    fn due(&mut self, now: Instant, since: Instant, idle: Duration) -> Option<(Kill, Instant)> {
+    /// Returns when the job reaches its time limit, and the cause of the kill then.
+    fn due(&mut self, now: Instant, idle: Duration) -> Option<(Kill, Instant)> {
         match &mut self.awaited {
             Awaited::Head(deadline) => deadline.map(|at| (Kill::Deadline, at)),
-            // A pipelined job gets its grace period after it becomes the first.
-            Awaited::CanceledEnd(at, grace) => Some((Kill::Cancel, (*at).max(since) + *grace)),
+            Awaited::CanceledEnd(at, grace) => Some((Kill::Cancel, *at + *grace)),
             Awaited::More(at) => {
                 // A slow reader is not the worker's fault.
                 if self.job.is_reader_behind() {
@@ -91,24 +91,6 @@ impl SentJob {
             *deadline += by;
         }
     }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.awaited {
-            Awaited::Head(deadline) => deadline,
-            Awaited::More(_) | Awaited::CanceledEnd(..) => None,
-        }
-    }
-
-    /// Returns whether a worker whose last started job has this stream number started this job.
-    pub(crate) fn was_started(&self, last_started: Option<u32>) -> bool {
-        // Stream numbers wrap around: within half of their range, a larger one came later.
-        last_started.is_none_or(|last| last.wrapping_sub(self.stream) <= u32::MAX / 2)
-    }
-
-    /// Returns whether a violation may belong to this job, the first one. A mark of 0 is not trusted.
-    pub(crate) fn may_have_run(&self, last_started: Option<u32>) -> bool {
-        last_started == Some(0) || self.was_started(last_started)
-    }
 }
 
 #[derive(Debug)]
@@ -121,8 +103,24 @@ pub(crate) struct ConnectionState {
     pub(crate) closed: Option<Closed>,
     /// When the connection was closed, and the job that ran then.
     pub(crate) ended: Option<(Instant, Option<RunningJob>)>,
-    pub(crate) throughput: Throughput,
-    pub(crate) pipeline: Pipeline,
+    /// Jobs that the worker has ended.
+    pub(crate) jobs: u64,
+    /// How long the last of them took, on a moving average.
+    pub(crate) job_time: Duration,
+    /// The pipe to the process, which ends when it is closed. `None` for a thread.
+    pub(crate) lifeline: Option<ChildStdin>,
+    /// Whether the worker was told to read the socket that all workers read.
+    pub(crate) is_open: bool,
+    /// Since when the worker is to exit after its job.
+    pub(crate) retiring_since: Option<Instant>,
+    /// Since when the worker was seen without a job although it should have one, and how many it had ended.
+    pub(crate) behind_since: Option<(Instant, u64)>,
+    /// Since when the running job is seen to be late while its reply may be on the way, and `receives` then.
+    pub(crate) late_since: Option<(Instant, u64)>,
+    /// How often what the worker has sent was read.
+    pub(crate) receives: u64,
+    /// The most memory that the process had used before it was killed.
+    pub(crate) peak_at_kill: Option<u64>,
     pub(crate) recycling: Recycling,
     pub(crate) cpu_meter: CpuMeter,
 }
@@ -130,11 +128,10 @@ pub(crate) struct ConnectionState {
 impl ConnectionState {
     pub(crate) fn new(
         protocol: Parent,
-        lifeline: Option<LifelineHolder>,
+        lifeline: Option<ChildStdin>,
         recycling: Recycling,
         cpu_meter: CpuMeter,
     ) -> Self {
-        let now = Instant::now();
         ConnectionState {
             protocol,
             output: BytesMut::new(),
@@ -142,20 +139,33 @@ impl ConnectionState {
             reader: None,
             closed: None,
             ended: None,
-            throughput: Throughput::new(now),
-            pipeline: Pipeline::new(lifeline, now),
+            jobs: 0,
+            job_time: Duration::ZERO,
+            lifeline,
+            is_open: false,
+            retiring_since: None,
+            behind_since: None,
+            late_since: None,
+            receives: 0,
+            peak_at_kill: None,
             recycling,
             cpu_meter,
         }
     }
 
-    /// Closes the connection and wakes the reading task, which ends the process.
-    pub(crate) fn close(&mut self, closed: Closed) {
-        if self.closed.is_none() {
-            self.closed = Some(closed);
-            self.ended = Some((Instant::now(), self.running()));
-        }
+    /// Closes the connection and wakes the reading task, which ends the process. Returns why it was closed
+    /// first.
+    pub(crate) fn close(&mut self, closed: Closed) -> Closed {
         self.wake_reader();
+        if let Some(closed) = self.closed {
+            return closed;
+        }
+        // A worker that was told to exit has done so, unless it had a job.
+        let is_retired = closed == Closed::Exited && self.retiring_since.is_some() && self.sent.is_empty();
+        let closed = if is_retired { Closed::Killed(Kill::Retire) } else { closed };
+        self.closed = Some(closed);
+        self.ended = Some((Instant::now(), self.running()));
+        closed
     }
 
     pub(crate) fn wake_reader(&self) {
@@ -165,94 +175,32 @@ impl ConnectionState {
     }
 
     pub(crate) fn running(&self) -> Option<RunningJob> {
-        let since = self.throughput.first_since;
-        self.sent.front().map(|sent| RunningJob { name: sent.job.name.clone(), since })
+        self.sent.back().map(|sent| RunningJob { name: sent.job.name.clone(), since: sent.since })
     }
 
     pub(crate) fn is_recycled(&self, now: Instant) -> bool {
-        self.recycling.is_reached(self.throughput.jobs, now)
+        self.recycling.is_reached(self.jobs, now)
     }
 
-    /// Closes the connection if the first job has reached a time limit, and returns when to check again.
-    ///
-    /// The deadline of a job is enforced here: the closed connection wakes the task that kills the process.
-    pub(crate) fn expire(&mut self, pid: u32, now: Instant, config: &Config) -> Expired {
-        let mut expired = Expired::default();
-        if self.closed.is_some() {
-            return expired;
-        }
-        self.find_slow(now, config.slow_after, &mut expired);
-        let since = self.throughput.first_since;
-        let timed = self.sent.front_mut().and_then(|first| first.due(now, since, config.stream_idle_timeout));
-        let metered = if self.sent.is_empty() { None } else { self.cpu_meter.check(pid, now) };
-        let first = [timed, metered].into_iter().flatten().min_by_key(|(_, due)| *due);
-        match first {
-            Some((kill, due)) if due <= now => {
-                self.close(Closed::Killed(kill));
-                expired.kill = self.sent.pop_front().map(|sent| (kill, sent));
-            }
-            _ => {
-                expired.due = earlier(expired.due, first.map(|(_, due)| due));
-                self.expire_pipelined(now, config.cancel_grace, &mut expired);
-            }
-        }
-        expired
+    /// Returns the cause and the time at which the running job reaches its next limit.
+    pub(crate) fn limit(&mut self, pid: u32, now: Instant, idle: Duration) -> Option<(Kill, Instant)> {
+        let timed = self.sent.back_mut()?.due(now, idle);
+        [timed, self.cpu_meter.check(pid, now)].into_iter().flatten().min_by_key(|(_, due)| *due)
     }
 
-    fn find_slow(&mut self, now: Instant, slow_after: Option<Duration>, expired: &mut Expired) {
-        let Some(first) = self.sent.front_mut() else {
-            return;
-        };
-        let Some(after) = slow_after.filter(|_| matches!(first.awaited, Awaited::Head(_)) && !first.is_reported) else {
-            return;
-        };
-        let due = self.throughput.first_since + after;
+    /// Returns the running job, once, if it is slow, or else when it will be.
+    pub(crate) fn find_slow(&mut self, now: Instant, config: &Config) -> Option<Result<RunningJob, Instant>> {
+        let after = config.slow_after?;
+        let last = self.sent.back_mut()?;
+        if last.is_reported || !matches!(last.awaited, Awaited::Head(_)) {
+            return None;
+        }
+        let due = last.since + after;
         if due > now {
-            expired.due = Some(due);
-        } else {
-            first.is_reported = true;
-            expired.slow = self.running();
+            return Some(Err(due));
         }
-    }
-
-    /// Answers pipelined jobs past their deadline and withdraws the others if the first job takes too long.
-    fn expire_pipelined(&mut self, now: Instant, cancel_grace: Duration, expired: &mut Expired) {
-        // The worker may have started these jobs already, so they can only be canceled.
-        let is_late = |sent: &&SentJob| sent.deadline().is_some_and(|at| at <= now);
-        let late: Vec<u32> = self.sent.iter().skip(1).filter(is_late).map(|sent| sent.stream).collect();
-        for stream in late {
-            self.cancel(stream, now, cancel_grace);
-            expired.late.extend(self.sent.iter().find(|s| s.stream == stream).map(|sent| Arc::clone(&sent.job)));
-        }
-        if self.withdraw_due().is_some_and(|due| due <= now) {
-            if self.protocol.is_withdrawing {
-                return self.close(Closed::Killed(Kill::Stuck));
-            }
-            self.protocol.withdraw(&mut self.output);
-            self.pipeline.withdraw(now);
-        }
-        let deadline = self.sent.iter().skip(1).filter_map(SentJob::deadline).min();
-        expired.due = earlier(earlier(expired.due, self.withdraw_due()), deadline);
-    }
-
-    /// Returns when to withdraw the pipelined jobs, or after that, when the worker must have returned them.
-    pub(crate) fn withdraw_due(&self) -> Option<Instant> {
-        let is_withdrawn = self.protocol.is_withdrawing;
-        let at = if is_withdrawn { self.pipeline.answer_due() } else { pipelining::withdraw_due(&self.throughput) };
-        (self.sent.len() > 1).then_some(at)
-    }
-
-    /// Returns how many jobs may be sent now: more than one only if the worker's jobs are known to be short.
-    pub(crate) fn room(&self, now: Instant) -> usize {
-        let may_pipeline = !self.cpu_meter.is_on() && !self.protocol.is_withdrawing;
-        let limit = if may_pipeline { self.pipeline.jobs_max(&self.throughput) } else { 1 };
-        let Some(first) = self.sent.front() else {
-            return limit;
-        };
-        let is_prompt = now < pipelining::withdraw_due(&self.throughput) && matches!(first.awaited, Awaited::Head(_));
-        // Half of the jobs must end before more are sent; otherwise each job would soon cost one write again.
-        let has_room = is_prompt && first.job.may_pipeline() && self.sent.len() <= limit / 2;
-        if has_room { limit - self.sent.len() } else { 0 }
+        last.is_reported = true;
+        self.running().map(Ok)
     }
 
     /// Tells the worker that a job is canceled; false if the job has ended or was canceled before.

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Upload {
     unsent: Bytes,
     source: Option<Pin<Box<dyn BodyStream + Send>>>,
+    /// The whole body, unless it is streamed.
+    whole: Option<Bytes>,
 }
 
 impl Upload {
@@ -28,12 +30,18 @@ impl Upload {
         match body {
             Body::Empty => (Bytes::new(), None),
             Body::Full(all) if all.len() <= CHUNK_BYTES_MAX => (all, None),
-            Body::Full(mut all) => {
-                let first = all.split_to(CHUNK_BYTES_MAX);
-                (first, Some(Upload { unsent: all, source: None }))
+            Body::Full(whole) => {
+                let (first, unsent) = (whole.slice(..CHUNK_BYTES_MAX), whole.slice(CHUNK_BYTES_MAX..));
+                (first, Some(Upload { unsent, source: None, whole: Some(whole) }))
             }
-            Body::Stream(source) => (Bytes::new(), Some(Upload { unsent: Bytes::new(), source: Some(source) })),
+            Body::Stream(source) => {
+                (Bytes::new(), Some(Upload { unsent: Bytes::new(), source: Some(source), whole: None }))
+            }
         }
+    }
+
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        self.whole.as_ref()
     }
 
     /// Sends as much as the worker has room for. Ready when it has the whole body or does not want the rest.
@@ -85,16 +93,16 @@ mod tests {
         let (body, upload) = Upload::split(Body::Full(vec![b'x'; 2 * CHUNK_BYTES_MAX].into()));
         let mut upload = upload.unwrap();
         let start = Start { number: 0, deadline_ms: 0, extension_ms: 0, head: "".into(), body, complete: false };
-        let name = JobName { number: 0, label: "".into(), request_id: None };
-        let job = Arc::new(JobState::new(name, None, start, false, true));
+        let name = JobName { number: 0, label: "".into(), request_id: None, trace_id: None };
+        let job = Arc::new(JobState::new(name, None, start, false));
         let exited = connection(1, 0, serving());
-        exited.send(&mut vec![Arc::clone(&job)], Instant::now());
+        exited.send(Arc::clone(&job), Instant::now());
 
         let mut cx = Context::from_waker(Waker::noop());
         assert!(upload.pump(&mut cx, &job).is_pending());
         assert_eq!(upload.unsent.len(), CHUNK_BYTES_MAX);
         let unsent = exited.take_sent().pop_front().unwrap().unsent;
-        let continuation = job.after_exit(unsent, false, false, Instant::now());
+        let continuation = job.after_exit(unsent, false, Instant::now());
         assert_eq!(continuation, Continuation::Move, "the job is left for another worker");
         assert!(upload.pump(&mut cx, &job).is_pending());
     }

@@ -1,6 +1,6 @@
-//! What one worker has used up: its jobs and their times, its age and memory, the CPU time of one job.
+//! What one worker has used up: its jobs, its age and memory, the CPU time of one job.
 //!
-//! Owns plain values, from which `Retry-After`, recycling, pipelining and snapshots are computed. Leaves the
+//! Owns plain values, from which recycling and limits are computed. Leaves the
 //! replacement of a worker to `queue::rules`, and reading a process's clock to `platform`. Invariants: a
 //! limit that is not set is never reached. Without a limit of CPU time, the clock is not read, because each
 //! reading is a system call.
@@ -16,40 +16,14 @@ use crate::{
     pool::connection::kill::Kill,
 };
 
-/// How many jobs a worker has ended, and how long they took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Throughput {
-    /// Jobs that the worker has ended.
-    pub(crate) jobs: u64,
-    pub(crate) average: Duration,
-    /// Since when the worker's first job is the first.
-    pub(crate) first_since: Instant,
-}
-
-impl Throughput {
-    pub(crate) fn new(now: Instant) -> Self {
-        Throughput { jobs: 0, average: Duration::ZERO, first_since: now }
-    }
-
-    /// Notes the end of the worker's first job. `took` is the time that the worker reported.
-    ///
-    /// The time measured here also contains the wait for a core and for replies that are written together. A
-    /// worker that reports wrong times only harms its own pool: its jobs are pipelined and withdrawn.
-    pub(crate) fn end(&mut self, took: Option<Duration>, now: Instant) {
-        let took = took.unwrap_or_else(|| now.saturating_duration_since(self.first_since));
-        self.first_since = now;
-        self.jobs += 1;
-        // A moving average over about eight jobs.
-        self.average = if self.jobs == 1 { took } else { self.average - self.average / 8 + took / 8 };
-    }
-}
-
-/// When a worker is replaced for its jobs, age or memory. Each limit varies by 10 %, to spread replacements.
+/// When a worker is replaced for its jobs, age or memory. The replacements of several workers are spread: the
+/// age varies by 10 %, and the replacement for the number of jobs is ordered up to 20 % earlier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recycling {
     jobs: Option<u64>,
+    jobs_max: u64,
     pub(crate) until: Option<Instant>,
-    /// Whether a memory check found the worker above `recycle_memory`.
+    /// Whether a check found the worker above `recycle_memory`, or with threads that its jobs have left.
     pub(crate) is_large: bool,
 }
 
@@ -58,14 +32,29 @@ impl Recycling {
     pub(crate) fn new(config: &Config, seed: u32, now: Instant) -> Self {
         // Per mille, from 900 to 1100; consecutive seeds give distant values.
         let share = 900 + seed.wrapping_mul(0x9e37_79b1) / (u32::MAX / 201 + 1);
-        let jobs = config.recycle_after.map(|jobs| ((jobs as u64).saturating_mul(share.into()) / 1000).max(1));
+        let jobs = |jobs: usize| ((jobs as u64).saturating_mul((share - 100).into()) / 1000).max(1);
         let age = |age: Duration| now + age.saturating_mul(share) / 1000;
-        Recycling { jobs, until: config.recycle_age.map(age), is_large: false }
+        Recycling {
+            jobs: config.recycle_after.map(jobs),
+            jobs_max: jobs_max(config),
+            until: config.recycle_age.map(age),
+            is_large: false,
+        }
+    }
+
+    /// Returns whether the worker must not get another job.
+    pub(crate) fn is_used_up(&self, jobs: u64) -> bool {
+        jobs >= self.jobs_max
     }
 
     pub(crate) fn is_reached(&self, jobs: u64, now: Instant) -> bool {
         self.is_large || self.jobs.is_some_and(|max| jobs >= max) || self.until.is_some_and(|until| now >= until)
     }
+}
+
+/// Returns how many jobs a worker may run.
+pub(crate) fn jobs_max(config: &Config) -> u64 {
+    config.recycle_after.map_or(u64::MAX, |jobs| (jobs as u64).max(1))
 }
 
 /// The CPU time of one job, and its limit.
@@ -93,6 +82,11 @@ impl CpuMeter {
         }
     }
 
+    /// Begins with the CPU time that the worker had when it claimed the job.
+    pub(crate) fn begin_at(&mut self, before: Duration) {
+        self.before = before;
+    }
+
     /// Returns the earliest time at which a job that starts now can reach the limit.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
         self.limit.map(|limit| now + limit / self.cores)
@@ -116,15 +110,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limits_of_workers_lie_ten_percent_around_the_configured_ones() {
+    fn the_limits_of_workers_are_spread() {
         let now = Instant::now();
         let config = Config::default().recycle_after(1000).recycle_age(Duration::from_secs(1000));
-        let limits: Vec<u64> = (1..=100).filter_map(|seed| Recycling::new(&config, seed, now).jobs).collect();
-        assert!(limits.iter().all(|jobs| (900..=1100).contains(jobs)), "{limits:?}");
-        assert!(limits.iter().min() < Some(&920) && limits.iter().max() > Some(&1080), "{limits:?}");
+        let all = (1..=100).map(|seed| Recycling::new(&config, seed, now));
+        let limits: Vec<u64> = all.filter_map(|recycling| recycling.jobs).collect();
+        assert!(limits.iter().all(|jobs| (800..=1000).contains(jobs)), "{limits:?}");
+        assert!(limits.iter().min() < Some(&820) && limits.iter().max() > Some(&980), "{limits:?}");
         let recycling = Recycling::new(&config, 7, now);
-        assert!(!recycling.is_reached(899, now + Duration::from_secs(899)));
-        assert!(recycling.is_reached(1100, now) && recycling.is_reached(0, now + Duration::from_secs(1100)));
+        assert!(!recycling.is_reached(799, now + Duration::from_secs(899)) && !recycling.is_used_up(999));
+        assert!(recycling.is_reached(1000, now) && recycling.is_reached(0, now + Duration::from_secs(1100)));
+        assert!(recycling.is_used_up(1000) && !Recycling::new(&Config::default(), 7, now).is_used_up(1_000_000));
     }
 
     #[test]

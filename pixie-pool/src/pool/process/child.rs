@@ -2,19 +2,22 @@
 //!
 //! Owns ending it and the facts of its end. Leaves its start to `start` and its jobs to `connection`.
 
-use std::{os::unix::process::ExitStatusExt as _, sync::Arc};
+use std::{os::unix::process::ExitStatusExt as _, sync::Arc, time::Duration};
 
 use tokio::{process, sync::oneshot, time::timeout};
 
 use crate::{
-    config::STOP_GRACE,
+    config::{EXIT_GRACE, STOP_GRACE},
     error::Exit,
-    platform::{self, MarkReader, ProcessWatch, WorkerCgroup},
+    platform::{self, ProcessWatch, WorkerCgroup},
     pool::{
         connection::{Closed, Connection},
         process::output::Output,
     },
 };
+
+/// Signals that operators and systems send to end processes. A fault of a handler raises another one.
+const SIGNALS_OF_OTHERS: [&str; 5] = ["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM"];
 
 pub(crate) enum Child {
     Process(Box<ChildProcess>),
@@ -26,8 +29,6 @@ pub(crate) struct ChildProcess {
     child: process::Child,
     watch: Arc<ProcessWatch>,
     output: Output,
-    /// Tells which job the worker started last.
-    mark: MarkReader,
     /// The memory peak of this process when it started the child, which inherits it.
     own_peak: u64,
     /// The memory peak, if the process was killed by [`Child::kill`].
@@ -38,9 +39,10 @@ pub(crate) struct ChildProcess {
 /// The facts about a process after its end. All fields are empty for a thread.
 #[derive(Default)]
 pub(crate) struct Ending {
-    /// The stream of the job that the process started last.
-    pub(crate) last_started: Option<u32>,
     pub(crate) peak: Option<MemoryPeak>,
+    /// Whether the process was ended by a signal that others send: an operator, the system, or the kernel
+    /// when the machine is out of memory.
+    pub(crate) is_from_outside: bool,
     /// Whether the kernel killed the process because its cgroup reached the memory limit.
     pub(crate) exceeded_memory: bool,
     /// The cgroup, which has to be removed.
@@ -56,16 +58,10 @@ pub(crate) struct MemoryPeak {
 }
 
 impl ChildProcess {
-    pub(crate) fn new(
-        child: process::Child,
-        pid: u32,
-        output: Output,
-        mark: MarkReader,
-        cgroup: Option<WorkerCgroup>,
-    ) -> Self {
+    pub(crate) fn new(child: process::Child, pid: u32, output: Output, cgroup: Option<WorkerCgroup>) -> Self {
         let watch = Arc::new(ProcessWatch::new(pid));
         let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
-        ChildProcess { child, watch, output, mark, own_peak, peak: None, cgroup }
+        ChildProcess { child, watch, output, own_peak, peak: None, cgroup }
     }
 }
 
@@ -90,10 +86,19 @@ impl Child {
         }))
     }
 
-    pub(crate) fn kill(&mut self) {
+    /// Returns what watches the process; `None` for a thread.
+    pub(crate) fn process_watch(&self) -> Option<Arc<ProcessWatch>> {
+        match self {
+            Child::Thread(_) => None,
+            Child::Process(process) => Some(Arc::clone(&process.watch)),
+        }
+    }
+
+    /// Kills a process; `peak` is the most memory that it has used, if it was killed already.
+    pub(crate) fn kill(&mut self, peak: Option<u64>) {
         if let Child::Process(process) = self {
             // Read before the kill, because after the exit the peak is less exact.
-            let bytes = process.child.id().and_then(platform::peak_bytes);
+            let bytes = peak.or_else(|| process.child.id().and_then(platform::peak_bytes));
             process.peak = bytes.map(|bytes| MemoryPeak { bytes, is_exact: true });
             process.watch.kill();
         }
@@ -104,22 +109,28 @@ impl Child {
         let Child::Process(process) = self else {
             return Ending::default();
         };
-        if closed.is_polite() {
+        let grace = match closed {
             // The closed lifeline has told the process to exit.
-            let _ = timeout(STOP_GRACE, process.watch.exited()).await;
-        }
+            _ if closed.is_polite() => STOP_GRACE,
+            Closed::Exited => EXIT_GRACE,
+            Closed::Killed(_) => Duration::ZERO,
+        };
+        let has_exited = timeout(grace, process.watch.exited()).await.is_ok();
         process.watch.kill();
         let mut peak = process.peak;
         if peak.is_none() {
             let bytes = process.watch.peak_bytes().await;
             peak = bytes.map(|bytes| MemoryPeak { bytes, is_exact: bytes > process.own_peak });
         }
-        let _ = process.child.wait().await;
+        let signal = process.child.wait().await.ok().and_then(|status| status.signal());
         let cgroup = process.cgroup.take();
         let memory_use = cgroup.as_ref().map(WorkerCgroup::memory_use).unwrap_or_default();
         Ending {
-            last_started: process.mark.read(),
             peak: memory_use.peak.map(|bytes| MemoryPeak { bytes, is_exact: true }).or(peak),
+            is_from_outside: has_exited
+                && closed == Closed::Exited
+                && !memory_use.is_over
+                && signal.and_then(platform::signal_name).is_some_and(|name| SIGNALS_OF_OTHERS.contains(&name)),
             exceeded_memory: memory_use.is_over,
             cgroup,
         }

@@ -21,6 +21,7 @@ use crate::{
             child::{Child, Ending, MemoryPeak},
             memory,
             output::printable,
+            reading::Reading,
         },
         queue::Queue,
     },
@@ -46,51 +47,50 @@ impl Drop for LeftJobs {
 }
 
 /// Waits for the exit of a worker, decides the fate of its jobs and reports the exit.
-pub(crate) async fn settle(
-    queue: Arc<Queue>,
-    connection: Arc<Connection>,
-    mut child: Child,
-    mut closed: Closed,
-    mut jobs: LeftJobs,
-) {
+pub(crate) async fn settle(mut reading: Reading, mut child: Child, mut closed: Closed, mut jobs: LeftJobs) {
+    let (queue, connection) = (Arc::clone(&reading.queue), Arc::clone(&reading.connection));
     let (queue, observers) = (&queue, &queue.observers);
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
+    let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed).await;
+    // Not before, because that makes a process end itself, which would look like a signal of others.
+    connection.hang_up();
+    if let Some(shared) = &queue.shared {
+        reading.drain();
+        let claimed = connection.claimed_at_exit(shared);
+        queue.rules().withdrawn(claimed.len());
+        if closed == Closed::Killed(Kill::Retire) && !claimed.is_empty() {
+            closed = Closed::Exited;
+        }
+        left.extend(claimed);
+        shared.remove_reader(&connection);
+        queue.find_lost();
+    }
     if closed == Closed::Killed(Kill::Stop) {
         left.drain(..).for_each(|sent| sent.job.fail(Error::Stopping));
     }
-    let Ending { last_started, peak, exceeded_memory, cgroup } = child.end(closed).await;
-    let fail_as = |kill: Kill, sent: SentJob| {
-        sent.job.fail(kill.error());
-        observers.metrics.count(kill.outcome());
-    };
-    match closed {
-        Closed::Exited => {
-            let running = left.iter().find(|sent| Some(sent.stream) == last_started);
-            queue.note_crash(running.map(|sent| &*sent.job));
-        }
-        Closed::Killed(kill @ Kill::Protocol) => {
-            if let Some(sent) = left.pop_front_if(|first| first.may_have_run(last_started)) {
-                fail_as(kill, sent);
-            }
-        }
-        // The job that the worker was killed for has its error already.
-        Closed::Killed(_) => {}
+    let running = left.iter().position(|sent| connection.ran_at_exit(sent.stream));
+    // The job that the worker was killed for has its error already, except after a violation.
+    if matches!(closed, Closed::Exited | Closed::Killed(Kill::Protocol)) && !is_from_outside {
+        queue.note_crash(running.map(|at| &*left[at].job));
     }
-    let last = last_run(&connection, closed, &left, last_started);
+    let last = last_run(&connection, running.map(|at| &left[at]));
     if closed == Closed::Exited && exceeded_memory {
         closed = Closed::Killed(Kill::Memory);
         observers.killed(Kill::Memory, false);
         // The job is not retried, because it would reach the limit in any worker.
-        let running = left.iter().position(|sent| Some(sent.stream) == last_started);
         if let Some(sent) = running.and_then(|at| left.remove(at)) {
-            fail_as(Kill::Memory, sent);
+            sent.job.fail(Kill::Memory.error());
+            observers.metrics.count(Kill::Memory.outcome());
         }
     }
-    let lost = continue_jobs(queue, left, last_started);
+    let lost = continue_jobs(queue, left);
     if has_left {
         queue.note_passed();
     }
+    queue.note_drained();
+    // The places of the jobs that fail are free.
+    queue.pair();
     let exit = child.into_exit().await.unwrap_or_default();
     ExitReport { connection: &connection, closed, exit: &exit, last, peak }.publish(observers);
     for job in lost {
@@ -105,33 +105,21 @@ pub(crate) async fn settle(
     memory::remove(cgroup).await;
 }
 
-/// Returns the job that a worker ran when it ended, and for how long; after an exit, the last started one.
-fn last_run(
-    connection: &Connection,
-    closed: Closed,
-    left: &VecDeque<SentJob>,
-    last_started: Option<u32>,
-) -> Option<(RunningJob, Duration)> {
-    let (at, first) = connection.state().ended.clone()?;
-    let running = match (closed, last_started) {
-        (Closed::Exited, Some(stream)) => {
-            let sent = left.iter().find(|sent| sent.stream == stream)?;
-            RunningJob { name: sent.job.name.clone(), since: connection.throughput().first_since }
-        }
-        _ => first?,
-    };
+/// Returns the job that a worker ran when it ended, and for how long.
+fn last_run(connection: &Connection, running: Option<&SentJob>) -> Option<(RunningJob, Duration)> {
+    let (at, noted) = connection.state().ended.clone()?;
+    let running = running.map(|sent| RunningJob { name: sent.job.name.clone(), since: sent.since }).or(noted)?;
     let ran = at.saturating_duration_since(running.since);
     Some((running, ran))
 }
 
 /// Puts the jobs of an exited worker back into the queue; returns those that fail.
-fn continue_jobs(queue: &Arc<Queue>, left: VecDeque<SentJob>, last_started: Option<u32>) -> Vec<Arc<JobState>> {
+fn continue_jobs(queue: &Arc<Queue>, left: VecDeque<SentJob>) -> Vec<Arc<JobState>> {
     let now = Instant::now();
     let (mut back, mut lost, mut moves, mut retries) = (Vec::new(), Vec::new(), 0, 0);
     for mut sent in left {
         let is_refused = queue.is_repeat_crash(&sent.job, now);
-        let was_started = sent.was_started(last_started);
-        match sent.job.after_exit(sent.unsent.take(), was_started, is_refused, now) {
+        match sent.job.after_exit(sent.unsent.take(), is_refused, now) {
             Continuation::Move => moves += 1,
             Continuation::Retry => retries += 1,
             Continuation::Fail => {
@@ -164,9 +152,10 @@ macro_rules! log_exit {
             route = name.map(|name| &*name.label).filter(|route| !route.is_empty()),
             job = name.map(|name| name.number),
             request = name.and_then(|name| name.request_id.as_deref()),
+            trace_id = name.and_then(|name| name.trace_id.as_deref()),
             ran = last.as_ref().map(|(_, ran)| field::display(Seconds(*ran))),
             age = %Seconds(connection.age()),
-            jobs = connection.throughput().jobs,
+            jobs = connection.jobs(),
             memory_peak = peak.filter(|peak| peak.is_exact).map(|peak| peak.bytes),
             memory_peak_at_most = peak.filter(|peak| !peak.is_exact).map(|peak| peak.bytes),
             stderr = (!stderr.is_empty()).then_some(&*stderr),
@@ -227,7 +216,8 @@ mod tests {
     fn the_jobs_of_an_exited_worker_fail_if_the_runtime_shuts_down() {
         let left = job("left", None, true);
         let awaited = Awaited::Head(None);
-        let sent = SentJob { job: Arc::clone(&left), unsent: None, stream: 1, awaited, is_reported: false };
+        let since = Instant::now();
+        let sent = SentJob { job: Arc::clone(&left), unsent: None, stream: 1, since, awaited, is_reported: false };
         drop(LeftJobs::new(VecDeque::from([sent])));
         let reply = left.poll_reply(&Context::from_waker(Waker::noop()));
         assert!(matches!(reply, Poll::Ready(Err(Error::Stopping))));

@@ -14,11 +14,12 @@ use std::{
     process,
 };
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use interprocess::local_socket::{
     self as ls, GenericFilePath, ListenerOptions, ToFsName as _, traits::StreamCommon as _,
     traits::tokio::Listener as _,
 };
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -28,9 +29,9 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX},
-    identity::{MARK, mark_path},
-    platform::{self, DirectoryLock},
+    config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX, UPLOAD_WINDOW_BYTES},
+    platform::{self, Claims, DirectoryLock, SharedSocket},
+    pool::connection::jobs_max,
     protocol::{
         frame::{TOKEN_BYTES, Violation, Welcome},
         parent::{Event, Parent},
@@ -45,7 +46,7 @@ const OWN_BYTES: usize = 7 + 10 + 1 + 16 + 1 + 10;
 #[derive(Debug)]
 pub(crate) struct SocketDirectory {
     path: PathBuf,
-    _lock: DirectoryLock,
+    lock: DirectoryLock,
 }
 
 impl SocketDirectory {
@@ -58,7 +59,7 @@ impl SocketDirectory {
             let path = base.join(format!("{PREFIX}{}-{:016x}", process::id(), u64::from_ne_bytes(random)));
             DirBuilder::new().mode(0o700).create(&path).map_err(|e| format!("creating {}: {e}", path.display()))?;
             match DirectoryLock::try_lock(&path) {
-                Ok(Some(lock)) => return Ok(SocketDirectory { path, _lock: lock }),
+                Ok(Some(lock)) => return Ok(SocketDirectory { path, lock }),
                 // Another pool that starts may have locked the new directory to remove it.
                 Ok(None) => {}
                 Err(error) => {
@@ -70,8 +71,19 @@ impl SocketDirectory {
         Err(format!("other pools have removed {DIRECTORY_TRIES_MAX} new directories in {}", base.display()))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Returns the path of a worker's socket. Creates another directory if this one was removed: systemd does
+    /// so at the end of a user's last session, and so do programs that clean up temporary files.
+    pub(crate) fn socket(&mut self, wanted: Option<&Path>, slot: usize) -> Result<PathBuf, String> {
+        if !self.lock.is_at(&self.path) {
+            let other = SocketDirectory::open(wanted).or_else(|_| SocketDirectory::open(None))?;
+            tracing::warn!(
+                removed = %self.path.display(), new = %other.path.display(),
+                "another program removed the directory for the workers' sockets: set `runtime_dir` to a directory of \
+                 this program"
+            );
+            *self = other;
+        }
+        Ok(self.path.join(slot.to_string()))
     }
 }
 
@@ -89,10 +101,9 @@ pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
     platform::private_socket(options).create_tokio()
 }
 
-/// Removes the files of a handshake that has ended; both sides have opened the mark by then.
-pub(crate) fn remove_files(socket: &Path) {
-    let _ = fs::remove_file(socket);
-    let _ = fs::remove_file(mark_path(socket));
+/// Removes the socket of a handshake that has ended.
+pub(crate) fn remove_socket(path: &Path) {
+    let _ = fs::remove_file(path);
 }
 
 /// Returns the configured directory, or else the first usable one of the usual directories.
@@ -146,13 +157,12 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// Removes the sockets and marks, and then the directory if it is empty.
+/// Removes the sockets, and then the directory if it is empty.
 fn remove(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (name, kind) = (entry.file_name(), entry.file_type());
         let name = name.to_str().unwrap_or_default();
-        let is_socket = is_number(name) && kind.is_ok_and(|kind| kind.is_socket());
-        if is_socket || name.strip_suffix(MARK).and_then(|name| name.strip_suffix('.')).is_some_and(is_number) {
+        if is_number(name) && kind.is_ok_and(|kind| kind.is_socket()) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -173,6 +183,7 @@ pub(crate) async fn greet(
     pid: u32,
     listener: &ls::tokio::Listener,
     token: [u8; TOKEN_BYTES],
+    queue: Option<(&SharedSocket, &Claims)>,
 ) -> Result<Handshake, String> {
     let stream = loop {
         let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
@@ -186,14 +197,30 @@ pub(crate) async fn greet(
     // Halves of tokio, because those of interprocess cannot be told that everything was read, which saves one
     // system call per frame.
     let ls::tokio::Stream::UdSocket(stream) = stream;
-    let (mut reader, mut writer) = UnixStream::from(stream).into_split();
+    let stream = UnixStream::from(stream);
+    // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works as
+    // well.
+    let _ = set_socket_send_buffer_size(&stream, UPLOAD_WINDOW_BYTES);
+    let (mut reader, mut writer) = stream.into_split();
     let mut protocol = Parent::new(token, config.table_hash);
     let mut input = BytesMut::new();
     expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
     let memory = config.memory_bytes().unwrap_or(0);
-    let welcome = Welcome { memory, sandbox: config.sandbox.clone() };
+    let welcome = Welcome {
+        memory,
+        jobs_max: jobs_max(config),
+        reads_queue: queue.is_some(),
+        is_metered: config.cpu_time.is_some(),
+        answers_calls: config.calls.is_some(),
+        sandbox: config.sandbox.clone(),
+    };
     let mut output = BytesMut::new();
     protocol.welcome(&welcome, &mut output);
+    if let Some((socket, claims)) = queue {
+        let descriptors = [socket.workers_end(), claims.file()];
+        let sent = platform::send_with_descriptors(writer.as_ref(), &output, descriptors).await;
+        output.advance(sent.map_err(|e| format!("sending it the queue failed: {e}"))?);
+    }
     writer.write_all(&output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
     Ok(Handshake { protocol, reader, writer, input })
@@ -215,7 +242,7 @@ async fn expect(
         match reader.read_buf(input).await {
             Ok(1..) => {}
             Ok(0) | Err(_) => {
-                return Err("it hung up before it was ready; does its main call pixie_pool::worker() first?".to_owned());
+                return Err("it hung up before it was ready".to_owned());
             }
         }
     }
@@ -253,14 +280,12 @@ mod tests {
         for directory in others.into_iter().chain([ours, beside]) {
             fs::create_dir(base.path().join(directory)).unwrap();
             drop(UnixListener::bind(at(directory, "1")).unwrap());
-            fs::write(at(directory, "1.mark"), "").unwrap();
         }
         drop(UnixListener::bind(at(beside, "app.sock")).unwrap());
-        fs::write(at(beside, "water.mark"), "").unwrap();
         drop(SocketDirectory::open(Some(base.path())).unwrap());
         assert!(!at(ours, "").exists());
-        assert!(others.iter().all(|other| at(other, "1").exists() && at(other, "1.mark").exists()));
+        assert!(others.iter().all(|other| at(other, "1").exists()));
         // Files of another program in a directory with a name like ours.
-        assert!(at(beside, "app.sock").exists() && at(beside, "water.mark").exists());
+        assert!(at(beside, "app.sock").exists());
     }
 }

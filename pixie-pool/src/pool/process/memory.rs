@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
     config::Config,
-    platform::{self, Cgroups, NoCgroups, WorkerCgroup},
+    platform::{self, Cgroups, Limits, NoCgroups, WorkerCgroup},
     snapshot::MemoryLimit,
 };
 
@@ -38,9 +38,10 @@ impl WorkerMemory {
     /// Returns the function that moves the next worker of a slot into a cgroup of its own, if it gets one.
     pub(super) fn admission(&self, slot: usize) -> impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static + use<> {
         let (cgroups, memory, pool) = (self.cgroups(), self.config.memory_bytes(), self.config.name.clone());
+        let threads = self.config.thread_limit.filter(|_| self.config.sandbox.is_wanted());
         move |pid| {
             let (cgroups, memory) = cgroups.zip(memory)?;
-            let admitted = cgroups.admit(&format!("{pool}-{slot}"), memory, pid);
+            let admitted = cgroups.admit(&format!("{pool}-{slot}"), Limits { memory, threads }, pid);
             admitted
                 .inspect_err(|why| {
                     let limit = MemoryLimit::Process;

@@ -1,6 +1,7 @@
 //! What workers print: into the log, up to a limit, and the end of stderr into the exit report.
 //!
-//! Invariant: both pipes are read to their end, so that a worker never blocks on its own output.
+//! Invariant: both pipes are read to their end. A worker that prints more than is logged is slowed down, so
+//! that reading its output does not cost the server a core.
 
 use std::{
     collections::VecDeque,
@@ -11,10 +12,13 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     task::JoinHandle,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use crate::config::{LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN, STDERR_TAIL_BYTES};
+use crate::config::{
+    DROPPED_READS, DROPPED_READS_PAUSE, LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN,
+    STDERR_TAIL_BYTES,
+};
 
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -69,7 +73,7 @@ impl Drop for Output {
 }
 
 async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<Arc<Mutex<VecDeque<u8>>>>) {
-    let mut buffer = vec![0; 8 * 1024];
+    let (mut buffer, mut dropped) = (vec![0; 8 * 1024], 0);
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
         if let Some(tail) = &tail {
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +81,15 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<
             let excess = tail.len().saturating_sub(STDERR_TAIL_BYTES);
             tail.drain(..excess);
         }
-        lines.push(&buffer[..count]);
+        if lines.has_room() {
+            lines.push(&buffer[..count]);
+            continue;
+        }
+        lines.skip(count);
+        dropped += 1;
+        if dropped % DROPPED_READS == 0 {
+            sleep(DROPPED_READS_PAUSE).await;
+        }
     }
     lines.finish();
 }
@@ -92,11 +104,16 @@ struct Budget {
 impl Budget {
     /// Counts a line; returns false if the limit of the current second is reached.
     fn count(&mut self, bytes: usize) -> bool {
+        let has_room = self.has_room();
+        self.spent += bytes + LOG_LINE_BYTES;
+        has_room
+    }
+
+    fn has_room(&mut self) -> bool {
         if self.second.elapsed() >= SECOND {
             *self = Budget { second: Instant::now(), spent: 0 };
         }
-        self.spent += bytes + LOG_LINE_BYTES;
-        self.spent <= LOG_BYTES_PER_SECOND
+        self.spent < LOG_BYTES_PER_SECOND
     }
 }
 
@@ -116,6 +133,16 @@ struct Lines {
 impl Lines {
     fn new(label: WorkerLabel, pipe: &'static str, budget: Arc<Mutex<Budget>>) -> Self {
         Lines { label, pipe, line: Vec::new(), budget, dropped: 0, reported: Instant::now() }
+    }
+
+    fn has_room(&self) -> bool {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).has_room()
+    }
+
+    /// Drops bytes, and the line that they continue, without looking at them.
+    fn skip(&mut self, count: usize) {
+        self.dropped += count + self.line.len();
+        self.line.clear();
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -222,6 +249,32 @@ mod tests {
         // Each second has room for this many lines, and for a report from each pipe.
         let seconds = begun.elapsed().as_secs() as usize + 2;
         assert!((1..=seconds * (LOG_BYTES_PER_SECOND / LOG_LINE_BYTES + 2)).contains(&events), "{events}");
+    }
+
+    /// Prints without end, as fast as it is read.
+    struct Flood(Arc<AtomicUsize>);
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            target: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            self.0.fetch_add(target.remaining(), Ordering::Relaxed);
+            target.put_slice(&vec![b'y'; target.remaining()]);
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_floods_its_output_is_read_at_a_limited_rate() {
+        let (read, label) = (Arc::new(AtomicUsize::new(0)), WorkerLabel { pool: "p".into(), worker: 1, pid: 0 });
+        let output = Output::read(label, Some(Flood(Arc::clone(&read))), None::<&[u8]>);
+        let begun = Instant::now();
+        sleep(Duration::from_millis(300)).await;
+        drop(output);
+        let limit = 10_000_000.0 * begun.elapsed().as_secs_f64();
+        assert!((read.load(Ordering::Relaxed) as f64) < limit, "{read:?} {limit}");
     }
 
     #[tokio::test]

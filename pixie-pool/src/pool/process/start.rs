@@ -17,32 +17,33 @@ use bytes::BytesMut;
 use tokio::{
     io::AsyncWriteExt as _,
     net::unix::OwnedReadHalf,
-    process::{self, Command},
+    process::{self, ChildStdin, Command},
     sync::oneshot,
     time::timeout,
 };
 
 use crate::{
     config::{Config, HANDLER_STACK_BYTES, START_FAILURE_GRACE},
-    identity::{Invitation, VARIABLE, mark_path},
+    identity::{Invitation, VARIABLE},
     job::Handler,
-    platform::{self, LifelineHolder, MarkReader, WorkerCgroup},
+    platform::{self, WorkerCgroup},
     pool::{
-        connection::{Closed, Connection, ConnectionState, CpuMeter, Recycling},
+        connection::{Closed, Connection, ConnectionState, CpuMeter, Process, Recycling},
         process::{
             Workers,
             child::{Child, ChildProcess},
             handshake::{self, Handshake, greet},
             memory,
             output::{Output, WorkerLabel, printable},
+            threads,
         },
     },
     protocol::frame::{Hello, TOKEN_BYTES, VERSION},
     worker,
 };
 
-/// Variables that each worker gets, to find files, use the same language and log as configured.
-const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG", "PIXIE_*"];
+/// Variables that a sandboxed worker gets, to find files, use the same language and log as configured.
+const PASSED: [&str; 8] = ["PATH", "HOME", "TMPDIR", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG"];
 
 pub(crate) struct StartedWorker {
     pub(crate) child: Child,
@@ -77,7 +78,7 @@ impl fmt::Display for StartFailure {
 
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
-    let (config, path, started) = (&workers.queue.config, workers.directory.join(slot.to_string()), Instant::now());
+    let (config, path, started) = (&workers.queue.config, workers.socket(slot)?, Instant::now());
     let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
     let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
     let (child, pid, lifeline) = match config.is_threaded() {
@@ -85,12 +86,16 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         false => start_process(workers, slot, &path, &token).await?,
     };
     let mut ending = workers.queue.ending.subscribe();
-    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token).await?) };
+    let shared = workers.queue.shared.as_ref();
+    let claims = shared.map(|shared| shared.new_claims()).transpose();
+    let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
+    let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token, queue).await?) };
     let starting = async {
         let greeted = tokio::select! {
             biased;
             greeted = timeout(config.start_timeout, greeting) => greeted,
-            () = child.exited() => Ok(Err("it ended before it was ready; does its main call pixie_pool::worker() first?".to_owned())),
+            () = child.exited() => Ok(Err("it ended before it was ready".to_owned())),
         };
         if matches!(greeted, Ok(Err(_))) && !config.is_threaded() {
             // The process may be about to exit by itself and to write the reason.
@@ -104,10 +109,10 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     };
     // Closed, so that a thread that still connects gets an error.
     drop(listener);
-    handshake::remove_files(&path);
+    handshake::remove_socket(&path);
     let Handshake { protocol, reader, writer, input } = match greeted {
         Ok(handshake) => handshake,
-        Err(why) => return Err(failed(child, why).await),
+        Err(why) => return Err(failed(config, child, why).await),
     };
     workers.queue.observers.metrics.started(started.elapsed());
     let recycling = Recycling::new(config, pid, Instant::now());
@@ -115,8 +120,9 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     let cpu_time = config.cpu_time.filter(|_| !config.is_threaded());
     let state = ConnectionState::new(protocol, lifeline, recycling, CpuMeter::new(cpu_time));
     let memory_limit = workers.memory.kind(child.has_cgroup());
-    let connection =
-        Connection::new(slot, pid, writer, state, memory_limit, Arc::clone(&workers.queue.observers.metrics));
+    let process = Process { watch: child.process_watch(), claims };
+    let metrics = Arc::clone(&workers.queue.observers.metrics);
+    let connection = Connection::new(slot, pid, writer, state, memory_limit, metrics, process);
     Ok(StartedWorker { child, connection, reader, input })
 }
 
@@ -128,12 +134,16 @@ fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Han
             return Err(format!("a sandbox is required, and the worker runs without {missing}"));
         }
         workers.memory.check_readable(pid)?;
+        if threads::are_watched(&workers.queue.config) {
+            let counted = platform::thread_ids(pid, 1);
+            counted.map_err(|e| format!("a sandbox is required, and the worker's threads cannot be counted: {e}"))?;
+        }
     }
     Ok(handshake)
 }
 
 /// Ends a worker that is not ready; returns the reason with what is known about its exit.
-async fn failed(mut child: Child, why: String) -> StartFailure {
+async fn failed(config: &Config, mut child: Child, why: String) -> StartFailure {
     let ending = child.end(Closed::Exited).await;
     let exit = child.into_exit().await;
     memory::remove(ending.cgroup).await;
@@ -141,7 +151,17 @@ async fn failed(mut child: Child, why: String) -> StartFailure {
         return why.into();
     };
     let cause = if ending.exceeded_memory { ", it used more memory than the pool's `memory`" } else { "" };
-    StartFailure { why: format!("{why} ({exit}{cause})"), stderr: exit.stderr }
+    let why = format!("{why} ({exit}{cause}){}", likely_cause(config, &exit.stderr));
+    StartFailure { why, stderr: exit.stderr }
+}
+
+/// Returns what to check, if the reason is not in what the worker wrote.
+fn likely_cause(config: &Config, stderr: &str) -> &'static str {
+    match (stderr.trim().is_empty(), config.sandbox.is_wanted()) {
+        (true, _) => "; does its main call pixie_pool::worker() first?",
+        (false, true) => "; a sandboxed worker has only some variables of the environment, `pass_env` adds others",
+        (false, false) => "",
+    }
 }
 
 fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Child, String> {
@@ -164,8 +184,7 @@ async fn start_process(
     slot: usize,
     path: &Path,
     token: &[u8],
-) -> Result<(Child, u32, Option<LifelineHolder>), String> {
-    let mark = MarkReader::create(&mark_path(path)).map_err(|e| format!("creating its mark failed: {e}"))?;
+) -> Result<(Child, u32, Option<ChildStdin>), String> {
     let invitation = Invitation { number: slot, pool: workers.queue.config.name.clone(), path: path.to_owned() };
     let command = command(&workers.queue.config, &invitation);
     let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
@@ -179,10 +198,8 @@ async fn start_process(
         // A worker that has exited already is reported with its exit status.
         let _ = pipe.write_all(token).await;
     }
-    let lifeline =
-        stdin.map(LifelineHolder::new).transpose().map_err(|e| format!("keeping its lifeline failed: {e}"))?;
-    let process = ChildProcess::new(child, pid, output, mark, cgroup);
-    Ok((Child::Process(Box::new(process)), pid, lifeline))
+    let process = ChildProcess::new(child, pid, output, cgroup);
+    Ok((Child::Process(Box::new(process)), pid, stdin))
 }
 
 /// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
@@ -212,12 +229,18 @@ fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
     let mut command = Command::new(platform::own_executable()?);
     let mut own = env::args_os();
     let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
-    command.arg0(&name);
+    match platform::loader_arguments() {
+        to_loader if to_loader.is_empty() => command.arg0(&name),
+        to_loader => command.args(to_loader),
+    };
     match &config.args {
         Some(args) => command.args(args),
         None => command.args(own),
     };
-    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
+    // A worker without a sandbox could read the environment of this process anyway.
+    if config.sandbox.is_wanted() {
+        command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
+    }
     command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
     // In its own group, the worker gets no signals from the terminal, and the whole group can be killed.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);

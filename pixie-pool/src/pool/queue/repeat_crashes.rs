@@ -1,7 +1,8 @@
 //! Repeat crashes: jobs that crashed several workers are refused for a while.
 //!
 //! Owns the fingerprints of jobs in crashes, as a plain value. Invariants: the number of fingerprints and the
-//! time that they are kept are limited. A job is refused only after as many crashes as the limit says.
+//! time that they are kept are limited. A job is refused only after as many crashes as the limit says,
+//! without an answer between them.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -38,6 +39,12 @@ impl RepeatCrashes {
         crashes.count += 1;
         crashes.last = now;
         self.last = Some(now);
+    }
+
+    /// Forgets the crashes of a job with this fingerprint, because one was answered: the job did not cause
+    /// them, or not always.
+    pub(crate) fn forget(&mut self, fingerprint: u64) {
+        self.crashes.remove(&fingerprint);
     }
 
     /// Returns whether jobs with this fingerprint are refused. Called for each job while crashes are
@@ -79,6 +86,17 @@ mod tests {
             !crashes.is_refused(1, now + REPEAT_CRASH_MEMORY),
             "a crash of another job does not extend the refusal"
         );
+    }
+
+    #[test]
+    fn an_answer_clears_the_crashes_of_its_job() {
+        let (mut crashes, now) = (RepeatCrashes::default(), Instant::now());
+        for _ in 0..5 {
+            crashes.note(1, now);
+            crashes.note(2, now);
+            crashes.forget(1);
+        }
+        assert!(!crashes.is_refused(1, now) && crashes.is_refused(2, now));
     }
 
     #[test]

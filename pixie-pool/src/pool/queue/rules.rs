@@ -1,24 +1,34 @@
-//! The rules of a pool as one plain value: which job runs next on which worker, and when.
+//! The rules of a pool as one plain value: which job runs next, on which worker, and when.
 //!
-//! Owns the queue, the idle workers and the decisions about jobs; `rules::workers` owns those about workers.
-//! The same value runs in the pool, on connections and jobs, and in the simulation of the tests, on numbers:
-//! it has no I/O and takes the time as an argument. Invariants: a job is in the queue, with a worker, or
-//! over. A worker is idle, leased, or not listed here.
+//! Owns the decisions about jobs; `rules::waiting` is the queue, `rules::free` knows which workers are free,
+//! and `rules::workers` decides about workers. The same value runs in the pool, on connections and jobs,
+//! and in the simulation of the tests, on numbers: it has no I/O and takes the time as an argument.
+//! Invariant: a job is in the queue, sent, passing from one to the other, or over.
 
+mod free;
+mod waiting;
 mod workers;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use crate::{
     config::Config,
     pool::{
+        connection::Queued,
         observers::Refusal,
-        queue::{repeat_crashes::RepeatCrashes, restarts::Restarts, scale::Scale},
+        queue::{
+            repeat_crashes::RepeatCrashes,
+            restarts::Restarts,
+            rules::{free::Free, waiting::Waiting},
+            scale::Scale,
+        },
     },
 };
+
+pub(crate) use self::workers::Reader;
 
 /// The state of one pool, with workers of type `W` and jobs of type `J`.
 #[derive(Debug)]
@@ -30,12 +40,10 @@ pub(crate) struct Rules<W, J> {
     queue_timeout: Duration,
     idle_timeout: Duration,
     has_breaker: bool,
-    queue: VecDeque<QueuedJob<J>>,
-    /// All ready workers, idle or leased, with their slots.
-    workers: Vec<(W, usize)>,
-    /// A stack: the worker that became idle last is leased first, because its caches are warm.
-    idle: Vec<IdleWorker<W>>,
-    busy: usize,
+    queue: Waiting<J>,
+    /// All ready workers, except those that were dismissed.
+    workers: Vec<Listed<W>>,
+    free: Free<W>,
     /// Groups of jobs that are on the way between the queue and a worker.
     passing: usize,
     /// Slots of the listed workers that are to be replaced. One replacement is started at a time, and the
@@ -46,46 +54,51 @@ pub(crate) struct Rules<W, J> {
 }
 
 #[derive(Debug)]
-struct IdleWorker<W> {
+struct Listed<W> {
     worker: W,
     slot: usize,
-    since: Instant,
+    /// Whether the worker may take jobs from the shared socket. Spare workers may not.
+    is_open: bool,
 }
 
-#[derive(Debug)]
-struct QueuedJob<J> {
-    job: J,
-    may_pipeline: bool,
-    since: Instant,
-    until: Instant,
+/// Where a job is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place<W> {
+    /// To this worker, which is leased for it.
+    Worker(W),
+    /// To the socket that all workers read.
+    Shared,
 }
 
 /// What happens to a new job.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Submitted<W> {
-    Leased(W),
-    /// The job waits until this time at most; `may_grow` is true if the pool may start more workers.
+pub(crate) enum Submitted<W, J> {
+    Sent(Place<W>, Queued<J>),
+    /// The job waits until this time at most; `may_grow` is true if the pool may start more workers. If the
+    /// queue was full, another job is refused for it.
     Queued {
         until: Instant,
         may_grow: bool,
+        refused: Option<J>,
     },
     Refused(Refusal),
     Stopping,
 }
 
-/// What a worker does after it has ended a job.
+/// What a leased worker does after it has ended its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Runs its other jobs and those of the batch.
-    Work,
-    /// Waits for jobs; `may_shrink` is true if the pool may end workers that are idle.
-    Rest { may_shrink: bool },
-    /// Leaves, because its replacement is ready.
+    /// Waits for a job.
+    Rest,
+    /// Leaves, because its replacement is ready or it has run all its jobs.
     Leave,
+    /// Has exited meanwhile, which ended its lease.
+    Gone,
 }
 
-impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
-    pub(crate) fn new(config: &Config) -> Self {
+impl<W: Clone + PartialEq + Reader, J: PartialEq> Rules<W, J> {
+    /// With `is_shared`, workers take the jobs from a socket; otherwise they are leased.
+    pub(crate) fn new(config: &Config, is_shared: bool) -> Self {
         let spares = if config.is_threaded() { 0 } else { config.spares };
         Rules {
             scale: Scale::new(config.jobs_at_once(), spares),
@@ -95,10 +108,9 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
             queue_timeout: config.queue_timeout,
             idle_timeout: config.idle_timeout,
             has_breaker: config.breaker,
-            queue: VecDeque::new(),
+            queue: Waiting::new(),
             workers: Vec::new(),
-            idle: Vec::new(),
-            busy: 0,
+            free: Free::new(is_shared, config.queue),
             passing: 0,
             replaced: BTreeSet::new(),
             is_stopping: false,
@@ -106,17 +118,24 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         }
     }
 
+    /// Returns how many jobs run, as far as the pool knows.
     pub(crate) fn busy(&self) -> usize {
-        self.busy
+        self.free.busy()
     }
 
+    /// Returns how many jobs wait, in the queue or in the shared socket.
     pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.free.prefetched()
     }
 
-    /// Returns since when the first queued job has been waiting.
+    /// Returns whether jobs wait in the queue.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Returns since when the oldest queued job has been waiting.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.queue.front().map(|queued| queued.since)
+        self.queue.oldest()
     }
 
     /// Refuses new jobs from now on; accepted jobs continue.
@@ -133,7 +152,7 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
 
     /// Returns whether all jobs that were accepted before the stop are over.
     pub(crate) fn is_drained(&self) -> bool {
-        self.is_stopping && self.busy == 0 && self.queue.is_empty() && self.passing == 0
+        self.is_stopping && self.free.sent() == 0 && self.queue.is_empty() && self.passing == 0
     }
 
     /// Notes that a group of passing jobs is with a worker, in the queue or over.
@@ -141,112 +160,112 @@ impl<W: Clone + PartialEq, J: PartialEq> Rules<W, J> {
         self.passing -= 1;
     }
 
-    /// Leases a worker for a new job, queues the job or refuses it.
-    pub(crate) fn submit(&mut self, job: J, may_pipeline: bool, now: Instant) -> Submitted<W> {
+    /// Sends a new job of a client, queues it or refuses it.
+    pub(crate) fn submit(&mut self, job: J, client: Option<u64>, now: Instant) -> Submitted<W, J> {
         if self.is_stopping {
             return Submitted::Stopping;
         }
+        let queued = Queued { job, since: now, until: now + self.queue_timeout };
         if self.queue.is_empty()
-            && let Some(worker) = self.lease()
+            && let Some(place) = self.lease()
         {
-            return Submitted::Leased(worker);
-        }
-        if self.queue.len() >= self.queue_max {
-            return Submitted::Refused(Refusal::QueueFull);
+            return Submitted::Sent(place, queued);
         }
         // If no start is under way, this job is the reason for the next one.
         if self.is_broken() && self.is_starting() {
             return Submitted::Refused(Refusal::Unavailable);
         }
-        let until = now + self.queue_timeout;
-        self.queue.push_back(QueuedJob { job, may_pipeline, since: now, until });
-        Submitted::Queued { until, may_grow: self.scale.may_grow() }
+        let mut refused = None;
+        if self.queued() >= self.queue_max {
+            refused = self.queue.make_room(client);
+            if refused.is_none() {
+                return Submitted::Refused(Refusal::QueueFull);
+            }
+        }
+        let until = queued.until;
+        self.queue.push(client, queued);
+        Submitted::Queued { until, may_grow: self.scale.may_grow(), refused }
     }
 
-    /// Puts jobs before all others, in their order, and returns when they have waited too long. Returns the
-    /// jobs, which fail, if the pool has ended.
-    pub(crate) fn put_back(&mut self, jobs: Vec<(bool, J)>, now: Instant) -> Result<Instant, Vec<J>> {
+    /// Returns a job with the time that it may wait from now on.
+    pub(crate) fn requeued(&self, job: J, now: Instant) -> Queued<J> {
+        Queued { job, since: now, until: now + self.queue_timeout }
+    }
+
+    /// Puts jobs before all others, in their order, and returns when the first has waited too long. Returns
+    /// the jobs, which fail, if the pool has ended.
+    pub(crate) fn put_back(&mut self, jobs: Vec<Queued<J>>) -> Result<Option<Instant>, Vec<J>> {
         if self.has_ended {
-            return Err(jobs.into_iter().map(|(_, job)| job).collect());
+            return Err(jobs.into_iter().map(|queued| queued.job).collect());
         }
-        let until = now + self.queue_timeout;
-        for (may_pipeline, job) in jobs.into_iter().rev() {
-            self.queue.push_front(QueuedJob { job, may_pipeline, since: now, until });
-        }
+        let until = jobs.iter().map(|queued| queued.until).min();
+        self.queue.put_back(jobs);
         Ok(until)
     }
 
-    fn lease(&mut self) -> Option<W> {
-        if self.busy >= self.scale.target() {
-            return None;
-        }
-        let preferred = self.idle.iter().rposition(|idle| !self.replaced.contains(&idle.slot));
-        let idle = self.idle.remove(preferred.or(self.idle.len().checked_sub(1))?);
-        self.busy += 1;
-        Some(idle.worker)
+    fn lease(&mut self) -> Option<Place<W>> {
+        self.free.take(self.scale.target(), &self.replaced)
     }
 
-    /// Pairs the first queued job with an idle worker; the job passes until [`Rules::has_passed`].
-    pub(crate) fn pair(&mut self) -> Option<(W, J)> {
+    /// Sends the next queued job; it passes until [`Rules::has_passed`].
+    pub(crate) fn pair(&mut self) -> Option<(Place<W>, Queued<J>)> {
         if self.queue.is_empty() {
             return None;
         }
-        let worker = self.lease()?;
+        let place = self.lease()?;
         self.passing += 1;
-        self.queue.pop_front().map(|queued| (worker, queued.job))
+        self.queue.pop().map(|queued| (place, queued))
     }
 
-    /// Moves the next jobs for a worker with `sent` jobs into `batch`, or makes the worker idle.
-    ///
-    /// A worker gets more than one job only if there is `room` for them, and at most its share of the queued
-    /// jobs, so that a job is not pipelined while another worker could start it.
-    pub(crate) fn next(&mut self, worker: &W, sent: usize, room: usize, now: Instant, batch: &mut Vec<J>) -> Next {
+    /// Makes a leased worker idle that has ended its job; with `is_used_up`, it must not get another one.
+    pub(crate) fn rest(&mut self, worker: &W, is_used_up: bool, now: Instant) -> Next {
         let Some(slot) = self.slot_of(worker) else {
-            // The worker has exited meanwhile, which ended its lease.
-            return Next::Work;
+            return Next::Gone;
         };
-        if self.replaced.contains(&slot) && self.has_replacement() {
-            if sent > 0 {
-                return Next::Work;
-            }
+        if is_used_up || (self.replaced.contains(&slot) && self.has_replacement()) {
             self.dismiss(slot);
             return Next::Leave;
         }
-        let share = self.queue.len().div_ceil(self.scale.target().max(1)).min(room);
-        if sent == 0 {
-            let Some(first) = self.queue.pop_front() else {
-                self.busy -= 1;
-                self.idle.push(IdleWorker { worker: worker.clone(), slot, since: now });
-                self.scale.is_met();
-                return Next::Rest { may_shrink: self.scale.may_shrink() };
-            };
-            batch.push(first.job);
-            if !first.may_pipeline {
-                return Next::Work;
-            }
+        self.free.rest(worker.clone(), slot, now);
+        self.scale.is_met();
+        Next::Rest
+    }
+
+    /// Notes that workers have ended this many jobs of the shared socket; returns those that leave now.
+    pub(crate) fn ended(&mut self, jobs: usize, now: Instant) -> Vec<W> {
+        self.free.ended(jobs, now);
+        if self.free.prefetched() == 0 && self.queue.is_empty() {
+            self.scale.is_met();
         }
-        while batch.len() < share
-            && let Some(queued) = self.queue.pop_front_if(|queued| queued.may_pipeline)
-        {
-            batch.push(queued.job);
-        }
-        Next::Work
+        if self.replaced.is_empty() { Vec::new() } else { self.dismiss_idle() }
+    }
+
+    /// Notes that this many jobs were taken from the shared socket, or failed with their worker.
+    pub(crate) fn withdrawn(&mut self, jobs: usize) {
+        self.free.withdrawn(jobs);
+    }
+
+    /// Notes that this many jobs were taken back because they have waited in the shared socket for too long.
+    pub(crate) fn taken_back(&mut self, jobs: usize, now: Instant) {
+        self.free.taken_back(jobs, now);
     }
 
     pub(crate) fn cancel(&mut self, job: &J) {
-        self.queue.retain(|queued| queued.job != *job);
+        self.queue.take(|queued| queued.job == *job);
     }
 
     /// Takes the jobs that have waited too long, and returns when to check again.
     pub(crate) fn expire(&mut self, now: Instant) -> (Vec<J>, Option<Instant>) {
-        // Jobs that were put back have a later end than those behind them, so all are checked.
-        let (late, waiting): (VecDeque<_>, VecDeque<_>) = self.queue.drain(..).partition(|q| q.until <= now);
-        self.queue = waiting;
-        (late.into_iter().map(|q| q.job).collect(), self.queue.iter().map(|q| q.until).min())
+        let late = if self.queue.until().is_some_and(|until| until <= now) {
+            self.queue.take(|queued| queued.until <= now)
+        } else {
+            Vec::new()
+        };
+        (late, self.queue.until())
     }
 
     fn clear(&mut self) -> Vec<J> {
-        self.queue.drain(..).map(|queued| queued.job).collect()
+        self.queue.take(|_| true)
     }
 }
 

@@ -1,28 +1,28 @@
 //! One timer for a whole pool, and the checks of deadlines, timeouts, memory and ages when it fires.
 //!
-//! Owns the earliest time at which anything in the pool has to be checked. Sending a job costs one atomic
-//! operation here; the timer is woken only for a time that is earlier than the one that it waits for.
+//! Owns the earliest time at which anything in the pool has to be checked, and a thread that waits for it: a
+//! handler that blocks the async runtime does not delay a deadline. Sending a job costs one atomic operation
+//! here; the thread is woken only for a time that is earlier than the one that it waits for.
 //!
 //! A deadline begins here: [`Queue::expire`] asks each connection
-//! ([`connection::state`](crate::pool::connection::state)), which closes itself if its job is late, and
-//! answers the job. The closed connection wakes its task in
-//! [`process::worker`](crate::pool::process::worker), which kills the process.
+//! ([`connection`](crate::pool::connection)), which kills the process if its job is late, and answers the
+//! job.
 
 use std::{
+    io,
     sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, time::sleep_until};
-
 use crate::{
-    config::MEMORY_CHECK_INTERVAL,
+    config::{GROW_AFTER, MEMORY_CHECK_INTERVAL, STEP_INTERVAL, TIMER_STACK_BYTES},
     error::Error,
     pool::{
-        connection::{Connection, Kill, MemoryCheck, earlier},
+        connection::{Connection, JobState, Kill, MemoryCheck, earlier},
         observers::Refusal,
         queue::Queue,
     },
@@ -35,12 +35,18 @@ pub(crate) struct Timer {
     epoch: Instant,
     /// The armed time, in nanoseconds after `epoch`.
     due: AtomicU64,
-    earlier: Notify,
+    thread: OnceLock<Thread>,
+    has_ended: AtomicBool,
 }
 
 impl Timer {
     pub(crate) fn new() -> Self {
-        Timer { epoch: Instant::now(), due: AtomicU64::new(NEVER), earlier: Notify::new() }
+        Timer {
+            epoch: Instant::now(),
+            due: AtomicU64::new(NEVER),
+            thread: OnceLock::new(),
+            has_ended: AtomicBool::new(false),
+        }
     }
 
     /// Makes the timer fire at that time or earlier.
@@ -48,44 +54,67 @@ impl Timer {
         let at = u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NEVER);
         // Most jobs have the same deadline, so theirs is later than the armed one.
         if at < self.due.load(Ordering::SeqCst) && at < self.due.fetch_min(at, Ordering::SeqCst) {
-            self.earlier.notify_one();
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Waits for the armed time and disarms the timer; times that are armed then count for the next call.
-    async fn wait(&self) {
-        loop {
+    /// Returns false at the end.
+    fn wait(&self) -> bool {
+        self.thread.get_or_init(thread::current);
+        while !self.has_ended.load(Ordering::SeqCst) {
             let due = self.due.load(Ordering::SeqCst);
-            if due == NEVER {
-                self.earlier.notified().await;
-                continue;
-            }
             let at = self.epoch + Duration::from_nanos(due);
-            tokio::select! {
-                () = sleep_until(at.into()) => break,
-                () = self.earlier.notified() => {}
+            match at.checked_duration_since(Instant::now()) {
+                _ if due == NEVER => thread::park(),
+                Some(left) if !left.is_zero() => thread::park_timeout(left),
+                _ => {
+                    self.due.store(NEVER, Ordering::SeqCst);
+                    return true;
+                }
             }
         }
-        self.due.store(NEVER, Ordering::SeqCst);
+        false
     }
 }
 
-/// Runs the pool's timer until the pool ends.
-pub(crate) async fn run(task: TimerTask) {
-    let queue = &task.0;
-    let mut ending = queue.ending.subscribe();
-    loop {
-        tokio::select! {
-            () = queue.timer.wait() => queue.expire(Instant::now()),
-            _ = ending.wait_for(|ending| *ending) => return,
+/// Starts the thread that checks the pool's times until the pool ends.
+pub(crate) fn start(queue: &Arc<Queue>) -> io::Result<()> {
+    let queue = Arc::clone(queue);
+    let builder = thread::Builder::new().name("pool-timer".to_owned()).stack_size(TIMER_STACK_BYTES);
+    builder.spawn(move || {
+        while queue.timer.wait() {
+            queue.expire(Instant::now());
         }
+    })?;
+    Ok(())
+}
+
+/// Sends new jobs until the pool ends.
+pub(crate) async fn send_jobs(guard: RuntimeGuard) {
+    let mut ending = guard.0.ending.subscribe();
+    tokio::select! {
+        _ = ending.wait_for(|ending| *ending) => {}
+        () = guard.0.send_outgoing() => {}
     }
 }
 
-/// Ends the pool when its timer stops: a runtime that shuts down drops its tasks, even those that never ran.
-pub(crate) struct TimerTask(pub(crate) Arc<Queue>);
+/// Ends the pool when its runtime ends: a runtime that shuts down drops its tasks, even those that never ran.
+pub(crate) struct RuntimeGuard(pub(crate) Arc<Queue>);
 
-impl Drop for TimerTask {
+impl Drop for RuntimeGuard {
     fn drop(&mut self) {
         if !*self.0.ending.borrow() {
             tracing::warn!(pool = %self.0.observers.pool, "the pool ends, because the runtime that it was started on has shut down");
@@ -97,21 +126,24 @@ impl Drop for TimerTask {
 impl Queue {
     /// Ends all jobs and workers that have reached a time limit.
     fn expire(self: &Arc<Self>, now: Instant) {
-        let connections: Vec<_> = self.rules().workers().cloned().collect();
-        let (mut next, mut slow) = (None, Vec::new());
+        let adopted = self.adopt_running();
+        let connections = self.connections();
+        let has_waiting = self.shared.as_ref().is_some_and(|shared| shared.waits().is_some());
+        let (mut next, mut slow) = (adopted, Vec::new());
         for connection in &connections {
-            let expired = connection.expire(now, &self.config);
+            let expired = connection.expire(now, has_waiting, &self.config);
             next = earlier(next, expired.due);
             slow.extend(expired.slow.map(|running| (connection, running)));
-            expired.late.iter().for_each(|job| job.fail(Error::Deadline));
-            // The job gets its error before the worker is killed.
+            if let Some(job) = expired.stalled {
+                job.fail(Error::Body(io::ErrorKind::TimedOut.into()));
+            }
             if let Some((kill, sent)) = expired.kill {
-                sent.job.fail(kill.error());
-                self.observers.metrics.count(kill.outcome());
+                self.killed(kill, &sent.job);
             }
         }
         next = earlier(next, self.check_memory(&connections, now));
         next = earlier(next, self.check_ages(&connections, now));
+        next = earlier(next, self.take_back(now));
         let (late, late_due) = self.rules().expire(now);
         if !late.is_empty() {
             self.observers.refused(Refusal::QueueTimeout, late.len());
@@ -127,6 +159,35 @@ impl Queue {
         self.grow(now);
         // Last, because it reads files.
         slow.iter().for_each(|(connection, running)| self.observers.report_slow(connection, running, now));
+    }
+
+    /// Ends the job for which its worker was killed.
+    pub(crate) fn killed(&self, kill: Kill, job: &JobState) {
+        job.fail(kill.error());
+        self.observers.metrics.count(kill.outcome());
+        self.rules().withdrawn(1);
+    }
+
+    /// Takes the jobs back from the shared socket that wait there for too long, are canceled, or were lost
+    /// with a worker; returns when to check again.
+    fn take_back(&self, now: Instant) -> Option<Instant> {
+        let shared = self.shared.as_ref()?;
+        let must_take_back = self.must_take_back.swap(false, Ordering::SeqCst);
+        let (since, until, has_canceled) = shared.waits()?;
+        if !must_take_back && !has_canceled && now < since + GROW_AFTER && now < until {
+            return Some(until.min(since + GROW_AFTER));
+        }
+        let taken = shared.take_back();
+        self.observers.sent_again(taken.lost, 0);
+        let mut rules = self.rules();
+        rules.taken_back(taken.jobs.len() + taken.canceled, now);
+        self.requeue(rules, taken.jobs);
+        self.note_drained();
+        if taken.is_unclear {
+            self.must_take_back.store(true, Ordering::SeqCst);
+            return Some(now + STEP_INTERVAL);
+        }
+        shared.waits().map(|_| now + GROW_AFTER)
     }
 
     /// Checks the memory of all workers at intervals until the last job has ended; returns the next time.
@@ -145,10 +206,7 @@ impl Queue {
             match connection.check_memory(memory, recycle_memory) {
                 MemoryCheck::Fine | MemoryCheck::Exceeded(None) => {}
                 MemoryCheck::Large => self.replace(connection),
-                MemoryCheck::Exceeded(Some(job)) => {
-                    job.fail(Error::Memory);
-                    self.observers.metrics.count(Kill::Memory.outcome());
-                }
+                MemoryCheck::Exceeded(Some(job)) => self.killed(Kill::Memory, &job),
             }
         }
         connections.iter().any(|connection| !connection.state().sent.is_empty()).then_some(now + MEMORY_CHECK_INTERVAL)

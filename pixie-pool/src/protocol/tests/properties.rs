@@ -13,7 +13,12 @@ use super::{Pair, start};
 use crate::{
     error::Failure,
     fuzzing::{Books, Conversation, Fate, Step},
-    protocol::{decode, encode, frame::Start, parent::Event, worker::Unread, worker::Worker},
+    protocol::{
+        decode, encode,
+        frame::{Start, Violation},
+        parent::Event,
+        worker::{Arrived, Unread, Worker},
+    },
 };
 
 /// Does not store failures beside the sources: each one becomes a test or an input in the corpus. Runs a
@@ -58,21 +63,34 @@ fn moving<S: Strategy<Value = usize>>(bytes: impl Fn() -> S) -> impl Strategy<Va
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Begin { body, complete }),
-        1 => job().prop_map(|job| Step::Finish { job }),
-        1 => job().prop_map(|job| Step::Cancel { job }),
-        1 => Just(Step::Withdraw),
-        6 => transport(),
-        3 => Just(Step::Start),
-        4 => moving(bytes),
-        2 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Reply { body, complete }),
-        1 => Just(Step::End),
-        1 => Just(Step::Fail),
+        1 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Begin { body, complete }),
+        6 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Enqueue { body, complete }),
+        2 => job().prop_map(|job| Step::Finish { job }),
+        2 => job().prop_map(|job| Step::Cancel { job }),
+        1 => Just(Step::TakeBack),
+        3 => Just(Step::Adopt),
+        8 => transport(),
+        4 => Just(Step::Claim),
+        4 => Just(Step::Start),
+        6 => moving(bytes),
+        4 => (bytes(), any::<bool>()).prop_map(|(body, complete)| Step::Reply { body, complete }),
+        4 => prop_oneof![bytes().prop_map(Step::Call), Just(Step::Return), Just(Step::TakeReturn)],
+        2 => Just(Step::End),
+        2 => Just(Step::Fail),
     ]
 }
 
+/// Any steps, and the usual ways to the next job, which need several steps in a row.
 fn schedule() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec(any_step(), 0..100)
+    let claiming = [Step::Claim, Step::Start];
+    let fetching = [Step::ToParent(usize::MAX), Step::ToWorker(usize::MAX), Step::Start];
+    let ending = [Step::Reply { body: 5, complete: true }, Step::End];
+    let steps = prop_oneof![
+        12 => any_step().prop_map(|step| vec![step]),
+        2 => Just([&claiming[..], &fetching].concat()),
+        1 => Just([&claiming[..], &ending, &claiming, &[Step::Adopt]].concat()),
+    ];
+    proptest::collection::vec(steps, 0..100).prop_map(|steps| steps.concat())
 }
 
 fn run(steps: &[Step]) -> Conversation {
@@ -92,15 +110,16 @@ proptest! {
 
     #[test]
     fn no_more_than_a_window_is_unread_whoever_reads_and_writes_when(
-        steps in proptest::collection::vec(prop_oneof![2 => moving(many), 1 => transport()], 0..150)
+        steps in proptest::collection::vec(prop_oneof![2 => moving(many), 1 => transport()], 0..150),
+        is_fetched in any::<bool>()
     ) {
-        let opening = [
-            Step::Begin { body: 100, complete: false },
-            Step::ToWorker(usize::MAX),
-            Step::Start,
-            Step::Reply { body: 100, complete: false },
-        ];
-        run(&[&opening[..], &steps].concat());
+        let (body, complete) = (100, false);
+        let fetching =
+            [Step::Enqueue { body, complete }, Step::Claim, Step::Start, Step::ToParent(usize::MAX)];
+        let sending = [Step::Begin { body, complete }];
+        let opening = if is_fetched { &fetching[..] } else { &sending };
+        let started = [Step::ToWorker(usize::MAX), Step::Start, Step::Reply { body, complete }];
+        run(&[opening, &started, &steps].concat());
     }
 
     #[test]
@@ -111,33 +130,32 @@ proptest! {
 
     #[test]
     fn a_worker_heard_in_any_pieces_says_the_same(cuts in proptest::collection::vec(1..30_usize, 1..100)) {
-        let (mut whole, said) = three_answers();
+        let (mut whole, mut books, said) = three_answers();
         whole.to_parent.extend_from_slice(&said);
-        let expected = heard(&mut whole);
-        let (mut cut, _) = three_answers();
+        let expected = heard(&mut whole, &mut books).unwrap();
+        let (mut cut, mut books, _) = three_answers();
         let (mut rest, mut events, mut cuts) = (said, Vec::new(), cuts.into_iter().cycle());
         while !rest.is_empty() {
             let piece = rest.split_to(cuts.next().unwrap().min(rest.len()));
             cut.to_parent.extend_from_slice(&piece);
-            events.extend(heard(&mut cut));
+            events.extend(heard(&mut cut, &mut books).unwrap());
         }
         assert_eq!(events, expected);
+        assert_eq!(events.iter().filter(|(_, event)| event.is_last()).count(), 3);
     }
 
     #[test]
     fn frames_of_a_worker_in_any_order_never_answer_another_job(
         order in proptest::collection::vec(0..20_usize, 0..40)
     ) {
-        let (mut pair, said) = three_answers();
+        let (mut pair, mut books, said) = three_answers();
         let frames = split(said);
         for at in order {
             pair.to_parent.extend_from_slice(&frames[at % frames.len()]);
-        }
-        let mut books = Books::default();
-        (1..=3).for_each(|stream| books.begun(stream, false));
-        while let Ok(Some((stream, event))) = pair.parent.receive(&mut pair.to_parent) {
-            assert_is_of(stream, &event);
-            books.hear(stream, &event);
+            match heard(&mut pair, &mut books) {
+                Ok(events) => events.iter().for_each(|(stream, event)| assert_is_of(*stream, event)),
+                Err(_) => break,
+            }
         }
     }
 
@@ -148,16 +166,23 @@ proptest! {
         let frames = split(three_jobs());
         let (mut worker, mut out, mut running) = (Worker::default(), BytesMut::new(), None);
         for (at, is_turn) in order {
-            worker.receive(&mut BytesMut::from(&frames[at % frames.len()][..]), &mut out).unwrap();
+            worker.receive(&mut BytesMut::from(&frames[at % frames.len()][..])).unwrap();
             if is_turn && running.is_none() {
-                running = worker.next_job(&mut out).inspect(|(stream, start)| assert_eq!(start.number, u64::from(*stream)));
+                running = worker.next_job(&mut out).filter(|(stream, arrived)| match arrived {
+                    Arrived::Job(start) => start.number == u64::from(*stream) || panic!("{start:?} as {stream}"),
+                    Arrived::Ticket(number) => {
+                        assert_eq!(*number, u64::from(*stream));
+                        worker.fetch(*stream, &mut out);
+                        false
+                    }
+                });
             }
             if let Some((stream, _)) = &running {
                 let mut target = [0; 9];
                 let count = worker.read(*stream, &mut target, &mut out);
                 assert!(target[..count].iter().all(|byte| u32::from(*byte) == *stream));
                 if worker.unread(*stream) == Unread::End {
-                    worker.reply(*stream, b"", b"", Some(3), &mut out);
+                    worker.reply(*stream, b"", b"", true, &mut out);
                     running = None;
                 }
             }
@@ -167,61 +192,62 @@ proptest! {
 
 /// Without this, the properties could hold because the schedules do not do anything.
 #[test]
-fn the_schedules_reach_every_end_of_a_job() {
+fn the_schedules_reach_every_end_of_a_job_and_two_jobs_on_a_connection() {
     let mut runner = TestRunner::deterministic();
-    let fates: Vec<_> = (0..80)
-        .flat_map(|_| run(&schedule().new_tree(&mut runner).unwrap().current()).fates().collect::<Vec<_>>())
-        .collect();
+    let runs: Vec<_> = (0..80).map(|_| run(&schedule().new_tree(&mut runner).unwrap().current())).collect();
+    let fates: Vec<_> = runs.iter().flat_map(Conversation::fates).collect();
+    let overlaps: usize = runs.iter().map(|run| run.overlaps).sum();
+    assert!(overlaps > 20, "{overlaps}");
     for fate in [Fate::Answered, Fate::Failed, Fate::Gone, Fate::Returned] {
         let count = fates.iter().filter(|other| **other == fate).count();
         assert!(count > 20, "{fate:?}: {count} of {}", fates.len());
     }
 }
 
-fn heard(pair: &mut Pair) -> Vec<(u32, Event)> {
-    std::iter::from_fn(|| pair.parent.receive(&mut pair.to_parent).unwrap()).collect()
+fn heard(pair: &mut Pair, books: &mut Books) -> Result<Vec<(u32, Event)>, Violation> {
+    let Pair { parent, to_parent, to_worker, .. } = pair;
+    std::iter::from_fn(|| books.receive(parent, to_parent, to_worker).transpose()).collect()
 }
 
-/// Returns a pair with three sent jobs, and the replies of an honest worker; each byte is the number of its
-/// stream.
-fn three_answers() -> (Pair, BytesMut) {
-    let (mut pair, mut said) = (Pair::serving(), BytesMut::new());
-    for _ in 0..3 {
-        let stream = pair.parent.begin(&start(b"", false), &mut pair.to_worker);
-        let body = [stream as u8; 5];
-        // Enough for several grants of credit.
-        pair.parent.data(stream, &[stream as u8; 100], &mut pair.to_worker);
-        encode::put_credit(&mut said, stream, 1);
-        match stream {
-            1 => encode::put_reply(&mut said, stream, &body, &body, Some(stream)),
-            2 => {
-                encode::put_reply(&mut said, stream, &body, &body, None);
-                encode::put_data(&mut said, stream, &body);
-                encode::put_data(&mut said, stream, &[stream as u8; 5000]);
-                encode::put_end(&mut said, stream);
-            }
-            _ => {
-                encode::put_reply(&mut said, stream, &body, b"", None);
-                encode::put_fail(&mut said, stream, &Failure::error(stream.to_string()));
-            }
-        }
-    }
-    (pair, said)
+/// Returns a pair whose worker has three jobs, and the replies of an honest worker; each byte is the number
+/// of its stream. The first job was sent, and the last one was claimed by its ticket.
+fn three_answers() -> (Pair, Books, BytesMut) {
+    let (mut pair, mut books, mut said) = (Pair::serving(), Books::default(), BytesMut::new());
+    assert_eq!(pair.send(&start(b"", false)), 1);
+    // Enough for several grants of credit.
+    pair.parent.data(1, &[1; 100], &mut pair.to_worker);
+    books.begun(1, false);
+    books.claim(2, false);
+    books.claim(3, true);
+    encode::put_credit(&mut said, 1, 1);
+    encode::put_reply(&mut said, 1, &[1; 5], &[1; 5], true);
+    encode::put_reply(&mut said, 2, &[2; 5], &[2; 5], false);
+    encode::put_data(&mut said, 2, &[2; 5]);
+    encode::put_data(&mut said, 2, &[2; 5000]);
+    encode::put_end(&mut said, 2);
+    encode::put_fetch(&mut said, 3);
+    // The job's first frame has taken this much of the window.
+    encode::put_credit(&mut said, 3, 1);
+    encode::put_reply(&mut said, 3, &[3; 5], b"", false);
+    encode::put_fail(&mut said, 3, &Failure::error("3"));
+    (pair, books, said)
 }
 
-/// Returns the frames of a pool for three jobs, of which it cancels one; each byte of a body is the number of
-/// its stream.
+/// Returns the frames of a pool for three jobs, of which one has a ticket and one is canceled; each byte of a
+/// body is the number of its stream.
 fn three_jobs() -> BytesMut {
     let (mut pair, mut said) = (Pair::serving(), BytesMut::new());
     for stream in 1..=3_u32 {
         let body = Bytes::from(vec![stream as u8; 5]);
         let start = Start { number: u64::from(stream), body: body.clone(), ..start(b"", false) };
-        assert_eq!(pair.parent.begin(&start, &mut said), stream);
+        if stream == 3 {
+            encode::put_ticket(&mut said, stream, start.number);
+        }
+        pair.parent.begin(stream, &start, &mut said);
         pair.parent.data(stream, &body, &mut said);
         pair.parent.end(stream, &mut said);
     }
     pair.parent.cancel(2, &mut said);
-    pair.parent.withdraw(&mut said);
     said
 }
 
@@ -241,7 +267,7 @@ fn assert_is_of(stream: u32, event: &Event) {
         Event::Reply(answer) => is_own(&answer.head) && is_own(&answer.body),
         Event::Data(chunk) => is_own(chunk),
         Event::Failed(failure) => failure.message == stream.to_string(),
-        Event::End | Event::Room => true,
+        Event::End | Event::Room | Event::Fetch => true,
         other => panic!("{other:?}"),
     });
 }

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::{Access, access, getxattr};
 
-use super::{CHILDREN_CONTROL, PROCESSES};
+use super::{CHILDREN_CONTROL, PREFIX, PROCESSES, SERVER};
 
 /// Limits the ancestors of a process that are read. More would be a loop in the values that were read.
 const ANCESTORS_MAX: usize = 1000;
@@ -56,9 +56,12 @@ impl Machine {
             Ok(()) => return Ok(Base { folder: own.folder, has_us: true }),
             Err(why) => why,
         };
-        // With systemd's `DelegateSubgroup=`, the server starts in a cgroup below.
+        // With systemd's `DelegateSubgroup=`, the server starts in a cgroup below. A server that another one
+        // has started in its place is in the cgroup to which that one had moved, two below.
         let is_empty = |cgroup: &Cgroup| fs::read_to_string(cgroup.folder.join(PROCESSES)).is_ok_and(|p| p.is_empty());
-        match own.parent() {
+        let above = own.parent();
+        let above = if own.is_of_a_server() { above.and_then(|folder| folder.parent()) } else { above };
+        match above {
             Some(parent) if !own.is_unit() && self.check(&parent).is_ok() && is_empty(&parent) => {
                 Ok(Base { folder: parent.folder, has_us: false })
             }
@@ -134,6 +137,12 @@ impl Cgroup {
     /// Returns whether systemd manages the cgroup. Then the one above belongs to another systemd.
     fn is_unit(&self) -> bool {
         self.name.extension().is_some_and(|kind| ["service", "scope", "slice"].iter().any(|unit| kind == *unit))
+    }
+
+    /// Returns whether a server has made the cgroup to move there.
+    fn is_of_a_server(&self) -> bool {
+        let mut names = self.name.iter().rev().map(|name| name.to_string_lossy());
+        names.next().is_some_and(|name| name == SERVER) && names.next().is_some_and(|name| name.starts_with(PREFIX))
     }
 
     fn parent(&self) -> Option<Cgroup> {

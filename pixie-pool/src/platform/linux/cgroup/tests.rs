@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use self::imitation::{IMITATION, Tree};
 use super::delegation::Base;
 use super::{CHILDREN_CONTROL, Folder, PREFIX, PROCESSES, SERVER, WorkerCgroup, folders};
-use crate::platform::{DirectoryLock, MemoryUse};
+use crate::platform::{DirectoryLock, Limits, MemoryUse};
 
 const OWN: u32 = 4711;
 const WORKER: u32 = 4712;
@@ -29,14 +29,42 @@ fn open(tree: &Tree) -> Folder {
     Folder::open(Base { folder: tree.folder("service"), has_us: true }, IMITATION).unwrap()
 }
 
+fn limits(memory: u64) -> Limits {
+    Limits { memory, threads: Some(64) }
+}
+
+#[test]
+fn a_worker_gets_a_limit_of_threads_where_the_service_may_set_one() {
+    for (controllers, before, limit) in
+        [("memory pids\n", "", Some("64")), ("memory pids\n", "pids", Some("64")), ("memory\n", "", None)]
+    {
+        let tree = delegated();
+        let base = tree.folder("service");
+        fs::write(base.join("cgroup.controllers"), controllers).unwrap();
+        fs::write(base.join(CHILDREN_CONTROL), before).unwrap();
+        let folder = open(&tree);
+        let worker = folder.admit("images-2", limits(1 << 20), WORKER).unwrap();
+        assert_eq!(fs::read_to_string(worker.path.join("pids.max")).ok().as_deref(), limit, "{controllers}");
+        worker.remove();
+        drop(folder);
+        assert_eq!(
+            (read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))),
+            (OWN.to_string(), before.to_owned())
+        );
+    }
+}
+
 #[test]
 fn a_worker_gets_a_cgroup_with_its_limits_and_the_server_one_without() {
     let tree = delegated();
     let (base, folder) = (tree.folder("service"), open(&tree));
-    assert_eq!((read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))), (String::new(), "memory".to_owned()));
+    assert_eq!(
+        (read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))),
+        (String::new(), "memory pids".to_owned())
+    );
     assert_eq!(read(folder.path.join(SERVER).join(PROCESSES)), format!("{OWN}\n{WORKER}"));
 
-    let worker = folder.admit("images-2", 64 << 20, WORKER).unwrap();
+    let worker = folder.admit("images-2", limits(64 << 20), WORKER).unwrap();
     assert_eq!(worker.path, folder.path.join("images-2-1"));
     for (file, value) in [("memory.max", "67108864"), ("memory.swap.max", "0"), ("memory.oom.group", "1")] {
         assert_eq!(read(worker.path.join(file)), value, "{file}");
@@ -44,7 +72,7 @@ fn a_worker_gets_a_cgroup_with_its_limits_and_the_server_one_without() {
     assert_eq!(read(worker.path.join(PROCESSES)), WORKER.to_string());
     assert_eq!(read(folder.path.join(SERVER).join("memory.max")), "max");
 
-    let next = folder.admit("images-2", 64 << 20, OWN + 2).unwrap();
+    let next = folder.admit("images-2", limits(64 << 20), OWN + 2).unwrap();
     worker.remove();
     assert!(!worker.path.exists() && next.path.exists(), "the next worker in a place has a cgroup of its own");
 }
@@ -53,7 +81,7 @@ fn a_worker_gets_a_cgroup_with_its_limits_and_the_server_one_without() {
 fn the_last_pool_leaves_everything_as_it_was_found() {
     let tree = delegated();
     let folder = open(&tree);
-    folder.admit("images-1", 1 << 20, WORKER).unwrap();
+    folder.admit("images-1", limits(1 << 20), WORKER).unwrap();
     drop(folder);
     let base = tree.folder("service");
     assert_eq!((read(base.join(PROCESSES)), read(base.join(CHILDREN_CONTROL))), (OWN.to_string(), String::new()));
@@ -68,7 +96,7 @@ fn a_server_that_was_started_below_stays_where_it_is() {
     let base = tree.folder("service");
     let folder = Folder::open(Base { folder: base.clone(), has_us: false }, IMITATION).unwrap();
     assert!(!folder.path.join(SERVER).exists());
-    folder.admit("images-1", 1 << 20, WORKER).unwrap().remove();
+    folder.admit("images-1", limits(1 << 20), WORKER).unwrap().remove();
     drop(folder);
     assert_eq!(read(base.join("main").join(PROCESSES)), OWN.to_string());
     assert_eq!(folders(&base).collect::<Vec<_>>(), [base.join("main")]);
@@ -88,7 +116,7 @@ fn what_fails_halfway_is_undone() {
 fn a_worker_that_cannot_be_moved_leaves_no_cgroup() {
     let tree = delegated();
     let folder = open(&tree);
-    assert!(folder.admit("images-1", 1 << 20, imitation::UNMOVABLE).is_err());
+    assert!(folder.admit("images-1", limits(1 << 20), imitation::UNMOVABLE).is_err());
     assert_eq!(folders(&folder.path).collect::<Vec<_>>(), [folder.path.join(SERVER)]);
 }
 
@@ -96,11 +124,11 @@ fn a_worker_that_cannot_be_moved_leaves_no_cgroup() {
 fn a_kernel_without_swap_still_holds_the_limit() {
     let tree = delegated();
     let folder = open(&tree);
-    let worker = folder.admit("images-1", 1 << 20, WORKER).unwrap();
+    let worker = folder.admit("images-1", limits(1 << 20), WORKER).unwrap();
     fs::remove_file(worker.path.join("memory.swap.max")).unwrap();
-    assert!(worker.limit(2 << 20).is_ok());
+    assert!(worker.limit(limits(2 << 20)).is_ok());
     fs::remove_file(worker.path.join("memory.max")).unwrap();
-    assert!(worker.limit(2 << 20).is_err(), "without this one there is no limit");
+    assert!(worker.limit(limits(2 << 20)).is_err(), "without this one there is no limit");
 }
 
 #[test]
@@ -133,7 +161,7 @@ fn memory_stays_on_for_others_who_need_it() {
     let (base, folder) = (tree.folder("service"), open(&tree));
     tree.cgroup("service/another", &[]);
     drop(folder);
-    assert_eq!(read(base.join(CHILDREN_CONTROL)), "memory");
+    assert_eq!(read(base.join(CHILDREN_CONTROL)), "memory pids");
     assert!(base.join("another/memory.max").exists());
 }
 
@@ -141,7 +169,7 @@ fn memory_stays_on_for_others_who_need_it() {
 fn an_end_for_want_of_memory_is_told_from_others() {
     let tree = delegated();
     let folder = open(&tree);
-    let worker = folder.admit("images-1", 1 << 20, WORKER).unwrap();
+    let worker = folder.admit("images-1", limits(1 << 20), WORKER).unwrap();
     for (events, peak, expected) in [
         ("low 0\nhigh 0\nmax 12\noom 1\noom_kill 2\noom_group_kill 1\n", "1048576\n", (Some(1 << 20), true)),
         // A limit above was reached, not its own.

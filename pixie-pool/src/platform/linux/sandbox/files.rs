@@ -20,7 +20,7 @@ use super::landlock::{
     self, EXECUTE, MAKE_BLOCK, MAKE_CHAR, MAKE_DIR, MAKE_FIFO, MAKE_REG, MAKE_SYM, READ_DIR, READ_FILE, REFER,
     REMOVE_DIR, REMOVE_FILE, Ruleset, TRUNCATE, WRITE_FILE,
 };
-use crate::sandbox::{Profile, Sandbox};
+use crate::sandbox::{Access, Profile, Sandbox};
 
 /// What every worker may read: its own program, for backtraces, and what common libraries read.
 const READABLE: [&str; 6] =
@@ -67,17 +67,18 @@ fn allow_most(ruleset: &Ruleset) -> io::Result<()> {
 }
 
 fn allow_named(ruleset: &Ruleset, sandbox: &Sandbox) -> io::Result<()> {
-    let system = READABLE.into_iter().map(|path| (Path::new(path), false)).chain([(Path::new(WRITABLE), true)]);
-    for (path, is_writable) in system {
+    let system = READABLE.into_iter().map(|path| (Path::new(path), Access::Read));
+    let system = system.chain([(Path::new(WRITABLE), Access::Write)]);
+    for (path, access) in system {
         // Some systems lack some of these files.
         if let Ok(target) = open(path, ResolveFlags::empty()) {
-            allow_path(ruleset, path, &target, is_writable)?;
+            allow_path(ruleset, path, &target, access)?;
         }
     }
-    for (path, is_writable) in sandbox.paths() {
+    for (path, access) in sandbox.paths() {
         // A missing path does not fail the start: a job may have removed it, and workers must still start.
         match open(path, refused_links(path)) {
-            Ok(target) => allow_path(ruleset, path, &target, is_writable)?,
+            Ok(target) => allow_path(ruleset, path, &target, access)?,
             Err(Errno::LOOP) => {
                 eprintln!("worker: {} has become a link, so the sandbox allows no access there", path.display())
             }
@@ -98,20 +99,24 @@ fn open(path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
     openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
-fn allow_path(ruleset: &Ruleset, path: &Path, target: &OwnedFd, is_writable: bool) -> io::Result<()> {
+fn allow_path(ruleset: &Ruleset, path: &Path, target: &OwnedFd, access: Access) -> io::Result<()> {
     let metadata = fstat(target).map_err(|e| failed(format_args!("allowing {}", path.display()), &e.into()))?;
     let is_directory = FileType::from_raw_mode(metadata.st_mode).is_dir();
-    add(ruleset, path, target, rights(is_directory, is_writable))
+    add(ruleset, path, target, rights(is_directory, access))
 }
 
 fn add(ruleset: &Ruleset, path: &Path, target: &OwnedFd, rights: u64) -> io::Result<()> {
     ruleset.allow(target.as_fd(), rights).map_err(|e| failed(format_args!("allowing {}", path.display()), &e))
 }
 
-fn rights(is_directory: bool, is_writable: bool) -> u64 {
+fn rights(is_directory: bool, access: Access) -> u64 {
     let read = READ_FILE | READ_DIR;
     let change = WRITE_FILE | TRUNCATE | REMOVE_FILE | REMOVE_DIR | MAKE_REG | MAKE_DIR | MAKE_SYM | MAKE_FIFO | REFER;
-    let all = if is_writable { read | change } else { read };
+    let all = match access {
+        Access::Read => read,
+        Access::ReadUnlisted => READ_FILE,
+        Access::Write => read | change,
+    };
     if is_directory { all } else { all & landlock::OF_FILE }
 }
 

@@ -108,6 +108,8 @@ const FORBIDDEN_STRICTLY: &[c_long] = &[
     // Files in memory, which the limits of a worker do not count until they are mapped.
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
+    // Queues of requests to disks, of which the whole system has a limited number.
+    libc::SYS_io_setup,
 ];
 /// The same number on all processors; libc lacks the name for some.
 const FCHMODAT2: c_long = 452;
@@ -173,12 +175,12 @@ fn forbidden(profile: Profile, pid: u32) -> Result<BpfProgram, BackendError> {
     };
     let lists = [FORBIDDEN, FORBIDDEN_HERE].into_iter().chain(strictly);
     let mut rules: Rules = lists.flatten().map(|call| (*call, Vec::new())).collect();
-    rules.extend(forbidden_by_arguments(pid)?);
+    rules.extend(forbidden_by_arguments(profile, pid)?);
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, refused, std::env::consts::ARCH.try_into()?)?.try_into()
 }
 
-fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
+fn forbidden_by_arguments(profile: Profile, pid: u32) -> Result<Rules, BackendError> {
     let pid = u64::from(pid);
     let other = |at| vec![is_not(at, 0), is_not(at, pid)];
     let mut rules = Rules::new();
@@ -203,14 +205,21 @@ fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
         forbid(call, vec![is_not(0, process)])?;
         forbid(call, other(1))?;
     }
-    // The worker could choose signals that the owner of a descriptor gets.
-    for command in [libc::F_SETOWN, F_SETOWN_EX] {
-        forbid(libc::SYS_fcntl, vec![is(1, command as u64)])?;
-    }
-    // The same, and input typed into a terminal.
+    forbid(libc::SYS_fcntl, FILE_COMMANDS.iter().map(|command| is_not(1, *command as u64)).collect())?;
+    // Signals to the owner of a descriptor, and input typed into a terminal.
     for request in [FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX] {
         forbid(libc::SYS_ioctl, vec![is(1, request)])?;
     }
+    if profile == Profile::Strict {
+        // Requests to file systems, for which reading a file is enough: its flags, making it read-only for
+        // ever (fs-verity), subvolumes. Copies that share blocks need a target that can be written.
+        for kind in [b'f', b'X', b'v', BTRFS, F2FS] {
+            let of_kind = has_bits(1, 0xff00, u64::from(kind) << 8);
+            forbid(libc::SYS_ioctl, vec![of_kind, is_not(1, FICLONE), is_not(1, FICLONERANGE)])?;
+        }
+    }
+    // Keeps other programs off the second thread of a core. All other options concern only the worker.
+    forbid(libc::SYS_prctl, vec![is(0, libc::PR_SCHED_CORE as u64)])?;
     // A pair of streams reaches no other process, but datagrams can be sent to any address.
     forbid(libc::SYS_socketpair, vec![is_not(0, libc::AF_UNIX as u64)])?;
     for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
@@ -219,8 +228,44 @@ fn forbidden_by_arguments(pid: u32) -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// From the kernel's `fcntl.h`, `sockios.h` and `ioctls.h`, the same on both processors.
-const F_SETOWN_EX: i32 = 15;
+/// The commands of `fcntl` that a worker may use: those on its descriptors, and locks. The others let it
+/// choose signals for the owner of a descriptor (`F_SETOWN`), block everybody who opens a file that it may
+/// read (`F_SETLEASE`, `F_SETDELEG`), watch directories, use up the pipes of its user (`F_SETPIPE_SZ`), or
+/// are newer than this list.
+const FILE_COMMANDS: [i32; 21] = [
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    F_DUPFD_QUERY,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_GETLK,
+    libc::F_OFD_SETLK,
+    libc::F_OFD_SETLKW,
+    libc::F_GETOWN,
+    F_GETOWN_EX,
+    F_SETSIG,
+    F_GETSIG,
+    libc::F_GETLEASE,
+    libc::F_GETPIPE_SZ,
+    libc::F_ADD_SEALS,
+    libc::F_GET_SEALS,
+];
+
+/// From the kernel's `fcntl.h`, `fs.h`, `sockios.h` and `ioctls.h`, the same on both processors.
+const F_SETSIG: i32 = 10;
+const F_GETSIG: i32 = 11;
+const F_GETOWN_EX: i32 = 16;
+const F_DUPFD_QUERY: i32 = 1027;
+const FICLONE: u64 = 0x4004_9409;
+const FICLONERANGE: u64 = 0x4020_940d;
+/// The second byte of the requests to these file systems.
+const BTRFS: u8 = 0x94;
+const F2FS: u8 = 0xf5;
 const FIOSETOWN: u64 = 0x8901;
 const SIOCSPGRP: u64 = 0x8902;
 const TIOCSTI: u64 = 0x5412;

@@ -8,6 +8,7 @@ use std::{
 
 use super::{ReplyStart, fingerprint};
 use crate::{
+    config::FINGERPRINT_BYTES_MAX,
     error::Error,
     pool::connection::{
         Continuation,
@@ -26,12 +27,10 @@ async fn a_job_that_was_ended_while_its_answer_was_on_the_way_stays_ended() {
     job.fail(Error::Memory);
 
     // The start of a reply whose end will never arrive.
-    let answer = ReplyFrame { head: "late".into(), body: "".into(), complete: false, took_us: 0 };
-    job.deliver(Event::Reply(answer), 1, 0);
-    for was_started in [true, false] {
-        assert_eq!(job.after_exit(None, was_started, false, now), Continuation::Fail, "the job is not sent again");
-    }
-    assert!(!job.take_returned(), "the job is not sent again");
+    let answer = ReplyFrame { head: "late".into(), body: "".into(), complete: false };
+    job.deliver(Event::Reply(answer), 1, 0, now);
+    assert_eq!(job.after_exit(None, false, now), Continuation::Fail, "the job is not sent again");
+    assert!(!job.leave_queue(), "the job is not sent again");
     assert!(job.dispatch(now, &connection, 2).is_none(), "even if the job was put back before");
     match job.poll_reply(&Context::from_waker(Waker::noop())) {
         Poll::Ready(Err(Error::Memory)) => {}
@@ -45,4 +44,22 @@ fn what_differs_in_any_part_has_another_fingerprint() {
     let hasher = RandomState::new();
     let prints = prints.map(|(label, head, body)| fingerprint(&hasher, label, head.as_bytes(), body.as_bytes()));
     assert!(prints.iter().enumerate().all(|(at, print)| !prints[at + 1..].contains(print)));
+}
+
+#[test]
+fn a_large_body_counts_as_a_whole_and_a_larger_one_by_its_length_its_start_and_its_end() {
+    let hasher = RandomState::new();
+    let print = |body: &[u8]| fingerprint(&hasher, "", b"", body);
+    let mut body = vec![0; FINGERPRINT_BYTES_MAX];
+    for at in [0, FINGERPRINT_BYTES_MAX / 2 - 1, FINGERPRINT_BYTES_MAX / 2, FINGERPRINT_BYTES_MAX - 1] {
+        let before = print(&body);
+        body[at] = 1;
+        assert_ne!(print(&body), before, "byte {at}");
+    }
+    let mut larger = vec![0; 2 * FINGERPRINT_BYTES_MAX];
+    let first = print(&larger);
+    larger[FINGERPRINT_BYTES_MAX] = 1;
+    assert_eq!(print(&larger), first);
+    larger.push(1);
+    assert!(print(&larger) != first && print(&larger[1..]) != first, "its length and its end");
 }

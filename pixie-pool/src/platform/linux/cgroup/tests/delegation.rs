@@ -63,6 +63,20 @@ fn a_server_in_a_subgroup_uses_the_delegated_cgroup_above() {
 }
 
 #[test]
+fn a_server_that_replaces_another_one_uses_the_cgroup_of_that_one() {
+    let tree = tree();
+    tree.mark("slice/service");
+    std::fs::write(tree.folder("slice/service/cgroup.procs"), "").unwrap();
+    for name in ["slice/service/pixie-pool-4000-00ff", "slice/service/other"] {
+        tree.cgroup(name, &[]);
+        tree.cgroup(&format!("{name}/server"), &[4000, OWN]);
+    }
+    let machine = tree.machine("/slice/service/pixie-pool-4000-00ff/server");
+    assert_eq!(machine.find(), base(&tree, "slice/service", false));
+    refused(tree.machine("/slice/service/other/server").find(), "was not delegated");
+}
+
+#[test]
 fn what_was_delegated_to_the_systemd_of_a_user_is_not_ours() {
     let tree = tree();
     tree.cgroup("slice/user@1000.service", &[]);

@@ -89,8 +89,13 @@ fn can_write(path: &Path) -> bool {
     path.exists() && locked.is_some_and(|locked| Path::new(&locked) != path)
 }
 
-fn is_on(cgroup: &Path, file: &str) -> bool {
-    fs::read_to_string(cgroup.join(file)).is_ok_and(|names| names.split_whitespace().any(|name| name == "memory"))
+/// Returns the controllers that a file names.
+fn names(cgroup: &Path, file: &str) -> Vec<String> {
+    fs::read_to_string(cgroup.join(file)).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn is_on(cgroup: &Path, file: &str, controller: &str) -> bool {
+    names(cgroup, file).iter().any(|name| name == controller)
 }
 
 fn create(path: &Path) -> io::Result<()> {
@@ -101,18 +106,24 @@ fn create(path: &Path) -> io::Result<()> {
         fs::write(path.join(file), value)?;
     }
     match path.parent() {
-        Some(above) if is_on(above, CHILDREN_CONTROL) => hand(path),
-        _ => Ok(()),
+        Some(above) => hand(path, &names(above, CHILDREN_CONTROL)),
+        None => Ok(()),
     }
 }
 
-/// Enables the controller in a cgroup, with its files.
-fn hand(path: &Path) -> io::Result<()> {
-    fs::write(path.join(CONTROLLERS), "memory\n")?;
-    for file in ["memory.max", "memory.swap.max"] {
-        fs::write(path.join(file), "max\n")?;
+/// Enables controllers in a cgroup, with their files.
+fn hand(path: &Path, controllers: &[String]) -> io::Result<()> {
+    fs::write(path.join(CONTROLLERS), controllers.join(" "))?;
+    for controller in controllers {
+        let (limits, counts): (&[_], &[_]) = match controller.as_str() {
+            "memory" => (&["memory.max", "memory.swap.max"], &["memory.oom.group", "memory.events", "memory.peak"]),
+            "pids" => (&["pids.max"], &[]),
+            _ => (&[], &[]),
+        };
+        limits.iter().try_for_each(|file| fs::write(path.join(file), "max\n"))?;
+        counts.iter().try_for_each(|file| fs::write(path.join(file), "0\n"))?;
     }
-    ["memory.oom.group", "memory.events", "memory.peak"].iter().try_for_each(|file| fs::write(path.join(file), "0\n"))
+    Ok(())
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -129,26 +140,37 @@ fn write(path: &Path, value: &str) -> io::Result<()> {
     fs::metadata(path)?;
     match (&*name, value) {
         (PROCESSES, pid) => move_to(cgroup, pid),
-        (CHILDREN_CONTROL, "+memory") if !is_on(cgroup, CONTROLLERS) => Err(ErrorKind::NotFound.into()),
-        (CHILDREN_CONTROL, "+memory") if !fs::read_to_string(cgroup.join(PROCESSES))?.is_empty() => {
-            Err(ErrorKind::ResourceBusy.into())
-        }
-        (CHILDREN_CONTROL, "+memory") => {
-            fs::write(path, "memory\n")?;
-            folders(cgroup).try_for_each(|below| hand(&below))
-        }
-        (CHILDREN_CONTROL, "-memory") if folders(cgroup).any(|below| is_on(&below, CHILDREN_CONTROL)) => {
-            Err(ErrorKind::ResourceBusy.into())
-        }
-        (CHILDREN_CONTROL, "-memory") => fs::write(path, ""),
+        (CHILDREN_CONTROL, change) => control(cgroup, change),
         ("cgroup.kill", "1") => fs::write(cgroup.join(PROCESSES), ""),
         _ => fs::write(path, value),
     }
 }
 
+/// Enables or disables a controller for the children of a cgroup.
+fn control(cgroup: &Path, change: &str) -> io::Result<()> {
+    let (sign, name) = change.split_at(1);
+    let mut enabled = names(cgroup, CHILDREN_CONTROL);
+    enabled.retain(|other| other != name);
+    if sign == "-" {
+        return match folders(cgroup).any(|below| is_on(&below, CHILDREN_CONTROL, name)) {
+            true => Err(ErrorKind::ResourceBusy.into()),
+            false => fs::write(cgroup.join(CHILDREN_CONTROL), enabled.join(" ")),
+        };
+    }
+    if !is_on(cgroup, CONTROLLERS, name) {
+        return Err(ErrorKind::NotFound.into());
+    }
+    if !fs::read_to_string(cgroup.join(PROCESSES))?.is_empty() {
+        return Err(ErrorKind::ResourceBusy.into());
+    }
+    enabled.push(name.to_owned());
+    fs::write(cgroup.join(CHILDREN_CONTROL), enabled.join(" "))?;
+    folders(cgroup).try_for_each(|below| hand(&below, &enabled))
+}
+
 fn move_to(cgroup: &Path, pid: &str) -> io::Result<()> {
     let root = cgroup.ancestors().find(|path| path.join(ROOT).exists()).unwrap();
-    match (cgroup != root && is_on(cgroup, CHILDREN_CONTROL), pid == UNMOVABLE.to_string()) {
+    match (cgroup != root && is_on(cgroup, CHILDREN_CONTROL, "memory"), pid == UNMOVABLE.to_string()) {
         (true, _) => return Err(ErrorKind::ResourceBusy.into()),
         (_, true) => return Err(ErrorKind::PermissionDenied.into()),
         _ => leave(root, pid)?,

@@ -121,11 +121,44 @@ fn a_worker_may_signal_only_itself() {
     check(libc::SYS_kill, &[u64::from(PID.wrapping_neg()), 9], REFUSE);
     check(libc::SYS_tgkill, &[own, own + 3, 6], ALLOW);
     check(libc::SYS_tgkill, &[own + 1, own + 1, 6], REFUSE);
-    check(libc::SYS_fcntl, &[3, libc::F_SETFD as u64, 1], ALLOW);
-    check(libc::SYS_fcntl, &[3, libc::F_SETOWN as u64, 1], REFUSE);
     check(libc::SYS_ioctl, &[3, 0x541b], ALLOW);
     check(libc::SYS_ioctl, &[3, FIOSETOWN], REFUSE);
     check(libc::SYS_ioctl, &[3, TIOCSTI | 1 << 32], REFUSE);
+}
+
+#[test]
+fn a_worker_uses_descriptors_and_locks_but_no_leases() {
+    let fcntl = |command| [3, command as u64, 1];
+    for command in FILE_COMMANDS {
+        check(libc::SYS_fcntl, &fcntl(command), ALLOW);
+    }
+    let (watch, delegate, newest) = (libc::F_NOTIFY, 1040, 9999);
+    for command in [libc::F_SETOWN, 15, libc::F_SETLEASE, watch, libc::F_SETPIPE_SZ, delegate, newest] {
+        check(libc::SYS_fcntl, &fcntl(command), REFUSE);
+    }
+    check(libc::SYS_fcntl, &[3, 1 << 32 | libc::F_SETLEASE as u64, 1], REFUSE);
+    check(libc::SYS_flock, &[3, libc::LOCK_EX as u64], ALLOW);
+}
+
+#[test]
+fn a_strict_worker_sends_no_requests_to_file_systems_except_copies() {
+    // Flags of two kinds, fs-verity, version, a new subvolume, an atomic write of F2FS.
+    let requests = [0x4008_6602, 0x401c_5820, 0x4080_6685, 0x4008_7602, 0x5000_940e, 0xf501];
+    for request in requests {
+        for (profile, expected) in [(Profile::Strict, REFUSE), (Profile::NoNetwork, ALLOW)] {
+            assert_eq!(verdict(profile, ARCH, libc::SYS_ioctl, &[3, request]), expected, "{request:#x} {profile}");
+        }
+    }
+    // Terminals, sockets and shared copies.
+    for request in [0x5401, 0x5421, 0x541b, FICLONE, FICLONERANGE] {
+        check(libc::SYS_ioctl, &[3, request], ALLOW);
+    }
+}
+
+#[test]
+fn a_worker_takes_no_cores_for_itself() {
+    check(libc::SYS_prctl, &[libc::PR_SET_NAME as u64], ALLOW);
+    check(libc::SYS_prctl, &[libc::PR_SCHED_CORE as u64, 1], REFUSE);
 }
 
 #[test]

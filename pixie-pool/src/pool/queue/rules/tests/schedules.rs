@@ -10,15 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{IDLE, QUEUE_MAX};
+use super::{BUSY, IDLE, QUEUE_MAX};
 use crate::{
     config::{BREAKER_START_FAILURES, Config, REPEAT_CRASH_MEMORY, REPEAT_CRASHES_MAX, Size},
     pool::{
-        connection::{Closed, Continuation, Kill, Recycling, attempts::Attempts},
+        connection::{Closed, Continuation, Kill, Queued, Recycling, attempts::Attempts},
         observers::Refusal,
         queue::{
             restarts::Reached,
-            rules::{Next, Rules, Submitted},
+            rules::{Next, Place, Rules, Submitted},
         },
     },
 };
@@ -41,26 +41,29 @@ impl Dice {
 struct Job {
     /// Stands for the fingerprint.
     kind: usize,
+    client: Option<u64>,
+    /// Whether it was put back into the queue.
+    is_back: bool,
     attempts: Attempts,
     is_replayable: bool,
-    may_pipeline: bool,
     starts: usize,
     is_over: bool,
 }
 
 struct Worker {
     slot: usize,
-    /// In the order in which they were sent; the first one runs.
-    jobs: Vec<usize>,
+    job: Option<usize>,
+    /// Whether it takes jobs from the shared socket.
+    is_open: bool,
     ended: u64,
     recycling: Recycling,
     ready_since: Instant,
 }
 
-/// The jobs of an exited worker, which had started this many of them.
+/// The job of an exited worker.
 struct Left {
-    jobs: Vec<usize>,
-    started: usize,
+    job: usize,
+    was_started: bool,
     has_crashed: bool,
 }
 
@@ -70,7 +73,16 @@ struct Model {
     dice: Dice,
     now: Instant,
     jobs: Vec<Job>,
+    /// The queue, in the order of arrival behind jobs that were put back.
     waiting: VecDeque<usize>,
+    /// For each client with a job in the queue, who has got a turn since it waits for its own.
+    overtaken: BTreeMap<Option<u64>, BTreeSet<Option<u64>>>,
+    is_shared: bool,
+    /// The shared socket, and the jobs that were lost between it and a worker.
+    socket: VecDeque<Queued<usize>>,
+    lost: Vec<Queued<usize>>,
+    /// Dismissed workers that end their job first.
+    retired: BTreeMap<usize, Worker>,
     /// Ready workers by number; each start has a number of its own.
     workers: BTreeMap<usize, Worker>,
     started: usize,
@@ -92,15 +104,21 @@ impl Model {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (min, more, spares) = (dice.roll(3), dice.roll(3), dice.roll(3));
         let size = Size { min, max: (min + more).max(1) };
-        let config = Config::default().size(size).spares(spares).queue(QUEUE_MAX).idle_timeout(IDLE);
-        let config = config.recycle_after(3).recycle_age(Duration::from_secs(40)).pipelining(dice.roll(2) == 0);
+        let config = super::config(size, spares).recycle_after(3).recycle_age(Duration::from_secs(40));
+        let is_shared = dice.roll(2) == 0;
+        BUSY.set(BTreeSet::new());
         let mut model = Model {
-            rules: Rules::new(&config),
+            rules: Rules::new(&config, is_shared),
+            is_shared,
+            socket: VecDeque::new(),
+            lost: Vec::new(),
+            retired: BTreeMap::new(),
             config,
             dice,
             now: Instant::now(),
             jobs: Vec::new(),
             waiting: VecDeque::new(),
+            overtaken: BTreeMap::new(),
             workers: BTreeMap::new(),
             started: 0,
             starting: BTreeSet::new(),
@@ -117,9 +135,16 @@ impl Model {
 
     fn order_starts(&mut self) {
         for slot in self.rules.scale.fill() {
-            let is_taken = self.leaving.contains(&slot) || self.workers.values().any(|worker| worker.slot == slot);
+            let mut ready = self.workers.values().chain(self.retired.values());
+            let is_taken = self.leaving.contains(&slot) || ready.any(|worker| worker.slot == slot);
             assert!(!is_taken && self.starting.insert(slot), "two workers in one slot");
         }
+        for worker in self.rules.open(self.now) {
+            self.workers.get_mut(&worker).expect("it is ready").is_open = true;
+        }
+        let open = self.workers.values().filter(|worker| worker.is_open).count();
+        // After the target was lowered, the surplus ones leave when those that are being started are ready.
+        assert!(open <= self.config.size.max, "more workers take jobs than may");
     }
 
     fn end_job(&mut self, job: usize) {
@@ -132,22 +157,94 @@ impl Model {
         assert!(job.starts <= if job.is_replayable { 2 } else { 1 }, "a job was started too often");
     }
 
-    /// Sends jobs to a worker.
-    fn send(&mut self, worker: usize, jobs: &[usize]) {
-        for job in jobs {
-            assert!(!self.jobs[*job].is_over, "a job was sent after its end");
-            self.jobs[*job].attempts.send(self.now);
-            self.workers.get_mut(&worker).expect("an exited worker was given a job").jobs.push(*job);
+    /// Sends a job to a worker, or to all.
+    fn send(&mut self, place: Place<usize>, queued: Queued<usize>) {
+        assert!(!self.jobs[queued.job].is_over, "a job was sent after its end");
+        match place {
+            Place::Worker(worker) => self.give(worker, queued.job),
+            Place::Shared => self.socket.push_back(queued),
         }
-        let sent = &self.workers[&worker].jobs;
-        let may_share = self.config.pipelining && sent.iter().all(|job| self.jobs[*job].may_pipeline);
-        assert!(sent.len() == 1 || may_share, "a job shares a worker that must not");
     }
 
-    /// Sends jobs from the queue.
-    fn send_queued(&mut self, worker: usize, jobs: &[usize]) {
-        jobs.iter().for_each(|job| assert_eq!(self.waiting.pop_front(), Some(*job), "not the first job was taken"));
-        self.send(worker, jobs);
+    fn give(&mut self, worker: usize, job: usize) {
+        self.jobs[job].attempts.start(self.now);
+        let worker = self.workers.get_mut(&worker).expect("an exited worker was given a job");
+        assert_eq!(worker.job.replace(job), None, "a worker has two jobs");
+        assert!(worker.ended < 3, "a worker was given more jobs than it may have");
+    }
+
+    /// A worker claims the next job of the socket.
+    fn claim(&mut self) {
+        let is_free = |worker: &Worker| worker.is_open && worker.job.is_none() && worker.ended < 3;
+        let free: Vec<usize> = self.workers.iter().filter(|(_, w)| is_free(w)).map(|(n, _)| *n).collect();
+        let nth = self.dice.roll(free.len().max(1));
+        if let Some(worker) = free.get(nth)
+            && let Some(queued) = self.socket.pop_front()
+        {
+            self.give(*worker, queued.job);
+            BUSY.with_borrow_mut(|busy| busy.insert(*worker));
+        }
+    }
+
+    /// The jobs that wait in the socket are taken back, with those that were lost.
+    fn take_back(&mut self) {
+        let back: Vec<_> = self.lost.drain(..).chain(self.socket.drain(..)).collect();
+        self.rules.taken_back(back.len(), self.now);
+        back.iter().rev().for_each(|queued| self.wait_again(queued.job));
+        self.rules.put_back(back).unwrap();
+    }
+
+    fn wait_again(&mut self, job: usize) {
+        self.jobs[job].is_back = true;
+        self.waiting.push_front(job);
+    }
+
+    /// Returns the queued jobs of a client, without those that were put back.
+    fn line(&self, client: Option<u64>) -> impl DoubleEndedIterator<Item = usize> {
+        let is_in_line = move |job: &usize| self.jobs[*job].client == client && !self.jobs[*job].is_back;
+        self.waiting.iter().copied().filter(is_in_line)
+    }
+
+    /// Removes a job from the queue that is refused for one of a client.
+    fn make_room(&mut self, refused: usize, client: Option<u64>) {
+        let greedy = self.jobs[refused].client;
+        assert_eq!(self.line(greedy).next_back(), Some(refused), "not the last job of its client was refused");
+        let length = |client| self.line(client).count();
+        let longest = self.waiting.iter().map(|job| length(self.jobs[*job].client)).max();
+        assert!(Some(length(greedy)) == longest && length(greedy) > length(client) + 1, "the wrong job was refused");
+        self.waiting.retain(|job| *job != refused);
+        self.end_job(refused);
+    }
+
+    /// Checks that a job has the next turn.
+    fn take_turn(&mut self, job: usize) {
+        let at = self.waiting.iter().position(|waiting| *waiting == job).expect("it waits");
+        let Job { client, is_back, .. } = self.jobs[job];
+        if is_back {
+            assert_eq!(at, 0, "jobs that were put back were reordered");
+        } else {
+            assert!(
+                self.waiting.iter().all(|job| !self.jobs[*job].is_back),
+                "a job has overtaken one that was put back"
+            );
+            assert_eq!(self.line(client).next(), Some(job), "jobs of a client were reordered");
+            self.overtaken.remove(&client);
+            for waiting in self.overtaken.values_mut() {
+                assert!(waiting.insert(client), "a client had two turns while another one waited");
+            }
+        }
+        self.waiting.remove(at);
+        self.note_lines();
+    }
+
+    /// Notes which clients wait for their turn.
+    fn note_lines(&mut self) {
+        let in_line = self.waiting.iter().map(|job| &self.jobs[*job]).filter(|job| !job.is_back);
+        let clients: BTreeSet<Option<u64>> = in_line.map(|job| job.client).collect();
+        self.overtaken.retain(|client, _| clients.contains(client));
+        for client in clients {
+            self.overtaken.entry(client).or_default();
+        }
     }
 
     fn is_refused(&mut self, kind: usize) -> bool {
@@ -164,24 +261,27 @@ impl Model {
         let (number, kind, is_replayable) = (self.jobs.len(), self.dice.roll(8), self.dice.roll(2) == 0);
         let deadline = (self.dice.roll(2) == 0).then_some(Duration::from_secs(4));
         let attempts = Attempts::new(deadline, is_replayable);
-        let may_pipeline = self.config.pipelining && is_replayable;
-        self.jobs.push(Job { kind, attempts, is_replayable, may_pipeline, starts: 0, is_over: false });
+        // The first client has half of the jobs.
+        let client = [None, None, None, Some(1), Some(2), Some(3)][self.dice.roll(6)];
+        self.jobs.push(Job { kind, client, is_back: false, attempts, is_replayable, starts: 0, is_over: false });
         if self.is_refused(kind) {
             return self.end_job(number);
         }
-        match self.rules.submit(number, may_pipeline, self.now) {
-            Submitted::Leased(worker) => {
+        match self.rules.submit(number, client, self.now) {
+            Submitted::Sent(place, queued) => {
                 assert!(self.waiting.is_empty(), "a job has overtaken others");
-                self.send(worker, &[number]);
+                self.send(place, queued);
             }
-            Submitted::Queued { .. } => {
-                assert!(self.waiting.len() < QUEUE_MAX, "the queue has more jobs than it may");
+            Submitted::Queued { refused, .. } => {
+                refused.into_iter().for_each(|refused| self.make_room(refused, client));
+                assert!(self.waiting.len() < QUEUE_MAX || refused.is_some(), "the queue has more jobs than it may");
                 self.waiting.push_back(number);
+                self.note_lines();
             }
             Submitted::Refused(refusal) => {
                 let is_broken = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
                 assert!(match refusal {
-                    Refusal::QueueFull => self.waiting.len() >= QUEUE_MAX,
+                    Refusal::QueueFull => self.waiting.len() + self.socket.len() + self.lost.len() >= QUEUE_MAX,
                     _ => refusal == Refusal::Unavailable && is_broken,
                 });
                 self.end_job(number);
@@ -198,23 +298,46 @@ impl Model {
             let at = self.dice.roll(self.waiting.len());
             let job = self.waiting.remove(at).unwrap();
             self.rules.cancel(&job);
+            self.note_lines();
             self.end_job(job);
         }
     }
 
     fn pair(&mut self) {
-        while let Some((worker, job)) = self.rules.pair() {
-            self.send_queued(worker, &[job]);
+        while let Some((place, queued)) = self.rules.pair() {
+            self.take_turn(queued.job);
+            self.send(place, queued);
             self.rules.has_passed();
         }
     }
 
     fn dismiss(&mut self, gone: Vec<usize>) {
-        for worker in gone {
-            let worker = self.workers.remove(&worker).expect("an exited worker was dismissed");
-            assert!(worker.jobs.is_empty(), "a worker with a job was dismissed");
-            assert!(self.leaving.insert(worker.slot));
+        for number in gone {
+            let worker = self.workers.remove(&number).expect("an exited worker was dismissed");
+            assert!(worker.job.is_none(), "a worker with a job was dismissed");
+            if worker.is_open {
+                // It may claim one more job before it hears of it.
+                self.retired.insert(number, worker);
+            } else {
+                assert!(self.leaving.insert(worker.slot));
+            }
         }
+    }
+
+    /// A dismissed worker claims a last job, ends it, and exits.
+    fn retire(&mut self) {
+        let Some((number, worker)) = self.retired.pop_first() else { return };
+        if self.dice.roll(2) == 0
+            && let Some(Queued { job, .. }) = self.socket.pop_front()
+        {
+            self.jobs[job].attempts.start(self.now);
+            self.start_job(job);
+            self.end_job(job);
+            let gone = self.rules.ended(1, self.now);
+            self.dismiss_replaced(gone);
+        }
+        self.rules.remove(&number, true, false);
+        assert!(self.leaving.insert(worker.slot));
     }
 
     /// Workers leave whose replacement is ready.
@@ -229,7 +352,7 @@ impl Model {
         if let Some(slot) = self.starting.pop_first() {
             self.started += 1;
             let recycling = Recycling::new(&self.config, self.started as u32, self.now);
-            let worker = Worker { slot, jobs: Vec::new(), ended: 0, recycling, ready_since: self.now };
+            let worker = Worker { slot, job: None, is_open: false, ended: 0, recycling, ready_since: self.now };
             self.workers.insert(self.started, worker);
             self.failed_starts = 0;
             let gone = self.rules.add(&self.started, slot, self.now);
@@ -244,9 +367,10 @@ impl Model {
             let may_refuse = self.failed_starts >= BREAKER_START_FAILURES && self.workers.is_empty();
             assert!(refused.is_empty() || may_refuse, "the breaker has opened too early");
             for job in refused {
-                assert_eq!(self.waiting.pop_front(), Some(job));
+                self.waiting.retain(|waiting| *waiting != job);
                 self.end_job(job);
             }
+            self.note_lines();
             self.pauses.push((self.now + pause, slot));
         }
     }
@@ -257,41 +381,39 @@ impl Model {
     }
 
     fn any_busy_worker(&mut self) -> Option<usize> {
-        self.any_worker().filter(|worker| !self.workers[worker].jobs.is_empty())
+        self.any_worker().filter(|worker| self.workers[worker].job.is_some())
     }
 
-    /// A worker ends its first job, or crashes in it.
+    /// A worker ends its job, or crashes in it.
     fn finish(&mut self) {
         let Some(number) = self.any_busy_worker() else { return };
-        let first = self.workers[&number].jobs[0];
-        if self.jobs[first].kind == CRASHING {
-            return self.exit(number, Closed::Exited, 1);
-        }
-        self.start_job(first);
-        self.end_job(first);
         let worker = self.workers.get_mut(&number).unwrap();
-        worker.jobs.remove(0);
+        let job = worker.job.unwrap();
+        if self.jobs[job].kind == CRASHING {
+            return self.exit(number, Closed::Exited);
+        }
+        worker.job = None;
         worker.ended += 1;
-        if worker.recycling.is_reached(worker.ended, self.now) {
+        let (ended, is_reached) = (worker.ended, worker.recycling.is_reached(worker.ended, self.now));
+        let is_used_up = worker.recycling.is_used_up(ended);
+        BUSY.with_borrow_mut(|busy| busy.remove(&number));
+        self.start_job(job);
+        self.end_job(job);
+        if is_reached {
             self.replace(number);
         }
-        let Some(sent) = self.workers.get(&number).map(|worker| worker.jobs.len()) else { return };
-        // As the connection does it: pipelined jobs join only jobs that may share.
-        let may_join = self.workers[&number].jobs.first().is_none_or(|job| self.jobs[*job].may_pipeline);
-        let room = if may_join { 1 + self.dice.roll(4) } else { 0 };
-        if room == 0 || (sent > 0 && !self.config.pipelining) {
+        if self.is_shared {
+            let gone = self.rules.ended(1, self.now);
+            self.dismiss_replaced(gone);
+            if is_used_up && self.rules.retire(&number) {
+                self.dismiss(vec![number]);
+            }
             return;
         }
-        let mut batch = Vec::new();
-        let next = self.rules.next(&number, sent, room, self.now, &mut batch);
-        assert!(batch.len() <= room, "more jobs than there is room for");
-        if !batch.is_empty() {
-            self.send_queued(number, &batch);
-        }
-        match next {
-            Next::Work => assert!(sent + batch.len() > 0, "a worker was forgotten"),
-            Next::Rest { .. } => assert!(self.rules.is_idle(&number)),
-            Next::Leave => self.dismiss_replaced(vec![number]),
+        match self.rules.rest(&number, is_used_up, self.now) {
+            Next::Rest => {}
+            Next::Leave => self.dismiss(vec![number]),
+            Next::Gone => panic!("a worker was forgotten"),
         }
     }
 
@@ -300,22 +422,34 @@ impl Model {
         self.dismiss_replaced(gone);
     }
 
-    /// A worker exits after it has started this many of its jobs. What happens to the jobs is decided later.
-    fn exit(&mut self, number: usize, closed: Closed, started: usize) {
-        let Worker { slot, mut jobs, ended, ready_since, .. } = self.workers.remove(&number).unwrap();
-        let idle = jobs.is_empty().then(|| self.now - ready_since);
-        self.rules.remove(&number, !jobs.is_empty());
-        let mut started = started.min(jobs.len());
-        jobs[..started].iter().for_each(|job| self.start_job(*job));
-        let has_jobs = !jobs.is_empty();
-        if closed != Closed::Exited && has_jobs {
-            // The job that a worker is killed for fails at once.
-            let first = jobs.remove(0);
-            self.end_job(first);
-            started -= 1;
+    /// A worker exits. What happens to its job is decided later.
+    fn exit(&mut self, number: usize, closed: Closed) {
+        let Worker { slot, job, is_open, ended, ready_since, .. } = self.workers.remove(&number).unwrap();
+        BUSY.with_borrow_mut(|busy| busy.remove(&number));
+        let idle = job.is_none().then(|| self.now - ready_since);
+        if closed != Closed::Exited
+            && let Some(job) = job
+        {
+            // The job that the worker is killed for fails at once.
+            self.start_job(job);
+            self.end_job(job);
+            self.rules.withdrawn(1);
+            self.rules.remove(&number, is_open, false);
+        } else {
+            self.rules.withdrawn(usize::from(job.is_some()));
+            self.rules.remove(&number, is_open, job.is_some());
+            // A leased worker may exit before the job is written.
+            let was_started = self.is_shared || self.dice.roll(3) > 0;
+            if let Some(job) = job {
+                if was_started {
+                    self.start_job(job);
+                }
+                self.left.push(Left { job, was_started, has_crashed: was_started });
+            }
         }
-        if has_jobs {
-            self.left.push(Left { jobs, started, has_crashed: closed == Closed::Exited });
+        // A worker may have read a job that it has not claimed.
+        if is_open && job.is_none() && self.dice.roll(2) == 0 {
+            self.lost.extend(self.socket.pop_front());
         }
         let pause = self.rules.restarts.exited(Reached::of(closed, ended, idle));
         assert!(ended == 0 || pause.is_zero(), "the replacement of a worker that has ended a job was delayed");
@@ -324,41 +458,36 @@ impl Model {
 
     fn crash(&mut self) {
         if let Some(worker) = self.any_worker() {
-            let started = 1 + self.dice.roll(3);
-            self.exit(worker, Closed::Exited, started);
+            self.exit(worker, Closed::Exited);
         }
     }
 
     fn kill(&mut self) {
         if let Some(worker) = self.any_busy_worker() {
             let kill = [Kill::Deadline, Kill::CpuTime, Kill::Memory, Kill::Idle][self.dice.roll(4)];
-            self.exit(worker, Closed::Killed(kill), 1);
+            self.exit(worker, Closed::Killed(kill));
         }
     }
 
-    /// The jobs of an exited worker are moved, retried or fail.
+    /// The job of an exited worker is moved, retried or fails.
     fn settle_left(&mut self) {
-        let Some(Left { jobs, started, has_crashed }) = self.left.pop() else { return };
-        if has_crashed && let Some(last) = started.checked_sub(1) {
-            let kind = self.jobs[jobs[last]].kind;
+        let Some(Left { job: number, was_started, has_crashed }) = self.left.pop() else { return };
+        let kind = self.jobs[number].kind;
+        if has_crashed {
             self.rules.repeat_crashes.note(kind as u64, self.now);
             let (count, at) = self.crashes.entry(kind).or_insert((0, self.now));
             *count = if self.now - *at < REPEAT_CRASH_MEMORY { *count + 1 } else { 1 };
             *at = self.now;
         }
-        let mut back = Vec::new();
-        for (at, number) in jobs.into_iter().enumerate() {
-            let is_refused = self.is_refused(self.jobs[number].kind);
-            let job = &mut self.jobs[number];
-            let continuation = job.attempts.after_exit(at >= started, is_refused, self.now);
-            job.may_pipeline &= continuation != Continuation::Retry && !job.attempts.has_moved_enough();
-            match continuation {
-                Continuation::Fail => self.end_job(number),
-                Continuation::Move | Continuation::Retry => back.push((self.jobs[number].may_pipeline, number)),
+        let is_refused = self.is_refused(kind);
+        match self.jobs[number].attempts.after_exit(was_started, is_refused, self.now) {
+            Continuation::Fail => self.end_job(number),
+            Continuation::Move | Continuation::Retry => {
+                self.wait_again(number);
+                let back = vec![self.rules.requeued(number, self.now)];
+                self.rules.put_back(back).unwrap();
             }
         }
-        back.iter().rev().for_each(|(_, job)| self.waiting.push_front(*job));
-        self.rules.put_back(back, self.now).unwrap();
         self.rules.has_passed();
     }
 
@@ -389,6 +518,7 @@ impl Model {
             self.waiting.retain(|waiting| *waiting != job);
             self.end_job(job);
         }
+        self.note_lines();
         let (gone, _) = self.rules.shrink(self.now);
         self.dismiss(gone);
         self.rules.grow(self.now);

@@ -6,15 +6,18 @@ use std::{
     time::Duration,
 };
 
-use super::{IDLE, Model};
+use super::{IDLE, Model, Worker};
 use crate::config::BREAKER_START_FAILURES;
 
 impl Model {
     fn step(&mut self) {
-        match self.dice.roll(20) {
+        match self.dice.roll(25) {
             0..5 => self.submit(),
             5..9 => self.finish(),
             9..12 => self.ready(),
+            20..23 => self.claim(),
+            23 => self.take_back(),
+            24 => self.retire(),
             12 => self.crash(),
             13 => self.kill(),
             14 => {
@@ -33,27 +36,32 @@ impl Model {
     }
 
     fn check(&self) {
-        let running = self.workers.values().flat_map(|worker| &worker.jobs);
-        let left = self.left.iter().flat_map(|left| &left.jobs);
+        let running = self.workers.values().filter_map(|worker| worker.job);
+        let left = self.left.iter().map(|left| left.job);
+        let socket = self.socket.iter().chain(&self.lost).map(|queued| queued.job);
         let mut places: Vec<usize> = self.jobs.iter().map(|job| usize::from(job.is_over)).collect();
-        running.chain(left).chain(&self.waiting).for_each(|job| places[*job] += 1);
+        let all = running.clone().chain(left).chain(socket.clone()).chain(self.waiting.iter().copied());
+        all.for_each(|job| places[job] += 1);
         assert!(places.iter().all(|count| *count == 1), "jobs are lost or in two places: {places:?}");
         let is_done = self.jobs.iter().all(|job| job.is_over) && self.left.is_empty();
         assert_eq!(self.rules.is_drained(), self.is_stopped && is_done, "a pool without jobs is drained");
-        assert_eq!(self.rules.queued(), self.waiting.len());
-        let busy = self.workers.values().filter(|worker| !worker.jobs.is_empty()).count();
-        assert_eq!((self.rules.busy(), self.rules.workers().len()), (busy, self.workers.len()));
+        let (busy, sent) = (running.count(), self.rules.busy() + self.rules.free.prefetched());
+        assert_eq!(sent, busy + socket.count());
+        assert_eq!(self.rules.queued() + self.rules.busy(), self.waiting.len() + sent);
+        assert_eq!(self.rules.workers().len(), self.workers.len());
         let (target, size) = (self.rules.scale.target(), self.config.size);
         assert!((size.min..=size.max).contains(&target) && busy <= size.max, "more jobs run than may");
-        let idle = self.workers.len() - busy;
-        assert!(self.waiting.is_empty() || idle == 0 || busy >= target, "a job waits while a worker is free");
+        let is_idle = |worker: &Worker| worker.job.is_none() && (worker.is_open || !self.is_shared);
+        let idle = self.workers.values().filter(|worker| is_idle(worker)).count();
+        let has_free = idle > self.socket.len() + self.lost.len() && busy < target;
+        assert!(self.waiting.is_empty() || !has_free, "a job waits while a worker is free");
         let is_replaced =
-            |number: &usize| self.rules.replaced.contains(&self.workers[number].slot) && self.rules.is_idle(number);
+            |number: &usize| self.rules.replaced.contains(&self.workers[number].slot) && is_idle(&self.workers[number]);
         let is_blocked = self.rules.has_replacement() && self.workers.keys().any(is_replaced);
         assert!(!is_blocked, "a worker and its replacement are idle");
         // Slots are distinct, so this limits the processes, too.
         let slots: BTreeSet<usize> = self.workers.values().map(|worker| worker.slot).collect();
-        let all = slots.len() + self.starting.len() + self.leaving.len() + self.pauses.len();
+        let all = slots.len() + self.retired.len() + self.starting.len() + self.leaving.len() + self.pauses.len();
         assert!(slots.len() == self.workers.len() && all <= self.rules.scale.slots(), "too many workers");
         assert_eq!(self.rules.is_broken(), self.failed_starts >= BREAKER_START_FAILURES, "the breaker is wrong");
     }
@@ -66,12 +74,17 @@ impl Model {
                 && self.starting.is_empty()
                 && self.leaving.is_empty()
                 && self.pauses.is_empty()
+                && self.retired.is_empty()
                 && self.left.is_empty())
         {
             steps += 1;
+            self.retire();
             self.leave();
             self.settle_left();
             self.ready();
+            self.take_back();
+            self.pair();
+            self.claim();
             self.finish();
             let next = self.pauses.iter().map(|(at, _)| *at - self.now.min(*at)).min();
             self.pass_time(next.unwrap_or_default().max(Duration::from_millis(10)));
