@@ -69,9 +69,14 @@ impl Program {
 
     /// Returns its output from the start to the line of the pool `default`.
     pub fn banner(&self) -> String {
+        self.output_to("pool default")
+    }
+
+    /// Returns its output from the start to the first line with this text.
+    pub fn output_to(&self, end: &str) -> String {
         let lines = self.lines.lock().expect("nobody panicked with it");
         let mut text = String::new();
-        while !text.contains("pool default") {
+        while !text.contains(end) {
             text += &lines.recv_timeout(PATIENCE).expect("the banner names its pools");
             text.push('\n');
         }
