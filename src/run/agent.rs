@@ -1,8 +1,11 @@
 //! The agent check: tells load balancers over TCP what this process can take at this moment.
 //!
-//! A connection sends the name of a role and a line end, or nothing, and gets one line (`table/agent.rs`).
+//! A client that sends the name of a role and a line end gets one line about this role, as `share.rs` says. A
+//! client that sends only a part of that, or does not send, gets its line a moment later.
 //! Invariant: each connection has a short time, and their number is limited, so that silent clients delay
 //! others for less than a check waits.
+mod share;
+
 use std::{
     future::pending,
     io::{self, ErrorKind},
@@ -19,13 +22,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use self::share::Share;
 use crate::{
     error::StartError,
     run::notify,
-    table::{
-        Composed,
-        agent::{AgentAddress, Share},
-    },
+    table::{Composed, agent::AgentAddress},
 };
 
 /// Limits the connections at the same time. Each balancer has one for each server.

@@ -1,37 +1,17 @@
 //! One program in several roles, and what it tells load balancers.
 use std::{
     fs,
-    io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    io::Write,
+    net::Shutdown,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use crate::support::{self, PATIENCE, Program, until};
+use crate::support::{self, Program, ask_agent as ask, free_address, to_agent as connect, until};
 
-/// Returns an address that was free a moment ago.
-pub(crate) fn free_address() -> String {
-    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    probe.local_addr().expect("its number").to_string()
-}
-
-fn connect(agent: &str) -> TcpStream {
-    let stream = TcpStream::connect(agent).expect("the agent accepts connections");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    stream
-}
-
-fn read(mut stream: TcpStream) -> String {
-    let mut line = String::new();
-    stream.read_to_string(&mut line).expect("the answer can be read");
-    line
-}
-
-/// Asks as HAProxy does, which sends the name and keeps its side of the connection open.
-pub(crate) fn ask(agent: &str, name: &str) -> String {
-    let mut stream = connect(agent);
-    stream.write_all(name.as_bytes()).expect("the name can be sent");
-    read(stream)
+/// Waits until the agent gives this answer.
+fn says(agent: &str, name: &str, answer: &str) {
+    until(&format!("the agent says {answer:?}"), || (ask(agent, name) == answer).then_some(()));
 }
 
 /// Starts the example `thumbnails`, whose pool `images` has this configuration, with an agent.
@@ -87,13 +67,14 @@ fn a_role_that_does_not_exist_stops_the_start() {
 #[test]
 fn the_agent_tells_what_each_role_can_take() {
     let (_images, agent) = start("images", "size=3 spares=0", &[]);
-    for name in ["images\n", "images\r\n", ""] {
+    says(&agent, "images\n", "up ready maxconn:3\n");
+    for name in ["images\r\n", ""] {
         assert_eq!(ask(&agent, name), "up ready maxconn:3\n", "{name:?}");
     }
     assert_eq!(ask(&agent, "web\n"), "down #this process has the role images\n");
     let stream = connect(&agent);
     stream.shutdown(Shutdown::Write).expect("it can be ended");
-    assert_eq!(read(stream), "up ready maxconn:3\n");
+    assert_eq!(support::read_text(stream), "up ready maxconn:3\n");
 
     let (_all, agent) = start("all", "size=0..5", &[]);
     let answers = ["web\n", "images\n", ""].map(|name| ask(&agent, name));
@@ -103,25 +84,23 @@ fn the_agent_tells_what_each_role_can_take() {
 #[test]
 fn workers_that_are_being_replaced_are_not_offered() {
     let (images, agent) = start("images", "size=3 spares=0", &[]);
-    let kill = |worker: u32| {
+    // A worker that exits idle several times is started again after a pause.
+    for _ in 0..5 {
+        says(&agent, "images\n", "up ready maxconn:3\n");
+        let worker = until("three workers run", || <[u32; 3]>::try_from(images.workers()).ok())[2];
         let status = Command::new("kill").args(["-KILL", &worker.to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()));
-    };
-    // A worker that exits idle several times is started again after a pause.
-    for _ in 0..4 {
-        kill(until("three workers run", || (images.workers().len() == 3).then(|| images.workers()))[2]);
-        until("the pool is whole", || (ask(&agent, "images\n") == "up ready maxconn:3\n").then_some(()));
+        until("the worker has ended", || (!images.workers().contains(&worker)).then_some(()));
     }
-    kill(images.workers()[2]);
-    until("one slot less", || (ask(&agent, "images\n") == "up ready maxconn:2\n").then_some(()));
-    until("the pool is whole", || (ask(&agent, "images\n") == "up ready maxconn:3\n").then_some(()));
+    says(&agent, "images\n", "up ready maxconn:2\n");
+    says(&agent, "images\n", "up ready maxconn:3\n");
 }
 
 #[test]
 fn a_stopping_program_is_drained_and_one_without_workers_is_down() {
     let (mut images, agent) = start("images", "size=1", &[("PIXIE_READY_DELAY", "30s")]);
     images.signal("TERM");
-    until("the agent drains", || (ask(&agent, "images\n") == "drain\n").then_some(()));
+    says(&agent, "images\n", "drain\n");
     assert_eq!(ask(&agent, ""), "drain\n");
     images.signal("TERM");
     assert_eq!(images.wait(), Some(0));
@@ -146,8 +125,8 @@ fn a_hundred_silent_clients_do_not_keep_a_balancer_out() {
     let began = Instant::now();
     assert_eq!(ask(&agent, "images\n"), "up ready maxconn:1\n");
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
-    assert!(read(slow).starts_with("down #"), "the rest of the name did not come in time");
-    assert!(silent.into_iter().all(|stream| read(stream) == "up ready maxconn:1\n"));
+    assert!(support::read_text(slow).starts_with("down #"), "the rest of the name did not come in time");
+    assert!(silent.into_iter().all(|stream| support::read_text(stream) == "up ready maxconn:1\n"));
 }
 
 #[test]

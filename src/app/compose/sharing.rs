@@ -35,9 +35,9 @@ pub(super) fn warning(roles: &Roles, replicas: usize, store: Option<&Store>, use
         return None;
     }
     let users = users.join(", ");
-    let why =
-        format!("this is one of several processes (role {roles}, replicas {replicas}), and each has its own store");
-    Some(format!("{why}, so these differ between them: {users}; set PIXIE_STORE=redis://HOST:PORT"))
+    let which = format!("one of several processes (role {roles}, replicas {replicas})");
+    let why = format!("this is {which}, and other machines do not share its store");
+    Some(format!("{why}: {users} differ there; set PIXIE_STORE=redis://HOST:PORT"))
 }
 
 #[cfg(all(test, feature = "store"))]
@@ -84,7 +84,7 @@ mod tests {
         for (role, replicas) in [("all", 2), ("web", 1), ("images", 1)] {
             let said = warning(role, replicas, own, &users).expect("it warns");
             let (start, end) =
-                (format!("(role {role}, replicas {replicas})"), "rate limits, sessions; set PIXIE_STORE=");
+                (format!("(role {role}, replicas {replicas})"), "rate limits, sessions differ there; set PIXIE_STORE=");
             assert!(said.contains(&start) && said.contains(end), "{said}");
         }
         assert_eq!(warning("all", 1, own, &users), None);

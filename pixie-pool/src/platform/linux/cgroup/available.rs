@@ -18,8 +18,8 @@ fn of(machine: &Machine) -> Option<u64> {
     of_machine.into_iter().chain(groups).min()
 }
 
-/// Returns what a cgroup with a limit has left. The kernel takes back pages of files that nobody reads before
-/// it refuses memory.
+/// Returns what a cgroup with a limit has left. Before the kernel refuses memory, it frees
+/// the pages of files that were not read for some time.
 fn of_group(folder: &Path) -> Option<u64> {
     let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
     // `max` stands for no limit.
