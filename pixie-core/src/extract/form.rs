@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     BodyUse, Error, FromRequest, Needs, Pairs, Request,
-    error::{refused, shortened, shown},
+    error::{data::shortened, refused, shown},
 };
 
 /// The fields of a form, read into a type of yours.
