@@ -54,7 +54,8 @@ defaults
     timeout client 60s
     timeout client-fin 10s
     timeout http-keep-alive 60s
-    timeout connect 1s
+    # More than the 1 s after which a lost packet of a connection is sent again.
+    timeout connect 2s
     timeout check 1s
     # WebSockets. The app ends those whose clients have disappeared.
     timeout tunnel 1h
