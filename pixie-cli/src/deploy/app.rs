@@ -53,6 +53,9 @@ pub(super) struct Pool {
     pub(super) queue: u64,
     pub(super) queue_timeout: f64,
     deadline: Option<f64>,
+    /// How long a stream may be silent.
+    #[serde(default)]
+    stream_idle_timeout: f64,
     /// Limits one worker.
     pub(super) memory: Option<u64>,
 }
@@ -101,6 +104,11 @@ impl App {
         let of_web = (role == WEB).then_some(self.web_deadline);
         let waits = self.pools_of(role).map(|pool| pool.queue_timeout);
         of_routes.chain(of_pools).chain(of_web).fold(0.0, f64::max) + waits.fold(0.0, f64::max)
+    }
+
+    /// Returns how long a stream may be silent.
+    pub(super) fn silence(&self, role: &str) -> f64 {
+        self.pools_of(role).map(|pool| pool.stream_idle_timeout).fold(0.0, f64::max)
     }
 
     /// Returns how long a stop may take, in whole seconds, with time for workers to exit.

@@ -76,7 +76,7 @@ defaults
     http-error status 503 {BUSY} hdr Retry-After 1
 
     # A host that fails twice gets no requests, and is back after one success.
-{check}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 slowstart 2s tcp-ut 3s
+{check}    default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 slowstart 2s
 "#,
         origin = plan.origin,
         target = plan.target,
@@ -247,23 +247,24 @@ fn servers(plan: &Plan, role: &str) -> Result<String, Error> {
         None => "",
     };
     let maxconn = plan.pool(role).map(|pool| format!(" maxconn {}", pool.slots.max(1))).unwrap_or_default();
-    let dns = |address: &Address| if address.is_name() { " resolvers dns init-addr none" } else { "" };
+    // HAProxy 2.6 does not take `tcp-ut` from `default-server`.
+    let options = |address: &Address| {
+        let dns = if address.is_name() { " resolvers dns init-addr none" } else { "" };
+        format!("{}{maxconn} tcp-ut 3s{dns}\n", address.shown())
+    };
     let lines = match plan.hosts(role)? {
-        Hosts::Listed(addresses) => addresses
-            .iter()
-            .enumerate()
-            .map(|(at, host)| format!("    server {role}-{} {}{maxconn}{}\n", at + 1, host.shown(), dns(host)))
-            .collect(),
-        Hosts::Named(name, count) => {
-            format!("    server-template {role}- 1-{count} {}{maxconn}{}\n", name.shown(), dns(&name))
+        Hosts::Listed(addresses) => {
+            let lines = addresses.iter().enumerate();
+            lines.map(|(at, address)| format!("    server {role}-{} {}", at + 1, options(address))).collect()
         }
+        Hosts::Named(name, count) => format!("    server-template {role}- 1-{count} {}", options(&name)),
     };
     Ok(format!("{comment}{lines}"))
 }
 
 /// Returns how long an app may be silent, in seconds. The app's own limits are shorter.
 fn server_timeout(plan: &Plan, role: &str) -> f64 {
-    (plan.app.longest(role) + 5.0).max(SILENCE_MIN)
+    (plan.app.longest(role).max(plan.app.silence(role)) + 5.0).max(SILENCE_MIN)
 }
 
 fn queue_timeout(plan: &Plan, role: &str) -> f64 {

@@ -270,7 +270,8 @@ pub(super) fn slug(name: &str) -> String {
 
 /// Returns a time for HAProxy, in whole seconds if it is one, and at least one millisecond.
 pub(super) fn time(seconds: f64) -> String {
-    match (seconds * 1000.0).ceil() as u64 {
+    // HAProxy takes at most 24 days.
+    match ((seconds * 1000.0).ceil() as u64).min(24 * 86_400_000) {
         millis if millis > 0 && millis % 1000 == 0 => format!("{}s", millis / 1000),
         millis => format!("{}ms", millis.max(1)),
     }
