@@ -260,9 +260,11 @@ fn rows_of(host: &str, status: &Status) -> Vec<Vec<String>> {
     rows
 }
 
-/// Returns a text of another program without control characters, and not too long for a table.
+/// Returns a text of another program without control characters, and not too long for its column.
 fn shown(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(24).collect()
+    let mut letters = text.chars().filter(|letter| !letter.is_control());
+    let start: String = letters.by_ref().take(14).collect();
+    if letters.next().is_some() { start + "…" } else { start }
 }
 
 /// The other screen of the terminal, until this value is dropped or a signal ends the program.
