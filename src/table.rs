@@ -60,7 +60,8 @@ use std::{any::TypeId, collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use pixie_core::{
-    BoxFuture, Error, Pattern, Place, Request, Response, Route, RoutePath, Router, StateMap, TraceContext, Writer,
+    BoxFuture, Error, Layered, Pattern, Place, Request, Response, Route, RoutePath, Router, StateMap, TraceContext,
+    Writer,
 };
 use pixie_server::{Counters, Shutdown};
 use tokio::sync::Semaphore;
@@ -130,6 +131,8 @@ pub(crate) struct Endpoint {
     pub(crate) plan: Plan,
     pub(crate) intake: Intake,
     pub(crate) body_bytes_max: usize,
+    /// The layers of the groups and of the route, around the hooks.
+    pub(crate) layers: Option<Layered>,
     /// The hooks and error pages from the app to the route.
     pub(crate) chain: Chain,
     /// Whether the handler or a hook may read the app's state.

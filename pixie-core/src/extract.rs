@@ -57,8 +57,8 @@ pub trait FromRequest: Sized {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::missing`] if the request lacks the value, so that `Option<Self>` is `None`. Returns an
-    /// error with another status, detail, header or data if the value is wrong.
+    /// Returns [`Error::missing`] if the request lacks the value, so that `Option<Self>` is `None`. Returns
+    /// an error with another status, detail, header or data if the value is wrong.
     fn from_request(request: &mut Request) -> Result<Self, Error>;
 
     /// Makes the value for the argument with this name. The name matters only to extractors of one field,

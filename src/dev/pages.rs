@@ -13,12 +13,12 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Found};
+use pixie_core::{Body, Found, HttpRequest, HttpResponse, Layered};
 
 use crate::{
     dev::Dev,
     jobs::submit,
-    request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
+    request::service::LayerFn,
     table::{Composed, host, pools::pool_of},
 };
 

@@ -10,16 +10,15 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BoxFuture, Found, Request, Response, Result};
+use pixie_core::{BoxFuture, Found, HttpResponse, Request, Response, Result};
 use tokio::time::timeout;
 
 use crate::{
     jobs::submit as jobs,
     request::{
         arriving::{self, Arriving, Lent},
-        intake,
+        intake, layered,
         outcome::{self, Asked, Asker},
-        service::HttpResponse,
     },
     table::{
         Call, Composed, Endpoint, Intake, Plan,
@@ -52,6 +51,14 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
         _ => app.unrouted(request.path()),
     };
     measured.by(&endpoint.meter);
+    match &endpoint.layers {
+        None => enter(app, endpoint, request),
+        Some(layers) => Answer::Later(layers.answer(layered::outermost(app, endpoint, mem::take(request)))),
+    }
+}
+
+/// Answers a request whose endpoint is known, within the layers of the endpoint.
+pub(super) fn enter(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request) -> Answer {
     if endpoint.has_ids {
         app.request_ids.identify(request);
     }

@@ -5,15 +5,16 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
-use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, Scheme, abort};
+use http::{HeaderValue, header};
+use pixie_core::{
+    Body, BoxError, BoxFuture, ErrorView, HttpResponse, LayerFailure, Layered, Media, Peer, Request, Scheme, abort,
+};
 use pixie_server::{Connection, TlsSession};
 use tower_service::Service;
 
@@ -29,10 +30,6 @@ use crate::{
 
 pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
 
-/// A request as layers see it.
-pub type HttpRequest = http::Request<Body>;
-/// A response as layers see it.
-pub type HttpResponse = http::Response<Body>;
 /// An app as a `tower::Service`. It is cheap to clone, always ready, and returns no errors.
 ///
 /// Another server tells it the client's address as an extension of the type [`Peer`], and whether the client
@@ -138,7 +135,7 @@ where
                 Some(peer) => drop(extensions.insert(Peer(peer))),
                 None => drop(extensions.remove::<Peer>()),
             }
-            return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::begin() };
+            return AppFuture { progress: Progress::Later(layers.answer(request)), measured: Measured::begin() };
         }
         let mut measured = Measured::begin();
         let mut request = Request::from_http(request.map(Body::new));
@@ -175,68 +172,10 @@ impl Future for AppFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match &mut self.progress {
             Progress::Ready(response) => response.take().expect("polled once more after it was ready"),
-            Progress::Later(future) => ready!(future.as_mut().poll(cx)),
+            Progress::Later(future) => log_failure(ready!(future.as_mut().poll(cx))),
         };
         self.measured.end(response.status());
         Poll::Ready(Ok(response))
-    }
-}
-
-/// An app with all or some of its layers. This is what a layer wraps.
-#[derive(Clone)]
-pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
-
-impl fmt::Debug for Layered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Layered")
-    }
-}
-
-impl Layered {
-    /// Returns the service that calls a function.
-    pub(crate) fn new(answer: impl Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync + 'static) -> Layered {
-        Layered(Arc::new(answer))
-    }
-
-    /// Answers a request.
-    pub(crate) fn answer(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
-        (self.0)(request)
-    }
-
-    /// Converts a service into the type that all layers use. If the service returns an error, the response is
-    /// 500.
-    pub(crate) fn around<S, B>(service: S) -> Layered
-    where
-        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
-        S: Clone + Send + Sync + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        Layered(Arc::new(move |request| {
-            let mut service = service.clone();
-            Box::pin(async move {
-                if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-                    return layer_failed(&error.into());
-                }
-                match service.call(request).await {
-                    Ok(response) => response.map(Body::new),
-                    Err(error) => layer_failed(&error.into()),
-                }
-            })
-        }))
-    }
-}
-
-impl Service<HttpRequest> for Layered {
-    type Response = HttpResponse;
-    type Error = Infallible;
-    type Future = AppFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: HttpRequest) -> AppFuture {
-        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin() }
     }
 }
 
@@ -249,8 +188,12 @@ fn contradictory<B>(request: &http::Request<B>) -> HttpResponse {
     error.render(&ErrorView::new(media, request.method(), request.uri().path())).into_http()
 }
 
-/// The error goes only to the log, because the client's preferred format is unknown here.
-fn layer_failed(error: &BoxError) -> HttpResponse {
-    tracing::error!("a layer failed: {error}");
-    abort(500).render(&ErrorView::new(Media::Json, &Method::GET, "")).into_http()
+/// Logs why a layer has no response.
+fn log_failure(mut response: HttpResponse) -> HttpResponse {
+    if !response.extensions().is_empty()
+        && let Some(LayerFailure(why)) = response.extensions_mut().remove()
+    {
+        tracing::error!("a layer failed: {why}");
+    }
+    response
 }
