@@ -62,6 +62,15 @@ pub(crate) fn innermost() -> Layered {
     })
 }
 
+/// Waits for the response of layers, and logs why a layer has none.
+pub(super) async fn answered(response: impl Future<Output = HttpResponse>) -> HttpResponse {
+    let mut response = response.await;
+    if let Some(LayerFailure(why)) = response.extensions_mut().remove() {
+        tracing::error!("a layer failed: {why}");
+    }
+    response
+}
+
 fn failed(why: &'static str) -> HttpResponse {
     let view = ErrorView::new(Media::Json, &Method::GET, "");
     let mut response = refuse(StatusCode::INTERNAL_SERVER_ERROR).render(&view).into_http();

@@ -12,14 +12,15 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
-use pixie_core::{
-    Body, BoxError, BoxFuture, ErrorView, HttpResponse, LayerFailure, Layered, Media, Peer, Request, Scheme, abort,
-};
+use pixie_core::{Body, BoxError, BoxFuture, ErrorView, HttpResponse, Layered, Media, Peer, Request, Scheme, abort};
 use pixie_server::{Connection, TlsSession};
 use tower_service::Service;
 
 use crate::{
-    request::dispatch::{self, Answer},
+    request::{
+        dispatch::{self, Answer},
+        layered,
+    },
     table::{
         Composed,
         meter::Measured,
@@ -135,7 +136,10 @@ where
                 Some(peer) => drop(extensions.insert(Peer(peer))),
                 None => drop(extensions.remove::<Peer>()),
             }
-            return AppFuture { progress: Progress::Later(layers.answer(request)), measured: Measured::begin() };
+            return AppFuture {
+                progress: Progress::Later(Box::pin(layered::answered(layers.answer(request)))),
+                measured: Measured::begin(),
+            };
         }
         let mut measured = Measured::begin();
         let mut request = Request::from_http(request.map(Body::new));
@@ -172,7 +176,7 @@ impl Future for AppFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match &mut self.progress {
             Progress::Ready(response) => response.take().expect("polled once more after it was ready"),
-            Progress::Later(future) => log_failure(ready!(future.as_mut().poll(cx))),
+            Progress::Later(future) => ready!(future.as_mut().poll(cx)),
         };
         self.measured.end(response.status());
         Poll::Ready(Ok(response))
@@ -186,14 +190,4 @@ fn contradictory<B>(request: &http::Request<B>) -> HttpResponse {
     tracing::debug!(path = request.uri().path(), "refused a request with contradictory headers of proxies: {fix}");
     let media = Media::preferred(request.headers().get_all(header::ACCEPT));
     error.render(&ErrorView::new(media, request.method(), request.uri().path())).into_http()
-}
-
-/// Logs why a layer has no response.
-fn log_failure(mut response: HttpResponse) -> HttpResponse {
-    if !response.extensions().is_empty()
-        && let Some(LayerFailure(why)) = response.extensions_mut().remove()
-    {
-        tracing::error!("a layer failed: {why}");
-    }
-    response
 }
