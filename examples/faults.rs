@@ -312,7 +312,7 @@ fn upload_abort(note: Query<Note>, mut body: BodyReader) -> Result<()> {
 }
 
 /// 504: stops reading in the middle of an upload.
-#[put("/upload/loop", body_limit = "1GB", deadline = "3s")]
+#[put("/upload/loop", body_limit = "1GB", deadline = "1s")]
 fn upload_loop(mut body: BodyReader) -> Result<String> {
     body.read_exact(&mut vec![0; MIB])?;
     endless_loop()

@@ -11,6 +11,7 @@ mod security;
 mod hooks;
 mod operators;
 mod probes;
+mod roles;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "sessions")]

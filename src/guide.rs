@@ -81,5 +81,9 @@ pub mod tests {}
 #[doc = include_str!("guide/deploy.md")]
 pub mod deploy {}
 
+#[cfg(feature = "store")]
+#[doc = include_str!("guide/replicas.md")]
+pub mod replicas {}
+
 #[doc = include_str!("guide/configuration.md")]
 pub mod configuration {}

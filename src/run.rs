@@ -4,6 +4,8 @@
 //! server opens its port before it starts workers, so that a second server on the port does not start any.
 //! Workers stop last, after all requests.
 mod overview;
+mod deployment;
+mod agent;
 mod log;
 mod notify;
 #[cfg(any(feature = "tls", feature = "tls-ring"))]
@@ -109,6 +111,9 @@ impl App {
     pub fn into_service(self) -> Result<AppService> {
         let (app, layers) = composed(self)?;
         app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        if app.settings.agent.is_some() {
+            tracing::warn!("the agent check is not served, because another server serves this app");
+        }
         install_metrics(&app)?;
         app.spool.sweep();
         Ok(AppService::layered(app, layers))
@@ -189,6 +194,9 @@ async fn serve(
     let app = service.app().clone();
     app.shutdown.on_signals().map_err(StartError::of_system)?;
     start_pools(&app).await?;
+    if dev.is_none() {
+        agent::start(&app).await?;
+    }
     app.store.iter().for_each(store::attach);
     // `pixie dev` prints its own banner.
     if app.settings.banner && dev.is_none() {
@@ -201,6 +209,9 @@ async fn serve(
     let dev_is_on = dev.is_some();
     let watching = restarts.take().map(|restarts| restarts.watch(&listener, &app)).transpose();
     let watching = watching.map_err(StartError::of_system)?;
+    if !app.roles.is_whole() {
+        tracing::info!(role = %app.roles, "serving the routes of this role");
+    }
     notify::tell_ready(dev.as_deref());
     tokio::spawn(report_stop(app.shutdown.clone(), dev));
     let config = app.settings.server.clone();
@@ -234,12 +245,17 @@ const READY_DELAY: Duration = Duration::from_secs(5);
 
 /// Returns how long a stopping app still accepts connections. `None` leaves the time that the server has.
 fn close_delay(app: &Composed, is_dev: bool) -> Option<Duration> {
-    let is_probed = app.probes.as_ref().is_some_and(Probes::tells_readiness);
     match app.settings.ready_delay {
         _ if is_dev => Some(Duration::ZERO),
-        Some(delay) => Some(delay),
-        None => (is_probed && !app.settings.development).then_some(READY_DELAY),
+        None if app.settings.development => None,
+        _ => ready_delay(app),
     }
+}
+
+/// Returns the same in production.
+fn ready_delay(app: &Composed) -> Option<Duration> {
+    let is_asked = app.settings.agent.is_some() || app.probes.as_ref().is_some_and(Probes::tells_readiness);
+    app.settings.ready_delay.or(is_asked.then_some(READY_DELAY))
 }
 
 async fn report_stop(shutdown: Shutdown, dev: Option<Arc<Dev>>) {

@@ -7,6 +7,8 @@ pub(crate) mod settings;
 pub(crate) mod given;
 pub(crate) mod hooks;
 pub(crate) mod pools;
+pub(crate) mod roles;
+pub(crate) mod agent;
 pub(crate) mod urls;
 pub(crate) mod refusal;
 pub(crate) mod csrf;
@@ -65,8 +67,8 @@ use tokio::sync::Semaphore;
 
 use crate::table::{
     backlog::Backlogs, csrf::TrustedOrigins, given::Given, hooks::Chain, meter::RouteMeter, pools::PoolSlot,
-    probes::Probes, proxies::Proxies, request_ids::RequestIds, sessions::SessionKeeper, settings::Settings,
-    spool::Spool, urls::Urls,
+    probes::Probes, proxies::Proxies, request_ids::RequestIds, roles::Roles, sessions::SessionKeeper,
+    settings::Settings, spool::Spool, urls::Urls,
 };
 
 /// The type of a value of each worker, and the function that puts the value into the worker's map.
@@ -84,7 +86,11 @@ pub(crate) struct Composed {
     pub(crate) unrouted: Arc<Endpoint>,
     /// Take the requests that have no route but are in a group, from outer to inner group.
     pub(crate) unrouted_in_groups: Vec<(Pattern, Arc<Endpoint>)>,
+    /// All pools of the app. This process starts those of its roles.
     pub(crate) pools: BTreeMap<&'static str, Arc<PoolSlot>>,
+    pub(crate) roles: Roles,
+    /// Whether a route, a hook of the framework or a session uses the store.
+    pub(crate) uses_store: bool,
     pub(crate) state: Arc<StateMap>,
     pub(crate) worker_values: Vec<WorkerValue>,
     pub(crate) urls: Urls,
@@ -103,6 +109,8 @@ pub(crate) struct Composed {
     pub(crate) table_hash: u64,
     /// What load balancers ask, if the app answers them.
     pub(crate) probes: Option<Probes>,
+    /// The paths of the pages of pixie itself: health, ready, status, metrics.
+    pub(crate) pages: [Option<&'static str>; 4],
     /// What the server of this process counts.
     pub(crate) counters: Counters,
     pub(crate) request_ids: RequestIds,
@@ -170,6 +178,9 @@ pub(crate) enum Plan {
     Pooled { slot: Arc<PoolSlot>, work: Work },
     /// No route takes the request, so the router's answer is the response.
     Unrouted,
+    /// The route has this role, which the process does not have. The endpoint has only the error pages of the
+    /// route: no hook runs, and the body is not read.
+    Elsewhere { role: &'static str },
 }
 
 /// What a worker does for a request.
@@ -217,11 +228,8 @@ impl Composed {
 }
 
 impl Endpoint {
-    /// Returns the pool that the route runs in, if it runs in one.
-    pub(crate) fn pool(&self) -> Option<&PoolSlot> {
-        match &self.plan {
-            Plan::Pooled { slot, .. } => Some(slot),
-            _ => None,
-        }
+    /// Returns whether this process serves the route.
+    pub(crate) fn is_here(&self) -> bool {
+        !matches!(self.plan, Plan::Elsewhere { .. })
     }
 }

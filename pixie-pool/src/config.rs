@@ -25,6 +25,9 @@ pub use pixie_grammar::ByteSize;
 pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Limits the unread bytes of a job's reply: both sides stay busy, and slow readers cost little.
 pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
+/// Bytes of a body that a handler has read before the pool gets credit for them: half a window, so that the
+/// pool need not wait, and a credit for each piece is not needed.
+pub(crate) const CREDIT_BYTES: usize = UPLOAD_WINDOW_BYTES / 2;
 /// Time that a handler waits for more of its body before the pool gets credit for all that was read. From
 /// then on the pool knows that the handler waits for the client. Short beside every deadline.
 pub(crate) const CREDIT_DELAY: Duration = Duration::from_millis(20);

@@ -130,6 +130,17 @@ impl Pool {
         self.queue.rules().trouble()
     }
 
+    /// Returns how many jobs could run at the same time now: the largest size of the pool, less the workers that
+    /// are being started, for the first time or again. If workers have a memory limit, on Linux also less those
+    /// for which the machine or the cgroup of this process has no memory, but never less than are ready.
+    pub fn capacity(&self) -> usize {
+        // Outside of the lock, because it reads files.
+        let each = self.queue.config.memory_bytes().filter(|_| self.queue.config.size.min < self.queue.config.size.max);
+        let room = each.and_then(|each| Some(platform::available_bytes()? / each.max(1)));
+        let rules = self.queue.rules();
+        rules.scale.capacity(rules.workers().len(), room.map(|room| usize::try_from(room).unwrap_or(usize::MAX)))
+    }
+
     /// Returns the state of the pool at this moment, and sets the gauges of the metrics.
     pub fn snapshot(&self) -> Snapshot {
         let queue = &self.queue;

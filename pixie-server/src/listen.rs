@@ -160,6 +160,24 @@ impl Listen {
         self
     }
 
+    /// Returns the host and the port, if this is TCP and requests are served there, not redirected.
+    pub fn serves_at(&self) -> Option<(&str, u16)> {
+        match &self.at {
+            At::Tcp { host, port, .. } if self.entry.redirect.is_none() => Some((host, *port)),
+            _ => None,
+        }
+    }
+
+    /// Returns whether connections begin with a TLS handshake.
+    pub fn has_tls(&self) -> bool {
+        self.entry.tls.is_some()
+    }
+
+    /// Returns whether proxies send a header of the PROXY protocol.
+    pub fn has_proxy_protocol(&self) -> bool {
+        self.entry.proxies.is_some()
+    }
+
     /// Answers every request with a redirect to the same host and path under `https`, on this port.
     ///
     /// The status is 308, not 301, so that a form that was sent to the old address is sent again and not

@@ -4,6 +4,7 @@
 //! that no request meets them.
 mod checks;
 mod pools;
+mod sharing;
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -29,11 +30,12 @@ use crate::{
         csrf::TrustedOrigins,
         hooks::{Chain, Level},
         meter::RouteMeter,
-        pools::{PoolSlot, Pools},
+        pools::{PoolSlot, Pools, pool_of},
         probes::Probes,
         proxies::Proxies,
         rates::Rates,
         request_ids::RequestIds,
+        roles::{self, Roles},
         sessions::{self, SessionKeeper},
         settings::Settings,
         spool::Spool,
@@ -62,11 +64,14 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let used = pools::used(routes.iter().map(|(_, route)| route));
     let mut given = config::read(&settings, &used)?;
     given.apply(&mut settings).map_err(StartError::new)?;
+    let roles = roles(&settings, &used, given.origin(roles::KEY))?;
     checks::packages(&routes, &packages)?;
     let pools = Pools::default();
+    let pages = views.paths();
     let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
     let counters = Counters::default();
-    let views = views.routes(&pools, &counters).chain(probes.iter().flat_map(Probes::routes));
+    let views = views.routes(&pools, &counters, &roles).chain(probes.iter().flat_map(Probes::routes));
+    let first_view = routes.len();
     routes.extend(views.map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
     state.insert(urls.clone());
@@ -81,6 +86,9 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         Some(origin) => Some(store::open(&settings.store, origin)?),
     };
     store.iter().for_each(|store| state.insert(store::Store::clone(store)));
+    let store_users =
+        sharing::store_users(&routes, [&level].into_iter().chain(groups.iter().map(|(_, level)| level)), &settings);
+    given.warnings.extend(sharing::warning(&roles, settings.replicas, store.as_ref(), &store_users));
     let rates = Rates::of(store.as_ref())?;
     rates.install(&mut level, "app")?;
     for (prefix, level) in &mut groups {
@@ -120,16 +128,20 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         [&settings.response_backlog, &settings.response_backlog_total].map(|max| max.bytes().unwrap_or(0));
     let backlogs = Backlogs::new(settings.upload_dir.clone(), each, together);
     let (mut router, mut endpoints) = (Router::new(), Vec::new());
-    for route in routes {
-        let (methods, place) = (route.methods().to_vec(), route.place());
+    for (index, route) in routes.into_iter().enumerate() {
+        let (methods, place, role) = (route.methods().to_vec(), route.place(), roles::of_route(&route));
         let (pattern, endpoint) = endpoint(route, &levels, &slots, &settings, &rates, sessions.is_some())?;
+        // Every process has the pages of pixie itself.
+        let is_here = index >= first_view || roles.has(role);
+        let endpoint = Arc::new(if is_here { endpoint } else { elsewhere(endpoint, role) });
         let added = router.insert(&pattern, &methods, endpoint.clone(), place);
         added.map_err(|conflict| StartError::at(place, conflict.to_string()))?;
         endpoints.push(endpoint);
     }
-    pools.set(slots.values());
+    pools.set(slots.values().filter(|slot| roles.has(roles::of_pool(slot.name()))));
     let (has_ids, has_sessions) = (settings.request_ids, sessions.is_some());
-    let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids, has_sessions };
+    let is_here = roles.has(roles::WEB);
+    let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids, has_sessions, is_here };
     let composed = Composed {
         router,
         endpoints,
@@ -140,6 +152,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
             .map(|(prefix, _)| (prefix.clone(), unrouted.endpoint(levels.chain(None, |outer| prefix.is_under(outer)))))
             .collect(),
         pools: slots,
+        roles,
+        uses_store: !store_users.is_empty(),
         state: Arc::new(state),
         worker_values,
         urls,
@@ -155,6 +169,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
             None => None,
         },
         probes,
+        pages,
         counters,
         request_ids: RequestIds::new(),
         hsts: (!settings.development).then(|| hsts(settings.hsts)),
@@ -167,6 +182,15 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         layers.push(timed::outermost());
     }
     Ok((Arc::new(composed), layers))
+}
+
+/// Returns the roles of this process. A worker runs what it gets.
+fn roles(settings: &Settings, pools: &[&'static str], origin: Option<&str>) -> Result<Roles, StartError> {
+    if pixie_pool::identity().pool.is_some() {
+        return Ok(Roles::all(pools));
+    }
+    let place = origin.map_or("`App::role`", |origin| origin.trim_start_matches("environment "));
+    Roles::checked(&settings.role, pools).map_err(|why| StartError::new(format!("{place}: {why}")))
 }
 
 /// The hooks and error pages of the app and of its groups, from outer to inner.
@@ -193,7 +217,7 @@ fn endpoint(
     settings: &Settings,
     rates: &Rates,
     has_sessions: bool,
-) -> Result<(Pattern, Arc<Endpoint>), StartError> {
+) -> Result<(Pattern, Endpoint), StartError> {
     let Place { name, file, line } = route.place();
     let wrong = |error: String| StartError::at(route.place(), format!("route `{name}` ({file}:{line}): {error}"));
     let pattern = route.pattern().map_err(|error| wrong(error.to_string()))?.clone();
@@ -224,7 +248,20 @@ fn endpoint(
         label: Arc::from(name),
         route,
     };
-    Ok((pattern, Arc::new(endpoint)))
+    Ok((pattern, endpoint))
+}
+
+/// Returns the endpoint of a route of another role: nothing happens before its answer.
+fn elsewhere(endpoint: Endpoint, role: &'static str) -> Endpoint {
+    Endpoint {
+        plan: Plan::Elsewhere { role },
+        intake: Intake::Unused,
+        reads_state: false,
+        has_session: false,
+        is_guarded: false,
+        chain: endpoint.chain.without_hooks(),
+        ..endpoint
+    }
 }
 
 /// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of
@@ -248,7 +285,7 @@ fn hsts(time: Duration) -> HeaderValue {
 /// made them all.
 fn plan(route: &Route, slots: &BTreeMap<&'static str, Arc<PoolSlot>>) -> Plan {
     let deadline = route.options().deadline;
-    let pooled = |work| Plan::Pooled { slot: slots[pools::name_of(route)].clone(), work };
+    let pooled = |work| Plan::Pooled { slot: slots[pool_of(route).unwrap_or_default()].clone(), work };
     match route.handler().clone() {
         Handler::Sync(handler) => Plan::Sync(handler),
         Handler::Thread(handler) => Plan::Thread { handler, deadline },
@@ -272,11 +309,13 @@ struct Unrouted {
     meter: Arc<RouteMeter>,
     has_ids: bool,
     has_sessions: bool,
+    /// Whether this process has the role `web`, to which these requests belong.
+    is_here: bool,
 }
 
 impl Unrouted {
     fn endpoint(&self, chain: Chain) -> Arc<Endpoint> {
-        Arc::new(Endpoint {
+        let endpoint = Endpoint {
             // This route is not in the router. Every endpoint must have a route.
             route: Route::get("/").name("no route").sync(|_| ()),
             plan: Plan::Unrouted,
@@ -289,7 +328,8 @@ impl Unrouted {
             chain,
             label: Arc::from(""),
             meter: self.meter.clone(),
-        })
+        };
+        Arc::new(if self.is_here { endpoint } else { elsewhere(endpoint, roles::WEB) })
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    table::{OwnPage, host, pools::Pools, refusal::refuse_with},
+    table::{OwnPage, host, pools::Pools, refusal::refuse_with, roles::Roles},
 };
 
 /// Headers that show that a proxy passed the request on.
@@ -38,6 +38,12 @@ pub(crate) struct Views {
 /// The content of the status page.
 #[derive(Serialize)]
 struct Status {
+    /// The roles of this process, such as `all` or `web`.
+    role: String,
+    /// The name of the machine.
+    host: String,
+    /// The process id.
+    process: u32,
     /// What the server of this process has counted.
     connections: Value,
     /// Every pool that has been started.
@@ -45,13 +51,26 @@ struct Status {
 }
 
 impl Views {
+    /// Returns the paths of the pages: health, ready, status, metrics.
+    pub(crate) fn paths(&self) -> [Option<&'static str>; 4] {
+        let [health, ready] = self.probes;
+        let metrics = self.metrics.as_ref().map(|(page, _)| *page);
+        [health, ready, self.status, metrics].map(|page| page.map(|page| page.path))
+    }
+
     /// Returns the routes of the pages that the app asks for.
-    pub(crate) fn routes(self, pools: &Pools, counters: &Counters) -> impl Iterator<Item = Route> + use<> {
+    pub(crate) fn routes(
+        self,
+        pools: &Pools,
+        counters: &Counters,
+        roles: &Roles,
+    ) -> impl Iterator<Item = Route> + use<> {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
         let status = self.status.map(|page| {
-            let (pools, counters) = (pools.clone(), counters.clone());
+            let (pools, counters, role) = (pools.clone(), counters.clone(), roles.to_string());
             guarded(page, may_look.clone(), move || {
-                Json(Status { connections: counted(&counters), pools: pools.snapshots() })
+                let (role, host, process) = (role.clone(), host_name(), std::process::id());
+                Json(Status { role, host, process, connections: counted(&counters), pools: pools.snapshots() })
             })
         });
         let metrics = self.metrics.map(|(page, text)| {
@@ -60,6 +79,11 @@ impl Views {
         });
         status.into_iter().chain(metrics)
     }
+}
+
+/// Returns the name of the machine, or of the container.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn counted(counters: &Counters) -> Value {

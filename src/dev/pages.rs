@@ -19,7 +19,7 @@ use crate::{
     dev::Dev,
     jobs::submit,
     request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
-    table::{Composed, host},
+    table::{Composed, host, pools::pool_of},
 };
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -69,8 +69,8 @@ async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> Htt
 /// Prints status, request, time to the head, kind and worker.
 fn log(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
     let place = match app.router.find(method, path) {
-        Found::Route { value, .. } => match value.pool() {
-            Some(pool) if worker > 0 => format!("{} {}#{worker}", value.route.kind(), pool.name()),
+        Found::Route { value, .. } => match pool_of(&value.route) {
+            Some(pool) if worker > 0 => format!("{} {pool}#{worker}", value.route.kind()),
             _ => value.route.kind().to_string(),
         },
         _ => "-".into(),

@@ -16,6 +16,7 @@ use crate::{
         Composed, Endpoint, Intake, panics,
         pools::PoolSlot,
         refusal::{self, refuse},
+        roles,
         sessions::{self, OpenSession},
         store, timing,
     },
@@ -77,9 +78,9 @@ pub(crate) async fn noting_worker<T>(response: impl Future<Output = T>) -> (T, u
     WORKER.scope(Cell::new(0), async move { (response.await, WORKER.with(Cell::get)) }).await
 }
 
-/// Starts all pools of an app.
+/// Starts all pools of an app that belong to the roles of this process.
 pub(crate) async fn start_pools(app: &Arc<Composed>) -> Result<(), StartError> {
-    for slot in app.pools.values() {
+    for slot in app.pools.values().filter(|slot| app.roles.has(roles::of_pool(slot.name()))) {
         start(app, slot).await.map_err(StartError::of_system)?;
     }
     Ok(())

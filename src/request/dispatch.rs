@@ -107,6 +107,7 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
         Some(early) => early,
         None => match &endpoint.plan {
             Plan::Sync(handler) => chain.passed(on_connection(app, endpoint, handler, request)),
+            Plan::Elsewhere { role } => chain.passed(app.roles.misdirected(role).into()),
             Plan::Unrouted => chain.passed(unrouted(app.router.find(request.method(), request.path()))),
             Plan::Thread { handler, deadline } => {
                 let (asker, handler) = (Asker::of(app, chain, request), handler.clone());

@@ -370,7 +370,7 @@ fn log(chain: &Chain, error: &Error, view: &ErrorView<'_>, asked: &Asked<'_>) {
     let (status, method, path) = (error.status().as_u16(), view.method, view.path);
     match error.status() {
         // A flood of requests must not fill the disk.
-        StatusCode::SERVICE_UNAVAILABLE => {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::MISDIRECTED_REQUEST => {
             if let Some(unlogged) = chain.busy.due() {
                 tracing::warn!(status, %method, path, request, trace_id, unlogged, "{error}");
             }

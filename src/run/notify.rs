@@ -73,6 +73,11 @@ fn predecessor() -> Option<OsString> {
     (pid.parse() == Ok(parent_id())).then(|| socket.into())
 }
 
+/// Returns whether this process replaces another one.
+pub(super) fn has_predecessor() -> bool {
+    predecessor().is_some()
+}
+
 fn log_failure(word: &str, name: &OsStr, sent: io::Result<()>) {
     if let Err(error) = sent {
         tracing::warn!("cannot send {word} to {}: {error}", name.display());

@@ -2,8 +2,8 @@
 //!
 //! With `PIXIE_DUMP` the program prints one line of JSON and exits, before it opens a port or starts a
 //! worker: `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that
-//! would answer that request, and `PIXIE_DUMP=config` the settings. `PIXIE_PRINT_CONFIG=1` prints the
-//! settings as text. The output comes from the program itself, so it is never outdated.
+//! would answer that request, `PIXIE_DUMP=config` the settings, and `PIXIE_DUMP=deploy` what a load balancer
+//! needs (`deployment.rs`). `PIXIE_PRINT_CONFIG=1` prints the settings as text. The output comes from the program itself, so it is never outdated.
 use std::{
     fmt::Write,
     net::{Ipv4Addr, SocketAddr},
@@ -17,13 +17,18 @@ use serde_json::{Value, json};
 use crate::{
     config::report,
     error::StartError,
-    table::{Composed, Endpoint, pools::PoolSlot, settings::variable},
+    run::deployment,
+    table::{Composed, Endpoint, pools::pool_of, roles, settings::variable},
 };
 
 /// Returns the banner: addresses, the table of routes with their kinds, and the pools.
 pub(crate) fn banner(app: &Composed, sockets: &[(Address, &str)]) -> String {
     let mut text = format!("\n  pixie {}", env!("CARGO_PKG_VERSION"));
-    text += if app.settings.development { "  development\n\n" } else { "\n\n" };
+    text += if app.settings.development { "  development" } else { "" };
+    if !app.roles.is_whole() {
+        let _ = write!(text, "  role {}", app.roles);
+    }
+    text += "\n\n";
     for (address, scheme) in sockets.iter().filter(|(address, _)| !is_second(address, sockets)) {
         let _ = match address.ip_and_port() {
             Some(address) => writeln!(text, "  listening on {scheme}://{}", visible(address)),
@@ -31,8 +36,8 @@ pub(crate) fn banner(app: &Composed, sockets: &[(Address, &str)]) -> String {
         };
     }
     text.push('\n');
-    text += &routes(app.endpoints.iter().map(|endpoint| &endpoint.route));
-    for pool in app.pools.values() {
+    text += &routes(app.endpoints.iter().filter(|endpoint| endpoint.is_here()).map(|endpoint| &endpoint.route));
+    for pool in app.pools.values().filter(|pool| app.roles.has(roles::of_pool(pool.name()))) {
         let size = pool.config.size;
         let what = match (size.min, size.max) {
             (_, 0) => "no workers: its routes run on threads of this process, where nothing can be killed".into(),
@@ -103,10 +108,11 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String, StartErro
     match words[..] {
         ["routes"] => Ok(routes_as_json(app)),
         ["config"] => Ok(config_as_json(app)),
+        ["deploy"] => deployment::as_json(app),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
         _ => Err(StartError::new(format!(
-            "invalid PIXIE_DUMP `{question}`: use `routes`, `config` or `match METHOD /path`"
+            "invalid PIXIE_DUMP `{question}`: use `routes`, `config`, `deploy` or `match METHOD /path`"
         ))),
     }
 }
@@ -114,25 +120,30 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String, StartErro
 fn routes_as_json(app: &Composed) -> String {
     let mut endpoints: Vec<_> = app.endpoints.iter().collect();
     endpoints.sort_by_key(|endpoint| (endpoint.route.path(), endpoint.route.methods()[0].to_string()));
-    json!({ "routes": endpoints.into_iter().map(|endpoint| row(endpoint)).collect::<Vec<_>>() }).to_string()
+    let rows: Vec<_> = endpoints.into_iter().map(|endpoint| row(endpoint)).collect();
+    json!({ "role": app.roles.to_string(), "routes": rows }).to_string()
 }
 
 fn config_as_json(app: &Composed) -> String {
-    json!({ "settings": report::lines(app), "files": app.given.files, "text": report::text(app) }).to_string()
+    let (role, settings, text) = (app.roles.to_string(), report::lines(app), report::text(app));
+    json!({ "role": role, "settings": settings, "files": app.given.files, "text": text }).to_string()
 }
 
 fn matching(app: &Composed, method: &str, target: &str) -> Result<String, StartError> {
     let wrong = |_| StartError::new(format!("invalid HTTP method `{method}`"));
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).map_err(wrong)?;
     let path = target.split(['?', '#']).next().unwrap_or(target);
-    Ok(match app.router.find(&method, path) {
+    let mut answer = match app.router.find(&method, path) {
+        Found::Route { value, .. } if !value.is_here() => json!({ "routes": [row(value)], "status": 421 }),
         Found::Route { value, .. } => json!({ "routes": [row(value)], "status": 200 }),
+        _ if !app.roles.has(roles::WEB) => json!({ "routes": [], "status": 421 }),
         Found::Options { allow } => json!({ "routes": [], "status": 204, "allow": allow.to_str().ok() }),
         Found::MethodNotAllowed { allow } => json!({ "routes": [], "status": 405, "allow": allow.to_str().ok() }),
         Found::BadPath => json!({ "routes": [], "status": 400 }),
         _ => json!({ "routes": [], "status": 404 }),
-    }
-    .to_string())
+    };
+    answer["role"] = app.roles.to_string().into();
+    Ok(answer.to_string())
 }
 
 fn row(endpoint: &Endpoint) -> Value {
@@ -142,7 +153,8 @@ fn row(endpoint: &Endpoint) -> Value {
         "methods": route.methods().iter().map(Method::as_str).collect::<Vec<_>>(),
         "path": route.path(),
         "kind": route.kind().as_str(),
-        "pool": endpoint.pool().map(PoolSlot::name),
+        "pool": pool_of(route),
+        "role": roles::of_route(route),
         "handler": name,
         "file": file,
         "line": line,

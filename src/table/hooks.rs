@@ -33,7 +33,7 @@ pub(crate) struct Chain {
     before: Befores,
     /// In the order in which they run, each with the depth of its level.
     after: Vec<(usize, After)>,
-    /// Limits the lines about requests that get a 503.
+    /// Limits the lines about requests that get a 503 or a 421.
     pub(crate) busy: Throttle,
 }
 
@@ -59,6 +59,11 @@ impl Chain {
         let mut after: Vec<_> = after.collect();
         after.reverse();
         Chain { levels, before, after, busy: Throttle::of_refusals() }
+    }
+
+    /// Returns the chain with the same error pages and without hooks.
+    pub(crate) fn without_hooks(self) -> Chain {
+        Chain { before: Befores::Immediate(Vec::new()), after: Vec::new(), ..self }
     }
 
     /// Returns whether a before hook may wait.

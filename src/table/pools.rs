@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use pixie_core::{Route, RouteType};
 use pixie_pool::{Config, Handler, Pool, Snapshot};
 use pixie_server::Throttle;
 use tokio::sync::OnceCell;
@@ -12,6 +13,18 @@ use tokio::sync::OnceCell;
 /// Time that another request may wait for a worker while slow clients hold too many of them. A busy pool has
 /// such waits, too, so a response is not cut off for a shorter one.
 const HELD_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The pool of the pool routes that name no pool.
+pub(crate) const DEFAULT_POOL: &str = "default";
+/// The pool of the stream routes that name no pool. A stream may never end, so it must not take a worker from
+/// other routes.
+pub(crate) const STREAM_POOL: &str = "streams";
+
+/// Returns the pool that a route runs in, if it runs in one.
+pub(crate) fn pool_of(route: &Route) -> Option<&'static str> {
+    let unnamed = if route.kind() == RouteType::Stream { STREAM_POOL } else { DEFAULT_POOL };
+    route.kind().is_pooled().then(|| route.options().pool.unwrap_or(unnamed))
+}
 
 /// Names of settings, with the origins of their values.
 pub(crate) type Origins = BTreeMap<&'static str, String>;
@@ -87,8 +100,7 @@ impl HeldWorker {
     /// than half of the pool, and another request waits.
     pub(crate) fn must_end(&self) -> bool {
         let (slot, held) = (&self.slot, self.slot.held());
-        let size = &slot.config.size;
-        let half = if size.max == 0 { slot.config.threads } else { size.max } / 2;
+        let half = slot.config.jobs_at_once().max / 2;
         if held.len() <= half || held.first() != Some(&self.number) {
             return false;
         }

@@ -111,6 +111,11 @@ impl Rates {
         Ok(Rates(Some(Buckets { store: store.reserved("limit"), waits })))
     }
 
+    /// Returns whether a level has limits that are not installed yet.
+    pub(crate) fn are_in(level: &Level) -> bool {
+        !level.limits.is_empty()
+    }
+
     /// Adds the hooks of a level's limits. `name` is what clients see, such as the prefix of a group.
     pub(crate) fn install(&self, level: &mut Level, name: &str) -> Result<(), StartError> {
         for (index, limit) in mem::take(&mut level.limits).into_iter().enumerate().rev() {

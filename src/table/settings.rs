@@ -19,7 +19,7 @@ use pixie_server::Listen;
 
 use crate::{
     error::StartError,
-    table::{proxies::ProxyHeaders, store::StoreAddress},
+    table::{agent::AgentAddress, proxies::ProxyHeaders, roles::RoleNames, store::StoreAddress},
 };
 
 /// Blocking threads beyond those of thread routes. They read files and write uploads, which must not wait for
@@ -75,6 +75,13 @@ settings! {
     port: u16 = 8000, as "port";
     /// Where to listen instead of on `host` and `port`.
     listens: Vec<Listen> = Vec::new();
+    /// What this process serves: `all`, `web` for the routes without a named pool, or the names of pools.
+    role: RoleNames = RoleNames::default(), as "role";
+    /// How many processes of this role run, on all machines together. Only for a warning if their store is not
+    /// shared.
+    replicas: usize = 1, as "replicas", range "1..100000";
+    /// Where load balancers ask how many requests this process can take: `HOST:PORT` or `:PORT`.
+    agent: Option<AgentAddress> = None, as "agent";
     /// Worker processes of each pool without a size of its own; in a file or in the environment, of all
     /// pools. With 0, pool and stream routes run on threads of the main process.
     workers: Workers = Workers::OnePerCore, as "workers";

@@ -72,6 +72,11 @@ mod present {
         id == TypeId::of::<Store>()
     }
 
+    /// Returns whether other machines see the same values.
+    pub(crate) fn is_shared(store: &Store) -> bool {
+        store.is_shared()
+    }
+
     /// Lets this runtime drive the connection of its tasks to Redis.
     pub(crate) fn attach(store: &Store) {
         store.attach();
@@ -122,6 +127,10 @@ mod absent {
 
     pub(crate) fn is_always_there(_: TypeId) -> bool {
         false
+    }
+
+    pub(crate) fn is_shared(store: &Store) -> bool {
+        match *store {}
     }
 
     pub(crate) fn attach(_: &Store) {}

@@ -19,6 +19,8 @@ mod proxy;
 mod restart;
 #[cfg(feature = "store-redis")]
 mod redis;
+#[cfg(all(feature = "template", target_os = "linux"))]
+mod roles;
 mod run;
 #[cfg(unix)]
 mod service_manager;

@@ -2,6 +2,7 @@
 use std::{
     fs,
     io::{Read, Write},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::PathBuf,
     process::{Command, Stdio},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{self, Answer, PATIENCE, Program, until};
+use crate::support::{self, Answer, PATIENCE, Program, ask_agent, free_address, until};
 
 /// A folder with the program `app`, a copy of the example `faults`, and its log.
 struct Place {
@@ -107,6 +108,17 @@ fn a_program_starts_anew_from_its_path_with_the_same_socket_and_arguments() {
     assert_eq!(release, format!("2 {} {}", folder.join("app").display(), folder.display()));
     assert_eq!(program.get("/ok?id=x").status, 200, "its pool works");
     assert!(!place.log().contains("could not"), "{}", place.log());
+}
+
+#[test]
+fn the_next_process_answers_the_agent_checks_of_load_balancers() {
+    let (place, agent) = (Place::new(), free_address());
+    let mut program = place.start("app", &[("PIXIE_AGENT", &agent)]);
+    assert_eq!(ask_agent(&agent, "web\n"), "up ready\n");
+    program.signal("HUP");
+    let (_new, _) = successor(&mut program);
+    until("the agent answers again", || TcpStream::connect(&agent).ok());
+    assert_eq!(ask_agent(&agent, "web\n"), "up ready\n");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The store when processes die, and the progress of a job in a browser.
 use std::{
+    io::{Read, Write},
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
     thread,
 };
@@ -31,7 +32,6 @@ fn add_until(program: &Program, stopped: &AtomicBool, kinds: &[&str]) -> (i64, i
 
 /// The server may be gone.
 fn is_added(program: &Program, kind: &str) -> bool {
-    use std::io::{Read, Write};
     let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", program.port)) else { return false };
     let request = format!("GET /add/{kind} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
@@ -85,6 +85,35 @@ fn a_server_that_is_killed_loses_no_addition_that_was_answered() {
         acknowledged += answered;
         attempted += asked;
     }
+}
+
+/// Counts a visit. Returns the count, and the cookie that was set.
+fn visit(program: &Program, cookie: &str) -> (String, String) {
+    let (mut stream, mut answer) = (program.connect(), String::new());
+    let head = format!("Host: localhost\r\nConnection: close\r\nCookie: {cookie}");
+    write!(stream, "GET /session HTTP/1.1\r\n{head}\r\n\r\n").expect("it can be sent");
+    stream.read_to_string(&mut answer).expect("the answer can be read");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("it has a head");
+    let set = head.lines().find(|line| line.to_lowercase().starts_with("set-cookie: "));
+    let cookie = set.and_then(|line| line[12..].split(';').next()).unwrap_or_default();
+    (body.to_owned(), cookie.to_owned())
+}
+
+#[test]
+fn two_servers_of_one_store_know_the_same_sessions_unless_the_operator_chooses_cookies() {
+    let Some(redis) = crate::redis::Redis::start() else { return };
+    let address = redis.address();
+    let start = |more: &[(&str, &str)]| Program::start_with("state", &[&[("PIXIE_STORE", &*address)], more].concat());
+    let (one, other) = (start(&[]), start(&[]));
+    let (count, cookie) = visit(&one, "");
+    assert_eq!((&*count, cookie.len()), ("1", "session=".len() + 43));
+    assert_eq!([&other, &one, &other].map(|program| visit(program, &cookie).0), ["2", "3", "4"]);
+    let secret = "an example of a secret that is longer than 32 bytes";
+    let in_cookie = start(&[("PIXIE_SESSIONS", "cookie"), ("PIXIE_SECRET", secret)]);
+    let (count, cookie) = visit(&in_cookie, &cookie);
+    assert_eq!(count, "1", "what the store has does not count");
+    assert_eq!(visit(&in_cookie, &cookie).0, "2");
+    assert_eq!(visit(&one, &cookie).0, "1");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this file")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -69,9 +69,14 @@ impl Program {
 
     /// Returns its output from the start to the line of the pool `default`.
     pub fn banner(&self) -> String {
+        self.output_to("pool default")
+    }
+
+    /// Returns its output from the start to the first line with this text.
+    pub fn output_to(&self, end: &str) -> String {
         let lines = self.lines.lock().expect("nobody panicked with it");
         let mut text = String::new();
-        while !text.contains("pool default") {
+        while !text.contains(end) {
             text += &lines.recv_timeout(PATIENCE).expect("the banner names its pools");
             text.push('\n');
         }
@@ -161,6 +166,33 @@ pub fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts connections");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     stream
+}
+
+/// Returns an address that was free a moment ago.
+pub fn free_address() -> String {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    probe.local_addr().expect("its number").to_string()
+}
+
+/// Asks the agent check at an address as HAProxy does, which sends the name of a role and keeps its side open.
+pub fn ask_agent(address: &str, name: &str) -> String {
+    let mut stream = to_agent(address);
+    stream.write_all(name.as_bytes()).expect("the name can be sent");
+    read_text(stream)
+}
+
+/// Connects to the agent check.
+pub fn to_agent(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the agent accepts connections");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream
+}
+
+/// Reads until the connection is closed.
+pub fn read_text(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the answer can be read");
+    text
 }
 
 /// Reads the head of a response, in lower case, and no byte behind it.

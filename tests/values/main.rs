@@ -20,6 +20,7 @@ mod probes;
 mod proxy;
 #[cfg(feature = "store")]
 mod rates;
+mod roles;
 mod security;
 mod slow_sync;
 #[cfg(feature = "store")]

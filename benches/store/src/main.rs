@@ -1,5 +1,5 @@
-//! Measures the calls of `pixie-store` in memory, in a file and in Redis, beside a bare client of Redis and a
-//! round trip through a local socket, and prints Markdown tables.
+//! Measures the calls of `pixie-store` in memory, in a file, in Redis and from a worker, beside a bare client
+//! of Redis and a round trip through a local socket, and prints Markdown tables.
 //!
 //! Everything runs in turns within a round, so that a temporary disturbance affects all of it.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ mod args;
 mod report;
 mod servers;
 mod subjects;
+mod worker;
 
 use std::{env, process::ExitCode, thread};
 
@@ -21,6 +22,9 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    if let Some(worker) = pixie_pool::worker() {
+        worker.serve(0, worker::handler());
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,12 +7,16 @@ use std::{
 };
 
 use bench_kit::{Result, histogram::Histogram, process::Killed};
+use pixie_pool::Pool;
 use pixie_store::Store;
 use redis::{AsyncTypedCommands, TypedCommands, aio::ConnectionManager};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::servers::{self, echo::Echo};
+use crate::{
+    servers::{self, echo::Echo},
+    worker,
+};
 
 /// Callers at the same time, where the number of calls in a second counts.
 pub(crate) const CALLERS: u32 = 64;
@@ -52,8 +56,14 @@ const fn compared(
 }
 
 /// Every subject, in the order of the report.
-pub(crate) const SUBJECTS: [Subject; 21] = [
+pub(crate) const SUBJECTS: [Subject; 25] = [
     subject("local socket, round trip", Bench::round_trips),
+    compared("worker, get from memory", "local socket, round trip", Some(1.6), |bench, calls| {
+        bench.in_a_worker(Bench::of_memory, "get", calls)
+    }),
+    compared("worker, add in memory", "local socket, round trip", Some(1.6), |bench, calls| {
+        bench.in_a_worker(Bench::of_memory, "add", calls)
+    }),
     subject("memory, get", |bench, calls| in_a_thread(calls, || read(&bench.memory))),
     subject("memory, put", |bench, calls| in_a_thread(calls, || Ok(bench.memory.put("value", &bench.value).wait()?))),
     subject("memory, add", |bench, calls| in_a_thread(calls, || add(&bench.memory))),
@@ -80,6 +90,12 @@ pub(crate) const SUBJECTS: [Subject; 21] = [
     }),
     compared("Redis, get, wait", "bare blocking client, get", None, |bench, calls| {
         in_a_thread(calls, || read(&bench.redis))
+    }),
+    compared("worker, get from Redis", "bare blocking client, get", None, |bench, calls| {
+        bench.in_a_worker(Bench::of_redis, "get", calls)
+    }),
+    compared("worker, add in Redis", "bare blocking client, get", None, |bench, calls| {
+        bench.in_a_worker(Bench::of_redis, "add", calls)
     }),
     subject("bare client, incr, 64 tasks", |bench, calls| bench.by_tasks(calls, Call::BareIncr)),
     compared("Redis, add, 64 tasks", "bare client, incr, 64 tasks", Some(1.15), |bench, calls| {
@@ -153,6 +169,9 @@ pub(crate) struct Bench {
     remote: Remote,
     echo: Echo,
     value: String,
+    /// Each has one worker, whose jobs use a store.
+    pool_of_memory: Pool,
+    pool_of_redis: Pool,
     runtime: Runtime,
     _server: Killed,
     _folder: TempDir,
@@ -176,7 +195,22 @@ impl Bench {
         let json = format!("\"{value}\"").into();
         let remote = Remote { store: redis.clone(), manager, value: value.as_str().into(), json };
         let echo = Echo::start(folder.path())?;
-        Ok(Bench { memory, file, redis, client, remote, echo, value, runtime, _server: server, _folder: folder })
+        let pool_of_memory = runtime.block_on(worker::start(&memory))?;
+        let pool_of_redis = runtime.block_on(worker::start(&redis))?;
+        Ok(Bench {
+            memory,
+            file,
+            redis,
+            client,
+            remote,
+            echo,
+            value,
+            pool_of_memory,
+            pool_of_redis,
+            runtime,
+            _server: server,
+            _folder: folder,
+        })
     }
 
     pub(crate) fn turn(&mut self, subject: &Subject, calls: u32) -> Result<Turn> {
@@ -186,6 +220,23 @@ impl Bench {
     fn round_trips(&mut self, calls: u32) -> Result<Turn> {
         let mut bytes = [b'x'; VALUE_BYTES];
         in_a_thread(calls, || Ok(self.echo.round_trip(&mut bytes)?))
+    }
+
+    fn of_memory(&self) -> &Pool {
+        &self.pool_of_memory
+    }
+
+    fn of_redis(&self) -> &Pool {
+        &self.pool_of_redis
+    }
+
+    /// Calls one after the other, in one job of the worker.
+    fn in_a_worker(&self, pool: fn(&Bench) -> &Pool, call: &'static str, calls: u32) -> Result<Turn> {
+        let (mut turn, start) = (Turn::default(), Instant::now());
+        for time in self.runtime.block_on(worker::ask(pool(self), call, calls))? {
+            turn.latencies.add(Duration::from_nanos(time));
+        }
+        Ok(Turn { took: start.elapsed(), ..turn })
     }
 
     /// Calls one after the other, in a task of a runtime with several threads.

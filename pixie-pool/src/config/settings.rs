@@ -326,7 +326,7 @@ impl Settings {
     }
 
     /// Returns how many jobs may run at the same time, at least and at most.
-    pub(crate) fn jobs_at_once(&self) -> Size {
+    pub fn jobs_at_once(&self) -> Size {
         if self.is_threaded() { self.threads.max(1).into() } else { self.size }
     }
 }

@@ -113,6 +113,10 @@ pub(crate) fn resident_bytes(_: u32) -> io::Result<u64> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
 }
 
+pub(crate) fn available_bytes() -> Option<u64> {
+    None
+}
+
 pub(crate) fn thread_ids(_: u32, _: usize) -> io::Result<std::collections::HashSet<u32>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
 }

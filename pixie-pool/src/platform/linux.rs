@@ -29,7 +29,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{Interest, unix::AsyncFd};
 
 pub(crate) use self::{
-    cgroup::{Cgroups, WorkerCgroup},
+    cgroup::{Cgroups, WorkerCgroup, available_bytes},
     claims::{ClaimWriter, Claims},
     init::reap_as_init,
     process_stats::{peak_bytes, resident_bytes, thread_ids, thread_state},

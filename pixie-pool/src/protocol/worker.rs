@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    config::{CHUNK_BYTES_MAX, UPLOAD_WINDOW_BYTES, WINDOW_BYTES},
+    config::{CHUNK_BYTES_MAX, CREDIT_BYTES, WINDOW_BYTES},
     error::Failure,
     protocol::{
         decode, encode,
@@ -180,7 +180,7 @@ impl Worker {
         }
     }
 
-    /// Copies bytes of the body into `target`, and grants the parent credit once half a window was read.
+    /// Copies bytes of the body into `target`, and grants the parent credit as `was_read` says.
     pub(crate) fn read(&mut self, stream: u32, target: &mut [u8], out: &mut BytesMut) -> usize {
         let Some(running) = self.running.as_mut().filter(|r| r.stream == stream && !r.is_canceled) else {
             return 0;
@@ -205,9 +205,9 @@ impl Worker {
         Some(piece)
     }
 
-    /// Returns whether the handler has read bytes for which the parent has not got credit.
-    pub(crate) fn owes_credit(&self, stream: u32) -> bool {
-        self.running.as_ref().is_some_and(|r| r.stream == stream && r.read > 0)
+    /// Returns how many bytes the handler has read for which the parent has not got credit.
+    pub(crate) fn owed_credit(&self, stream: u32) -> usize {
+        self.running.as_ref().filter(|r| r.stream == stream).map_or(0, |r| r.read)
     }
 
     /// Grants the parent credit for all that the handler has read: it then knows that the handler waits.
@@ -312,9 +312,12 @@ impl Running {
     }
 
     /// Counts the bytes that the handler has read, and grants the parent credit once they are half a window.
+    ///
+    /// Not for the last bytes that have arrived: a parent that has got credit for all takes it that the handler
+    /// waits, and the handler may not ask for more.
     fn was_read(&mut self, count: usize, out: &mut BytesMut) {
         self.read += count;
-        if self.read >= UPLOAD_WINDOW_BYTES / 2 {
+        if self.read >= CREDIT_BYTES && !self.body.is_empty() {
             self.grant(out);
         }
     }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, traits::Stream as _};
 
 use crate::{
-    config::{CALL_BYTES_MAX, CHUNK_BYTES_MAX, CREDIT_DELAY, HEAD_BYTES_MAX},
+    config::{CALL_BYTES_MAX, CHUNK_BYTES_MAX, CREDIT_BYTES, CREDIT_DELAY, HEAD_BYTES_MAX},
     error::Failure,
     platform,
     protocol::{
@@ -348,11 +348,14 @@ impl Socket {
         }
     }
 
-    /// Waits for more of the body. If none comes soon, the parent gets credit for all that was read. Not at once:
-    /// for a body that arrives fast, half a window at a time is cheaper.
+    /// Waits for more of the body. If none comes soon, the parent gets credit for all that was read. At once only
+    /// for half a window: for a body that arrives fast, that is cheaper.
     fn wait_for_more<'s>(&'s self, guard: Guard<'s>, stream: u32) -> io::Result<Guard<'s>> {
-        let delay = guard.protocol.owes_credit(stream).then_some(CREDIT_DELAY);
-        let (mut guard, is_late) = self.receive_within(open(guard)?, delay)?;
+        let (mut guard, is_late) = match guard.protocol.owed_credit(stream) {
+            0 => self.receive_within(open(guard)?, None)?,
+            CREDIT_BYTES.. => (open(guard)?, true),
+            _ => self.receive_within(open(guard)?, Some(CREDIT_DELAY))?,
+        };
         if is_late {
             let wire = &mut *guard;
             wire.protocol.grant_all(stream, &mut wire.output);

@@ -31,14 +31,14 @@ pub(crate) fn apply<T: Table>(
     room.sweep(now_ms, tell)?;
     match &op.verb {
         Verb::Put { value, expires_ms } => {
-            room.insert(key, Record { value: value.clone(), expires_ms: expiry(now_ms, *expires_ms) })?;
+            room.insert(key, Record { value: value.clone(), expires_ms: expiry(now_us, *expires_ms) })?;
             tell(key, ChangeKind::Put);
             Ok(Answer::Done)
         }
         Verb::PutIf { version, value, expires_ms } => {
             let is_same = live(&room.table, key, now_ms)?.map(|record| record.value) == *version;
             if is_same {
-                room.insert(key, Record { value: value.clone(), expires_ms: expiry(now_ms, *expires_ms) })?;
+                room.insert(key, Record { value: value.clone(), expires_ms: expiry(now_us, *expires_ms) })?;
                 tell(key, ChangeKind::Put);
             }
             Ok(Answer::Bool(is_same))
@@ -46,7 +46,7 @@ pub(crate) fn apply<T: Table>(
         Verb::Add { by, expires_ms } => {
             let (before, expires_ms) = match live(&room.table, key, now_ms)? {
                 Some(record) => (number(key, &record.value)?, record.expires_ms),
-                None => (0, expiry(now_ms, *expires_ms)),
+                None => (0, expiry(now_us, *expires_ms)),
             };
             let sum = before.checked_add(*by).ok_or_else(|| Error::Overflow { key: shortened(key) })?;
             room.insert(key, Record { value: sum.to_string().into(), expires_ms })?;
@@ -79,11 +79,12 @@ fn live(table: &impl Lookup, key: &str, now_ms: u64) -> Result<Option<Record>, E
     Ok(table.get(key)?.filter(|record| record.is_live(now_ms)))
 }
 
-/// Returns when a record expires. At least one millisecond later, because Redis has no less.
-fn expiry(now_ms: u64, left_ms: Option<u64>) -> u64 {
+/// Returns when a record expires. Rounded up, so that the value stays for its whole time, and at least one
+/// millisecond later, because Redis has no less.
+fn expiry(now_us: u64, left_ms: Option<u64>) -> u64 {
     match left_ms {
         None | Some(EXPIRY_MS_MAX..) => NEVER,
-        Some(left_ms) => now_ms + left_ms.max(1),
+        Some(left_ms) => now_us.div_ceil(1000) + left_ms.max(1),
     }
 }
 

@@ -8,7 +8,10 @@ use pixie_core::{NeededState, Pattern, Place, Route, StateMap};
 use crate::{
     app::routes::BY_HAND,
     error::StartError,
-    table::{WorkerValue, hooks::Level, sessions, settings::Settings, store, time_limit::TimeLimit, urls::Urls},
+    table::{
+        WorkerValue, agent::AgentAddress, hooks::Level, sessions, settings::Settings, store, time_limit::TimeLimit,
+        urls::Urls,
+    },
 };
 
 /// Limits the threads of thread routes. Linux has at most four million threads on a large machine.
@@ -136,6 +139,12 @@ pub(super) fn settings(settings: &Settings) -> Checked {
     if settings.threads > THREADS_MOST {
         let text = format!("threads({})", settings.threads);
         return Err(wrong(&text, "no system has so many threads: use a number up to 100000"));
+    }
+    if let Some(Err(why)) = settings.agent.as_ref().map(AgentAddress::candidates) {
+        return Err(wrong("agent", &why));
+    }
+    if settings.replicas == 0 {
+        return Err(wrong("replicas(0)", "this process is one: use a number from 1 on"));
     }
     settings.body_limit.bytes().map_err(|why| wrong("body_limit", why))?;
     let (each, together) = (&settings.response_backlog, &settings.response_backlog_total);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Route, RouteType};
+use pixie_core::Route;
 use pixie_pool::{Config, Pool};
 
 use crate::{
@@ -16,17 +16,12 @@ use crate::{
     error::StartError,
     table::{
         given::Given,
-        pools::{Origins, PoolSlot},
+        pools::{DEFAULT_POOL, Origins, PoolSlot, STREAM_POOL, pool_of},
         settings::{Settings, Workers},
         store,
     },
 };
 
-/// The pool of the pool routes that name no pool.
-const DEFAULT_POOL: &str = "default";
-/// The pool of the stream routes that name no pool. A stream may never end, so it must not take a worker from
-/// other routes.
-const STREAM_POOL: &str = "streams";
 /// The largest number of streams at the same time, unless the pool has a size of its own. Each takes a
 /// process, of 5 MB, most of it shared.
 const STREAMS_MAX: usize = 64;
@@ -59,7 +54,7 @@ pub(super) fn slots(
 
 /// Returns the pools that routes run in, each once.
 pub(super) fn used<'r>(routes: impl Iterator<Item = &'r Route>) -> Vec<&'static str> {
-    let names: BTreeSet<_> = routes.filter(|route| route.kind().is_pooled()).map(name_of).collect();
+    let names: BTreeSet<_> = routes.filter_map(pool_of).collect();
     names.into_iter().collect()
 }
 
@@ -72,14 +67,9 @@ fn with_secret(config: Config, given: &Given) -> Config {
     }
 }
 
-/// Returns the pool that a pool route or a stream route runs in.
-pub(super) fn name_of(route: &Route) -> &'static str {
-    route.options().pool.unwrap_or(if route.kind() == RouteType::Stream { STREAM_POOL } else { DEFAULT_POOL })
-}
-
 /// Returns whether a route runs in the pool of this name.
 pub(super) fn is_in(route: &Route, pool: &str) -> bool {
-    route.kind().is_pooled() && name_of(route) == pool
+    pool_of(route) == Some(pool)
 }
 
 fn by_name(declared: Vec<Config>, used: &BTreeSet<&str>) -> Result<BTreeMap<String, Config>, StartError> {

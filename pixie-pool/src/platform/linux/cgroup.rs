@@ -16,6 +16,7 @@
 //! A worker without a sandbox runs as the user of this process, and could move itself to another cgroup.
 //! Under `Sandbox::strict` it cannot open files of cgroupfs.
 
+mod available;
 mod delegation;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
@@ -34,6 +35,7 @@ use std::{
     time::Instant,
 };
 
+pub(crate) use self::available::available_bytes;
 use self::delegation::{Base, Machine};
 use crate::{
     config::{CGROUP_CHECK_INTERVAL, CGROUP_END_MAX, CGROUP_MOVES_MAX},

@@ -51,6 +51,14 @@ impl Scale {
         self.size.min + self.spares.min(self.size.min)
     }
 
+    /// Returns how many jobs could run now, or as soon as idle slots are filled: the largest size, less the
+    /// workers that are being started, for the first time or again. `room` is the number of workers for which
+    /// there is memory, beyond the `ready` ones.
+    pub(crate) fn capacity(&self, ready: usize, room: Option<usize>) -> usize {
+        let capacity = self.size.max - self.target.saturating_sub(ready);
+        room.map_or(capacity, |room| capacity.min(ready.saturating_add(room)))
+    }
+
     pub(crate) fn may_grow(&self) -> bool {
         self.target < self.size.max
     }
@@ -158,6 +166,26 @@ mod tests {
         assert_eq!(targets, [2, 4, 8, 11, 20]);
         assert_eq!(scale.fill(), (3..=21).collect::<Vec<_>>());
         assert!(scale.fill().is_empty(), "each slot is filled once");
+    }
+
+    #[test]
+    fn the_capacity_is_the_largest_size_less_what_is_being_started_or_has_no_memory() {
+        for (target, ready, room, capacity) in [
+            (4, 4, None, 8),
+            (4, 5, None, 8),
+            (4, 3, None, 7),
+            (8, 3, None, 3),
+            (8, 0, None, 0),
+            (0, 0, None, 8),
+            (4, 4, Some(9), 8),
+            (4, 4, Some(2), 6),
+            (4, 4, Some(0), 4),
+            (8, 3, Some(0), 3),
+            (0, 0, Some(usize::MAX), 8),
+        ] {
+            let scale = Scale { target, ..Scale::new((0..=8).into(), 1) };
+            assert_eq!(scale.capacity(ready, room), capacity, "{ready} of {target} are ready, with room for {room:?}");
+        }
     }
 
     #[test]

@@ -109,6 +109,23 @@ fn a_job_that_waits_for_an_answer_does_not_wait_for_its_body() {
 }
 
 #[test]
+fn a_job_that_has_read_all_of_its_body_so_far_waits_for_more_only_if_its_worker_says_so() {
+    let mut pair = Pair::serving();
+    let stream = pair.begin(&start(b"", false));
+    let piece = [b'x'; UPLOAD_WINDOW_BYTES / 4];
+    for _ in 0..4 {
+        pair.parent.data(stream, &piece, &mut pair.to_worker);
+        pair.worker.receive(&mut pair.to_worker).unwrap();
+        assert_eq!(pair.read(stream, piece.len()).len(), piece.len());
+    }
+    pair.hear();
+    assert!(!pair.parent.awaits_body(stream));
+    pair.worker.grant_all(stream, &mut pair.to_parent);
+    pair.hear();
+    assert!(pair.parent.awaits_body(stream));
+}
+
+#[test]
 fn a_canceled_job_gets_no_answer_and_does_not_call() {
     let mut pair = Pair::serving();
     let stream = pair.begin(&start(b"", true));

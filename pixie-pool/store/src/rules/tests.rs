@@ -64,6 +64,17 @@ fn a_value_expires_at_its_millisecond_and_is_removed_by_a_later_write() {
 }
 
 #[test]
+fn a_value_stays_for_its_whole_time_also_if_it_was_put_within_a_millisecond() {
+    let mut bench = Bench::new(10_000);
+    bench.now_us += 999;
+    bench.put("short", 1, Some(100)).unwrap();
+    bench.now_us += 99_999;
+    assert!(bench.has("short"));
+    bench.now_us += 2;
+    assert!(!bench.has("short"));
+}
+
+#[test]
 fn a_full_store_refuses_growth_only() {
     let mut bench = Bench::new(1_000);
     bench.put("a", 500, None).unwrap();

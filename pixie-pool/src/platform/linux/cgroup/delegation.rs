@@ -34,9 +34,9 @@ pub(super) struct Machine {
 }
 
 /// A cgroup: its name in the kernel, and its folder.
-struct Cgroup {
+pub(super) struct Cgroup {
     name: PathBuf,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 impl Machine {
@@ -69,7 +69,8 @@ impl Machine {
         }
     }
 
-    fn own(&self) -> Result<Cgroup, String> {
+    /// Returns the cgroup of this process.
+    pub(super) fn own(&self) -> Result<Cgroup, String> {
         let read = |file: &str| fs::read_to_string(self.proc.join("self").join(file)).unwrap_or_default();
         let (cgroup, mounts) = (read("cgroup"), read("mountinfo"));
         let name = cgroup.lines().find_map(|line| line.strip_prefix("0::")).ok_or("this system has no cgroup v2")?;
@@ -145,7 +146,7 @@ impl Cgroup {
         names.next().is_some_and(|name| name == SERVER) && names.next().is_some_and(|name| name.starts_with(PREFIX))
     }
 
-    fn parent(&self) -> Option<Cgroup> {
+    pub(super) fn parent(&self) -> Option<Cgroup> {
         Some(Cgroup { name: self.name.parent()?.to_owned(), folder: self.folder.parent()?.to_owned() })
     }
 }
