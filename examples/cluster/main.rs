@@ -116,7 +116,7 @@ fn pid(name: &str) -> Option<Pid> {
 fn main() -> Result<()> {
     App::collect()
         .pool(Pool::named("images").size(2).memory("512MB"))
-        .behind_proxy(["127.0.0.1"])
+        .behind_proxy(["127.0.0.0/8"])
         .health("/healthz")
         .ready("/readyz")
         .run()

@@ -64,7 +64,7 @@ frontend metrics
 }
 
 /// Whether the app has an agent check.
-const AGENT: bool = false;
+const AGENT: bool = true;
 
 /// Returns the servers that HAProxy uses. Must run on its host.
 pub(crate) fn servers_up() -> Vec<String> {

@@ -11,7 +11,7 @@ mod interrupt;
 mod link;
 mod load;
 mod machine;
-#[path = "../../../tests/programs/namespaces.rs"]
+#[path = "../../../tests/programs/cluster/namespaces.rs"]
 mod namespaces;
 mod phase;
 mod report;
