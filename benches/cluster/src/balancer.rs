@@ -1,70 +1,38 @@
-//! HAProxy: its configuration, and what it says of its servers.
+//! HAProxy: its configuration, and what it reports of its servers.
 
-use std::{fmt::Write, net::SocketAddr, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
-use bench_kit::http::Client;
-
-use crate::cluster::PORT;
+use bench_kit::{
+    Result,
+    http::Client,
+    process::{cargo, run},
+};
 
 /// Limits a request to HAProxy's own page.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Limits the build of the command `pixie`, and of the app by it.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
-/// Returns the configuration for these hosts.
-pub(crate) fn configuration(web: &[(&str, SocketAddr)], images: &[(&str, SocketAddr)], agent: u16) -> String {
-    let mut text = format!(
-        "\
-global
-    maxconn 4000
-
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 60s
-    timeout server 30s
-    timeout queue 10s
-    timeout tunnel 1h
-    timeout http-keep-alive 60s
-    timeout http-request 10s
-    option redispatch
-    retries 3
-    retry-on conn-failure empty-response response-timeout
-    option srvtcpka
-    srvtcpka-idle 1s
-    srvtcpka-intvl 1s
-    srvtcpka-cnt 3
-    option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
-    default-server check inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down proto h2
-
-frontend app
-    bind :{PORT}
-    http-request set-header X-Forwarded-For %[src]
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    http-request del-header Forwarded
-    acl images path_reg ^/(image|upload|crash|loop|leak)/[^/]+$
-    use_backend images if images
-    default_backend web
-
-frontend metrics
-    bind 127.0.0.1:8404
-    http-request use-service prometheus-exporter
-"
-    );
-    for (name, hosts, slots) in [("web", web, ""), ("images", images, " maxconn 6")] {
-        let _ = writeln!(text, "\nbackend {name}\n    balance leastconn");
-        text += "    http-request disable-l7-retry unless { method GET HEAD PUT DELETE OPTIONS TRACE }\n";
-        for (host, address) in hosts {
-            let agent = format!("agent-check agent-port {agent} agent-inter 500ms agent-send {name}\\n");
-            let agent = if AGENT { agent.as_str() } else { "" };
-            let _ = writeln!(text, "    server {host} {address}{slots} tcp-ut 3s {agent}");
-        }
-    }
-    text
+/// Returns the configuration that `pixie deploy` writes for the app on these hosts, such as `web=10.0.0.1,10.0.0.2`.
+pub(crate) fn configuration(hosts: &[String], port: u16, agent_port: u16) -> Result<String> {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = own.join("../..");
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "pixie-cli", "--manifest-path"]).arg(root.join("Cargo.toml"));
+    run(build.arg("--target-dir").arg(root.join("target")), BUILD_LIMIT)?;
+    let mut pixie = Command::new(root.join("target/debug/pixie"));
+    pixie.current_dir(own).args(["deploy", "haproxy", "--release", "--bin", "cluster-app", "--http2"]);
+    pixie.args(["--bind", &format!(":{port}")]).args(hosts.iter().flat_map(|hosts| ["--hosts", hosts]));
+    // The program reports what it would do with these settings.
+    pixie.env("PIXIE_AGENT", format!(":{agent_port}"));
+    run(&mut pixie, BUILD_LIMIT)
 }
 
-/// Whether the app has an agent check.
-const AGENT: bool = true;
+/// Returns the name that the configuration has for a host: `web-1` for `web1`.
+pub(crate) fn server(host: &str) -> String {
+    let role = host.trim_end_matches(char::is_numeric);
+    format!("{role}-{}", &host[role.len()..])
+}
 
 /// Returns the servers that HAProxy uses. Must run on its host.
 pub(crate) fn servers_up() -> Vec<String> {

@@ -174,11 +174,12 @@ impl Cluster {
     /// Starts the balancer with the configuration for the hosts that run now.
     fn start_balancer(&mut self) -> Result<()> {
         let file = self.folder.join("haproxy.cfg");
-        let addresses = |prefix: &str| {
-            let hosts = self.app_hosts().into_iter().filter(|name| name.starts_with(prefix));
-            hosts.map(|name| (name, self.app_address(name))).collect::<Vec<_>>()
-        };
-        fs::write(&file, balancer::configuration(&addresses("web"), &addresses("images"), AGENT_PORT))?;
+        let hosts = ["web", "images"].map(|role| {
+            let hosts = self.app_hosts().into_iter().filter(|name| name.starts_with(role));
+            let addresses = hosts.map(|name| self.app_address(name).to_string());
+            format!("{role}={}", addresses.collect::<Vec<_>>().join(","))
+        });
+        fs::write(&file, balancer::configuration(&hosts, PORT, AGENT_PORT)?)?;
         let machine = self.machine("balancer");
         let mut command = machine.host.command("haproxy");
         command.arg("-db").arg("-f").arg(file);
@@ -191,7 +192,7 @@ impl Cluster {
         let balancer = self.machines["balancer"].host.clone();
         self.wait_for("balancer", || {
             let up = balancer.run(balancer::servers_up).unwrap_or_default();
-            hosts.iter().all(|host| up.iter().any(|server| server == host))
+            hosts.iter().all(|host| up.contains(&balancer::server(host)))
         })
     }
 
