@@ -86,6 +86,7 @@ fn pool(slot: &PoolSlot) -> Value {
         "queue": config.queue,
         "queue_timeout": config.queue_timeout.as_secs_f64(),
         "deadline": seconds(config.deadline),
+        "stream_idle_timeout": config.stream_idle_timeout.as_secs_f64(),
         "memory": config.memory.as_ref().and_then(|memory| memory.bytes().ok()),
     })
 }
@@ -174,7 +175,7 @@ mod tests {
         };
         let pool = |name: &str, role: &str, slots: usize, deadline: f64, memory: Option<u64>| {
             json!({ "name": name, "role": role, "slots": slots, "slots_are_set": true, "queue": 1024,
-                "queue_timeout": 10.0, "deadline": deadline, "memory": memory })
+                "queue_timeout": 10.0, "deadline": deadline, "stream_idle_timeout": 30.0, "memory": memory })
         };
         let get = ["GET", "HEAD"];
         let expected = json!({

@@ -127,7 +127,7 @@ impl fmt::Display for Roles {
 }
 
 /// Returns the role of a pool.
-pub(crate) fn of_pool<'p>(pool: &'p str) -> &'p str {
+pub(crate) fn of_pool(pool: &str) -> &str {
     if matches!(pool, DEFAULT_POOL | STREAM_POOL) { WEB } else { pool }
 }
 
