@@ -85,5 +85,8 @@ pub mod deploy {}
 #[doc = include_str!("guide/replicas.md")]
 pub mod replicas {}
 
+#[doc = include_str!("guide/balancer.md")]
+pub mod balancer {}
+
 #[doc = include_str!("guide/configuration.md")]
 pub mod configuration {}

@@ -23,6 +23,8 @@ pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
+#[cfg(feature = "cors")]
+pub use app::cors::Cors;
 pub use app::{App, group::Group};
 pub use error::StartError;
 pub use files::{Folder, cached_file, static_file};

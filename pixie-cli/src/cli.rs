@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Builds the app with optimization and shows a summary
     Build(cargo::BuildArgs),
     /// Writes configuration of HAProxy, Kubernetes, compose or systemd that suits the app
-    Deploy(deploy::DeployArgs),
+    Deploy(Box<deploy::DeployArgs>),
     /// Shows the processes of an app on all hosts, with their pools
     Top(top::TopArgs),
     /// Checks this machine, and shows how to fix each problem
@@ -91,7 +91,7 @@ impl Command {
             #[cfg(unix)]
             Self::Reload(args) => reload::reload(args)?,
             Self::Build(args) => cargo::build(args)?,
-            Self::Deploy(args) => return deploy::deploy(args),
+            Self::Deploy(args) => return deploy::deploy(*args),
             Self::Top(args) => interrupt::watch().and_then(|()| top::top(args))?,
             Self::Check(args) => return check::check(args),
             Self::Completions(args) => completions::completions(args, Cli::command())?,

@@ -4,7 +4,6 @@
 //! text of an answer is shown without control characters.
 
 use std::{
-    collections::BTreeMap,
     io::{self, IsTerminal, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     sync::mpsc::{self, Receiver},
@@ -13,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     error::{self, Error},
@@ -30,80 +29,27 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
     /// The hosts to ask, such as 10.0.0.11:8000,10.0.0.12:8000
-    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', required = true, value_parser = host)]
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', required = true, value_parser = line)]
     hosts: Vec<String>,
     /// The path of `App::status`
-    #[arg(long, default_value = "/status", value_parser = path)]
+    #[arg(long, default_value = "/status", value_parser = line)]
     path: String,
     /// A header of each request, such as "authorization: Bearer 7b1f"
-    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    #[arg(long, value_name = "NAME: VALUE", value_parser = line)]
     header: Vec<String>,
     /// Print the table once
     #[arg(long)]
     once: bool,
 }
 
-fn host(text: &str) -> Result<String, String> {
-    let is_whole = text.rsplit_once(':').is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok());
-    match is_whole && text.chars().all(|letter| letter.is_ascii_graphic()) {
-        true => Ok(text.to_owned()),
-        false => Err("use a name or an address, and a port: 10.0.0.11:8000".into()),
-    }
-}
-
-fn path(text: &str) -> Result<String, String> {
-    let is_path = text.starts_with('/') && text.chars().all(|letter| letter.is_ascii_graphic());
-    is_path.then(|| text.to_owned()).ok_or_else(|| "a path begins with `/`".into())
-}
-
-fn header(text: &str) -> Result<String, String> {
-    let is_header = text.split_once(':').is_some_and(|(name, _)| !name.is_empty() && !name.contains(' '));
-    match is_header && !text.chars().any(char::is_control) {
-        true => Ok(text.to_owned()),
-        false => Err("write a name, a colon and a value".into()),
-    }
-}
-
-/// The part of a status page that is shown.
-#[derive(Clone, Debug, Deserialize)]
-struct Status {
-    #[serde(default)]
-    role: Option<String>,
-    connections: Connections,
-    pools: Vec<Pool>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Connections {
-    open: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Pool {
-    name: String,
-    size_max: u64,
-    busy: u64,
-    queued: u64,
-    oldest_wait: Option<f64>,
-    is_broken: bool,
-    workers: Vec<Worker>,
-    counts: Counts,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Worker {
-    memory: Option<u64>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Counts {
-    jobs: u64,
-    kills: BTreeMap<String, u64>,
-    exits: BTreeMap<String, u64>,
+/// Refuses what would end a line of a request.
+fn line(text: &str) -> Result<String, String> {
+    let is_line = !text.is_empty() && !text.chars().any(char::is_control);
+    is_line.then(|| text.to_owned()).ok_or_else(|| "use text without control characters".into())
 }
 
 /// What a host has answered, or why it has not.
-type Answer = Result<Status, String>;
+type Answer = Result<Value, String>;
 
 /// Shows the table once, or until Ctrl-C.
 pub(crate) fn top(args: TopArgs) -> Result<(), Error> {
@@ -192,15 +138,15 @@ fn ask(host: &str, request: &str) -> Answer {
     }
 }
 
-/// Reads a response of HTTP.
+/// Reads the body of a response.
 fn status(answer: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").ok_or("the answer is not HTTP")?;
-    match head.split_whitespace().nth(1) {
-        Some("200") => serde_json::from_str(body).map_err(|_| "the answer is not a status of pixie".into()),
-        Some("403") => Err("403: `App::operators` decides who may look, see --header".into()),
-        Some("404") => Err("404: call `App::status`, or name its path with --path".into()),
-        code => Err(format!("status {}", shown(code.unwrap_or("missing")))),
+    match head.split_whitespace().nth(1).unwrap_or("no status") {
+        "200" => serde_json::from_str(body).map_err(|_| "the answer is not a status of pixie".into()),
+        "403" => Err("403: `App::operators` decides who may look, see --header".into()),
+        "404" => Err("404: call `App::status`, or name its path with --path".into()),
+        code => Err(format!("status {}", shown(code))),
     }
 }
 
@@ -233,36 +179,41 @@ fn table(hosts: &[String], latest: &[Option<(Instant, Answer)>], width: usize) -
 const HEAD: [&str; 9] = ["HOST", "ROLE", "CONNS", "POOL", "BUSY", "QUEUE", "JOBS", "FAILED", "MEMORY"];
 
 /// Returns a row for each pool of a host. Only the first one has its name.
-fn rows_of(host: &str, status: &Status) -> Vec<Vec<String>> {
-    let role = status.role.as_deref().map_or("-".into(), shown);
-    let mut start = vec![host.to_owned(), role, status.connections.open.to_string()];
+fn rows_of(host: &str, status: &Value) -> Vec<Vec<String>> {
+    let text = |value: &Value| value.as_str().map_or("-".into(), shown);
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let values = |value: &Value| value.as_object().into_iter().flatten().map(|(_, value)| number(value)).sum::<u64>();
+    let mut start = vec![host.to_owned(), text(&status["role"]), number(&status["connections"]["open"]).to_string()];
     let mut rows = Vec::new();
-    for pool in &status.pools {
-        let wait =
-            pool.oldest_wait.filter(|_| pool.queued > 0).map(|wait| format!(" ({wait:.1} s)")).unwrap_or_default();
-        let memory: u64 = pool.workers.iter().filter_map(|worker| worker.memory).sum();
-        let failed = pool.counts.kills.values().chain(pool.counts.exits.values()).sum::<u64>();
-        let busy = format!("{}/{}{}", pool.busy, pool.size_max, if pool.is_broken { " broken" } else { "" });
-        let counts = [pool.counts.jobs.to_string(), failed.to_string(), format!("{} MB", memory / 1_000_000)];
-        let name_and_load = [shown(&pool.name), busy, format!("{}{wait}", pool.queued)];
-        rows.push(
-            std::mem::replace(&mut start, vec![String::new(); 3])
-                .into_iter()
-                .chain(name_and_load)
-                .chain(counts)
-                .collect(),
-        );
+    for pool in status["pools"].as_array().into_iter().flatten() {
+        let counts = &pool["counts"];
+        let broken = if pool["is_broken"] == true { " broken" } else { "" };
+        let wait = pool["oldest_wait"].as_f64().map(|wait| format!(" ({wait:.1} s)")).unwrap_or_default();
+        let memory: u64 =
+            pool["workers"].as_array().into_iter().flatten().map(|worker| number(&worker["memory"])).sum();
+        let mut row = std::mem::replace(&mut start, vec![String::new(); 3]);
+        row.extend([
+            text(&pool["name"]),
+            format!("{}/{}{broken}", number(&pool["busy"]), number(&pool["size_max"])),
+            format!("{}{wait}", number(&pool["queued"])),
+            number(&counts["jobs"]).to_string(),
+            (values(&counts["kills"]) + values(&counts["exits"])).to_string(),
+            format!("{} MB", memory / 1_000_000),
+        ]);
+        rows.push(row);
     }
     if rows.is_empty() {
-        start.extend((3..HEAD.len()).map(|_| "-".to_owned()));
+        start.extend(HEAD[3..].iter().map(|_| "-".to_owned()));
         rows.push(start);
     }
     rows
 }
 
-/// Returns a text of another program without control characters, and not too long for a table.
+/// Returns a text of another program without control characters, and not too long for its column.
 fn shown(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(24).collect()
+    let mut letters = text.chars().filter(|letter| !letter.is_control());
+    let start: String = letters.by_ref().take(14).collect();
+    if letters.next().is_some() { start + "…" } else { start }
 }
 
 /// The other screen of the terminal, until this value is dropped or a signal ends the program.

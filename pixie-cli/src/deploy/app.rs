@@ -65,6 +65,8 @@ pub(super) struct Route {
     pub(super) methods: Vec<String>,
     pub(super) path: String,
     pub(super) role: String,
+    /// Whether a request may be sent again after a failure. `None` means: if its method is idempotent.
+    pub(super) retry: Option<bool>,
     deadline: Option<f64>,
 }
 

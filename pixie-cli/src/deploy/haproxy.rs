@@ -8,7 +8,7 @@ use crate::error::Error;
 use super::{
     app::WEB,
     plan::{Address, Hosts, Plan, time},
-    rules::{Rule, rules},
+    rules::{self, Rule, rules},
 };
 
 /// The least time without data from an app, in seconds. Event streams and WebSockets are silent for up to
@@ -20,13 +20,13 @@ const BUSY: &str = r#"content-type text/plain string "The server is busy. Please
 /// Returns the configuration.
 pub(super) fn configuration(plan: &Plan) -> Result<String, Error> {
     let wrong = |error| Error::new(format_args!("could not read a route of the app: {error}"));
-    let rules = rules(&plan.app.routes).map_err(wrong)?;
+    let (rules, once_rules) = (rules(&plan.app.routes).map_err(wrong)?, rules::once(&plan.app.routes).map_err(wrong)?);
     let mut backends = String::new();
     for role in &plan.app.roles {
         backends += &backend(plan, role)?;
     }
     let resolvers = resolvers(plan, backends.contains(" resolvers "));
-    let parts = [head(plan), resolvers, frontend(plan, &rules), once(plan), backends, observers(plan)];
+    let parts = [head(plan), resolvers, frontend(plan, &rules, &once_rules), once(plan), backends, observers(plan)];
     Ok(parts.concat())
 }
 
@@ -108,7 +108,7 @@ fn resolvers(plan: &Plan, are_needed: bool) -> String {
     }
 }
 
-fn frontend(plan: &Plan, rules: &[Rule]) -> String {
+fn frontend(plan: &Plan, rules: &[Rule], once_rules: &[Rule]) -> String {
     let (name, options) = (plan.name(""), &plan.options);
     let bind = plan.bind();
     let tls = options.certificate.as_ref().map(|file| format!(" ssl crt {file} alpn h2,http/1.1")).unwrap_or_default();
@@ -122,6 +122,12 @@ fn frontend(plan: &Plan, rules: &[Rule]) -> String {
             probes.join(" ")
         ),
     };
+    let once_rules: String = once_rules
+        .iter()
+        .map(|Rule { route, condition, .. }| {
+            format!("    # {route}: `retry = false`\n    http-request unset-var(txn.retry) if {condition}\n")
+        })
+        .collect();
     let rules: String = rules
         .iter()
         .map(|Rule { route, role, condition }| format!("    # {route}\n    use_backend {role} if {condition}\n"))
@@ -138,10 +144,11 @@ frontend clients
     # The path as pixie compares it: decoded, except for %2F and %25. It is unset if it cannot be decoded.
     http-request set-var(txn.path) path,regsub(%25,%2525,g),regsub(%2[fF],%252F,g),url_dec
 {hidden}
-    # Methods that may be sent again: RFC 9110, section 9.2.2.
-    acl is_idempotent method GET HEAD OPTIONS PUT DELETE TRACE
-    http-request disable-l7-retry unless is_idempotent
-    use_backend pixie:once if !is_second !is_idempotent
+    # Whether a request may be sent again: RFC 9110, section 9.2.2.
+    http-request set-var(txn.retry) bool(true) if {{ method GET HEAD OPTIONS PUT DELETE TRACE }}
+{once_rules}    acl may_retry var(txn.retry) -m bool
+    http-request disable-l7-retry unless may_retry
+    use_backend pixie:once if !is_second !may_retry
 
     # The routes of the app, in the order in which it tries them.
 {rules}    default_backend {WEB}

@@ -141,7 +141,7 @@ impl Plan {
         self.options.front.as_deref().or((self.target == Target::Kubernetes).then_some(PRIVATE))
     }
 
-    /// Returns a name for things in Kubernetes and in compose files, made of the names of the app and of a part.
+    /// Returns a name in files and in clusters, made of the names of the app and of a part.
     pub(super) fn name(&self, part: &str) -> String {
         match part {
             "" => slug(&self.app.app),

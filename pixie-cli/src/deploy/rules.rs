@@ -8,12 +8,12 @@ use pixie_grammar::{Filter, PathPart, PatternError, parse_path};
 
 use super::app::{Route, WEB};
 
-/// A line of the frontend, and what it is about.
+/// A condition for requests, and what it is about.
 pub(super) struct Rule {
     /// The route, for a comment: one line without control characters.
     pub(super) route: String,
     pub(super) role: String,
-    /// The conditions of `use_backend`.
+    /// What follows `if`.
     pub(super) condition: String,
 }
 
@@ -31,6 +31,13 @@ pub(super) fn rules(routes: &[Route]) -> Result<Vec<Rule>, PatternError> {
     };
     let needed = (0..routes.len()).filter(needed).filter(|at| !methods[*at].is_empty());
     Ok(needed.map(|at| shapes[at].rule(&methods[at])).collect())
+}
+
+/// Returns rules for the routes whose requests must not be sent again, although their method is idempotent.
+/// May match requests that another route answers: they are not sent again either.
+pub(super) fn once(routes: &[Route]) -> Result<Vec<Rule>, PatternError> {
+    let unwanted = routes.iter().filter(|route| route.retry == Some(false));
+    unwanted.map(|route| Shape::of(route).map(|shape| shape.rule(&shape.methods(&[])))).collect()
 }
 
 /// A route, with its path by segments as in the tree of the router.

@@ -60,7 +60,7 @@ pub(crate) fn shop() -> Value {
 pub(crate) fn route(methods: &[&str], path: &str, role: &str) -> Value {
     let pool = (role != "web").then_some(role);
     json!({ "methods": methods, "path": path, "kind": if pool.is_some() { "pool" } else { "sync" }, "pool": pool,
-        "role": role, "deadline": pool.map(|_| 15.0), "body_limit": 2_097_152 })
+        "role": role, "deadline": pool.map(|_| 15.0), "retry": null, "body_limit": 2_097_152 })
 }
 
 /// Runs `pixie` in the package of an app that answers like this.

@@ -6,7 +6,7 @@ use rustix::net::sockopt::set_socket_linger;
 use serde_json::json;
 
 use crate::{
-    app::{deployed, shop},
+    app::{deployed, route, shop},
     balancer::{Balancer, Host, Request, free},
 };
 
@@ -14,6 +14,9 @@ use crate::{
 fn balancer(hosts: &[&Host], more: &str) -> Balancer {
     let mut told = shop();
     told["agent"] = json!(null);
+    let mut never = route(&["GET", "DELETE"], "/never/<id>", "images");
+    never["retry"] = json!(false);
+    told["routes"].as_array_mut().unwrap().insert(0, never);
     let mut addresses: Vec<_> = hosts.iter().map(|host| host.address.to_string()).collect();
     addresses.extend((!more.is_empty()).then(|| more.to_owned()));
     Balancer::start(&deployed(&told, &["haproxy", "--hosts", &format!("all={}", addresses.join(","))]))
@@ -51,6 +54,20 @@ fn a_request_that_may_have_started_is_only_sent_again_if_it_is_idempotent() {
                 assert!(count > 1 && count <= most, "{method} {path}: {count}");
             }
         }
+    }
+}
+
+#[test]
+fn a_route_may_forbid_that_its_requests_are_sent_again() {
+    let hosts = [Host::start(ending), Host::start(ending)];
+    let balancer = balancer(&[&hosts[0], &hosts[1]], "");
+    for (method, path, most) in
+        [("GET", "/never/1", 1), ("DELETE", "/never/1", 1), ("HEAD", "/never/1", 1), ("PUT", "/never/1", 4)]
+    {
+        let count = || hosts.iter().flat_map(Host::seen).filter(|seen| seen.method == method).count();
+        let response = balancer.connect().ask(&format!("{method} {path} HTTP/1.1\r\ncontent-length: 0"));
+        assert!(count() == 1 && most == 1 || count() > 1 && most > 1, "{method}: {}", count());
+        assert!(most > 1 || response.is_some_and(|response| response.status == 502), "{method}");
     }
 }
 
