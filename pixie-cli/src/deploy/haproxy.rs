@@ -70,7 +70,7 @@ defaults
 
     # A connection that fails is tried on another host. A request that may have arrived is sent again only if
     # its method is idempotent (see `disable-l7-retry`) and it fits into a buffer (16 KB).
-    retries 3
+    retries 10
     option redispatch 1
     retry-on conn-failure empty-response junk-response
     http-error status 503 {BUSY} hdr Retry-After 1
@@ -200,6 +200,7 @@ fn once(plan: &Plan) -> String {
 backend pixie:once
     timeout server {timeout}
     http-reuse never
+    option http-server-close
     retry-on none
     server once abns@{name}-once send-proxy-v2
 "#,
