@@ -119,14 +119,6 @@ fn the_page_of_the_example_shows_who_answers_while_processes_end() {
     for name in ["web1", "web2", "images1", "images2"] {
         until(&format!("{name} answers"), || (answers(name) > 2).then_some(()));
     }
-    for (scheme, width) in [("light", 1100), ("dark", 1100), ("light", 390)] {
-        browser.look(scheme, width, 1100);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-        fs::create_dir_all(&folder).expect("a folder");
-        browser.screenshot(&folder.join(format!("cluster-{scheme}-{width}.png")));
-        let wider = browser.script("return document.documentElement.scrollWidth > innerWidth");
-        assert_eq!(wider, false, "nothing is cut off at {width} pixels");
-    }
     for name in ["images1", "web1"] {
         let (before, pid) = (answers(name), card(name, "pid"));
         browser.click(&format!("[data-name='{name}'] button"));
@@ -138,6 +130,16 @@ fn the_page_of_the_example_shows_who_answers_while_processes_end() {
     browser.click("#random");
     browser.wait_for("made by images");
     assert!(browser.text().contains("run 1"), "{}", browser.text());
+    browser.click("[data-name='web2'] button");
+    until("web2 has ended", || (card("web2", "state") == "ended").then_some(()));
+    for (scheme, width) in [("light", 1100), ("dark", 1100), ("light", 390)] {
+        browser.look(scheme, width, 1100);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        fs::create_dir_all(&folder).expect("a folder");
+        browser.screenshot(&folder.join(format!("cluster-{scheme}-{width}.png")));
+        let wider = browser.script("return document.documentElement.scrollWidth > innerWidth");
+        assert_eq!(wider, false, "nothing is cut off at {width} pixels");
+    }
     assert_eq!(browser.script("return document.querySelector('#failed').textContent"), "0");
     let status = example.script("down").status().expect("bash is there");
     assert!(status.success() && !example.run.path().join("run").exists());
