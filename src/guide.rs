@@ -24,6 +24,10 @@ pub mod files {}
 #[doc = include_str!("guide/conditions.md")]
 pub mod conditions {}
 
+#[cfg(feature = "garde")]
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 

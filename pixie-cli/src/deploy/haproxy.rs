@@ -70,6 +70,7 @@ defaults
 
     # A connection that fails is tried on another host. A request that may have arrived is sent again only if
     # its method is idempotent (see `disable-l7-retry`) and it fits into a buffer (16 KB).
+    # Several attempts may find old connections to the same lost host before one is refused and marks it down.
     retries 10
     option redispatch 1
     retry-on conn-failure empty-response junk-response
@@ -199,8 +200,9 @@ fn once(plan: &Plan) -> String {
 # more, each on a connection of its own. There each of them is the first, so the client gets a 502.
 backend pixie:once
     timeout server {timeout}
-    http-reuse never
+    # Otherwise the next request of a client would use its connection again.
     option http-server-close
+    http-reuse never
     retry-on none
     server once abns@{name}-once send-proxy-v2
 "#,

@@ -92,7 +92,13 @@ pub(crate) struct Host {
 impl Host {
     /// Starts a host. The function returns whether the connection stays open.
     pub(crate) fn start(answer: impl Fn(&Request, &mut TcpStream) -> bool + Send + Sync + 'static) -> Host {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Host::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    pub(crate) fn on(
+        listener: TcpListener,
+        answer: impl Fn(&Request, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Host {
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let (answer, all) = (Arc::new(answer), seen.clone());
         thread::spawn(move || {

@@ -112,7 +112,7 @@ fn compose_gets_services_and_haproxy() {
 #[test]
 fn what_compose_would_replace_is_escaped() {
     let mut told = shop();
-    told["routes"] = json!([route(&["GET"], "/$HOME", "images"), route(&["GET"], "/${HOME}/<x>", "images")]);
+    told["routes"] = json!([route(&["GET"], "/$HOME", "images"), route(&["GET"], "/$%7BHOME}/<x>", "images")]);
     let text = deployed(&told, &["compose"]);
     let lines: Vec<_> = text.lines().filter(|line| line.contains("HOME")).map(str::trim).collect();
     assert_eq!(lines.len(), 4, "{lines:?}");

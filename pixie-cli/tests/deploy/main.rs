@@ -5,6 +5,7 @@
 
 mod app;
 mod balancer;
+mod discovery;
 mod encrypted;
 mod files;
 mod proxied;

@@ -41,7 +41,7 @@ const ROUTES: [(&[&str], &str, &str); 40] = [
     (&["POST"], "/f/<rest:path>", "reports"),
     (&["GET"], "/s/a%20b", "images"),
     (&["GET"], "/s/it's", "images"),
-    (&["GET"], "/s/%22%23$HOME{}`\\z", "images"),
+    (&["GET"], "/s/%22%23$HOME%7B%7D`\\z", "images"),
     (&["GET"], "/s/50%25", "images"),
     (&["GET"], "/s/a%2Fb", "reports"),
     (&["GET"], "/s/größe", "images"),
