@@ -14,14 +14,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 /// Returns the configuration that `pixie deploy` writes for the app on these hosts, such as `web=10.0.0.1,10.0.0.2`.
-pub(crate) fn configuration(hosts: &[String], port: u16, agent_port: u16) -> Result<String> {
+pub(crate) fn configuration(hosts: &[String], http2: bool, port: u16, agent_port: u16) -> Result<String> {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let root = own.join("../..");
     let mut build = cargo();
     build.args(["build", "--quiet", "--package", "pixie-cli", "--manifest-path"]).arg(root.join("Cargo.toml"));
     run(build.arg("--target-dir").arg(root.join("target")), BUILD_LIMIT)?;
     let mut pixie = Command::new(root.join("target/debug/pixie"));
-    pixie.current_dir(own).args(["deploy", "haproxy", "--release", "--bin", "cluster-app", "--http2"]);
+    pixie.current_dir(own).args(["deploy", "haproxy", "--release", "--bin", "cluster-app"]);
+    pixie.args(http2.then_some("--http2"));
     pixie.args(["--bind", &format!(":{port}")]).args(hosts.iter().flat_map(|hosts| ["--hosts", hosts]));
     // The program reports what it would do with these settings.
     pixie.env("PIXIE_AGENT", format!(":{agent_port}"));

@@ -5,10 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process,
     time::Duration,
 };
 
@@ -52,20 +52,28 @@ pub(crate) struct Cluster {
     machines: BTreeMap<&'static str, Machine>,
     /// How many hosts run the role `images`.
     workers: usize,
+    /// Whether the balancer speaks HTTP/2 with the app.
+    http2: bool,
     /// The version of the app that a host is started with, by its name.
     versions: BTreeMap<&'static str, u32>,
     app: PathBuf,
     // After the machines, so that their programs end first.
     network: Network,
     folder: PathBuf,
+    /// Two runs would have hosts of the same names.
+    _lock: File,
 }
 
 impl Cluster {
     /// Builds the app and starts all hosts, with this many of the role `images`.
-    pub(crate) fn start(workers: usize) -> Result<Self> {
+    pub(crate) fn start(workers: usize, http2: bool) -> Result<Self> {
+        let lock = File::create(env::temp_dir().join("pixie-cluster.lock"))?;
+        lock.try_lock().map_err(|_| "another run of this bench is under way on this machine")?;
         let app = build()?;
+        // What an earlier run has left is removed first.
         let network = Network::new("pixie-cluster")?;
-        let folder = env::temp_dir().join(format!("pixie-cluster-{}", process::id()));
+        let folder = env::temp_dir().join("pixie-cluster");
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         let mut machines = BTreeMap::new();
         let others = [("balancer", 10), ("store", 40)];
@@ -74,17 +82,16 @@ impl Cluster {
         }
         let client = network.host("client", 2)?;
         let versions = BTreeMap::new();
-        let mut cluster = Cluster { client, machines, workers, versions, app, network, folder };
+        let mut cluster = Cluster { client, machines, workers, http2, versions, app, network, folder, _lock: lock };
         cluster.start_store()?;
         cluster.app_hosts().into_iter().try_for_each(|name| cluster.start_app(name))?;
-        cluster.start_balancer()?;
+        cluster.balance(&cluster.host_lists())?;
         cluster.wait_until_used()?;
         Ok(cluster)
     }
 
     /// Changes how many hosts run the role `images`.
     pub(crate) fn set_workers(&mut self, workers: usize) -> Result<()> {
-        self.machine("balancer").kill()?;
         for (index, (name, _)) in IMAGES.into_iter().enumerate() {
             match (index < workers, self.machine(name).runs()) {
                 (true, false) => self.start_app(name)?,
@@ -93,7 +100,7 @@ impl Cluster {
             }
         }
         self.workers = workers;
-        self.start_balancer()?;
+        self.balance(&self.host_lists())?;
         self.wait_until_used()
     }
 
@@ -171,16 +178,21 @@ impl Cluster {
         })
     }
 
-    /// Starts the balancer with the configuration for the hosts that run now.
-    fn start_balancer(&mut self) -> Result<()> {
-        let file = self.folder.join("haproxy.cfg");
-        let hosts = ["web", "images"].map(|role| {
+    /// Returns the hosts of each role, as `pixie deploy` takes them.
+    pub(crate) fn host_lists(&self) -> [String; 2] {
+        ["web", "images"].map(|role| {
             let hosts = self.app_hosts().into_iter().filter(|name| name.starts_with(role));
             let addresses = hosts.map(|name| self.app_address(name).to_string());
             format!("{role}={}", addresses.collect::<Vec<_>>().join(","))
-        });
-        fs::write(&file, balancer::configuration(&hosts, PORT, AGENT_PORT)?)?;
+        })
+    }
+
+    /// Starts the balancer, again if it runs, with the configuration for these hosts.
+    pub(crate) fn balance(&mut self, hosts: &[String]) -> Result<()> {
+        let file = self.folder.join("haproxy.cfg");
+        fs::write(&file, balancer::configuration(hosts, self.http2, PORT, AGENT_PORT)?)?;
         let machine = self.machine("balancer");
+        machine.kill()?;
         let mut command = machine.host.command("haproxy");
         command.arg("-db").arg("-f").arg(file);
         machine.start(command)

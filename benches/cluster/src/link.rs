@@ -16,7 +16,7 @@ use std::{
 };
 
 use bench_kit::Result;
-use tun_rs::{DeviceBuilder, Layer, SyncDevice};
+use tappers::{Interface, Tap};
 
 use crate::namespaces::{Network, enter, ip};
 
@@ -58,10 +58,10 @@ impl BadLink {
         self.remove_netem();
         let switch = self.switch.as_str();
         let ends = thread::scope(|scope| {
-            let made = scope.spawn(|| -> io::Result<Vec<Arc<SyncDevice>>> {
+            let made = scope.spawn(|| -> io::Result<Vec<Arc<Tap>>> {
                 // A device belongs to the namespace of the thread that makes it.
                 enter(switch)?;
-                let end = |name: &&str| DeviceBuilder::new().name(*name).layer(Layer::L2).build_sync().map(Arc::new);
+                let end = |name: &&str| Tap::new_named(Interface::new(*name)?).map(Arc::new);
                 ENDS.iter().map(end).collect()
             });
             made.join().unwrap_or_else(|_| Err(io::Error::other("making a device panicked")))
@@ -134,7 +134,7 @@ fn tc(namespace: &str, arguments: &[&str]) -> bool {
 }
 
 /// Takes frames from one end until its device is removed.
-fn take(from: &SyncDevice, sender: &SyncSender<(Instant, Vec<u8>)>, seed: u64) {
+fn take(from: &Tap, sender: &SyncSender<(Instant, Vec<u8>)>, seed: u64) {
     let (mut buffer, mut random) = ([0; FRAME_BYTES], seed);
     while let Ok(length) = from.recv(&mut buffer) {
         random = next(random);
@@ -145,7 +145,7 @@ fn take(from: &SyncDevice, sender: &SyncSender<(Instant, Vec<u8>)>, seed: u64) {
     }
 }
 
-fn give(to: &SyncDevice, receiver: &Receiver<(Instant, Vec<u8>)>) {
+fn give(to: &Tap, receiver: &Receiver<(Instant, Vec<u8>)>) {
     while let Ok((due, frame)) = receiver.recv() {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let _ = to.send(&frame);

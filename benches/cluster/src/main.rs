@@ -7,6 +7,7 @@
 mod args;
 mod balancer;
 mod cluster;
+mod costs;
 mod interrupt;
 mod link;
 mod load;
@@ -38,6 +39,8 @@ use crate::{
 
 /// The share of the time that is for the throughput.
 const THROUGHPUT_SHARE: f64 = 0.15;
+/// Measurements of costs that take time.
+const COSTS: f64 = 7.0;
 /// Worker hosts while hosts fail.
 const WORKERS: usize = 2;
 /// Connections for the throughput: more than all hosts have slots.
@@ -71,7 +74,7 @@ fn run(args: &Args) -> Result<bool> {
         return Err(format!("cannot make hosts: {obstacle}").into());
     }
     interrupt::watch()?;
-    let mut cluster = Cluster::start(WORKERS)?;
+    let mut cluster = Cluster::start(WORKERS, args.http2)?;
     let mut report = Report::default();
     let is_part = |part| args.part == part || args.part == Part::All;
     if is_part(Part::Faults) {
@@ -80,9 +83,14 @@ fn run(args: &Args) -> Result<bool> {
     if is_part(Part::Throughput) {
         throughput(&mut cluster, args, &mut report)?;
     }
+    if args.part == Part::Costs {
+        costs::measure(&mut cluster, args.whole.div_f64(COSTS))?;
+        return Ok(true);
+    }
     drop(cluster);
     let processors = thread::available_parallelism()?;
-    println!("{processors} processors shared by all hosts and the clients, so handlers wait instead of computing\n");
+    println!("{processors} processors shared by all hosts and the clients, so handlers wait instead of computing");
+    println!("HTTP/{} between the balancer and the app\n", if args.http2 { "2" } else { "1.1" });
     println!("{report}");
     Ok(report.is_good())
 }
