@@ -1,4 +1,4 @@
-//! One program for a whole cluster: the same binary serves pages on some hosts and makes thumbnails on others.
+//! One program for a whole cluster: it serves pages on some hosts and makes thumbnails on others.
 //!
 //! `examples/cluster/up` starts it four times behind HAProxy, on one machine. Its README explains the rest.
 //! `cargo run --release --features store-redis --example cluster` runs all roles in one process.
@@ -65,8 +65,8 @@ fn work(store: Store) -> Result<Json<Answer>> {
     Ok(Json(Answer { name: NAME.as_str(), pid: std::process::id(), answers }))
 }
 
-/// Makes a thumbnail. The page chooses the id, and the answer says how often this upload ran: always once, also
-/// if hosts fail.
+/// Makes a thumbnail. The page chooses the id, and the answer says how often this upload ran: always once,
+/// also if hosts fail.
 #[post("/thumbnail/<id>", pool = "images", deadline = "5s", body_limit = "20MB")]
 fn thumbnail(id: String, picture: Upload, store: Store) -> Result<Response> {
     if id.len() > 64 {

@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Limits the build of the command `pixie`, and of the app by it.
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
-/// Returns the configuration that `pixie deploy` writes for the app on these hosts, such as `web=10.0.0.1,10.0.0.2`.
+/// Returns the configuration that `pixie deploy` writes for the app on these hosts, such as
+/// `web=10.0.0.1,10.0.0.2`.
 pub(crate) fn configuration(hosts: &[String], http2: bool, port: u16, agent_port: u16) -> Result<String> {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let root = own.join("../..");

@@ -1,7 +1,7 @@
 //! What a request, a check, a connection and an operation of the store cost: processor time and memory.
 //!
-//! Each cost is the difference of a process's own time or memory, so clients on the same machine do not count.
-//! Times are read from Linux in units of 10 ms, so each measurement has thousands of events.
+//! Each cost is the difference of a process's own time or memory, so clients on the same machine do not
+//! count. Linux reports times in units of 10 ms, so each measurement has thousands of events.
 
 use std::{
     io::{Read, Write},
@@ -179,7 +179,8 @@ fn line(stream: &mut TcpStream) -> Result<String> {
     Ok(String::from_utf8_lossy(&line).trim().to_owned())
 }
 
-/// Opens connections that have answered one request, and returns by how many bytes the process has grown for each.
+/// Opens connections, sends one request on each, and returns by how many bytes the process has grown for
+/// each of them.
 fn idle(cluster: &mut Cluster, name: &str, address: SocketAddr) -> Result<f64> {
     let pid = cluster.machine(name).pid();
     let memory = || system::process(pid).map_or(0, |process| process.resident);

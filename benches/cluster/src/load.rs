@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Topics, each with one subscriber and one publisher.
 const TOPICS: usize = 2;
 
-/// Runs a fault while visitors send requests, and returns their results when the fault is over.
+/// Runs a fault while visitors send requests, and returns their results.
 pub(crate) fn run(
     cluster: &mut Cluster,
     connections: usize,

@@ -1,7 +1,8 @@
-//! Runs an app on several hosts behind HAProxy, lets hosts, links, versions and the store fail under load, and
-//! prints what clients got.
+//! Runs an app on several hosts behind HAProxy, lets hosts, links, versions and the store fail under load,
+//! and prints what clients got.
 //!
-//! Each host is a network namespace. Fails if an answer was wrong, a POST ran twice, or a GET or PUT was lost.
+//! Each host is a network namespace. The run fails if an answer was wrong, a POST ran twice, or a GET or PUT
+//! was lost.
 #![forbid(unsafe_code)]
 
 mod args;

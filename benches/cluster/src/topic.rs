@@ -42,15 +42,15 @@ struct Messages {
     crossed: u64,
 }
 
-/// Publishes and subscribes until `stop`. Messages that are sent while the subscriber's host or the store fails
-/// may be missed; otherwise each arrives once, in order.
+/// Publishes and subscribes until `stop`. Messages that are sent while the subscriber's host or the store
+/// fails may be missed; otherwise each arrives once, in order.
 pub(crate) fn run(client: &Host, address: SocketAddr, excuses: Excuses, stop: &AtomicBool) -> Result<Tally> {
     let (topic, messages, ended) = (unique(), Mutex::new(Messages::default()), AtomicBool::new(false));
     let messages = thread::scope(|scope| -> Result<Messages> {
         let listener = scope.spawn(|| {
             client.enter()?;
             while !ended.load(Ordering::Relaxed) {
-                // The end of a connection is no failure: hosts are killed and replaced.
+                // Hosts are killed and replaced, so a connection may end.
                 let _ = listen(address, &topic, &messages, &ended);
                 lock(&messages).close();
                 thread::sleep(PAUSE);

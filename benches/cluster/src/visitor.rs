@@ -172,7 +172,8 @@ impl Visitor {
         Ok(place)
     }
 
-    /// The answer names the number before. If the balancer has sent the request twice, that is the new number.
+    /// The answer names the number before. If the balancer has sent the request twice, that is the new
+    /// number.
     fn check_session(&mut self, what: &str) -> Result<(), Fault> {
         let number = self.number;
         let before = what.strip_prefix(&format!("{number}:")).and_then(|before| before.parse::<u64>().ok());

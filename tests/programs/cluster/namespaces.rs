@@ -1,8 +1,8 @@
 //! Network namespaces as hosts: each has an address, processes of its own, and a cable to one switch.
 //!
-//! Linux and root only. `benches/cluster` uses this file, too. Invariant: all names begin with the name of the
-//! network, and no namespace has a route to another network. Dropping the network kills all of its processes
-//! and removes it; a new network first removes what an earlier one of that name has left.
+//! Linux and root only. `benches/cluster` uses this file, too. Invariant: all names begin with the name of
+//! the network, and a namespace has no route to another network. Dropping the network kills all of its
+//! processes and removes it; a new network first removes what an earlier one of that name has left.
 #![allow(dead_code, unreachable_pub, reason = "each user of this file uses a part of it")]
 use std::{
     ffi::OsStr,
@@ -92,8 +92,8 @@ impl Drop for Network {
 }
 
 impl Host {
-    /// Returns a command that runs a program on this host. A signal to the group of this program does not reach
-    /// it.
+    /// Returns a command that runs a program on this host, in a process group of its own, so that Ctrl-C
+    /// does not reach it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = ip_command(&["netns", "exec", &self.namespace]);
         command.arg(program).process_group(0);
