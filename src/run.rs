@@ -71,7 +71,7 @@ impl App {
         if let Some(answer) = overview::asked(&app)? {
             return print(&answer);
         }
-        log::start()?;
+        let _log = log::start(&app.settings)?;
         app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         // Before the workers start, so that all of them have the same limit.
         raise_open_files_limit();
@@ -87,7 +87,10 @@ impl App {
         let listener = open(&app.settings, dev.is_some())?;
         let mut restarts = Restarts::prepare(dev.is_some()).map_err(StartError::of_system)?;
         let runtime = runtime(app.settings.threads).map_err(StartError::of_system)?;
-        let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev, &mut restarts));
+        // `pixie dev` shows its own lines of requests.
+        let is_logged = dev.is_none() && log::wants_requests(app.settings.access_log);
+        let service = AppService::layered(app, layers).logging(is_logged);
+        let served = runtime.block_on(serve(service, listener, dev, &mut restarts));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
         Ok(served?)

@@ -19,6 +19,7 @@ pub(crate) mod probes;
 pub(crate) mod request_ids;
 pub(crate) mod timing;
 pub(crate) mod traces;
+pub(crate) mod access;
 pub(crate) mod time_limit;
 pub(crate) mod spool;
 pub(crate) mod store;

@@ -23,9 +23,11 @@ use crate::{
     },
     table::{
         Call, Composed, Endpoint, Intake, Plan,
+        access::Place,
         hooks::Answered,
         meter::Measured,
         panics,
+        pools::pool_of,
         refusal::{self, refuse, refuse_with},
         timing, traces,
     },
@@ -52,6 +54,9 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
         _ => app.unrouted(request.path()),
     };
     measured.by(&endpoint.meter);
+    if !matches!(endpoint.plan, Plan::Unrouted) {
+        Place::note_route(endpoint.route.kind(), pool_of(&endpoint.route));
+    }
     if endpoint.has_ids {
         app.request_ids.identify(request);
     }
