@@ -123,7 +123,7 @@ where
         if let Some(probe) = probes.and_then(|probes| probes.answer(request.method(), request.uri().path())) {
             return AppFuture::ready(probe.into_http(), None);
         }
-        let mut asked = self.is_logged.then(|| Asked::of(&request));
+        let mut asked = self.is_logged.then(|| Box::new(Asked::of(&request)));
         // RFC 9112, section 3.2.2: the host of the target is the host of the request.
         if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok()) {
             request.headers_mut().insert(header::HOST, host);
@@ -167,7 +167,7 @@ where
 
 /// Runs a part of a request, which notes where it runs if the request is logged.
 #[inline]
-fn noting<T>(asked: &mut Option<Asked>, run: impl FnOnce() -> T) -> T {
+fn noting<T>(asked: &mut Option<Box<Asked>>, run: impl FnOnce() -> T) -> T {
     match asked {
         Some(asked) => asked.place.during(run),
         None => run(),
@@ -178,12 +178,13 @@ fn noting<T>(asked: &mut Option<Asked>, run: impl FnOnce() -> T) -> T {
 pub struct AppFuture {
     progress: Progress,
     measured: Measured,
-    /// The request, if it is logged and its response is not there yet.
-    asked: Option<Asked>,
+    /// The request, if it is logged and its response is not there yet. Boxed, because the future of a request
+    /// that is not logged should stay small.
+    asked: Option<Box<Asked>>,
 }
 
 impl AppFuture {
-    fn ready(response: HttpResponse, asked: Option<Asked>) -> AppFuture {
+    fn ready(response: HttpResponse, asked: Option<Box<Asked>>) -> AppFuture {
         AppFuture { progress: Progress::Ready(Some(response)), measured: Measured::begin(), asked }
     }
 }

@@ -108,7 +108,7 @@ struct Lines {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= self.filter.level(metadata.target())
+        !metadata.is_span() && *metadata.level() <= self.filter.level(metadata.target())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -29,18 +29,20 @@ pub(super) fn log(label: &WorkerLabel, line: &[u8]) -> bool {
     if level > LevelFilter::current() {
         return true;
     }
-    let names = OWN_FIELDS.into_iter().chain(fields.keys().map(String::as_str)).collect::<Vec<_>>();
+    let [first, last @ ..] = OWN_FIELDS;
+    let names = [first].into_iter().chain(fields.keys().map(String::as_str)).chain(last).collect::<Vec<_>>();
     static KNOWN: LazyLock<Mutex<Descriptions>> = LazyLock::new(Mutex::default);
     let found = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(level, &target, &names);
     let Some(metadata) = found else { return false };
     let message = tracing::field::display(printable(message.as_bytes()));
     let pool = tracing::field::display(&label.pool);
     let values: Vec<Box<dyn Value>> = fields.values().map(value).collect();
-    let own: [&dyn Value; 4] = [&message, &pool, &label.worker, &label.pid];
-    let mut all = own.into_iter().chain(values.iter().map(|value| &**value)).map(Some);
-    let Some(first) = metadata.fields().iter().next() else { return false };
+    let values = values.iter().map(|value| &**value);
+    let last: [&dyn Value; 3] = [&pool, &label.worker, &label.pid];
+    let mut all = [&message as &dyn Value].into_iter().chain(values).chain(last).map(Some);
     let known: Vec<_> = metadata.fields().iter().collect();
-    let pairs: [_; FIELDS_MAX] = std::array::from_fn(|at| (known.get(at).unwrap_or(&first), all.next().flatten()));
+    // The names that are missing have no value.
+    let pairs: [_; FIELDS_MAX] = std::array::from_fn(|at| (known.get(at).unwrap_or(&known[0]), all.next().flatten()));
     let values = metadata.fields().value_set(&pairs);
     tracing::dispatcher::get_default(|log| {
         if log.enabled(metadata) {
@@ -213,8 +215,8 @@ mod tests {
             assert!(!log(&label, line.as_bytes()), "{line}");
         }
         let expected = [
-            "ERROR app::users message=it \u{fffd}[2J failed pool=images worker=2u64 pid=7u64 name=\"Ada\" ok=true user=5u64",
-            "WARN pixie_pool::output message=flat pool=images worker=2u64 pid=7u64 list=\"[1]\"",
+            "ERROR app::users message=it \u{fffd}[2J failed name=\"Ada\" ok=true user=5u64 pool=images worker=2u64 pid=7u64",
+            "WARN pixie_pool::output message=flat list=\"[1]\" pool=images worker=2u64 pid=7u64",
         ];
         assert_eq!(*kept.0.lock().expect("no panic"), expected);
         assert_eq!((text(nested), text("plain")), ("ERROR it \u{1b}[2J failed".into(), "plain".into()));
