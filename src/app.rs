@@ -11,6 +11,8 @@ mod security;
 mod hooks;
 mod operators;
 mod probes;
+#[cfg(feature = "cors")]
+pub(crate) mod cors;
 mod roles;
 #[cfg(feature = "store")]
 mod store;
@@ -89,6 +91,8 @@ pub struct App {
     /// The declared pools.
     pub(crate) pools: Vec<pixie_pool::Config>,
     pub(crate) trusted_origins: Vec<String>,
+    #[cfg(feature = "cors")]
+    pub(crate) cors: Option<(cors::Cors, pixie_core::Place)>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) views: Views,
     pub(crate) settings: Settings,

@@ -24,6 +24,10 @@ pub mod files {}
 #[doc = include_str!("guide/conditions.md")]
 pub mod conditions {}
 
+#[cfg(feature = "garde")]
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 
@@ -84,6 +88,9 @@ pub mod deploy {}
 #[cfg(feature = "store")]
 #[doc = include_str!("guide/replicas.md")]
 pub mod replicas {}
+
+#[doc = include_str!("guide/balancer.md")]
+pub mod balancer {}
 
 #[doc = include_str!("guide/configuration.md")]
 pub mod configuration {}

@@ -23,6 +23,8 @@ pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
+#[cfg(feature = "cors")]
+pub use app::cors::Cors;
 pub use app::{App, group::Group};
 pub use error::StartError;
 pub use files::{Folder, cached_file, static_file};
@@ -55,8 +57,8 @@ pub use pixie_core::Session;
 pub use pixie_core::{
     Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
     FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method, Needs,
-    OrAbort, Origin, Peer, Pieces, Query, Redirect, Rejection, Request, RequestId, RequestView, Response, Result,
-    Route, Scheme, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
+    OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route, Scheme,
+    State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};
@@ -90,7 +92,7 @@ pub mod __macro {
     pub use crate::{app::routes::Registered, testing::work_if_asked};
     pub use inventory;
     pub use pixie_core::{
-        BodyUse, BoxFuture, Error, FromRequest, Handler, IntoPieces, IntoResponse, Method, Needs, Pieces, Place,
-        Request, Response, RoutePath, Writer,
+        BodyUse, BoxFuture, Error, FromRequest, Handler, IntoError, IntoPieces, IntoResponse, Method, Needs, Pieces,
+        Place, Request, Response, RoutePath, Writer,
     };
 }

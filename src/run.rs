@@ -24,7 +24,7 @@ use std::{
 
 use pixie_core::Result;
 use pixie_server::{Error as ServerError, Listen, Listener, Server, Shutdown, raise_open_files_limit};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::restart::Restarts;
 use crate::{
@@ -67,6 +67,13 @@ impl App {
     }
 
     fn serve_to_end(self) -> Result<()> {
+        if Handle::try_current().is_ok() {
+            let fix = "write `fn main()` without `async` and without `#[tokio::main]`";
+            return Err(StartError::new(format!(
+                "`run` starts the async runtime of the app, but one runs already: {fix}"
+            ))
+            .into());
+        }
         let (app, mut layers) = composed(self)?;
         if let Some(answer) = overview::asked(&app)? {
             return print(&answer);
@@ -276,6 +283,13 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_main_with_a_runtime_of_its_own_gets_one_sentence() {
+        let error = App::new().run().expect_err("the app cannot start here");
+        let said = error.to_string();
+        assert!(said.contains("`fn main()` without `async`") && !said.contains('\n'), "{said}");
+    }
 
     #[test]
     fn thread_routes_have_all_their_threads_and_leave_some_to_files() {

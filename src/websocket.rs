@@ -19,10 +19,7 @@ use std::{
 use http::{StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use pixie_core::{
-    BodyUse, ByteSize, Error, FromRequest, Needs, Rejection, RejectionKind, Request, RequestId, Response, Result,
-    StateMap,
-};
+use pixie_core::{BodyUse, ByteSize, Error, FromRequest, Needs, Request, RequestId, Response, Result, StateMap};
 use pixie_server::Shutdown;
 use tokio::{io::DuplexStream, time::timeout};
 
@@ -179,11 +176,11 @@ impl FromRequest for WebSocket {
         needs.state(TypeId::of::<Shutdown>(), type_name::<Shutdown>());
     }
 
-    fn from_request(request: &mut Request) -> Result<WebSocket, Rejection> {
+    fn from_request(request: &mut Request) -> Result<WebSocket, Error> {
         let handshake = Handshake::of(request)?;
         let unable = || {
             let detail = "the server below the app cannot switch protocols: serve it with `App::run`, or with upgrades";
-            Rejection::new(RejectionKind::Unavailable, detail).with_status(StatusCode::NOT_IMPLEMENTED)
+            Error::internal(detail).with_status(StatusCode::NOT_IMPLEMENTED).with_place(None)
         };
         let extensions = request.extensions_mut();
         let upgrade = extensions.remove().map(Line::Upgrade);

@@ -139,6 +139,8 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "cargo",
             "routes",
             "reload",
+            "deploy",
+            "top",
             "check",
             "completions",
             "new",

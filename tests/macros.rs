@@ -24,8 +24,8 @@ mod handlers {
     use std::collections::HashMap;
 
     use pixie_web::{
-        Body, BodyReader, Bytes, Error, Form, Headers, IntoResponse, Json, Peer, Pieces, Query, Rejection, Request,
-        Result, StatusCode, Writer, abort, delete, get, patch, post, put, route,
+        Body, BodyReader, Bytes, Error, Form, Headers, IntoResponse, Json, Peer, Pieces, Query, Request, Result,
+        StatusCode, Writer, abort, delete, get, patch, post, put, route,
     };
 
     #[route("/", sync)]
@@ -79,7 +79,7 @@ mod handlers {
     async fn deleted() {}
 
     #[get("/maybe", sync)]
-    fn maybe(peer: Option<Peer>, form: std::result::Result<Form<HashMap<String, String>>, Rejection>) -> String {
+    fn maybe(peer: Option<Peer>, form: std::result::Result<Form<HashMap<String, String>>, Error>) -> String {
         format!("{} {}", peer.is_none(), form.is_err())
     }
 
@@ -298,7 +298,7 @@ fn handlers_of_every_kind_answer() {
 }
 
 #[test]
-fn what_cannot_be_extracted_is_answered_by_the_rejection() {
+fn what_cannot_be_extracted_is_answered_by_the_error_of_the_extractor() {
     let cases = [
         ("GET", "/async/7", 400),                       // the handler's own error
         ("GET", "/async/99999999999999999999999", 404), // fits the filter, not the type

@@ -12,8 +12,8 @@ use std::{
 };
 
 use pixie_web::{
-    App, Body, Bytes, Form, FormLimits, FromRequest, IntoResponse, Json, ProcessType, Rejection, Request, Response,
-    Result, Route, StatusCode, TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
+    App, Body, Bytes, Error, Form, FormLimits, FromRequest, IntoResponse, Json, ProcessType, Request, Response, Result,
+    Route, StatusCode, TestClient, TestRequest, Upload, Uploads, Writer, get, post, proc_env,
 };
 use serde::{Deserialize, Serialize};
 
@@ -329,7 +329,7 @@ fn refusals_name_the_field_in_every_kind() {
 
 #[test]
 fn a_handler_that_reads_a_form_by_hand_has_the_limits_of_the_app() {
-    fn count(request: &mut Request) -> Result<String, Rejection> {
+    fn count(request: &mut Request) -> Result<String, Error> {
         let fields = request.form().iter().count();
         assert_eq!(fields, request.parts().map_or(0, |parts| parts.fields.iter().count()));
         let form = Form::<Vec<(String, String)>>::from_request(request);

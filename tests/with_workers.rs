@@ -1,4 +1,6 @@
 //! The test client with real worker processes: this program is its own worker.
+#[path = "with_workers/errors.rs"]
+mod errors;
 #[cfg(feature = "store-redis")]
 #[path = "programs/redis.rs"]
 mod redis;
@@ -33,6 +35,7 @@ fn app() -> App {
     });
     let probes = ["probe", "bomb", "panics", "panic"].into_iter().zip([probe, bomb, panics, panic as fn() -> String]);
     let probed = probes.fold(App::new(), |app, (name, run)| in_all_kinds(app, name, run));
+    let probed = errors::routes(probed);
     #[cfg(feature = "store")]
     let probed = store::routes(probed);
     probed

@@ -3,7 +3,7 @@
 use std::{fmt, thread, time::Instant};
 
 use pixie_web::{
-    FromRequest, Headers, IntoResponse, Json, Needs, Rejection, Request, Response, Result, header, proc_env, template,
+    Error, FromRequest, Headers, IntoResponse, Json, Needs, Request, Response, Result, header, proc_env, template,
 };
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ impl FromRequest for Started {
         needs.header(header::ACCEPT);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let is_data = request.header(header::ACCEPT).is_some_and(|accept| accept.contains("application/json"));
         Ok(Started { at: Instant::now(), wants: if is_data { Wants::Data } else { Wants::Page } })
     }

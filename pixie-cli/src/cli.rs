@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{cargo, check, completions, error::Error, interrupt, new, output, routes};
+use crate::{cargo, check, completions, deploy, error::Error, interrupt, new, output, routes, top};
 #[cfg(unix)]
 use crate::{dev, reload};
 
@@ -54,6 +54,10 @@ pub(crate) enum Command {
     Reload(reload::ReloadArgs),
     /// Builds the app with optimization and shows a summary
     Build(cargo::BuildArgs),
+    /// Writes configuration of HAProxy, Kubernetes, compose or systemd that suits the app
+    Deploy(Box<deploy::DeployArgs>),
+    /// Shows the processes of an app on all hosts, with their pools
+    Top(top::TopArgs),
     /// Checks this machine, and shows how to fix each problem
     Check(check::CheckArgs),
     /// Writes a shell's completion script to stdout
@@ -87,6 +91,8 @@ impl Command {
             #[cfg(unix)]
             Self::Reload(args) => reload::reload(args)?,
             Self::Build(args) => cargo::build(args)?,
+            Self::Deploy(args) => return deploy::deploy(*args),
+            Self::Top(args) => interrupt::watch().and_then(|()| top::top(args))?,
             Self::Check(args) => return check::check(args),
             Self::Completions(args) => completions::completions(args, Cli::command())?,
             Self::Man(args) => completions::man(args, Cli::command())?,

@@ -7,6 +7,7 @@ mod cargo;
 mod check;
 mod cli;
 mod completions;
+mod deploy;
 #[cfg(unix)]
 mod dev;
 mod env_files;
@@ -19,6 +20,7 @@ mod project;
 #[cfg(unix)]
 mod reload;
 mod routes;
+mod top;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Asks a built app for its routes or its settings: with `PIXIE_DUMP` the app prints them and ends, before it
-//! opens a port or starts a worker.
+//! Asks a built app for its routes, its settings or its deployment: with `PIXIE_DUMP` the app prints them and
+//! ends, before it opens a port or starts a worker.
 //!
 //! Invariant: only programs that depend on pixie-web are asked, because any other program would simply run.
 
@@ -58,7 +58,7 @@ impl Settings {
 }
 
 /// Asks a program a question; `what` names the answer in messages.
-fn ask<A: DeserializeOwned>(program: &Path, folder: &Path, question: &str, what: &str) -> Result<A, Error> {
+pub(crate) fn ask<A: DeserializeOwned>(program: &Path, folder: &Path, question: &str, what: &str) -> Result<A, Error> {
     let mut command = Command::new(program);
     EnvFiles::read(folder)?.give(&mut command);
     command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -89,7 +89,7 @@ pub(crate) fn config(args: ConfigArgs) -> Result<(), Error> {
 }
 
 /// Builds an app, and returns its project and its program.
-fn built(which: Which, is_release: bool) -> Result<(Project, PathBuf), Error> {
+pub(crate) fn built(which: Which, is_release: bool) -> Result<(Project, PathBuf), Error> {
     let mut project = Project::find(which)?;
     project.is_release = is_release;
     if !project.is_app {

@@ -45,6 +45,12 @@ fn the_app_scaffold_works() {
     assert!(app.get("/static/style.css").contains("content-type: text/css"));
     assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
     assert!(app.get("/nowhere").contains("This page does not exist"));
+    // The program tells what the command reads.
+    let folder = project.world.root.join(&project.name);
+    let mut deploy = project.world.pixie(&["deploy", "compose", "--domain", "app.example"]);
+    deploy.current_dir(folder).env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true");
+    let deployed = project.world.shown(&deploy.output().unwrap());
+    assert!(deployed.starts_with("code 0\n") && deployed.contains("PIXIE_ROLE: \"web\""), "{deployed}");
 }
 
 #[test]

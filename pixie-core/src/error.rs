@@ -1,12 +1,23 @@
-//! `Error`: a request that failed, and `Rejection`: an argument that an extractor could not make from a
-//! request.
+//! `Error`: a request that failed, also because an extractor could not make an argument from it.
 //!
-//! An error keeps two messages apart. The client gets the status, the title and the detail. The log gets the
-//! chain of causes and the place in the code; a page shows these only in development. A rejection is the
-//! client's mistake, and its message is written for the client.
-use std::{borrow::Cow, fmt, io, panic::Location};
+//! An error keeps two messages apart. The client gets the status, the title, the detail and the data. The log
+//! gets the chain of causes and the place in the code; a page shows these only in development. Invariant: the
+//! data are values that every process can read, so they survive the way from a worker to the main process.
+pub(crate) mod data;
+mod into_error;
+
+use std::{
+    any::type_name,
+    borrow::Cow,
+    fmt, io,
+    panic::Location,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
+use serde_json::{Map, Value};
+
+pub use into_error::IntoError;
 
 /// The result of a handler that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,6 +45,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// assert_eq!(price("0").unwrap_err().detail(), Some("this is not for sale"));
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+///
+/// An error type of yours becomes an `Error` with `impl From<YourError> for Error`, which chooses the status,
+/// the detail and the data. Then a handler can return `Result<T, YourError>`. A type that implements
+/// `std::error::Error` cannot have this `From` too, because it is a 500 already.
 #[must_use = "an error has no effect until it is returned"]
 pub struct Error(Box<Repr>);
 
@@ -41,15 +56,26 @@ struct Repr {
     status: StatusCode,
     detail: Option<Cow<'static, str>>,
     headers: HeaderMap,
+    data: Map<String, Value>,
     cause: Cause,
     place: Option<String>,
+    /// Whether the request lacks what an extractor reads, so that `Option<T>` is `None`.
+    is_missing: bool,
+    /// Whether `downcast_ref` was called for a type that the error had in a worker.
+    is_type_missed: AtomicBool,
 }
 
 enum Cause {
     None,
-    Source(BoxError),
-    /// The texts of a chain of errors that another process reported.
-    Told(Vec<String>),
+    Source {
+        source: BoxError,
+        type_name: &'static str,
+    },
+    /// The texts of a chain of errors that another process reported, and the name of the type of the first.
+    Told {
+        chain: Vec<String>,
+        type_name: Option<String>,
+    },
 }
 
 /// Returns an error with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes
@@ -66,8 +92,42 @@ impl Error {
     /// Returns an error that answers with this status and its usual text.
     #[track_caller]
     pub fn new(status: StatusCode) -> Error {
-        let place = Some(Location::caller().to_string());
-        Error(Box::new(Repr { status, detail: None, headers: HeaderMap::new(), cause: Cause::None, place }))
+        Error::placeless(status).with_place(Some(Location::caller().to_string()))
+    }
+
+    /// Returns an error without a place in the code, for a mistake of the client.
+    fn placeless(status: StatusCode) -> Error {
+        Error(Box::new(Repr {
+            status,
+            detail: None,
+            headers: HeaderMap::new(),
+            data: Map::new(),
+            cause: Cause::None,
+            place: None,
+            is_missing: false,
+            is_type_missed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Returns the error of an extractor: the request does not have what the extractor reads. The status is
+    /// 400. An argument of the type `Option<T>` becomes `None`.
+    ///
+    /// ```
+    /// use pixie_core::{Error, HeaderValue, Request, Result, StatusCode, header};
+    /// fn token(request: &Request) -> Result<&str> {
+    ///     request.header(header::AUTHORIZATION).ok_or_else(|| {
+    ///         Error::missing("send the header `Authorization`")
+    ///             .with_status(StatusCode::UNAUTHORIZED)
+    ///             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    ///     })
+    /// }
+    /// # let request = Request::new(http::Method::GET, http::Uri::from_static("/"));
+    /// # assert!(token(&request).unwrap_err().is_missing());
+    /// ```
+    pub fn missing(detail: impl Into<Cow<'static, str>>) -> Error {
+        let mut error = refused(StatusCode::BAD_REQUEST, detail);
+        error.0.is_missing = true;
+        error
     }
 
     /// Returns a 500. Its message goes to the log and, in development, to the page.
@@ -96,7 +156,7 @@ impl Error {
 
     /// Sets the causes as texts, outermost first, for an error that another process reported.
     pub fn with_chain(mut self, chain: Vec<String>) -> Error {
-        self.0.cause = Cause::Told(chain);
+        self.0.cause = Cause::Told { chain, type_name: None };
         self
     }
 
@@ -130,20 +190,61 @@ impl Error {
     pub fn chain(&self) -> Vec<String> {
         match &self.0.cause {
             Cause::None => Vec::new(),
-            Cause::Told(chain) => chain.clone(),
-            Cause::Source(source) => {
+            Cause::Told { chain, .. } => chain.clone(),
+            Cause::Source { source, .. } => {
                 let first: &dyn std::error::Error = source.as_ref();
                 std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string).collect()
             }
         }
     }
 
+    /// Returns whether the request lacks what an extractor reads: see [`Error::missing`].
+    pub fn is_missing(&self) -> bool {
+        self.0.is_missing
+    }
+
     /// Returns the cause if it has the type `E`.
+    ///
+    /// A value of your type exists only in the process in which the handler ran. So an error page and the
+    /// code that calls the app find the cause of a sync, thread or async route, and not that of a pool or
+    /// stream route, which is there as text only. In development, a warning says so. To read the same in
+    /// error pages of all routes, attach it with [`Error::with_data`].
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match &self.0.cause {
-            Cause::Source(source) => source.downcast_ref(),
-            _ => None,
+            Cause::Source { source, .. } => source.downcast_ref(),
+            Cause::Told { type_name: Some(known), .. } if known == type_name::<E>() => {
+                self.0.is_type_missed.store(true, Ordering::Relaxed);
+                None
+            }
+            Cause::Told { .. } | Cause::None => None,
         }
+    }
+}
+
+/// What a server needs to pass an error on from a worker.
+#[doc(hidden)]
+impl Error {
+    /// Returns the name of the type of the cause, if it has one.
+    pub fn cause_type(&self) -> Option<&str> {
+        match &self.0.cause {
+            Cause::Source { type_name, .. } => Some(type_name),
+            Cause::Told { type_name, .. } => type_name.as_deref(),
+            Cause::None => None,
+        }
+    }
+
+    /// Sets the name of the type that the cause had in another process.
+    pub fn with_cause_type(mut self, name: String) -> Error {
+        if let Cause::Told { type_name, .. } = &mut self.0.cause {
+            *type_name = Some(name);
+        }
+        self
+    }
+
+    /// Returns the type of the cause if `downcast_ref` was called for it and did not find it, because it
+    /// stayed in another process.
+    pub fn missed_type(&self) -> Option<&str> {
+        self.0.is_type_missed.load(Ordering::Relaxed).then(|| self.cause_type()).flatten()
     }
 }
 
@@ -169,17 +270,19 @@ impl<T> OrAbort<T> for Option<T> {
     }
 }
 
-impl<T, E: Into<Error>> OrAbort<T> for Result<T, E> {
+impl<T, E: IntoError> OrAbort<T> for Result<T, E> {
     #[track_caller]
     fn or_abort(self, code: u16) -> Result<T> {
         self.map_err(|error| {
-            let error = error.into();
+            let error = error.into_error();
             let status = abort(code).status();
             error.with_status(status)
         })
     }
 }
 
+// Without this hint the compiler asks for `std::error::Error`, and a `From` is the better way for own types.
+#[diagnostic::do_not_recommend]
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     #[track_caller]
     fn from(source: E) -> Error {
@@ -189,7 +292,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
             error.0.status = StatusCode::SERVICE_UNAVAILABLE;
             error.0.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        error.0.cause = Cause::Source(Box::new(source));
+        error.0.cause = Cause::Source { source: Box::new(source), type_name: type_name::<E>() };
         error
     }
 }
@@ -212,19 +315,15 @@ fn is_unavailable(error: &(dyn std::error::Error + 'static)) -> bool {
     }
 }
 
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Error {
-        let error = Error::new(rejection.status()).with_place(None);
-        let add =
-            |error: Error, (name, value): &(HeaderName, HeaderValue)| error.with_header(name.clone(), value.clone());
-        let error = rejection.headers.iter().fold(error, add);
-        // If the app lacks something, the message is for the log. If the client sent something wrong, it is
-        // for the client.
-        match rejection.status().is_server_error() {
-            true => error.with_chain(vec![rejection.detail().to_owned()]),
-            false => error.with_detail(rejection.detail().to_owned()),
-        }
-    }
+/// Returns the error of an extractor: the request has this mistake. The detail is for the client.
+pub(crate) fn refused(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Error {
+    Error::placeless(status).with_detail(detail)
+}
+
+/// Returns the error of an extractor: the app does not provide what the extractor reads. The message is for
+/// the log.
+pub(crate) fn unprovided(message: impl Into<String>) -> Error {
+    Error::internal(message).with_place(None)
 }
 
 /// Writes one line for the log: the detail or the status, and all causes.
@@ -251,102 +350,11 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Why an extractor could not make its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RejectionKind {
-    /// The request does not contain what the extractor reads. `Option<T>` turns this into `None`. Status 400.
-    Missing,
-    /// The value does not fit the type. Status 400 for wrong syntax, 422 for the contents of forms and JSON.
-    Invalid,
-    /// The body has a media type that the extractor does not read. Status 415.
-    MediaType,
-    /// The body, or one of its fields, is longer than the limit. Status 413.
-    TooLarge,
-    /// The text of a wildcard does not fit its type, so there is no page at this address. Status 404.
-    Param,
-    /// The app does not provide what the extractor reads. Status 500; the client does not get the message.
-    Unavailable,
-}
-
-/// The reason why an extractor rejected a request.
-///
-/// A handler that takes `Result<T, Rejection>` decides itself. Otherwise the rejection becomes an [`Error`].
-///
-/// ```
-/// use pixie_core::{Query, Rejection};
-/// fn search(query: Result<Query<Vec<(String, String)>>, Rejection>) -> String {
-///     match query {
-///         Ok(Query(pairs)) => format!("{} filters", pairs.len()),
-///         Err(rejection) => rejection.detail().to_owned(),
-///     }
-/// }
-/// # let _ = search(Ok(Query(Vec::new())));
-/// ```
-#[derive(Debug)]
-pub struct Rejection {
-    kind: RejectionKind,
-    status: StatusCode,
-    detail: String,
-    field: Option<String>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Rejection {
-    /// Returns a rejection with the usual status of its kind and a message for the client.
-    pub fn new(kind: RejectionKind, detail: impl Into<String>) -> Rejection {
-        let status = match kind {
-            RejectionKind::Missing | RejectionKind::Invalid => StatusCode::BAD_REQUEST,
-            RejectionKind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            RejectionKind::Param => StatusCode::NOT_FOUND,
-            RejectionKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Rejection { kind, status, detail: detail.into(), field: None, headers: Vec::new() }
-    }
-
-    /// Replaces the status.
-    pub fn with_status(mut self, status: StatusCode) -> Rejection {
-        self.status = status;
+impl Error {
+    /// Marks the error as one of [`Error::missing`].
+    pub(crate) fn of_something_missing(mut self) -> Error {
+        self.0.is_missing = true;
         self
-    }
-
-    /// Names the rejected field of a form or a query string.
-    pub fn with_field(mut self, field: impl Into<String>) -> Rejection {
-        self.field = Some(field.into());
-        self
-    }
-
-    /// Adds a header that the response must have.
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Rejection {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Returns the kind.
-    pub fn kind(&self) -> RejectionKind {
-        self.kind
-    }
-
-    /// Returns the status of the response.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// Returns the rejected field of a form or a query string, if it is one.
-    pub fn field(&self) -> Option<&str> {
-        self.field.as_deref()
-    }
-
-    /// Returns the message for the client.
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
     }
 }
 

@@ -18,12 +18,12 @@ pub(crate) mod state;
 mod store;
 pub(crate) mod upload;
 
-use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, RejectionKind, Request, State};
+use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Request, State};
 
 /// Makes the argument of a handler from a request.
 ///
 /// ```
-/// use pixie_core::{FromRequest, Needs, Rejection, RejectionKind, Request};
+/// use pixie_core::{Error, FromRequest, Needs, Request, Result};
 /// struct ApiKey(String);
 ///
 /// impl FromRequest for ApiKey {
@@ -31,8 +31,8 @@ use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, Re
 ///         needs.header(http::HeaderName::from_static("x-api-key"));
 ///     }
 ///
-///     fn from_request(request: &mut Request) -> Result<ApiKey, Rejection> {
-///         let missing = || Rejection::new(RejectionKind::Missing, "send the header `X-Api-Key`");
+///     fn from_request(request: &mut Request) -> Result<ApiKey> {
+///         let missing = || Error::missing("send the header `X-Api-Key`").with_status(http::StatusCode::UNAUTHORIZED);
 ///         request.header("x-api-key").map(|key| ApiKey(key.to_owned())).ok_or_else(missing)
 ///     }
 /// }
@@ -40,7 +40,7 @@ use crate::{BodyUse, Carried, Extension, Form, Json, Needs, Query, Rejection, Re
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, with a feature `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T, Rejection>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, with a feature `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {
@@ -57,12 +57,13 @@ pub trait FromRequest: Sized {
     ///
     /// # Errors
     ///
-    /// Returns a rejection with the reason if the value cannot be made from this request.
-    fn from_request(request: &mut Request) -> Result<Self, Rejection>;
+    /// Returns [`Error::missing`] if the request lacks the value, so that `Option<Self>` is `None`. Returns an
+    /// error with another status, detail, header or data if the value is wrong.
+    fn from_request(request: &mut Request) -> Result<Self, Error>;
 
     /// Makes the value for the argument with this name. The name matters only to extractors of one field,
     /// such as [`Upload`](crate::Upload).
-    fn from_argument(request: &mut Request, _name: &str) -> Result<Self, Rejection> {
+    fn from_argument(request: &mut Request, _name: &str) -> Result<Self, Error> {
         Self::from_request(request)
     }
 }
@@ -74,27 +75,27 @@ impl<T: FromRequest> FromRequest for Option<T> {
         T::needs(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         unless_missing(T::from_request(request))
     }
 
-    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Error> {
         unless_missing(T::from_argument(request, name))
     }
 }
 
-impl<T: FromRequest> FromRequest for Result<T, Rejection> {
+impl<T: FromRequest> FromRequest for Result<T, Error> {
     const BODY: BodyUse = T::BODY;
 
     fn needs(needs: &mut Needs) {
         T::needs(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(T::from_request(request))
     }
 
-    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Error> {
         Ok(T::from_argument(request, name))
     }
 }
@@ -113,11 +114,11 @@ macro_rules! derefs_to_its_value {
 
 derefs_to_its_value!(Carried, Extension, Form, Json, Query, State);
 
-fn unless_missing<T>(extracted: Result<T, Rejection>) -> Result<Option<T>, Rejection> {
+fn unless_missing<T>(extracted: Result<T, Error>) -> Result<Option<T>, Error> {
     match extracted {
         Ok(value) => Ok(Some(value)),
-        Err(rejection) if rejection.kind() == RejectionKind::Missing => Ok(None),
-        Err(rejection) => Err(rejection),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

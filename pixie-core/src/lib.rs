@@ -4,7 +4,7 @@
 //! environment. So it works alone, with hyper or in a worker process, and tests need not wait. The crate
 //! `pixie-web` builds an app with it.
 //!
-//! Each folder uses only the folders before it: [`Error`] and [`Rejection`], then `form` (forms as bytes),
+//! Each folder uses only the folders before it: [`Error`], then `form` (forms as bytes),
 //! `http` (requests and responses), `answer` (what becomes a response), `route` (routes and their router),
 //! and `extract` (arguments of handlers).
 #![forbid(unsafe_code)]
@@ -19,7 +19,7 @@ pub mod fuzzing;
 mod http;
 mod route;
 
-pub use error::{BoxError, Error, OrAbort, Rejection, RejectionKind, Result, abort};
+pub use error::{BoxError, Error, IntoError, OrAbort, Result, abort};
 
 pub use self::http::{
     body::Body,

@@ -60,6 +60,14 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         mut groups,
         ..
     } = app;
+    #[cfg_attr(not(feature = "cors"), expect(unused_mut, reason = "the feature adds origins"))]
+    let mut trusted_origins = app.trusted_origins;
+    #[cfg(feature = "cors")]
+    if let Some((cors, place)) = app.cors {
+        let (layer, origins) = cors.checked(place)?;
+        layers.push(layer);
+        trusted_origins.extend(origins);
+    }
     let (code, has_keys) = (settings.clone(), !secrets.is_empty());
     let used = pools::used(routes.iter().map(|(_, route)| route));
     let mut given = config::read(&settings, &used)?;
@@ -157,7 +165,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         state: Arc::new(state),
         worker_values,
         urls,
-        trusted_origins: TrustedOrigins::checked(app.trusted_origins)?,
+        trusted_origins: TrustedOrigins::checked(trusted_origins)?,
         sessions,
         threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
         spool: Arc::new(Spool::new(settings.upload_dir.clone())),

@@ -179,6 +179,8 @@ pub(crate) fn encode_response(response: &Response, session: Option<&OpenSession>
             out.put_u16_le(u16::try_from(chain.len()).unwrap_or(u16::MAX));
             chain.iter().take(usize::from(u16::MAX)).for_each(|cause| put(&mut out, cause.as_bytes()));
             put_headers(&mut out, error.headers().iter());
+            put_option(&mut out, error.cause_type().map(str::as_bytes));
+            put_option(&mut out, error.data_json().as_deref());
         }
     }
     if let Some(session) = session {
@@ -330,6 +332,14 @@ impl<'b> Input<'b> {
             .end_to_end_headers()?
             .iter()
             .fold(error, |error, (name, value)| error.with_header(name.clone(), value.clone()));
+        let error = match self.text_option()? {
+            Some(type_name) => error.with_cause_type(type_name),
+            None => error,
+        };
+        let error = match self.take_option()? {
+            Some(data) => error.with_data_json(data).ok_or(Malformed)?,
+            None => error,
+        };
         Ok(match detail {
             Some(detail) => error.with_detail(detail),
             None => error,

@@ -75,7 +75,7 @@ async fn read_form(app: &Composed, request: &mut Request, bytes_max: usize) -> R
             }
         }
     }
-    Ok(reader.finish()?)
+    reader.finish()
 }
 
 /// Refuses a body that is encoded or whose announced length is too large, before any of it is read.

@@ -353,6 +353,13 @@ fn page(chain: &Chain, error: &Error, asked: &Asked<'_>, view: &ErrorView<'_>) -
     log(chain, error, view, asked);
     let Some(page) = chain.page(error.status()) else { return error.render(view) };
     let mut response = panics::caught(|| page(error, view)).unwrap_or_else(Response::from).with_status(error.status());
+    if let Some(missed) = error.missed_type().filter(|_| view.development) {
+        let fix = "attach what the page needs with `Error::with_data`";
+        tracing::warn!(
+            path = view.path,
+            "an error page asked for the cause `{missed}`, which stayed in a worker: {fix}"
+        );
+    }
     // If the app's page fails too, the built-in page is used.
     if let Some(failed) = response.take_error() {
         log(chain, &failed, view, asked);

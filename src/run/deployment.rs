@@ -86,6 +86,7 @@ fn pool(slot: &PoolSlot) -> Value {
         "queue": config.queue,
         "queue_timeout": config.queue_timeout.as_secs_f64(),
         "deadline": seconds(config.deadline),
+        "stream_idle_timeout": config.stream_idle_timeout.as_secs_f64(),
         "memory": config.memory.as_ref().and_then(|memory| memory.bytes().ok()),
     })
 }
@@ -117,6 +118,8 @@ fn route(app: &Composed, entry: &Entry, all: &[&Entry]) -> Value {
         "pool": pool,
         "role": roles::of_route(route),
         "deadline": seconds(deadline),
+        // Whether a request may be sent again after a failure; `null`: if its method is idempotent.
+        "retry": route.options().retry,
         "body_limit": body_bytes_max,
     })
 }
@@ -170,11 +173,11 @@ mod tests {
             let pool = (kind == "pool").then_some("images").or((kind == "stream").then_some("streams"));
             let body_limit = if kind == "pool" { 1_000_000 } else { 2 * 1024 * 1024 };
             json!({ "methods": methods, "path": path, "kind": kind, "pool": pool, "role": role, "deadline": deadline,
-                "body_limit": body_limit })
+                "retry": null, "body_limit": body_limit })
         };
         let pool = |name: &str, role: &str, slots: usize, deadline: f64, memory: Option<u64>| {
             json!({ "name": name, "role": role, "slots": slots, "slots_are_set": true, "queue": 1024,
-                "queue_timeout": 10.0, "deadline": deadline, "memory": memory })
+                "queue_timeout": 10.0, "deadline": deadline, "stream_idle_timeout": 30.0, "memory": memory })
         };
         let get = ["GET", "HEAD"];
         let expected = json!({

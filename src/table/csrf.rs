@@ -11,6 +11,9 @@ use pixie_core::{Error, HeaderMap, Request, Scheme};
 
 use crate::{error::StartError, table::refusal::refuse_with};
 
+/// What an origin must be, in messages.
+pub(crate) const ORIGIN_RULE: &str = "in lower case, without a path";
+
 /// The origins whose pages may send requests to this app, as browsers write them.
 pub(crate) struct TrustedOrigins(BTreeSet<String>);
 
@@ -19,7 +22,7 @@ impl TrustedOrigins {
     pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins, StartError> {
         match origins.iter().find(|origin| !is_origin(origin)) {
             Some(wrong) => Err(StartError::new(format!(
-                "`App::trust_origin(\"{wrong}\")`: an origin is `https://host` or `https://host:port`, in lower case, without a path"
+                "`App::trust_origin(\"{wrong}\")`: an origin is `https://host` or `https://host:port`, {ORIGIN_RULE}"
             ))),
             None => Ok(TrustedOrigins(origins.into_iter().collect())),
         }
@@ -40,11 +43,35 @@ impl TrustedOrigins {
             Some(site) => !matches!(site, "same-origin" | "none"),
         };
         let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
-        (refused && !trusted()).then(|| {
+        (refused && !trusted() && !is_unforgeable(request.headers())).then(|| {
             let detail = "the browser sent this request on behalf of another site (cross-site request forgery)";
-            refuse_with(StatusCode::FORBIDDEN, detail)
+            let origin = origin.unwrap_or("https://shop.example");
+            let trust = format!("to allow the pages of that site: `App::trust_origin(\"{origin}\")`");
+            let open = "to allow every site on this route: `csrf = false`, or `.csrf(false)`";
+            // Shown in development only.
+            refuse_with(StatusCode::FORBIDDEN, detail).with_chain(vec![trust, open.to_owned()])
         })
     }
+}
+
+/// Returns whether a page of another site cannot have sent this request, unless the app has allowed it by CORS:
+/// before such a request a browser asks (Fetch standard, sections 2.2.2 and 4.8).
+///
+/// A WebSocket is not asked for. A form has one of three other types. A browser repeats the password of
+/// `Basic` and its relatives by itself, and only requests without cookies count as those of a program.
+fn is_unforgeable(headers: &HeaderMap) -> bool {
+    if headers.contains_key(header::UPGRADE) {
+        return false;
+    }
+    let media = text(headers, "content-type").and_then(|media| media.split(';').next()).unwrap_or_default().trim();
+    let subtype = media.get(.."application/".len()).filter(|class| class.eq_ignore_ascii_case("application/"));
+    let subtype = subtype.map_or("", |class| &media[class.len()..]);
+    let is_json = subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json");
+    let scheme = text(headers, "authorization").and_then(|value| value.split(' ').next());
+    let by_browser = ["basic", "digest", "negotiate", "ntlm", "unreadable", "repeated"];
+    let is_program = scheme.is_some_and(|scheme| !by_browser.iter().any(|name| name.eq_ignore_ascii_case(scheme)))
+        && !headers.contains_key(header::COOKIE);
+    is_json || is_program
 }
 
 /// Returns whether requests of this method are checked. TRACE does not change anything, but browsers do not
@@ -78,7 +105,8 @@ fn is_own(origin: &str, request: &Request) -> bool {
     is_web && authority.as_str().eq_ignore_ascii_case(plain.map_or(host, |(name, _)| name))
 }
 
-fn is_origin(text: &str) -> bool {
+/// Returns whether this is an origin as browsers write it.
+pub(crate) fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_plain =
         |host: &str| !host.contains(['/', '?', '#', '@']) && !host.contains(|c: char| c.is_ascii_uppercase());

@@ -1,7 +1,7 @@
 //! `TimeLimit`: the time that a request has left, for handlers that run in a pool.
 use std::{any::TypeId, time::Duration};
 
-use pixie_core::{FromRequest, Needs, Rejection, Request, Route};
+use pixie_core::{Error, FromRequest, Needs, Request, Route};
 
 /// The time until the deadline of this request, when its worker is killed. Pool and stream routes can take it
 /// as an argument, and can ask for more time.
@@ -52,7 +52,7 @@ impl FromRequest for TimeLimit {
         needs.provided(TypeId::of::<TimeLimit>(), "a `TimeLimit`", remedy);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(TimeLimit(request.extensions().get().cloned()))
     }
 }

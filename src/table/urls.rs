@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::{Error, FromRequest, Needs, Pattern, Rejection, Request, Result, Route, State};
+use pixie_core::{Error, FromRequest, Needs, Pattern, Request, Result, Route, State};
 
 /// Makes the URL of a route from the name of its handler. It is an extractor for every kind of route.
 ///
@@ -73,7 +73,7 @@ impl FromRequest for Urls {
         <State<Urls> as FromRequest>::needs(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         State::<Urls>::from_request(request).map(|State(urls)| urls.as_ref().clone())
     }
 }

@@ -5,7 +5,7 @@
 //! (`table/csrf.rs`).
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use pixie_core::{Rejection, RejectionKind, Request, Response};
+use pixie_core::{Error, Request, Response, abort};
 use sha1_smol::Sha1;
 
 /// The suffix that RFC 6455 hashes with the key, so that only a WebSocket server makes the right response.
@@ -29,7 +29,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// Checks the head of a request.
-    pub(super) fn of(request: &Request) -> Result<Handshake, Rejection> {
+    pub(super) fn of(request: &Request) -> Result<Handshake, Error> {
         let headers = request.headers();
         // A server ignores an upgrade of HTTP/1.0 (RFC 9110, section 7.8).
         if request.method() != Method::GET
@@ -39,11 +39,11 @@ impl Handshake {
         {
             let detail = "this address speaks WebSocket: connect with `new WebSocket(…)`, and let a proxy in between \
                           pass on the headers `Upgrade` and `Connection`";
-            return Err(upgrade_required(RejectionKind::Missing, detail));
+            return Err(upgrade_required(Error::missing(detail)));
         }
         if required(headers, header::SEC_WEBSOCKET_VERSION)? != VERSION {
             let detail = "the only version of the WebSocket protocol is 13";
-            let refused = upgrade_required(RejectionKind::Invalid, detail);
+            let refused = upgrade_required(invalid(detail));
             return Err(refused.with_header(header::SEC_WEBSOCKET_VERSION, VERSION));
         }
         let accept = match request.protocol() == HTTP2 {
@@ -87,7 +87,7 @@ pub(crate) fn ask(headers: &mut HeaderMap) {
     headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
 }
 
-fn answered_key(headers: &HeaderMap) -> Result<HeaderValue, Rejection> {
+fn answered_key(headers: &HeaderMap) -> Result<HeaderValue, Error> {
     let key = required(headers, header::SEC_WEBSOCKET_KEY)?.as_bytes();
     if !STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES) {
         return Err(invalid("the header `Sec-WebSocket-Key` must have 16 bytes in base 64"));
@@ -102,9 +102,9 @@ fn accept(key: &[u8]) -> String {
     STANDARD.encode(hash.digest().bytes())
 }
 
-fn upgrade_required(kind: RejectionKind, detail: &str) -> Rejection {
-    let rejection = Rejection::new(kind, detail).with_status(StatusCode::UPGRADE_REQUIRED);
-    rejection.with_header(header::UPGRADE, WEBSOCKET).with_header(header::CONNECTION, UPGRADE)
+fn upgrade_required(refused: Error) -> Error {
+    let refused = refused.with_status(StatusCode::UPGRADE_REQUIRED);
+    refused.with_header(header::UPGRADE, WEBSOCKET).with_header(header::CONNECTION, UPGRADE)
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -112,11 +112,11 @@ fn has_body(headers: &HeaderMap) -> bool {
     has_length || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-fn invalid(detail: &str) -> Rejection {
-    Rejection::new(RejectionKind::Invalid, detail)
+fn invalid(detail: &str) -> Error {
+    abort(400).with_detail(detail.to_owned()).with_place(None)
 }
 
-fn required(headers: &HeaderMap, name: HeaderName) -> Result<&HeaderValue, Rejection> {
+fn required(headers: &HeaderMap, name: HeaderName) -> Result<&HeaderValue, Error> {
     let mut values = headers.get_all(&name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value),

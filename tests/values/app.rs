@@ -3,8 +3,8 @@
 //! Pool routes run on a thread here, through the encoding of workers. `with_workers.rs` does the same with
 //! real processes.
 use pixie_web::{
-    App, Bytes, Cookie, Cookies, Error, Form, Headers, Html, Json, Method, OrAbort, Peer, Query, Redirect, Rejection,
-    Request, Response, Result, Route, State, StatusCode, TestClient, Urls, abort, delete, get, post, put, route,
+    App, Bytes, Cookie, Cookies, Error, Form, Headers, Html, Json, Method, OrAbort, Peer, Query, Redirect, Request,
+    Response, Result, Route, State, StatusCode, TestClient, Urls, abort, delete, get, post, put, route,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +90,8 @@ fn maybe(cookies: Cookies, query: Option<Query<Person>>) -> String {
 }
 
 #[get("/outcome", sync)]
-fn outcome(query: Result<Query<Person>, Rejection>) -> String {
-    query.map_or_else(|rejection| rejection.detail().to_owned(), |query| query.name.clone())
+fn outcome(query: Result<Query<Person>, Error>) -> String {
+    query.map_or_else(|error| error.detail().unwrap_or_default().to_owned(), |query| query.name.clone())
 }
 
 #[get("/agent")]

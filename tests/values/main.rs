@@ -6,6 +6,8 @@ mod answers;
 mod app;
 #[cfg(feature = "compression")]
 mod compress;
+#[cfg(feature = "cors")]
+mod cors;
 mod conformance;
 mod events;
 mod files;

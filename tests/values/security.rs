@@ -56,6 +56,48 @@ fn a_request_that_another_site_made_a_browser_send_is_refused() {
 }
 
 #[test]
+fn a_request_that_a_page_of_another_site_cannot_send_unasked_passes() {
+    let foreign = ("sec-fetch-site", "cross-site");
+    for headers in [
+        &[("content-type", "application/json")][..],
+        &[("content-type", "Application/JSON; charset=utf-8"), ("cookie", "a=b")],
+        &[("content-type", "application/merge-patch+json")],
+        &[("authorization", "Bearer 7b1f")],
+        &[("authorization", "token 7b1f")],
+    ] {
+        forged(&[&[foreign], headers].concat(), "/transfer").assert_status(200);
+    }
+    for headers in [
+        &[("content-type", "text/plain")][..],
+        &[("content-type", "text/plain; application/json")],
+        &[("content-type", "text/json")],
+        &[("content-type", "application/jsonp")],
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &[("content-type", "")],
+        &[("authorization", "Basic YTpi")],
+        &[("authorization", "NEGOTIATE YTpi")],
+        &[("authorization", "")],
+        &[("authorization", "Bearer 7b1f"), ("cookie", "a=b")],
+        &[("content-type", "application/json"), ("upgrade", "websocket")],
+    ] {
+        forged(&[&[foreign], headers].concat(), "/transfer").assert_status(403);
+    }
+}
+
+#[test]
+fn in_development_a_refused_request_names_the_ways_out() {
+    let refusal = |development| {
+        let client = crate::collected().development(development).test().expect("the app fits together");
+        let request = client.post("/transfer").header("sec-fetch-site", "cross-site");
+        request.header("origin", "https://front.example").send().assert_status(403).text()
+    };
+    let shown = refusal(true);
+    assert!(shown.contains("App::trust_origin") && shown.contains("https://front.example"), "{shown}");
+    assert!(shown.contains("csrf = false"), "{shown}");
+    assert!(!refusal(false).contains("App::"));
+}
+
+#[test]
 fn a_webhook_and_a_safe_method_are_not_checked() {
     let foreign = [("sec-fetch-site", "cross-site")];
     forged(&foreign, "/hook").assert_status(200);

@@ -47,7 +47,7 @@ fn each_command_has_a_manual_page() {
     let world = World::new();
     assert!(world.run(&["man"]).contains(".TH pixie 1"));
     assert_eq!(world.run(&["man", "pages"]), "code 0\n--- stdout\n--- stderr\n");
-    for page in ["pixie", "pixie-new", "pixie-init", "pixie-run", "pixie-build", "pixie-check"] {
+    for page in ["pixie", "pixie-new", "pixie-init", "pixie-run", "pixie-build", "pixie-deploy", "pixie-check"] {
         assert!(world.root.join("pages").join(format!("{page}.1")).is_file(), "no page {page}");
     }
 }

@@ -110,6 +110,9 @@ impl<'t> Parser<'t> {
             };
             return self.refuse(self.at + offset, message.into());
         }
+        if let Some((offset, message)) = foreign_wildcard(literal) {
+            return self.refuse(self.at + offset, message);
+        }
         let Ok(normal) = normalize(literal) else {
             let percent = self.at + literal.find('%').unwrap_or(0);
             return self.refuse(
@@ -168,6 +171,9 @@ impl<'t> Parser<'t> {
         match (given, Filter::named(filter)) {
             (false, _) => Ok(Filter::Text),
             (true, Some(filter)) => Ok(filter),
+            (true, None) if Filter::named(name).is_some() && is_identifier(filter) => {
+                self.refuse(start, format!("the name comes before the filter: write `<{filter}:{name}>`"))
+            }
             (true, None) => self.refuse(
                 start,
                 format!("there is no filter `{filter}`: use `int`, `float`, `uuid` or `path`, or just `<{name}>`"),
@@ -182,6 +188,48 @@ impl<'t> Parser<'t> {
 
     fn refuse<R>(&self, position: usize, message: String) -> Result<R, PatternError> {
         Err(PatternError { pattern: self.text.into(), position, message })
+    }
+}
+
+/// Returns the place of a wildcard in the notation of another framework, and what to write in its place.
+fn foreign_wildcard(literal: &str) -> Option<(usize, String)> {
+    let mut start = 0;
+    for segment in literal.split('/') {
+        // The text before the first slash follows a wildcard, so it begins no segment.
+        if let Some((offset, written, character)) = foreign_in(segment, start > 0) {
+            let wildcard = translated(written);
+            let message = format!(
+                "`{written}` would be literal text: write `{wildcard}` for a wildcard, or `{character}` for the character itself"
+            );
+            return Some((start + offset, message));
+        }
+        start += segment.len() + 1;
+    }
+    None
+}
+
+/// Finds `{name}`, `:name` or `*` in a segment. Returns its offset, its text, and the code of its first character.
+fn foreign_in(segment: &str, is_whole: bool) -> Option<(usize, &str, &'static str)> {
+    let braces = segment.find('{').and_then(|open| Some(open..=open + segment[open..].find('}')?));
+    match braces {
+        Some(braces) => Some((*braces.start(), &segment[braces], "%7B")),
+        None if is_whole && segment.starts_with('*') => Some((0, segment, "%2A")),
+        None if is_whole && segment.strip_prefix(':').is_some_and(is_identifier) => Some((0, segment, "%3A")),
+        None => None,
+    }
+}
+
+/// Writes a wildcard of another framework in the notation of this one.
+fn translated(written: &str) -> String {
+    let inner = written.trim_matches(['{', '}', ':']);
+    let (name, filter) = inner.split_once(':').unwrap_or((inner, ""));
+    let is_rest = name.contains('*');
+    let name = name.trim_matches('*');
+    let name = if is_identifier(name) { name } else { "name" };
+    match Filter::named(filter) {
+        _ if is_rest => format!("<{name}:path>"),
+        Some(_) => format!("<{name}:{filter}>"),
+        None => format!("<{name}>"),
     }
 }
 

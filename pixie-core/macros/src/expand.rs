@@ -195,7 +195,7 @@ fn handler(route: &CheckedRoute) -> TokenStream {
         }
         RouteType::Async => asynchronous(route, &names, &call),
         RouteType::Stream => {
-            let refuse = code!(::core::result::Result::Err(::core::convert::From::from(rejection)));
+            let refuse = code!(::core::result::Result::Err(rejection));
             let extraction = extraction(route, &names, &refuse);
             let answer = answer(&route.output, &call);
             code! {
@@ -272,7 +272,7 @@ fn answer(output: &Output, call: &TokenStream) -> TokenStream {
         let pieces = converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoPieces), &code!(into_pieces), value);
         code!(::pixie_web::__macro::Pieces::write_to(#pieces, writer))
     };
-    let into_error = code!(::core::convert::Into::into);
+    let into_error = code!(::pixie_web::__macro::IntoError::into_error);
     match output {
         Output::Response(ty) => {
             converted(ty.as_ref(), &code!(::pixie_web::__macro::IntoResponse), &code!(into_response), call)

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::{Body, Error, Media, Response};
 
@@ -90,22 +90,26 @@ fn html(error: &Error, view: &ErrorView<'_>) -> String {
     page + "</main></html>\n"
 }
 
-/// Returns the problem document: `type`, `title`, `status`, `detail`, and in development `causes` and
-/// `place`.
+/// Returns the problem document: the error's data, `type`, `title`, `status`, `detail`, and in development
+/// `causes` and `place`.
 fn problem(error: &Error, view: &ErrorView<'_>) -> String {
     let status = error.status();
-    let mut problem = json!({ "type": "about:blank", "title": title(status), "status": status.as_u16() });
+    let mut problem = error.data_map().clone();
+    problem.entry("type").or_insert_with(|| "about:blank".into());
+    problem.entry("title").or_insert_with(|| title(status).into());
+    problem.insert("status".to_owned(), status.as_u16().into());
+    problem.remove("detail");
     if let Some(detail) = error.detail() {
-        problem["detail"] = detail.into();
+        problem.insert("detail".to_owned(), detail.into());
     }
     let causes = error.chain();
     if view.development && !causes.is_empty() {
-        problem["causes"] = causes.into();
+        problem.entry("causes").or_insert_with(|| causes.into());
     }
     if let Some(place) = error.place().filter(|_| view.development) {
-        problem["place"] = place.into();
+        problem.entry("place").or_insert_with(|| place.into());
     }
-    problem.to_string()
+    Value::Object(problem).to_string()
 }
 
 /// Returns one line of text, in development with the causes below it.
@@ -140,6 +144,13 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
     }
     if let Some(excerpt) = &view.excerpt {
         code(page, excerpt);
+    }
+    if !error.data_map().is_empty() {
+        page.push_str("<h2>Data</h2><table>");
+        for (name, value) in error.data_map() {
+            let _ = write!(page, "<tr><th>{}<td>{}", Escaped(name), Escaped(&value.to_string()));
+        }
+        page.push_str("</table>");
     }
     let (method, path, query) = (Escaped(view.method.as_str()), Escaped(view.path), view.query.unwrap_or_default());
     let mark = if query.is_empty() { "" } else { "?" };

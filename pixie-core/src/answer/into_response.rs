@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use crate::{Body, Error, Rejection, Response};
+use crate::{Body, Error, IntoError, Response};
 
 // Constants, because checking each byte takes a measurable part of a short request.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -171,12 +171,6 @@ impl IntoResponse for Error {
     }
 }
 
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
-        self.into()
-    }
-}
-
 /// `None` becomes a 404.
 impl<T: IntoResponse> IntoResponse for Option<T> {
     fn into_response(self) -> Response {
@@ -187,11 +181,11 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
     }
 }
 
-impl<T: IntoResponse, E: Into<Error>> IntoResponse for std::result::Result<T, E> {
+impl<T: IntoResponse, E: IntoError> IntoResponse for std::result::Result<T, E> {
     fn into_response(self) -> Response {
         match self {
             Ok(value) => value.into_response(),
-            Err(error) => error.into().into(),
+            Err(error) => error.into_error().into(),
         }
     }
 }

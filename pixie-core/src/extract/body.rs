@@ -6,7 +6,8 @@ use http::{HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, Response,
+    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Request, Response, StatusCode, error::refused,
+    extract::form::Unfit,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -38,13 +39,27 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         needs.json = true;
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         request.expect_media("application/json", is_json)?;
-        serde_json::from_slice(request.body()).map(Json).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => unprocessable(format!("the JSON does not fit: {error}")),
-            _ => Rejection::new(RejectionKind::Invalid, format!("the body is not JSON: {error}")),
+        let body = request.body();
+        serde_json::from_slice(body).map(Json).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => unfit::<T>(error, body),
+            _ => refused(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}")),
         })
     }
+}
+
+/// Returns the error of JSON that does not fit its type, with the field. The body is read again, because
+/// noting the path of each value takes time.
+fn unfit<T: DeserializeOwned>(error: serde_json::Error, body: &[u8]) -> Error {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(error) => (error.path().to_string(), error.into_inner()),
+        Ok(_) => (".".to_owned(), error),
+    };
+    let reason = error.to_string();
+    let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
+    Unfit::new(path, reason.to_owned()).refused(StatusCode::UNPROCESSABLE_ENTITY, "field", "JSON")
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -59,7 +74,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 impl FromRequest for Request {
     const BODY: BodyUse = BodyUse::Whole;
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take())
     }
 }
@@ -69,7 +84,7 @@ impl FromRequest for Body {
 
     fn needs(_: &mut Needs) {}
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take_body())
     }
 }
@@ -79,7 +94,7 @@ impl FromRequest for BodyReader {
 
     fn needs(_: &mut Needs) {}
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         // In a route that is not a server's, such as in a test of the handler, the body is whole.
         let reader = request.plumbing_mut().reader.take();
         Ok(reader.map_or_else(|| BodyReader::from(request.take_bytes()), |reader| *reader))
@@ -91,22 +106,18 @@ impl FromRequest for Bytes {
 
     fn needs(_: &mut Needs) {}
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take_bytes())
     }
 }
 
 impl Request {
     /// Reads the body as JSON, like the [`Json`] extractor.
-    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Rejection> {
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
         Json::from_request(self).map(|Json(value)| value)
     }
 }
 
 pub(crate) fn is_json(media: &str) -> bool {
     media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
-}
-
-pub(crate) fn unprocessable(detail: String) -> Rejection {
-    Rejection::new(RejectionKind::Invalid, detail).with_status(http::StatusCode::UNPROCESSABLE_ENTITY)
 }

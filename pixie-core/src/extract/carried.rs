@@ -6,7 +6,7 @@ use std::any::type_name;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, FromRequest, Needs, Rejection, RejectionKind, Request};
+use crate::{Error, FromRequest, Needs, Request, error::unprovided};
 
 /// A value that a before hook added to the request with [`Request::carry`]. It reaches routes of every kind.
 ///
@@ -29,15 +29,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Carried<T> {
         needs.carried.push(type_name::<T>());
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let failed =
-            |kind, detail: String| Rejection::new(kind, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR);
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let name = type_name::<T>();
         let carried = request.plumbing().carried.iter().find(|(known, _)| known == name);
         let (_, json) = carried.ok_or_else(|| {
-            failed(RejectionKind::Missing, format!("no before hook carried a {name}: call `request.carry(&value)`"))
+            let message = format!("no before hook carried a {name}: call `request.carry(&value)`");
+            unprovided(message).of_something_missing()
         })?;
-        let unreadable = |error| failed(RejectionKind::Invalid, format!("the carried {name} cannot be read: {error}"));
+        let unreadable = |error| unprovided(format!("the carried {name} cannot be read: {error}"));
         serde_json::from_slice(json).map(Carried).map_err(unreadable)
     }
 }
@@ -84,13 +83,13 @@ impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
         needs.extensions.push(type_name::<T>());
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let missing = || {
             let detail = format!(
                 "the request has no extension of the type {}: add it in a layer or a before hook",
                 type_name::<T>()
             );
-            Rejection::new(RejectionKind::Missing, detail).with_status(http::StatusCode::INTERNAL_SERVER_ERROR)
+            unprovided(detail).of_something_missing()
         };
         request.extensions().get().cloned().map(Extension).ok_or_else(missing)
     }

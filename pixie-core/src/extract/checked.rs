@@ -1,14 +1,45 @@
 //! `Checked<T>`: a form whose values were checked by the rules of the `garde` crate. Feature `garde`.
 //!
-//! A form with invalid values is not rejected: the handler gets the submitted values and the errors, to show
-//! the form again. Only a body that is not a form is rejected.
+//! A form with invalid values is not refused: the handler gets the submitted values and the errors, to show
+//! the form again. Only a body that is not a form is refused. `Checked<Json<T>>` is for programs, which get a
+//! 422 with the errors of each field. Invariant: a `Checked<Json<T>>` has its value.
+use std::ops::Deref;
+
 use garde::Validate;
 use http::header;
 use serde::de::DeserializeOwned;
 
-use crate::{BodyUse, FormView, FromRequest, Needs, Rejection, Request, extract::form};
+use crate::{BodyUse, Error, FormView, FromRequest, Json, Needs, Pairs, Request, extract::form};
 
-/// A form that fits its type and its rules, or the submitted values with the errors of each field.
+/// Values that fit their type and their rules.
+///
+/// `Checked<Json<T>>` is JSON, and dereferences to `T`. JSON that does not fit is answered with 422, and the
+/// `errors` of each field are data of the [`Error`]. The handler does not run.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use pixie_core::{Checked, FromRequest, Json, Request};
+///
+/// #[derive(Debug, serde::Deserialize, garde::Validate)]
+/// struct Article {
+///     #[garde(length(min = 1))]
+///     title: String,
+/// }
+///
+/// fn publish(article: Checked<Json<Article>>) -> String {
+///     format!("published {}", article.title)
+/// }
+/// # let _ = publish;
+/// let request = http::Request::post("/").header("content-type", "application/json").body(r#"{"title":""}"#.into())?;
+/// let error = Checked::<Json<Article>>::from_request(&mut Request::from_http(request)).expect_err("no title");
+/// assert_eq!(error.status(), 422);
+/// let errors: BTreeMap<String, Vec<String>> = error.data("errors").expect("one field");
+/// assert_eq!(errors["title"], ["length is lower than 1"]);
+/// # Ok::<(), pixie_core::Error>(())
+/// ```
+///
+/// `Checked<T>` is a form: its value, or the submitted values with the errors of each field, to show the form
+/// again. `form.into_result()?` answers with 422, as JSON does.
 ///
 /// ```
 /// use pixie_core::{Checked, FormView, FromRequest, Html, IntoResponse, Redirect, Request, Response, StatusCode};
@@ -73,21 +104,12 @@ where
         needs.header(header::CONTENT_TYPE);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let fields = request.parts()?.fields.clone();
         let read = form::read_pairs::<T>(fields.encoded().as_bytes());
         let mut view = FormView::new(fields);
         let value = match read {
-            Ok(value) => match value.validate() {
-                Ok(()) => Some(value),
-                Err(report) => {
-                    report
-                        .into_inner()
-                        .iter()
-                        .for_each(|(path, error)| view.add_error(path.to_string(), error.message()));
-                    None
-                }
-            },
+            Ok(value) => validated(value, &mut view),
             Err(unfit) => {
                 view.add_error(unfit.field.unwrap_or_default(), unfit.reason);
                 None
@@ -95,4 +117,49 @@ where
         };
         Ok(Checked { value, view })
     }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> FromRequest for Checked<Json<T>>
+where
+    T: DeserializeOwned + Validate<Context: Default>,
+{
+    const BODY: BodyUse = Json::<T>::BODY;
+
+    fn needs(needs: &mut Needs) {
+        Json::<T>::needs(needs);
+    }
+
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let Json(value) = Json::from_request(request)?;
+        let mut view = FormView::new(Pairs::default());
+        match validated(value, &mut view) {
+            Some(value) => Ok(Checked { value: Some(Json(value)), view }),
+            None => Err(view.into()),
+        }
+    }
+}
+
+impl<T> Checked<Json<T>> {
+    /// Returns the value.
+    pub fn into_inner(self) -> T {
+        let Json(value) = self.value.expect("JSON that does not pass is an error");
+        value
+    }
+}
+
+impl<T> Deref for Checked<Json<T>> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        let Json(value) = self.value.as_ref().expect("JSON that does not pass is an error");
+        value
+    }
+}
+
+/// Returns a value that keeps its rules, and adds the errors of the others.
+fn validated<T: Validate<Context: Default>>(value: T, view: &mut FormView) -> Option<T> {
+    let Err(report) = value.validate() else { return Some(value) };
+    report.into_inner().iter().for_each(|(path, error)| view.add_error(path.to_string(), error.message()));
+    None
 }

@@ -5,7 +5,7 @@
 use cookie::{Cookie, time::Duration};
 use http::header;
 
-use crate::{After, FromRequest, IntoResponse, Needs, Rejection, RejectionKind, Request, RequestView, Response};
+use crate::{After, Error, FromRequest, IntoResponse, Needs, Request, RequestView, Response};
 
 const NAME: &str = "flash";
 /// Limits the message, in bytes. Percent-encoding can triple it, and browsers reject cookies of more than
@@ -59,12 +59,12 @@ impl FromRequest for Flash {
         needs.after.push(After::new(clear));
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let cookies = request.cookies();
         let text = cookies.get(NAME).filter(|text| text.len() <= BYTES_MAX + 1);
         let (kind, message) = text
             .and_then(|text| text.split_once(':'))
-            .ok_or_else(|| Rejection::new(RejectionKind::Missing, "the page before left no message"))?;
+            .ok_or_else(|| Error::missing("the page before left no message"))?;
         Ok(Flash { kind: kind.to_owned(), message: message.to_owned() })
     }
 }

@@ -5,7 +5,10 @@
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use crate::{BodyUse, FromRequest, Needs, Pairs, Rejection, RejectionKind, Request, error::shown};
+use crate::{
+    BodyUse, Error, FromRequest, Needs, Pairs, Request,
+    error::{data::shortened, refused, shown},
+};
 
 /// The fields of a form, read into a type of yours.
 ///
@@ -37,14 +40,12 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
         needs.header(header::CONTENT_TYPE);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let read = match request.is_urlencoded() && request.plumbing().parts.is_none() {
             true => read_pairs(request.urlencoded()?),
             false => read_pairs(request.parts()?.fields.encoded().as_bytes()),
         };
-        read.map(Form).map_err(|unfit| {
-            unfit.rejected(RejectionKind::Invalid, "field", "form").with_status(StatusCode::UNPROCESSABLE_ENTITY)
-        })
+        read.map(Form).map_err(|unfit| unfit.refused(StatusCode::UNPROCESSABLE_ENTITY, "field", "form"))
     }
 }
 
@@ -68,26 +69,41 @@ pub(crate) fn read_pairs<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
             reason if reason == "unsupported value" => "it occurs several times".to_owned(),
             reason => reason,
         };
-        // serde has no path for a missing field, but names it.
-        let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        let field = missing.map(str::to_owned).or_else(|| (path != ".").then_some(path));
-        Unfit { reason: missing.map_or(reason.clone(), |_| "it is missing".into()), field }
+        Unfit::new(path, reason)
     })
 }
 
 impl Unfit {
-    /// Returns the rejection of a value (`part`) or of all values (`whole`).
-    pub(crate) fn rejected(self, kind: RejectionKind, part: &str, whole: &str) -> Rejection {
+    /// Returns what serde says of the value with this path. The path `.` is that of the whole.
+    pub(crate) fn new(path: String, reason: String) -> Unfit {
+        let reason = shortened(reason);
+        let path = Some(path).filter(|path| path != ".");
+        // serde has no path for a missing field, but names it.
+        let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        match (missing, path) {
+            (None, field) => Unfit { field, reason },
+            (Some(name), parent) => {
+                let field = parent.map_or_else(|| name.to_owned(), |parent| format!("{parent}.{name}"));
+                Unfit { field: Some(field), reason: "it is missing".to_owned() }
+            }
+        }
+    }
+
+    /// Returns the error of a value (`part`) or of all values (`whole`).
+    pub(crate) fn refused(self, status: StatusCode, part: &str, whole: &str) -> Error {
         let reason = self.reason;
         match self.field {
             Some(field) => {
                 let detail = format!("the {part} `{}` of the {whole} does not fit: {reason}", shown(&field));
-                Rejection::new(kind, detail).with_field(field)
+                refused(status, detail).with_field(&field, reason)
             }
-            None => Rejection::new(kind, format!("the {whole} does not fit: {reason}")),
+            None => refused(status, format!("the {whole} does not fit: {reason}")),
         }
     }
 }
+
+/// Limits the errors of fields in the detail of an error, which is one sentence. All of them are in the data.
+const FIELDS_TOLD: usize = 3;
 
 /// The submitted values of a form, and the errors of each field: what a template needs to show the form
 /// again.
@@ -145,6 +161,23 @@ impl FormView {
     /// Adds an error of a field, such as that a name is taken.
     pub fn add_error(&mut self, field: impl Into<String>, error: impl Into<String>) {
         self.errors.push((field.into(), error.into()));
+    }
+}
+
+/// The 422 of values that do not pass: its data have the `errors` of each field, and its detail names the
+/// first of them.
+impl From<FormView> for Error {
+    fn from(view: FormView) -> Error {
+        let told = view.errors.iter().take(FIELDS_TOLD).map(|(field, reason)| match field.is_empty() {
+            true => reason.clone(),
+            false => format!("`{}`: {reason}", shown(field)),
+        });
+        let mut detail = told.collect::<Vec<_>>().join("; ");
+        if let Some(more) = view.errors.len().checked_sub(FIELDS_TOLD).filter(|more| *more > 0) {
+            detail += &format!("; and {more} more");
+        }
+        let refused = refused(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        view.errors.into_iter().fold(refused, |refused, (field, reason)| refused.with_field(&field, reason))
     }
 }
 

@@ -7,8 +7,7 @@ use http::{HeaderMap, HeaderName, header};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Cookies, FromRequest, Needs, Origin, Rejection, RejectionKind, Request, RequestId, Scheme, TraceContext,
-    extract::form,
+    Cookies, Error, FromRequest, Needs, Origin, Request, RequestId, Scheme, StatusCode, TraceContext, extract::form,
 };
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -33,11 +32,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         needs.query = true;
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let query = request.query().unwrap_or_default();
         form::read_pairs(query.as_bytes()).map(Query).map_err(|unfit| {
-            let kind = if query.is_empty() { RejectionKind::Missing } else { RejectionKind::Invalid };
-            unfit.rejected(kind, "parameter", "query string")
+            let error = unfit.refused(StatusCode::BAD_REQUEST, "parameter", "query string");
+            if query.is_empty() { error.of_something_missing() } else { error }
         })
     }
 }
@@ -63,7 +62,7 @@ impl Deref for Headers {
 }
 
 impl FromRequest for Headers {
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(Headers(request.headers().clone()))
     }
 }
@@ -86,8 +85,8 @@ impl FromRequest for Peer {
         needs.peer = true;
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let unknown = || Rejection::new(RejectionKind::Missing, "the client's address is not known");
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let unknown = || Error::missing("the client's address is not known");
         request.peer().map(Peer).ok_or_else(unknown)
     }
 }
@@ -95,7 +94,7 @@ impl FromRequest for Peer {
 impl FromRequest for Scheme {
     fn needs(_: &mut Needs) {}
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.scheme())
     }
 }
@@ -105,8 +104,8 @@ impl FromRequest for Origin {
         needs.header(header::HOST);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let unknown = || Rejection::new(RejectionKind::Missing, "the request names no host");
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let unknown = || Error::missing("the request names no host");
         let host = request.host().filter(|host| !host.is_empty()).ok_or_else(unknown)?;
         Ok(Origin { scheme: request.scheme(), host: host.to_owned() })
     }
@@ -118,8 +117,8 @@ impl FromRequest for TraceContext {
         needs.header(TraceContext::STATE_HEADER);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let none = || Rejection::new(RejectionKind::Missing, "the request has no valid `traceparent`");
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let none = || Error::missing("the request has no valid `traceparent`");
         TraceContext::from_headers(request.headers()).ok_or_else(none)
     }
 }
@@ -129,7 +128,7 @@ impl FromRequest for Cookies {
         needs.header(header::COOKIE);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.cookies())
     }
 }
@@ -139,8 +138,8 @@ impl FromRequest for RequestId {
         needs.id = true;
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let none = || Rejection::new(RejectionKind::Missing, "the request has no id");
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let none = || Error::missing("the request has no id");
         request.id().cloned().ok_or_else(none)
     }
 }
@@ -155,8 +154,8 @@ impl FromRequest for LastEventId {
         needs.header(LAST_EVENT_ID);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let missing = || Rejection::new(RejectionKind::Missing, "the request has no Last-Event-ID");
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let missing = || Error::missing("the request has no Last-Event-ID");
         let value = request.headers().get(LAST_EVENT_ID).ok_or_else(missing)?;
         // Browsers send ids as UTF-8, which header values need not be.
         Ok(LastEventId(String::from_utf8_lossy(value.as_bytes()).into_owned()))

@@ -9,7 +9,7 @@ use std::{any::TypeId, fmt, sync::Arc};
 use cookie::{Cookie, CookieJar, Key};
 use http::header;
 
-use crate::{Cookies, Error, FromRequest, Needs, Rejection, RejectionKind, Request, Result, StateMap};
+use crate::{Cookies, Error, FromRequest, Needs, Request, Result, StateMap, error::unprovided};
 
 /// Limits the length of a secret, in bytes. A key that is shorter than the hash (SHA-256) is weak (RFC 2104,
 /// section 3).
@@ -124,7 +124,7 @@ impl FromRequest for SignedCookies {
         Sealed::needed(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Sealed::of(request).map(SignedCookies)
     }
 }
@@ -159,7 +159,7 @@ impl FromRequest for PrivateCookies {
         Sealed::needed(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Sealed::of(request).map(PrivateCookies)
     }
 }
@@ -177,9 +177,9 @@ impl Sealed {
         needs.provided(TypeId::of::<CookieKeys>(), "a key for cookies", REMEDY);
     }
 
-    fn of(request: &Request) -> Result<Sealed, Rejection> {
+    fn of(request: &Request) -> Result<Sealed, Error> {
         let keys = request.state().and_then(StateMap::get::<CookieKeys>);
-        let keys = keys.ok_or_else(|| Rejection::new(RejectionKind::Unavailable, REMEDY))?;
+        let keys = keys.ok_or_else(|| unprovided(REMEDY))?;
         Ok(Sealed { sent: request.cookies(), keys })
     }
 }

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{Error, FromRequest, Needs, Rejection, RejectionKind, Request, Result};
+use crate::{Error, FromRequest, Needs, Request, Result, error::unprovided};
 
 const REMEDY: &str = "sessions in cookies need a secret of at least 32 random bytes, from `App::keys` or the environment \
                       variable `PIXIE_SECRET` (`openssl rand -hex 32` makes one); `App::sessions(Sessions::InStore)` keeps them in the store, without a secret";
@@ -294,13 +294,12 @@ impl FromRequest for Session {
         needs.provided(TypeId::of::<Session>(), "a session", REMEDY);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let unavailable = |reason: String| Rejection::new(RejectionKind::Unavailable, reason);
-        let session = request.extensions().get::<Session>().cloned().ok_or_else(|| unavailable(REMEDY.to_owned()))?;
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let session = request.extensions().get::<Session>().cloned().ok_or_else(|| unprovided(REMEDY))?;
         let failure = session.lock().failure.clone();
         match failure {
             None => Ok(session),
-            Some(reason) => Err(unavailable(reason)
+            Some(reason) => Err(unprovided(reason)
                 .with_status(StatusCode::SERVICE_UNAVAILABLE)
                 .with_header(RETRY_AFTER, HeaderValue::from_static("1"))),
         }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{FromRequest, Needs, Rejection, RejectionKind, Request, StateMap};
+use crate::{Error, FromRequest, Needs, Request, StateMap, error::unprovided};
 
 /// A value of the app, shared by all requests of one process.
 ///
@@ -33,10 +33,8 @@ impl<T: Send + Sync + 'static> FromRequest for State<T> {
         needs.state(TypeId::of::<T>(), type_name::<T>());
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let missing = || {
-            Rejection::new(RejectionKind::Unavailable, format!("the app has no state of the type {}", type_name::<T>()))
-        };
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
+        let missing = || unprovided(format!("the app has no state of the type {}", type_name::<T>()));
         request.state().and_then(StateMap::get).map(State).ok_or_else(missing)
     }
 }

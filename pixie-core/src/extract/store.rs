@@ -6,7 +6,7 @@ use std::any::TypeId;
 
 use pixie_store::Store;
 
-use crate::{FromRequest, Needs, Rejection, RejectionKind, Request, StateMap};
+use crate::{Error, FromRequest, Needs, Request, StateMap, error::unprovided};
 
 const REMEDY: &str = "give the app one with `App::store`, or in the environment variable `PIXIE_STORE`";
 
@@ -17,9 +17,9 @@ impl FromRequest for Store {
         needs.provided(TypeId::of::<Store>(), "a store", REMEDY);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let of_job = request.extensions().get::<Store>().cloned();
         let of_app = || request.state().and_then(StateMap::get::<Store>).map(|store| (*store).clone());
-        of_job.or_else(of_app).ok_or_else(|| Rejection::new(RejectionKind::Unavailable, REMEDY))
+        of_job.or_else(of_app).ok_or_else(|| unprovided(REMEDY))
     }
 }

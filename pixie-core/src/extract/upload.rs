@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use http::header;
 
-use crate::{BodyUse, FromRequest, Needs, Rejection, RejectionKind, Request, Upload, error::shown};
+use crate::{BodyUse, Error, FromRequest, Needs, Request, Upload, error::shown};
 
 /// All files of a form, in their order.
 ///
@@ -33,7 +33,7 @@ impl FromRequest for Uploads {
         needs.header(header::CONTENT_TYPE);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let files = &request.parts()?.files;
         Ok(Uploads(files.iter().filter(|file| !file.is_blank()).cloned().collect()))
     }
@@ -47,16 +47,16 @@ impl FromRequest for Upload {
         Uploads::needs(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         let first = Uploads::from_request(request)?.0.into_iter().next();
-        first.ok_or_else(|| Rejection::new(RejectionKind::Missing, "the form has no file"))
+        first.ok_or_else(|| Error::missing("the form has no file"))
     }
 
-    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Error> {
         let Uploads(uploads) = Uploads::from_request(request)?;
         let missing = || {
             let detail = format!("the form has no file in the field `{}`", shown(name));
-            Rejection::new(RejectionKind::Missing, detail).with_field(name)
+            Error::missing(detail).with_field(name, "it is missing")
         };
         uploads.into_iter().find(|file| file.field() == name).ok_or_else(missing)
     }
@@ -70,11 +70,11 @@ impl FromRequest for Vec<Upload> {
         Uploads::needs(needs);
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
+    fn from_request(request: &mut Request) -> Result<Self, Error> {
         Uploads::from_request(request).map(|uploads| uploads.0)
     }
 
-    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Rejection> {
+    fn from_argument(request: &mut Request, name: &str) -> Result<Self, Error> {
         let Uploads(uploads) = Uploads::from_request(request)?;
         Ok(uploads.into_iter().filter(|file| file.field() == name).collect())
     }

@@ -7,7 +7,8 @@ use http::HeaderMap;
 use pixie_grammar::{ByteSize, settings};
 
 use crate::{
-    Pairs, Rejection, RejectionKind, Upload,
+    Error, Pairs, StatusCode, Upload,
+    error::refused,
     error::shown,
     form::{
         multipart::{Multipart, MultipartEvent},
@@ -51,8 +52,8 @@ impl FormLimits {
     ///
     /// # Errors
     ///
-    /// Returns a rejection that names the exceeded limit.
-    pub fn check_urlencoded(&self, body: &[u8]) -> Result<(), Rejection> {
+    /// Returns an error that names the exceeded limit.
+    pub fn check_urlencoded(&self, body: &[u8]) -> Result<(), Error> {
         let mut meter = Meter::default();
         for (name, value) in form_urlencoded::parse(body) {
             meter.part(self)?;
@@ -79,7 +80,7 @@ impl Parts {
     }
 
     /// Reads a multipart form that is in memory. Its files stay in memory.
-    pub fn read(headers: &HeaderMap, body: Bytes, limits: &FormLimits) -> Result<Parts, Rejection> {
+    pub fn read(headers: &HeaderMap, body: Bytes, limits: &FormLimits) -> Result<Parts, Error> {
         let limits = FormLimits { memory: usize::MAX, ..limits.clone() };
         let mut reader = FormReader::new(headers, limits)?;
         reader.push(body);
@@ -121,7 +122,7 @@ struct Open {
 
 impl FormReader {
     /// Returns a reader for the boundary in the `Content-Type` header.
-    pub fn new(headers: &HeaderMap, limits: FormLimits) -> Result<FormReader, Rejection> {
+    pub fn new(headers: &HeaderMap, limits: FormLimits) -> Result<FormReader, Error> {
         let multipart = Multipart::new(headers, limits.head)?;
         Ok(FormReader { multipart, limits, meter: Meter::default(), open: None, fields: Vec::new(), files: Vec::new() })
     }
@@ -132,7 +133,7 @@ impl FormReader {
     }
 
     /// Reads until the caller has to do something. Returns `None` if more bytes are needed.
-    pub fn step(&mut self) -> Result<Option<FormStep>, Rejection> {
+    pub fn step(&mut self) -> Result<Option<FormStep>, Error> {
         while let Some(event) = self.multipart.next_event()? {
             let step = match event {
                 MultipartEvent::Part(head) => {
@@ -158,12 +159,12 @@ impl FormReader {
     }
 
     /// Returns the parts of the form, if the body was complete.
-    pub fn finish(self) -> Result<Parts, Rejection> {
+    pub fn finish(self) -> Result<Parts, Error> {
         self.multipart.finish()?;
         Ok(Parts { fields: self.fields.into_iter().collect(), files: self.files })
     }
 
-    fn data(&mut self, data: Bytes) -> Result<Option<FormStep>, Rejection> {
+    fn data(&mut self, data: Bytes) -> Result<Option<FormStep>, Error> {
         let Some(open) = &mut self.open else { return Ok(None) };
         open.len += data.len() as u64;
         if open.head.file_name.is_none() {
@@ -215,24 +216,26 @@ struct Meter {
 }
 
 impl Meter {
-    fn part(&mut self, limits: &FormLimits) -> Result<(), Rejection> {
+    fn part(&mut self, limits: &FormLimits) -> Result<(), Error> {
         self.parts += 1;
         if self.parts <= limits.parts {
             return Ok(());
         }
         let detail = format!("the form has more than {} fields and files", limits.parts);
-        Err(Rejection::new(RejectionKind::TooLarge, detail))
+        Err(refused(StatusCode::PAYLOAD_TOO_LARGE, detail))
     }
 
     /// Counts bytes that were added to a field, which now has `len` bytes.
-    fn field(&mut self, limits: &FormLimits, name: &str, len: usize, added: usize) -> Result<(), Rejection> {
+    fn field(&mut self, limits: &FormLimits, name: &str, len: usize, added: usize) -> Result<(), Error> {
         self.field_bytes += added;
         if len > limits.field {
             return Err(too_large(name, "field", limits.field as u64));
         }
         if self.field_bytes > limits.fields {
             let detail = format!("the fields of the form are longer than {} bytes together", limits.fields);
-            return Err(Rejection::new(RejectionKind::TooLarge, detail).with_field(name));
+            return Err(
+                refused(StatusCode::PAYLOAD_TOO_LARGE, detail).with_field(name, "the fields are too long together")
+            );
         }
         Ok(())
     }
@@ -247,7 +250,8 @@ impl Meter {
     }
 }
 
-fn too_large(field: &str, what: &str, bytes_max: u64) -> Rejection {
+fn too_large(field: &str, what: &str, bytes_max: u64) -> Error {
     let detail = format!("the {what} `{}` is longer than {bytes_max} bytes", shown(field));
-    Rejection::new(RejectionKind::TooLarge, detail).with_field(field)
+    let reason = format!("it is longer than {bytes_max} bytes");
+    refused(StatusCode::PAYLOAD_TOO_LARGE, detail).with_field(field, reason)
 }

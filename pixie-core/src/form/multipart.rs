@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, header};
 use memchr::memmem;
 
 use crate::{
-    Rejection, RejectionKind,
+    Error, StatusCode,
+    error::refused,
     form::part_head::{PartHead, malformed},
 };
 
@@ -61,8 +62,8 @@ impl Multipart {
     ///
     /// # Errors
     ///
-    /// Returns a rejection if the header has no valid boundary.
-    pub(crate) fn new(headers: &HeaderMap, head_bytes_max: usize) -> Result<Multipart, Rejection> {
+    /// Returns an error if the header has no valid boundary.
+    pub(crate) fn new(headers: &HeaderMap, head_bytes_max: usize) -> Result<Multipart, Error> {
         let boundary = headers.get(header::CONTENT_TYPE).and_then(boundary);
         let boundary = boundary.ok_or_else(|| malformed("its Content-Type names no boundary, or is malformed"))?;
         if !(1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()) || boundary.contains(|c: char| c.is_ascii_control()) {
@@ -96,7 +97,7 @@ impl Multipart {
     }
 
     /// Returns the next event, or `None` if more bytes are needed.
-    pub(crate) fn next_event(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
+    pub(crate) fn next_event(&mut self) -> Result<Option<MultipartEvent>, Error> {
         loop {
             let before = self.stage;
             let event = match self.stage {
@@ -114,14 +115,14 @@ impl Multipart {
     }
 
     /// Checks at the end of the body that the last boundary was found.
-    pub(crate) fn finish(&self) -> Result<(), Rejection> {
+    pub(crate) fn finish(&self) -> Result<(), Error> {
         match self.stage {
             Stage::Closed => Ok(()),
             _ => Err(malformed("it ends before its last boundary")),
         }
     }
 
-    fn preamble(&mut self) -> Result<(), Rejection> {
+    fn preamble(&mut self) -> Result<(), Error> {
         match memmem::find(&self.buffer, &self.delimiter) {
             Some(at) => {
                 self.skip(at)?;
@@ -137,7 +138,7 @@ impl Multipart {
 
     /// Reads what follows a boundary: two hyphens at the end of the body, otherwise white space and a line
     /// break.
-    fn delimiter(&mut self) -> Result<(), Rejection> {
+    fn delimiter(&mut self) -> Result<(), Error> {
         // Hyphens after white space do not end the body. The result must not depend on the pieces.
         if self.skipped == 0 && self.buffer.starts_with(b"--") {
             self.buffer = Bytes::new();
@@ -158,7 +159,7 @@ impl Multipart {
         }
     }
 
-    fn head(&mut self) -> Result<Option<MultipartEvent>, Rejection> {
+    fn head(&mut self) -> Result<Option<MultipartEvent>, Error> {
         const END: &[u8] = b"\r\n\r\n";
         let end = memmem::find(&self.buffer, END);
         // If the end is not found, the last three bytes may be its beginning. The result must not depend on
@@ -166,7 +167,7 @@ impl Multipart {
         let len = end.unwrap_or((self.buffer.len() + 1).saturating_sub(END.len()));
         if len > self.head_bytes_max {
             let detail = format!("the head of a part of the form is longer than {} bytes", self.head_bytes_max);
-            return Err(Rejection::new(RejectionKind::TooLarge, detail));
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
         let Some(end) = end else { return Ok(None) };
         let head = self.buffer.split_to(end + 2);
@@ -218,7 +219,7 @@ impl Multipart {
     }
 
     /// Drops bytes without a meaning. Limited, because clients send few of them.
-    fn skip(&mut self, bytes: usize) -> Result<(), Rejection> {
+    fn skip(&mut self, bytes: usize) -> Result<(), Error> {
         self.skipped += bytes;
         drop(self.buffer.split_to(bytes));
         match self.skipped > self.head_bytes_max {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::{Rejection, RejectionKind};
+use crate::{Error, StatusCode, error::refused};
 
 /// The head of one part of a multipart form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct PartHead {
 
 impl PartHead {
     /// Reads the header lines of a part, with the line breaks before the first and after the last line.
-    pub(crate) fn parse(head: &[u8]) -> Result<PartHead, Rejection> {
+    pub(crate) fn parse(head: &[u8]) -> Result<PartHead, Error> {
         let head = String::from_utf8_lossy(head);
         let mut disposition = None;
         let mut content_type = None;
@@ -150,6 +150,6 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-pub(crate) fn malformed(what: &str) -> Rejection {
-    Rejection::new(RejectionKind::Invalid, format!("the multipart form cannot be read: {what}"))
+pub(crate) fn malformed(what: &str) -> Error {
+    refused(StatusCode::BAD_REQUEST, format!("the multipart form cannot be read: {what}"))
 }

@@ -1,11 +1,11 @@
 //! Fuzz target for multipart forms. The input chooses limits, boundary and body.
 //!
-//! Invariant: a body in pieces gives the same result as the whole body, including the kind of rejection, and
+//! Invariant: a body in pieces gives the same result as the whole body, including the status of the error, and
 //! the memory stays within the limits.
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    Bytes, FormLimits, Rejection, RejectionKind,
+    Bytes, Error, FormLimits, StatusCode,
     plumbing::{FormReader, FormStep, SpooledFile},
 };
 
@@ -44,8 +44,8 @@ fn read<'b>(
     headers: &HeaderMap,
     limits: &FormLimits,
     pieces: impl IntoIterator<Item = &'b [u8]>,
-) -> Result<Form, RejectionKind> {
-    let kind = |rejection: Rejection| rejection.kind();
+) -> Result<Form, StatusCode> {
+    let kind = |error: Error| error.status();
     let mut reader = FormReader::new(headers, limits.clone()).map_err(kind)?;
     let mut spooled = Vec::new();
     let mut writing = Vec::new();

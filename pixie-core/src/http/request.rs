@@ -5,11 +5,12 @@
 use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Method, Uri, Version, header, header::AsHeaderName, request::Parts};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version, header, header::AsHeaderName, request::Parts};
 
 use crate::{
-    Body, Cookies, FormLimits, FromParam, Pairs, Parts as FormParts, Rejection, RejectionKind, RequestId, Scheme,
-    StateMap, error::shown, http::plumbing::Plumbing,
+    Body, Cookies, Error, FormLimits, FromParam, Pairs, Parts as FormParts, RequestId, Scheme, StateMap,
+    error::{refused, shown},
+    http::plumbing::Plumbing,
 };
 
 /// A request: its head and its body.
@@ -126,8 +127,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Returns a rejection if the body is not a form, is malformed, or exceeds the app's [`FormLimits`].
-    pub fn parts(&mut self) -> Result<&FormParts, Rejection> {
+    /// Returns an error if the body is not a form, is malformed, or exceeds the app's [`FormLimits`].
+    pub fn parts(&mut self) -> Result<&FormParts, Error> {
         let parts = match self.plumbing.parts.take() {
             Some(parts) => parts,
             None => Box::new(self.read_parts()?),
@@ -135,7 +136,7 @@ impl Request {
         Ok(self.plumbing.parts.insert(parts))
     }
 
-    fn read_parts(&self) -> Result<FormParts, Rejection> {
+    fn read_parts(&self) -> Result<FormParts, Error> {
         if self.is_multipart() {
             return FormParts::read(self.headers(), self.body.shared_bytes(), &self.form_limits());
         }
@@ -144,7 +145,7 @@ impl Request {
     }
 
     /// Returns the text of an urlencoded form that is within the app's limits.
-    pub(crate) fn urlencoded(&self) -> Result<&[u8], Rejection> {
+    pub(crate) fn urlencoded(&self) -> Result<&[u8], Error> {
         self.form_limits().check_urlencoded(self.body())?;
         Ok(self.body())
     }
@@ -173,16 +174,14 @@ impl Request {
     }
 
     /// Checks that the body has the wanted media type.
-    pub(crate) fn expect_media(&self, wanted: &str, is_wanted: fn(&str) -> bool) -> Result<(), Rejection> {
-        let (kind, detail) = match self.media_type() {
+    pub(crate) fn expect_media(&self, wanted: &str, is_wanted: fn(&str) -> bool) -> Result<(), Error> {
+        let detail = match self.media_type() {
             Some(media) if is_wanted(media) => return Ok(()),
-            Some(media) => {
-                (RejectionKind::MediaType, format!("the body has the type `{}`: send it as {wanted}", shown(media)))
-            }
-            None if self.body().is_empty() => (RejectionKind::Missing, no_media_type(wanted)),
-            None => (RejectionKind::MediaType, no_media_type(wanted)),
+            Some(media) => format!("the body has the type `{}`: send it as {wanted}", shown(media)),
+            None if self.body().is_empty() => return Err(Error::missing(no_media_type(wanted))),
+            None => no_media_type(wanted),
         };
-        Err(Rejection::new(kind, detail))
+        Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
     }
 
     /// Returns the address of the client, if it is known: see [`Peer`](crate::Peer).
@@ -227,10 +226,10 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Returns a rejection with the status 404 if the text does not fit the type.
-    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Rejection> {
+    /// Returns an error with the status 404 if the text does not fit the type.
+    pub fn param<T: FromParam>(&self, name: &str) -> Result<T, Error> {
         let value = self.param_text(name).and_then(|text| T::from_param(&text));
-        value.ok_or_else(|| Rejection::new(RejectionKind::Param, "there is no page at this address"))
+        value.ok_or_else(|| refused(StatusCode::NOT_FOUND, "there is no page at this address"))
     }
 
     /// Returns the values that layers and hooks attached to the request.

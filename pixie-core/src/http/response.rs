@@ -5,7 +5,7 @@
 //! has the status of its error.
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{Body, Cookie, Error, Rejection, http::cookies};
+use crate::{Body, Cookie, Error, http::cookies};
 
 /// A response: status, headers and body.
 ///
@@ -206,11 +206,5 @@ impl From<Error> for Response {
         response.headers_mut().extend(error.headers().clone());
         response.error = Some(error);
         response
-    }
-}
-
-impl From<Rejection> for Response {
-    fn from(rejection: Rejection) -> Response {
-        Error::from(rejection).into()
     }
 }

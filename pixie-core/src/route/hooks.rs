@@ -4,7 +4,7 @@
 //! that returns an error rejects the request.
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use crate::{Error, IntoResponse, Request, RequestView, Response};
+use crate::{IntoError, IntoResponse, Request, RequestView, Response};
 
 type BeforeCall = dyn Fn(&mut Request) -> Option<Response> + Send + Sync;
 type WaitingCall = dyn for<'r> Fn(&'r mut Request) -> LentFuture<'r, Option<Response>> + Send + Sync;
@@ -135,11 +135,11 @@ impl<T: IntoResponse> EarlyAnswer for Option<T> {
     }
 }
 
-impl<T: EarlyAnswer, E: Into<Error>> EarlyAnswer for Result<T, E> {
+impl<T: EarlyAnswer, E: IntoError> EarlyAnswer for Result<T, E> {
     fn into_early_answer(self) -> Option<Response> {
         match self {
             Ok(verdict) => verdict.into_early_answer(),
-            Err(error) => Some(error.into().into()),
+            Err(error) => Some(error.into_error().into()),
         }
     }
 }

@@ -6,6 +6,7 @@ mod checked;
 mod conditional;
 mod cookies;
 mod disposition;
+mod error;
 mod event;
 mod multipart;
 mod negotiation;

@@ -40,6 +40,15 @@ fn a_mistake_is_told_with_its_place_and_its_remedy() {
             1,
             "character 2: there is no filter `number`: use `int`, `float`, `uuid` or `path`, or just `<a>`",
         ),
+        ("/<int:a>", 1, "character 2: the name comes before the filter: write `<a:int>`"),
+        ("/{id}", 1, "character 2: `{id}` would be literal text: write `<id>` for a wildcard, or `%7B`"),
+        ("/a/v{id:int}.txt", 4, "character 5: `{id:int}` would be literal text: write `<id:int>`"),
+        ("/{*rest}", 1, "character 2: `{*rest}` would be literal text: write `<rest:path>`"),
+        ("/{}", 1, "character 2: `{}` would be literal text: write `<name>`"),
+        ("/<a>/{b}", 5, "character 6: `{b}` would be literal text: write `<b>`"),
+        ("/users/:id/posts", 7, "character 8: `:id` would be literal text: write `<id>` for a wildcard, or `%3A`"),
+        ("/files/*", 7, "character 8: `*` would be literal text: write `<name:path>` for a wildcard, or `%2A`"),
+        ("/files/*rest", 7, "character 8: `*rest` would be literal text: write `<rest:path>`"),
         ("/<a:>", 1, "character 2: there is no filter ``"),
         ("/<a:re:[a-z]+>", 1, "character 2: there is no filter `re:[a-z]+`"),
         ("/<a><b>", 4, "character 5: `<b>` touches the wildcard before it"),
@@ -64,9 +73,26 @@ fn a_mistake_is_told_with_its_place_and_its_remedy() {
 
 #[test]
 fn unusual_text_is_legal() {
-    for text in
-        ["/", "//", "/{id}", "/{", "/*rest", "/:id", "/a b", "/~x/@y", "/<é>", "/<_a1>", "/<a>/", "/(<a>)", "/a%2Fb"]
-    {
+    for text in [
+        "/",
+        "//",
+        "/%7Bid%7D",
+        "/{",
+        "/}{",
+        "/%2Arest",
+        "/a*",
+        "/%3Aid",
+        "/a:b",
+        "/<a>:b",
+        "/:",
+        "/a b",
+        "/~x/@y",
+        "/<é>",
+        "/<_a1>",
+        "/<a>/",
+        "/(<a>)",
+        "/a%2Fb",
+    ] {
         assert!(Pattern::parse(text).is_ok(), "{text}");
     }
 }
@@ -75,7 +101,7 @@ fn unusual_text_is_legal() {
 fn a_url_leads_back_to_its_route_with_the_same_values() {
     let cases: &[UrlCase] = &[
         ("/", &[], "/"),
-        ("/café/{x}", &[], "/caf%C3%A9/%7Bx%7D"),
+        ("/café/%7Bx%7D", &[], "/caf%C3%A9/%7Bx%7D"),
         ("/a%2Fb/%25", &[], "/a%2Fb/%25"),
         ("/u/<id:int>", &[("id", "-7")], "/u/-7"),
         ("/u/<name>", &[("name", "a/b?c#d%e f\"'<>\\é")], "/u/a%2Fb%3Fc%23d%25e%20f%22%27%3C%3E%5C%C3%A9"),

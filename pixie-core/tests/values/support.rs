@@ -27,6 +27,12 @@ pub(crate) fn base64(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// Returns the field of an error, if it has one.
+pub(crate) fn field(error: &pixie_core::Error) -> Option<String> {
+    let errors: Option<std::collections::BTreeMap<String, Vec<String>>> = error.data("errors");
+    errors?.into_keys().next()
+}
+
 /// Returns a member as text.
 pub(crate) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value.get(name).and_then(Value::as_str)

@@ -1,8 +1,10 @@
 //! Names of files, keeping them, and what the extractors of forms and files make of a request.
 use std::{fs, io::Read};
 
+use crate::support;
+
 use pixie_core::{
-    BodyUse, Bytes, Form, FormView, FromRequest, Pairs, Query, Rejection, Request, Upload, Uploads,
+    BodyUse, Bytes, Error, Form, FormView, FromRequest, Pairs, Query, Request, Upload, Uploads,
     plumbing::{PartHead, SpooledFile},
 };
 use serde::Deserialize;
@@ -123,8 +125,12 @@ fn a_field_that_is_sent_twice_is_named_with_the_cause() {
         let parts: Vec<_> = parts.iter().map(|(head, value)| (head.as_str(), *value)).collect();
         for mut request in [post(URLENCODED, &format!("{name}={value}&{name}={value}")), multipart(&parts)] {
             let refused = Form::<All>::from_request(&mut request).expect_err("it takes one value");
-            assert_eq!((refused.status().as_u16(), refused.field()), (422, Some(name)), "{refused}");
-            assert!(refused.detail().ends_with("it occurs several times"), "{refused}");
+            assert_eq!(
+                (refused.status().as_u16(), support::field(&refused).as_deref()),
+                (422, Some(name)),
+                "{refused}"
+            );
+            assert!(refused.to_string().ends_with("it occurs several times"), "{refused}");
         }
     }
 }
@@ -142,9 +148,9 @@ fn both_kinds_of_form_are_read_alike() {
     assert_eq!(single.0, Post { title: "t".into(), tags: vec!["x".into()], rank: None });
 }
 
-fn refused<T>(mut request: Request, extract: fn(&mut Request) -> Result<T, Rejection>) -> (u16, Option<String>) {
+fn refused<T>(mut request: Request, extract: fn(&mut Request) -> Result<T, Error>) -> (u16, Option<String>) {
     let rejection = extract(&mut request).err().expect("it is refused");
-    (rejection.status().as_u16(), rejection.field().map(str::to_owned))
+    (rejection.status().as_u16(), support::field(&rejection))
 }
 
 #[test]

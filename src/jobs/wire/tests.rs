@@ -93,6 +93,18 @@ fn an_answer_keeps_its_status_headers_and_failure() {
 }
 
 #[test]
+fn the_data_of_an_error_travel_and_of_its_cause_the_type() {
+    let error = Error::from(std::io::Error::other("no disk")).with_data("disk", &7).with_field("size", "is too large");
+    let (read, _) = decode_response(&encode_response(&error.into(), None), None).expect("our own head can be read");
+    let error = read.error().expect("it stands for a failure");
+    assert_eq!((error.data::<u8>("disk"), error.data::<String>("disk")), (Some(7), None));
+    assert!(error.data::<serde_json::Value>("errors").is_some_and(|errors| errors["size"][0] == "is too large"));
+    assert!(error.downcast_ref::<std::fmt::Error>().is_none() && error.missed_type().is_none());
+    assert!(error.downcast_ref::<std::io::Error>().is_none());
+    assert_eq!(error.missed_type(), Some("std::io::error::Error"));
+}
+
+#[test]
 fn headers_that_frame_the_message_do_not_come_from_a_worker() {
     let hostile =
         Response::new(Body::empty()).header("content-length", "5").header("connection", "x-one").header("te", "a");
@@ -105,7 +117,7 @@ fn headers_that_frame_the_message_do_not_come_from_a_worker() {
 fn cut_and_changed_heads_never_panic() {
     let heads = [
         encode_request(&request(), &Needs::default().extractor::<Headers>(), false),
-        encode_response(&Error::internal("x").into(), None),
+        encode_response(&Error::from(std::fmt::Error).with_data("a", &[1]).into(), None),
     ];
     for head in &heads {
         for length in 0..head.len() {
