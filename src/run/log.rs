@@ -153,15 +153,29 @@ impl Lines {
 
     fn line(&self, level: Level, target: &str, fields: &Fields) -> String {
         let (now, Fields { message, others, .. }) = (writer::now(), fields);
+        let mut line = String::with_capacity(256);
+        // Writing to a string cannot fail.
         if self.format == LogFormat::Json {
+            line.push('{');
+            if self.is_dated {
+                line.push_str("\"timestamp\":\"");
+                writer::add_second(&mut line, now, rfc3339);
+                let micros = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_micros();
+                let _ = write!(line, ".{micros:06}Z\",");
+            }
             let (message, target) = (json(message), json(target));
-            let time = if self.is_dated { format!("\"timestamp\":\"{}\",", rfc3339(now)) } else { String::new() };
-            return format!(
-                "{{{time}\"level\":\"{level}\",\"fields\":{{\"message\":{message}{others}}},\"target\":{target}}}\n"
+            let _ = write!(
+                line,
+                "\"level\":\"{level}\",\"fields\":{{\"message\":{message}{others}}},\"target\":{target}}}"
             );
+        } else {
+            writer::add_second(&mut line, now, httpdate::fmt_http_date);
+            let _ = write!(line, " {} ", self.level_name(level));
+            line.extend(message.chars().flat_map(harmless));
+            line.push_str(others);
         }
-        let message: String = message.chars().flat_map(harmless).collect();
-        format!("{} {} {message}{others}\n", httpdate::fmt_http_date(now), self.level_name(level))
+        line.push('\n');
+        line
     }
 
     fn level_name(&self, level: Level) -> String {
@@ -182,12 +196,12 @@ fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Returns a time in UTC with microseconds (RFC 3339).
+/// Returns a second in UTC (RFC 3339), without its zone.
 fn rfc3339(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     let (year, month, day) = time.to_calendar_date();
-    let (hour, minute, second, micros) = time.to_hms_micro();
-    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z", u8::from(month))
+    let (hour, minute, second) = time.to_hms();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))
 }
 
 /// The message and the other fields of one event. In text, control characters are escaped and values with

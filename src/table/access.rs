@@ -102,8 +102,8 @@ impl Asked {
 /// An answered request. Its text is in the batch.
 #[derive(Clone, Copy)]
 struct Entry {
-    at: SystemTime,
-    took: Duration,
+    since: Instant,
+    until: Instant,
     version: Version,
     status: u16,
     bytes: Option<u64>,
@@ -155,14 +155,16 @@ impl Batch {
     }
 
     pub(crate) fn requests(&self) -> impl Iterator<Item = Answered<'_>> {
-        let mut rest = &*self.text;
+        let (mut rest, now) = (&*self.text, SystemTime::now());
         self.entries.iter().map(move |entry| {
             let [method, path, id] = entry.lengths.map(|length| {
                 let (text, after) = rest.split_at(length);
                 rest = after;
                 text
             });
-            let Entry { at, took, version, status, bytes, client, place, .. } = *entry;
+            let Entry { since, until, version, status, bytes, client, place, .. } = *entry;
+            // The request has read only one of the two clocks.
+            let (at, took) = (now - until.elapsed(), until.duration_since(since));
             let id = (!id.is_empty()).then_some(id);
             Answered { at, took, version, status, bytes, client, place, method, path, id }
         })
@@ -219,7 +221,7 @@ impl LogBuffer {
         let Asked { since, method, uri, version, client, place } = asked;
         let (path, method) = (uri.path(), method.as_str());
         let path = &path[..path.floor_char_boundary(PATH_BYTES_MAX)];
-        let (at, took) = (SystemTime::now(), since.elapsed());
+        let until = Instant::now();
         let mut state = self.lock();
         let batch = &mut state.batch;
         let was_empty = batch.entries.is_empty();
@@ -231,7 +233,7 @@ impl LogBuffer {
             batch.text.push_str(text);
         }
         let lengths = [method, path, id].map(str::len);
-        batch.entries.push(Entry { at, took, version, status, bytes, client, place, lengths });
+        batch.entries.push(Entry { since, until, version, status, bytes, client, place, lengths });
         drop(state);
         // The writer, which gathers requests, is awake when the next ones come.
         if was_empty {

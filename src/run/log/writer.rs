@@ -5,7 +5,8 @@
 //! not fit into the buffer are reported with their number.
 use std::{
     cell::RefCell,
-    io::{self, Write},
+    fmt::Write as _,
+    io::{self, Write as _},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, SystemTime},
@@ -26,8 +27,23 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 thread_local! {
+    /// The second that was written last, as text of its format. To make it is a large part of a line.
+    static SECOND: RefCell<(u64, Option<Format>, String)> = const { RefCell::new((0, None, String::new())) };
     /// The lines that the thread of the writer makes, and the time of the event.
     static MAKING: RefCell<Option<(Vec<u8>, SystemTime)>> = const { RefCell::new(None) };
+}
+
+type Format = fn(SystemTime) -> String;
+
+/// Adds a time to a line, in a format that shows seconds.
+pub(super) fn add_second(line: &mut String, at: SystemTime, format: Format) {
+    let second = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    SECOND.with_borrow_mut(|(known, of, text)| {
+        if *known != second || of.is_none_or(|of| !std::ptr::fn_addr_eq(of, format)) {
+            (*known, *of, *text) = (second, Some(format), format(at));
+        }
+        line.push_str(text);
+    });
 }
 
 /// Writes a line to standard error: through the writer, if there is one.
@@ -95,7 +111,7 @@ fn write_batch(batch: &Batch, access_log: AccessLog) {
     if batch.lost > 0 {
         tracing::warn!(lost = batch.lost, "lost lines of the log, because its reader is too slow");
     }
-    let mut common = Vec::new();
+    let mut common = String::new();
     for request in batch.requests() {
         match access_log {
             AccessLog::Common => common_line(&mut common, &request),
@@ -108,7 +124,7 @@ fn write_batch(batch: &Batch, access_log: AccessLog) {
     let lines = MAKING.take().map(|(lines, _)| lines).unwrap_or_default();
     // A failure of the log cannot be logged.
     let _ = io::stderr().write_all(&lines);
-    let _ = io::stdout().write_all(&common).and_then(|()| io::stdout().flush());
+    let _ = io::stdout().write_all(common.as_bytes()).and_then(|()| io::stdout().flush());
 }
 
 fn emit(request: &Answered<'_>) {
@@ -130,15 +146,24 @@ fn emit(request: &Answered<'_>) {
 }
 
 /// Adds a line in the Common Log Format: client, time, request, status, bytes.
-fn common_line(lines: &mut Vec<u8>, request: &Answered<'_>) {
-    let Answered { at, version, status, method, path, .. } = request;
-    let client = request.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-    let bytes = request.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
-    let time = rfc3339(*at);
-    // `2026-11-26T10:00:00.000000Z`
-    let month = time[5..7].parse::<usize>().ok().and_then(|month| MONTHS.get(month - 1)).unwrap_or(&"-");
-    let time = format!("{}/{month}/{}:{} +0000", &time[8..10], &time[..4], &time[11..19]);
-    let _ = writeln!(lines, "{client} - - [{time}] \"{method} {path} {version:?}\" {status} {bytes}");
+fn common_line(lines: &mut String, request: &Answered<'_>) {
+    let Answered { at, version, status, method, path, bytes, client, .. } = request;
+    // Writing to a string cannot fail.
+    let _ = match client {
+        Some(client) => write!(lines, "{client} - - ["),
+        None => write!(lines, "- - - ["),
+    };
+    add_second(lines, *at, |at| {
+        let time = rfc3339(at);
+        // `2026-11-26T10:00:00`
+        let month = time[5..7].parse::<usize>().ok().and_then(|month| MONTHS.get(month - 1)).unwrap_or(&"-");
+        format!("{}/{month}/{}:{} +0000", &time[8..10], &time[..4], &time[11..])
+    });
+    let _ = write!(lines, "] \"{method} {path} {version:?}\" {status} ");
+    let _ = match bytes {
+        Some(bytes) => writeln!(lines, "{bytes}"),
+        None => writeln!(lines, "-"),
+    };
 }
 
 #[cfg(test)]
@@ -162,10 +187,9 @@ mod tests {
             path: "/users/1",
             id: None,
         };
-        let mut lines = Vec::new();
+        let mut lines = String::new();
         common_line(&mut lines, &request);
         common_line(&mut lines, &Answered { bytes: Some(12), client: None, ..request });
-        let lines = String::from_utf8(lines).expect("it is text");
         let expected = "192.0.2.1 - - [09/Sep/2001:01:46:40 +0000] \"GET /users/1 HTTP/1.1\" 200 -\n\
                         - - - [09/Sep/2001:01:46:40 +0000] \"GET /users/1 HTTP/1.1\" 200 12\n";
         assert_eq!(lines, expected);
