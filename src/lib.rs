@@ -36,6 +36,8 @@ pub use sse::Sse;
 #[cfg(feature = "sessions")]
 pub use table::settings::Sessions;
 pub use table::{
+    after_response::AfterResponse,
+    lifecycle::AppHandle,
     pools::Pools,
     proxies::ProxyHeaders,
     settings::{AccessLog, LogFormat},

@@ -24,6 +24,7 @@ use crate::{
     table::{
         Call, Composed, Endpoint, Intake, Plan,
         access::Place,
+        after_response::AfterResponse,
         hooks::Answered,
         meter::Measured,
         panics,
@@ -59,6 +60,9 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
     }
     if endpoint.has_ids {
         app.request_ids.identify(request);
+    }
+    if endpoint.leaves_work {
+        request.extensions_mut().insert(AfterResponse::new(&app.background));
     }
     if endpoint.reads_state {
         request.plumbing_mut().state = Some(app.state.clone());

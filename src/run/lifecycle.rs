@@ -1,6 +1,6 @@
 //! Runs what an app does besides answering requests, in the main process: its start, its background work, its
 //! stop.
-use std::{mem, sync::PoisonError, time::Duration};
+use std::{fmt, mem, sync::PoisonError, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
@@ -8,7 +8,7 @@ use crate::{
     error::StartError,
     table::{
         Composed,
-        lifecycle::{AppHandle, Lifecycle, Periodic, Step, run_logged},
+        lifecycle::{AppHandle, Background, Lifecycle, Periodic, Step, run_logged},
     },
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn start(app: &Composed) -> Result<Option<Started>, StartError>
 }
 
 /// Runs code at each period, until the app stops.
-async fn repeat(work: Periodic, app: AppHandle, background: crate::table::lifecycle::Background) {
+async fn repeat(work: Periodic, app: AppHandle, background: Background) {
     let Periodic { name, period: Ok(period), run } = work else { return };
     loop {
         tokio::select! {
@@ -66,7 +66,17 @@ pub(crate) async fn finish_background(app: &Composed) {
     }
 }
 
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
 impl Started {
+    pub(crate) fn has_stops(&self) -> bool {
+        !self.stops.is_empty()
+    }
+
     /// Runs the steps of the stop, the last one first.
     pub(crate) async fn stop(self) {
         for Step { name, run } in self.stops.into_iter().rev() {

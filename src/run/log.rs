@@ -148,7 +148,12 @@ impl Lines {
     }
 
     fn fields(&self, message: String) -> Fields {
-        Fields { is_json: self.format == LogFormat::Json, has_trace: false, message, others: String::new() }
+        Fields {
+            is_json: self.format == LogFormat::Json,
+            has_trace: false,
+            message,
+            others: String::with_capacity(192),
+        }
     }
 
     fn line(&self, level: Level, target: &str, fields: &Fields) -> String {
@@ -170,7 +175,9 @@ impl Lines {
             );
         } else {
             writer::add_second(&mut line, now, httpdate::fmt_http_date);
-            let _ = write!(line, " {} ", self.level_name(level));
+            line.push(' ');
+            line.push_str(&self.level_name(level));
+            line.push(' ');
             line.extend(message.chars().flat_map(harmless));
             line.push_str(others);
         }
@@ -215,20 +222,28 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, name: &str, text: &str) {
+        self.add_name(name);
         match self.is_json {
-            true => self.add_as_it_is(name, &json(text)),
-            false if is_plain(text) => self.add_as_it_is(name, text),
-            false => self.add_as_it_is(name, &format!("\"{}\"", text.chars().flat_map(quoted).collect::<String>())),
+            true => self.others.push_str(&json(text)),
+            false if is_plain(text) => self.others.push_str(text),
+            false => {
+                self.others.push('"');
+                self.others.extend(text.chars().flat_map(quoted));
+                self.others.push('"');
+            }
         }
     }
 
     /// Adds a value that needs no quotes.
     fn add_as_it_is(&mut self, name: &str, value: impl fmt::Display) {
+        self.add_name(name);
         // Writing to a string cannot fail.
-        let _ = match self.is_json {
-            true => write!(self.others, ",{}:{value}", json(name)),
-            false => write!(self.others, " {name}={value}"),
-        };
+        let _ = write!(self.others, "{value}");
+    }
+
+    fn add_name(&mut self, name: &str) {
+        let parts = if self.is_json { [",", &json(name), ":"] } else { [" ", name, "="] };
+        parts.iter().for_each(|part| self.others.push_str(part));
     }
 }
 

@@ -13,8 +13,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use pixie_core::{
-    After, Body, BoxError, BoxFuture, FromRequest, Needs, Rejection, RejectionKind, Request, RequestView, Response, Result,
-    Route,
+    After, Body, BoxError, BoxFuture, Error, FromRequest, Needs, Request, RequestView, Response, Result, Route,
 };
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
@@ -90,8 +89,8 @@ impl FromRequest for AfterResponse {
         needs.after.push(After::new(follow));
     }
 
-    fn from_request(request: &mut Request) -> Result<Self, Rejection> {
-        let missing = || Rejection::new(RejectionKind::Unavailable, "the route does not declare its `AfterResponse`");
+    fn from_request(request: &mut Request) -> Result<Self> {
+        let missing = || Error::internal("the route does not declare its `AfterResponse`");
         request.extensions().get().cloned().ok_or_else(missing)
     }
 }
