@@ -30,6 +30,19 @@ impl StartError {
         StartError { message: message.into(), place: None }
     }
 
+    /// Returns the error of all mistakes. Of several, the message has each in a line.
+    pub(crate) fn of_all(mistakes: &[StartError]) -> StartError {
+        let place = mistakes.iter().find_map(|mistake| mistake.place);
+        let message = match mistakes {
+            [one] => one.message.clone(),
+            all => {
+                let list = all.iter().map(|mistake| format!("\n  {}", mistake.message)).collect::<String>();
+                format!("{} mistakes in the app:{list}", all.len())
+            }
+        };
+        StartError { message, place }
+    }
+
     /// Returns the error of something that the system refused, with the fix if it is known. The error is
     /// known only as text, because it comes from other crates.
     pub(crate) fn of_system(error: impl fmt::Display) -> StartError {
@@ -50,12 +63,12 @@ impl StartError {
         StartError { message: message.into(), place: Some(place) }
     }
 
-    /// Returns what is wrong, and how to fix it.
+    /// Returns what is wrong, and how to fix it. Several mistakes have a line each.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Returns the route that is wrong, with its line of code. `None` if the mistake is not in a route.
+    /// Returns the first route that is wrong, with its line of code. `None` if no mistake is in a route.
     pub fn place(&self) -> Option<Place> {
         self.place
     }

@@ -59,8 +59,8 @@ pub use pixie_core::Session;
 pub use pixie_core::{
     Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
     FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method, Needs,
-    OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route, Scheme,
-    State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
+    OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route,
+    RouteType, Scheme, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};

@@ -46,6 +46,8 @@ use crate::{
 pub struct Route {
     path: RoutePath,
     handler: Handler,
+    /// Whether the author has left the choice of the kind to the app.
+    has_default_kind: bool,
     needs: Needs,
     options: RouteOptions,
     hooks: Hooks,
@@ -228,6 +230,41 @@ impl Route {
         self
     }
 
+    /// Marks the kind as a default, which an app may replace: for the attribute of a `fn` that names no kind.
+    #[doc(hidden)]
+    pub fn by_default(mut self) -> Route {
+        self.has_default_kind = true;
+        self
+    }
+
+    /// Returns whether an app may replace the kind.
+    pub fn has_default_kind(&self) -> bool {
+        self.has_default_kind
+    }
+
+    /// Gives the route this kind, if the author has not named one. `async` and `stream` routes have another
+    /// type of handler and stay as they are, and no route becomes one.
+    ///
+    /// ```
+    /// use pixie_core::{Route, RouteType};
+    /// let named = Route::get("/").pool(|_| "Hello").or_kind(RouteType::Thread);
+    /// assert_eq!(named.kind(), RouteType::Pool);
+    /// ```
+    pub fn or_kind(mut self, kind: RouteType) -> Route {
+        if !self.has_default_kind {
+            return self;
+        }
+        self.handler = match (self.handler, kind) {
+            (Handler::Sync(call) | Handler::Thread(call) | Handler::Pool(call), RouteType::Sync) => Handler::Sync(call),
+            (Handler::Sync(call) | Handler::Thread(call) | Handler::Pool(call), RouteType::Thread) => {
+                Handler::Thread(call)
+            }
+            (Handler::Sync(call) | Handler::Thread(call) | Handler::Pool(call), RouteType::Pool) => Handler::Pool(call),
+            (handler, _) => handler,
+        };
+        self
+    }
+
     /// Returns the kind, which decides where the route runs.
     pub fn kind(&self) -> RouteType {
         self.handler.kind()
@@ -367,6 +404,7 @@ impl RoutePath {
     /// Makes a route from a handler of any kind.
     pub fn handler(self, handler: Handler) -> Route {
         let needs = Needs::whole_request();
-        Route { path: self, handler, needs, options: RouteOptions::default(), hooks: Hooks::default() }
+        let (options, hooks) = (RouteOptions::default(), Hooks::default());
+        Route { path: self, handler, has_default_kind: false, needs, options, hooks }
     }
 }

@@ -3,6 +3,7 @@
 //! Mistakes in routes, pools or state are found here (`checks.rs`) and reported with their line of code, so
 //! that no request meets them.
 mod checks;
+mod kinds;
 mod pools;
 mod sharing;
 
@@ -59,9 +60,13 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         lifecycle,
         shutdown,
         mut level,
-        mut groups,
+        groups,
         ..
     } = app;
+    let mut mistakes = Vec::new();
+    let mut groups = checks::groups(groups, &mut mistakes);
+    mistakes.extend(kinds::mistakes(&level, &groups));
+    kinds::apply(&mut routes, &level, &groups);
     #[cfg_attr(not(feature = "cors"), expect(unused_mut, reason = "the feature adds origins"))]
     let mut trusted_origins = app.trusted_origins;
     #[cfg(feature = "cors")]
@@ -75,7 +80,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let mut given = config::read(&settings, &used)?;
     given.apply(&mut settings).map_err(StartError::new)?;
     let roles = roles(&settings, &used, given.origin(roles::KEY))?;
-    checks::packages(&routes, &packages)?;
+    mistakes.extend(checks::packages(&routes, &packages).err());
     let pools = Pools::default();
     let pages = views.paths();
     let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
@@ -105,9 +110,10 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let rates = Rates::of(store.as_ref())?;
     rates.install(&mut level, "app")?;
     for (prefix, level) in &mut groups {
-        rates.install(level, prefix)?;
+        rates.install(level, prefix.as_str().trim_end_matches('/'))?;
     }
-    let levels = Levels { app: Arc::new(level), groups: checks::groups(groups)? };
+    let groups = groups.into_iter().map(|(prefix, level)| (prefix, Arc::new(level))).collect();
+    let levels = Levels { app: Arc::new(level), groups };
     let reads_keys = |pool: String| keys::are_read(routes.iter().filter(|route| pools::is_in(route, &pool)));
     // If a worker has no keys, its server has checked the same routes.
     let is_whole = pixie_pool::identity().pool.is_none_or(reads_keys);
@@ -123,15 +129,19 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     if is_whole {
         // A worker gets sessions from the main process.
         let has_sessions = sessions.is_some() || pixie_pool::identity().pool.is_some();
-        checks::states(&routes, &state, &worker_values, has_sessions)?;
+        mistakes.extend(checks::states(&routes, &state, &worker_values, has_sessions));
     }
-    checks::extensions(&routes)?;
-    checks::readers(&routes)?;
-    checks::options(&routes)?;
-    checks::pages(levels.all())?;
-    checks::settings(&settings)?;
+    let of_routes = [checks::extensions(&routes), checks::readers(&routes), checks::options(&routes)];
+    mistakes.extend(of_routes.into_iter().flatten());
+    mistakes.extend(checks::pages(levels.all()).err());
+    mistakes.extend(checks::settings(&settings).err());
     let table_hash = table_hash(&routes);
-    let slots = pools::slots(app.pools, &routes, &settings, &given, table_hash)?;
+    let slots = pools::slots(app.pools, &routes, &settings, &given, table_hash);
+    // The endpoints, which have further mistakes, need the pools.
+    let slots = slots.map_err(|mistake| {
+        mistakes.push(mistake);
+        StartError::of_all(&mistakes)
+    })?;
     // Its text is not needed from here on.
     let has_keys = given.secret.is_some() || has_keys;
     given.secret =
@@ -143,13 +153,22 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let (mut router, mut endpoints) = (Router::new(), Vec::new());
     for (index, route) in routes.into_iter().enumerate() {
         let (methods, place, role) = (route.methods().to_vec(), route.place(), roles::of_route(&route));
-        let (pattern, endpoint) = endpoint(route, &levels, &slots, &settings, &rates, sessions.is_some())?;
+        let (pattern, endpoint) = match endpoint(route, &levels, &slots, &settings, &rates, sessions.is_some()) {
+            Ok(made) => made,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                continue;
+            }
+        };
         // Every process has the pages of pixie itself.
         let is_here = index >= first_view || roles.has(role);
         let endpoint = Arc::new(if is_here { endpoint } else { elsewhere(endpoint, role) });
         let added = router.insert(&pattern, &methods, endpoint.clone(), place);
-        added.map_err(|conflict| StartError::at(place, conflict.to_string()))?;
+        mistakes.extend(added.err().map(|conflict| StartError::at(place, conflict.to_string())));
         endpoints.push(endpoint);
+    }
+    if !mistakes.is_empty() {
+        return Err(StartError::of_all(&mistakes));
     }
     pools.set(slots.values().filter(|slot| roles.has(roles::of_pool(slot.name()))));
     let (has_ids, has_sessions) = (settings.request_ids, sessions.is_some());

@@ -3,7 +3,9 @@
 //! The text of a path alone decides whether a group applies to it, when the app starts (`compose.rs`).
 //! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
 use http::StatusCode;
-use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route};
+use pixie_core::{
+    After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route, RouteType,
+};
 
 use crate::{
     app::{App, routes::BY_HAND},
@@ -78,6 +80,13 @@ impl Group {
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
     {
         self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self
+    }
+
+    /// Chooses the kind of the routes under the prefix whose attributes name none. The choice of the innermost
+    /// group applies. See [`App::default_kind`].
+    pub fn default_kind(mut self, kind: RouteType) -> Group {
+        self.level.kind = Some(kind);
         self
     }
 

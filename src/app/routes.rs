@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use bytes::Bytes;
-use pixie_core::{BoxError, Route};
+use pixie_core::{BoxError, Route, RouteType};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -57,6 +57,37 @@ impl App {
     /// Adds a route.
     pub fn route(mut self, route: Route) -> App {
         self.routes.push((BY_HAND, route));
+        self
+    }
+
+    /// Chooses the kind of the routes whose attributes name none: sync, thread or pool. Default: pool.
+    ///
+    /// An `async fn` stays async, and a route with a kind, a pool or `retry` stays as it is. A group can choose
+    /// another kind with [`Group::default_kind`]. With a connection to a database, nearly every route is a thread
+    /// route:
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, RouteType, State, get};
+    /// use std::sync::Mutex;
+    ///
+    /// #[get("/users")]                       // a thread route
+    /// fn users(names: State<Mutex<Vec<&'static str>>>) -> String {
+    ///     names.lock().unwrap().join(", ")
+    /// }
+    ///
+    /// #[get("/thumbnail", pool)]             // still a pool route
+    /// fn thumbnail() -> &'static str {
+    ///     "made in a worker"
+    /// }
+    ///
+    /// let app = App::collect().default_kind(RouteType::Thread).state(Mutex::new(vec!["Ada", "Grace"]));
+    /// let client = app.test()?;
+    /// client.get("/users").send().assert_text("Ada, Grace");
+    /// client.get("/thumbnail").send().assert_text("made in a worker");
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn default_kind(mut self, kind: RouteType) -> App {
+        self.level.kind = Some(kind);
         self
     }
 

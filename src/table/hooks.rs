@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use pixie_core::{After, Before, Error, ErrorView, Hooks, Request, Response};
+use pixie_core::{After, Before, Error, ErrorView, Hooks, Request, Response, RouteType};
 use pixie_server::Throttle;
 use tokio::time::timeout;
 
@@ -21,6 +21,8 @@ pub(crate) type ErrorPage = Box<dyn Fn(&Error, &ErrorView<'_>) -> Response + Sen
 #[derive(Default)]
 pub(crate) struct Level {
     pub(crate) hooks: Hooks,
+    /// The kind of routes whose attributes name none.
+    pub(crate) kind: Option<RouteType>,
     #[cfg(feature = "store")]
     pub(crate) limits: Vec<crate::table::rates::Limit>,
     /// The status is `None` if the number was not a status. `compose` refuses such a page.

@@ -16,6 +16,7 @@ mod h2_client;
 mod hooks;
 #[cfg(feature = "http2")]
 mod http2;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod options;

@@ -17,6 +17,8 @@ use crate::parse::{GivenOption, HandlerFn, RouteArguments, Value};
 pub(crate) struct CheckedRoute {
     pub(crate) path: LitStr,
     pub(crate) kind: RouteType,
+    /// Whether the author has left the choice of the kind to the app.
+    pub(crate) has_default_kind: bool,
     pub(crate) methods: Vec<Ident>,
     /// The options except the name.
     pub(crate) options: Vec<GivenOption>,
@@ -77,6 +79,7 @@ pub(crate) fn check(mut route: RouteArguments, function: HandlerFn) -> Result<Ch
     check_writer(&arguments, &signature, kind, route.kind.is_some())?;
     Ok(CheckedRoute {
         kind,
+        has_default_kind: has_default_kind(&route, kind),
         output: output(&signature, kind, has_writer(&arguments))?,
         name: take_name(&mut route.options).unwrap_or_else(|| name_of(&signature.ident)),
         handler: signature.ident,
@@ -213,6 +216,13 @@ fn kind(route: &RouteArguments, signature: &Signature) -> Result<RouteType> {
         (None, Some(_), None) => Ok(RouteType::Async),
         (None, None, _) => Ok(RouteType::Pool),
     }
+}
+
+/// Returns whether an app may replace the kind: the attribute names neither a kind nor an option that only
+/// pool routes have.
+fn has_default_kind(route: &RouteArguments, kind: RouteType) -> bool {
+    let is_for_threads = |given: &GivenOption| given.option.refusal(RouteType::Thread).is_none();
+    route.kind.is_none() && kind == RouteType::Pool && route.options.iter().all(is_for_threads)
 }
 
 fn runs_on_the_runtime(span: Span, word: &str, name: &Ident) -> Error {

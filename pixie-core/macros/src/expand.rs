@@ -154,7 +154,9 @@ fn options(route: &CheckedRoute) -> TokenStream {
     // The borrowed request comes last, because it shows what the extractors left of the body.
     let lent = route.arguments.iter().find(|argument| argument.source == Source::Lent);
     let lent = lent.map(|_| code!(.extractor::<::pixie_web::__macro::Request>()));
+    let by_default = route.has_default_kind.then(|| code!(.by_default()));
     code! {
+        #by_default
         #(#setters)*
         .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(.extractor::<#extractors>())* #lent)
     }

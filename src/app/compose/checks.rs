@@ -44,81 +44,78 @@ pub(super) fn packages(routes: &[(&'static str, Route)], included: &BTreeSet<&'s
     )))
 }
 
-/// Refuses routes that read a state which their process does not have.
-pub(super) fn states(routes: &[Route], main: &StateMap, workers: &[WorkerValue], has_sessions: bool) -> Checked {
+/// Returns the routes that read a state which their process does not have, each state once.
+pub(super) fn states(
+    routes: &[Route],
+    main: &StateMap,
+    workers: &[WorkerValue],
+    has_sessions: bool,
+) -> Vec<StartError> {
     let is_given = |id: TypeId| id == TypeId::of::<Urls>() || id == TypeId::of::<TimeLimit>();
     let in_workers = |id: TypeId| is_given(id) || workers.iter().any(|(made, _)| *made == id);
     let is_session = |id: TypeId| has_sessions && sessions::is_session(id);
-    for route in routes {
-        let Place { name, file, line } = route.place();
-        let pooled = route.kind().is_pooled();
+    let has = |route: &Route, id| {
         // Every app has a store.
-        let is_everywhere = |id| is_session(id) || store::is_always_there(id);
-        let has = |id| is_everywhere(id) || if pooled { in_workers(id) } else { main.contains(id) };
-        let Some(&NeededState { id, name: state, remedy, .. }) =
-            route.reads().states.iter().find(|state| !has(state.id))
-        else {
-            continue;
-        };
-        if let Some(remedy) = remedy {
-            return Err(StartError::at(
-                route.place(),
-                format!("route `{name}` ({file}:{line}) needs {state}, and there is none: {remedy}"),
-            ));
-        }
-        let hint = match (pooled, main.contains(id), in_workers(id)) {
-            (true, true, _) => {
-                "`App::state` belongs to the main process, this route runs in a worker: make one there with `App::worker_state`"
-            }
-            (true, false, _) => "make it in each worker with `App::worker_state`",
-            (false, _, true) => {
-                "`App::worker_state` belongs to the workers, this route runs in the main process: put one there with `App::state`"
-            }
-            (false, _, false) => "put it in with `App::state`",
-        };
-        let kind = route.kind();
-        return Err(StartError::at(
-            route.place(),
-            format!("the {kind} route `{name}` ({file}:{line}) reads `State<{state}>`, which does not exist: {hint}"),
-        ));
-    }
-    Ok(())
-}
-
-/// Refuses routes in workers that read values which only the main process has.
-pub(super) fn extensions(routes: &[Route]) -> Checked {
-    let pooled = routes.iter().filter(|route| route.kind().is_pooled());
-    let Some((route, name)) =
-        pooled.flat_map(|route| route.reads().extensions.iter().map(move |name| (route, name))).next()
-    else {
-        return Ok(());
+        let is_everywhere = is_session(id) || store::is_always_there(id);
+        is_everywhere || if route.kind().is_pooled() { in_workers(id) } else { main.contains(id) }
     };
-    let (kind, Place { name: handler, file, line }) = (route.kind(), route.place());
-    Err(StartError::at(
-        route.place(),
-        format!(
-            "the {kind} route `{handler}` ({file}:{line}) reads `Extension<{name}>`, which stays in the main process: let a before \
-         hook call `request.carry(&value)`, and read `Carried<{name}>`"
-        ),
-    ))
+    let mut mistakes = Vec::new();
+    for route in routes {
+        for state in route.reads().states.iter().filter(|state| !has(route, state.id)) {
+            let found = (main.contains(state.id), in_workers(state.id));
+            mistakes.push(StartError::at(route.place(), missing_state(route, state, found)));
+        }
+    }
+    mistakes
 }
 
-/// Refuses routes that would block a thread of the runtime while a body arrives.
-pub(super) fn readers(routes: &[Route]) -> Checked {
-    let blocks = |route: &Route| !route.reads().body.suits(route.kind());
-    let Some(route) = routes.iter().find(|route| blocks(route)) else { return Ok(()) };
-    let (kind, Place { name, file, line }) = (route.kind(), route.place());
-    if route.reads().body.takes_connection() {
-        let why = "takes over its connection, which only an async route can do: make it an `async fn`";
-        return Err(StartError::at(route.place(), format!("the {kind} route `{name}` ({file}:{line}) {why}")));
+/// Returns the sentence about a state that a route reads, and that the main process and the workers have or
+/// do not have.
+fn missing_state(route: &Route, state: &NeededState, (in_main, in_workers): (bool, bool)) -> String {
+    let (kind, state_name, Place { name, file, line }) = (route.kind(), state.name, route.place());
+    if let Some(remedy) = state.remedy {
+        return format!("route `{name}` ({file}:{line}) needs {state_name}, and there is none: {remedy}");
     }
-    Err(StartError::at(
-        route.place(),
-        format!(
-            "the {kind} route `{name}` ({file}:{line}) reads its body while it arrives, which blocks: make it a pool, stream or \
-         thread route, or take `Bytes`"
+    let hint = match (kind.is_pooled(), in_main, in_workers) {
+        (true, true, _) => {
+            "`App::state` belongs to the main process, this route runs in a worker: make one there with `App::worker_state`"
+        }
+        (true, false, _) => "make it in each worker with `App::worker_state`",
+        (false, _, true) => {
+            "`App::worker_state` belongs to the workers, this route runs in the main process: put one there with `App::state`"
+        }
+        (false, _, false) => "put it in with `App::state`",
+    };
+    format!("the {kind} route `{name}` ({file}:{line}) reads `State<{state_name}>`, which does not exist: {hint}")
+}
+
+/// Returns the routes in workers that read values which only the main process has.
+pub(super) fn extensions(routes: &[Route]) -> Vec<StartError> {
+    let pooled = routes.iter().filter(|route| route.kind().is_pooled());
+    let read = pooled.flat_map(|route| route.reads().extensions.iter().map(move |name| (route, name)));
+    let mistake = |(route, name): (&Route, &&str)| {
+        let fix = format!("let a before hook call `request.carry(&value)`, and read `Carried<{name}>`");
+        of_route(route, &format!("reads `Extension<{name}>`, which stays in the main process: {fix}"))
+    };
+    read.map(mistake).collect()
+}
+
+/// Returns the routes that would block a thread of the runtime while a body arrives.
+pub(super) fn readers(routes: &[Route]) -> Vec<StartError> {
+    let wrong = routes.iter().filter(|route| !route.reads().body.suits(route.kind()));
+    let mistake = |route: &Route| match route.reads().body.takes_connection() {
+        true => of_route(route, "takes over its connection, which only an async route can do: make it an `async fn`"),
+        false => of_route(
+            route,
+            "reads its body while it arrives, which blocks: make it a pool, stream or thread route, or take `Bytes`",
         ),
-    ))
+    };
+    wrong.map(mistake).collect()
+}
+
+fn of_route(route: &Route, why: &str) -> StartError {
+    let (kind, Place { name, file, line }) = (route.kind(), route.place());
+    StartError::at(route.place(), format!("the {kind} route `{name}` ({file}:{line}) {why}"))
 }
 
 /// Refuses error pages for numbers that are not an error status.
@@ -161,29 +158,30 @@ pub(super) fn settings(settings: &Settings) -> Checked {
     }
 }
 
-/// Refuses options that a route cannot keep: what the attribute refuses at compile time.
-pub(super) fn options(routes: &[Route]) -> Checked {
-    let Some((route, why)) = routes.iter().find_map(|route| Some((route, route.wrong_option()?))) else {
-        return Ok(());
-    };
-    let (kind, Place { name, file, line }) = (route.kind(), route.place());
-    Err(StartError::at(route.place(), format!("the {kind} route `{name}` ({file}:{line}) {why}")))
+/// Returns the routes with options that they cannot keep: what the attribute refuses at compile time.
+pub(super) fn options(routes: &[Route]) -> Vec<StartError> {
+    routes.iter().filter_map(|route| Some(of_route(route, &route.wrong_option()?))).collect()
 }
 
 /// Checks the prefixes of groups, and sorts the groups from outer to inner.
-pub(super) fn groups(groups: Vec<(String, Level)>) -> Checked<Vec<(Pattern, Arc<Level>)>> {
-    let mut checked = groups.into_iter().map(group).collect::<Checked<Vec<_>>>()?;
+pub(super) fn groups(groups: Vec<(String, Level)>, mistakes: &mut Vec<StartError>) -> Vec<(Pattern, Level)> {
+    let mut checked = Vec::new();
+    for (text, level) in groups {
+        match prefix(&text) {
+            Ok(prefix) => checked.push((prefix, level)),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
     // The text of an inner prefix can be shorter than that of an outer one: `/%61%62%63` contains `/abc/d`.
     checked.sort_by_key(|(prefix, _)| prefix.as_str().trim_end_matches('/').matches('/').count());
-    Ok(checked)
+    checked
 }
 
-fn group((text, level): (String, Level)) -> Checked<(Pattern, Arc<Level>)> {
+fn prefix(text: &str) -> Checked<Pattern> {
     let wrong = |why: &str| StartError::new(format!("`Group::new(\"{text}\")`: {why}"));
-    let prefix =
-        Pattern::parse(if text.is_empty() { "/" } else { &text }).map_err(|error| wrong(&error.to_string()))?;
+    let prefix = Pattern::parse(if text.is_empty() { "/" } else { text }).map_err(|error| wrong(&error.to_string()))?;
     match prefix.names().count() {
-        0 => Ok((prefix, Arc::new(level))),
+        0 => Ok(prefix),
         _ => Err(wrong("a prefix must not have wildcards: use the literal text before them")),
     }
 }
