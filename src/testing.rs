@@ -121,7 +121,8 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 #[derive(Debug)]
 pub struct TestClient {
     runtime: Runtime,
-    started: Option<Started>,
+    /// What is left to do at the end. The lock lets threads share the client.
+    started: Mutex<Option<Started>>,
     service: AppService,
     jar: Mutex<Jar>,
 }
@@ -131,7 +132,7 @@ impl TestClient {
         app.settings.is_test = true;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let service = app.service()?;
-        let started = runtime.block_on(lifecycle::start(service.app()))?;
+        let started = Mutex::new(runtime.block_on(lifecycle::start(service.app()))?);
         Ok(TestClient { runtime, started, service, jar: Mutex::default() })
     }
 
@@ -199,7 +200,8 @@ impl TestClient {
 /// Runs [`App::on_stop`](crate::App::on_stop).
 impl Drop for TestClient {
     fn drop(&mut self) {
-        if let Some(started) = self.started.take().filter(Started::has_stops) {
+        let started = self.started.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(started) = started.filter(Started::has_stops) {
             self.finish_background();
             self.runtime.block_on(started.stop());
         }
