@@ -27,6 +27,8 @@ mod run;
 #[cfg(unix)]
 mod service_manager;
 mod slow_clients;
+#[cfg(all(feature = "template", feature = "garde"))]
+mod status_page;
 #[cfg(all(
     feature = "template",
     feature = "garde",
