@@ -14,6 +14,7 @@ mod probes;
 #[cfg(feature = "cors")]
 pub(crate) mod cors;
 mod roles;
+mod lifecycle;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "sessions")]
@@ -47,7 +48,7 @@ use crate::{
     app::operators::Views,
     error::StartError,
     request::service::LayerFn,
-    table::{WorkerValue, hooks::Level, settings::Settings, store::Store},
+    table::{WorkerValue, hooks::Level, lifecycle::Lifecycle, settings::Settings, store::Store},
 };
 
 /// An application: its routes, its state, and how it is served.
@@ -99,6 +100,7 @@ pub struct App {
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) views: Views,
     pub(crate) settings: Settings,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -35,7 +35,15 @@ pub use run::{
 pub use sse::Sse;
 #[cfg(feature = "sessions")]
 pub use table::settings::Sessions;
-pub use table::{pools::Pools, proxies::ProxyHeaders, time_limit::TimeLimit, urls::Urls};
+pub use table::{
+    after_response::AfterResponse,
+    lifecycle::AppHandle,
+    pools::Pools,
+    proxies::ProxyHeaders,
+    settings::{AccessLog, LogFormat},
+    time_limit::TimeLimit,
+    urls::Urls,
+};
 #[cfg(feature = "websocket")]
 pub use testing::TestSocket;
 pub use testing::{TestClient, TestRequest, TestResponse};
@@ -44,14 +52,16 @@ pub use websocket::WebSocket;
 
 /// The whole crate `pixie-core`: of its names, those that most apps need stand here as well.
 pub use pixie_core as core;
+#[cfg(feature = "basic-auth")]
+pub use pixie_core::BasicAuth;
 #[cfg(feature = "garde")]
 pub use pixie_core::Checked;
 #[cfg(feature = "sessions")]
 pub use pixie_core::Session;
 pub use pixie_core::{
-    Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash, Form,
-    FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method, Needs,
-    OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route,
+    Bearer, Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash,
+    Form, FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method,
+    Needs, OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route,
     RouteType, Scheme, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]

@@ -14,6 +14,7 @@ mod port;
 mod session;
 mod sources;
 mod substitute;
+mod template_mistake;
 mod terminal;
 mod watch;
 

@@ -62,6 +62,8 @@ pub use route::{
     router::{Found, Place, RouteConflict, RouteEntry, Router, UrlError},
 };
 
+#[cfg(feature = "basic-auth")]
+pub use extract::auth::BasicAuth;
 #[cfg(feature = "garde")]
 pub use extract::checked::Checked;
 #[cfg(feature = "sealed-cookies")]
@@ -70,6 +72,7 @@ pub use extract::sealed_cookies::{CookieKeys, PrivateCookies, SignedCookies};
 pub use extract::session::Session;
 pub use extract::{
     FromRequest,
+    auth::Bearer,
     body::Json,
     carried::{Carried, Extension},
     flash::Flash,

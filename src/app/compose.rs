@@ -35,6 +35,7 @@ use crate::{
         backlog::Backlogs,
         csrf::TrustedOrigins,
         hooks::Chain,
+        lifecycle::Background,
         meter::RouteMeter,
         pools::Pools,
         probes::Probes,
@@ -61,6 +62,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         secrets,
         mut layers,
         mut settings,
+        lifecycle,
         shutdown,
         mut level,
         groups,
@@ -96,6 +98,9 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     state.insert(settings.form_limits.clone());
     state.insert(shutdown.clone());
     state.insert(pools.clone());
+    let background = Background::new();
+    state.insert(background.clone());
+    lifecycle.check()?;
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     let store = match given.origin(store::KEY) {
         // A worker asks the main process.
@@ -208,6 +213,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         pages,
         counters,
         request_ids: RequestIds::new(),
+        lifecycle: lifecycle.into(),
+        background,
         hsts: (!settings.development).then(|| hsts(settings.hsts)),
         shutdown,
         given,

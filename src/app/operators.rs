@@ -3,6 +3,8 @@
 //! The app must ask for these pages. By default only requests from this machine may read them; the app can
 //! decide otherwise. Invariant: a page that the app did not ask for does not exist, and a request is refused
 //! unless it is known to be allowed.
+mod status_page;
+
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use http::{StatusCode, header};
@@ -14,7 +16,13 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    table::{OwnPage, host, pools::Pools, refusal::refuse_with, roles::Roles},
+    table::{
+        OwnPage, host,
+        pools::Pools,
+        refusal::refuse_with,
+        roles::Roles,
+        settings::{AccessLog, LogFormat},
+    },
 };
 
 /// Headers that show that a proxy passed the request on.
@@ -68,14 +76,18 @@ impl Views {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
         let status = self.status.map(|page| {
             let (pools, counters, role) = (pools.clone(), counters.clone(), roles.to_string());
-            guarded(page, may_look.clone(), move || {
-                let (role, host, process) = (role.clone(), host_name(), std::process::id());
-                Json(Status { role, host, process, connections: counted(&counters), pools: pools.snapshots() })
+            guarded(page, may_look.clone(), move |request| {
+                let status = || {
+                    let (role, host, process) = (role.clone(), host_name(), std::process::id());
+                    Json(Status { role, host, process, connections: counted(&counters), pools: pools.snapshots() })
+                };
+                let answer = status_page::answer(request).unwrap_or_else(|| status().into_response());
+                answer.header(header::VARY, "accept")
             })
         });
         let metrics = self.metrics.map(|(page, text)| {
             let (pools, counters) = (pools.clone(), counters.clone());
-            guarded(page, may_look, move || text(&pools, &counters))
+            guarded(page, may_look, move |_| text(&pools, &counters))
         });
         status.into_iter().chain(metrics)
     }
@@ -99,14 +111,10 @@ fn counted(counters: &Counters) -> Value {
 }
 
 /// Makes a sync route, so that the page works while every worker and every thread is busy.
-fn guarded<R: IntoResponse>(
-    page: OwnPage,
-    may_look: MayLook,
-    content: impl Fn() -> R + Send + Sync + 'static,
-) -> Route {
+fn guarded(page: OwnPage, may_look: MayLook, content: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Route {
     page.route().sync(move |request: &mut Request| -> Response {
         match may_look(request) {
-            true => content().into_response().header(header::CACHE_CONTROL, "no-store"),
+            true => content(request).header(header::CACHE_CONTROL, "no-store"),
             false => {
                 let detail = "only operators may read this page: see `App::operators`";
                 refuse_with(StatusCode::FORBIDDEN, detail).into()
@@ -130,8 +138,9 @@ fn is_own_name(host: &str) -> bool {
 
 /// # Seeing
 impl App {
-    /// Serves the state of the connections and the worker pools at this path, as JSON. See
-    /// [`Snapshot`](crate::pool::Snapshot). Default: not served.
+    /// Serves the state of the connections and the worker pools at this path, as JSON, and to browsers
+    /// (`Accept: text/html`) as a page that shows the same live. See [`Snapshot`](crate::pool::Snapshot).
+    /// Default: not served.
     ///
     /// Only operators may read it: see [`App::operators`]. The hooks of the app apply to these requests too.
     ///
@@ -231,6 +240,29 @@ impl App {
     /// ```
     pub fn server_timing(mut self, sent: bool) -> App {
         self.settings.server_timing = sent;
+        self
+    }
+
+    /// Sets what the log has of each request. Default: one event for each.
+    ///
+    /// The event has the level info and the target `pixie_web::access`. The guide's page
+    /// [`seeing`](crate::guide::seeing#requests) lists its fields and what it costs. Requests of
+    /// [`App::health`] and [`App::ready`] are not logged. `pixie dev` shows lines of its own, and
+    /// [`App::test`] and [`App::into_service`] log no requests.
+    ///
+    /// ```
+    /// use pixie_web::{AccessLog, App};
+    /// let app = App::new().access_log(AccessLog::Off);
+    /// ```
+    pub fn access_log(mut self, access_log: AccessLog) -> App {
+        self.settings.access_log = access_log;
+        self
+    }
+
+    /// Sets how the built-in log writes an event. Default: as a line to read. A program with its own
+    /// subscriber of the crate `tracing` decides that itself.
+    pub fn log_format(mut self, format: LogFormat) -> App {
+        self.settings.log_format = format;
         self
     }
 

@@ -48,7 +48,7 @@
     section{margin:6vh max(1rem,50% - 32rem);padding:1.25rem 1.5rem;background:#171b22;border-radius:10px;
       border-top:4px solid #ff6b5e;box-shadow:0 10px 40px #000a}
     h1{margin:0 0 .75rem;font:600 16px/1.4 system-ui,sans-serif;color:#ff8a80}
-    pre{margin:0;white-space:pre;overflow-x:auto}
+    pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
     p{margin:1rem 0 0;font:13px/1.4 system-ui,sans-serif;color:#9aa5b4}
     .b{font-weight:600}.c31,.c91{color:#ff8a80}.c32,.c92{color:#7ee787}.c33,.c93{color:#f2cc60}
     .c34,.c94{color:#7cb7ff}.c35,.c95{color:#d2a8ff}.c36,.c96{color:#76e3ea}`;

@@ -22,9 +22,12 @@ use crate::{
     },
     table::{
         Call, Composed, Endpoint, Intake, Plan,
+        access::Place,
+        after_response::AfterResponse,
         hooks::Answered,
         meter::Measured,
         panics,
+        pools::pool_of,
         refusal::{self, refuse, refuse_with},
         timing, traces,
     },
@@ -51,6 +54,9 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
         _ => app.unrouted(request.path()),
     };
     measured.by(&endpoint.meter);
+    if !matches!(endpoint.plan, Plan::Unrouted) {
+        Place::note_route(endpoint.route.kind(), pool_of(&endpoint.route));
+    }
     if let Some(layers) = &endpoint.layers {
         let request = layered::outermost(app, endpoint, mem::take(request));
         return Answer::Later(Box::pin(layered::answered(layers.answer(request))));
@@ -64,6 +70,9 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
 pub(super) fn enter(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request) -> Answer {
     if endpoint.has_ids {
         app.request_ids.identify(request);
+    }
+    if endpoint.leaves_work {
+        request.extensions_mut().insert(AfterResponse::new(&app.background));
     }
     if endpoint.reads_state {
         request.plumbing_mut().state = Some(app.state.clone());

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Returns the path for a picture of a page. The pictures are for people to look at after a run.
-fn picture(name: &str) -> PathBuf {
+pub(crate) fn picture(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     folder.join(name)

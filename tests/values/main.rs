@@ -18,6 +18,7 @@ mod hooks;
 mod http2;
 mod kinds;
 mod layers;
+mod lifecycle;
 mod limits;
 mod options;
 mod probes;

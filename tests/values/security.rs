@@ -1,5 +1,5 @@
 //! Protection that is on by default: cross-site requests are refused, and responses have security headers.
-use pixie_web::{App, HeaderValue, Route, TestResponse, post};
+use pixie_web::{App, Bearer, HeaderValue, Result, Route, TestResponse, get, post};
 
 #[post("/hook", sync, csrf = false)]
 fn webhook() -> &'static str {
@@ -130,4 +130,32 @@ fn pages_get_the_headers_that_make_browsers_careful_and_other_answers_only_one()
     assert_eq!((bare.header("x-frame-options"), bare.header("x-content-type-options")), (None, None));
     let removed = app().after(|_, response| drop(response.headers_mut().remove("x-frame-options")));
     assert_eq!(removed.test().expect("the app fits together").get("/page").send().header("x-frame-options"), None);
+}
+
+#[get("/orders")]
+async fn orders(token: Bearer) -> Result<&'static str> {
+    if token.is("7b1f") { Ok("two orders") } else { Err(Bearer::refused()) }
+}
+
+#[get("/orders/pool", pool)]
+fn orders_in_a_worker(token: Bearer) -> Result<&'static str> {
+    if token.is("7b1f") { Ok("two orders") } else { Err(Bearer::refused()) }
+}
+
+#[get("/orders/own", sync)]
+fn own_orders(token: Option<Bearer>) -> &'static str {
+    if token.is_some() { "a program" } else { "a visitor" }
+}
+
+#[test]
+fn a_route_that_reads_a_token_answers_401_with_the_scheme_in_every_kind() {
+    let client = crate::collected().test().expect("the app fits together");
+    for path in ["/orders", "/orders/pool"] {
+        client.get(path).send().assert_status(401).assert_header("www-authenticate", "Bearer");
+        let refused = client.get(path).header("authorization", "Bearer 7b20").send().assert_status(401);
+        refused.assert_header("www-authenticate", r#"Bearer error="invalid_token""#);
+        client.get(path).header("authorization", "bearer 7b1f").send().assert_status(200).assert_text("two orders");
+    }
+    client.get("/orders/own").send().assert_text("a visitor");
+    client.get("/orders/own").header("authorization", "Bearer 7b1f").send().assert_text("a program");
 }

@@ -21,6 +21,7 @@ use crate::{
     dev::{
         event::{Built, Event},
         guard::{self, Guard},
+        template_mistake::TemplateMistakes,
     },
     error::reason,
     project::Project,
@@ -119,10 +120,10 @@ impl Build {
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
         process.iter().for_each(|group| guard.watch(*group));
-        let program = project.program.clone();
+        let (program, workspace) = (project.program.clone(), project.workspace.clone());
         let thread = thread::spawn(move || {
             let outcome = match started {
-                Ok(child) => follow(child, &program, talk),
+                Ok(child) => follow(child, &program, &workspace, talk),
                 Err(error) => Err(format!("could not start cargo: {}", reason(&error))),
             };
             process.iter().for_each(|group| guard.forget(*group));
@@ -158,13 +159,13 @@ pub(crate) fn make_newer(path: &Path, than: SystemTime) {
     }
 }
 
-fn follow(mut child: Child, program: &str, talk: Talk) -> Result<PathBuf, String> {
+fn follow(mut child: Child, program: &str, workspace: &Path, talk: Talk) -> Result<PathBuf, String> {
     let stderr = child.stderr.take().map(|pipe| thread::spawn(move || listen(pipe, talk)));
-    let (mut executable, mut errors) = (None, String::new());
+    let (mut executable, mut errors, mut mistakes) = (None, String::new(), TemplateMistakes::default());
     let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(|pipe| pipe.lines().map_while(Result::ok));
     for message in lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok()) {
         let diagnostic = &message["message"];
-        if let Some(text) = diagnostic["rendered"].as_str() {
+        if let Some(text) = diagnostic["rendered"].as_str().filter(|_| !mistakes.take(diagnostic, workspace)) {
             anstream::eprint!("{text}");
             if diagnostic["level"].as_str().is_some_and(|level| level.starts_with("error")) {
                 errors += text;
@@ -176,6 +177,9 @@ fn follow(mut child: Child, program: &str, talk: Talk) -> Result<PathBuf, String
             executable = Some(PathBuf::from(path));
         }
     }
+    let mistaken = mistakes.rendered(workspace);
+    anstream::eprint!("{mistaken}");
+    errors.insert_str(0, &mistaken);
     let said = stderr.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let is_done = child.wait().is_ok_and(|status| status.success());
     match executable.filter(|_| is_done) {

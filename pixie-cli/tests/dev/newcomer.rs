@@ -67,7 +67,8 @@ fn without_colors_only_text_is_shown() {
 #[test]
 fn the_first_page_of_each_scaffold_is_one_to_look_at() {
     let Some(browser) = Browser::start() else { return };
-    for (template, word) in [("minimal", "It works!"), ("app", "There are no notes yet.")] {
+    let scaffolds = [("minimal", "It works!"), ("app", "There are no notes yet."), ("pool", "Examine a text")];
+    for (template, word) in scaffolds {
         let world = tempfile::tempdir().expect("a folder");
         let name = format!("my-{template}");
         let folder = project(world.path(), &name, template);
@@ -79,7 +80,30 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         if template == "app" {
             write_as_ada(&browser);
         }
+        if template == "pool" {
+            browser.fill("#file", folder.join("src/report.rs").to_str().expect("a name in UTF-8"));
+            browser.click("form button");
+            browser.wait_for("Examine another file");
+            assert!(browser.text().starts_with("my-pool") && browser.text().contains("report.rs"));
+            take_pictures(&browser, "pool", 960, 700);
+        }
     }
+}
+
+#[test]
+fn a_mistake_in_a_template_is_one_message_with_its_line_first() {
+    let world = tempfile::tempdir().expect("a folder");
+    let folder = project(world.path(), "mistaken", "app");
+    let site = Site::launch_as(command(&folder, &[]));
+    site.says("ready in");
+    let good = site.read("templates/primes.html");
+    site.write("templates/primes.html", &good.replace("{{ count }}", "{{ cuont }}"));
+    let first = site.says("cuont");
+    let line = good.lines().position(|line| line.contains("{{ count }}")).expect("a line") + 1;
+    assert!(first.starts_with(&format!("error: templates/primes.html:{line}:")), "{first}");
+    site.says("still serves");
+    // In the message and in the quoted line, but not once more in a message about the struct.
+    assert_eq!((site.count("cuont"), site.count("E0609"), site.count("E0080")), (2, 0, 0));
 }
 
 /// Signs up, writes a note, logs out, and logs in with a wrong password and with the right one.

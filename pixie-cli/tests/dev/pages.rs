@@ -149,6 +149,10 @@ fn the_overlay_shows_the_error_and_goes() {
     assert!(text.contains("the build failed") && text.contains("src/main.rs:5:5"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     take_pictures(&browser, "overlay", 960, 460);
+    browser.look("light", 390, 700);
+    let beyond = "const pre = document.querySelector('pixie-overlay').shadowRoot.querySelector('pre');\
+                  return pre.scrollWidth - pre.clientWidth";
+    assert_eq!(browser.script(beyond), 0, "long lines are wrapped");
     // It is there for who comes later too, and hidden on request.
     browser.open(&format!("http://localhost:{}/", site.port));
     until("the overlay is there again", || overlay().contains("src/main.rs:5:5").then_some(()));

@@ -10,7 +10,7 @@ use crate::{
     error::StartError,
     request::layered,
     table::{
-        Endpoint, Intake, Plan, Work, csrf,
+        Endpoint, Intake, Plan, Work, after_response, csrf,
         hooks::{Chain, Level},
         meter::RouteMeter,
         pools::{PoolSlot, pool_of},
@@ -77,6 +77,7 @@ pub(super) fn endpoint(
             || reads.header_names().is_none()
             || chain.has_before(),
         has_ids: settings.request_ids || route.kind().is_pooled() || reads.id,
+        leaves_work: after_response::is_read(&route),
         has_session: has_sessions && (sessions::is_read(reads) || chain.has_before()),
         is_guarded: route.options().csrf.unwrap_or(settings.csrf)
             && (reads.body.takes_connection() || route.methods().iter().any(csrf::is_unsafe)),
@@ -157,6 +158,7 @@ impl Unrouted {
             body_bytes_max: 0,
             reads_state: chain.has_before(),
             has_ids: self.has_ids,
+            leaves_work: false,
             has_session: self.has_sessions && chain.has_before(),
             is_guarded: false,
             chain,
