@@ -23,6 +23,10 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
 
 /// Makes the argument of a handler from a request.
 ///
+/// `from_request` is not async, because it also runs in workers and on threads without a runtime. What has to
+/// wait, such as a query of a database, belongs into the handler, or into an async hook that adds an
+/// [`Extension`].
+///
 /// ```
 /// use pixie_core::{Error, FromRequest, Needs, Request, Result};
 /// struct ApiKey(String);
