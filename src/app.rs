@@ -14,6 +14,7 @@ mod probes;
 #[cfg(feature = "cors")]
 pub(crate) mod cors;
 mod roles;
+mod lifecycle;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "sessions")]
@@ -46,7 +47,7 @@ use pixie_server::Shutdown;
 use crate::{
     app::operators::Views,
     request::service::LayerFn,
-    table::{WorkerValue, hooks::Level, settings::Settings, store::Store},
+    table::{WorkerValue, hooks::Level, lifecycle::Lifecycle, settings::Settings, store::Store},
 };
 
 /// An application: its routes, its state, and how it is served.
@@ -96,6 +97,7 @@ pub struct App {
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) views: Views,
     pub(crate) settings: Settings,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) shutdown: Shutdown,
 }
 

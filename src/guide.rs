@@ -31,6 +31,9 @@ pub mod errors {}
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 
+#[doc = include_str!("guide/background.md")]
+pub mod background {}
+
 #[doc = include_str!("guide/pools.md")]
 pub mod pools {}
 

@@ -35,7 +35,15 @@ pub use run::{
 pub use sse::Sse;
 #[cfg(feature = "sessions")]
 pub use table::settings::Sessions;
-pub use table::{pools::Pools, proxies::ProxyHeaders, time_limit::TimeLimit, urls::Urls};
+pub use table::{
+    after_response::AfterResponse,
+    lifecycle::AppHandle,
+    pools::Pools,
+    proxies::ProxyHeaders,
+    settings::{AccessLog, LogFormat},
+    time_limit::TimeLimit,
+    urls::Urls,
+};
 #[cfg(feature = "websocket")]
 pub use testing::TestSocket;
 pub use testing::{TestClient, TestRequest, TestResponse};

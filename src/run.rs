@@ -15,8 +15,10 @@ mod secured;
 mod secured;
 pub(crate) mod proc_env;
 mod restart;
+pub(crate) mod lifecycle;
 
 use std::{
+    fs,
     io::{self, ErrorKind, Write},
     sync::Arc,
     time::Duration,
@@ -78,7 +80,7 @@ impl App {
         if let Some(answer) = overview::asked(&app)? {
             return print(&answer);
         }
-        log::start()?;
+        let _log = log::start(&app.settings)?;
         app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         // Before the workers start, so that all of them have the same limit.
         raise_open_files_limit();
@@ -94,7 +96,10 @@ impl App {
         let listener = open(&app.settings, dev.is_some())?;
         let mut restarts = Restarts::prepare(dev.is_some()).map_err(StartError::of_system)?;
         let runtime = runtime(app.settings.threads).map_err(StartError::of_system)?;
-        let served = runtime.block_on(serve(AppService::layered(app, layers), listener, dev, &mut restarts));
+        // `pixie dev` shows its own lines of requests.
+        let is_logged = dev.is_none() && log::wants_requests(app.settings.access_log);
+        let service = AppService::layered(app, layers).logging(is_logged);
+        let served = runtime.block_on(serve(service, listener, dev, &mut restarts));
         // A blocking thread whose handler never ends must not keep the process alive.
         runtime.shutdown_background();
         Ok(served?)
@@ -116,6 +121,16 @@ impl App {
     /// # }
     /// ```
     pub fn into_service(self) -> Result<AppService> {
+        if !self.lifecycle.is_empty() {
+            let why =
+                "`App::into_service` has no runtime of its own for `state_with`, `on_start`, `on_stop` and `every`";
+            return Err(StartError::new(format!("{why}: do that before and after the other server runs")).into());
+        }
+        Ok(self.service()?)
+    }
+
+    /// Returns the app as a service, without its start.
+    pub(crate) fn service(self) -> Result<AppService, StartError> {
         let (app, layers) = composed(self)?;
         app.given.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if app.settings.agent.is_some() {
@@ -142,8 +157,24 @@ fn composed(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartError> {
         None => Ok((app, layers)),
         Some(worker) => {
             log::start_in_worker();
+            if app.settings.development {
+                warn_of_threads();
+            }
             worker::serve(worker, &app)
         }
+    }
+}
+
+/// Warns if `main` has started threads, which every worker then has, too. One of the workers says it.
+fn warn_of_threads() {
+    // Elsewhere than on Linux, the number of threads is not known.
+    let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    if proc_env::proc_env().worker == 1 && (threads > 1 || Handle::try_current().is_ok()) {
+        let fix = "do that in `App::state_with` or `App::on_start`, which run in the main process only";
+        tracing::warn!(
+            threads,
+            "`main` starts threads or a runtime before `run()`, and does so in every worker: {fix}"
+        );
     }
 }
 
@@ -200,6 +231,8 @@ async fn serve(
 ) -> Result<(), StartError> {
     let app = service.app().clone();
     app.shutdown.on_signals().map_err(StartError::of_system)?;
+    // Before the workers start, because their state may need what this makes, such as tables of a database.
+    let Some(started) = lifecycle::start(&app).await? else { return Ok(()) };
     start_pools(&app).await?;
     if dev.is_none() {
         agent::start(&app).await?;
@@ -234,9 +267,11 @@ async fn serve(
     if stopped.cut > 0 {
         tracing::warn!(connections = stopped.cut, "closed connections that were still busy after the grace period");
     }
+    lifecycle::finish_background(&app).await;
     for pool in app.pools.values().filter_map(|slot| slot.running()) {
         pool.stop(app.settings.shutdown_grace).await;
     }
+    started.stop().await;
     if let Some(watching) = watching {
         // A panic was reported by the hook.
         let _ = watching.join();

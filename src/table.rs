@@ -19,7 +19,10 @@ pub(crate) mod probes;
 pub(crate) mod request_ids;
 pub(crate) mod timing;
 pub(crate) mod traces;
+pub(crate) mod access;
 pub(crate) mod time_limit;
+pub(crate) mod lifecycle;
+pub(crate) mod after_response;
 pub(crate) mod spool;
 pub(crate) mod store;
 #[cfg(feature = "store")]
@@ -56,7 +59,12 @@ pub(crate) mod meter {
     }
 }
 
-use std::{any::TypeId, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::HeaderValue;
 use pixie_core::{
@@ -66,9 +74,21 @@ use pixie_server::{Counters, Shutdown};
 use tokio::sync::Semaphore;
 
 use crate::table::{
-    backlog::Backlogs, csrf::TrustedOrigins, given::Given, hooks::Chain, meter::RouteMeter, pools::PoolSlot,
-    probes::Probes, proxies::Proxies, request_ids::RequestIds, roles::Roles, sessions::SessionKeeper,
-    settings::Settings, spool::Spool, urls::Urls,
+    backlog::Backlogs,
+    csrf::TrustedOrigins,
+    given::Given,
+    hooks::Chain,
+    lifecycle::{Background, Lifecycle},
+    meter::RouteMeter,
+    pools::PoolSlot,
+    probes::Probes,
+    proxies::Proxies,
+    request_ids::RequestIds,
+    roles::Roles,
+    sessions::SessionKeeper,
+    settings::Settings,
+    spool::Spool,
+    urls::Urls,
 };
 
 /// The type of a value of each worker, and the function that puts the value into the worker's map.
@@ -118,6 +138,9 @@ pub(crate) struct Composed {
     /// then refuse every other server on `localhost`.
     pub(crate) hsts: Option<HeaderValue>,
     pub(crate) shutdown: Shutdown,
+    /// What the app does at its start and stop, until it has started.
+    pub(crate) lifecycle: Mutex<Lifecycle>,
+    pub(crate) background: Background,
     pub(crate) settings: Settings,
     /// The settings as the code has made them, before files and the environment.
     pub(crate) code: Settings,
@@ -136,6 +159,8 @@ pub(crate) struct Endpoint {
     pub(crate) reads_state: bool,
     /// Whether its requests have ids.
     pub(crate) has_ids: bool,
+    /// Whether the handler may leave work for the time after the response.
+    pub(crate) leaves_work: bool,
     /// Whether the handler or a hook may read the session.
     pub(crate) has_session: bool,
     /// Whether cross-site requests are refused.

@@ -30,6 +30,7 @@ use crate::{
     app::compose,
     jobs::worker,
     request::service::AppService,
+    run::lifecycle::{self, Started},
     table::settings::Workers,
     testing::jar::{Jar, Origin},
 };
@@ -120,6 +121,8 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 #[derive(Debug)]
 pub struct TestClient {
     runtime: Runtime,
+    /// What is left to do at the end. The lock lets threads share the client.
+    started: Mutex<Option<Started>>,
     service: AppService,
     jar: Mutex<Jar>,
 }
@@ -128,8 +131,14 @@ impl TestClient {
     fn new(mut app: App) -> Result<TestClient> {
         app.settings.is_test = true;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let service = app.into_service()?;
-        Ok(TestClient { runtime, service, jar: Mutex::default() })
+        let service = app.service()?;
+        let started = Mutex::new(runtime.block_on(lifecycle::start(service.app()))?);
+        Ok(TestClient { runtime, started, service, jar: Mutex::default() })
+    }
+
+    /// Waits until the work of [`AfterResponse`](crate::AfterResponse) has ended, for up to 5 s.
+    pub fn finish_background(&self) {
+        self.runtime.block_on(lifecycle::finish_background(self.service.app()));
     }
 
     /// Returns the app's store, to prepare it or to look at what a handler has put there.
@@ -185,6 +194,17 @@ impl TestClient {
 
     fn with_jar<T>(&self, run: impl FnOnce(&mut Jar) -> T) -> T {
         run(&mut self.jar.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Runs [`App::on_stop`](crate::App::on_stop).
+impl Drop for TestClient {
+    fn drop(&mut self) {
+        let started = self.started.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(started) = started.filter(Started::has_stops) {
+            self.finish_background();
+            self.runtime.block_on(started.stop());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     hint::black_box,
-    io::{Read, Write},
+    io::{BufRead, Read, Write},
     process::Stdio,
     thread,
     time::Duration,
@@ -167,7 +167,7 @@ fn a_stream_that_breaks_off_has_one_line_in_the_log_with_its_reason_and_its_requ
         stream.write_all(head.as_bytes()).expect("the request can be sent");
         // This test does not check how the connection ends after a cut-off response.
         let _ = stream.read_to_end(&mut Vec::new());
-        let is_its = |line: &&str| line.contains(&format!("path={target}"));
+        let is_its = |line: &&str| line.contains(&format!("path={target}")) && !line.contains(" INFO request ");
         let line = until("the failure is in the log", || log().lines().find(is_its).map(str::to_owned));
         assert!(line.contains(" ERROR a response was cut off: ") && line.contains(reason), "{line}");
         assert!(target == "/cut/async" || line.contains(&format!("request=of{target}")), "{line}");
@@ -182,11 +182,120 @@ fn an_event_of_a_worker_is_in_the_log_with_its_level_its_fields_and_its_worker()
     assert_eq!(faults.get("/event?id=seven").status, 200);
     let is_it = |line: &&str| line.contains("a handler has something to tell");
     let line = until("the event is in the log", || log().lines().find(is_it).map(str::to_owned));
-    let (date, event) = line.split_once(" INFO ").expect("it is an event of the server");
+    let (date, event) = line.split_once(" WARN ").expect("it has its level");
     assert!(
-        date.ends_with("GMT ") && event.starts_with(" WARN a handler has something to tell id=seven pool=default "),
+        date.ends_with("GMT ") && event.starts_with("a handler has something to tell id=seven pool=default worker="),
         "{line}"
     );
+}
+
+/// Starts the example with these variables and its log in a file, and returns what waits for a line of a path.
+fn logged_with(folder: &tempfile::TempDir, variables: &[(&str, &str)]) -> (Program, impl Fn(&str) -> String + use<>) {
+    let path = folder.path().join("log");
+    let log = std::fs::File::create(&path).expect("a file");
+    let program = Program::start_to("faults", variables, Stdio::from(log));
+    (program, move |of: &str| {
+        until(&format!("the line with {of}"), || {
+            let log = std::fs::read_to_string(&path).expect("the log can be read");
+            log.lines().find(|line| line.contains(of)).map(str::to_owned)
+        })
+    })
+}
+
+#[test]
+fn each_request_has_one_event_that_says_where_it_ran() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (faults, line) = logged_with(&folder, &[]);
+    for (target, status, place) in [
+        ("/sync?id=secret", 200, "kind=sync"),
+        ("/async?id=secret", 200, "kind=async"),
+        ("/ok?id=secret", 200, "kind=pool pool=default worker="),
+        ("/nowhere?id=secret", 404, ""),
+    ] {
+        faults.get(target);
+        let path = target.split('?').next().expect("a path");
+        let line = line(&format!("path={path}"));
+        let expected = format!(" INFO request method=GET path={path} status={status} took=0.");
+        assert!(line.contains(&expected) && line.contains(place), "{line}");
+        assert!(line.contains(" client=127.0.0.1") && !line.contains("secret"), "{line}");
+        assert_eq!(line.contains(" request="), place.contains("pool"), "{line}");
+        assert_eq!(line.contains("kind="), !place.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_before_the_response_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (faults, line) = logged_with(&folder, &[]);
+    let mut stream = faults.connect();
+    stream.write_all(b"GET /loop HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request can be sent");
+    until("the request has reached its worker", || {
+        faults.get("/status").body.contains("\"label\":\"endless\"").then_some(())
+    });
+    drop(stream);
+    assert!(line("path=/loop").contains(" status=499 "));
+}
+
+#[test]
+fn the_log_is_json_if_an_operator_wants_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (faults, line) = logged_with(&folder, &[("PIXIE_LOG_FORMAT", "json")]);
+    faults.get("/ok?id=1");
+    let event: Value = serde_json::from_str(&line("\"/ok\"")).expect("it is JSON");
+    let (fields, target) = (&event["fields"], &event["target"]);
+    assert_eq!((target, &event["level"]), (&"pixie_web::access".into(), &"INFO".into()), "{event}");
+    assert_eq!((&fields["status"], &fields["path"]), (&200.into(), &"/ok".into()), "{event}");
+    assert!(fields["took"].as_f64().is_some_and(|took| took < 60.0) && fields["worker"].is_u64(), "{event}");
+    assert!(event["timestamp"].as_str().is_some_and(|time| time.ends_with('Z') && time.contains('T')), "{event}");
+    faults.get("/event?id=seven");
+    let event: Value = serde_json::from_str(&line("something to tell")).expect("it is JSON");
+    assert_eq!((&event["level"], &event["fields"]["id"]), (&"WARN".into(), &"seven".into()), "{event}");
+    assert_eq!((&event["target"], &event["fields"]["pool"]), (&"faults".into(), &"default".into()), "{event}");
+}
+
+#[test]
+fn requests_are_logged_in_the_common_format_or_not_at_all() {
+    let faults = Program::start_with("faults", &[("PIXIE_ACCESS_LOG", "common")]);
+    faults.get("/sync?id=1");
+    let line = faults.output_to("GET /sync");
+    assert!(line.contains("127.0.0.1 - - [") && line.contains("\"GET /sync HTTP/1.1\" 200 1"), "{line}");
+    for off in [("PIXIE_ACCESS_LOG", "off"), ("RUST_LOG", "info,pixie_web::access=off")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (faults, line) = logged_with(&folder, &[off]);
+        faults.get("/sync?id=1");
+        faults.get("/event?id=1");
+        line("something to tell");
+        let log = std::fs::read_to_string(folder.path().join("log")).expect("the log can be read");
+        assert!(!log.contains("/sync") && !log.contains("/event"), "{log}");
+    }
+}
+
+#[test]
+fn a_log_that_nothing_reads_holds_up_no_request_and_lost_lines_are_reported() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let faults = Program::start_to("faults", &[], Stdio::from(writer));
+    let mut stream = faults.connect();
+    let (one, last) = ("GET /sync?id=1 HTTP/1.1\r\nHost: x\r\n", "Connection: close\r\n");
+    for round in 0..120 {
+        let end = if round == 119 { last } else { "" };
+        let requests = format!("{one}\r\n").repeat(200) + &format!("{one}{end}\r\n");
+        stream.write_all(requests.as_bytes()).expect("the requests can be sent");
+        let mut answers = Vec::new();
+        let wanted = 201;
+        while answers.windows(4).filter(|bytes| *bytes == b"\r\n\r\n").count() < wanted {
+            let mut bytes = [0; 64 * 1024];
+            let count = stream.read(&mut bytes).expect("the answers can be read");
+            assert!(count > 0, "the server closed the connection");
+            answers.extend_from_slice(&bytes[..count]);
+        }
+    }
+    // A request that writes a line of its own is not held up either.
+    assert_eq!(faults.get("/event?id=1").status, 200);
+    let (sender, lines) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        std::io::BufReader::new(reader).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)))
+    });
+    while !lines.recv_timeout(support::PATIENCE).expect("a line in time").contains("lost lines of the log") {}
 }
 
 #[test]

@@ -54,6 +54,17 @@ fn the_app_scaffold_works() {
 }
 
 #[test]
+fn the_pool_scaffold_works() {
+    let project = Project::new("pool");
+    project.is_sound();
+    let app = project.start();
+    assert!(app.get("/").contains("enctype=\"multipart/form-data\""));
+    assert!(app.get("/static/style.css").contains("content-type: text/css"));
+    assert!(app.get("/nowhere").contains("This page does not exist"));
+    assert!(app.get("/status").contains("?script.js"));
+}
+
+#[test]
 fn the_app_scaffold_says_why_it_does_not_start() {
     // A program of another name: the other test may be about to start its own.
     let project = Project::named("scaffold-refusing", "app");

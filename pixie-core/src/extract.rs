@@ -45,7 +45,7 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
-    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, `Bearer`, with a feature `BasicAuth`, `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T>` of one of them",
+    note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, `AfterResponse`, `Bearer`, with a feature `BasicAuth`, `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T>` of one of them",
     note = "to make `{Self}` an extractor, implement `FromRequest` for it"
 )]
 pub trait FromRequest: Sized {

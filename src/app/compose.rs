@@ -25,11 +25,12 @@ use crate::{
     error::StartError,
     request::{service::LayerFn, timed},
     table::{
-        Composed, Endpoint, Intake, Plan, Work,
+        Composed, Endpoint, Intake, Plan, Work, after_response,
         backlog::Backlogs,
         csrf,
         csrf::TrustedOrigins,
         hooks::{Chain, Level},
+        lifecycle::Background,
         meter::RouteMeter,
         pools::{PoolSlot, Pools, pool_of},
         probes::Probes,
@@ -56,6 +57,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         secrets,
         mut layers,
         mut settings,
+        lifecycle,
         shutdown,
         mut level,
         groups,
@@ -91,6 +93,9 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     state.insert(settings.form_limits.clone());
     state.insert(shutdown.clone());
     state.insert(pools.clone());
+    let background = Background::new();
+    state.insert(background.clone());
+    lifecycle.check()?;
     let routes: Vec<_> = routes.into_iter().map(|(_, route)| route).collect();
     let store = match given.origin(store::KEY) {
         // A worker asks the main process.
@@ -199,6 +204,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         pages,
         counters,
         request_ids: RequestIds::new(),
+        lifecycle: lifecycle.into(),
+        background,
         hsts: (!settings.development).then(|| hsts(settings.hsts)),
         shutdown,
         given,
@@ -267,6 +274,7 @@ fn endpoint(
             || reads.header_names().is_none()
             || chain.has_before(),
         has_ids: settings.request_ids || route.kind().is_pooled() || reads.id,
+        leaves_work: after_response::is_read(&route),
         has_session: has_sessions && (sessions::is_read(reads) || chain.has_before()),
         is_guarded: route.options().csrf.unwrap_or(settings.csrf)
             && (reads.body.takes_connection() || route.methods().iter().any(csrf::is_unsafe)),
@@ -350,6 +358,7 @@ impl Unrouted {
             body_bytes_max: 0,
             reads_state: chain.has_before(),
             has_ids: self.has_ids,
+            leaves_work: false,
             has_session: self.has_sessions && chain.has_before(),
             is_guarded: false,
             chain,

@@ -16,7 +16,13 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    table::{OwnPage, host, pools::Pools, refusal::refuse_with, roles::Roles},
+    table::{
+        OwnPage, host,
+        pools::Pools,
+        refusal::refuse_with,
+        roles::Roles,
+        settings::{AccessLog, LogFormat},
+    },
 };
 
 /// Headers that show that a proxy passed the request on.
@@ -234,6 +240,29 @@ impl App {
     /// ```
     pub fn server_timing(mut self, sent: bool) -> App {
         self.settings.server_timing = sent;
+        self
+    }
+
+    /// Sets what the log has of each request. Default: one event for each.
+    ///
+    /// The event has the level info and the target `pixie_web::access`. The guide's page
+    /// [`seeing`](crate::guide::seeing#requests) lists its fields and what it costs. Requests of
+    /// [`App::health`] and [`App::ready`] are not logged. `pixie dev` shows lines of its own, and
+    /// [`App::test`] and [`App::into_service`] log no requests.
+    ///
+    /// ```
+    /// use pixie_web::{AccessLog, App};
+    /// let app = App::new().access_log(AccessLog::Off);
+    /// ```
+    pub fn access_log(mut self, access_log: AccessLog) -> App {
+        self.settings.access_log = access_log;
+        self
+    }
+
+    /// Sets how the built-in log writes an event. Default: as a line to read. A program with its own
+    /// subscriber of the crate `tracing` decides that itself.
+    pub fn log_format(mut self, format: LogFormat) -> App {
+        self.settings.log_format = format;
         self
     }
 

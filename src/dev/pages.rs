@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     env,
-    future::ready,
+    future::{poll_fn, ready},
     io::{IsTerminal, Write, stdout},
     net::IpAddr,
     sync::Arc,
@@ -13,13 +13,12 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::{Body, Found};
+use pixie_core::Body;
 
 use crate::{
     dev::Dev,
-    jobs::submit,
     request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
-    table::{Composed, host, pools::pool_of},
+    table::{Composed, access::Place, host},
 };
 
 const SCRIPT: &str = include_str!("dev.js");
@@ -33,7 +32,7 @@ pub(super) fn outermost(dev: Arc<Dev>, app: Arc<Composed>) -> LayerFn {
                 _ if app.shutdown.is_triggered() && loads_page(&request) => {
                     return Box::pin(ready(to_next_program(request.uri())));
                 }
-                _ => return Box::pin(logged(app.clone(), inner.clone(), request)),
+                _ => return Box::pin(logged(inner.clone(), request)),
             };
             Box::pin(ready(match guarded(&dev, &request) {
                 Ok(()) => page(&dev),
@@ -58,22 +57,21 @@ fn to_next_program(address: &Uri) -> HttpResponse {
 }
 
 /// Runs the app, prints the line of the request, and lets the script run under the page's policy.
-async fn logged(app: Arc<Composed>, inner: Layered, request: HttpRequest) -> HttpResponse {
+async fn logged(inner: Layered, request: HttpRequest) -> HttpResponse {
     let (start, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
-    let (mut response, worker) = submit::noting_worker(inner.answer(request)).await;
-    log(&app, &method, &path, response.status(), start.elapsed(), worker);
+    let mut place = Place::default();
+    let mut answer = inner.answer(request);
+    let mut response = poll_fn(|cx| place.during(|| answer.as_mut().poll(cx))).await;
+    log(place, &method, &path, response.status(), start.elapsed());
     only_report(response.headers_mut());
     response
 }
 
 /// Prints status, request, time to the head, kind and worker.
-fn log(app: &Composed, method: &Method, path: &str, status: StatusCode, time: Duration, worker: usize) {
-    let place = match app.router.find(method, path) {
-        Found::Route { value, .. } => match pool_of(&value.route) {
-            Some(pool) if worker > 0 => format!("{} {pool}#{worker}", value.route.kind()),
-            _ => value.route.kind().to_string(),
-        },
-        _ => "-".into(),
+fn log(place: Place, method: &Method, path: &str, status: StatusCode, time: Duration) {
+    let place = match place {
+        Place { kind: Some(kind), pool: Some(pool), worker: Some(worker) } => format!("{kind} {pool}#{worker}"),
+        Place { kind, .. } => kind.map_or_else(|| "-".to_owned(), |kind| kind.to_string()),
     };
     let mut out = stdout();
     let color = match status.as_u16() {

@@ -2,7 +2,7 @@
 //!
 //! The pool transports bytes; `wire.rs` knows what they mean. Each way in which a job can end has its status
 //! here.
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use pixie_core::{Body, Error, Parts, Request, RequestId, Response, TraceContext};
@@ -13,7 +13,9 @@ use crate::{
     error::StartError,
     jobs::{handover::Reply, streamed::Streamed, wire, worker},
     table::{
-        Composed, Endpoint, Intake, panics,
+        Composed, Endpoint, Intake,
+        access::Place,
+        panics,
         pools::PoolSlot,
         refusal::{self, refuse},
         roles,
@@ -21,10 +23,6 @@ use crate::{
         store, timing,
     },
 };
-
-tokio::task_local! {
-    static WORKER: Cell<usize>;
-}
 
 /// Runs a request in a pool. A body that arrives in pieces is passed apart from its request.
 pub(crate) async fn submit(
@@ -64,18 +62,11 @@ pub(crate) async fn submit(
     match pool.submit(submission).await {
         Ok(reply) => {
             timing::note_queue(queued.map(|queued| reply.started.saturating_duration_since(queued)));
-            // Fails outside of `noting_worker`, when the worker is not asked for.
-            let _ = WORKER.try_with(|worker| worker.set(reply.worker));
+            Place::note_worker(reply.worker);
             response(&app, slot, reply, session.as_ref(), parts, is_head)
         }
         Err(error) => failed(error, &endpoint.label).into(),
     }
-}
-
-/// Runs a request and returns its response with the number of the worker that ran it, or 0 if it did not
-/// reach a worker.
-pub(crate) async fn noting_worker<T>(response: impl Future<Output = T>) -> (T, usize) {
-    WORKER.scope(Cell::new(0), async move { (response.await, WORKER.with(Cell::get)) }).await
 }
 
 /// Starts all pools of an app that belong to the roles of this process.

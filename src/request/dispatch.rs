@@ -23,9 +23,12 @@ use crate::{
     },
     table::{
         Call, Composed, Endpoint, Intake, Plan,
+        access::Place,
+        after_response::AfterResponse,
         hooks::Answered,
         meter::Measured,
         panics,
+        pools::pool_of,
         refusal::{self, refuse, refuse_with},
         timing, traces,
     },
@@ -52,8 +55,14 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
         _ => app.unrouted(request.path()),
     };
     measured.by(&endpoint.meter);
+    if !matches!(endpoint.plan, Plan::Unrouted) {
+        Place::note_route(endpoint.route.kind(), pool_of(&endpoint.route));
+    }
     if endpoint.has_ids {
         app.request_ids.identify(request);
+    }
+    if endpoint.leaves_work {
+        request.extensions_mut().insert(AfterResponse::new(&app.background));
     }
     if endpoint.reads_state {
         request.plumbing_mut().state = Some(app.state.clone());

@@ -21,6 +21,7 @@ use crate::{
     request::dispatch::{self, Answer},
     table::{
         Composed,
+        access::Asked,
         meter::Measured,
         proxies::{Conflict, Sender},
         traces,
@@ -45,18 +46,25 @@ pub struct AppService {
     tls: Option<Arc<TlsSession>>,
     /// Whether this is the app within its layers. Then the outer service has found out who sends a request.
     is_inner: bool,
+    /// Whether each request is logged.
+    is_logged: bool,
 }
 
 impl AppService {
     /// Wraps an app in its layers. The last layer is the outermost.
     pub(crate) fn layered(app: Arc<Composed>, layers: Vec<LayerFn>) -> AppService {
-        let bare = AppService { app, layers: None, connection: None, tls: None, is_inner: false };
+        let bare = AppService { app, layers: None, connection: None, tls: None, is_inner: false, is_logged: false };
         if layers.is_empty() {
             return bare;
         }
         let innermost = Layered::around(AppService { is_inner: true, ..bare.clone() });
         let outermost = layers.into_iter().fold(innermost, |inner, layer| layer(inner));
         AppService { layers: Some(outermost), ..bare }
+    }
+
+    /// Sets whether each request is logged, except for those of probes.
+    pub(crate) fn logging(self, is_logged: bool) -> AppService {
+        AppService { is_logged, ..self }
     }
 
     /// The service of one connection.
@@ -113,8 +121,9 @@ where
     fn call(&mut self, mut request: http::Request<B>) -> AppFuture {
         let probes = self.app.probes.as_ref();
         if let Some(probe) = probes.and_then(|probes| probes.answer(request.method(), request.uri().path())) {
-            return AppFuture { progress: Progress::Ready(Some(probe.into_http())), measured: Measured::begin() };
+            return AppFuture::ready(probe.into_http(), None);
         }
+        let mut asked = self.is_logged.then(|| Box::new(Asked::of(&request)));
         // RFC 9112, section 3.2.2: the host of the target is the host of the request.
         if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok()) {
             request.headers_mut().insert(header::HOST, host);
@@ -126,9 +135,11 @@ where
             traces::ensure(request.headers_mut());
         }
         let Ok(Sender { peer, scheme }) = self.sender(&mut request) else {
-            let refusal = Progress::Ready(Some(contradictory(&request)));
-            return AppFuture { progress: refusal, measured: Measured::begin() };
+            return AppFuture::ready(contradictory(&request), asked);
         };
+        if let Some(asked) = &mut asked {
+            asked.client = peer.map(|peer| peer.ip());
+        }
         if let Some(layers) = &self.layers {
             let mut request = request.map(Body::new);
             // Layers pass on a request of the crate `http`, so the address is an extension.
@@ -138,16 +149,28 @@ where
                 Some(peer) => drop(extensions.insert(Peer(peer))),
                 None => drop(extensions.remove::<Peer>()),
             }
-            return AppFuture { progress: Progress::Later((layers.0)(request)), measured: Measured::begin() };
+            // Layers that answer in their call note the place, too.
+            let progress = noting(&mut asked, || Progress::Later((layers.0)(request)));
+            return AppFuture { progress, measured: Measured::begin(), asked };
         }
         let mut measured = Measured::begin();
         let mut request = Request::from_http(request.map(Body::new));
         (request.plumbing_mut().peer, request.plumbing_mut().scheme) = (peer, scheme);
-        let progress = match dispatch::answer(&self.app, &mut request, &mut measured) {
+        let answer = noting(&mut asked, || dispatch::answer(&self.app, &mut request, &mut measured));
+        let progress = match answer {
             Answer::Ready(response) => Progress::Ready(Some(response.into_http())),
             Answer::Later(future) => Progress::Later(future),
         };
-        AppFuture { progress, measured }
+        AppFuture { progress, measured, asked }
+    }
+}
+
+/// Runs a part of a request, which notes where it runs if the request is logged.
+#[inline]
+fn noting<T>(asked: &mut Option<Box<Asked>>, run: impl FnOnce() -> T) -> T {
+    match asked {
+        Some(asked) => asked.place.during(run),
+        None => run(),
     }
 }
 
@@ -155,6 +178,23 @@ where
 pub struct AppFuture {
     progress: Progress,
     measured: Measured,
+    /// The request, if it is logged and its response is not there yet. Boxed, because the future of a request
+    /// that is not logged should stay small.
+    asked: Option<Box<Asked>>,
+}
+
+impl AppFuture {
+    fn ready(response: HttpResponse, asked: Option<Box<Asked>>) -> AppFuture {
+        AppFuture { progress: Progress::Ready(Some(response)), measured: Measured::begin(), asked }
+    }
+}
+
+impl Drop for AppFuture {
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            asked.left();
+        }
+    }
 }
 
 impl fmt::Debug for AppFuture {
@@ -173,11 +213,15 @@ impl Future for AppFuture {
     type Output = Result<HttpResponse, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.progress {
+        let AppFuture { progress, measured, asked } = &mut *self;
+        let response = match progress {
             Progress::Ready(response) => response.take().expect("polled once more after it was ready"),
-            Progress::Later(future) => ready!(future.as_mut().poll(cx)),
+            Progress::Later(future) => ready!(noting(asked, || future.as_mut().poll(cx))),
         };
-        self.measured.end(response.status());
+        measured.end(response.status());
+        if let Some(asked) = asked.take() {
+            asked.answered(response.status(), response.headers(), http_body::Body::size_hint(response.body()).exact());
+        }
         Poll::Ready(Ok(response))
     }
 }
@@ -236,7 +280,7 @@ impl Service<HttpRequest> for Layered {
     }
 
     fn call(&mut self, request: HttpRequest) -> AppFuture {
-        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin() }
+        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin(), asked: None }
     }
 }
 

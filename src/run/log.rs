@@ -1,15 +1,18 @@
-//! The built-in log: writes events of this program and its workers to standard error, one line for each
-//! event.
+//! The built-in log: one line on standard error for each event of this program and its workers.
 //!
 //! This is a small subscriber instead of `tracing-subscriber`. A program that needs spans or formats installs
-//! its own. Other programs do not have to compile five more crates.
+//! its own. Other programs do not have to compile five more crates. `writer.rs` writes the lines of a server;
+//! a worker writes its lines itself, and its server reads them as events.
+mod writer;
+
 use std::{
     env,
     fmt::{self, Write as _},
-    io::{IsTerminal, Write as _},
+    io::IsTerminal,
     time::SystemTime,
 };
 
+use time::OffsetDateTime;
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -17,37 +20,41 @@ use tracing::{
     span,
 };
 
+pub(crate) use self::writer::{LogWriter, wants_requests};
 use crate::{
     error::StartError,
-    table::{settings::variable, traces},
+    table::{
+        settings::{LogFormat, Settings, variable},
+        traces,
+    },
 };
 
 /// The target of the lines that workers print. The log of the worker has filtered them.
 const OUTPUT: &str = "pixie_pool::output";
 
-/// Starts the log of a server, unless the program has one. `RUST_LOG` says which events it has.
-pub(crate) fn start() -> Result<(), StartError> {
+/// Starts the log of a server, unless the program has one. `RUST_LOG` says which events it has. Its lines are
+/// written until the value is dropped.
+pub(crate) fn start(settings: &Settings) -> Result<LogWriter, StartError> {
     let directives = variable("RUST_LOG")?.unwrap_or_default();
     let (filter, unread) = Filter::parse(&directives);
     // `pixie dev` reads the log, and sets this variable if it shows the log on a terminal.
     let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
     let is_colored = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
-    let lines = Lines { filter, is_colored, is_dated: true };
+    let lines = Lines { filter, is_colored, format: settings.log_format, is_dated: true };
     let wanted = "a level, or directives such as `info,my_app=debug`";
     let warning = format!("cannot read `{}` in RUST_LOG, which is ignored: use {wanted}", unread.join(","));
-    let warning = lines.line(Level::WARN, &warning);
+    let warning = lines.line(Level::WARN, module_path!(), &lines.fields(warning));
     if lines.install() && !unread.is_empty() {
         // Directly, because the filter may leave it out.
-        let _ = std::io::stderr().write_all(warning.as_bytes());
+        writer::write(warning.as_bytes());
     }
-    Ok(())
+    LogWriter::start(settings.access_log).map_err(StartError::of_system)
 }
 
-/// Starts the log of a worker. Its lines become events of the server's log, which adds the time and the
-/// worker.
+/// Starts the log of a worker. Its lines become events of the server's log, which adds the worker.
 pub(crate) fn start_in_worker() {
     let (filter, _) = Filter::parse(&env::var("RUST_LOG").unwrap_or_default());
-    Lines { filter, is_colored: false, is_dated: false }.install();
+    Lines { filter, is_colored: false, format: LogFormat::Json, is_dated: false }.install();
 }
 
 /// Which events the log has: levels for the beginnings of targets, the longest first. Events of other targets
@@ -91,16 +98,17 @@ impl Filter {
     }
 }
 
-/// Writes each event as one line: time, level, message, fields.
+/// Writes each event as one line.
 struct Lines {
     filter: Filter,
     is_colored: bool,
+    format: LogFormat,
     is_dated: bool,
 }
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= self.filter.level(metadata.target())
+        !metadata.is_span() && *metadata.level() <= self.filter.level(metadata.target())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -108,18 +116,15 @@ impl Subscriber for Lines {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        if !line.fields.contains(" trace_id=")
+        let mut fields = self.fields(String::new());
+        event.record(&mut fields);
+        if !fields.has_trace
             && let Some(trace) = traces::current_id()
         {
-            // The digits of an id need no escaping, and writing to a string cannot fail.
-            let _ = write!(line.fields, " trace_id={trace}");
+            fields.add("trace_id", &trace);
         }
-        let line = self.line(*event.metadata().level(), &(line.message + &line.fields));
-        // One write, so that lines of other processes do not mix with this one.
-        // A failure of the log cannot be logged.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let line = self.line(*event.metadata().level(), event.metadata().target(), &fields);
+        writer::write(line.as_bytes());
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -142,9 +147,42 @@ impl Lines {
         tracing::subscriber::set_global_default(self).is_ok()
     }
 
-    fn line(&self, level: Level, text: &str) -> String {
-        let time = if self.is_dated { httpdate::fmt_http_date(SystemTime::now()) + " " } else { String::new() };
-        format!("{time}{} {text}\n", self.level_name(level))
+    fn fields(&self, message: String) -> Fields {
+        Fields {
+            is_json: self.format == LogFormat::Json,
+            has_trace: false,
+            message,
+            others: String::with_capacity(192),
+        }
+    }
+
+    fn line(&self, level: Level, target: &str, fields: &Fields) -> String {
+        let (now, Fields { message, others, .. }) = (writer::now(), fields);
+        let mut line = String::with_capacity(256);
+        // Writing to a string cannot fail.
+        if self.format == LogFormat::Json {
+            line.push('{');
+            if self.is_dated {
+                line.push_str("\"timestamp\":\"");
+                writer::add_second(&mut line, now, rfc3339);
+                let micros = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_micros();
+                let _ = write!(line, ".{micros:06}Z\",");
+            }
+            let (message, target) = (json(message), json(target));
+            let _ = write!(
+                line,
+                "\"level\":\"{level}\",\"fields\":{{\"message\":{message}{others}}},\"target\":{target}}}"
+            );
+        } else {
+            writer::add_second(&mut line, now, httpdate::fmt_http_date);
+            line.push(' ');
+            line.push_str(&self.level_name(level));
+            line.push(' ');
+            line.extend(message.chars().flat_map(harmless));
+            line.push_str(others);
+        }
+        line.push('\n');
+        line
     }
 
     fn level_name(&self, level: Level) -> String {
@@ -161,31 +199,86 @@ impl Lines {
     }
 }
 
-/// The message and the fields of one event. Control characters are escaped and values with spaces are quoted,
-/// so that a value cannot imitate another line or field.
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
-impl Visit for Line {
+/// Returns a second in UTC (RFC 3339), without its zone.
+fn rfc3339(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))
+}
+
+/// The message and the other fields of one event. In text, control characters are escaped and values with
+/// spaces are quoted, so that a value cannot imitate another line or field.
+struct Fields {
+    is_json: bool,
+    has_trace: bool,
+    message: String,
+    others: String,
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, text: &str) {
+        self.add_name(name);
+        match self.is_json {
+            true => self.others.push_str(&json(text)),
+            false if is_plain(text) => self.others.push_str(text),
+            false => {
+                self.others.push('"');
+                self.others.extend(text.chars().flat_map(quoted));
+                self.others.push('"');
+            }
+        }
+    }
+
+    /// Adds a value that needs no quotes.
+    fn add_as_it_is(&mut self, name: &str, value: impl fmt::Display) {
+        self.add_name(name);
+        // Writing to a string cannot fail.
+        let _ = write!(self.others, "{value}");
+    }
+
+    fn add_name(&mut self, name: &str) {
+        let parts = if self.is_json { [",", &json(name), ":"] } else { [" ", name, "="] };
+        parts.iter().for_each(|part| self.others.push_str(part));
+    }
+}
+
+impl Visit for Fields {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add_as_it_is(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add_as_it_is(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add_as_it_is(field.name(), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match value.is_finite() {
+            true => self.add_as_it_is(field.name(), format_args!("{value:?}")),
+            false => self.add(field.name(), &value.to_string()),
+        }
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        match field.name() {
+            "message" => self.message += value,
+            name => {
+                self.has_trace |= name == "trace_id";
+                self.add(name, value);
+            }
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = format!("{value:?}");
-        match field.name() {
-            "message" => self.message.extend(text.chars().flat_map(harmless)),
-            name => {
-                // Writing to a string cannot fail.
-                let _ = match is_plain(&text) {
-                    true => write!(self.fields, " {name}={text}"),
-                    false => write!(self.fields, " {name}=\"{}\"", text.chars().flat_map(quoted).collect::<String>()),
-                };
-            }
-        }
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 

@@ -157,6 +157,11 @@ settings! {
     server_timing: bool = false, as "server_timing";
     /// Whether the requests of all routes have ids.
     request_ids: bool = false, as "request_ids";
+    /// What the log has of each request: `on` for one event, `common` for one line in the Common Log Format
+    /// on standard output, or `off`.
+    access_log: AccessLog = AccessLog::On, as "access_log";
+    /// How the built-in log writes an event: `text` for a line to read, `json` for a line for programs.
+    log_format: LogFormat = LogFormat::Text, as "log_format";
     /// Installs the recorder of the metrics that a route shows.
     install_metrics: Option<fn() -> Result<(), StartError>> = None;
     /// Whether the banner is printed at the start.
@@ -196,35 +201,66 @@ impl TextValue for Workers {
     }
 }
 
-/// Where the sessions of an app are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[cfg_attr(not(feature = "sessions"), expect(unreachable_pub, reason = "exported with the feature"))]
-pub enum Sessions {
-    /// In a cookie, encrypted with the keys of the app. It holds about 2.9 KB, and two requests at the same
-    /// time can overwrite each other's changes.
-    InCookie,
-    /// In the app's store, under a random id that the cookie holds.
-    InStore,
+/// Makes an enum of the words that a setting takes.
+macro_rules! words {
+    ($(#[$of_enum:meta])+ $name:ident: $takes:literal,
+        $($(#[doc = $of_word:literal])+ $variant:ident = $word:literal;)+) => {
+        $(#[$of_enum])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[doc = $of_word])+ $variant,)+
+        }
+
+        impl TextValue for $name {
+            const TAKES: &'static str = $takes;
+
+            fn from_text(text: &str) -> Result<$name, String> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("`{text}` is not {}", $name::TAKES)),
+                }
+            }
+
+            fn to_text(&self) -> String {
+                match self {
+                    $($name::$variant => $word,)+
+                }
+                .to_owned()
+            }
+        }
+    };
 }
 
-impl TextValue for Sessions {
-    const TAKES: &'static str = "`cookie` or `store`";
+words! {
+    /// Where the sessions of an app are kept.
+    #[cfg_attr(not(feature = "sessions"), expect(unreachable_pub, reason = "exported with the feature"))]
+    Sessions: "`cookie` or `store`",
+    /// In a cookie, encrypted with the keys of the app. It holds about 2.9 KB, and two requests at the same
+    /// time can overwrite each other's changes.
+    InCookie = "cookie";
+    /// In the app's store, under a random id that the cookie holds.
+    InStore = "store";
+}
 
-    fn from_text(text: &str) -> Result<Sessions, String> {
-        match text {
-            "cookie" => Ok(Sessions::InCookie),
-            "store" => Ok(Sessions::InStore),
-            _ => Err(format!("`{text}` is not {}", Sessions::TAKES)),
-        }
-    }
+words! {
+    /// What the log has of each request: see [`App::access_log`](crate::App::access_log).
+    AccessLog: "`on`, `common` or `off`",
+    /// One event with the target `pixie_web::access`.
+    On = "on";
+    /// One line on standard output, in the Common Log Format of web servers.
+    Common = "common";
+    /// Nothing, except for failures.
+    Off = "off";
+}
 
-    fn to_text(&self) -> String {
-        match self {
-            Sessions::InCookie => "cookie".to_owned(),
-            Sessions::InStore => "store".to_owned(),
-        }
-    }
+words! {
+    /// How the built-in log writes an event: see [`App::log_format`](crate::App::log_format).
+    LogFormat: "`text` or `json`",
+    /// A line to read: time, level, message, fields.
+    Text = "text";
+    /// A JSON object, as the crate tracing-subscriber writes it: `timestamp`, `level`, `fields` and `target`.
+    Json = "json";
 }
 
 type Write = dyn Fn(&mut Settings, &str) -> Result<(), String>;

@@ -23,6 +23,37 @@ fn a_service_manager_learns_that_a_program_is_ready_and_that_it_stops() {
 }
 
 #[test]
+fn an_app_makes_its_values_before_it_is_ready_and_ends_its_work_before_it_stops() {
+    let mut program = Program::start_with("background", &[("PIXIE_WORKERS", "1"), ("PIXIE_DEV", "0")]);
+    let start = program.output_to("waiting: 0");
+    let at = |line: &str| start.find(line).unwrap_or_else(|| panic!("no `{line}` in {start}"));
+    assert!(at("connected") < at("started") && at("started") < at("listening on"), "{start}");
+    assert!(!start.contains("connected\nconnected"), "workers do not do it: {start}");
+    let answer = program.ask("POST /mails HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("9")), "{answer:?}");
+    program.signal("TERM");
+    assert_eq!(program.wait(), Some(0));
+    let end = program.output_to("stopped with");
+    assert!(end.contains("sent") && end.contains("stopped with 0 waiting"), "{end}");
+}
+
+#[test]
+fn a_main_that_starts_threads_in_every_worker_is_named_in_development() {
+    for (variables, is_named) in [(&[("EARLY_THREAD", "1")][..], true), (&[], false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let log = fs::File::create(&path).expect("a file");
+        let all = [variables, &[("PIXIE_WORKERS", "1"), ("PIXIE_DEV", "1")]].concat();
+        let program = Program::start_to("background", &all, log.into());
+        assert_eq!(program.get("/").status, 200);
+        let log = until("the request is in the log", || {
+            fs::read_to_string(&path).ok().filter(|log| log.contains("path=/ ") || log.contains("kind=pool"))
+        });
+        assert_eq!(log.contains(" WARN `main` starts threads or a runtime before `run()`"), is_named, "{log}");
+    }
+}
+
+#[test]
 fn a_socket_that_the_service_manager_keeps_refuses_nobody_during_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");

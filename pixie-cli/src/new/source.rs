@@ -27,6 +27,8 @@ pub(crate) enum Builtin {
     Minimal,
     /// Pages, forms, sessions, a database, a Dockerfile
     App,
+    /// Uploads, sandboxed workers with limits, a page with the result
+    Pool,
 }
 
 /// The source of a template.
@@ -94,6 +96,7 @@ impl Builtin {
         match self {
             Self::Minimal => "minimal",
             Self::App => "app",
+            Self::Pool => "pool",
         }
     }
 }

@@ -67,7 +67,8 @@ fn without_colors_only_text_is_shown() {
 #[test]
 fn the_first_page_of_each_scaffold_is_one_to_look_at() {
     let Some(browser) = Browser::start() else { return };
-    for (template, word) in [("minimal", "It works!"), ("app", "There are no notes yet.")] {
+    let scaffolds = [("minimal", "It works!"), ("app", "There are no notes yet."), ("pool", "Examine a text")];
+    for (template, word) in scaffolds {
         let world = tempfile::tempdir().expect("a folder");
         let name = format!("my-{template}");
         let folder = project(world.path(), &name, template);
@@ -78,6 +79,13 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         take_pictures(&browser, &format!("{template}-first"), 960, 480);
         if template == "app" {
             write_as_ada(&browser);
+        }
+        if template == "pool" {
+            browser.fill("#file", folder.join("src/report.rs").to_str().expect("a name in UTF-8"));
+            browser.click("form button");
+            browser.wait_for("Examine another file");
+            assert!(browser.text().starts_with("my-pool") && browser.text().contains("report.rs"));
+            take_pictures(&browser, "pool", 960, 700);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     fmt,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{BodyReader, Params, Parts, RequestId, Scheme};
@@ -59,20 +59,36 @@ impl Plumbing {
 
 /// The values of one process, one per type. The main process has its own map, and so has each worker.
 #[derive(Clone, Default)]
-pub struct StateMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub struct StateMap(HashMap<TypeId, Slot>);
+
+/// The place of a value, which may be made later.
+type Slot = Arc<OnceLock<Arc<dyn Any + Send + Sync>>>;
 
 impl StateMap {
     /// Adds a value, in place of an earlier one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.0.insert(TypeId::of::<T>(), Arc::new(value));
+        self.reserve::<T>();
+        self.fill(value);
+    }
+
+    /// Adds the place of a value that is made later, in place of an earlier value of the same type.
+    pub fn reserve<T: Send + Sync + 'static>(&mut self) {
+        self.0.insert(TypeId::of::<T>(), Slot::default());
+    }
+
+    /// Puts a value into its place. Without effect if there is no place, or if it has its value.
+    pub fn fill<T: Send + Sync + 'static>(&self, value: T) {
+        if let Some(slot) = self.0.get(&TypeId::of::<T>()) {
+            let _ = slot.set(Arc::new(value));
+        }
     }
 
     /// Returns the value of this type.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+        self.0.get(&TypeId::of::<T>())?.get()?.clone().downcast().ok()
     }
 
-    /// Returns whether the map has a value of this type.
+    /// Returns whether the map has a value of this type, or will have one.
     pub fn contains(&self, id: TypeId) -> bool {
         self.0.contains_key(&id)
     }

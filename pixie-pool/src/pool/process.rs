@@ -4,6 +4,11 @@
 //! to `queue`. Invariant: each event that makes another worker necessary orders a start or arms the timer.
 
 mod child;
+#[cfg(feature = "events")]
+mod event;
+#[cfg(not(feature = "events"))]
+#[path = "process/no_event.rs"]
+mod event;
 pub(crate) mod exit_report;
 pub(crate) mod handshake;
 pub(crate) mod memory;

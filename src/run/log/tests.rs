@@ -1,7 +1,8 @@
 //! A line of the log is one line, and its fields are those of the event, whatever their values hold.
 use tracing::level_filters::LevelFilter;
 
-use super::{Filter, harmless, is_plain, quoted};
+use super::{Fields, Filter, Lines, harmless, is_plain, quoted};
+use crate::table::settings::LogFormat;
 
 #[test]
 fn a_value_cannot_forge_a_line_or_a_field() {
@@ -36,4 +37,17 @@ fn directives_set_the_level_of_a_target_and_what_is_not_one_is_named() {
     check("debug,pixie_pool=off", [L::DEBUG, L::DEBUG, L::OFF], &[]);
     check("app=loud", [L::INFO; 3], &["app=loud"]);
     check("warn,app[span]=debug,[{id}]=trace,a b", [L::WARN; 3], &["app[span]=debug", "[{id}]=trace", "a b"]);
+}
+
+#[test]
+fn a_json_line_has_numbers_as_numbers_and_escapes_text() {
+    let (filter, _) = Filter::parse("");
+    let lines = Lines { filter, is_colored: true, format: LogFormat::Json, is_dated: false };
+    let mut fields: Fields = lines.fields("it \"failed\"\n".to_owned());
+    fields.add("name", "a\u{1b}b");
+    fields.add_as_it_is("status", 200);
+    let line = lines.line(tracing::Level::WARN, "app", &fields);
+    let expected =
+        r#"{"level":"WARN","fields":{"message":"it \"failed\"\n","name":"a\u001bb","status":200},"target":"app"}"#;
+    assert_eq!(line, format!("{expected}\n"));
 }

@@ -9,7 +9,7 @@ mod primes;
 use std::{env, path::PathBuf, time::Duration};
 
 use notebook::Notebook;
-use pixie_web::{App, Folder, ProcessType, Result, proc_env};
+use pixie_web::{App, Folder, Result};
 
 /// All routes with an attribute, the notebook that they share, the static files, and the error pages.
 fn app(notebook: Notebook) -> App {
@@ -26,14 +26,12 @@ fn files() -> Folder {
         .without_index()
 }
 
-/// Worker processes also run this function, but only the main process opens the notebook.
+/// Worker processes also run this function. Only the main process opens the notebook, before it is ready.
 fn main() -> Result<()> {
     let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
-    let notebook = Notebook::at(file);
-    if proc_env().process_type == ProcessType::Main {
-        notebook.check()?;
-    }
-    app(notebook).run()
+    app(Notebook::at(file))
+        .on_start(async |app| app.state::<Notebook>()?.check())
+        .run()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The same routes on pixie. `/block` runs in another process, because it is a plain `fn`.
 #![forbid(unsafe_code)]
 
-use pixie_web::{App, Json, Listen, Tls, route, run};
+use pixie_web::{AccessLog, App, Json, Listen, Tls, route};
 use versus::{
     case::Protocol,
     peer::{self, HELLO, Message},
@@ -9,12 +9,14 @@ use versus::{
 
 fn main() -> pixie_web::Result<()> {
     peer::leave_with_driver();
+    // The other servers log no requests.
+    let app = App::collect().access_log(AccessLog::Off);
     if peer::protocol() != Protocol::Tls {
-        return run();
+        return app.run();
     }
     let ([certificate, key], address) = (peer::certificate()?, peer::address()?);
     let listen = Listen::tcp(address.ip().to_string(), address.port()).tls(Tls::files(certificate, key));
-    App::collect().listen(listen).run()
+    app.listen(listen).run()
 }
 
 #[route("/", sync)]

@@ -19,7 +19,7 @@ use crate::{
         observers::{Observers, Seconds},
         process::{
             child::{Child, Ending, MemoryPeak},
-            memory,
+            event, memory,
             output::printable,
             reading::Reading,
         },
@@ -198,7 +198,8 @@ impl ExitReport<'_> {
 /// Returns the last lines that a worker wrote, as one line.
 pub(crate) fn last_lines(stderr: &str) -> String {
     let lines: Vec<_> = stderr.trim_end().lines().filter(|line| !line.trim().is_empty()).collect();
-    let last = lines[lines.len().saturating_sub(STDERR_LINES_LOGGED)..].join(" | ");
+    let last = &lines[lines.len().saturating_sub(STDERR_LINES_LOGGED)..];
+    let last = last.iter().map(|line| event::text(line)).collect::<Vec<_>>().join(" | ");
     let mut last = printable(last.as_bytes());
     let excess = last.len().saturating_sub(STDERR_LINES_LOGGED_BYTES);
     let start = (excess..=last.len()).find(|at| last.is_char_boundary(*at)).unwrap_or_default();

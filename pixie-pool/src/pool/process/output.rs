@@ -1,4 +1,5 @@
-//! What workers print: into the log, up to a limit, and the end of stderr into the exit report.
+//! What workers print: into the log, up to a limit, and the end of stderr into the exit report. `event.rs`
+//! finds the events in it.
 //!
 //! Invariant: both pipes are read to their end. A worker that prints more than is logged is slowed down, so
 //! that reading its output does not cost the server a core.
@@ -15,9 +16,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::config::{
-    DROPPED_READS, DROPPED_READS_PAUSE, LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN,
-    STDERR_TAIL_BYTES,
+use crate::{
+    config::{
+        DROPPED_READS, DROPPED_READS_PAUSE, LINE_BYTES_MAX, LOG_BYTES_PER_SECOND, LOG_LINE_BYTES, OUTPUT_DRAIN,
+        STDERR_TAIL_BYTES,
+    },
+    pool::process::event,
 };
 
 #[derive(Debug)]
@@ -169,9 +173,11 @@ impl Lines {
             self.reported = Instant::now();
         }
         if self.budget.lock().unwrap_or_else(PoisonError::into_inner).count(self.line.len()) {
-            let text = printable(&self.line);
-            let WorkerLabel { pool, worker, pid } = &self.label;
-            tracing::info!(target: "pixie_pool::output", %pool, worker, pid, pipe = self.pipe, "{text}");
+            if !event::log(&self.label, &self.line) {
+                let text = printable(&self.line);
+                let WorkerLabel { pool, worker, pid } = &self.label;
+                tracing::info!(target: "pixie_pool::output", %pool, worker, pid, pipe = self.pipe, "{text}");
+            }
         } else {
             self.dropped += self.line.len();
         }
