@@ -3,6 +3,8 @@
 //! One program for all of them, because each test program links the whole framework.
 #[cfg(all(feature = "template", feature = "garde"))]
 mod browser;
+#[cfg(all(target_os = "linux", feature = "garde", feature = "store-redis", feature = "template"))]
+mod cluster;
 mod configuration;
 mod examples;
 mod failures;

@@ -34,6 +34,8 @@ pub struct Client {
     stream: Option<TcpStream>,
     /// Data that was read and not used.
     rest: Vec<u8>,
+    /// The head of the last response.
+    head: String,
     /// Bytes in one read, and the pause before it.
     reading: (usize, Duration),
 }
@@ -47,7 +49,8 @@ enum Length {
 impl Client {
     /// Returns a client that waits this long for each piece of a response.
     pub fn new(address: SocketAddr, patience: Duration) -> Self {
-        Client { address, patience, stream: None, rest: Vec::new(), reading: (READ_BYTES, Duration::ZERO) }
+        let reading = (READ_BYTES, Duration::ZERO);
+        Client { address, patience, stream: None, rest: Vec::new(), head: String::new(), reading }
     }
 
     /// Sends a GET request and returns the response. An error closes the connection, and the next request
@@ -73,8 +76,8 @@ impl Client {
 
     /// Reads one response.
     pub fn receive(&mut self) -> io::Result<Answer> {
-        let head = self.read_head()?;
-        let (status, length, closes) = parse_head(&head)?;
+        self.head = self.read_head()?;
+        let (status, length, closes) = parse_head(&self.head)?;
         let body = match length {
             Length::Known(length) => self.take(length)?,
             Length::Chunked => self.read_chunks()?,
@@ -84,6 +87,11 @@ impl Client {
             self.close();
         }
         Ok(Answer { status, body })
+    }
+
+    /// Returns the value of a header of the last response.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
     }
 
     /// Reads one response, this many bytes at a time, with a pause before each read.
@@ -185,17 +193,18 @@ impl Client {
 fn parse_head(head: &str) -> io::Result<(u16, Length, bool)> {
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| malformed("the answer has no status"))?;
-    let header = |wanted: &str| {
-        let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
-    };
-    let is = |name, value: &str| header(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
-    let length = match header("content-length") {
+    let is = |name, value: &str| header(head, name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    let length = match header(head, "content-length") {
         Some(length) => Length::Known(length.parse().map_err(|_| malformed("the length is not a number"))?),
         None if is("transfer-encoding", "chunked") => Length::Chunked,
         None => Length::UntilClosed,
     };
     Ok((status, length, is("connection", "close")))
+}
+
+fn header<'h>(head: &'h str, wanted: &str) -> Option<&'h str> {
+    let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
 }
 
 fn malformed(what: &str) -> io::Error {

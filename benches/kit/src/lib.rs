@@ -3,6 +3,7 @@
 //! It has no dependencies, so that no bench compiles what only another bench needs.
 #![forbid(unsafe_code)]
 
+pub mod complaints;
 pub mod histogram;
 pub mod http;
 pub mod options;

@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use bench_kit::{histogram::Histogram, show, spread::Spread};
+use bench_kit::{complaints::Complaints, histogram::Histogram, show, spread::Spread};
 
 use crate::{
     capacity::Capacity,
     server::{Counts, Sample},
-    tally::{Complaints, HEALTHY, Tally},
+    tally::{HEALTHY, Tally},
 };
 
 /// How much the memory may differ between two idle moments. Allocators keep memory from the peak.

@@ -4,16 +4,13 @@
 
 use std::{collections::BTreeMap, io};
 
-use bench_kit::{histogram::Histogram, http::Answer};
+use bench_kit::{complaints::Complaints, histogram::Histogram, http::Answer};
 
 /// The routes that faults must not affect, in the order of the report.
 pub(crate) const HEALTHY: [&str; 3] = ["sync", "async", "ok"];
 
 /// The healthy route that shares its workers with the faults.
 pub(crate) const POOL_ROUTE: &str = "ok";
-
-/// Limits the stored examples of each kind of failure.
-const EXAMPLES_MAX: usize = 5;
 
 /// The results of some requests.
 #[derive(Debug, Default)]
@@ -30,15 +27,6 @@ pub(crate) struct Tally {
     pub(crate) refused: Complaints,
     /// The latencies of the correct responses of each healthy route.
     pub(crate) latencies: [Histogram; HEALTHY.len()],
-}
-
-/// Failures of one kind.
-#[derive(Debug, Default)]
-pub(crate) struct Complaints {
-    /// Their number.
-    pub(crate) count: u64,
-    /// The first few, as text.
-    pub(crate) examples: Vec<String>,
 }
 
 impl Tally {
@@ -77,22 +65,6 @@ impl Tally {
         self.lost.merge(other.lost);
         self.refused.merge(other.refused);
         self.latencies.iter_mut().zip(&other.latencies).for_each(|(all, more)| all.merge(more));
-    }
-}
-
-impl Complaints {
-    /// Adds one.
-    pub(crate) fn add(&mut self, what: String) {
-        self.count += 1;
-        if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(what);
-        }
-    }
-
-    fn merge(&mut self, other: Complaints) {
-        self.count += other.count;
-        self.examples.extend(other.examples);
-        self.examples.truncate(EXAMPLES_MAX);
     }
 }
 
