@@ -23,6 +23,13 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
 
 /// Makes the argument of a handler from a request.
 ///
+/// `from_request` is not async, because it also runs in workers and on threads without a runtime. What has to
+/// wait, such as a query of a database, belongs into the handler, or into an async hook that adds an
+/// [`Extension`].
+///
+/// If the value is made from other extractors, write a function with the attribute `extractor` of `pixie-web`,
+/// which implements this trait.
+///
 /// ```
 /// use pixie_core::{Error, FromRequest, Needs, Request, Result};
 /// struct ApiKey(String);
@@ -42,17 +49,16 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
     message = "`{Self}` cannot be an argument of a route's handler",
     label = "neither a `<wildcard>` of the path nor an extractor",
     note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, `AfterResponse`, `Bearer`, with a feature `BasicAuth`, `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T>` of one of them",
-    note = "to make `{Self}` an extractor, implement `FromRequest` for it"
+    note = "to make `{Self}` an extractor, write `#[extractor]` above a function that returns it, or implement `FromRequest`"
 )]
 pub trait FromRequest: Sized {
     /// How this extractor uses the body of the request. Only one argument of a handler may use the body.
     const BODY: BodyUse = BodyUse::Unused;
 
-    /// Adds what this extractor reads except for the body. A worker gets only that. The default adds
-    /// everything.
-    fn needs(needs: &mut Needs) {
-        needs.everything();
-    }
+    /// Adds what this extractor reads except for the body. A worker gets only that. For extractors that
+    /// [`from_request`](FromRequest::from_request) calls, call their `needs`: the start of the app checks whether
+    /// the values that they read exist. [`Needs::everything`] adds all parts of the request, but no state.
+    fn needs(needs: &mut Needs);
 
     /// Makes the value.
     ///

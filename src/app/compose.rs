@@ -37,6 +37,7 @@ use crate::{
         hooks::Chain,
         lifecycle::Background,
         meter::RouteMeter,
+        meters::Meters,
         pools::Pools,
         probes::Probes,
         proxies::Proxies,
@@ -89,8 +90,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let pools = Pools::default();
     let pages = views.paths();
     let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
-    let counters = Counters::default();
-    let views = views.routes(&pools, &counters, &roles).chain(probes.iter().flat_map(Probes::routes));
+    let (counters, meters) = (Counters::default(), Meters::default());
+    let views = views.routes(&pools, &counters, &meters, &roles).chain(probes.iter().flat_map(Probes::routes));
     let first_view = routes.len();
     routes.extend(views.map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
@@ -180,6 +181,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let (has_ids, has_sessions) = (settings.request_ids, sessions.is_some());
     let is_here = roles.has(roles::WEB);
     let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids, has_sessions, is_here };
+    meters.set(endpoints.iter().map(|endpoint| endpoint.meter.clone()).chain([unrouted.meter.clone()]));
     let composed = Composed {
         router,
         endpoints,

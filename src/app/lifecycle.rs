@@ -23,7 +23,7 @@ impl App {
     /// before it reaches this.
     ///
     /// ```
-    /// use pixie_web::{App, Route, State, StateMap};
+    /// use pixie_web::{App, Route};
     /// # struct Db; impl Db { async fn connect(_: &str) -> pixie_web::Result<Db> { Ok(Db) } }
     /// let app = App::new().route(Route::get("/").sync(|_| "Hello"));
     /// let app = app.state_with(async || Db::connect("postgres://localhost").await);

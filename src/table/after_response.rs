@@ -33,7 +33,7 @@ type Work = (OwnedSemaphorePermit, BoxFuture<Result<()>>);
 /// #[post("/orders")]
 /// async fn order(after: AfterResponse, mails: State<Mutex<Vec<&'static str>>>) -> Result<&'static str> {
 ///     after.run(async move {
-///         mails.lock()?.push("thank you for your order");
+///         mails.lock().expect("no handler panics").push("thank you for your order");
 ///         Ok(())
 ///     })?;
 ///     Ok("ordered")

@@ -2,7 +2,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use pixie_web::{
-    AfterResponse, App, AppHandle, Error, Needs, Request, Result, Route, Shutdown, State, abort, core::FromRequest,
+    AfterResponse, App, AppHandle, Error, Headers, Needs, Request, Result, Route, Shutdown, State, abort,
+    core::FromRequest,
 };
 
 #[derive(Clone, Default)]
@@ -123,4 +124,38 @@ fn a_pool_route_cannot_leave_work() {
     let route = Route::get("/").pool(|_| "").needs(Needs::default().extractor::<AfterResponse>());
     let error = App::new().route(route).test().expect_err("refused").to_string();
     assert!(error.contains("its work runs in the main process"), "{error}");
+}
+
+struct SignedIn(String);
+
+#[pixie_web::extractor]
+fn signed_in(headers: Headers, users: State<Vec<&'static str>>) -> Result<SignedIn> {
+    let name = headers.get("x-user").and_then(|name| name.to_str().ok()).ok_or_else(|| Error::missing("sign in"))?;
+    let known = users.contains(&name).then(|| SignedIn(name.to_owned()));
+    known.ok_or_else(|| abort(403))
+}
+
+#[test]
+fn the_start_check_sees_the_state_that_an_extractor_of_the_app_reads() -> Result<()> {
+    let reading = |request: &mut Request| Ok::<_, Error>(SignedIn::from_request(request)?.0);
+    let needs = || Needs::default().extractor::<SignedIn>();
+    let thread = || Route::get("/").name("me").thread(reading).needs(needs());
+    let pool = || Route::get("/").name("me").pool(reading).needs(needs());
+    for (app, remedy) in [
+        (App::new().route(thread()), "put it in with `App::state`"),
+        (App::new().route(pool()).state(vec!["Ada"]), "make one there with `App::worker_state`"),
+    ] {
+        let error = app.test().expect_err("it has no such state").to_string();
+        assert!(error.contains("`me` (") && error.contains(remedy), "{error}");
+    }
+    for app in [
+        App::new().route(thread()).state_with(async || Ok(vec!["Ada"])),
+        App::new().route(pool()).worker_state(|| vec!["Ada"]),
+    ] {
+        let client = app.test()?;
+        client.get("/").header("x-user", "Ada").send().assert_text("Ada");
+        client.get("/").header("x-user", "Eve").send().assert_status(403);
+        client.get("/").send().assert_status(400);
+    }
+    Ok(())
 }

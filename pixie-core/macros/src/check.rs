@@ -111,7 +111,7 @@ fn name_of(handler: &Ident) -> LitStr {
     LitStr::new(&handler.unraw().to_string(), handler.span())
 }
 
-fn check_signature(signature: &Signature) -> Result<()> {
+pub(crate) fn check_signature(signature: &Signature) -> Result<()> {
     if let Safety::Unsafe(token) = &signature.safety {
         return Err(Error::new(
             token.span,
@@ -124,7 +124,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
     }
 }
 
-fn argument(input: &FnArg, wildcards: &[(String, Filter)]) -> Result<Argument> {
+pub(crate) fn argument(input: &FnArg, wildcards: &[(String, Filter)]) -> Result<Argument> {
     let (pat, ty) = match input {
         FnArg::Typed(PatType { pat, ty, .. }) => (pat, ty),
         FnArg::Receiver(receiver) => {
@@ -170,7 +170,7 @@ fn source(ty: &Type) -> Result<Source> {
 }
 
 /// Returns the last name of a path such as `pixie_web::Request`.
-fn last_segment(ty: &Type) -> Option<&Ident> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(TypePath { path, .. }) => path.segments.last().map(|segment| &segment.ident),
         _ => None,

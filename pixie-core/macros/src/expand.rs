@@ -17,6 +17,7 @@ use crate::{
 macro_rules! code {
     ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
 }
+pub(crate) use code;
 
 /// Expands one attribute. After a mistake the function stays, so that its callers do not give errors as well.
 pub(crate) fn attribute(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> TokenStream {

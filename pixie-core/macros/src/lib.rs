@@ -8,6 +8,7 @@
 
 mod check;
 mod expand;
+mod extractor;
 mod parse;
 
 use proc_macro::TokenStream;
@@ -66,6 +67,16 @@ macro_rules! short_forms {
 }
 
 short_forms!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE");
+
+/// Makes the type that a function returns an extractor, from other extractors: the arguments of the function.
+///
+/// The arguments are those that a handler can have, without wildcards. The function returns the type, or a
+/// `Result` of it. The app checks at its start that each route finds what the arguments read, such as the type
+/// of a `State`.
+#[proc_macro_attribute]
+pub fn extractor(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    extractor::attribute(arguments.into(), item.into()).into()
+}
 
 #[cfg(test)]
 #[test]

@@ -74,6 +74,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 impl FromRequest for Request {
     const BODY: BodyUse = BodyUse::Whole;
 
+    fn needs(needs: &mut Needs) {
+        needs.everything();
+    }
+
     fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take())
     }

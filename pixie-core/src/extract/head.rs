@@ -62,6 +62,10 @@ impl Deref for Headers {
 }
 
 impl FromRequest for Headers {
+    fn needs(needs: &mut Needs) {
+        needs.everything();
+    }
+
     fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(Headers(request.headers().clone()))
     }

@@ -34,7 +34,12 @@ impl<T: Send + Sync + 'static> FromRequest for State<T> {
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
-        let missing = || unprovided(format!("the app has no state of the type {}", type_name::<T>()));
+        let missing = || {
+            unprovided(format!(
+                "there is no state of the type {}: an extractor that reads it adds it in `FromRequest::needs`",
+                type_name::<T>()
+            ))
+        };
         request.state().and_then(StateMap::get).map(State).ok_or_else(missing)
     }
 }

@@ -58,6 +58,10 @@ fn an_optional_argument_is_none_if_its_value_is_missing_with_any_status() {
     use pixie_core::FromRequest;
     struct Token;
     impl FromRequest for Token {
+        fn needs(needs: &mut pixie_core::Needs) {
+            needs.everything();
+        }
+
         fn from_request(request: &mut Request) -> pixie_core::Result<Token> {
             match request.header(header::AUTHORIZATION) {
                 None => Err(Error::missing("sign in").with_status(StatusCode::UNAUTHORIZED)),
