@@ -20,7 +20,8 @@ use crate::{
     visitor::{Kind, Visitor},
 };
 
-/// Clients that send one request after the other, and connections that only stay open.
+/// Clients that send one request after the other: more than the two worker hosts have workers, and half of them
+/// fewer. Connections that only stay open.
 const CLIENTS: usize = 16;
 const IDLE: usize = 1000;
 const WARM_UP: usize = 10;
@@ -53,15 +54,16 @@ pub(crate) fn measure(cluster: &mut Cluster, time: Duration) -> Result<()> {
     let bytes = idle(cluster, "store", cluster.store_address())?;
     println!("| app and store | {} |", kibibytes(bytes));
     println!("\n| what | balancer | web hosts | store | operations of the store |\n|---|--:|--:|--:|--:|");
-    for (what, kind) in [
-        ("GET of a sync route", Kind::Sync),
-        ("GET of an async route", Kind::Async),
-        ("GET with a rate limit", Kind::Burst),
-        ("PUT with a session in the store", Kind::Session),
-        ("POST that uses the store", Kind::Order),
-        ("GET of a pool route on another host", Kind::Image),
+    for (what, kind, clients) in [
+        ("GET of a sync route", Kind::Sync, CLIENTS),
+        ("GET of an async route", Kind::Async, CLIENTS),
+        ("GET with a rate limit", Kind::Burst, CLIENTS),
+        ("PUT with a session in the store", Kind::Session, CLIENTS),
+        ("POST that uses the store", Kind::Order, CLIENTS),
+        ("GET of a pool route, a worker is free", Kind::Image, CLIENTS / 2),
+        ("GET of a pool route, waits for a worker", Kind::Image, CLIENTS),
     ] {
-        let used = during(cluster, |cluster| requests(&cluster.client, cluster.address(), kind, time))?;
+        let used = during(cluster, |cluster| requests(&cluster.client, cluster.address(), kind, clients, time))?;
         used.print(what);
     }
     let lines = many_lines(cluster);
@@ -102,7 +104,7 @@ fn during(cluster: &mut Cluster, work: impl FnOnce(&mut Cluster) -> Result<f64>)
 }
 
 /// Sends requests of one kind for a time, and returns how many.
-fn requests(client: &Host, address: SocketAddr, kind: Kind, time: Duration) -> Result<f64> {
+fn requests(client: &Host, address: SocketAddr, kind: Kind, clients: usize, time: Duration) -> Result<f64> {
     let begun = Instant::now();
     let ask = || {
         client.enter()?;
@@ -119,7 +121,7 @@ fn requests(client: &Host, address: SocketAddr, kind: Kind, time: Duration) -> R
         Ok(count)
     };
     let count = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(ask)).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a client panicked")?).sum::<Result<u64>>()
     })?;
     Ok(count as f64)

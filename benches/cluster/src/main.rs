@@ -41,7 +41,7 @@ use crate::{
 /// The share of the time that is for the throughput.
 const THROUGHPUT_SHARE: f64 = 0.15;
 /// Measurements of costs that take time.
-const COSTS: f64 = 7.0;
+const COSTS: f64 = 8.0;
 /// Worker hosts while hosts fail.
 const WORKERS: usize = 2;
 /// Connections for the throughput: more than all hosts have slots.
