@@ -1,7 +1,7 @@
-//! Tower layers around a pixie app; every layer of tower-http works.
+//! Tower layers around an app, a group and a route; every layer of tower-http works.
 use std::time::Duration;
 
-use pixie_web::{App, StatusCode, get};
+use pixie_web::{App, Group, Route, StatusCode, get, header};
 use tower_http::{set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
 
 #[get("/", sync)]
@@ -16,9 +16,11 @@ async fn slow() -> &'static str {
 }
 
 fn main() -> pixie_web::Result<()> {
-    let served_by = pixie_web::HeaderValue::from_static("pixie");
+    let set = |name, value| SetResponseHeaderLayer::overriding(name, pixie_web::HeaderValue::from_static(value));
+    let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_millis(100));
     App::collect()
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_millis(100)))
-        .layer(SetResponseHeaderLayer::overriding(pixie_web::header::SERVER, served_by))
+        .layer(set(header::SERVER, "pixie"))
+        .group(Group::new("/slow").layer(timeout))
+        .route(Route::get("/news").sync(|_| "cached for a minute").layer(set(header::CACHE_CONTROL, "max-age=60")))
         .run()
 }

@@ -46,6 +46,7 @@ use pixie_server::Shutdown;
 
 use crate::{
     app::operators::Views,
+    error::StartError,
     request::service::LayerFn,
     table::{WorkerValue, hooks::Level, lifecycle::Lifecycle, settings::Settings, store::Store},
 };
@@ -89,6 +90,8 @@ pub struct App {
     /// The hooks and error pages of the whole app.
     pub(crate) level: Level,
     pub(crate) groups: Vec<(String, Level)>,
+    /// Mistakes that were found before the start.
+    pub(crate) mistakes: Vec<StartError>,
     /// The declared pools.
     pub(crate) pools: Vec<pixie_pool::Config>,
     pub(crate) trusted_origins: Vec<String>,

@@ -87,7 +87,8 @@ pub mod pool {
 
 /// An app as a `tower::Service`, and the types that layers see.
 pub mod service {
-    pub use crate::request::service::{AppFuture, AppService, HttpRequest, HttpResponse, Layered};
+    pub use crate::request::service::{AppFuture, AppService};
+    pub use pixie_core::{HttpRequest, HttpResponse, Layered, LayeredFuture, RouteLayer};
 }
 
 /// Used by the code that the attributes generate. Not public API.

@@ -37,6 +37,7 @@ pub(crate) mod sessions;
 #[cfg(not(feature = "sessions"))]
 #[path = "table/no_sessions.rs"]
 pub(crate) mod sessions;
+pub(crate) mod meters;
 #[cfg(feature = "metrics")]
 pub(crate) mod meter;
 /// Without the feature `metrics`, requests are not measured, at no cost.
@@ -48,6 +49,9 @@ pub(crate) mod meter {
     impl RouteMeter {
         pub(crate) fn new(_: Arc<str>) -> Arc<RouteMeter> {
             Arc::new(RouteMeter)
+        }
+        pub(crate) fn counts(&self) -> Option<super::meters::RouteCounts> {
+            None
         }
     }
     impl Measured {
@@ -68,7 +72,8 @@ use std::{
 
 use http::HeaderValue;
 use pixie_core::{
-    BoxFuture, Error, Pattern, Place, Request, Response, Route, RoutePath, Router, StateMap, TraceContext, Writer,
+    BoxFuture, Error, Layered, Pattern, Place, Request, Response, Route, RoutePath, Router, StateMap, TraceContext,
+    Writer,
 };
 use pixie_server::{Counters, Shutdown};
 use tokio::sync::Semaphore;
@@ -153,6 +158,8 @@ pub(crate) struct Endpoint {
     pub(crate) plan: Plan,
     pub(crate) intake: Intake,
     pub(crate) body_bytes_max: usize,
+    /// The layers of the groups and of the route, around the hooks.
+    pub(crate) layers: Option<Layered>,
     /// The hooks and error pages from the app to the route.
     pub(crate) chain: Chain,
     /// Whether the handler or a hook may read the app's state.

@@ -28,8 +28,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A failed request: a status for the client, and a cause for the log.
 ///
 /// `?` turns any `std::error::Error` into an `Error` with the status 500, or 503 with `Retry-After` if the
-/// cause is an `io::Error` about too many open files, or a store that did not answer. The text of the cause goes to the log and, only in
-/// development, to the page.
+/// cause is an `io::Error` about too many open files, or a store that did not answer. The text of the cause
+/// goes to the log and, only in development, to the page.
 ///
 /// ```
 /// use pixie_core::{OrAbort, Result, abort};

@@ -23,6 +23,10 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
 
 /// Makes the argument of a handler from a request.
 ///
+/// `from_request` is not async, because it also runs in workers and on threads without a runtime. What has to
+/// wait, such as a query of a database, belongs into the handler, or into an async hook that adds an
+/// [`Extension`].
+///
 /// If the value is made from other extractors, write a function with the attribute `extractor` of `pixie-web`,
 /// which implements this trait.
 ///
@@ -60,8 +64,8 @@ pub trait FromRequest: Sized {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::missing`] if the request lacks the value, so that `Option<Self>` is `None`. Returns an
-    /// error with another status, detail, header or data if the value is wrong.
+    /// Returns [`Error::missing`] if the request lacks the value, so that `Option<Self>` is `None`. Returns
+    /// an error with another status, detail, header or data if the value is wrong.
     fn from_request(request: &mut Request) -> Result<Self, Error>;
 
     /// Makes the value for the argument with this name. The name matters only to extractors of one field,

@@ -55,7 +55,8 @@ pub use answer::{
 pub use route::{
     Route, RouteOptions, RoutePath,
     handler::{BoxFuture, Handler},
-    hooks::{After, Before, EarlyAnswer, Hooks, LentFuture},
+    hooks::{After, AsyncHook, Before, EarlyAnswer, Hooks, LentFuture, boxed_hook},
+    layers::{HttpRequest, HttpResponse, LayerFailure, Layered, LayeredFuture, Layers, RouteLayer},
     needs::{BodyUse, NeededState, Needs},
     pattern::Pattern,
     router::{Found, Place, RouteConflict, RouteEntry, Router, UrlError},

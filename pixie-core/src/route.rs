@@ -4,6 +4,7 @@
 //! app fit together is checked when the app starts.
 pub(crate) mod handler;
 pub(crate) mod hooks;
+pub(crate) mod layers;
 pub(crate) mod needs;
 pub(crate) mod pattern;
 pub(crate) mod router;
@@ -14,8 +15,8 @@ use http::Method;
 use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
 
 use crate::{
-    After, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, LentFuture, Needs, Pattern,
-    Place, Request, RequestView, Response, Writer,
+    After, AsyncHook, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, Layers, Needs,
+    Pattern, Place, Request, RequestView, Response, RouteLayer, Writer,
 };
 
 /// A route: which requests it answers, and with which handler.
@@ -51,6 +52,7 @@ pub struct Route {
     needs: Needs,
     options: RouteOptions,
     hooks: Hooks,
+    layers: Layers,
 }
 
 /// The options of a route. For an option that is `None`, the setting of the app or of the pool applies.
@@ -161,8 +163,8 @@ impl Route {
         self
     }
 
-    /// Limits how often a client may ask, such as `"5/min"`. A client is an address, or a network of IPv6. More
-    /// often, the response is 429. The app needs a store, as `App::limit` of the crate pixie-web.
+    /// Limits how often a client may ask, such as `"5/min"`. A client is an address, or a network of IPv6.
+    /// More often, the response is 429. The app needs a store, as `App::limit` of the crate pixie-web.
     pub fn limit(mut self, rate: &'static str) -> Route {
         self.options.limit = Some(rate);
         self
@@ -193,12 +195,8 @@ impl Route {
         self
     }
 
-    /// Adds a before hook that may wait: `|request| Box::pin(async move { … })`.
-    pub fn before_async<F, R>(mut self, hook: F) -> Route
-    where
-        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
-        R: EarlyAnswer + 'static,
-    {
+    /// Adds a before hook that may wait: an `async fn(&mut Request)`. See [`AsyncHook`].
+    pub fn before_async(mut self, hook: impl for<'r> AsyncHook<'r>) -> Route {
         self.hooks.before.push(Before::new_async(hook));
         self
     }
@@ -206,6 +204,16 @@ impl Route {
     /// Adds a hook that sees the finished response, in the main process, and may change it.
     pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> Route {
         self.hooks.after.push(After::new(hook));
+        self
+    }
+
+    /// Wraps the route in a tower layer, with its hooks and error pages. The last layer added is the
+    /// outermost.
+    ///
+    /// The layer sees the requests that the router gives to this route, so not the preflight requests of
+    /// CORS. It must not change the path or the method. Needs pixie-web to serve the route.
+    pub fn layer(mut self, layer: impl RouteLayer) -> Route {
+        self.layers.push(layer);
         self
     }
 
@@ -315,6 +323,11 @@ impl Route {
         self.options.set().find_map(|name| RouteOption::named(name)?.refusal(self.kind()))
     }
 
+    /// Returns the route's own layers.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
     /// Returns the route's own hooks.
     pub fn hooks(&self) -> &Hooks {
         &self.hooks
@@ -404,7 +417,7 @@ impl RoutePath {
     /// Makes a route from a handler of any kind.
     pub fn handler(self, handler: Handler) -> Route {
         let needs = Needs::whole_request();
-        let (options, hooks) = (RouteOptions::default(), Hooks::default());
-        Route { path: self, handler, has_default_kind: false, needs, options, hooks }
+        let (options, hooks, layers) = (RouteOptions::default(), Hooks::default(), Layers::default());
+        Route { path: self, handler, has_default_kind: false, needs, options, hooks, layers }
     }
 }

@@ -3,42 +3,48 @@
 //! Mistakes in routes, pools or state are found here (`checks.rs`) and reported with their line of code, so
 //! that no request meets them.
 mod checks;
+mod endpoints;
 mod kinds;
 mod pools;
 mod sharing;
 
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
+    collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
 
-use http::{HeaderValue, header};
-use pixie_core::{After, BodyUse, Handler, Pattern, Place, Route, Router};
+use http::HeaderValue;
+use pixie_core::{Layers, Pattern, Place, Route, Router};
 use pixie_server::Counters;
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{App, keys, routes::BY_HAND},
+    app::{
+        App,
+        compose::endpoints::{Levels, Unrouted, elsewhere, endpoint},
+        keys,
+        routes::BY_HAND,
+    },
     config,
     error::StartError,
     request::{service::LayerFn, timed},
     table::{
-        Composed, Endpoint, Intake, Plan, Work, after_response,
+        Composed,
         backlog::Backlogs,
-        csrf,
         csrf::TrustedOrigins,
-        hooks::{Chain, Level},
+        hooks::Chain,
         lifecycle::Background,
         meter::RouteMeter,
-        pools::{PoolSlot, Pools, pool_of},
+        meters::Meters,
+        pools::Pools,
         probes::Probes,
         proxies::Proxies,
         rates::Rates,
         request_ids::RequestIds,
         roles::{self, Roles},
-        sessions::{self, SessionKeeper},
+        sessions::SessionKeeper,
         settings::Settings,
         spool::Spool,
         store,
@@ -61,9 +67,9 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         shutdown,
         mut level,
         groups,
+        mut mistakes,
         ..
     } = app;
-    let mut mistakes = Vec::new();
     let mut groups = checks::groups(groups, &mut mistakes);
     mistakes.extend(kinds::mistakes(&level, &groups));
     kinds::apply(&mut routes, &level, &groups);
@@ -84,8 +90,8 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let pools = Pools::default();
     let pages = views.paths();
     let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
-    let counters = Counters::default();
-    let views = views.routes(&pools, &counters, &roles).chain(probes.iter().flat_map(Probes::routes));
+    let (counters, meters) = (Counters::default(), Meters::default());
+    let views = views.routes(&pools, &counters, &meters, &roles).chain(probes.iter().flat_map(Probes::routes));
     let first_view = routes.len();
     routes.extend(views.map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
@@ -112,6 +118,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     for (prefix, level) in &mut groups {
         rates.install(level, prefix.as_str().trim_end_matches('/'))?;
     }
+    mistakes.extend(checks::idle_groups(&groups, &routes));
     let groups = groups.into_iter().map(|(prefix, level)| (prefix, Arc::new(level))).collect();
     let levels = Levels { app: Arc::new(level), groups };
     let reads_keys = |pool: String| keys::are_read(routes.iter().filter(|route| pools::is_in(route, &pool)));
@@ -174,14 +181,18 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let (has_ids, has_sessions) = (settings.request_ids, sessions.is_some());
     let is_here = roles.has(roles::WEB);
     let unrouted = Unrouted { meter: RouteMeter::new(Arc::from("")), has_ids, has_sessions, is_here };
+    meters.set(endpoints.iter().map(|endpoint| endpoint.meter.clone()).chain([unrouted.meter.clone()]));
     let composed = Composed {
         router,
         endpoints,
-        unrouted: unrouted.endpoint(Chain::new(vec![levels.app.clone()])),
+        unrouted: unrouted.endpoint(Chain::new(vec![levels.app.clone()]), None),
         unrouted_in_groups: levels
             .groups
             .iter()
-            .map(|(prefix, _)| (prefix.clone(), unrouted.endpoint(levels.chain(None, |outer| prefix.is_under(outer)))))
+            .map(|(prefix, _)| {
+                let is_in = |outer: &Pattern| prefix.is_under(outer);
+                (prefix.clone(), unrouted.endpoint(levels.chain(None, is_in), levels.layers(&Layers::default(), is_in)))
+            })
             .collect(),
         pools: slots,
         roles,
@@ -227,146 +238,9 @@ fn roles(settings: &Settings, pools: &[&'static str], origin: Option<&str>) -> R
     Roles::checked(&settings.role, pools).map_err(|why| StartError::new(format!("{place}: {why}")))
 }
 
-/// The hooks and error pages of the app and of its groups, from outer to inner.
-struct Levels {
-    app: Arc<Level>,
-    groups: Vec<(Pattern, Arc<Level>)>,
-}
-
-impl Levels {
-    fn all(&self) -> impl Iterator<Item = &Arc<Level>> {
-        self.groups.iter().map(|(_, level)| level).chain([&self.app])
-    }
-
-    fn chain(&self, own: impl IntoIterator<Item = Level>, is_in: impl Fn(&Pattern) -> bool) -> Chain {
-        let groups = self.groups.iter().filter(|(prefix, _)| is_in(prefix)).map(|(_, level)| level.clone());
-        Chain::new([self.app.clone()].into_iter().chain(groups).chain(own.into_iter().map(Arc::new)).collect())
-    }
-}
-
-fn endpoint(
-    route: Route,
-    levels: &Levels,
-    slots: &BTreeMap<&'static str, Arc<PoolSlot>>,
-    settings: &Settings,
-    rates: &Rates,
-    has_sessions: bool,
-) -> Result<(Pattern, Endpoint), StartError> {
-    let Place { name, file, line } = route.place();
-    let wrong = |error: String| StartError::at(route.place(), format!("route `{name}` ({file}:{line}): {error}"));
-    let pattern = route.pattern().map_err(|error| wrong(error.to_string()))?.clone();
-    let body_limit = route.options().body_limit.as_ref().unwrap_or(&settings.body_limit);
-    let body_bytes_max = body_limit.bytes().map_err(|why| wrong(format!("`body_limit`: {why}")))?;
-    let mut own = Level { hooks: route.hooks().clone(), ..Level::default() };
-    own.hooks.after.splice(0..0, route.reads().after.iter().cloned());
-    rates.limit_route(&mut own, route.options().limit, name).map_err(wrong)?;
-    let value = route.options().cache_control.map(HeaderValue::from_str).transpose();
-    let cached = value.map_err(|error| wrong(format!("`cache_control`: {error}")))?.map(cached);
-    let chain = levels.chain([Some(own), cached].into_iter().flatten(), |prefix| pattern.is_under(prefix));
-    let reads = route.reads();
-    let endpoint = Endpoint {
-        plan: plan(&route, slots),
-        intake: intake(&route),
-        body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
-        // A hook may read the state even if the handler does not.
-        reads_state: !reads.states.is_empty()
-            || reads.body == BodyUse::Form
-            || reads.header_names().is_none()
-            || chain.has_before(),
-        has_ids: settings.request_ids || route.kind().is_pooled() || reads.id,
-        leaves_work: after_response::is_read(&route),
-        has_session: has_sessions && (sessions::is_read(reads) || chain.has_before()),
-        is_guarded: route.options().csrf.unwrap_or(settings.csrf)
-            && (reads.body.takes_connection() || route.methods().iter().any(csrf::is_unsafe)),
-        chain,
-        meter: RouteMeter::new(Arc::from(name)),
-        label: Arc::from(name),
-        route,
-    };
-    Ok((pattern, endpoint))
-}
-
-/// Returns the endpoint of a route of another role: nothing happens before its answer.
-fn elsewhere(endpoint: Endpoint, role: &'static str) -> Endpoint {
-    Endpoint {
-        plan: Plan::Elsewhere { role },
-        intake: Intake::Unused,
-        reads_state: false,
-        has_session: false,
-        is_guarded: false,
-        chain: endpoint.chain.without_hooks(),
-        ..endpoint
-    }
-}
-
-/// Returns the level that sets the `Cache-Control` header. It is the innermost level, so that responses of
-/// before hooks, such as a redirect to a login page, do not get the header.
-fn cached(value: HeaderValue) -> Level {
-    let mut level = Level::default();
-    level.hooks.after.push(After::new(move |_, response| {
-        if response.status().is_success() || response.status().is_redirection() {
-            response.headers_mut().entry(header::CACHE_CONTROL).or_insert_with(|| value.clone());
-        }
-    }));
-    level
-}
-
 fn hsts(time: Duration) -> HeaderValue {
     let value = format!("max-age={}", time.as_secs());
     HeaderValue::try_from(value).expect("digits are valid in a header")
-}
-
-/// Returns where and how the handler of a route runs. A pool route without a slot cannot be: `pools::slots`
-/// made them all.
-fn plan(route: &Route, slots: &BTreeMap<&'static str, Arc<PoolSlot>>) -> Plan {
-    let deadline = route.options().deadline;
-    let pooled = |work| Plan::Pooled { slot: slots[pool_of(route).unwrap_or_default()].clone(), work };
-    match route.handler().clone() {
-        Handler::Sync(handler) => Plan::Sync(handler),
-        Handler::Thread(handler) => Plan::Thread { handler, deadline },
-        Handler::Async(handler) => Plan::Async { handler, deadline },
-        Handler::Pool(handler) => pooled(Work::Respond(handler)),
-        Handler::Stream(handler) => pooled(Work::Stream(handler)),
-    }
-}
-
-fn intake(route: &Route) -> Intake {
-    match route.reads().body {
-        BodyUse::Unused | BodyUse::Connection => Intake::Unused,
-        early if early.is_early(route.kind()) => Intake::Arriving,
-        BodyUse::Form => Intake::Form,
-        _ => Intake::Whole,
-    }
-}
-
-/// What the endpoints of requests without a route share.
-struct Unrouted {
-    meter: Arc<RouteMeter>,
-    has_ids: bool,
-    has_sessions: bool,
-    /// Whether this process has the role `web`, to which these requests belong.
-    is_here: bool,
-}
-
-impl Unrouted {
-    fn endpoint(&self, chain: Chain) -> Arc<Endpoint> {
-        let endpoint = Endpoint {
-            // This route is not in the router. Every endpoint must have a route.
-            route: Route::get("/").name("no route").sync(|_| ()),
-            plan: Plan::Unrouted,
-            intake: Intake::Unused,
-            body_bytes_max: 0,
-            reads_state: chain.has_before(),
-            has_ids: self.has_ids,
-            leaves_work: false,
-            has_session: self.has_sessions && chain.has_before(),
-            is_guarded: false,
-            chain,
-            label: Arc::from(""),
-            meter: self.meter.clone(),
-        };
-        Arc::new(if self.is_here { endpoint } else { elsewhere(endpoint, roles::WEB) })
-    }
 }
 
 /// Returns a number that a server and its workers share only if they were built from the same routes.

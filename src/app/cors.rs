@@ -5,17 +5,12 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, header};
-use pixie_core::Place;
+use pixie_core::{HttpRequest, Layered, Place};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    app::App,
-    error::StartError,
-    request::service::{HttpRequest, LayerFn, Layered},
-    table::csrf,
-};
+use crate::{app::App, error::StartError, request::service::LayerFn, table::csrf};
 
 /// Which pages of other origins may read the responses of an app, for [`App::cors`] (Fetch standard, section
 /// 3.3, "CORS protocol").

@@ -4,11 +4,13 @@
 //! Invariant: two spellings of one path, such as `/admin` and `/%61dmin`, belong to the same groups.
 use http::StatusCode;
 use pixie_core::{
-    After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response, Route, RouteType,
+    After, AsyncHook, Before, EarlyAnswer, Error, ErrorView, Place, Request, RequestView, Response, Route, RouteLayer,
+    RouteType,
 };
 
 use crate::{
     app::{App, routes::BY_HAND},
+    error::StartError,
     table::hooks::Level,
 };
 
@@ -59,11 +61,7 @@ impl Group {
     }
 
     /// Like [`Group::before`], for a hook that waits. See [`App::before_async`].
-    pub fn before_async<F, R>(mut self, hook: F) -> Group
-    where
-        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
-        R: EarlyAnswer + 'static,
-    {
+    pub fn before_async(mut self, hook: impl for<'r> AsyncHook<'r>) -> Group {
         self.level.hooks.before.push(Before::new_async(hook));
         self
     }
@@ -83,14 +81,51 @@ impl Group {
         self
     }
 
-    /// Chooses the kind of the routes under the prefix whose attributes name none. The choice of the innermost
-    /// group applies. See [`App::default_kind`].
+    /// Replaces the pages of all error statuses that the group has no page for. See [`App::error_pages`].
+    pub fn error_pages<F>(mut self, page: F) -> Group
+    where
+        F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
+    {
+        self.level.other_pages = Some(Box::new(page));
+        self
+    }
+
+    /// Wraps everything under the prefix in a tower layer, also the paths there that have no route. The last
+    /// layer added is the outermost.
+    ///
+    /// The layer is around the hooks and the error pages, and within the layers of the app and of outer
+    /// groups. It must not change the path or the method, because the router comes first.
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, Group, StatusCode, get};
+    /// use std::time::Duration;
+    /// use tower_http::timeout::TimeoutLayer;
+    ///
+    /// #[get("/reports/year")]
+    /// async fn year() -> &'static str {
+    ///     tokio::time::sleep(Duration::from_secs(60)).await;
+    ///     "too late"
+    /// }
+    ///
+    /// let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(50));
+    /// let client = App::collect().group(Group::new("/reports").layer(timeout)).test()?;
+    /// client.get("/reports/year").send().assert_status(504);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn layer(mut self, layer: impl RouteLayer) -> Group {
+        self.level.layers.push(layer);
+        self
+    }
+
+    /// Chooses the kind of the routes under the prefix whose attributes name none. The choice of the
+    /// innermost group applies. See [`App::default_kind`].
     pub fn default_kind(mut self, kind: RouteType) -> Group {
         self.level.kind = Some(kind);
         self
     }
 
-    /// Adds a route. Its path gets the prefix. The path `/` becomes the prefix itself.
+    /// Adds a route. Its path gets the prefix, so it is written without it. The path `/` becomes the prefix
+    /// itself. An app does not start if the path has the prefix already.
     pub fn route(mut self, route: Route) -> Group {
         self.routes.push(route);
         self
@@ -105,6 +140,9 @@ impl Group {
     /// Adds the routes, hooks and inner groups to an app.
     pub(crate) fn add_to(self, app: &mut App) {
         let Group { prefix, level, routes, groups } = self;
+        app.mistakes
+            .extend(routes.iter().filter_map(|route| prefixed_twice(&prefix, route.path(), Some(route.place()))));
+        app.mistakes.extend(groups.iter().filter_map(|group| prefixed_twice(&prefix, &group.prefix, None)));
         app.routes.extend(routes.into_iter().map(|route| (BY_HAND, route.under(&prefix))));
         app.groups.push((prefix.clone(), level));
         for inner in groups {
@@ -117,6 +155,22 @@ impl Group {
             inner.add_to(app);
         }
     }
+}
+
+/// Returns the mistake of a path that has the prefix of its group already.
+fn prefixed_twice(prefix: &str, path: &str, place: Option<Place>) -> Option<StartError> {
+    let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty())?;
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
+    }
+    let short = if rest.is_empty() { "/" } else { rest };
+    let message = format!(
+        "`Group::new(\"{prefix}\")`: the group makes `{path}` to `{prefix}{path}`: write `{short}`, or add it to the app"
+    );
+    Some(match place {
+        Some(place) => StartError::at(place, message),
+        None => StartError::new(message),
+    })
 }
 
 impl std::fmt::Debug for Group {

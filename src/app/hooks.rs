@@ -1,6 +1,6 @@
 //! Code that runs before and after all handlers of an app, and its error pages.
 use http::StatusCode;
-use pixie_core::{After, Before, EarlyAnswer, Error, ErrorView, LentFuture, Request, RequestView, Response};
+use pixie_core::{After, AsyncHook, Before, EarlyAnswer, Error, ErrorView, Request, RequestView, Response};
 
 use crate::app::App;
 
@@ -46,29 +46,28 @@ impl App {
         self
     }
 
-    /// Like [`App::before`], for a hook that waits. If it takes longer than [`App::deadline`], the client
-    /// gets 504.
+    /// Like [`App::before`], for a hook that waits: an `async fn`. If it takes longer than [`App::deadline`],
+    /// the client gets 504. [`AsyncHook`](crate::core::AsyncHook) says which closures are hooks.
     ///
     /// ```
-    /// use pixie_web::{App, Request, Result, Route, abort};
-    /// async fn is_welcome(request: &Request) -> bool { request.path() != "/secret" }
+    /// use pixie_web::{App, FromRequest, Request, Result, Route, State, abort};
+    /// struct Doors { closed: &'static str }
+    /// impl Doors {
+    ///     async fn is_open(&self, path: &str) -> bool { path != self.closed }
+    /// }
     ///
-    /// let app = App::new().route(Route::get("/<page>").sync(|_| "a page")).before_async(|request| {
-    ///     Box::pin(async move {
-    ///         let welcome = is_welcome(request).await;
-    ///         if welcome { Ok(()) } else { Err(abort(403)) }
-    ///     })
-    /// });
-    /// let client = app.test()?;
+    /// async fn check(request: &mut Request) -> Result<()> {
+    ///     let doors = State::<Doors>::from_request(request)?;
+    ///     if doors.is_open(request.path()).await { Ok(()) } else { Err(abort(403)) }
+    /// }
+    ///
+    /// let app = App::new().route(Route::get("/<page>").sync(|_| "a page")).before_async(check);
+    /// let client = app.state(Doors { closed: "/secret" }).test()?;
     /// client.get("/open").send().assert_status(200);
     /// client.get("/secret").send().assert_status(403);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
-    pub fn before_async<F, R>(mut self, hook: F) -> App
-    where
-        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
-        R: EarlyAnswer + 'static,
-    {
+    pub fn before_async(mut self, hook: impl for<'r> AsyncHook<'r>) -> App {
         self.level.hooks.before.push(Before::new_async(hook));
         self
     }
@@ -110,6 +109,29 @@ impl App {
     {
         // `compose` refuses a number that is not an error status.
         self.level.pages.push((StatusCode::from_u16(code).ok(), Box::new(page)));
+        self
+    }
+
+    /// Replaces the pages of all error statuses that have no page of their own. `error.render(view)` is the
+    /// built-in page. The pages of the innermost group apply.
+    ///
+    /// ```
+    /// use pixie_web::{App, Html, IntoResponse, Route, core::Media};
+    ///
+    /// let app = App::new().route(Route::get("/").sync(|_| "Hello")).error_pages(|error, view| match view.media {
+    ///     Media::Html => Html(format!("<h1>Sorry: {}</h1>", error.status())).into_response(),
+    ///     _ => error.render(view),
+    /// });
+    /// let client = app.test()?;
+    /// client.get("/missing").header("accept", "text/html").send().assert_status(404).assert_text("<h1>Sorry: 404 Not Found</h1>");
+    /// client.post("/").header("accept", "text/html").send().assert_status(405);
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    pub fn error_pages<F>(mut self, page: F) -> App
+    where
+        F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
+    {
+        self.level.other_pages = Some(Box::new(page));
         self
     }
 }

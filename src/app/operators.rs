@@ -18,6 +18,7 @@ use crate::{
     app::App,
     table::{
         OwnPage, host,
+        meters::{Meters, RouteCounts},
         pools::Pools,
         refusal::refuse_with,
         roles::Roles,
@@ -54,6 +55,9 @@ struct Status {
     process: u32,
     /// What the server of this process has counted.
     connections: Value,
+    /// The requests of each route, with the feature `metrics`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<RouteCounts>,
     /// Every pool that has been started.
     pools: Vec<Snapshot>,
 }
@@ -71,15 +75,22 @@ impl Views {
         self,
         pools: &Pools,
         counters: &Counters,
+        meters: &Meters,
         roles: &Roles,
     ) -> impl Iterator<Item = Route> + use<> {
         let may_look = self.operators.unwrap_or_else(|| Arc::new(is_from_here));
         let status = self.status.map(|page| {
-            let (pools, counters, role) = (pools.clone(), counters.clone(), roles.to_string());
+            let (pools, counters, meters, role) = (pools.clone(), counters.clone(), meters.clone(), roles.to_string());
             guarded(page, may_look.clone(), move |request| {
                 let status = || {
-                    let (role, host, process) = (role.clone(), host_name(), std::process::id());
-                    Json(Status { role, host, process, connections: counted(&counters), pools: pools.snapshots() })
+                    Json(Status {
+                        role: role.clone(),
+                        host: host_name(),
+                        process: std::process::id(),
+                        connections: counted(&counters),
+                        routes: meters.counts(),
+                        pools: pools.snapshots(),
+                    })
                 };
                 let answer = status_page::answer(request).unwrap_or_else(|| status().into_response());
                 answer.header(header::VARY, "accept")

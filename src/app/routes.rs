@@ -2,15 +2,11 @@
 //! the program is linked.
 use std::any::TypeId;
 
-use bytes::Bytes;
-use pixie_core::{BoxError, Route, RouteType};
-use tower_layer::Layer;
-use tower_service::Service;
+use pixie_core::{Route, RouteLayer, RouteType};
 
 use crate::{
     app::{App, group::Group},
     files::Folder,
-    request::service::{HttpRequest, Layered},
 };
 
 /// Stands for the package of routes that were added with `App::route`: they are not checked.
@@ -62,9 +58,9 @@ impl App {
 
     /// Chooses the kind of the routes whose attributes name none: sync, thread or pool. Default: pool.
     ///
-    /// An `async fn` stays async, and a route with a kind, a pool or `retry` stays as it is. A group can choose
-    /// another kind with [`Group::default_kind`]. With a connection to a database, nearly every route is a thread
-    /// route:
+    /// An `async fn` stays async, and a route with a kind, a pool or `retry` stays as it is. A group can
+    /// choose another kind with [`Group::default_kind`]. With a connection to a database, nearly every route
+    /// is a thread route:
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, RouteType, State, get};
@@ -125,17 +121,13 @@ impl App {
         self
     }
 
-    /// Wraps the whole app in a tower layer. The last layer added is the outermost.
+    /// Wraps the whole app in a tower layer. The last layer added is the outermost. [`Group::layer`] wraps
+    /// the routes below a path, and [`Route::layer`] one route.
     ///
-    /// All layers of tower-http fit whose responses have a body of `Bytes`.
-    pub fn layer<L, S, B>(mut self, layer: L) -> App
-    where
-        L: Layer<Layered, Service = S> + Send + Sync + 'static,
-        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
-        S: Clone + Send + Sync + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        self.layers.push(Box::new(move |inner| Layered::around(layer.layer(inner))));
+    /// All layers of tower-http fit whose responses have a body of `Bytes`. The layer runs before the router,
+    /// so it may change the path.
+    pub fn layer(mut self, layer: impl RouteLayer) -> App {
+        self.layers.push(Box::new(move |inner| layer.wrap(inner)));
         self
     }
 }

@@ -12,12 +12,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Frame;
-use pixie_core::{Body, BoxError};
+use pixie_core::{Body, BoxError, HttpRequest, HttpResponse, Layered};
 
-use crate::{
-    dev::Dev,
-    request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
-};
+use crate::{dev::Dev, request::service::LayerFn};
 
 /// Whether the client wants a whole page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

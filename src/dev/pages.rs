@@ -13,11 +13,11 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use pixie_core::Body;
+use pixie_core::{Body, HttpRequest, HttpResponse, Layered};
 
 use crate::{
     dev::Dev,
-    request::service::{HttpRequest, HttpResponse, LayerFn, Layered},
+    request::service::LayerFn,
     table::{Composed, access::Place, host},
 };
 

@@ -10,16 +10,15 @@ use std::{
 };
 
 use http::{StatusCode, header};
-use pixie_core::{BoxFuture, Found, Request, Response, Result};
+use pixie_core::{BoxFuture, Found, HttpResponse, Request, Response, Result};
 use tokio::time::timeout;
 
 use crate::{
     jobs::submit as jobs,
     request::{
         arriving::{self, Arriving, Lent},
-        intake,
+        intake, layered,
         outcome::{self, Asked, Asker},
-        service::HttpResponse,
     },
     table::{
         Call, Composed, Endpoint, Intake, Plan,
@@ -58,6 +57,17 @@ pub(crate) fn answer(app: &Arc<Composed>, request: &mut Request, measured: &mut 
     if !matches!(endpoint.plan, Plan::Unrouted) {
         Place::note_route(endpoint.route.kind(), pool_of(&endpoint.route));
     }
+    if let Some(layers) = &endpoint.layers {
+        let request = layered::outermost(app, endpoint, mem::take(request));
+        return Answer::Later(Box::pin(layered::answered(layers.answer(request))));
+    }
+    enter(app, endpoint, request)
+}
+
+/// Answers a request whose endpoint is known, within the layers of the endpoint. Inlined, because most requests
+/// have no layers.
+#[inline(always)]
+pub(super) fn enter(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request) -> Answer {
     if endpoint.has_ids {
         app.request_ids.identify(request);
     }

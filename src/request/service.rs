@@ -5,20 +5,24 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
-use pixie_core::{Body, BoxError, BoxFuture, ErrorView, Media, Peer, Request, Scheme, TraceContext, abort};
+use http::{HeaderValue, header};
+use pixie_core::{
+    Body, BoxError, BoxFuture, ErrorView, HttpResponse, Layered, Media, Peer, Request, Scheme, TraceContext, abort,
+};
 use pixie_server::{Connection, TlsSession};
 use tower_service::Service;
 
 use crate::{
-    request::dispatch::{self, Answer},
+    request::{
+        dispatch::{self, Answer},
+        layered,
+    },
     table::{
         Composed,
         access::Asked,
@@ -30,10 +34,6 @@ use crate::{
 
 pub(crate) type LayerFn = Box<dyn FnOnce(Layered) -> Layered + Send + Sync>;
 
-/// A request as layers see it.
-pub type HttpRequest = http::Request<Body>;
-/// A response as layers see it.
-pub type HttpResponse = http::Response<Body>;
 /// An app as a `tower::Service`. It is cheap to clone, always ready, and returns no errors.
 ///
 /// Another server tells it the client's address as an extension of the type [`Peer`], and whether the client
@@ -153,7 +153,7 @@ where
                 None => drop(extensions.remove::<Peer>()),
             }
             // Layers that answer in their call note the place, too.
-            let progress = noting(&mut asked, || Progress::Later((layers.0)(request)));
+            let progress = noting(&mut asked, || Progress::Later(Box::pin(layered::answered(layers.answer(request)))));
             return AppFuture { progress, measured: Measured::begin(), asked };
         }
         let mut measured = Measured::begin();
@@ -229,64 +229,6 @@ impl Future for AppFuture {
     }
 }
 
-/// An app with all or some of its layers. This is what a layer wraps.
-#[derive(Clone)]
-pub struct Layered(Arc<dyn Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync>);
-
-impl fmt::Debug for Layered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Layered")
-    }
-}
-
-impl Layered {
-    /// Returns the service that calls a function.
-    pub(crate) fn new(answer: impl Fn(HttpRequest) -> BoxFuture<HttpResponse> + Send + Sync + 'static) -> Layered {
-        Layered(Arc::new(answer))
-    }
-
-    /// Answers a request.
-    pub(crate) fn answer(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
-        (self.0)(request)
-    }
-
-    /// Converts a service into the type that all layers use. If the service returns an error, the response is
-    /// 500.
-    pub(crate) fn around<S, B>(service: S) -> Layered
-    where
-        S: Service<HttpRequest, Response = http::Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
-        S: Clone + Send + Sync + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        Layered(Arc::new(move |request| {
-            let mut service = service.clone();
-            Box::pin(async move {
-                if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-                    return layer_failed(&error.into());
-                }
-                match service.call(request).await {
-                    Ok(response) => response.map(Body::new),
-                    Err(error) => layer_failed(&error.into()),
-                }
-            })
-        }))
-    }
-}
-
-impl Service<HttpRequest> for Layered {
-    type Response = HttpResponse;
-    type Error = Infallible;
-    type Future = AppFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: HttpRequest) -> AppFuture {
-        AppFuture { progress: Progress::Later((self.0)(request)), measured: Measured::begin(), asked: None }
-    }
-}
-
 /// Refuses a request whose client may have sent the headers of a proxy.
 fn contradictory<B>(request: &http::Request<B>) -> HttpResponse {
     let fix = "let the proxy remove the ones that it does not set, or choose with `App::proxy_headers`";
@@ -294,10 +236,4 @@ fn contradictory<B>(request: &http::Request<B>) -> HttpResponse {
     tracing::debug!(path = request.uri().path(), "refused a request with contradictory headers of proxies: {fix}");
     let media = Media::preferred(request.headers().get_all(header::ACCEPT));
     error.render(&ErrorView::new(media, request.method(), request.uri().path())).into_http()
-}
-
-/// The error goes only to the log, because the client's preferred format is unknown here.
-fn layer_failed(error: &BoxError) -> HttpResponse {
-    tracing::error!("a layer failed: {error}");
-    abort(500).render(&ErrorView::new(Media::Json, &Method::GET, "")).into_http()
 }

@@ -2,11 +2,9 @@
 //!
 //! This is the outermost layer, so an app without it does not read the clock.
 use http::{HeaderName, HeaderValue};
+use pixie_core::Layered;
 
-use crate::{
-    request::service::{LayerFn, Layered},
-    table::timing,
-};
+use crate::{request::service::LayerFn, table::timing};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 

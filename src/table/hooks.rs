@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use pixie_core::{After, Before, Error, ErrorView, Hooks, Request, Response, RouteType};
+use pixie_core::{After, Before, Error, ErrorView, Hooks, Layers, Request, Response, RouteType};
 use pixie_server::Throttle;
 use tokio::time::timeout;
 
@@ -21,12 +21,16 @@ pub(crate) type ErrorPage = Box<dyn Fn(&Error, &ErrorView<'_>) -> Response + Sen
 #[derive(Default)]
 pub(crate) struct Level {
     pub(crate) hooks: Hooks,
+    /// Layers around the hooks of all levels.
+    pub(crate) layers: Layers,
     /// The kind of routes whose attributes name none.
     pub(crate) kind: Option<RouteType>,
     #[cfg(feature = "store")]
     pub(crate) limits: Vec<crate::table::rates::Limit>,
     /// The status is `None` if the number was not a status. `compose` refuses such a page.
     pub(crate) pages: Vec<(Option<StatusCode>, ErrorPage)>,
+    /// The page of the other statuses.
+    pub(crate) other_pages: Option<ErrorPage>,
 }
 
 /// The levels of one route, ready to run.
@@ -128,8 +132,20 @@ impl Chain {
 
     /// Returns the innermost page for a status.
     pub(crate) fn page(&self, status: StatusCode) -> Option<&ErrorPage> {
-        let mut pages = self.levels.iter().rev().flat_map(|level| &level.pages);
-        pages.find(|(known, _)| *known == Some(status)).map(|(_, page)| page)
+        self.levels.iter().rev().find_map(|level| level.page(status))
+    }
+}
+
+impl Level {
+    fn page(&self, status: StatusCode) -> Option<&ErrorPage> {
+        let page = self.pages.iter().find(|(known, _)| *known == Some(status)).map(|(_, page)| page);
+        page.or(self.other_pages.as_ref())
+    }
+
+    /// Returns whether the level changes what happens with a request for one of its routes.
+    pub(crate) fn has_effect(&self) -> bool {
+        let Hooks { before, after, .. } = &self.hooks;
+        !before.is_empty() || !after.is_empty() || self.kind.is_some() || !self.layers.is_empty()
     }
 }
 

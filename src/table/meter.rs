@@ -4,7 +4,10 @@
 //! recorder and does not call [`App::metrics`]. Invariant: labels are routes and status classes, never data
 //! from a client.
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +20,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pixie_core::Response;
 use pixie_server::{Counters, Protocol};
 
-use crate::{error::StartError, table::pools::Pools};
+use crate::{
+    error::StartError,
+    table::{meters::RouteCounts, pools::Pools},
+};
 
 /// Upper limits of the histogram buckets, in seconds: from an empty job to the longest time that a proxy
 /// waits.
@@ -36,11 +42,30 @@ pub(crate) struct RouteMeter {
     // Set by the first request, because the recorder is installed after the routes are made.
     seconds: OnceLock<Histogram>,
     answers: [OnceLock<Counter>; CLASSES.len()],
+    // For the status page, which does not need a recorder.
+    requests: AtomicU64,
+    errors: AtomicU64,
+    nanoseconds: AtomicU64,
 }
 
 impl RouteMeter {
     pub(crate) fn new(route: Arc<str>) -> Arc<RouteMeter> {
-        Arc::new(RouteMeter { route, seconds: OnceLock::new(), answers: Default::default() })
+        Arc::new(RouteMeter {
+            route,
+            seconds: OnceLock::new(),
+            answers: Default::default(),
+            requests: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            nanoseconds: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns what the route has answered, or `None` if it has not answered yet.
+    pub(crate) fn counts(&self) -> Option<RouteCounts> {
+        let requests = self.requests.load(Relaxed);
+        let seconds = Duration::from_nanos(self.nanoseconds.load(Relaxed)).as_secs_f64();
+        let errors = self.errors.load(Relaxed);
+        (requests > 0).then(|| RouteCounts { name: self.route.clone(), requests, errors, seconds })
     }
 
     fn record(&self, took: Duration, status: StatusCode) {
@@ -49,6 +74,9 @@ impl RouteMeter {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         let answers = || counter!("pixie_http_requests_total", "route" => route(), "status" => CLASSES[class]);
         self.answers[class].get_or_init(answers).increment(1);
+        self.requests.fetch_add(1, Relaxed);
+        self.errors.fetch_add(status.is_server_error().into(), Relaxed);
+        self.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 

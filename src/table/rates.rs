@@ -7,7 +7,7 @@
 use std::{fmt, mem, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use pixie_core::{After, Before, Error, Request, Response};
+use pixie_core::{After, Before, Error, Request, Response, boxed_hook};
 use pixie_grammar::parse_rate;
 use pixie_server::Client;
 use pixie_store::{Allowance, Rate, Store};
@@ -140,10 +140,10 @@ impl Rates {
         let counted = Arc::new(Counted { buckets: buckets.store.clone(), name, key: limit.key, rate, policy });
         let before = match buckets.waits {
             false => Before::new(move |request: &mut Request| counted.check(request)),
-            true => Before::new_async(move |request| {
+            true => Before::new_async(boxed_hook(move |request| {
                 let counted = counted.clone();
                 Box::pin(async move { counted.check_waiting(request).await })
-            }),
+            })),
         };
         // Before the others, which may be expensive or look at passwords.
         level.hooks.before.insert(0, before);

@@ -40,6 +40,12 @@ fn operators_see_workers_jobs_and_crashes_live_without_a_reload() {
     browser.script("window.isFirst = true; window.head = document.querySelector('th')");
     assert_eq!(faults.get("/segv").status, 502);
     browser.wait_for("Exit: SIGSEGV");
+    #[cfg(feature = "metrics")]
+    until("the route is shown with its time and its failures", || {
+        let row = "return document.querySelector('#routes tbody tr').innerText.replaceAll('\\t', ' ')";
+        let text = browser.script(row).as_str()?.to_owned();
+        (text.starts_with("segv ") && text.contains(" ms ") && text.ends_with(" 1 1")).then_some(())
+    });
     let mut sleeper = faults.connect();
     sleeper
         .write_all(b"GET /sleep/60000 HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: seen-7\r\n\r\n")

@@ -2,8 +2,8 @@
 use std::sync::{Arc, Mutex};
 
 use pixie_web::{
-    App, Carried, Extension, FromRequest, Group, HeaderValue, Needs, OrAbort, Redirect, Request, Response, Route,
-    abort, get,
+    App, Carried, Cookies, Extension, FromRequest, Group, HeaderValue, Headers, Needs, OrAbort, Origin, Peer, Query,
+    Redirect, Request, Response, Result, Route, State, Urls, abort, core::boxed_hook, get,
 };
 
 /// Notes, in order, what ran.
@@ -112,12 +112,10 @@ fn an_async_hook_may_answer_for_every_kind_and_for_missing_pages() {
         .route(Route::get("/pool").pool(|_| "pool"))
         .route(Route::get("/stream").stream(|_| ["stream"].into_iter()))
         .before(|request| drop(request.headers_mut().insert("x-first", HeaderValue::from_static("1"))))
-        .before_async(|request| {
-            Box::pin(async move {
-                tokio::task::yield_now().await;
-                assert!(request.header("x-first").is_some(), "hooks run in order, whether they wait or not");
-                (request.query() == Some("no")).then(|| Redirect::to("/login"))
-            })
+        .before_async(async |request: &mut Request| {
+            tokio::task::yield_now().await;
+            assert!(request.header("x-first").is_some(), "hooks run in order, whether they wait or not");
+            (request.query() == Some("no")).then(|| Redirect::to("/login"))
         });
     let client = app.test().expect("the app fits together");
     for kind in ["sync", "async", "pool", "stream"] {
@@ -132,7 +130,7 @@ fn an_async_hook_may_answer_for_every_kind_and_for_missing_pages() {
 async fn an_async_hook_that_waits_longer_than_the_deadline_is_a_504() {
     let app = App::new()
         .route(Route::get("/").sync(|_| "never"))
-        .before_async(|_| Box::pin(std::future::pending::<Option<Response>>()))
+        .before_async(async |_: &mut Request| std::future::pending::<Option<Response>>().await)
         .after(|_, response| drop(response.headers_mut().insert("x-after", HeaderValue::from_static("1"))));
     let request = http::Request::new(pixie_web::Body::empty());
     let Ok(answer) = tower::ServiceExt::oneshot(app.into_service().expect("the app fits together"), request).await;
@@ -296,9 +294,73 @@ fn a_group_with_a_wildcard_or_a_page_without_an_error_status_is_refused_at_the_s
 }
 
 #[test]
+fn a_group_that_would_not_do_what_it_says_is_refused_at_the_start() {
+    let route = |path: &'static str| Route::get(path).sync(|_| "");
+    let message = |group: Group| {
+        let app = App::new().route(route("/users")).group(group);
+        app.test().err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let twice = message(Group::new("/admin").route(route("/admin/users")));
+    assert!(twice.contains("`/admin/admin/users`") && twice.contains("write `/users`"), "{twice}");
+    assert!(message(Group::new("/admin").route(route("/admin"))).contains("write `/`"));
+    let nested = Group::new("/admin/users").route(route("/x"));
+    assert!(message(Group::new("/admin").group(nested)).contains("write `/users`"));
+    assert_eq!(message(Group::new("/admin").route(route("/administrators"))), "");
+    let idle = message(Group::new("/admin").before(|_: &mut Request| ()));
+    assert!(idle.contains("no route has a path under `/admin`"), "{idle}");
+    assert_eq!(message(Group::new("/users").before(|_: &mut Request| ())), "");
+}
+
+#[test]
+fn a_plain_async_fn_and_a_boxed_closure_are_hooks_of_every_level() {
+    async fn waits(request: &mut Request) -> Result<()> {
+        tokio::task::yield_now().await;
+        request.headers_mut().append("x-hook", HeaderValue::from_static("waits"));
+        Ok(())
+    }
+    let added = HeaderValue::from_static("boxed");
+    let boxed = boxed_hook(move |request| {
+        let added = added.clone();
+        Box::pin(async move {
+            request.headers_mut().append("x-hook", added);
+        })
+    });
+    let count = |request: &mut Request| request.headers().get_all("x-hook").iter().count().to_string();
+    let route = Route::get("/x").sync(count).before_async(waits).before_async(boxed);
+    let app = App::new().before_async(waits).group(Group::new("/in").before_async(waits).route(route));
+    app.test().expect("the app fits together").get("/in/x").send().assert_text("4");
+}
+
+#[test]
+fn a_hook_extracts_what_the_head_of_a_request_has() {
+    fn hook(request: &mut Request) -> Result<()> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request(request)?;
+        let (Headers(headers), cookies) = (Headers::from_request(request)?, Cookies::from_request(request)?);
+        let (State(number), Peer(peer)) = (State::<u8>::from_request(request)?, Peer::from_request(request)?);
+        let (Origin { host, .. }, urls) = (Origin::from_request(request)?, Urls::from_request(request)?);
+        let id: u32 = request.param("id")?;
+        let headers = headers.len();
+        let seen = format!(
+            "{pairs:?} {} {number} {} {host} {id} {} {}",
+            cookies.get("a").unwrap_or_default(),
+            peer.port(),
+            headers > 1,
+            urls.url_for("item", &[("id", &id)])?
+        );
+        request.carry(&seen)
+    }
+    let item = |request: &mut Request| Carried::<String>::from_request(request).map(|Carried(seen)| seen);
+    let route = Route::post("/<id:int>").name("item").sync(item).before(hook);
+    let client = App::new().route(route).state(7u8).test().expect("the app fits together");
+    let ask = client.post("/5?q=1").header("cookie", "a=b").header("host", "shop").peer(([192, 0, 2, 1], 9));
+    ask.send().assert_text("[(\"q\", \"1\")] b 7 9 shop 5 true /5");
+}
+
+#[test]
 fn a_hook_that_waits_leaves_a_body_alone_that_its_handler_does_not_read() {
     let route = Route::post("/").sync(|_| "not read").needs(Needs::default()).body_limit(4);
-    let client = App::new().route(route).before_async(|_| Box::pin(async {})).test().expect("the app fits together");
+    let client =
+        App::new().route(route).before_async(async |_: &mut Request| ()).test().expect("the app fits together");
     client.post("/").body("12345").send().assert_status(200).assert_text("not read");
 }
 

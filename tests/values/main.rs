@@ -17,6 +17,7 @@ mod hooks;
 #[cfg(feature = "http2")]
 mod http2;
 mod kinds;
+mod layers;
 mod lifecycle;
 mod limits;
 mod options;

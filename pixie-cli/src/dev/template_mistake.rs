@@ -101,6 +101,11 @@ impl Mistake {
             return None;
         }
         let name = text.split('`').nth(1);
+        if diagnostic["code"]["code"] == "E0433" && name == Some("filters") {
+            let place = place_of(outer, "", workspace);
+            let help = "help: write a function of its name in a module `filters` beside the struct";
+            return Some(mistake(&place, "a filter does not exist", &[help.to_owned()]));
+        }
         let place = place_of(outer, name.unwrap_or_default(), workspace);
         let found = mistake(&place, text, &children(diagnostic));
         let field = name.filter(|_| diagnostic["code"]["code"] == "E0609").map(str::to_owned);

@@ -19,8 +19,8 @@ const REASON_BYTES_MAX: usize = 300;
 const FIELD_BYTES_MAX: usize = 200;
 
 impl Error {
-    /// Adds data for the client and for error pages: any value that serde can write. The data cross the process
-    /// of a worker, so this is how an error page learns more of an error than its status and detail.
+    /// Adds data for the client and for error pages: any value that serde can write. The data cross the
+    /// process of a worker, so this is how an error page learns more of an error than its status and detail.
     ///
     /// The data are extension members of the problem document (RFC 9457, section 3.2), and error pages read
     /// them with [`Error::data`]. `type`, `title` and `instance` replace these members of the document;
@@ -87,7 +87,8 @@ impl Error {
         serde_json::to_vec(data).ok()
     }
 
-    /// Sets the data that [`Error::data_json`] has written. Returns `None` if the text is not that of an object.
+    /// Sets the data that [`Error::data_json`] has written. Returns `None` if the text is not that of an
+    /// object.
     pub fn with_data_json(mut self, json: &[u8]) -> Option<Error> {
         self.0.data = serde_json::from_slice(json).ok()?;
         Some(self)

@@ -40,6 +40,12 @@ impl Request {
         Request { head, body, plumbing: Plumbing::default() }
     }
 
+    /// Returns the request as the type of the crate `http`. What the server attached is lost, such as the
+    /// client's address.
+    pub fn into_http(self) -> http::Request<Body> {
+        http::Request::from_parts(self.head, self.body)
+    }
+
     /// Returns a request for `method` and `uri`, without headers or body.
     pub fn new(method: Method, uri: Uri) -> Request {
         let mut request = http::Request::new(Body::empty());

@@ -10,7 +10,7 @@ type BeforeCall = dyn Fn(&mut Request) -> Option<Response> + Send + Sync;
 type WaitingCall = dyn for<'r> Fn(&'r mut Request) -> LentFuture<'r, Option<Response>> + Send + Sync;
 type AfterCall = dyn Fn(&RequestView<'_>, &mut Response) + Send + Sync;
 
-/// A boxed future that borrows a request: what an async hook returns, as `Box::pin(async move { … })`.
+/// A boxed future that borrows a request.
 pub type LentFuture<'r, T> = Pin<Box<dyn Future<Output = T> + Send + 'r>>;
 
 /// The hooks of an app, a group or a route, in the order in which they were added.
@@ -55,16 +55,73 @@ impl Before {
     }
 
     /// Returns a hook that may wait.
-    pub fn new_async<F, R>(hook: F) -> Before
-    where
-        F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
-        R: EarlyAnswer + 'static,
-    {
-        Before::Async(Arc::new(move |request| {
-            let verdict = hook(request);
-            Box::pin(async move { verdict.await.into_early_answer() })
-        }))
+    pub fn new_async(hook: impl for<'r> AsyncHook<'r>) -> Before {
+        Before::Async(Arc::new(move |request| hook.answer(request)))
     }
+}
+
+/// A before hook that may wait: an `async fn(&mut Request)` with a return type of a before hook, or an async
+/// closure such as `async |request: &mut Request| …`. A closure that uses values around it needs
+/// [`boxed_hook`]; an `async fn` can read values of the app with `State::<T>::from_request(request)`.
+///
+/// ```
+/// use pixie_core::{Before, Request, Result, abort};
+/// async fn is_known(token: &str) -> bool { token == "letmein" }
+///
+/// async fn sign_in(request: &mut Request) -> Result<()> {
+///     match request.header("x-token") {
+///         Some(token) if is_known(token).await => Ok(()),
+///         _ => Err(abort(401)),
+///     }
+/// }
+/// let hook = Before::new_async(sign_in);
+/// # let _ = hook;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async hook",
+    label = "not an `async fn(&mut Request)`",
+    note = "write `async fn hook(request: &mut Request) -> Result<()>`, or a closure `async |request: &mut Request| …`",
+    note = "a closure that uses values around it is `boxed_hook(move |request| Box::pin(async move {{ … }}))`",
+    note = "what the hook holds while it waits must be `Send`"
+)]
+pub trait AsyncHook<'r>: Send + Sync + 'static {
+    /// Runs the hook. Returns the response in place of the handler's, or `None` to continue.
+    fn answer(&self, request: &'r mut Request) -> LentFuture<'r, Option<Response>>;
+}
+
+impl<'r, F, A> AsyncHook<'r> for F
+where
+    F: Fn(&'r mut Request) -> A + Send + Sync + 'static,
+    A: Future<Output: EarlyAnswer> + Send + 'r,
+{
+    fn answer(&self, request: &'r mut Request) -> LentFuture<'r, Option<Response>> {
+        let verdict = self(request);
+        Box::pin(async move { verdict.await.into_early_answer() })
+    }
+}
+
+/// Returns a closure as it is, as an async hook that may use values around it.
+///
+/// ```
+/// use pixie_core::{Before, Result, abort, boxed_hook};
+/// let open = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+/// let hook = Before::new_async(boxed_hook(move |request| {
+///     let open = open.clone();
+///     Box::pin(async move {
+///         match open.load(std::sync::atomic::Ordering::Relaxed) || request.path() == "/status" {
+///             true => Ok(()),
+///             false => Err(abort(503)),
+///         }
+///     })
+/// }));
+/// # let _ = hook;
+/// ```
+pub fn boxed_hook<F, R>(hook: F) -> F
+where
+    F: for<'r> Fn(&'r mut Request) -> LentFuture<'r, R> + Send + Sync + 'static,
+    R: EarlyAnswer + 'static,
+{
+    hook
 }
 
 impl fmt::Debug for Before {

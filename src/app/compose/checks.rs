@@ -177,6 +177,17 @@ pub(super) fn groups(groups: Vec<(String, Level)>, mistakes: &mut Vec<StartError
     checked
 }
 
+/// Returns the groups that contain no route, so that their hooks would protect nothing.
+pub(super) fn idle_groups(groups: &[(Pattern, Level)], routes: &[Route]) -> Vec<StartError> {
+    let has_route = |prefix: &Pattern| routes.iter().flat_map(Route::pattern).any(|pattern| pattern.is_under(prefix));
+    let idle = groups.iter().filter(|(prefix, level)| level.has_effect() && !has_route(prefix));
+    let mistake = |(prefix, _): &(Pattern, Level)| {
+        let fix = "the routes of an attribute name their whole path, and `Group::route` adds the prefix";
+        StartError::new(format!("`Group::new(\"{prefix}\")`: no route has a path under `{prefix}`: {fix}"))
+    };
+    idle.map(mistake).collect()
+}
+
 fn prefix(text: &str) -> Checked<Pattern> {
     let wrong = |why: &str| StartError::new(format!("`Group::new(\"{text}\")`: {why}"));
     let prefix = Pattern::parse(if text.is_empty() { "/" } else { text }).map_err(|error| wrong(&error.to_string()))?;

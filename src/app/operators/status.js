@@ -1,6 +1,6 @@
 // Asks for the JSON each second and changes only what differs, so that nothing flickers.
 "use strict";
-const INTERVAL = 1000, PATIENCE = 5000, SECONDS = 60;
+const INTERVAL = 1000, PATIENCE = 5000, SECONDS = 60, SLOWEST = 8;
 const find = id => document.getElementById(id);
 const sum = counts => Object.values(counts ?? {}).reduce((all, count) => all + count, 0);
 const number = value => (value ?? 0).toLocaleString("en");
@@ -8,7 +8,7 @@ const bytes = value => value == null ? "" : `${(value / 1e6).toFixed(value < 1e7
 
 function time(seconds) {
   if (seconds == null) return "";
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 1) return `${(seconds * 1000).toFixed(seconds < .01 ? 1 : 0)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60 % 60)} min`;
@@ -89,21 +89,36 @@ function pool(section, shown, jobs) {
   fill(part("tbody"), shown.workers, () => element("tr", ...Array.from({ length: 8 }, () => element("td"))), worker);
 }
 
+/** Shows the slowest routes of the app; the pages of pixie itself are left out. */
+function routes(list, requests) {
+  const slowest = list.map(route => ({ ...route, mean: route.seconds / route.requests })).sort((one, other) => other.mean - one.mean);
+  set(find("routes"), "hidden", !list.length);
+  const row = () => element("tr", ...Array.from({ length: 5 }, () => element("td")));
+  fill(find("routes").querySelector("tbody"), slowest.slice(0, SLOWEST), row, (node, { name, mean, errors, requests: all }) => {
+    [name || "no route", time(mean), perSecond(requests.get(name)), number(all), number(errors)]
+      .forEach((text, column) => set(node.children[column], "textContent", text));
+    set(node, "className", errors ? "erring" : "");
+  });
+}
+
 function show(status, now) {
-  const counts = new Map(), { connections, pools } = status, all = count => pools.reduce((total, shown) => total + count(shown), 0);
+  const counts = new Map(), { connections, pools } = status, known = (status.routes ?? []).filter(({ name }) => !name.startsWith("pixie::")), all = count => pools.reduce((total, shown) => total + count(shown), 0);
   const jobs = new Map(pools.map(shown => [shown.name, rate(`pool ${shown.name}`, shown.counts.jobs, now, counts)]));
+  const requests = new Map(known.map(({ name, requests }) => [name, rate(`route ${name}`, requests, now, counts)]));
+  const total = values => perSecond([...values.values()].reduce((sum, value) => sum + value, 0));
   const kills = all(({ counts }) => sum(counts.kills)), exits = all(({ counts }) => sum(counts.exits));
   set(document, "title", `${status.host}: status`);
   set(find("program"), "textContent", `${status.host}, role ${status.role}, process ${status.process}`);
   facts(find("totals"), [
     ["Connections", number(connections.open)],
-    ["Accepted/s", perSecond(rate("accepted", connections.accepted, now, counts))],
+    status.routes ? ["Requests/s", total(requests)] : ["Accepted/s", perSecond(rate("accepted", connections.accepted, now, counts))],
     ["Busy workers", `${all(({ busy }) => busy)} of ${all(({ size }) => size)}`],
     ["Queue", number(all(({ queued }) => queued))],
-    ["Jobs/s", perSecond([...jobs.values()].reduce((total, value) => total + value, 0))],
+    ["Jobs/s", total(jobs)],
     ["Kills and exits", number(kills + exits), kills + exits > 0],
   ]);
   fill(find("pools"), pools, () => find("pool").content.firstElementChild.cloneNode(true), (section, shown) => pool(section, shown, jobs.get(shown.name)));
+  routes(known, requests);
   [before, at] = [counts, now];
 }
 

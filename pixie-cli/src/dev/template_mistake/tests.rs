@@ -88,6 +88,16 @@ fn a_field_or_a_method_of_another_value_is_found_if_it_is_used_once() {
 }
 
 #[test]
+fn an_unknown_filter_is_not_taken_for_a_missing_crate() {
+    let folder = project(&["{{ note|shout }}"]);
+    let advice = json!([{ "level": "help", "message": "use `cargo add filters`" }]);
+    let message = generated("E0433", "cannot find module or crate `filters` in this scope", &advice);
+    let text = shown(&folder, &[message]);
+    assert!(text.starts_with("error: templates/page.html: a filter does not exist\n"), "{text}");
+    assert!(text.contains("in a module `filters`") && !text.contains("cargo add"), "{text}");
+}
+
+#[test]
 fn the_notes_of_the_compiler_and_long_lines_fit_below() {
     let long = format!("{}{{{{ note }}}}{}", "a".repeat(200), "b".repeat(200));
     let folder = project(&[&long]);
