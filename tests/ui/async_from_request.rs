@@ -1,4 +1,4 @@
-use pixie_web::{FromRequest, Request, Result, get};
+use pixie_web::{FromRequest, Needs, Request, Result, get};
 
 struct Token;
 
@@ -6,6 +6,8 @@ impl FromRequest for Token {
     async fn from_request(_: &mut Request) -> Result<Token> {
         Ok(Token)
     }
+
+    fn needs(_: &mut Needs) {}
 }
 
 #[get("/")]
