@@ -8,8 +8,6 @@ impl FromRequest for Token {
     async fn from_request(_: &mut Request) -> Result<Token> {
         Ok(Token)
     }
-
-    fn needs(_: &mut Needs) {}
 }
 
 #[get("/")]
