@@ -12,7 +12,9 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
-use pixie_core::{Body, BoxError, BoxFuture, ErrorView, HttpResponse, Layered, Media, Peer, Request, Scheme, abort};
+use pixie_core::{
+    Body, BoxError, BoxFuture, ErrorView, HttpResponse, Layered, Media, Peer, Request, Scheme, TraceContext, abort,
+};
 use pixie_server::{Connection, TlsSession};
 use tower_service::Service;
 
@@ -131,6 +133,9 @@ where
         }
         if self.app.settings.trace_contexts {
             traces::ensure(request.headers_mut());
+            if let Some(asked) = &mut asked {
+                asked.trace = TraceContext::from_headers(request.headers());
+            }
         }
         let Ok(Sender { peer, scheme }) = self.sender(&mut request) else {
             return AppFuture::ready(contradictory(&request), asked);

@@ -262,6 +262,8 @@ impl Visit for Fields {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         match value.is_finite() {
+            // Times such as 0.000098 are easier to read without an exponent.
+            true if (1e-7..1.0).contains(&value) => self.add_as_it_is(field.name(), value),
             true => self.add_as_it_is(field.name(), format_args!("{value:?}")),
             false => self.add(field.name(), &value.to_string()),
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
-use pixie_core::RequestId;
+use pixie_core::{RequestId, TraceContext};
 use pixie_grammar::RouteType;
 
 /// Limits the lines that wait, in bytes, and the text of the requests that wait. 1 MiB is 6,000 requests, the
@@ -72,6 +72,8 @@ pub(crate) struct Asked {
     uri: Uri,
     version: Version,
     pub(crate) client: Option<IpAddr>,
+    /// Set if the log shows the traces of all requests.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) place: Place,
 }
 
@@ -83,6 +85,7 @@ impl Asked {
             uri: request.uri().clone(),
             version: request.version(),
             client: None,
+            trace: None,
             place: Place::default(),
         }
     }
@@ -109,7 +112,7 @@ struct Entry {
     bytes: Option<u64>,
     client: Option<IpAddr>,
     place: Place,
-    lengths: [usize; 3],
+    lengths: [usize; 4],
 }
 
 /// An answered request, to be written.
@@ -129,13 +132,14 @@ pub(crate) struct Answered<'b> {
     /// Without the query, which may have secrets.
     pub(crate) path: &'b str,
     pub(crate) id: Option<&'b str>,
+    pub(crate) trace_id: Option<&'b str>,
 }
 
 /// What the writer takes at once.
 pub(crate) struct Batch {
     pub(crate) lines: Vec<u8>,
     entries: Vec<Entry>,
-    /// Method, path and id of all entries.
+    /// Method, path, id and trace id of all entries.
     text: String,
     /// How many requests and lines did not fit.
     pub(crate) lost: u64,
@@ -157,7 +161,7 @@ impl Batch {
     pub(crate) fn requests(&self) -> impl Iterator<Item = Answered<'_>> {
         let (mut rest, now) = (&*self.text, SystemTime::now());
         self.entries.iter().map(move |entry| {
-            let [method, path, id] = entry.lengths.map(|length| {
+            let [method, path, id, trace_id] = entry.lengths.map(|length| {
                 let (text, after) = rest.split_at(length);
                 rest = after;
                 text
@@ -165,8 +169,8 @@ impl Batch {
             let Entry { since, until, version, status, bytes, client, place, .. } = *entry;
             // The request has read only one of the two clocks.
             let (at, took) = (now - until.elapsed(), until.duration_since(since));
-            let id = (!id.is_empty()).then_some(id);
-            Answered { at, took, version, status, bytes, client, place, method, path, id }
+            let [id, trace_id] = [id, trace_id].map(|text| (!text.is_empty()).then_some(text));
+            Answered { at, took, version, status, bytes, client, place, method, path, id, trace_id }
         })
     }
 
@@ -218,10 +222,11 @@ impl LogBuffer {
     }
 
     fn push_request(&self, asked: Asked, status: u16, id: &str, bytes: Option<u64>) {
-        let Asked { since, method, uri, version, client, place } = asked;
+        let Asked { since, method, uri, version, client, trace, place } = asked;
         let (path, method) = (uri.path(), method.as_str());
         let path = &path[..path.floor_char_boundary(PATH_BYTES_MAX)];
-        let until = Instant::now();
+        let trace_id = trace.as_ref().map_or("", TraceContext::trace_id);
+        let (texts, until) = ([method, path, id, trace_id], Instant::now());
         let mut state = self.lock();
         let batch = &mut state.batch;
         let was_empty = batch.entries.is_empty();
@@ -229,10 +234,8 @@ impl LogBuffer {
             batch.lost += 1;
             return;
         }
-        for text in [method, path, id] {
-            batch.text.push_str(text);
-        }
-        let lengths = [method, path, id].map(str::len);
+        texts.iter().for_each(|text| batch.text.push_str(text));
+        let lengths = texts.map(str::len);
         batch.entries.push(Entry { since, until, version, status, bytes, client, place, lengths });
         drop(state);
         // The writer, which gathers requests, is awake when the next ones come.

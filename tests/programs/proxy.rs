@@ -121,7 +121,9 @@ fn the_lines_of_handlers_of_all_kinds_show_the_trace() {
         program.ask(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\ntraceparent: {PARENT}\r\n\r\n"));
     }
     let id = "trace_id=4bf92f3577b34da6a3ce929d0e0e4736";
-    for line in ["kind=sync", "kind=thread", "kind=async", "kind=pool", "path=/fails"] {
+    for line in
+        ["kind=sync", "kind=thread", "kind=async", "kind=pool", "path=/fails", "request method=GET path=/log/pool"]
+    {
         until(&format!("the line with {line}"), || {
             let log = fs::read_to_string(&path).expect("the log can be read");
             log.lines().any(|found| found.contains(line) && found.matches(id).count() == 1).then_some(())

@@ -40,11 +40,11 @@ fn a_program_runs_only_the_pools_of_its_role_and_says_so() {
     }
     let text = until("the log has the request", || {
         let text = fs::read_to_string(&log).unwrap_or_default();
-        text.contains("status=421").then_some(text)
+        text.contains("status=421 method=GET").then_some(text)
     });
     assert!(text.contains("role=images"), "{text}");
     assert!(text.contains("the request is for the role `web`, and this process has `images`"), "{text}");
-    assert_eq!(text.matches("status=421").count(), 1, "one line in a second: {text}");
+    assert_eq!(text.matches("status=421 method=GET").count(), 1, "one line in a second: {text}");
 
     let (web, _) = start("web", "size=2", &[]);
     assert_eq!((web.get("/").status, web.workers().len()), (200, 0));

@@ -1,8 +1,10 @@
-use pixie_web::{FromRequest, Request, Result, get};
+use pixie_web::{FromRequest, Needs, Request, Result, get};
 
 struct Token;
 
 impl FromRequest for Token {
+    fn needs(_: &mut Needs) {}
+
     async fn from_request(_: &mut Request) -> Result<Token> {
         Ok(Token)
     }

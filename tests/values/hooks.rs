@@ -379,3 +379,19 @@ fn an_outer_group_comes_first_even_if_its_prefix_is_the_longer_text() {
         assert_eq!(notes.take(), "outer inner", "{path}");
     }
 }
+
+#[test]
+fn a_hook_does_not_see_the_body_in_a_test_either() {
+    let seen = |request: &Request| request.body().len().to_string();
+    let hook = move |request: &mut Request| {
+        let seen = seen(request);
+        request.carry(&seen)
+    };
+    let both = move |request: &mut Request| {
+        let Carried(before) = Carried::<String>::from_request(request)?;
+        Ok::<_, pixie_web::Error>(format!("{before} {}", seen(request)))
+    };
+    let client = App::new().route(Route::post("/").sync(both).before(hook)).test().expect("the app fits together");
+    client.post("/").body("12345").send().assert_text("0 5");
+    client.post("/").send().assert_text("0 0");
+}

@@ -27,10 +27,10 @@ mod proxy;
 mod rates;
 mod roles;
 mod security;
-mod slow_sync;
 #[cfg(feature = "store")]
 mod store;
 mod traces;
+mod warnings;
 #[cfg(feature = "websocket")]
 mod websocket;
 

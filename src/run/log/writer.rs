@@ -128,7 +128,7 @@ fn write_batch(batch: &Batch, access_log: AccessLog) {
 }
 
 fn emit(request: &Answered<'_>) {
-    let Answered { took, status, bytes, method, path, id, client, place, .. } = request;
+    let Answered { took, status, bytes, method, path, id, trace_id, client, place, .. } = request;
     tracing::info!(
         target: TARGET,
         method,
@@ -141,6 +141,7 @@ fn emit(request: &Answered<'_>) {
         worker = place.worker,
         client = client.as_ref().map(tracing::field::display),
         request = id,
+        trace_id,
         "request"
     );
 }
@@ -186,6 +187,7 @@ mod tests {
             method: "GET",
             path: "/users/1",
             id: None,
+            trace_id: None,
         };
         let mut lines = String::new();
         common_line(&mut lines, &request);
