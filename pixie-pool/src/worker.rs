@@ -12,7 +12,8 @@ mod wire;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    io, mem,
+    io::{self, ErrorKind},
+    mem,
     panic::{self, AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
@@ -114,8 +115,11 @@ impl Worker {
         };
         // At its end this drops the handler, and with it the values that the program made for its jobs.
         let work = move || {
-            if let Err(error) = run(&socket, &handler, &level) {
-                eprintln!("worker: {error}");
+            match run(&socket, &handler, &level) {
+                // The parent has closed the connection, as when the pool stops while this worker starts.
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+                Err(error) => eprintln!("worker: {error}"),
+                Ok(()) => {}
             }
         };
         let thread = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES);
