@@ -1,5 +1,16 @@
 //! The guide: one page for each topic, in reading order. The tests compile and run every example.
 //!
+//! # Tutorial
+//!
+//! - [1. A new app](self::tutorial_1_new)
+//! - [2. A page](self::tutorial_2_page)
+//! - [3. A form](self::tutorial_3_form)
+//! - [4. A database](self::tutorial_4_database)
+//! - [5. Uploads](self::tutorial_5_upload)
+//! - [6. Thumbnails in a pool](self::tutorial_6_thumbnail)
+//! - [7. Break it on purpose](self::tutorial_7_break)
+//! - [8. Deploy](self::tutorial_8_deploy)
+//!
 //! # How to …
 //!
 //! - [Pages from templates](self::templates)
@@ -42,6 +53,30 @@
 // from these lists, and without the variable the test checks that everything agrees.
 //
 // Every page exists with every set of features. Where examples need a feature, only their tests depend on it.
+
+#[doc = include_str!("guide/tutorial/1-new.md")]
+pub mod tutorial_1_new {}
+
+#[doc = include_str!("guide/tutorial/2-page.md")]
+pub mod tutorial_2_page {}
+
+#[doc = include_str!("guide/tutorial/3-form.md")]
+pub mod tutorial_3_form {}
+
+#[doc = include_str!("guide/tutorial/4-database.md")]
+pub mod tutorial_4_database {}
+
+#[doc = include_str!("guide/tutorial/5-upload.md")]
+pub mod tutorial_5_upload {}
+
+#[doc = include_str!("guide/tutorial/6-thumbnail.md")]
+pub mod tutorial_6_thumbnail {}
+
+#[doc = include_str!("guide/tutorial/7-break.md")]
+pub mod tutorial_7_break {}
+
+#[doc = include_str!("guide/tutorial/8-deploy.md")]
+pub mod tutorial_8_deploy {}
 
 #[cfg(any(not(doctest), feature = "template"))]
 #[doc = include_str!("guide/how-to/templates.md")]
