@@ -2,6 +2,23 @@
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+// The guide has all pages with every set of features, so it may name what the features at hand leave out.
+#![cfg_attr(
+    not(all(
+        feature = "basic-auth",
+        feature = "compression",
+        feature = "cors",
+        feature = "garde",
+        feature = "http3",
+        feature = "metrics",
+        feature = "sessions",
+        feature = "store-redis",
+        feature = "template",
+        feature = "tls",
+        feature = "websocket"
+    )),
+    allow(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)
+)]
 
 // In reading order. `tests/architecture.rs` has the order in which they use each other.
 mod app;
