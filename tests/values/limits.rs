@@ -45,7 +45,7 @@ fn the_texts_name_the_limits_of_the_code() {
         ("src/guide/explanation/security.md", format!("The handler of a pool route: {deadline}")),
         ("src/guide/how-to/bodies.md", "The default is 2 MiB".to_owned()),
         ("src/guide/how-to/bodies.md", format!("only if no data moves for {}", seconds(pool, "stream_idle_timeout"))),
-        ("src/guide/how-to/forms.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
+        ("src/guide/how-to/uploads.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
         ("src/guide/how-to/forms.md", format!("| fields and files together | {} |", field(&form, "parts"))),
         ("src/guide/how-to/forms.md", format!("| value of one field | {} |", kib(&form, "field"))),
         ("src/guide/how-to/forms.md", format!("| values of all fields together | {} |", kib(&form, "fields"))),
