@@ -13,30 +13,48 @@
 //!
 //! # How to …
 //!
+//! - [Routes and paths](self::routes)
+//! - [Extractors](self::extractors)
+//! - [Custom extractors](self::custom_extractors)
+//! - [Responses](self::responses)
 //! - [Pages from templates](self::templates)
-//! - [Forms and uploads](self::forms)
+//! - [Forms](self::forms)
+//! - [Validation](self::validation)
+//! - [Uploads](self::uploads)
+//! - [JSON APIs](self::json_api)
 //! - [Errors and their pages](self::errors)
+//! - [State](self::state)
+//! - [Databases](self::databases)
 //! - [Cookies](self::cookies)
-//! - [Sessions and login](self::sessions)
-//! - [Hooks and layers](self::hooks)
+//! - [Sessions](self::sessions)
+//! - [Login](self::login)
+//! - [Hooks and groups](self::hooks)
+//! - [Layers of tower](self::layers)
 //! - [Files and folders](self::files)
 //! - [Conditional requests and compression](self::conditions)
 //! - [Large bodies](self::bodies)
+//! - [Worker pools](self::pools)
+//! - [Sandboxes](self::sandbox)
+//! - [Images, PDFs and office files](self::documents)
+//! - [The progress of a job](self::progress)
+//! - [Single functions in worker processes](self::tasks)
 //! - [Work beside requests](self::background)
-//! - [State that routes share](self::store)
+//! - [State that processes share](self::store)
 //! - [Where shared state is kept](self::backends)
 //! - [Messages to everybody who listens](self::topics)
 //! - [Rate limits](self::limits)
 //! - [Server-sent events and streams](self::events)
 //! - [WebSockets](self::websocket)
-//! - [Worker pools](self::pools)
-//! - [Sandboxes](self::sandbox)
-//! - [Single functions in worker processes](self::tasks)
 //! - [Tests](self::tests)
+//! - [Pixie in axum](self::mounting)
 //! - [Log, status and metrics](self::seeing)
+//! - [Production](self::deploy)
+//! - [A service of systemd](self::systemd)
+//! - [Docker](self::docker)
+//! - [Kubernetes](self::kubernetes)
 //! - [HTTPS](self::https)
-//! - [Behind a proxy](self::proxy)
-//! - [Deployment](self::deploy)
+//! - [Behind nginx, HAProxy or Caddy](self::proxy)
+//! - [Connections, timeouts and HTTP/2](self::server)
 //! - [Several machines](self::replicas)
 //! - [Load balancers and `pixie deploy`](self::balancer)
 //!
@@ -46,7 +64,19 @@
 //!
 //! # Explanation
 //!
+//! - [Which kind of route?](self::which_kind)
+//! - [Why processes](self::processes)
+//! - [The life of a request](self::life)
 //! - [What is safe by default](self::security)
+//! - [What is promised, and how it is tested](self::safety)
+//!
+//! # Coming from …
+//!
+//! - [From Flask](self::from_flask)
+//! - [From FastAPI](self::from_fastapi)
+//! - [From axum](self::from_axum)
+//! - [From Express](self::from_express)
+//! - [Not here, do this](self::not_here)
 //
 // The lists above are the table of contents, in reading order. Each line is a page, and each page is a module below.
 // The site is made from the same files. `UPDATE_REFERENCE=1 cargo test --test values guide` writes its `SUMMARY.md`
@@ -78,17 +108,46 @@ pub mod tutorial_7_break {}
 #[doc = include_str!("guide/tutorial/8-deploy.md")]
 pub mod tutorial_8_deploy {}
 
+#[doc = include_str!("guide/how-to/routes.md")]
+pub mod routes {}
+
+#[doc = include_str!("guide/how-to/extractors.md")]
+pub mod extractors {}
+
+#[doc = include_str!("guide/how-to/custom_extractors.md")]
+pub mod custom_extractors {}
+
+#[doc = include_str!("guide/how-to/responses.md")]
+pub mod responses {}
+
 #[cfg(any(not(doctest), feature = "template"))]
 #[doc = include_str!("guide/how-to/templates.md")]
 pub mod templates {}
 
-#[cfg(any(not(doctest), feature = "garde"))]
+#[cfg(any(not(doctest), feature = "template"))]
 #[doc = include_str!("guide/how-to/forms.md")]
 pub mod forms {}
 
 #[cfg(any(not(doctest), feature = "garde"))]
+#[doc = include_str!("guide/how-to/validation.md")]
+pub mod validation {}
+
+#[doc = include_str!("guide/how-to/uploads.md")]
+pub mod uploads {}
+
+#[cfg(any(not(doctest), all(feature = "garde", feature = "cors")))]
+#[doc = include_str!("guide/how-to/json_api.md")]
+pub mod json_api {}
+
 #[doc = include_str!("guide/how-to/errors.md")]
 pub mod errors {}
+
+#[cfg(any(not(doctest), feature = "store"))]
+#[doc = include_str!("guide/how-to/state.md")]
+pub mod state {}
+
+#[doc = include_str!("guide/how-to/databases.md")]
+pub mod databases {}
 
 #[cfg(any(not(doctest), feature = "sealed-cookies"))]
 #[doc = include_str!("guide/how-to/cookies.md")]
@@ -98,8 +157,15 @@ pub mod cookies {}
 #[doc = include_str!("guide/how-to/sessions.md")]
 pub mod sessions {}
 
+#[cfg(any(not(doctest), feature = "sessions"))]
+#[doc = include_str!("guide/how-to/login.md")]
+pub mod login {}
+
 #[doc = include_str!("guide/how-to/hooks.md")]
 pub mod hooks {}
+
+#[doc = include_str!("guide/how-to/layers.md")]
+pub mod layers {}
 
 #[doc = include_str!("guide/how-to/files.md")]
 pub mod files {}
@@ -110,6 +176,22 @@ pub mod conditions {}
 
 #[doc = include_str!("guide/how-to/bodies.md")]
 pub mod bodies {}
+
+#[doc = include_str!("guide/how-to/pools.md")]
+pub mod pools {}
+
+#[doc = include_str!("guide/how-to/sandbox.md")]
+pub mod sandbox {}
+
+#[doc = include_str!("guide/how-to/documents.md")]
+pub mod documents {}
+
+#[cfg(any(not(doctest), feature = "store"))]
+#[doc = include_str!("guide/how-to/progress.md")]
+pub mod progress {}
+
+#[doc = include_str!("guide/how-to/tasks.md")]
+pub mod tasks {}
 
 #[doc = include_str!("guide/how-to/background.md")]
 pub mod background {}
@@ -137,20 +219,26 @@ pub mod events {}
 #[doc = include_str!("guide/how-to/websocket.md")]
 pub mod websocket {}
 
-#[doc = include_str!("guide/how-to/pools.md")]
-pub mod pools {}
-
-#[doc = include_str!("guide/how-to/sandbox.md")]
-pub mod sandbox {}
-
-#[doc = include_str!("guide/how-to/tasks.md")]
-pub mod tasks {}
-
 #[doc = include_str!("guide/how-to/tests.md")]
 pub mod tests {}
 
+#[doc = include_str!("guide/how-to/mounting.md")]
+pub mod mounting {}
+
 #[doc = include_str!("guide/how-to/seeing.md")]
 pub mod seeing {}
+
+#[doc = include_str!("guide/how-to/deploy.md")]
+pub mod deploy {}
+
+#[doc = include_str!("guide/how-to/systemd.md")]
+pub mod systemd {}
+
+#[doc = include_str!("guide/how-to/docker.md")]
+pub mod docker {}
+
+#[doc = include_str!("guide/how-to/kubernetes.md")]
+pub mod kubernetes {}
 
 #[cfg(any(not(doctest), feature = "tls", feature = "tls-ring"))]
 #[doc = include_str!("guide/how-to/https.md")]
@@ -159,8 +247,9 @@ pub mod https {}
 #[doc = include_str!("guide/how-to/proxy.md")]
 pub mod proxy {}
 
-#[doc = include_str!("guide/how-to/deploy.md")]
-pub mod deploy {}
+#[cfg(any(not(doctest), feature = "http2"))]
+#[doc = include_str!("guide/how-to/server.md")]
+pub mod server {}
 
 #[cfg(any(not(doctest), feature = "store"))]
 #[doc = include_str!("guide/how-to/replicas.md")]
@@ -172,6 +261,34 @@ pub mod balancer {}
 #[doc = include_str!("guide/reference/configuration.md")]
 pub mod configuration {}
 
-#[cfg(any(not(doctest), feature = "cors"))]
+#[doc = include_str!("guide/explanation/which_kind.md")]
+pub mod which_kind {}
+
+#[doc = include_str!("guide/explanation/processes.md")]
+pub mod processes {}
+
+#[doc = include_str!("guide/explanation/life.md")]
+pub mod life {}
+
 #[doc = include_str!("guide/explanation/security.md")]
 pub mod security {}
+
+#[doc = include_str!("guide/explanation/safety.md")]
+pub mod safety {}
+
+#[cfg(any(not(doctest), all(feature = "sessions", feature = "template")))]
+#[doc = include_str!("guide/coming-from/from_flask.md")]
+pub mod from_flask {}
+
+#[cfg(any(not(doctest), feature = "garde"))]
+#[doc = include_str!("guide/coming-from/from_fastapi.md")]
+pub mod from_fastapi {}
+
+#[doc = include_str!("guide/coming-from/from_axum.md")]
+pub mod from_axum {}
+
+#[doc = include_str!("guide/coming-from/from_express.md")]
+pub mod from_express {}
+
+#[doc = include_str!("guide/coming-from/not_here.md")]
+pub mod not_here {}

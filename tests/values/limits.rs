@@ -1,4 +1,4 @@
-//! The limits that the README and the guide name are the defaults in the code.
+//! The limits that the guide names are the defaults in the code.
 use std::{fmt::Debug, fs, path::Path};
 
 use pixie_web::{App, Bytes, FormLimits, PoolConfig, ServerConfig, post};
@@ -31,12 +31,9 @@ fn kib(config: &impl Debug, name: &str) -> String {
 fn the_texts_name_the_limits_of_the_code() {
     let (server, pool, form) = (ServerConfig::default(), PoolConfig::default(), FormLimits::default());
     let pool: &pixie_pool::Settings = &pool;
-    let head = format!("{} and {}", kib(&server, "head_bytes_max"), seconds(&server, "header_timeout"));
     let stalled = seconds(&server, "body_timeout");
     let deadline = seconds(pool, "deadline");
     let claims = [
-        ("README.md", format!("heads of requests {head}, bodies 2 MiB and {stalled} without new data")),
-        ("README.md", format!("handlers of pool routes {deadline}")),
         (
             "src/guide/explanation/security.md",
             format!("{}, 100 headers and {}", kib(&server, "head_bytes_max"), seconds(&server, "header_timeout")),
@@ -48,7 +45,7 @@ fn the_texts_name_the_limits_of_the_code() {
         ("src/guide/explanation/security.md", format!("The handler of a pool route: {deadline}")),
         ("src/guide/how-to/bodies.md", "The default is 2 MiB".to_owned()),
         ("src/guide/how-to/bodies.md", format!("only if no data moves for {}", seconds(pool, "stream_idle_timeout"))),
-        ("src/guide/how-to/forms.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
+        ("src/guide/how-to/uploads.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
         ("src/guide/how-to/forms.md", format!("| fields and files together | {} |", field(&form, "parts"))),
         ("src/guide/how-to/forms.md", format!("| value of one field | {} |", kib(&form, "field"))),
         ("src/guide/how-to/forms.md", format!("| values of all fields together | {} |", kib(&form, "fields"))),

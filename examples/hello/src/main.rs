@@ -1,6 +1,6 @@
 //! Three routes that run in three places.
 //!
-//! `cargo run --release --example hello`, then open <http://localhost:8000>, `/async` and `/cpu`.
+//! `cargo run --release -p hello`, then open <http://localhost:8000>, `/async` and `/cpu`.
 use std::{thread::sleep, time::Duration};
 
 use pixie_web::{proc_env, route, run};
