@@ -29,7 +29,7 @@ class Resolved(HTMLParser):
         attributes = dict(attributes)
         if tag == "div":
             self.depth += 1 if self.depth or "docblock" in attributes.get("class", "") else 0
-        if tag == "a" and self.depth and "title" in attributes:
+        if tag == "a" and self.depth and "title" in attributes and "tooltip" not in attributes.get("class", ""):
             self.links.append(["", attributes["href"]])
             self.open = True
 
