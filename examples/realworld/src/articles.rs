@@ -1,4 +1,4 @@
-//! Articles: lists, one article, its author's changes, favorites, and tags.
+//! Articles: lists, one article, and its author's changes.
 use garde::Validate;
 use pixie_web::{Checked, Json, Query, State, StatusCode, delete, get, post, put};
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, named_params, types::FromSqlError};
@@ -47,21 +47,14 @@ pub(crate) struct UpdateArticle {
     body: Option<String>,
 }
 
-/// The query of `GET /api/articles`.
-#[derive(Default, Deserialize)]
+/// The query of `GET /api/articles` and of the feed.
+#[derive(Deserialize)]
 pub(crate) struct ArticlesQuery {
     tag: Option<String>,
     /// The name of a user.
     author: Option<String>,
     /// The name of a user.
     favorited: Option<String>,
-    limit: Option<u32>,
-    offset: Option<u32>,
-}
-
-/// The query of `GET /api/articles/feed`.
-#[derive(Deserialize)]
-pub(crate) struct FeedQuery {
     limit: Option<u32>,
     offset: Option<u32>,
 }
@@ -103,11 +96,6 @@ pub(crate) struct ArticleSummary {
     author: Profile,
 }
 
-#[derive(Serialize)]
-pub(crate) struct TagsResponse {
-    tags: Vec<String>,
-}
-
 impl ArticleSummary {
     /// The columns of an article in a list, of the row `a` and its author's row `u`.
     const COLUMNS: &str = "a.slug, a.title, a.description, a.created_at, a.updated_at,
@@ -132,7 +120,12 @@ impl ArticleSummary {
 }
 
 impl Article {
-    fn with_id(transaction: &Transaction, id: i64, reader: Option<i64>) -> Result<ArticleResponse, ApiError> {
+    /// Returns the article with this id, as the reader sees it.
+    pub(crate) fn with_id(
+        transaction: &Transaction,
+        id: i64,
+        reader: Option<i64>,
+    ) -> Result<ArticleResponse, ApiError> {
         let (article, author) = (ArticleSummary::COLUMNS, Profile::COLUMNS);
         let query = format!(
             "SELECT {article}, a.body, {author} FROM articles a JOIN users u ON u.id = a.author WHERE a.id = :id"
@@ -170,12 +163,10 @@ fn articles(
 
 #[get("/api/articles/feed")]
 fn feed(
-    Query(query): Query<FeedQuery>,
+    Query(query): Query<ArticlesQuery>,
     account: Account,
     database: State<Database>,
 ) -> Result<Json<ArticlesResponse>, ApiError> {
-    let FeedQuery { limit, offset } = query;
-    let query = ArticlesQuery { limit, offset, ..ArticlesQuery::default() };
     list(&database, &query, Some(account.id), Some(account.id))
 }
 
@@ -284,39 +275,4 @@ fn delete_article(slug: String, account: Account, database: State<Database>) -> 
         transaction.prepare_cached("DELETE FROM articles WHERE id = ?")?.execute([id])?;
         Ok(StatusCode::NO_CONTENT)
     })
-}
-
-#[post("/api/articles/<slug>/favorite")]
-fn favorite(slug: String, account: Account, database: State<Database>) -> Result<Json<ArticleResponse>, ApiError> {
-    change_favorite(&database, &slug, &account, "INSERT OR IGNORE INTO favorites (article, user) VALUES (?, ?)")
-}
-
-#[delete("/api/articles/<slug>/favorite")]
-fn unfavorite(slug: String, account: Account, database: State<Database>) -> Result<Json<ArticleResponse>, ApiError> {
-    change_favorite(&database, &slug, &account, "DELETE FROM favorites WHERE article = ? AND user = ?")
-}
-
-fn change_favorite(
-    database: &Database,
-    slug: &str,
-    account: &Account,
-    statement: &str,
-) -> Result<Json<ArticleResponse>, ApiError> {
-    let response = database.write(|transaction| {
-        let id = id_of(transaction, slug)?;
-        transaction.prepare_cached(statement)?.execute([id, account.id])?;
-        Article::with_id(transaction, id, Some(account.id))
-    })?;
-    Ok(Json(response))
-}
-
-/// The tags that most articles have, the most used first.
-#[get("/api/tags")]
-fn tags(database: State<Database>) -> Result<Json<TagsResponse>, ApiError> {
-    let query = "SELECT name FROM tags GROUP BY name ORDER BY count(*) DESC, name LIMIT 100";
-    let tags = database.read(|transaction| {
-        let mut query = transaction.prepare_cached(query)?;
-        Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-    })?;
-    Ok(Json(TagsResponse { tags }))
 }

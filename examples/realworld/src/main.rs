@@ -7,6 +7,7 @@ mod auth;
 mod comments;
 mod database;
 mod error;
+mod favorites;
 mod profiles;
 mod rules;
 mod users;
