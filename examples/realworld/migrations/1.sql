@@ -30,7 +30,6 @@ CREATE INDEX articles_of_author ON articles (author);
 CREATE TABLE tags (
     article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE,
     name TEXT NOT NULL,
-    position INTEGER NOT NULL,
     PRIMARY KEY (article, name)
 ) STRICT, WITHOUT ROWID;
 

@@ -99,7 +99,7 @@ pub(crate) struct ArticleSummary {
 impl ArticleSummary {
     /// The columns of an article in a list, of the row `a` and its author's row `u`.
     const COLUMNS: &str = "a.slug, a.title, a.description, a.created_at, a.updated_at,
-        (SELECT json_group_array(name ORDER BY position) FROM tags WHERE article = a.id) AS tag_list,
+        (SELECT json_group_array(name ORDER BY name) FROM tags WHERE article = a.id) AS tag_list,
         EXISTS (SELECT 1 FROM favorites WHERE article = a.id AND user = :reader) AS favorited,
         (SELECT count(*) FROM favorites WHERE article = a.id) AS favorites_count";
 
@@ -223,10 +223,9 @@ fn create_article(
         let slug = free_slug(transaction, &title, None)?;
         transaction.prepare_cached(insert)?.execute((account.id, slug, title, description, body))?;
         let id = transaction.last_insert_rowid();
-        let mut insert =
-            transaction.prepare_cached("INSERT OR IGNORE INTO tags (article, name, position) VALUES (?, ?, ?)")?;
-        for (position, tag) in tag_list.iter().enumerate() {
-            insert.execute((id, tag.trim(), position))?;
+        let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO tags (article, name) VALUES (?, ?)")?;
+        for tag in &tag_list {
+            insert.execute((id, tag.trim()))?;
         }
         Article::with_id(transaction, id, Some(account.id))
     })?;

@@ -234,7 +234,7 @@ fn every_article_has_a_slug_of_its_own() {
     }
     // The path of another route.
     let feed = conduit.article(&ada, "Feed");
-    assert_eq!(conduit.get(&format!("/api/articles/{feed}"))["article"]["tagList"], json!(["b", "a"]));
+    assert_eq!(conduit.get(&format!("/api/articles/{feed}"))["article"]["tagList"], json!(["a", "b"]));
     let change = |slug: &str, article: Value| -> String {
         let request = conduit.client.put(&format!("/api/articles/{slug}")).json(&json!({"article": article}));
         let changed: Value = by(&ada, request).send().assert_status(200).json();
