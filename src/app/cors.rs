@@ -25,6 +25,7 @@ use crate::{app::App, error::StartError, request::service::LayerFn, table::csrf}
 /// preflight.assert_header("access-control-allow-origin", "https://shop.example");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("cross-origin", "access-control-allow-origin"))]
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// `None` stands for every origin.
@@ -170,6 +171,7 @@ impl App {
     /// Allows pages of other origins to read the responses of the app (CORS). Default: browsers refuse it.
     ///
     /// Applies to the whole app, also to its error pages. Mistakes are found at the start.
+    #[doc(alias("cross-origin", "access-control-allow-origin"))]
     #[track_caller]
     pub fn cors(mut self, cors: Cors) -> App {
         self.cors = Some((cors, Place::here("pixie::cors")));
