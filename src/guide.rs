@@ -60,7 +60,14 @@
 //!
 //! # Reference
 //!
+//! - [Options of routes](self::options)
+//! - [Commands](self::commands)
 //! - [Settings](self::configuration)
+//! - [Variables of the environment](self::variables)
+//! - [Features](self::features)
+//! - [Status codes](self::status_codes)
+//! - [Events of the log](self::log)
+//! - [Metrics](self::metrics)
 //!
 //! # Explanation
 //!
@@ -258,8 +265,29 @@ pub mod replicas {}
 #[doc = include_str!("guide/how-to/balancer.md")]
 pub mod balancer {}
 
+#[doc = include_str!("guide/reference/options.md")]
+pub mod options {}
+
+#[doc = include_str!("guide/reference/commands.md")]
+pub mod commands {}
+
 #[doc = include_str!("guide/reference/configuration.md")]
 pub mod configuration {}
+
+#[doc = include_str!("guide/reference/variables.md")]
+pub mod variables {}
+
+#[doc = include_str!("guide/reference/features.md")]
+pub mod features {}
+
+#[doc = include_str!("guide/reference/status_codes.md")]
+pub mod status_codes {}
+
+#[doc = include_str!("guide/reference/log.md")]
+pub mod log {}
+
+#[doc = include_str!("guide/reference/metrics.md")]
+pub mod metrics {}
 
 #[doc = include_str!("guide/explanation/which_kind.md")]
 pub mod which_kind {}
