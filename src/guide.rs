@@ -37,6 +37,9 @@ pub mod background {}
 #[doc = include_str!("guide/pools.md")]
 pub mod pools {}
 
+#[doc = include_str!("guide/fresh.md")]
+pub mod fresh {}
+
 #[doc = include_str!("guide/security.md")]
 pub mod security {}
 

@@ -7,7 +7,6 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fmt, io,
-    path::Path,
     process::Stdio,
     sync::Arc,
     time::Instant,
@@ -26,13 +25,14 @@ use crate::{
     config::{Config, HANDLER_STACK_BYTES, START_FAILURE_GRACE},
     identity::{Invitation, VARIABLE},
     job::Handler,
-    platform::{self, WorkerCgroup},
+    platform::{self, ForkedProcess, WorkerCgroup},
     pool::{
         connection::{Closed, Connection, ConnectionState, CpuMeter, Process, Recycling},
         process::{
             Workers,
-            child::{Child, ChildProcess},
-            handshake::{self, Handshake, greet},
+            child::{Child, ChildProcess, ProcessHandle},
+            fork_server::ForkedPipes,
+            handshake::{Handshake, Link, WorkerSocket, greet},
             memory,
             output::{Output, WorkerLabel, printable},
             threads,
@@ -76,21 +76,31 @@ impl fmt::Display for StartFailure {
     }
 }
 
+/// The process or thread of a worker that is not connected yet.
+struct Launched {
+    child: Child,
+    pid: u32,
+    lifeline: Option<ChildStdin>,
+    link: Link,
+}
+
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
-    let (config, path, started) = (&workers.queue.config, workers.socket(slot)?, Instant::now());
-    let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let (config, started) = (&workers.queue.config, Instant::now());
     let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
-    let (child, pid, lifeline) = match config.is_threaded() {
-        true => (start_thread(workers, &path, token)?, std::process::id(), None),
-        false => start_process(workers, slot, &path, &token).await?,
+    let Launched { child, pid, lifeline, link } = match config.is_threaded() {
+        true => start_thread(workers, slot, token)?,
+        false => match fork_process(workers, slot, &token).await? {
+            Some(forked) => forked,
+            None => execute_process(workers, slot, &token).await?,
+        },
     };
     let mut ending = workers.queue.ending.subscribe();
     let shared = workers.queue.shared.as_ref();
     let claims = shared.map(|shared| shared.new_claims()).transpose();
     let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
     let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
-    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token, queue).await?) };
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, link, token, queue).await?) };
     let starting = async {
         let greeted = tokio::select! {
             biased;
@@ -107,9 +117,6 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         greeted = starting => greeted,
         _ = ending.wait_for(|ending| *ending) => Err("the pool is shutting down".to_owned()),
     };
-    // Closed, so that a thread that still connects gets an error.
-    drop(listener);
-    handshake::remove_socket(&path);
     let Handshake { protocol, reader, writer, input } = match greeted {
         Ok(handshake) => handshake,
         Err(why) => return Err(failed(config, child, why).await),
@@ -164,8 +171,9 @@ fn likely_cause(config: &Config, stderr: &str) -> &'static str {
     }
 }
 
-fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Child, String> {
-    let (path, handler) = (path.to_owned(), Handler::clone(&workers.handler));
+fn start_thread(workers: &Workers, slot: usize, token: [u8; TOKEN_BYTES]) -> Result<Launched, String> {
+    let socket = WorkerSocket::listen(workers.socket(slot)?)?;
+    let (path, handler) = (socket.path().to_owned(), Handler::clone(&workers.handler));
     let hello = Hello { version: VERSION, token, table_hash: workers.queue.config.table_hash };
     let (ended, has_ended) = oneshot::channel();
     let run = move || {
@@ -176,37 +184,67 @@ fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Res
     };
     let builder = std::thread::Builder::new().name(format!("{}-handler", workers.queue.config.name));
     builder.stack_size(HANDLER_STACK_BYTES).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
-    Ok(Child::Thread(has_ended))
+    let link = Link::Listening(socket);
+    Ok(Launched { child: Child::Thread(has_ended), pid: std::process::id(), lifeline: None, link })
 }
 
-async fn start_process(
+/// Has a worker forked; `None` if the pool executes its workers.
+async fn fork_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Option<Launched>, StartFailure> {
+    let Some(server) = &workers.fork_server else { return Ok(None) };
+    let pipes = ForkedPipes::new().map_err(|e| format!("making its pipes failed: {e}"))?;
+    let Some(pid) = server.fork(slot, pipes.of_worker()).await? else { return Ok(None) };
+    // From here on, dropping the handle kills the worker.
+    let handle = ProcessHandle::Forked(ForkedProcess::new(pid));
+    let (stdin, stdout, stderr, stream) = pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
+    let cgroup = match workers.memory.has_cgroups() {
+        true => tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten(),
+        false => None,
+    };
+    let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
+    let process = ChildProcess::new(handle, pid, Output::read(label, Some(stdout), Some(stderr)), cgroup);
+    let lifeline = Some(with_token(stdin, token).await);
+    Ok(Some(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Connected(stream) }))
+}
+
+fn admitting(
     workers: &Workers,
     slot: usize,
-    path: &Path,
-    token: &[u8],
-) -> Result<(Child, u32, Option<ChildStdin>), String> {
-    let invitation = Invitation { number: slot, pool: workers.queue.config.name.clone(), path: path.to_owned() };
-    let command = command(&workers.queue.config, &invitation);
+    pid: u32,
+) -> impl FnOnce() -> Option<WorkerCgroup> + Send + 'static + use<> {
+    let admit = workers.memory.admission(slot);
+    move || admit(pid)
+}
+
+/// Writes the token to the lifeline.
+async fn with_token(mut lifeline: ChildStdin, token: &[u8]) -> ChildStdin {
+    // A worker that has exited already is reported with its exit status.
+    let _ = lifeline.write_all(token).await;
+    lifeline
+}
+
+async fn execute_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Launched, String> {
+    let socket = WorkerSocket::listen(workers.socket(slot)?)?;
+    let (pool, path) = (workers.queue.config.name.clone(), socket.path().to_owned());
+    let command = command(&workers.queue.config, &Invitation { number: slot, pool, path });
     let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
         .await
         .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let output = Output::read(label, child.stdout.take(), child.stderr.take());
-    let mut stdin = child.stdin.take();
-    if let Some(pipe) = &mut stdin {
-        // A worker that has exited already is reported with its exit status.
-        let _ = pipe.write_all(token).await;
-    }
-    let process = ChildProcess::new(child, pid, output, cgroup);
-    Ok((Child::Process(Box::new(process)), pid, stdin))
+    let lifeline = match child.stdin.take() {
+        Some(pipe) => Some(with_token(pipe, token).await),
+        None => None,
+    };
+    let process = ChildProcess::new(ProcessHandle::Executed(child), pid, output, cgroup);
+    Ok(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Listening(socket) })
 }
 
 /// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
 /// busy machine for many milliseconds, which would delay the connections of a server.
 ///
 /// The same thread moves the process into its cgroup; until then the process only waits for its token.
-async fn spawn(
+pub(super) async fn spawn(
     command: io::Result<Command>,
     admit: impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static,
 ) -> io::Result<(process::Child, Option<WorkerCgroup>)> {
@@ -225,7 +263,7 @@ async fn spawn(
     has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
 }
 
-fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
+pub(super) fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
     let mut command = Command::new(platform::own_executable()?);
     let mut own = env::args_os();
     let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
