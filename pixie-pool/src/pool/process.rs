@@ -9,6 +9,7 @@ mod event;
 #[cfg(not(feature = "events"))]
 #[path = "process/no_event.rs"]
 mod event;
+mod execution;
 pub(crate) mod exit_report;
 mod fork_server;
 pub(crate) mod handshake;
@@ -35,8 +36,8 @@ use crate::{
         connection::{Closed, Connection, Kill},
         observers::Refusal,
         process::{
-            exit_report::last_lines, fork_server::ForkServer, handshake::SocketDirectory, memory::WorkerMemory,
-            start::StartFailure,
+            execution::StartFailure, exit_report::last_lines, fork_server::ForkServer, handshake::SocketDirectory,
+            memory::WorkerMemory,
         },
         queue::Queue,
     },

@@ -36,8 +36,8 @@ use crate::{
     platform::{self, ProcessWatch},
     pool::{
         process::{
+            execution::{self, StartFailure},
             output::{Output, WorkerLabel},
-            start::{self, StartFailure},
         },
         queue::Queue,
     },
@@ -138,11 +138,11 @@ impl ForkServer {
     /// Starts the process and waits until it is ready; `None` if it cannot fork.
     async fn launch(&self) -> Result<Option<Running>, StartFailure> {
         let (control, its_end) = unix::net::UnixStream::pair().map_err(|e| format!("making a socket failed: {e}"))?;
-        let command = start::command(&self.config, &Invitation::to_fork(&self.config.name)).map(|mut command| {
+        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name)).map(|mut command| {
             command.stdin(Stdio::from(OwnedFd::from(its_end)));
             command
         });
-        let spawned = start::spawn(command, |_| None).await;
+        let spawned = execution::spawn(command, |_| None).await;
         let (mut child, _) = spawned.map_err(|e| format!("running this program again failed: {e}"))?;
         let pid = child.id().unwrap_or(0);
         let label = WorkerLabel { pool: Arc::clone(&self.pool), worker: 0, pid };
