@@ -145,6 +145,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "check",
             "completions",
             "new",
+            "add",
             "dev",
             "cli",
             "main",
