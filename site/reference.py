@@ -15,10 +15,6 @@ PAGES = ROOT / "src/guide/reference"
 MARK = "<!-- Made from the code by site/reference.py. -->\n"
 CRATES = ["src", "pixie-core/src", "pixie-server/src", "pixie-pool/src", "pixie-pool/store/src", "pixie-template/src"]
 KINDS = {"ANY_KIND": "all", "POOLED": "`pool`, `stream`", "STOPPABLE": "all but `sync`"}
-VALUES = {
-    "Name": "a text", "Switch": "`true` or `false`", "Duration": "a time", "ByteSize": "a size", "Header": "a header's value",
-    "Rate": "a number per `s`, `min`, `h` or `d`",
-}
 
 
 def sources(folders):
@@ -46,14 +42,14 @@ def first_sentence(text, name):
 def options():
     rows = re.findall(
         r'^ +option\(\s*"(\w+)",\s*OptionValue::(\w+),\s*"((?:[^"\\]|\\.)*)",\s*(\w+)',
-        (ROOT / "pixie-core/grammar/src/route_option.rs").read_text(), re.M,
+        table_of_options, re.M,
     )
     methods = (ROOT / "pixie-core/src/route.rs").read_text()
     cells = []
     for name, value, example, kinds in rows:
         example = example.replace('\\"', '"')
         about = first_sentence(methods, name)
-        cells.append([f"`{name} = {example}`", VALUES[value], KINDS[kinds], about])
+        cells.append([f"`{name} = {example}`" if example else f"`{name}`", values[value], KINDS[kinds], about])
     return table("option", "value", "kinds", "what it does")(cells)
 
 
