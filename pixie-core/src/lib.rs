@@ -17,6 +17,7 @@ mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod notes;
 mod route;
 
 pub use error::{BoxError, Error, IntoError, OrAbort, Result, abort};
@@ -39,6 +40,8 @@ pub use form::{
     form_reader::{FormLimits, Parts},
     upload::{Upload, UploadReader},
 };
+
+pub use notes::{Notes, Security};
 
 pub use answer::{
     conditional::Validators,
@@ -81,6 +84,16 @@ pub use extract::{
     state::State,
     upload::Uploads,
 };
+
+/// What an OpenAPI document is made from: for `pixie-web`, not for apps. It may change in any release.
+#[cfg(feature = "openapi")]
+#[doc(hidden)]
+pub mod openapi {
+    pub use crate::{
+        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema},
+        route::probe::{ElseAnswer, ElseSchema, OfAnswer, OfSchema, Probe},
+    };
+}
 
 /// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any
 /// release.
