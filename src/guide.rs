@@ -28,6 +28,10 @@ pub mod conditions {}
 #[doc = include_str!("guide/errors.md")]
 pub mod errors {}
 
+#[cfg(all(feature = "openapi", feature = "garde"))]
+#[doc = include_str!("guide/openapi.md")]
+pub mod openapi {}
+
 #[doc = include_str!("guide/hooks.md")]
 pub mod hooks {}
 

@@ -66,10 +66,11 @@ pub use pixie_core::Checked;
 #[cfg(feature = "sessions")]
 pub use pixie_core::Session;
 pub use pixie_core::{
-    Bearer, Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash,
-    Form, FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method,
-    Needs, Notes, OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route,
-    RouteType, Scheme, Security, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
+    Bearer, Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Created, Error, ErrorView, Event, Extension,
+    Flash, Form, FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId,
+    Method, Needs, NoContent, Notes, OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView,
+    Response, Result, Route, RouteType, Scheme, Security, State, StatusCode, Streamed, TraceContext, Upload, Uploads,
+    Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};

@@ -48,7 +48,7 @@ pub use answer::{
     error_page::{ErrorView, Excerpt},
     etag::ETag,
     event::Event,
-    into_response::{Html, IntoResponse, Redirect},
+    into_response::{Created, Html, IntoResponse, NoContent, Redirect},
     negotiate::{Media, preferred_encoding},
     range::Extent,
     streamed::Streamed,

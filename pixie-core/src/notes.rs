@@ -16,11 +16,11 @@ pub use kept::Notes;
 #[non_exhaustive]
 pub enum Security {
     /// `Authorization: Bearer …` (RFC 6750).
-    Bearer,
+    BearerToken,
     /// `Authorization: Basic …` (RFC 7617).
-    Basic,
+    BasicLogin,
     /// The header with this name.
-    Header(&'static str),
+    InHeader(&'static str),
     /// The cookie with this name.
-    Cookie(&'static str),
+    InCookie(&'static str),
 }

@@ -94,7 +94,8 @@ impl RouteOptions {
     /// Returns the names of the options that are set.
     fn set(&self) -> impl Iterator<Item = &'static str> {
         // Without `..`, so that the compiler asks for each new option.
-        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control, limit, openapi, tag, security } = self;
+        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control, limit, openapi, tag, security } =
+            self;
         let set = [
             ("pool", pool.is_some()),
             ("deadline", deadline.is_some()),

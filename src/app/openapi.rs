@@ -47,7 +47,10 @@ impl App {
 
 /// Returns name, version and description of the package of the routes. Packages that the app includes count
 /// only if there is no other.
-pub(super) fn package(routes: &[(&'static str, Route)], included: &BTreeSet<&'static str>) -> Option<[&'static str; 3]> {
+pub(super) fn package(
+    routes: &[(&'static str, Route)],
+    included: &BTreeSet<&'static str>,
+) -> Option<[&'static str; 3]> {
     let names: BTreeSet<_> = routes.iter().map(|(package, _)| *package).filter(|name| *name != BY_HAND).collect();
     let name = names.iter().find(|name| !included.contains(*name)).or(names.first())?;
     let found = registered().find(|found| found.package == *name)?;

@@ -14,8 +14,8 @@ use pixie_core::{Pattern, Security};
 use pixie_grammar::{PathPart, parse_path};
 use serde_json::json;
 use utoipa::openapi::{
-    Components, Content, Info, Object, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Response, ResponseBuilder,
-    Tag, Type,
+    Components, Content, Info, Object, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Response, ResponseBuilder, Tag,
+    Type,
     path::Operation,
     schema::ObjectBuilder,
     security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -84,8 +84,8 @@ impl Found {
         self.statuses.extend(statuses);
         self.schemes.extend(schemes);
         match route.options().security {
-            Some("bearer") => drop(self.schemes.entry("bearer").or_insert(Security::Bearer)),
-            Some("basic") => drop(self.schemes.entry("basic").or_insert(Security::Basic)),
+            Some("bearer") => drop(self.schemes.entry("bearer").or_insert(Security::BearerToken)),
+            Some("basic") => drop(self.schemes.entry("basic").or_insert(Security::BasicLogin)),
             _ => {}
         }
         if let Some(name) = route.options().security.filter(|name| !self.schemes.contains_key(name)) {
@@ -249,10 +249,10 @@ fn problem() -> Object {
 
 fn scheme(security: Security) -> SecurityScheme {
     match security {
-        Security::Bearer => SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        Security::Basic => SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
-        Security::Cookie(name) => SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name))),
-        Security::Header(name) => SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name))),
+        Security::BearerToken => SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        Security::BasicLogin => SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
+        Security::InCookie(name) => SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name))),
+        Security::InHeader(name) => SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name))),
         _ => SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
     }
 }

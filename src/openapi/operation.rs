@@ -50,7 +50,8 @@ pub(super) fn describe(endpoint: &Endpoint, method: &Method, names: &[String], s
     let route = &endpoint.route;
     let (inputs, notes, options) = (&route.reads().notes.inputs, route.notes(), route.options());
     let wildcards = wildcards(endpoint, names, schemas);
-    let parameters = inputs.iter().flat_map(|input| parameters(input, schemas)).collect::<Vec<_>>();
+    let others = inputs.iter().flat_map(|input| parameters(input, schemas));
+    let parameters: Vec<_> = wildcards.into_iter().chain(others).collect();
     let body = request_body(inputs, schemas);
     let mut schemes = BTreeMap::new();
     let requirements = requirements(inputs, options.security, &mut schemes);
@@ -61,7 +62,7 @@ pub(super) fn describe(endpoint: &Endpoint, method: &Method, names: &[String], s
         .summary(summary)
         .description(description)
         .tags(options.tag.map(|tag| [tag]))
-        .parameters(Some(wildcards.into_iter().chain(parameters)))
+        .parameters((!parameters.is_empty()).then_some(parameters))
         .request_body(body)
         .deprecated(notes.is_deprecated.then_some(Deprecated::True));
     if !requirements.is_empty() {
@@ -228,7 +229,7 @@ fn requirements(
     let reads_header = inputs.iter().find(|input| input.part == Part::Header(header::AUTHORIZATION));
     if let Some(input) = reads_header.filter(|_| schemes.is_empty() && of_route.is_none()) {
         // An extractor of the app's own reads it.
-        schemes.insert("authorization", Security::Header("Authorization"));
+        schemes.insert("authorization", Security::InHeader("Authorization"));
         all = all.add("authorization", Vec::<String>::new());
         is_optional &= !input.is_required;
     }

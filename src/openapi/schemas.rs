@@ -98,7 +98,8 @@ impl Schemas {
         if !is_composite(written) {
             return;
         }
-        let same = self.types.iter().find(|(part, made)| is_part(part) && made.name.is_some() && made.schema == *schema);
+        let same =
+            self.types.iter().find(|(part, made)| is_part(part) && made.name.is_some() && made.schema == *schema);
         if let Some(name) = same.and_then(|(_, made)| made.name.as_ref()) {
             *schema = Ref::from_schema_name(name).into();
         }

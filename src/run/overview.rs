@@ -111,6 +111,8 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String, StartErro
         ["config"] => Ok(config_as_json(app)),
         ["deploy"] => deployment::as_json(app),
         ["openapi"] => openapi::as_json(app),
+        // For `pixie openapi`.
+        ["openapi", "text"] => Ok(json!({ "text": openapi::as_text(app)? }).to_string()),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
         _ => Err(StartError::new(format!(

@@ -48,10 +48,14 @@ fn route(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> Res
 fn registration(route: &CheckedRoute) -> TokenStream {
     // The `#[cfg]`s of the handler also apply to the route.
     let cfgs = route.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let is_deprecated = route.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+    // A client should not use the route any more; the app still has to call its handler.
+    let lint = is_deprecated.then(|| code!(#[allow(deprecated)]));
     let body_checks = body_checks(route);
     let value = value(route);
     code! {
         #(#cfgs)*
+        #lint
         const _: () = {
             ::pixie_web::__macro::inventory::submit! {
                 ::pixie_web::__macro::Registered {

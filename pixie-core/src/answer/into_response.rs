@@ -124,6 +124,41 @@ impl IntoResponse for Redirect {
     }
 }
 
+/// A response with the status 201, for what the request has made.
+///
+/// ```
+/// use pixie_core::{Created, IntoResponse, Json};
+/// let response = ([("location", "/users/7")], Created(Json("Ada"))).into_response();
+/// assert_eq!((response.status().as_u16(), &response.headers()["location"]), (201, &"/users/7".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Created<T>(pub T);
+
+impl<T: IntoResponse> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        self.0.into_response().with_status(StatusCode::CREATED)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.with_status("201", T::describe);
+    }
+}
+
+/// A response with the status 204, for a request that has succeeded and has nothing to show.
+#[derive(Clone, Copy, Debug)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        Response::empty(StatusCode::NO_CONTENT)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.empty_answer("204");
+    }
+}
+
 impl IntoResponse for Response {
     fn into_response(self) -> Response {
         self

@@ -52,7 +52,7 @@ impl fmt::Debug for Bearer {
 impl FromRequest for Bearer {
     fn needs(needs: &mut Needs) {
         needs.header(header::AUTHORIZATION);
-        needs.security("bearer", Security::Bearer);
+        needs.security("bearer", Security::BearerToken);
     }
 
     fn from_request(request: &mut Request) -> Result<Bearer, Error> {
@@ -118,7 +118,7 @@ impl fmt::Debug for BasicAuth {
 impl FromRequest for BasicAuth {
     fn needs(needs: &mut Needs) {
         needs.header(header::AUTHORIZATION);
-        needs.security("basic", Security::Basic);
+        needs.security("basic", Security::BasicLogin);
     }
 
     fn from_request(request: &mut Request) -> Result<BasicAuth, Error> {

@@ -6,8 +6,8 @@ use http::{HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Notes, Request, Response, StatusCode, error::refused,
-    extract::form::Unfit,
+    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Notes, Request, Response, StatusCode,
+    error::refused, extract::form::Unfit,
 };
 
 pub(crate) const JSON_MEDIA: &str = "application/json";

@@ -158,7 +158,7 @@ impl Needs {
     /// impl FromRequest for User {
     ///     fn needs(needs: &mut Needs) {
     ///         needs.header(header::AUTHORIZATION);
-    ///         needs.security("token", Security::Header("Authorization"));
+    ///         needs.security("token", Security::InHeader("Authorization"));
     ///     }
     ///
     ///     fn from_request(request: &mut Request) -> Result<User> {
