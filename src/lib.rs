@@ -1,7 +1,82 @@
-//! `pixie-web`: the app, its requests, its worker pools and its server. The README follows, then the `guide`.
+//! A web framework in which a route says where it runs: inline, on a blocking thread, on the async runtime, or in
+//! another operating-system process.
 //!
-#![doc = include_str!("../README.md")]
+//! A handler in another process may crash, loop, leak memory or be killed while the server and all other requests
+//! go on.
+//!
+//! ```no_run
+//! use pixie_web::{Result, get, run};
+//!
+//! #[get("/", sync)] // inline, on the connection's thread
+//! fn index() -> &'static str {
+//!     "It works"
+//! }
+//!
+//! #[get("/thumbnail/<width>", deadline = "2s")] // a plain fn runs in a worker process
+//! fn thumbnail(width: u32) -> String {
+//!     format!("{width} pixels, drawn by process {}", std::process::id())
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     run()
+//! }
+//! ```
+//!
+//! | kind | where it runs | for |
+//! |---|---|---|
+//! | `sync` | on the connection's thread | handlers that take microseconds |
+//! | `thread` | on a blocking thread | trusted code that blocks |
+//! | `async` | on the async runtime (default for an `async fn`) | code that waits for network or timers |
+//! | `pool` | in a worker process (default for a plain `fn`) | code that is slow or may crash |
+//! | `stream` | in a worker process, which sends the body in pieces | long responses |
+//!
+//! # Where to read on
+//!
+//! The [`guide`] has a page for each task. [`get`], [`post`] and [`route`] describe the attributes, [`App`] the
+//! app, [`FromRequest`] the arguments of handlers, [`IntoResponse`] their results, [`Pool`] and [`Sandbox`] the
+//! workers, [`Error`] and [`abort`] the errors, [`TestClient`] the tests.
+//!
+//! # Features
+//!
+//! `sandbox` and `store` are on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `template` | templates as values that handlers return (askama) |
+//! | `garde` | `Checked<T>`: validated forms, with errors beside the fields |
+//! | `sealed-cookies` | signed and encrypted cookies with key rotation |
+//! | `sessions` | `Session`: values of one visitor between requests, in an encrypted cookie or in the store |
+//! | `tls` | HTTPS and HTTP/2: certificates that are read anew when they change, a redirect, HSTS (rustls with aws-lc-rs) |
+//! | `tls-ring` | the same with ring: builds faster, without a key exchange that resists quantum computers |
+//! | `http2` | HTTP/2 without TLS |
+//! | `http3` | HTTP/3, experimental |
+//! | `websocket` | WebSockets in async routes |
+//! | `basic-auth` | `BasicAuth`: the name and password that a browser asks for |
+//! | `compression` | responses compressed with br, zstd or gzip |
+//! | `cors` | `App::cors`: pages of other origins may read responses |
+//! | `metrics` | `App::metrics("/metrics")` for Prometheus; other recorders through the crate `metrics` |
+//! | `sandbox` | `Sandbox::no_network` and `Sandbox::strict` for workers, on Linux |
+//! | `store` | `Store`: values, counters, topics and rate limits for all kinds of route, in memory |
+//! | `store-file` | the store in a file (redb), which survives the program |
+//! | `store-redis` | the store in Redis or Valkey, for several machines; with TLS: `store-redis-tls` or `store-redis-tls-ring` |
 #![forbid(unsafe_code)]
+// The guide has all pages with every set of features, so it may name what the features at hand leave out.
+#![cfg_attr(
+    not(all(
+        feature = "basic-auth",
+        feature = "compression",
+        feature = "cors",
+        feature = "garde",
+        feature = "http3",
+        feature = "metrics",
+        feature = "sessions",
+        feature = "store-redis",
+        feature = "template",
+        feature = "tls",
+        feature = "websocket"
+    )),
+    allow(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)
+)]
 
 // In reading order. `tests/architecture.rs` has the order in which they use each other.
 mod app;
@@ -27,6 +102,10 @@ mod error;
 pub mod fuzzing;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+/// The code of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 #[cfg(feature = "cors")]
 pub use app::cors::Cors;

@@ -57,6 +57,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Error> {
     let mut command = args.which.command("run", !args.debug);
     // If the project is invalid, cargo reports that.
     if let Ok(project) = Project::find(args.which) {
+        EnvFiles::complete(&project.root)?;
         EnvFiles::read(&project.root)?.give(&mut command);
     }
     if let Some(port) = args.port {

@@ -43,6 +43,7 @@ use crate::{
         terminal::Urls,
         watch::Watch,
     },
+    env_files::EnvFiles,
     error::Error,
     interrupt, output,
     project::{Project, Which},
@@ -94,6 +95,7 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
         let error = Error::usage(format_args!("cannot watch `{}`: it does not exist", missing.display()));
         return Err(error.help("give --watch an existing file or folder"));
     }
+    EnvFiles::complete(&project.root)?;
     let (host, port) = port::address(args.host.as_deref(), args.port, &project.root)?;
     let certificate = args.https.then(Certificate::find).transpose()?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;

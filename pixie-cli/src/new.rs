@@ -3,6 +3,7 @@
 //! The order of the steps matters. All checks come before the first write. Then the project is made in a
 //! hidden folder (`place`), and the last step that can fail moves it to its place.
 
+mod checkout;
 mod generate;
 mod manifest;
 mod name;
@@ -16,17 +17,19 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
+use checkout::Checkout;
 pub(crate) use generate::generate_if_asked;
 use generate::{Filling, fill};
 use manifest::{Manifest, Workspace};
 use name::Name;
+pub(crate) use name::word_refusal;
 use place::{Destination, Existing};
-pub(crate) use questions::may_ask;
+pub(crate) use questions::{confirm, may_ask};
 use report::Report;
 use repository::Vcs;
 use source::{Builtin, Repository, Source, Template};
 
-use crate::{error::Error, interrupt::Section, output};
+use crate::{env_files, error::Error, interrupt::Section, output};
 
 #[derive(Debug, Args)]
 #[command(
@@ -84,8 +87,8 @@ struct Options {
     /// The version control to use [default: git, unless the folder is inside a repository]
     #[arg(long, value_enum)]
     vcs: Option<Vcs>,
-    /// Use the pixie crates of this checkout instead of the registry
-    #[arg(long, value_name = "DIR", hide = true)]
+    /// Use the pixie crates of this folder, or those of the `registry`
+    #[arg(long, value_name = "DIR", hide = true, env = "PIXIE_NEW_CRATES")]
     pixie_path: Option<PathBuf>,
     /// Write the result to stdout as JSON
     #[arg(long)]
@@ -124,17 +127,23 @@ fn make(command: &str, path: &Path, existing: Existing, options: &Options) -> Re
     let source = options.source()?;
 
     let section = Section::start();
-    let gets_repository = repository::is_wanted(&section, options.vcs, destination.outside())?;
+    let mut workspace = Workspace::around(&section, destination.outside(), &destination.project)?;
+    let is_inside_pixie = workspace.as_ref().is_some_and(Workspace::is_pixie);
+    workspace = workspace.filter(|workspace| !workspace.is_pixie());
+    let gets_repository = repository::is_wanted(&section, options.vcs, destination.outside(), is_inside_pixie)?;
     let staging = destination.stage()?;
     let template = source.fetch(&section)?;
-    let filling = filling(&source, &template, staging.path(), &name, options)?;
+    let checkout = options.checkout(&section);
+    let filling = filling(&source, &template, staging.path(), &name, checkout.as_ref(), options)?;
     fill(&section, &filling).map_err(|error| error.because(format_args!("could not fill in the template {source}")))?;
-    let mut workspace = Workspace::around(&section, destination.outside(), &destination.project)?;
     let mut manifest = Manifest::read(staging.path())?;
     manifest.check_name(name.as_str(), command)?;
-    let checkout = options.checkout().filter(|checkout| manifest.use_checkout(checkout));
+    let checkout = checkout.filter(|checkout| manifest.use_checkout(checkout));
     if workspace.is_some() {
         manifest.drop_profiles();
+    }
+    if is_inside_pixie {
+        manifest.be_a_workspace();
     }
     manifest.write()?;
 
@@ -177,6 +186,7 @@ fn filling(
     template: &Template,
     project: &Path,
     name: &Name,
+    checkout: Option<&Checkout>,
     options: &Options,
 ) -> Result<Filling, Error> {
     let is_ours = matches!(source, Source::Builtin(_));
@@ -184,8 +194,11 @@ fn filling(
     if is_ours {
         questions::check(&template.folder, &options.define)?;
         define.push(format!("pixie_version={}", env!("CARGO_PKG_VERSION")));
-        define.push(format!("pixie_secret={}", secret()?));
-        if options.may_ask() {
+        define.push(format!("pixie_secret={}", env_files::new_secret()?));
+        // Another machine does not have the folder, so it could not build the project.
+        if let Some(Checkout::Folder { .. }) = checkout {
+            define.extend(questions::refused(&template.folder, &options.define)?);
+        } else if options.may_ask() {
             define.extend(questions::placeholders(&template.folder, &options.define)?);
         }
     } else if template.has_hooks() {
@@ -220,21 +233,13 @@ impl Options {
         }))
     }
 
-    fn checkout(&self) -> Option<PathBuf> {
+    fn checkout(&self, section: &Section) -> Option<Checkout> {
         match &self.pixie_path {
-            Some(path) => std::path::absolute(path).ok(),
-            None => manifest::checkout(),
+            Some(path) if path == Path::new("registry") => None,
+            Some(path) => std::path::absolute(path).ok().map(|path| Checkout::Folder { path }),
+            None => Checkout::of_this_command(section),
         }
     }
-}
-
-/// Returns 256 random bits in hexadecimal: what the cookies of the new project are sealed with while it is
-/// developed.
-fn secret() -> Result<String, Error> {
-    let mut bytes = [0; 32];
-    let failed = |error| Error::new(format_args!("could not get random numbers from the system: {error}"));
-    getrandom::fill(&mut bytes).map_err(failed)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn check_defines(pairs: &[String]) -> Result<(), Error> {

@@ -74,7 +74,7 @@ impl Document {
 /// Asks a program a question; `what` names the answer in messages.
 pub(crate) fn ask<A: DeserializeOwned>(program: &Path, folder: &Path, question: &str, what: &str) -> Result<A, Error> {
     let mut command = Command::new(program);
-    EnvFiles::read(folder)?.give(&mut command);
+    EnvFiles::read(folder)?.give_for_report(&mut command, folder)?;
     command.env("PIXIE_DUMP", question).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut started = command.spawn().map_err(|error| Error::io("start the program", program, &error))?;
     let said = listen(&mut started);

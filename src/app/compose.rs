@@ -75,12 +75,13 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     mistakes.extend(kinds::mistakes(&level, &groups));
     kinds::apply(&mut routes, &level, &groups);
     #[cfg_attr(not(feature = "cors"), expect(unused_mut, reason = "the feature adds origins"))]
-    let mut trusted_origins = app.trusted_origins;
+    let (mut trusted_origins, mut any_may_ask) = (app.trusted_origins, false);
     #[cfg(feature = "cors")]
     if let Some((cors, place)) = app.cors {
         let (layer, origins) = cors.checked(place)?;
         layers.push(layer);
-        trusted_origins.extend(origins);
+        any_may_ask = origins.is_none();
+        trusted_origins.extend(origins.unwrap_or_default());
     }
     #[cfg_attr(not(feature = "openapi"), expect(unused_mut, reason = "the feature notes the package"))]
     let mut wanted = app.openapi;
@@ -208,7 +209,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         state: Arc::new(state),
         worker_values,
         urls,
-        trusted_origins: TrustedOrigins::checked(trusted_origins)?,
+        trusted_origins: TrustedOrigins::checked(trusted_origins, any_may_ask)?,
         sessions,
         threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
         spool: Arc::new(Spool::new(settings.upload_dir.clone())),

@@ -12,7 +12,7 @@ use crate::{
     table::settings::{Row, Settings},
 };
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/configuration.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/reference/configuration.md");
 /// The line above the reference. The rest of the page is the reference.
 const START: &str = "<!-- Made from the tables of settings by the test of src/config/reference.rs. -->\n";
 

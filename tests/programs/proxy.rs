@@ -26,7 +26,7 @@ impl Nginx {
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let path = folder.path().display();
-        let guide = include_str!("../../src/guide/proxy.md");
+        let guide = include_str!("../../src/guide/how-to/proxy.md");
         let location = guide.split("# nginx\n\n```text\n").nth(1).and_then(|rest| rest.split("```").next());
         let location = location.expect("the guide has a configuration for nginx");
         let location =

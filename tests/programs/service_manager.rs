@@ -123,7 +123,7 @@ fn a_program_tells_its_routes_and_ends_without_listening() {
 #[cfg(target_os = "linux")]
 #[test]
 fn systemd_understands_the_units_of_the_guide() {
-    let guide = include_str!("../../src/guide/deploy.md");
+    let guide = include_str!("../../src/guide/how-to/systemd.md");
     let folder = tempfile::tempdir().expect("a folder");
     let mut paths = Vec::new();
     for unit in guide.split("```text\n# /etc/systemd/system/").skip(1) {

@@ -1,4 +1,4 @@
-//! The limits that the README and the guide name are the defaults in the code.
+//! The limits that the guide names are the defaults in the code.
 use std::{fmt::Debug, fs, path::Path};
 
 use pixie_web::{App, Bytes, FormLimits, PoolConfig, ServerConfig, post};
@@ -31,31 +31,28 @@ fn kib(config: &impl Debug, name: &str) -> String {
 fn the_texts_name_the_limits_of_the_code() {
     let (server, pool, form) = (ServerConfig::default(), PoolConfig::default(), FormLimits::default());
     let pool: &pixie_pool::Settings = &pool;
-    let head = format!("{} and {}", kib(&server, "head_bytes_max"), seconds(&server, "header_timeout"));
     let stalled = seconds(&server, "body_timeout");
     let deadline = seconds(pool, "deadline");
     let claims = [
-        ("README.md", format!("heads of requests {head}, bodies 2 MiB and {stalled} without new data")),
-        ("README.md", format!("handlers of pool routes {deadline}")),
         (
-            "src/guide/security.md",
+            "src/guide/explanation/security.md",
             format!("{}, 100 headers and {}", kib(&server, "head_bytes_max"), seconds(&server, "header_timeout")),
         ),
         (
-            "src/guide/security.md",
+            "src/guide/explanation/security.md",
             format!("2 MiB, or the `body_limit` of the route, and at most {stalled} without new data"),
         ),
-        ("src/guide/security.md", format!("The handler of a pool route: {deadline}")),
-        ("src/guide/bodies.md", "The default is 2 MiB".to_owned()),
-        ("src/guide/bodies.md", format!("only if no data moves for {}", seconds(pool, "stream_idle_timeout"))),
-        ("src/guide/forms.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
-        ("src/guide/forms.md", format!("| fields and files together | {} |", field(&form, "parts"))),
-        ("src/guide/forms.md", format!("| value of one field | {} |", kib(&form, "field"))),
-        ("src/guide/forms.md", format!("| values of all fields together | {} |", kib(&form, "fields"))),
-        ("src/guide/forms.md", format!("| headers of one part | {} |", kib(&form, "head"))),
-        ("src/guide/pools.md", format!("(crate::App::deadline) ({deadline})")),
-        ("src/guide/seeing.md", format!("`slow_after` ({})", seconds(pool, "slow_after"))),
-        ("src/guide/seeing.md", format!("`start_timeout` ({})", seconds(pool, "start_timeout"))),
+        ("src/guide/explanation/security.md", format!("The handler of a pool route: {deadline}")),
+        ("src/guide/how-to/bodies.md", "The default is 2 MiB".to_owned()),
+        ("src/guide/how-to/bodies.md", format!("only if no data moves for {}", seconds(pool, "stream_idle_timeout"))),
+        ("src/guide/how-to/uploads.md", format!("Up to {} of a form's files stay in memory", kib(&form, "memory"))),
+        ("src/guide/how-to/forms.md", format!("| fields and files together | {} |", field(&form, "parts"))),
+        ("src/guide/how-to/forms.md", format!("| value of one field | {} |", kib(&form, "field"))),
+        ("src/guide/how-to/forms.md", format!("| values of all fields together | {} |", kib(&form, "fields"))),
+        ("src/guide/how-to/forms.md", format!("| headers of one part | {} |", kib(&form, "head"))),
+        ("src/guide/how-to/pools.md", format!("(crate::App::deadline) ({deadline})")),
+        ("src/guide/how-to/seeing.md", format!("`slow_after` ({})", seconds(pool, "slow_after"))),
+        ("src/guide/how-to/seeing.md", format!("`start_timeout` ({})", seconds(pool, "start_timeout"))),
     ];
     for (file, claim) in claims {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the text can be read");

@@ -11,6 +11,7 @@ mod cors;
 mod conformance;
 mod events;
 mod files;
+mod guide;
 #[cfg(feature = "http2")]
 mod h2_client;
 mod hooks;

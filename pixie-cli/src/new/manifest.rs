@@ -1,7 +1,6 @@
 //! The Cargo.toml of a new project, and the workspace around it.
 //!
-//! If this command was built from a checkout, the project uses pixie from that checkout. Comments and order
-//! are kept. Outside the hidden folder, only the workspace's list of members is changed.
+//! Comments and order are kept. Outside the hidden folder, only the workspace's list of members is changed.
 
 use std::{
     env, fs,
@@ -10,6 +9,7 @@ use std::{
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
+use super::checkout::Checkout;
 use crate::{
     error::Error,
     interrupt::{self, Section},
@@ -31,20 +31,11 @@ pub(crate) struct Manifest {
     document: DocumentMut,
 }
 
-/// The workspace that a new project becomes a member of.
+/// The workspace around a new project, which becomes a member of it.
 pub(crate) struct Workspace {
     pub(crate) path: PathBuf,
     document: DocumentMut,
     member: Option<String>,
-}
-
-/// Returns the checkout that this command was built from, if it still exists.
-///
-/// Folders of packages from the registry have a version in their names, so they do not look like a checkout.
-pub(crate) fn checkout() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    (root.join("pixie-core/Cargo.toml").is_file() && root.join("pixie-cli/Cargo.toml").is_file())
-        .then(|| root.to_owned())
 }
 
 impl Manifest {
@@ -79,14 +70,13 @@ impl Manifest {
     }
 
     /// Makes the project use the pixie crates of a checkout, and returns whether it uses any.
-    pub(crate) fn use_checkout(&mut self, root: &Path) -> bool {
+    pub(crate) fn use_checkout(&mut self, checkout: &Checkout) -> bool {
         let mut has_ours = false;
         for name in TABLES {
             let Some(table) = self.document.get_mut(name).and_then(Item::as_table_mut) else { continue };
             for (krate, folder) in CRATES {
                 let Some(item) = table.get_mut(krate) else { continue };
-                let path = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
-                by_path(item, &path);
+                take_from(item, checkout, folder);
                 has_ours = true;
             }
         }
@@ -98,22 +88,33 @@ impl Manifest {
         self.document.remove("profile");
     }
 
+    /// Makes the project a workspace of its own, so that cargo does not look for one above it.
+    pub(crate) fn be_a_workspace(&mut self) {
+        self.document.entry("workspace").or_insert(Item::Table(Table::new()));
+    }
+
     pub(crate) fn write(&self) -> Result<(), Error> {
         fs::write(&self.path, self.document.to_string())
             .map_err(|error| Error::io("write the manifest", &self.path, &error))
     }
 }
 
-/// Replaces the version by the path, for every form of the entry in TOML.
-fn by_path(item: &mut Item, path: &Path) {
-    let path = Value::from(path.display().to_string());
+/// Replaces the version by the place of the crate, for every form of the entry in TOML.
+fn take_from(item: &mut Item, checkout: &Checkout, folder: &str) {
+    let place: Vec<(&str, Value)> = match checkout {
+        Checkout::Git { git, rev } => vec![("git", git.into()), ("rev", rev.into())],
+        Checkout::Folder { path } => {
+            let path = if folder.is_empty() { path.clone() } else { path.join(folder) };
+            vec![("path", path.display().to_string().into())]
+        }
+    };
     if let Some(table) = item.as_table_mut() {
         table.remove("version");
-        table.insert("path", Item::Value(path));
+        place.into_iter().for_each(|(key, value)| drop(table.insert(key, Item::Value(value))));
         return;
     }
     let mut table = InlineTable::new();
-    table.insert("path", path);
+    table.extend(place);
     let options = item.as_inline_table().into_iter().flat_map(InlineTable::iter);
     table.extend(
         options.filter(|(key, _)| *key != "version").map(|(key, value)| (key, value.clone().decorated(" ", ""))),
@@ -142,6 +143,11 @@ impl Workspace {
         }
         let is_listed = lists(workspace, "members", &member);
         Ok(Some(Self { path, document, member: (!is_listed).then_some(member) }))
+    }
+
+    /// Returns whether this is the workspace of pixie itself, which an app does not join.
+    pub(crate) fn is_pixie(&self) -> bool {
+        self.document.get("package").and_then(|package| package.get("name")?.as_str()) == Some("pixie-web")
     }
 
     /// Adds the project to the members, unless a pattern in the list covers it already.

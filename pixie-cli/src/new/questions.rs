@@ -54,6 +54,13 @@ pub(crate) fn placeholders(template: &Path, given: &[String]) -> Result<Vec<Stri
     Ok(answers)
 }
 
+/// Answers the questions of a scaffold that `--define` has not answered with no, and returns the answers.
+pub(crate) fn refused(template: &Path, given: &[String]) -> Result<Vec<String>, Error> {
+    let asked = asked(template)?;
+    let is_given = |key: &str| given.iter().any(|pair| pair.split_once('=').is_some_and(|(name, _)| name == key));
+    Ok(asked.iter().filter(|(key, _)| !is_given(key)).map(|(key, _)| format!("{key}=false")).collect())
+}
+
 /// Refuses an answer to a question that the scaffold does not have, such as one with a typing error.
 pub(crate) fn check(template: &Path, given: &[String]) -> Result<(), Error> {
     let asked = asked(template)?;
@@ -76,6 +83,11 @@ fn asked(template: &Path) -> Result<Vec<(String, Item)>, Error> {
     let placeholders = config.get("placeholders").and_then(|item| item.as_table_like());
     let entries = placeholders.into_iter().flat_map(|table| table.iter());
     Ok(entries.map(|(key, item)| (key.to_owned(), item.clone())).collect())
+}
+
+/// Asks whether to go on.
+pub(crate) fn confirm(prompt: &str) -> Result<bool, Error> {
+    answered(Confirm::with_theme(&theme()).with_prompt(prompt).default(true).interact())
 }
 
 fn theme() -> ColorfulTheme {

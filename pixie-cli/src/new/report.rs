@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::checkout::Checkout;
 use crate::{error::Error, output};
 
 /// The project that was created, or would be.
@@ -16,8 +17,8 @@ pub(crate) struct Report {
     pub(crate) replaced: Vec<PathBuf>,
     pub(crate) git: bool,
     pub(crate) workspace: Option<PathBuf>,
-    /// The checkout with the pixie crates, if they do not come from the registry.
-    pub(crate) checkout: Option<PathBuf>,
+    /// The source of the pixie crates, if they do not come from the registry.
+    pub(crate) checkout: Option<Checkout>,
     pub(crate) dry_run: bool,
     pub(crate) next: Vec<String>,
 }
@@ -38,8 +39,12 @@ impl Report {
         if let Some(workspace) = &self.workspace {
             output::status(joined, format_args!("the workspace {}", workspace.display()));
         }
-        if let Some(checkout) = &self.checkout {
-            output::status("Using", format_args!("pixie from {}, on this machine only", checkout.display()));
+        match &self.checkout {
+            Some(Checkout::Folder { path }) => {
+                output::status("Using", format_args!("pixie from {}, on this machine only", path.display()));
+            }
+            Some(Checkout::Git { git, rev }) => output::status("Using", format_args!("pixie from {git}, commit {rev}")),
+            None => {}
         }
         let mut text = format!("{}\n", tree(shown, &self.files).trim_end());
         if !self.dry_run {

@@ -16,15 +16,21 @@ pub(crate) enum Vcs {
     None,
 }
 
-/// Returns whether a project gets a repository; `folder` is the nearest existing folder.
-pub(crate) fn is_wanted(section: &Section, wanted: Option<Vcs>, folder: &Path) -> Result<bool, Error> {
+/// Returns whether a project gets a repository; `folder` is the nearest existing folder. Inside pixie's own
+/// checkout it gets one, because it is not a part of pixie.
+pub(crate) fn is_wanted(
+    section: &Section,
+    wanted: Option<Vcs>,
+    folder: &Path,
+    is_inside_pixie: bool,
+) -> Result<bool, Error> {
     if wanted == Some(Vcs::None) {
         return Ok(false);
     }
     let mut command = interrupt::quiet("git");
     command.args(["rev-parse", "--is-inside-work-tree"]).current_dir(folder);
     match section.output(&mut command) {
-        Ok(output) => Ok(!output.status.success() || output.stdout.trim() != "true"),
+        Ok(output) => Ok(is_inside_pixie || !output.status.success() || output.stdout.trim() != "true"),
         Err(error) if error.code == 130 => Err(error),
         Err(_) if wanted.is_none() => Ok(false),
         Err(error) => Err(error.help("install git, or add `--vcs none`")),

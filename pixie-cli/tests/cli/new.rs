@@ -45,6 +45,17 @@ fn a_checkout_is_used_by_path() {
 }
 
 #[test]
+fn files_that_only_work_on_other_machines_are_left_out_with_crates_of_this_one() {
+    let world = World::new();
+    world.run(&["new", "here", "--template", "app"]);
+    assert!(!exists(&world, "here/Dockerfile") && !exists(&world, "here/.github"));
+    world.run(&["new", "asked", "--template", "app", "--define", "docker=true"]);
+    assert!(exists(&world, "asked/Dockerfile") && !exists(&world, "asked/.github"));
+    world.run(&["new", "anywhere", "--template", "app", "--pixie-path", "registry"]);
+    assert!(exists(&world, "anywhere/Dockerfile") && exists(&world, "anywhere/.github"));
+}
+
+#[test]
 fn a_dry_run_lists_the_files_and_leaves_nothing() {
     let world = World::new();
     assert_snapshot!(world.run(&["new", "blog", "--dry-run"]));
@@ -299,6 +310,26 @@ fn a_project_joins_the_workspace_around_it_and_comments_stay() {
     assert_snapshot!(world.run(&["new", "apps/blog"]));
     assert_snapshot!(read(&world, "Cargo.toml"));
     assert!(!read(&world, "apps/blog/Cargo.toml").contains("profile"));
+}
+
+#[test]
+fn a_project_does_not_join_the_workspace_of_pixie() {
+    let world = World::new();
+    git(&world, ".", &["init", "--quiet"]);
+    let before = "[workspace]\nmembers = [\".\"]\n\n[package]\nname = \"pixie-web\"\nversion = \"0.1.0\"\n";
+    world.write("Cargo.toml", before);
+    world.write("src/lib.rs", "");
+    let shown = world.run(&["new", "examples/blog"]);
+    assert!(shown.starts_with("code 0") && !shown.contains("Joined"), "{shown}");
+    assert_eq!(read(&world, "Cargo.toml"), before);
+    let manifest = read(&world, "examples/blog/Cargo.toml");
+    assert!(manifest.contains("\n[workspace]\n") && manifest.contains("profile"), "{manifest}");
+    assert!(exists(&world, "examples/blog/.git"));
+    // cargo takes it for a workspace, with a lock file of its own.
+    let mut cargo = Command::new("cargo");
+    let found = cargo.args(["locate-project", "--workspace", "--message-format", "plain"]);
+    let found = found.current_dir(world.root.join("examples/blog")).output().unwrap();
+    assert!(String::from_utf8_lossy(&found.stdout).trim().ends_with("examples/blog/Cargo.toml"), "{found:?}");
 }
 
 #[test]

@@ -31,6 +31,8 @@ impl World {
         // A folder for temporary files may lie in a repository.
         command.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap());
         command.env("TMPDIR", self.temporary());
+        // The crates of this folder, also where the checkout has a remote.
+        command.env("PIXIE_NEW_CRATES", checkout());
         command.stdin(std::process::Stdio::null());
         command
     }

@@ -178,6 +178,7 @@ fn project(world: &Path, name: &str, template: &str) -> std::path::PathBuf {
 fn pixie(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
     isolated(&mut command).current_dir(folder).env("TERM", "xterm-256color");
+    command.env("PIXIE_NEW_CRATES", workspace());
     command
 }
 

@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn the_guide_lists_each_cause_of_a_refusal() {
-        let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/guide/seeing.md")).unwrap();
+        let guide =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/guide/how-to/seeing.md")).unwrap();
         let line = guide.lines().find(|line| line.contains("pixie_pool_refused_total")).unwrap();
         let told: Vec<&str> = line.rsplit_once("`cause`").unwrap().1.split('`').skip(1).step_by(2).collect();
         let sent = [Refusal::QueueFull, Refusal::QueueTimeout, Refusal::Unavailable, Refusal::RepeatCrash];

@@ -9,13 +9,18 @@ use tempfile::TempDir;
 use crate::notebook::Notebook;
 
 // Lets this test program start itself as a worker of the app. Workers do not open the file.
-pixie_web::test_worker!(|| app(Notebook::at("unused")));
+pixie_web::test_worker!(without_notes);
 
 const PASSWORD: &str = "correct horse battery staple";
 
 /// The app with a fixed secret, so that tests do not need `.env`.
 fn app(notebook: Notebook) -> App {
     crate::app(notebook).keys(["a secret that only encrypts the sessions of tests"])
+}
+
+/// The app for tests that do not touch the notebook: `pixie add` writes such tests.
+pub fn without_notes() -> App {
+    app(Notebook::at("unused"))
 }
 
 /// A browser, and the folder with the notebook that it writes to.
