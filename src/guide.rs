@@ -25,6 +25,7 @@
 //! - [Large bodies](self::bodies)
 //! - [Worker pools](self::pools)
 //! - [Sandboxes](self::sandbox)
+//! - [A fresh process for each request](self::fresh)
 //! - [Images, PDFs and office files](self::documents)
 //! - [The progress of a job](self::progress)
 //! - [Single functions in worker processes](self::tasks)
@@ -152,6 +153,9 @@ pub mod pools {}
 
 #[doc = include_str!("guide/how-to/sandbox.md")]
 pub mod sandbox {}
+
+#[doc = include_str!("guide/how-to/fresh.md")]
+pub mod fresh {}
 
 #[doc = include_str!("guide/how-to/documents.md")]
 pub mod documents {}

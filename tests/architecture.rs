@@ -60,6 +60,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "snapshot",
             "protocol",
+            "fork",
             "job worker",
             "submission",
             "pool reply",

@@ -64,6 +64,8 @@ pub struct Route {
 pub struct RouteOptions {
     /// The worker pool that runs the route.
     pub pool: Option<&'static str>,
+    /// Whether each request has a worker process of its own.
+    pub fresh: bool,
     /// The time limit for the head of the response.
     pub deadline: Option<Duration>,
     /// The size limit of a request's body.
@@ -94,10 +96,22 @@ impl RouteOptions {
     /// Returns the names of the options that are set.
     fn set(&self) -> impl Iterator<Item = &'static str> {
         // Without `..`, so that the compiler asks for each new option.
-        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control, limit, openapi, tag, security } =
-            self;
+        let RouteOptions {
+            pool,
+            fresh,
+            deadline,
+            body_limit,
+            retry,
+            csrf,
+            cache_control,
+            limit,
+            openapi,
+            tag,
+            security,
+        } = self;
         let set = [
             ("pool", pool.is_some()),
+            ("fresh", *fresh),
             ("deadline", deadline.is_some()),
             ("body_limit", body_limit.is_some()),
             ("retry", retry.is_some()),
@@ -138,6 +152,14 @@ impl Route {
     /// pool routes, and `streams` for stream routes.
     pub fn pool(mut self, name: &'static str) -> Route {
         self.options.pool = Some(name);
+        self
+    }
+
+    /// Gives each request of this route a process that has served no other one and exits after it. All routes
+    /// of a pool have this, or none. Only for pool and stream routes. If no pool is named, the route runs in
+    /// the pool `fresh`.
+    pub fn fresh(mut self) -> Route {
+        self.options.fresh = true;
         self
     }
 

@@ -178,6 +178,7 @@ fn setter(given: &GivenOption) -> TokenStream {
     let value = match &given.value {
         Value::Text(text) => code!(#text),
         Value::Switch(switch) => code!(#switch),
+        Value::Flag => TokenStream::new(),
         Value::Milliseconds(milliseconds) => code!(::core::time::Duration::from_millis(#milliseconds)),
         Value::Bytes(bytes) => Literal::u64_unsuffixed(*bytes).into_token_stream(),
     };

@@ -37,6 +37,7 @@ use proc_macro::TokenStream;
 /// | `pool = "images"` | the worker pool that runs the route; chooses the kind `pool` if no kind is given |
 /// | `deadline = "2s"` | the time until the response is 504, in `ms`, `s`, `m` or `h` |
 /// | `body_limit = "10MB"` | the size limit of the body: a number of bytes, or a text with a unit |
+/// | `fresh` | gives each request a worker process of its own, which exits after it; chooses the kind `pool` as well |
 /// | `retry = true` | whether a request may run again after its worker crashed |
 /// | `csrf = false` | accepts cross-site requests: for webhooks |
 /// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
@@ -90,6 +91,6 @@ pub fn extractor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[test]
 fn every_option_is_documented() {
     for option in pixie_grammar::RouteOption::ALL {
-        assert!(include_str!("lib.rs").contains(&format!("/// | `{} = ", option.name)), "{}", option.name);
+        assert!(include_str!("lib.rs").contains(&format!("/// | `{}", option.name)), "{}", option.name);
     }
 }
