@@ -36,6 +36,8 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "sse",
             "table",
+            "openapi",
+            "no_openapi",
             "config",
             "websocket",
             "files",
@@ -49,7 +51,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "fuzzing",
         ],
     ),
-    ("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"]),
+    ("pixie-core/src", &["error", "form", "http", "notes", "answer", "route", "extract", "fuzzing"]),
     (
         "pixie-pool/src",
         &[
@@ -58,6 +60,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "snapshot",
             "protocol",
+            "fork",
             "job worker",
             "submission",
             "pool reply",
