@@ -22,6 +22,7 @@
 //! - [Validation](self::validation)
 //! - [Uploads](self::uploads)
 //! - [JSON APIs](self::json_api)
+//! - [OpenAPI](self::openapi)
 //! - [Errors and their pages](self::errors)
 //! - [State](self::state)
 //! - [Databases](self::databases)
@@ -146,6 +147,10 @@ pub mod uploads {}
 #[cfg(any(not(doctest), all(feature = "garde", feature = "cors")))]
 #[doc = include_str!("guide/how-to/json_api.md")]
 pub mod json_api {}
+
+#[cfg(any(not(doctest), feature = "openapi"))]
+#[doc = include_str!("guide/how-to/openapi.md")]
+pub mod openapi {}
 
 #[doc = include_str!("guide/how-to/errors.md")]
 pub mod errors {}

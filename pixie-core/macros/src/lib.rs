@@ -9,6 +9,11 @@
 mod check;
 mod expand;
 mod extractor;
+#[cfg(feature = "openapi")]
+mod notes;
+#[cfg(not(feature = "openapi"))]
+#[path = "no_notes.rs"]
+mod notes;
 mod parse;
 
 use proc_macro::TokenStream;
@@ -37,6 +42,9 @@ use proc_macro::TokenStream;
 /// | `csrf = false` | accepts cross-site requests: for webhooks |
 /// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
 /// | `limit = "5/min"` | how often a client may ask, per `s`, `min`, `h`, `day` or a duration; then 429 |
+/// | `openapi = false` | hides the route in the OpenAPI document |
+/// | `tag = "images"` | the tag of the route in the OpenAPI document |
+/// | `security = "session"` | the security scheme that a hook of the route checks, in the OpenAPI document |
 /// | `name = "thumb"` | the name in URLs and messages; by default the function's name |
 ///
 /// `pool` and `retry` are only for `pool` and `stream` routes. `deadline` is not for `sync` routes, which
