@@ -15,7 +15,7 @@ use super::source::{Source, is_for_tests, place, text_of};
 use crate::error::Error;
 
 /// The methods of HTTP that attributes and `Route::…` are named after.
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+pub(crate) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 pub(crate) struct Program {
     files: Vec<Source>,
@@ -123,20 +123,16 @@ impl Program {
         self.seen.methods.iter().any(|other| other == method)
     }
 
-    /// Returns the offset in the root where `mod name;` belongs, and the text: sorted into the other modules,
-    /// as rustfmt sorts them, or before the first item.
+    /// Returns the offset in the root where `mod name;` belongs, and the text: behind the last module, or before
+    /// the first item. rustfmt sorts modules.
     pub(crate) fn module_line(&self, name: &str) -> (usize, String) {
         let (text, items) = (&self.root().text, &self.root().syntax.items);
-        let is_plain = |item: &&ItemMod| item.content.is_none() && item.attrs.is_empty();
-        let modules = items.iter().filter_map(|item| if let Item::Mod(item) = item { Some(item) } else { None });
-        let modules: Vec<_> = modules.filter(is_plain).collect();
-        if let Some(before) = modules.iter().rev().find(|item| item.ident.to_string().as_str() < name) {
-            let end = before.span().byte_range().end;
+        let is_plain =
+            |item: &&Item| matches!(item, Item::Mod(item) if item.content.is_none() && item.attrs.is_empty());
+        if let Some(last) = items.iter().rfind(is_plain) {
+            let end = last.span().byte_range().end;
             let end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
             return (end, format!("\nmod {name};"));
-        }
-        if let Some(after) = modules.first() {
-            return (comment_start(text, after.span().byte_range().start), format!("mod {name};\n"));
         }
         match items.first() {
             Some(first) => (comment_start(text, first.span().byte_range().start), format!("mod {name};\n\n")),

@@ -48,7 +48,7 @@ impl<'p> Target<'p> {
         let app = self.program.maker();
         let setting = Setting { name, path, parts, app: app.as_deref(), has_layout: self.has_layout() };
         let piece = match what {
-            What::Route { method, kind, .. } => piece::route(&setting, method.as_str(), *kind),
+            What::Route { method, kind, .. } => piece::route(&setting, &method.to_lowercase(), *kind),
             What::Template { .. } => piece::template(&setting),
             // The function that makes the pool has this name.
             What::Pool { .. } if name.module == "pool" => {
