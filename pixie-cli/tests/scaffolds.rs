@@ -62,9 +62,11 @@ fn the_api_scaffold_works() {
     let project = Project::new("api");
     project.is_sound();
     let app = project.start();
-    assert!(app.get("/tasks").ends_with("\r\n\r\n[]"));
-    assert!(app.get("/tasks/1").contains("HTTP/1.1 404 "));
+    assert!(app.get("/api/tasks").ends_with("\r\n\r\n[]"));
+    assert!(app.get("/api/tasks/1").contains("HTTP/1.1 404 "));
     assert!(app.get("/health").contains("\"alive\":true"));
+    assert!(app.get("/openapi.json").contains("\"/api/tasks/{id}\""));
+    assert!(app.get("/docs").contains("<title>"));
     drop(app);
     project.grows();
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use pixie_grammar::{PathPart, parse_path};
 use proc_macro2::TokenTree;
 use syn::{
-    Attribute, Expr, ExprCall, ExprMethodCall, Item, ItemFn, ItemMod, Meta, Path as RustPath, ReturnType, Type,
-    UseTree, Visibility,
+    Attribute, Expr, ExprCall, ExprMethodCall, Item, ItemFn, ItemMod, ItemUse, Meta, Path as RustPath, ReturnType,
+    Type, UseTree, Visibility,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -32,6 +32,8 @@ struct Seen {
     builders: Vec<Builder>,
     /// Functions without arguments that return an `App`, and whether they are for tests.
     makers: Vec<(String, bool)>,
+    /// Whether the program calls `pixie_web::run()`, which serves all routes with attributes.
+    is_run: bool,
     /// The names of methods that are called outside of tests.
     methods: Vec<String>,
 }
@@ -66,7 +68,7 @@ impl Program {
 
     /// Returns whether the program makes an app here, and not in another crate of the package.
     pub(crate) fn has_app(&self) -> bool {
-        !self.seen.builders.is_empty()
+        !self.seen.builders.is_empty() || self.seen.is_run
     }
 
     /// Refuses a module whose name the root has already. `package` has the names of the dependencies.
@@ -118,6 +120,11 @@ impl Program {
         of(true).or_else(|| of(false)).map(|(function, _)| format!("{function}()"))
     }
 
+    /// Returns whether the program has no app of its own, but calls `pixie_web::run()`.
+    pub(crate) fn is_run(&self) -> bool {
+        self.seen.is_run && self.seen.builders.is_empty()
+    }
+
     /// Returns whether the program calls a method of this name.
     pub(crate) fn calls(&self, method: &str) -> bool {
         self.seen.methods.iter().any(|other| other == method)
@@ -166,6 +173,16 @@ fn shape(path: &str) -> String {
         PathPart::Wildcard { filter, .. } => format!("<{filter:?}>"),
     });
     parts.collect()
+}
+
+/// Returns whether a name comes from pixie-web.
+fn imports(items: &[Item], name: &str) -> bool {
+    items.iter().any(|item| match item {
+        Item::Use(ItemUse { tree: UseTree::Path(path), .. }) if path.ident == "pixie_web" => {
+            names(item).iter().any(|other| other == name)
+        }
+        _ => false,
+    })
 }
 
 /// Returns the names that an item gives to the namespace of types and modules.
@@ -285,6 +302,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             let (first, line) = (call.args.first().and_then(text_of), self.source.line(call));
             match (&*of, &*name, first) {
                 ("Route", method, Some(path)) if METHODS.contains(&method) => self.note(method, path, line),
+                ("" | "pixie_web", "run", None) if call.args.is_empty() => {
+                    self.seen.is_run |= of == "pixie_web" || imports(&self.source.syntax.items, "run");
+                }
                 ("Pool", "named", Some(pool)) if !self.is_test => {
                     self.seen.pools.push((pool, self.source.path.clone(), line));
                 }

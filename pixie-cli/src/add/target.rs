@@ -88,13 +88,17 @@ impl<'p> Target<'p> {
             }
             (None, Some(call)) => {
                 let call = call.replace("module", &format!("crate::{}", name.module));
-                notes.push(format!("add `{call}` to the app: no place with `App::collect()` was found for it"));
+                notes.push(match self.program.is_run() {
+                    true => format!("write `pixie_web::App::collect(){call}.run()` in place of `run()`"),
+                    false => format!("add `{call}` to the app: no place with `App::collect()` was found for it"),
+                });
             }
             (_, None) => {}
         }
         self.insert(&mut draft, &rustfmt, insertions)?;
         notes.extend(self.not_collecting());
-        if self.program.maker().is_none() {
+        // An app without a function of its own has all its routes and no state.
+        if self.program.maker().is_none() && !self.program.is_run() {
             let file = folder.join(format!("{}.rs", name.module));
             notes.push(format!(
                 "the tests in {} make an app of their own: the program has no function like `fn app() -> App`",
@@ -153,6 +157,9 @@ impl<'p> Target<'p> {
 
     /// Returns what to change if the app does not serve routes that have attributes.
     fn not_collecting(&self) -> Option<String> {
+        if self.program.is_run() {
+            return None;
+        }
         let Some(Builder { file, line, is_collecting, .. }) = self.program.builder() else {
             return Some("the app must begin with `App::collect()`, which serves the routes with attributes".into());
         };

@@ -27,7 +27,7 @@ pub(crate) enum Builtin {
     Minimal,
     /// Pages, forms, sessions, a database, a Dockerfile
     App,
-    /// A JSON API: SQL with migrations, validation, CORS, a Dockerfile
+    /// A JSON API: SQL with migrations, validation, OpenAPI, a Dockerfile
     Api,
     /// Uploads, sandboxed workers with limits, a page with the result
     Pool,

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// The steps from an empty file to the tables of this program. Add steps at the end, and do not change a
 /// step that has run somewhere.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/1_tasks.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/1_tasks.sql")];
 /// How long to wait for another program that writes, such as the old one during a restart.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -6,7 +6,7 @@ mod tasks;
 use std::{env, path::PathBuf};
 
 use database::Database;
-use pixie_web::{App, Cors, Result, RouteType};
+use pixie_web::{App, Cors, OpenApi, Redirect, Result, RouteType, get};
 
 /// The sites whose pages may call this API from a browser.
 const SITES: [&str; 1] = ["http://localhost:5173"];
@@ -18,7 +18,18 @@ fn app(file: PathBuf) -> App {
         .default_kind(RouteType::Thread)
         .state_with(async move || Database::open(&file))
         .cors(Cors::origins(SITES))
+        .openapi(description())
         .health("/health")
+}
+
+/// The description of all routes below `/api`, for programs, and a page that shows it.
+fn description() -> OpenApi {
+    OpenApi::at("/openapi.json").docs("/docs").only("/api")
+}
+
+#[get("/", sync)]
+fn index() -> Redirect {
+    Redirect::to("/docs")
 }
 
 /// Worker processes run this function too.

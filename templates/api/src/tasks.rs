@@ -2,40 +2,45 @@
 
 use garde::Validate;
 use pixie_web::{
-    Checked, Json, OrAbort, Query, Result, State, StatusCode, delete, get, patch, post,
+    Checked, Created, Json, NoContent, OrAbort, Query, Result, State, delete, get, patch, post,
 };
 use rusqlite::{OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::database::Database;
 
 /// How many tasks one response has at most.
 const PAGE: u32 = 50;
 
-#[derive(Serialize)]
+/// Something to do.
+#[derive(Serialize, ToSchema)]
 struct Task {
     id: i64,
     title: String,
     done: bool,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 struct NewTask {
+    // The rule is for the server, the schema for clients.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: String,
 }
 
 /// A field that is left out stays as it is.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 struct TaskChange {
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
     #[garde(skip)]
     done: Option<bool>,
 }
 
 /// The query of the list: `?done=false&after=50`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct TaskFilter {
     /// Only tasks that are done, or only those that are not.
     done: Option<bool>,
@@ -45,7 +50,7 @@ struct TaskFilter {
 }
 
 /// Lists tasks by their ids, one page at a time.
-#[get("/tasks")]
+#[get("/api/tasks")]
 fn list_tasks(database: State<Database>, filter: Query<TaskFilter>) -> Result<Json<Vec<Task>>> {
     let tasks = database.run(|transaction| {
         let mut statement = transaction.prepare_cached(
@@ -59,18 +64,15 @@ fn list_tasks(database: State<Database>, filter: Query<TaskFilter>) -> Result<Js
 }
 
 /// Adds a task.
-#[post("/tasks")]
-fn add_task(
-    database: State<Database>,
-    new: Checked<Json<NewTask>>,
-) -> Result<(StatusCode, Json<Task>)> {
+#[post("/api/tasks")]
+fn add_task(database: State<Database>, new: Checked<Json<NewTask>>) -> Result<Created<Json<Task>>> {
     let sql = "INSERT INTO tasks (title) VALUES (?1) RETURNING id, title, done";
     let added = database.run(|transaction| transaction.query_row(sql, (&new.title,), task))?;
-    Ok((StatusCode::CREATED, Json(added)))
+    Ok(Created(Json(added)))
 }
 
 /// Shows a task.
-#[get("/tasks/<id:int>")]
+#[get("/api/tasks/<id:int>")]
 fn show_task(database: State<Database>, id: i64) -> Result<Json<Task>> {
     let sql = "SELECT id, title, done FROM tasks WHERE id = ?1";
     let found = database.run(|transaction| transaction.query_row(sql, (id,), task).optional())?;
@@ -78,7 +80,7 @@ fn show_task(database: State<Database>, id: i64) -> Result<Json<Task>> {
 }
 
 /// Changes a task.
-#[patch("/tasks/<id:int>")]
+#[patch("/api/tasks/<id:int>")]
 fn change_task(
     database: State<Database>,
     id: i64,
@@ -94,11 +96,11 @@ fn change_task(
 }
 
 /// Removes a task.
-#[delete("/tasks/<id:int>")]
-fn remove_task(database: State<Database>, id: i64) -> Result<StatusCode> {
+#[delete("/api/tasks/<id:int>")]
+fn remove_task(database: State<Database>, id: i64) -> Result<NoContent> {
     let sql = "DELETE FROM tasks WHERE id = ?1";
     let count = database.run(|transaction| transaction.execute(sql, (id,)))?;
-    (count > 0).then_some(StatusCode::NO_CONTENT).or_abort(404)
+    (count > 0).then_some(NoContent).or_abort(404)
 }
 
 /// Reads the columns `id, title, done`.

@@ -18,14 +18,14 @@ fn client() -> TestClient {
 
 fn add(client: &TestClient, title: &str) -> TestResponse {
     client
-        .post("/tasks")
+        .post("/api/tasks")
         .json(&json!({ "title": title }))
         .send()
 }
 
 /// The titles of a list of tasks.
 fn titles(client: &TestClient, query: &str) -> Vec<String> {
-    let sent = client.get(&format!("/tasks{query}")).send();
+    let sent = client.get(&format!("/api/tasks{query}")).send();
     let tasks: Vec<Value> = sent.assert_status(200).json();
     let title = |task: &Value| task["title"].as_str().unwrap_or_default().to_owned();
     tasks.iter().map(title).collect()
@@ -44,7 +44,7 @@ fn a_task_is_added_shown_changed_and_removed() {
     let client = client();
     let task: Value = add(&client, "buy milk").assert_status(201).json();
     assert_eq!(task, json!({ "id": 1, "title": "buy milk", "done": false }));
-    let path = "/tasks/1";
+    let path = "/api/tasks/1";
     assert_eq!(client.get(path).send().json::<Value>(), task);
 
     let change = json!({ "done": true });
@@ -61,6 +61,23 @@ fn a_task_is_added_shown_changed_and_removed() {
     problem(client.delete(path).send(), 404);
 }
 
+/// A change of the API shows here, for a review.
+#[test]
+fn the_description_is_the_reviewed_one() {
+    insta::assert_snapshot!(client().openapi());
+}
+
+#[test]
+fn the_description_is_served_with_a_page() {
+    let client = client();
+    let sent = client.get("/openapi.json").send().assert_status(200);
+    let document: Value = sent.json();
+    assert!(document["paths"]["/api/tasks"]["post"].is_object());
+    let sent = client.get("/").send().assert_status(303);
+    sent.assert_header("location", "/docs");
+    client.get("/docs").send().assert_status(200);
+}
+
 #[test]
 fn a_list_has_pages_and_a_filter() {
     let client = client();
@@ -70,10 +87,10 @@ fn a_list_has_pages_and_a_filter() {
     assert_eq!(titles(&client, "").len(), 50);
     assert_eq!(titles(&client, "?after=50"), ["task 51"]);
     let change = json!({ "done": true });
-    client.patch("/tasks/7").json(&change).send();
+    client.patch("/api/tasks/7").json(&change).send();
     assert_eq!(titles(&client, "?done=true"), ["task 7"]);
     assert_eq!(titles(&client, "?done=false&after=49").len(), 2);
-    problem(client.get("/tasks?done=perhaps").send(), 400);
+    problem(client.get("/api/tasks?done=perhaps").send(), 400);
 }
 
 #[test]
@@ -83,8 +100,8 @@ fn a_task_that_breaks_a_rule_is_refused_with_the_field() {
         let problem = problem(add(&client, title), 422);
         assert!(problem["errors"]["title"].is_array(), "{problem}");
     }
-    problem(client.post("/tasks").json(&json!({})).send(), 422);
-    problem(client.post("/tasks").body("buy milk").send(), 415);
+    problem(client.post("/api/tasks").json(&json!({})).send(), 422);
+    problem(client.post("/api/tasks").body("buy milk").send(), 415);
     assert!(titles(&client, "").is_empty());
 }
 
@@ -114,7 +131,7 @@ fn only_pages_of_known_sites_may_read_responses() {
         ("http://localhost:5173", true),
         ("https://elsewhere.example", false),
     ] {
-        let request = client.request(Method::OPTIONS, "/tasks/1");
+        let request = client.request(Method::OPTIONS, "/api/tasks/1");
         let request = request.header("access-control-request-method", "PATCH");
         let sent = request.header("origin", site).send();
         let allowed = sent.header("access-control-allow-origin");
