@@ -90,7 +90,7 @@ pub use extract::{
 #[doc(hidden)]
 pub mod openapi {
     pub use crate::{
-        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema},
+        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema, type_schema},
         route::probe::{ElseAnswer, ElseSchema, OfAnswer, OfSchema, Probe},
     };
 }
