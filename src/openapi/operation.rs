@@ -222,7 +222,8 @@ fn requirements(
     let (mut all, mut is_optional) = (SecurityRequirement::default(), true);
     for input in inputs {
         if let Part::Security { name, scheme } = input.part {
-            schemes.insert(name, scheme);
+            let known = schemes.entry(name).or_default();
+            *known = known.or(scheme);
             all = all.add(name, Vec::<String>::new());
             is_optional &= !input.is_required;
         }

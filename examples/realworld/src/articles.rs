@@ -31,8 +31,15 @@ pub(crate) struct NewArticle {
     body: String,
     #[serde(default)]
     #[garde(length(max = 20), inner(custom(rules::filled), length(chars, max = 40)))]
+    #[schema(value_type = Vec<Tag>, max_items = 20)]
     tag_list: Vec<String>,
 }
+
+/// A tag in a document; the rule is above.
+#[derive(ToSchema)]
+#[schema(pattern = r"\S", max_length = 40)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Tag(String);
 
 /// `PUT /api/articles/SLUG`. What is missing stays as it is.
 #[derive(Deserialize, ToSchema, Validate)]
