@@ -46,7 +46,7 @@ fn index() -> Index {
             Sample("deep-layers.svg.gz", "paints 300 layers, one on another"),
             Sample("deep-clips.svg.gz", "is 10,000 levels deep"),
             Sample("billion-draws.pdf.gz", "draws 10³⁰ times"),
-            Sample("billion-uses.svg.gz", "copies itself 10¹⁹ times"),
+            Sample("endless-noise.svg", "adds up 10⁹ waves per pixel"),
             Sample("reads-a-file.svg", "asks for /etc/passwd"),
         ],
     }
