@@ -111,7 +111,7 @@ fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Han
 
 /// Ends a worker that is not ready; returns the reason with what is known about its exit.
 async fn failed(config: &Config, mut child: Child, why: String) -> StartFailure {
-    let ending = child.end(Closed::Exited).await;
+    let ending = child.end(Closed::Exited, config.stop_grace()).await;
     let exit = child.into_exit().await;
     memory::remove(ending.cgroup).await;
     let Some(exit) = exit else {
