@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use pixie_web::{Error, ErrorView, HeaderValue, IntoResponse, Json, Response, StatusCode, abort, core::Media, header};
 use rusqlite::{ErrorCode, ffi};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A request that failed.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) enum ApiError {
 }
 
 /// The body of a response to a request that failed.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ErrorResponse {
     /// What is wrong with each field of the body, or with the whole (`body`).
     pub(crate) errors: BTreeMap<String, Vec<String>>,
@@ -83,7 +84,7 @@ fn refused_by_database(error: rusqlite::Error) -> Error {
 }
 
 /// Writes every error of the app, also those of pixie, in the form of the RealWorld API. A browser gets pixie's
-/// page.
+/// page. The status and the headers are those of the error.
 pub(crate) fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     if view.media == Media::Html {
         return error.render(view);
@@ -94,9 +95,7 @@ pub(crate) fn page(error: &Error, view: &ErrorView<'_>) -> Response {
         let title = error.status().canonical_reason().unwrap_or("error");
         errors.insert("body".to_owned(), vec![error.detail().unwrap_or(title).to_owned()]);
     }
-    let mut response = (error.status(), Json(ErrorResponse { errors })).into_response();
-    response.headers_mut().extend(error.headers().clone());
-    response
+    Json(ErrorResponse { errors }).into_response()
 }
 
 /// Returns the name of a field without the object that it is in: `article.title` is `title`. The name of a

@@ -7,7 +7,6 @@ use std::{
     io::{IsTerminal, stderr, stdin},
     net::{IpAddr, SocketAddr, UdpSocket},
     path::Path,
-    process::{Command, Stdio},
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -62,15 +61,6 @@ impl Urls {
             Some(_) => format!("{scheme}://localhost:{port}/"),
             None => addresses.first().map_or_else(String::new, |address| format!("{scheme}://{address}/")),
         }
-    }
-}
-
-pub(crate) fn browse(address: &str) {
-    let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
-    match opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-        // A thread waits for the opener, so that it does not become a zombie.
-        Ok(mut child) => drop(thread::spawn(move || child.wait())),
-        Err(_) => output::help(format_args!("open {address} in your browser")),
     }
 }
 

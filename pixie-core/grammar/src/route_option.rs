@@ -48,7 +48,7 @@ const STOPPABLE: &[RouteType] = &[RouteType::Thread, RouteType::Async, RouteType
 impl RouteOption {
     /// All options.
     #[rustfmt::skip]
-    pub const ALL: [RouteOption; 9] = [
+    pub const ALL: [RouteOption; 12] = [
         option("pool", OptionValue::Name, "\"images\"", POOLED, "runs in the main process"),
         option("fresh", OptionValue::Flag, "", POOLED, "runs in the main process"),
         option("deadline", OptionValue::Duration, "\"2s\"", STOPPABLE, "cannot be stopped"),
@@ -57,6 +57,9 @@ impl RouteOption {
         option("csrf", OptionValue::Switch, "false", ANY_KIND, ""),
         option("cache_control", OptionValue::Header, "\"max-age=3600\"", ANY_KIND, ""),
         option("limit", OptionValue::Rate, "\"5/min\"", ANY_KIND, ""),
+        option("openapi", OptionValue::Switch, "false", ANY_KIND, ""),
+        option("tag", OptionValue::Name, "\"images\"", ANY_KIND, ""),
+        option("security", OptionValue::Name, "\"session\"", ANY_KIND, ""),
         option("name", OptionValue::Name, "\"thumb\"", ANY_KIND, ""),
     ];
 

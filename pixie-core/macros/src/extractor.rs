@@ -5,11 +5,15 @@
 //! absolute paths, and each type at the user's own span.
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
-use syn::{Error, GenericArgument, PathArguments, Result, ReturnType, Type, parse2, spanned::Spanned as _};
+use syn::{
+    Error, Expr, ExprLit, GenericArgument, Lit, LitStr, MetaNameValue, PathArguments, Result, ReturnType, Type, parse2,
+    spanned::Spanned as _,
+};
 
 use crate::{
     check::{Argument, Source, argument, check_signature, last_segment},
     expand::code,
+    notes,
     parse::HandlerFn,
 };
 
@@ -23,9 +27,7 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStrea
 }
 
 fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    if !arguments.is_empty() {
-        return Err(Error::new_spanned(arguments, "`#[extractor]` takes no options: remove the parentheses"));
-    }
+    let security = security(arguments)?.map(|name| code!(needs.notes.secured(#name);));
     let HandlerFn { attributes, signature } = parse2(item)?;
     check_signature(&signature)?;
     if let Some(asyncness) = &signature.asyncness {
@@ -45,6 +47,10 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
     let values = extractors.iter().map(
         |Argument { ty, label, .. }| code!(<#ty as ::pixie_web::__macro::FromRequest>::from_argument(request, #label)?),
     );
+    let needs = extractors.iter().map(|Argument { ty, label, .. }| {
+        code!(needs.notes.set_argument(#label); <#ty as ::pixie_web::__macro::FromRequest>::needs(needs);)
+    });
+    let notes = notes::of_extractor(types.iter().copied());
     let call = code!(#function(#(#values),*));
     let value = match is_fallible {
         true => code!(::core::result::Result::map_err(#call, ::pixie_web::__macro::IntoError::into_error)),
@@ -67,7 +73,9 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
 
             fn needs(needs: &mut ::pixie_web::__macro::Needs) {
                 let _ = &needs;
-                #(<#types as ::pixie_web::__macro::FromRequest>::needs(needs);)*
+                #(#needs)*
+                #security
+                #notes
             }
 
             fn from_request(
@@ -78,6 +86,22 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
             }
         }
     })
+}
+
+/// Returns the value of the only option, `security`.
+fn security(arguments: TokenStream) -> Result<Option<LitStr>> {
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let message = "`#[extractor]` has one option: write `security = \"session\"`, or remove the parentheses";
+    match parse2::<MetaNameValue>(arguments.clone()) {
+        Ok(MetaNameValue { path, value: Expr::Lit(ExprLit { lit: Lit::Str(name), .. }), .. })
+            if path.is_ident("security") =>
+        {
+            Ok(Some(name))
+        }
+        _ => Err(Error::new_spanned(arguments, message)),
+    }
 }
 
 fn extractor(input: &syn::FnArg) -> Result<Argument> {

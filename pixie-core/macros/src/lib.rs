@@ -9,6 +9,11 @@
 mod check;
 mod expand;
 mod extractor;
+#[cfg(feature = "openapi")]
+mod notes;
+#[cfg(not(feature = "openapi"))]
+#[path = "no_notes.rs"]
+mod notes;
 mod parse;
 
 use proc_macro::TokenStream;
@@ -37,6 +42,9 @@ use proc_macro::TokenStream;
 /// | `csrf = false` | accepts cross-site requests: for webhooks |
 /// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
 /// | `limit = "5/min"` | how often a client may ask, per `s`, `min`, `h`, `day` or a duration; then 429 |
+/// | `openapi = false` | hides the route in the OpenAPI document |
+/// | `tag = "images"` | the tag of the route in the OpenAPI document |
+/// | `security = "session"` | the security scheme that a hook of the route checks, in the OpenAPI document |
 /// | `name = "thumb"` | the name in URLs and messages; by default the function's name |
 ///
 /// `pool` and `retry` are only for `pool` and `stream` routes. `deadline` is not for `sync` routes, which
@@ -74,6 +82,9 @@ short_forms!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELE
 /// The arguments are those that a handler can have, without wildcards. The function returns the type, or a
 /// `Result` of it. The app checks at its start that each route finds what the arguments read, such as the type
 /// of a `State`.
+///
+/// `#[extractor(security = "session")]` says in the OpenAPI document that a request needs the security scheme with
+/// this name.
 #[proc_macro_attribute]
 pub fn extractor(arguments: TokenStream, item: TokenStream) -> TokenStream {
     extractor::attribute(arguments.into(), item.into()).into()
