@@ -42,7 +42,7 @@ pub use form::{
 
 pub use answer::{
     conditional::Validators,
-    error_page::{ErrorView, Excerpt},
+    error_page::{ErrorView, Excerpt, NearbyRoute},
     etag::ETag,
     event::Event,
     into_response::{Html, IntoResponse, Redirect},
