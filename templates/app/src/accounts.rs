@@ -98,14 +98,14 @@ fn log_in(
 #[post("/logout", sync)]
 fn log_out(session: Session) -> Result<Response> {
     session.end()?;
-    Ok(Flash::new("success", "You are logged out.").with(Redirect::to("/")))
+    Ok(Flash::new("success", "You are logged out.").with(Redirect::to("/notes")))
 }
 
 /// The session gets a new id, so that another person who knows the old id is not logged in too.
 fn welcome(session: &Session, name: &str) -> Result<Response> {
     session.renew()?;
     session.set(USER, name)?;
-    Ok(Flash::new("success", format!("Hello, {name}!")).with(Redirect::to("/")))
+    Ok(Flash::new("success", format!("Hello, {name}!")).with(Redirect::to("/notes")))
 }
 
 fn page(is_new: bool, flash: Option<Flash>) -> AccountPage {

@@ -5,6 +5,7 @@ mod errors;
 mod notebook;
 mod notes;
 mod primes;
+mod welcome;
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -13,10 +14,10 @@ use pixie_web::{App, Folder, Result};
 
 /// All routes with an attribute, the notebook that they share, the static files, and the error pages.
 fn app(notebook: Notebook) -> App {
-    let app = App::collect().state(notebook).folder("/static", files());
-    errors::CODES
-        .into_iter()
-        .fold(app, |app, code| app.error_page(code, errors::page))
+    App::collect()
+        .state(notebook)
+        .folder("/static", files())
+        .error_pages(errors::page)
 }
 
 /// Browsers cache a file, but ask each time whether it has changed, because its address has no version.

@@ -31,7 +31,7 @@ struct NotesPage {
 }
 
 /// On a thread, because a disk may be slow and the server must not wait for it.
-#[get("/", thread)]
+#[get("/notes", thread)]
 fn index(notebook: State<Notebook>, session: Session, flash: Option<Flash>) -> Result<NotesPage> {
     Ok(NotesPage {
         notes: notebook.all()?,
@@ -42,7 +42,7 @@ fn index(notebook: State<Notebook>, session: Session, flash: Option<Flash>) -> R
 }
 
 /// Redirects the browser to the page, so that a reload does not send the form again.
-#[post("/", thread)]
+#[post("/notes", thread)]
 fn add(notebook: State<Notebook>, session: Session, form: Form<NewNote>) -> Result<Response> {
     let Some(user) = accounts::user(&session)? else {
         return Ok(Flash::new("complaint", "Log in to write.").with(Redirect::to("/login")));
@@ -52,7 +52,7 @@ fn add(notebook: State<Notebook>, session: Session, form: Form<NewNote>) -> Resu
         0 => "A note needs some text.",
         1..=CHARACTERS => {
             notebook.add(&user, text)?;
-            return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/")));
+            return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/notes")));
         }
         _ => "This note is too long.",
     };
