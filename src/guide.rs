@@ -61,6 +61,10 @@
 //!
 //! # Coming from …
 //!
+//! - [From Flask](self::from_flask)
+//! - [From FastAPI](self::from_fastapi)
+//! - [From axum](self::from_axum)
+//! - [From Express](self::from_express)
 //! - [Not here, do this](self::not_here)
 //
 // The lists above are the table of contents, in reading order. Each line is a page, and each page is a module below.
@@ -236,6 +240,20 @@ pub mod security {}
 
 #[doc = include_str!("guide/explanation/safety.md")]
 pub mod safety {}
+
+#[cfg(any(not(doctest), all(feature = "sessions", feature = "template")))]
+#[doc = include_str!("guide/coming-from/from_flask.md")]
+pub mod from_flask {}
+
+#[cfg(any(not(doctest), feature = "garde"))]
+#[doc = include_str!("guide/coming-from/from_fastapi.md")]
+pub mod from_fastapi {}
+
+#[doc = include_str!("guide/coming-from/from_axum.md")]
+pub mod from_axum {}
+
+#[doc = include_str!("guide/coming-from/from_express.md")]
+pub mod from_express {}
 
 #[doc = include_str!("guide/coming-from/not_here.md")]
 pub mod not_here {}

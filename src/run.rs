@@ -44,6 +44,7 @@ use crate::{
 };
 
 /// Runs an app with all routes of the program that attributes define. The same as `App::collect().run()`.
+#[doc(alias("serve", "main", "server"))]
 pub fn run() -> Result<()> {
     App::collect().run()
 }

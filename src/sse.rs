@@ -42,6 +42,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///     Sse::new(prices(last))
 /// }
 /// ```
+#[doc(alias("server-sent events", "eventsource", "stream"))]
 pub struct Sse {
     events: Pin<Box<dyn Stream<Item = Event> + Send>>,
     keep_alive: Duration,

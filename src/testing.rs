@@ -121,6 +121,7 @@ pub fn work_if_asked(make: impl FnOnce() -> App) {
 /// client.get("/me").send().assert_text("Ada");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("test", "mock"))]
 #[derive(Debug)]
 pub struct TestClient {
     runtime: Runtime,

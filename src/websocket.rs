@@ -65,6 +65,7 @@ const FAILED: &str = "the server failed";
 /// Another request than a WebSocket handshake gets 426, or 400 if the handshake has a mistake. Take
 /// `Option<WebSocket>` to answer other requests as well. A page of another site gets 403, as with a forged
 /// request: see [`App::trust_origin`](crate::App::trust_origin), and the route option `csrf` to allow all.
+#[doc(alias("ws", "upgrade", "socket"))]
 pub struct WebSocket {
     handshake: Handshake,
     line: Line,

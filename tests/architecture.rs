@@ -144,6 +144,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "check",
             "completions",
             "new",
+            "add",
             "dev",
             "cli",
             "main",

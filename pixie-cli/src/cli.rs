@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{cargo, check, completions, deploy, error::Error, interrupt, new, output, routes, top};
+use crate::{add, cargo, check, completions, deploy, error::Error, interrupt, new, output, routes, top};
 #[cfg(unix)]
 use crate::{dev, reload};
 
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     New(new::NewArgs),
     /// Creates a project from a template, in an existing folder
     Init(new::InitArgs),
+    /// Adds a route, a page, a pool or a login to an app, and shows the difference first
+    Add(add::AddArgs),
     /// Builds and runs the app, and reloads it when you save a file
     #[cfg(unix)]
     Dev(dev::DevArgs),
@@ -83,6 +85,7 @@ impl Command {
         match self {
             Self::New(args) => interrupt::watch().and_then(|()| new::new(args))?,
             Self::Init(args) => interrupt::watch().and_then(|()| new::init(args))?,
+            Self::Add(args) => interrupt::watch().and_then(|()| add::add(args))?,
             #[cfg(unix)]
             Self::Dev(args) => interrupt::watch().and_then(|()| dev::dev(args))?,
             Self::Routes(args) => routes::routes(args)?,

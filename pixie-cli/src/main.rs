@@ -3,6 +3,7 @@
 //! Data goes to stdout, messages for people go to stderr. `error` lists the exit codes.
 #![forbid(unsafe_code)]
 
+mod add;
 mod cargo;
 mod check;
 mod cli;

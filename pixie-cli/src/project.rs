@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::error::Error;
 
 /// The options that select a program.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Which {
     /// The package to use, in a workspace
     #[arg(short, long, value_name = "NAME")]
@@ -36,6 +36,9 @@ pub(crate) struct Project {
     pub(crate) package: String,
     pub(crate) program: String,
     pub(crate) root: PathBuf,
+    /// The files of the program and of the package's library, if it has one.
+    pub(crate) sources: Vec<PathBuf>,
+    pub(crate) edition: String,
     pub(crate) workspace: PathBuf,
     /// cargo's target folder.
     pub(crate) target: PathBuf,
@@ -62,6 +65,7 @@ struct Package {
     source: Option<String>,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    edition: String,
     default_run: Option<String>,
 }
 
@@ -69,6 +73,7 @@ struct Package {
 struct Target {
     name: String,
     kind: Vec<String>,
+    src_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +88,11 @@ struct Node {
 }
 
 impl Which {
+    /// Selects a package, by default the one of the current folder.
+    pub(crate) fn package(package: Option<String>) -> Which {
+        Which { package, ..Which::default() }
+    }
+
     /// Returns the command of cargo for this selection.
     pub(crate) fn command(&self, subcommand: &str, is_release: bool) -> Command {
         let mut command = cargo();
@@ -113,6 +123,8 @@ impl Project {
         let root = folder(package);
         Ok(Project {
             package: package.name.clone(),
+            sources: sources(package, &program),
+            edition: package.edition.clone(),
             program,
             local: local_folders(&metadata, &package.id),
             is_app: needed(&metadata, &package.id, |_| true).iter().any(|package| package.name == "pixie-web"),
@@ -122,6 +134,12 @@ impl Project {
             which,
             is_release: false,
         })
+    }
+
+    /// Returns the error of a package that is not an app.
+    pub(crate) fn no_app(&self) -> Error {
+        let error = Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", self.package));
+        error.at(self.root.join("Cargo.toml").display())
     }
 
     pub(crate) fn build(&self) -> Command {
@@ -214,6 +232,14 @@ fn choose_program(package: &Package, which: &Which) -> Result<String, Error> {
 fn programs(package: &Package) -> Vec<&str> {
     let is_program = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
     package.targets.iter().filter(is_program).map(|target| target.name.as_str()).collect()
+}
+
+/// Returns the file of a program, and that of the library.
+fn sources(package: &Package, program: &str) -> Vec<PathBuf> {
+    let is = |target: &&Target, wanted: &str| target.kind.iter().any(|kind| kind == wanted);
+    let programs = package.targets.iter().filter(|target| is(target, "bin") && target.name == program);
+    let libraries = package.targets.iter().filter(|target| is(target, "lib"));
+    programs.chain(libraries).map(|target| target.src_path.clone()).collect()
 }
 
 fn folder(package: &Package) -> PathBuf {

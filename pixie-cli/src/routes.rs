@@ -93,9 +93,7 @@ pub(crate) fn built(which: Which, is_release: bool) -> Result<(Project, PathBuf)
     let mut project = Project::find(which)?;
     project.is_release = is_release;
     if !project.is_app {
-        let error =
-            Error::new(format_args!("`{}` is not a pixie app: it does not depend on pixie-web", project.package));
-        return Err(error.at(project.root.join("Cargo.toml").display()));
+        return Err(project.no_app());
     }
     let mut build = project.build();
     build.arg("--quiet");

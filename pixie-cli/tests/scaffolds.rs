@@ -34,6 +34,8 @@ fn the_minimal_scaffold_works() {
     assert!(app.get("/pool").contains("computed by pool process "));
     assert!(app.get("/crash").starts_with("HTTP/1.1 502 "));
     assert!(app.get("/stream").contains("5, sent by pool"));
+    drop(app);
+    project.grows();
 }
 
 #[test]
@@ -52,6 +54,8 @@ fn the_app_scaffold_works() {
     deploy.current_dir(folder).env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true");
     let deployed = project.world.shown(&deploy.output().unwrap());
     assert!(deployed.starts_with("code 0\n") && deployed.contains("PIXIE_ROLE: \"web\""), "{deployed}");
+    drop(app);
+    project.grows();
 }
 
 #[test]
@@ -63,6 +67,8 @@ fn the_pool_scaffold_works() {
     assert!(app.get("/static/style.css").contains("content-type: text/css"));
     assert!(app.get("/nowhere").contains("This page does not exist"));
     assert!(app.get("/status").contains("?script.js"));
+    drop(app);
+    project.grows();
 }
 
 #[test]
@@ -99,10 +105,34 @@ impl Project {
         Self { world, name: name.to_owned(), template }
     }
 
-    /// It is formatted, compiles without a warning, and its tests pass.
+    /// It is formatted, compiles, and its tests pass.
     fn is_sound(&self) {
         self.cargo(&["fmt", "--check"]);
         self.cargo(&["build", "--offline"]);
+        self.cargo(&["test", "--offline"]);
+    }
+
+    /// It stays sound with additions of each sort, twice with different names. The lints see its own code as
+    /// well.
+    fn grows(&self) {
+        for addition in [
+            "route visitors",
+            "route visitor --path /visitors/<id:int>/<rest:path> --method post --kind thread",
+            "route ticks --kind stream",
+            "template about",
+            "template person --path /people/<name>",
+            "pool pdf-files",
+            "pool sound --path /sound/convert",
+            "login members --path /members",
+            "login staff --path /staff",
+        ] {
+            let arguments: Vec<_> = ["add"].into_iter().chain(addition.split(' ')).chain(["--yes"]).collect();
+            let mut command = self.world.pixie(&arguments);
+            command.current_dir(self.world.root.join(&self.name)).env("CARGO_NET_OFFLINE", "true");
+            let shown = self.world.shown(&command.output().unwrap());
+            assert!(shown.starts_with("code 0\n") && !shown.contains("\nhelp: add"), "{addition}: {shown}");
+        }
+        self.cargo(&["fmt", "--check"]);
         self.cargo(&["test", "--offline"]);
         self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]);
     }

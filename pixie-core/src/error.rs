@@ -80,6 +80,7 @@ enum Cause {
 
 /// Returns an error with this status: `return Err(abort(404))`. A number that is not from 400 to 599 becomes
 /// 500.
+#[doc(alias("HTTPException", "not found"))]
 #[track_caller]
 pub fn abort(code: u16) -> Error {
     match StatusCode::from_u16(code) {

@@ -44,6 +44,13 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
 ///         request.header("x-api-key").map(|key| ApiKey(key.to_owned())).ok_or_else(missing)
 ///     }
 /// }
+///
+/// fn usage(key: ApiKey) -> String {
+///     format!("the key has {} bytes", key.0.len())
+/// }
+/// let request = http::Request::get("/").header("x-api-key", "7b1f").body("".into())?;
+/// assert_eq!(usage(ApiKey::from_request(&mut Request::from_http(request))?), "the key has 4 bytes");
+/// # Ok::<(), pixie_core::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route's handler",
@@ -51,6 +58,7 @@ use crate::{BodyUse, Carried, Error, Extension, Form, Json, Needs, Query, Reques
     note = "an argument is bound by its name to a `<name>` in the path, or its type is an extractor: `Query<T>`, `Form<T>`, `Json<T>`, `Upload`, `Uploads`, `Bytes`, `Body`, `BodyReader`, `Request`, `Headers`, `Cookies`, `Flash`, `Peer`, `Scheme`, `Origin`, `RequestId`, `TraceContext`, `LastEventId`, `State<T>`, `Carried<T>`, `Extension<T>`, `Urls`, `TimeLimit`, `AfterResponse`, `Bearer`, with a feature `BasicAuth`, `Checked<T>`, `Session`, `SignedCookies`, `PrivateCookies`, `Store` and `WebSocket`, and `Option<T>` or `Result<T>` of one of them",
     note = "to make `{Self}` an extractor, write `#[extractor]` above a function that returns it, or implement `FromRequest`"
 )]
+#[doc(alias("extractor", "FromRequestParts", "guard"))]
 pub trait FromRequest: Sized {
     /// How this extractor uses the body of the request. Only one argument of a handler may use the body.
     const BODY: BodyUse = BodyUse::Unused;

@@ -74,12 +74,13 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     mistakes.extend(kinds::mistakes(&level, &groups));
     kinds::apply(&mut routes, &level, &groups);
     #[cfg_attr(not(feature = "cors"), expect(unused_mut, reason = "the feature adds origins"))]
-    let mut trusted_origins = app.trusted_origins;
+    let (mut trusted_origins, mut any_may_ask) = (app.trusted_origins, false);
     #[cfg(feature = "cors")]
     if let Some((cors, place)) = app.cors {
         let (layer, origins) = cors.checked(place)?;
         layers.push(layer);
-        trusted_origins.extend(origins);
+        any_may_ask = origins.is_none();
+        trusted_origins.extend(origins.unwrap_or_default());
     }
     let (code, has_keys) = (settings.clone(), !secrets.is_empty());
     let used = pools::used(routes.iter().map(|(_, route)| route));
@@ -200,7 +201,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         state: Arc::new(state),
         worker_values,
         urls,
-        trusted_origins: TrustedOrigins::checked(trusted_origins)?,
+        trusted_origins: TrustedOrigins::checked(trusted_origins, any_may_ask)?,
         sessions,
         threads: Arc::new(Semaphore::new(settings.threads.min(Semaphore::MAX_PERMITS))),
         spool: Arc::new(Spool::new(settings.upload_dir.clone())),

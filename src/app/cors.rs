@@ -25,6 +25,7 @@ use crate::{app::App, error::StartError, request::service::LayerFn, table::csrf}
 /// preflight.assert_header("access-control-allow-origin", "https://shop.example");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("cross-origin", "access-control-allow-origin"))]
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// `None` stands for every origin.
@@ -49,6 +50,8 @@ impl Cors {
     }
 
     /// Allows pages of every origin, without the cookies of the user. For APIs that everyone may read.
+    ///
+    /// The pages may also send PUT, PATCH and DELETE, and POST with JSON, but no forms.
     pub fn any_origin() -> Cors {
         Cors::new(None)
     }
@@ -115,12 +118,13 @@ impl Cors {
             .max_age(self.max_age))
     }
 
-    /// Returns the outermost layer of an app, and the origins whose requests are not forged.
-    pub(crate) fn checked(self, place: Place) -> Result<(LayerFn, Vec<String>), StartError> {
+    /// Returns the outermost layer of an app, and the origins whose requests are not forged; `None` stands for
+    /// every origin.
+    pub(crate) fn checked(self, place: Place) -> Result<(LayerFn, Option<Vec<String>>), StartError> {
         let Place { file, line, .. } = place;
         let layer = self.layer();
         let layer = layer.map_err(|why| StartError::at(place, format!("`App::cors` ({file}:{line}): {why}")))?;
-        Ok((Box::new(move |inner| around(&layer, inner)), self.origins.unwrap_or_default()))
+        Ok((Box::new(move |inner| around(&layer, inner)), self.origins))
     }
 }
 
@@ -167,6 +171,7 @@ impl App {
     /// Allows pages of other origins to read the responses of the app (CORS). Default: browsers refuse it.
     ///
     /// Applies to the whole app, also to its error pages. Mistakes are found at the start.
+    #[doc(alias("cross-origin", "access-control-allow-origin"))]
     #[track_caller]
     pub fn cors(mut self, cors: Cors) -> App {
         self.cors = Some((cors, Place::here("pixie::cors")));

@@ -36,6 +36,7 @@ use crate::{
 /// client.get("/admin").send().assert_status(401).assert_text("sign in first");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("middleware", "nest", "scope", "blueprint", "mount", "prefix"))]
 pub struct Group {
     prefix: String,
     pub(super) level: Level,

@@ -37,6 +37,7 @@ impl App {
     /// client.get("/me").header("x-user", "Ada").send().assert_text("Hello Ada");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("middleware", "filter", "guard"))]
     pub fn before<F, R>(mut self, hook: F) -> App
     where
         F: Fn(&mut Request) -> R + Send + Sync + 'static,
@@ -67,6 +68,7 @@ impl App {
     /// client.get("/secret").send().assert_status(403);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("middleware"))]
     pub fn before_async(mut self, hook: impl for<'r> AsyncHook<'r>) -> App {
         self.level.hooks.before.push(Before::new_async(hook));
         self
@@ -86,6 +88,7 @@ impl App {
     /// client.get("/missing").send().assert_status(404).assert_header("x-page", "other");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("middleware", "interceptor"))]
     pub fn after(mut self, hook: impl Fn(&RequestView<'_>, &mut Response) + Send + Sync + 'static) -> App {
         self.level.hooks.after.push(After::new(hook));
         self
@@ -103,6 +106,7 @@ impl App {
     /// client.get("/missing").send().assert_status(404).assert_text("no page at /missing");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("error handler", "catcher", "404"))]
     pub fn error_page<F>(mut self, code: u16, page: F) -> App
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,
@@ -127,6 +131,7 @@ impl App {
     /// client.post("/").header("accept", "text/html").send().assert_status(405);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("error handler", "exception handler", "catcher"))]
     pub fn error_pages<F>(mut self, page: F) -> App
     where
         F: Fn(&Error, &ErrorView<'_>) -> Response + Send + Sync + 'static,

@@ -30,6 +30,7 @@ impl App {
     /// app.test()?.get("/").send().assert_status(200);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("database", "db", "connection pool", "lifespan"))]
     #[track_caller]
     pub fn state_with<T, F>(mut self, make: F) -> App
     where
@@ -59,6 +60,7 @@ impl App {
     /// let app = app.state_with(async || Ok(Db)).on_start(migrate);
     /// # app.test()?; Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("startup", "migration", "lifespan"))]
     #[track_caller]
     pub fn on_start<F>(mut self, run: F) -> App
     where
@@ -70,6 +72,7 @@ impl App {
 
     /// Runs code after the last request, such as sending the rest of the metrics. The last call runs first. A
     /// failure is logged.
+    #[doc(alias("shutdown", "cleanup"))]
     #[track_caller]
     pub fn on_stop<F>(mut self, run: F) -> App
     where
@@ -96,6 +99,7 @@ impl App {
     /// let app = app.every("5m", clean_up);
     /// # let _ = app;
     /// ```
+    #[doc(alias("background", "cron", "scheduler", "periodic"))]
     #[track_caller]
     pub fn every<F, R>(mut self, period: &str, run: F) -> App
     where

@@ -9,6 +9,7 @@ use crate::app::App;
 impl App {
     /// Limits the body of a request, for routes without a limit of their own: `"10MB"`, or a number of bytes.
     /// A longer body is answered with 413. Default: 2 MiB.
+    #[doc(alias("max body size", "upload limit"))]
     pub fn body_limit(mut self, size: impl Into<ByteSize>) -> App {
         self.settings.body_limit = size.into();
         self
@@ -63,6 +64,7 @@ impl App {
     /// Limits the time until the head of the response, for pool and stream routes without a deadline of their
     /// own or of their pool, and for async hooks. Then the response is 504, and the worker is killed.
     /// Default: 15 s.
+    #[doc(alias("timeout"))]
     pub fn deadline(mut self, deadline: Duration) -> App {
         self.settings.deadline = deadline;
         self

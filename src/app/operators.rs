@@ -161,6 +161,7 @@ impl App {
     /// assert!(app.test()?.get("/status").send().assert_status(200).text().ends_with(r#","pools":[]}"#));
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("dashboard", "monitoring"))]
     #[track_caller]
     pub fn status(mut self, path: &'static str) -> App {
         self.views.status = Some(OwnPage::new(path, "pixie::status"));
@@ -201,6 +202,7 @@ impl App {
     /// assert!(text.contains(r#"pixie_http_requests_total{route="index",status="2xx"} 1"#));
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("prometheus", "monitoring"))]
     #[cfg(feature = "metrics")]
     #[track_caller]
     pub fn metrics(mut self, path: &'static str) -> App {
@@ -232,6 +234,7 @@ impl App {
     /// assert_eq!(client.get("/").send().text().len(), 32);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("opentelemetry", "tracing"))]
     pub fn trace_contexts(mut self, all: bool) -> App {
         self.settings.trace_contexts = all;
         self
@@ -265,6 +268,7 @@ impl App {
     /// use pixie_web::{AccessLog, App};
     /// let app = App::new().access_log(AccessLog::Off);
     /// ```
+    #[doc(alias("logging", "log"))]
     pub fn access_log(mut self, access_log: AccessLog) -> App {
         self.settings.access_log = access_log;
         self
@@ -272,6 +276,7 @@ impl App {
 
     /// Sets how the built-in log writes an event. Default: as a line to read. A program with its own
     /// subscriber of the crate `tracing` decides that itself.
+    #[doc(alias("logging", "log"))]
     pub fn log_format(mut self, format: LogFormat) -> App {
         self.settings.log_format = format;
         self
@@ -297,6 +302,7 @@ impl App {
     /// client.get("/missing").header("x-request-id", "7b1f-3").send().assert_header("x-request-id", "7b1f-3");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("correlation id", "logging"))]
     pub fn request_ids(mut self, all: bool) -> App {
         self.settings.request_ids = all;
         self

@@ -42,6 +42,7 @@ impl App {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("process", "worker", "fork"))]
     pub fn pool(mut self, pool: pixie_pool::Config) -> App {
         self.pools.push(pool);
         self

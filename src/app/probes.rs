@@ -20,6 +20,7 @@ impl App {
     /// client.get("/readyz").send().assert_status(200).assert_text(r#"{"pools":{},"ready":true,"reason":null}"#);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("liveness", "healthcheck", "kubernetes"))]
     #[track_caller]
     pub fn health(mut self, path: &'static str) -> App {
         self.views.probes[0] = Some(OwnPage::new(path, "pixie::health"));
@@ -33,6 +34,7 @@ impl App {
     /// An app is not ready while a pool cannot start workers, and from the beginning of a stop: see
     /// [`App::ready_delay`]. A full queue does not count, because it also fills where the requests go
     /// instead. Everyone may ask, and sees the names of the pools.
+    #[doc(alias("readiness", "healthcheck", "kubernetes"))]
     #[track_caller]
     pub fn ready(mut self, path: &'static str) -> App {
         self.views.probes[1] = Some(OwnPage::new(path, "pixie::ready"));

@@ -33,6 +33,7 @@ impl App {
     /// images.get("/thumbnail").send().assert_text("small");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("cluster", "microservice"))]
     pub fn role(mut self, names: impl AsRef<str>) -> App {
         self.settings.role = RoleNames::new(names.as_ref());
         self

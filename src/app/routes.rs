@@ -39,6 +39,7 @@ impl App {
     ///
     /// If the routes come from more than one package, name each package with [`App::include`], so that a
     /// dependency cannot add pages to your site unnoticed.
+    #[doc(alias("discover", "router"))]
     pub fn collect() -> App {
         let routes = registered().map(|found| (found.package, (found.route)())).collect();
         App { routes, ..App::default() }
@@ -98,6 +99,7 @@ impl App {
     /// The routes run on blocking threads. With an index file, the folder also serves the paths `/static` and
     /// `/static/`. To use your own handler at `/` beside a folder mounted at `/`, use
     /// [`Folder::without_index`].
+    #[doc(alias("static files", "assets", "serve_dir"))]
     #[track_caller]
     pub fn folder(mut self, path: &str, folder: impl Into<Folder>) -> App {
         let routes = folder.into().routes(path);
@@ -107,6 +109,7 @@ impl App {
 
     /// Adds a value that sync, thread and async routes read as `State<T>`. It exists only in the main
     /// process.
+    #[doc(alias("database", "db", "dependency injection", "with_state", "shared state"))]
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> App {
         self.state.insert(value);
         self
@@ -116,6 +119,7 @@ impl App {
     /// `State<T>`.
     ///
     /// Each worker has its own value: a change in one worker is not visible in the others.
+    #[doc(alias("database", "shared state", "initializer"))]
     pub fn worker_state<T: Send + Sync + 'static>(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> App {
         self.worker_values.push((TypeId::of::<T>(), Box::new(move |map| map.insert(make()))));
         self
@@ -126,6 +130,7 @@ impl App {
     ///
     /// All layers of tower-http fit whose responses have a body of `Bytes`. The layer runs before the router,
     /// so it may change the path.
+    #[doc(alias("middleware", "tower"))]
     pub fn layer(mut self, layer: impl RouteLayer) -> App {
         self.layers.push(Box::new(move |inner| layer.wrap(inner)));
         self

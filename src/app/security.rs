@@ -6,6 +6,7 @@ use crate::{app::App, table::proxies::ProxyHeaders};
 /// # Security
 impl App {
     /// Allows pages of another origin, such as `https://shop.example`, to send requests of every method.
+    #[doc(alias("csrf", "cors"))]
     pub fn trust_origin(mut self, origin: impl Into<String>) -> App {
         self.trusted_origins.push(origin.into());
         self
@@ -24,6 +25,7 @@ impl App {
     /// client.post("/webhook").header("sec-fetch-site", "cross-site").send().assert_status(200);
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("xsrf", "forgery"))]
     pub fn csrf(mut self, refused: bool) -> App {
         self.settings.csrf = refused;
         self
@@ -65,6 +67,7 @@ impl App {
     /// assert_eq!(from([198, 51, 100, 7]), "Some(198.51.100.7) http");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("nginx", "reverse proxy", "trust proxy", "x-forwarded-for"))]
     pub fn behind_proxy<P: Into<String>>(mut self, proxies: impl IntoIterator<Item = P>) -> App {
         self.settings.behind_proxy = Some(proxies.into_iter().map(Into::into).collect());
         self
@@ -96,6 +99,7 @@ impl App {
     /// `X-Frame-Options: SAMEORIGIN`, so that another site cannot show them in a frame and misuse clicks, and
     /// `Referrer-Policy: strict-origin-when-cross-origin`, so that other sites do not see their addresses. If
     /// a response has one of these headers already, the header stays. After hooks can remove them.
+    #[doc(alias("helmet"))]
     pub fn security_headers(mut self, sent: bool) -> App {
         self.settings.security_headers = sent;
         self
@@ -107,6 +111,7 @@ impl App {
     /// The first secret seals new cookies, and every secret opens existing ones. To change the secret, put
     /// the new one first, and remove the old one when its cookies have expired. All processes need the same
     /// secrets, so do not make random ones at the start.
+    #[doc(alias("secret", "cookie"))]
     #[cfg(feature = "sealed-cookies")]
     pub fn keys<S: AsRef<[u8]>>(mut self, secrets: impl IntoIterator<Item = S>) -> App {
         self.secrets = secrets.into_iter().map(|secret| secret.as_ref().to_vec()).collect();

@@ -35,6 +35,7 @@ impl App {
     ///     .listen(Listen::unix("/run/shop/app.sock").mode(0o660).owner(":www-data"));
     /// # let _ = app;
     /// ```
+    #[doc(alias("bind", "port", "unix socket"))]
     pub fn listen(mut self, listen: Listen) -> App {
         self.settings.listens.push(listen);
         self
@@ -66,6 +67,7 @@ impl App {
     /// according to its type or `Content-Encoding`, parts of files, event streams, and responses with
     /// `Cache-Control: no-transform`. Set that header on a page that contains both a secret of the user and
     /// text from other people: the compressed length can reveal the secret (BREACH attack).
+    #[doc(alias("gzip", "brotli", "zstd"))]
     #[cfg(feature = "compression")]
     pub fn compress(mut self, compress: bool) -> App {
         self.settings.compress = compress.then_some(crate::files::compress::compress_response);

@@ -7,6 +7,7 @@ use crate::{app::App, table::settings::Sessions};
 impl App {
     /// Sets where sessions are kept: in encrypted cookies, the default, or in the store. `PIXIE_SESSIONS`
     /// overrides it. The guide's page [`sessions`](crate::guide::sessions) compares them.
+    #[doc(alias("login", "auth"))]
     pub fn sessions(mut self, kept: Sessions) -> App {
         self.settings.sessions = kept;
         self

@@ -27,6 +27,7 @@ impl App {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("redis", "cache", "database"))]
     pub fn store(mut self, store: Store) -> App {
         self.store = Some(store);
         self
@@ -58,6 +59,7 @@ impl App {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("rate limit", "throttle"))]
     pub fn limit(mut self, limit: impl Into<Limit>) -> App {
         self.level.limits.push(limit.into());
         self

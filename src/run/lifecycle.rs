@@ -26,7 +26,7 @@ pub(crate) struct Started {
 pub(crate) async fn start(app: &Composed) -> Result<Option<Started>, StartError> {
     let lifecycle = mem::take(&mut *app.lifecycle.lock().unwrap_or_else(PoisonError::into_inner));
     let Lifecycle { starts, periodic, stops } = lifecycle;
-    let handle = AppHandle::new(&app.state, &app.shutdown);
+    let handle = AppHandle::new(&app.state, &app.shutdown, app.settings.development);
     for Step { name, run } in starts {
         tokio::select! {
             done = run(handle.clone()) => done.map_err(|error| StartError::new(format!("{name} failed: {error}")))?,

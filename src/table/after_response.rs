@@ -46,6 +46,7 @@ type Work = (OwnedSemaphorePermit, BoxFuture<Result<()>>);
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("background", "background task", "job"))]
 #[derive(Clone)]
 pub struct AfterResponse {
     works: Arc<Mutex<Vec<Work>>>,

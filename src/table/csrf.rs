@@ -14,17 +14,22 @@ use crate::{error::StartError, table::refusal::refuse_with};
 /// What an origin must be, in messages.
 pub(crate) const ORIGIN_RULE: &str = "in lower case, without a path";
 
-/// The origins whose pages may send requests to this app, as browsers write them.
-pub(crate) struct TrustedOrigins(BTreeSet<String>);
+/// The origins whose pages may send requests to this app.
+pub(crate) struct TrustedOrigins {
+    /// As browsers write them.
+    named: BTreeSet<String>,
+    /// Whether a page of every origin may send what a browser asks for before it sends it.
+    any_may_ask: bool,
+}
 
 impl TrustedOrigins {
     /// Checks that these are origins. A browser would never send another text, so it would have no effect.
-    pub(crate) fn checked(origins: Vec<String>) -> Result<TrustedOrigins, StartError> {
+    pub(crate) fn checked(origins: Vec<String>, any_may_ask: bool) -> Result<TrustedOrigins, StartError> {
         match origins.iter().find(|origin| !is_origin(origin)) {
             Some(wrong) => Err(StartError::new(format!(
                 "`App::trust_origin(\"{wrong}\")`: an origin is `https://host` or `https://host:port`, {ORIGIN_RULE}"
             ))),
-            None => Ok(TrustedOrigins(origins.into_iter().collect())),
+            None => Ok(TrustedOrigins { named: origins.into_iter().collect(), any_may_ask }),
         }
     }
 
@@ -42,7 +47,11 @@ impl TrustedOrigins {
             // `same-site` is refused too: another subdomain may belong to another person.
             Some(site) => !matches!(site, "same-origin" | "none"),
         };
-        let trusted = || origin.is_some_and(|origin| self.0.contains(origin));
+        // Browsers ask before such a method, and send it with cookies only if the answer allows them.
+        let was_asked = self.any_may_ask
+            && matches!(*request.method(), Method::PUT | Method::PATCH | Method::DELETE)
+            && !request.headers().contains_key(header::UPGRADE);
+        let trusted = || was_asked || origin.is_some_and(|origin| self.named.contains(origin));
         (refused && !trusted() && !is_unforgeable(request.headers())).then(|| {
             let detail = "the browser sent this request on behalf of another site (cross-site request forgery)";
             let origin = origin.unwrap_or("https://shop.example");

@@ -26,11 +26,12 @@ type StepFuture = Pin<Box<dyn Future<Output = Result<()>>>>;
 pub struct AppHandle {
     state: Arc<StateMap>,
     shutdown: Shutdown,
+    is_development: bool,
 }
 
 impl AppHandle {
-    pub(crate) fn new(state: &Arc<StateMap>, shutdown: &Shutdown) -> AppHandle {
-        AppHandle { state: state.clone(), shutdown: shutdown.clone() }
+    pub(crate) fn new(state: &Arc<StateMap>, shutdown: &Shutdown, is_development: bool) -> AppHandle {
+        AppHandle { state: state.clone(), shutdown: shutdown.clone(), is_development }
     }
 
     /// Returns a value that [`App::state`](crate::App::state) or [`App::state_with`](crate::App::state_with) has
@@ -47,6 +48,12 @@ impl AppHandle {
     /// Returns the handle that stops the app.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// Returns whether the app is in development: see [`App::development`](crate::App::development). A start can
+    /// refuse a default then that is not safe in production, such as a secret that everyone knows.
+    pub fn is_development(&self) -> bool {
+        self.is_development
     }
 
     pub(crate) fn fill<T: Send + Sync + 'static>(&self, value: T) {

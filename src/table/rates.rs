@@ -38,6 +38,7 @@ type Key = Arc<dyn Fn(&Request) -> Option<String> + Send + Sync>;
 /// let by_key = Limit::new("1000/h").burst(50).by(|request| request.header("x-api-key").map(str::to_owned));
 /// # let _ = by_key;
 /// ```
+#[doc(alias("rate limit", "throttle", "token bucket"))]
 #[derive(Clone)]
 pub struct Limit {
     text: String,

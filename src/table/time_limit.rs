@@ -28,6 +28,7 @@ use pixie_core::{Error, FromRequest, Needs, Request, Route};
 ///     # Ok(())
 /// }
 /// ```
+#[doc(alias("deadline", "timeout"))]
 #[derive(Clone, Debug)]
 pub struct TimeLimit(Option<pixie_pool::TimeLimit>);
 

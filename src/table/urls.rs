@@ -9,13 +9,25 @@ use pixie_core::{Error, FromRequest, Needs, Pattern, Request, Result, Route, Sta
 
 /// Makes the URL of a route from the name of its handler. It is an extractor for every kind of route.
 ///
-/// ```
-/// # use pixie_web::{App, Route, Urls};
-/// let app = App::new().route(Route::get("/user/<id>").name("user").sync(|_| "a user"));
-/// let urls = app.test()?.urls();
-/// assert_eq!(urls.url_for("user", &[("id", &7)])?, "/user/7");
+/// ```standalone_crate
+/// use pixie_web::{App, Redirect, Result, Urls, get};
+///
+/// #[get("/user/<id>", sync)]
+/// fn user(id: u32) -> String {
+///     format!("user {id}")
+/// }
+///
+/// #[get("/first", sync)]
+/// fn first(urls: Urls) -> Result<Redirect> {
+///     Ok(Redirect::to(urls.url_for("user", &[("id", &1)])?))
+/// }
+///
+/// let client = App::collect().test()?;
+/// client.get("/first").send().assert_header("location", "/user/1");
+/// assert_eq!(client.urls().url_for("user", &[("id", &7)])?, "/user/7");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("url_for", "reverse", "named route"))]
 #[derive(Clone)]
 pub struct Urls(Arc<HashMap<&'static str, Named>>);
 

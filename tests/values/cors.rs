@@ -57,6 +57,10 @@ fn every_page_may_read_without_cookies() {
         request.header("content-type", kind).send().status()
     };
     assert_eq!([send("application/json"), send("text/plain")].map(|status| status.as_u16()), [200, 403]);
+    // A browser has asked before it sends another method, so the app has allowed it; a form is not asked for.
+    let put = |client: &TestClient| client.put("/cart").header("sec-fetch-site", "cross-site").send().status().as_u16();
+    assert_eq!(put(&client), 200);
+    assert_eq!(put(&app().test().expect("the app fits together")), 403);
 }
 
 #[test]

@@ -47,6 +47,18 @@ impl Name {
 }
 
 fn refusal(name: &str) -> Option<String> {
+    word_refusal(name).or_else(|| {
+        let reserved = [
+            (&["test"][..], "it is the name of Rust's test library"),
+            (&BUILD_FOLDERS, "it is a folder in cargo's build directory"),
+        ];
+        let found = reserved.into_iter().find(|(names, _)| names.contains(&name));
+        found.map(|(_, reason)| reason.into())
+    })
+}
+
+/// Returns why neither a package nor a module can have this name.
+pub(crate) fn word_refusal(name: &str) -> Option<String> {
     let may_continue = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     let Some(first) = name.chars().next() else { return Some("it is empty".into()) };
     if let Some(wrong) = name.chars().find(|letter| !may_continue(*letter)) {
@@ -58,14 +70,11 @@ fn refusal(name: &str) -> Option<String> {
     if !first.is_ascii_alphabetic() {
         return Some(format!("it begins with `{first}` instead of a letter"));
     }
-    let reserved = [
-        (&KEYWORDS[..], "it is a keyword of Rust"),
-        (&["test"], "it is the name of Rust's test library"),
-        (&STANDARD, "it is a part of Rust's standard library"),
-        (&BUILD_FOLDERS, "it is a folder in cargo's build directory"),
-    ];
-    if let Some((_, reason)) = reserved.iter().find(|(names, _)| names.contains(&name)) {
-        return Some((*reason).into());
+    if KEYWORDS.contains(&name) {
+        return Some("it is a keyword of Rust".into());
+    }
+    if STANDARD.contains(&name) {
+        return Some("it is a part of Rust's standard library".into());
     }
     DEVICES.contains(&name.to_ascii_lowercase().as_str()).then(|| "Windows reserves it for a device".into())
 }

@@ -85,6 +85,11 @@ fn asked(template: &Path) -> Result<Vec<(String, Item)>, Error> {
     Ok(entries.map(|(key, item)| (key.to_owned(), item.clone())).collect())
 }
 
+/// Asks whether to go on.
+pub(crate) fn confirm(prompt: &str) -> Result<bool, Error> {
+    answered(Confirm::with_theme(&theme()).with_prompt(prompt).default(true).interact())
+}
+
 fn theme() -> ColorfulTheme {
     ColorfulTheme::default()
 }

@@ -21,6 +21,7 @@ use crate::{Body, BoxError, IntoResponse, Response, answer::into_response::BINAR
 ///     ([("content-type", "text/csv")], Streamed(rows))
 /// }
 /// ```
+#[doc(alias("streaming", "stream"))]
 #[derive(Clone, Debug)]
 pub struct Streamed<S>(pub S);
 

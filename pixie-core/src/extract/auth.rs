@@ -24,6 +24,7 @@ use crate::{Error, FromRequest, Needs, Request};
 /// assert!(orders(Bearer("7b1f".to_owned())).is_ok());
 /// assert_eq!(orders(Bearer("7b20".to_owned())).unwrap_err().status(), 401);
 /// ```
+#[doc(alias("auth", "token", "jwt", "authorization"))]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bearer(pub String);
 
@@ -77,6 +78,7 @@ impl FromRequest for Bearer {
 /// # let login = BasicAuth { user: "ada".to_owned(), password: "correct horse".to_owned() };
 /// # assert!(admin(login).is_ok());
 /// ```
+#[doc(alias("auth", "login", "password", "authorization"))]
 #[cfg(feature = "basic-auth")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct BasicAuth {

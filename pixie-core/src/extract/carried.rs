@@ -21,6 +21,7 @@ use crate::{Error, FromRequest, Needs, Request, error::unprovided};
 /// assert_eq!(user.name, "Ada");
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("middleware", "request data"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Carried<T>(pub T);
 
@@ -75,6 +76,7 @@ impl Request {
 /// assert_eq!(tenant.0, "blue");
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("middleware", "request data"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<T>(pub T);
 

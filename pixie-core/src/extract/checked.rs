@@ -69,6 +69,7 @@ use crate::{BodyUse, Error, FormView, FromRequest, Json, Needs, Pairs, Request, 
 /// # assert_eq!(response.body().as_bytes(), Some(&b"age: ten (invalid digit found in string)"[..]));
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("validation", "validate", "garde", "valid"))]
 #[derive(Clone, Debug)]
 pub struct Checked<T> {
     value: Option<T>,

@@ -25,8 +25,15 @@ const AGE: Duration = Duration::seconds(60);
 /// use pixie_core::{Flash, IntoResponse, Redirect};
 /// let response = Flash::new("success", "Saved").with(Redirect::to("/"));
 /// assert!(response.headers()["set-cookie"].to_str()?.starts_with("flash=success:Saved"));
+///
+/// // The next page takes the message as an argument, once.
+/// fn page(flash: Option<Flash>) -> String {
+///     flash.map_or_else(String::new, |flash| flash.message)
+/// }
+/// assert_eq!(page(None), "");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("message", "notification"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a message has no effect until it is added to a response"]
 #[non_exhaustive]

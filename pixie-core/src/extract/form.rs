@@ -30,6 +30,7 @@ use crate::{
 /// assert_eq!((form.name.as_str(), form.topics.len()), ("Ada", 2));
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("urlencoded", "multipart"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Form<T>(pub T);
 
@@ -116,6 +117,7 @@ const FIELDS_TOLD: usize = 3;
 /// view.add_error("name", "is taken");
 /// assert_eq!((view.value("name"), view.error("name")), ("Ada", Some("is taken")));
 /// ```
+#[doc(alias("validation", "form errors"))]
 #[derive(Clone, Debug, Default)]
 pub struct FormView {
     fields: Pairs,

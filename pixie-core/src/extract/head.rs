@@ -24,6 +24,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// assert_eq!(page.number, 2);
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("query string", "search params"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -81,6 +82,7 @@ impl FromRequest for Headers {
 /// }
 /// assert_eq!(greet(Peer(([127, 0, 0, 1], 80).into())), "Hello 127.0.0.1");
 /// ```
+#[doc(alias("client ip", "remote address", "connect_info"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -150,6 +152,15 @@ impl FromRequest for RequestId {
 
 /// The id of the last event that a client got before it reconnected. Take `Option<LastEventId>`, because a
 /// client has no id the first time.
+///
+/// ```
+/// use pixie_core::{Event, LastEventId, Pieces};
+/// fn count(last: Option<LastEventId>) -> Pieces {
+///     let first = last.and_then(|LastEventId(id)| id.parse().ok()).map_or(0, |id: u32| id + 1);
+///     Pieces::events((first..3).map(|number| Event::data(number.to_string()).id(number.to_string())))
+/// }
+/// # let _ = count(Some(LastEventId("1".to_owned())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastEventId(pub String);
 

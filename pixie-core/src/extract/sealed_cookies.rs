@@ -98,6 +98,7 @@ impl fmt::Debug for CookieKeys {
 ///     Response::new(format!("visit {visits}")).cookie(signed)
 /// }
 /// ```
+#[doc(alias("cookie", "hmac"))]
 #[derive(Clone, Debug)]
 pub struct SignedCookies(Sealed);
 
@@ -137,6 +138,7 @@ impl FromRequest for SignedCookies {
 ///     Response::new("remembered").cookie(cookies.encrypt(Cookie::new("account", "17")))
 /// }
 /// ```
+#[doc(alias("cookie", "encrypted"))]
 #[derive(Clone, Debug)]
 pub struct PrivateCookies(Sealed);
 

@@ -45,6 +45,7 @@ pub type SessionValues = BTreeMap<String, Box<RawValue>>;
 /// ```
 ///
 /// Before hooks read and change it too, with [`Session::from_request`](FromRequest::from_request).
+#[doc(alias("login", "auth", "user"))]
 #[derive(Clone, Default)]
 pub struct Session(Arc<Mutex<Draft>>);
 

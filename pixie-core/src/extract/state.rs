@@ -19,6 +19,7 @@ use crate::{Error, FromRequest, Needs, Request, StateMap, error::unprovided};
 /// }
 /// assert_eq!(count(State(Arc::default())), "visit 1");
 /// ```
+#[doc(alias("database", "db", "depends", "dependency injection"))]
 #[derive(Debug)]
 pub struct State<T>(pub Arc<T>);
 

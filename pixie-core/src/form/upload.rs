@@ -29,6 +29,7 @@ use bytes::Bytes;
 ///     Ok(answer)
 /// }
 /// ```
+#[doc(alias("file upload", "multipart", "file"))]
 #[derive(Clone, Debug)]
 pub struct Upload {
     head: PartHead,

@@ -26,6 +26,12 @@ type BoxStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 /// use pixie_core::Body;
 /// assert_eq!(Body::from("text").as_bytes(), Some(&b"text"[..]));
 /// assert!(Body::empty().is_empty());
+///
+/// /// Sends the body back while it arrives.
+/// async fn echo(body: Body) -> Body {
+///     body
+/// }
+/// # let _ = echo;
 /// ```
 #[derive(Default)]
 pub struct Body(Repr);

@@ -35,6 +35,7 @@ pub trait PieceSource: Send + Sync {
 /// assert_eq!(lines(BodyReader::from(bytes::Bytes::from("a\nb\n")))?, "2 lines");
 /// # Ok::<(), pixie_core::Error>(())
 /// ```
+#[doc(alias("stream", "upload"))]
 #[derive(Default)]
 pub struct BodyReader {
     piece: Bytes,

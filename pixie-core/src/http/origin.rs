@@ -8,6 +8,17 @@ use std::fmt;
 ///
 /// Behind a proxy that `App::behind_proxy` trusts, this is the scheme between the client and the proxy.
 /// Layers find it among the extensions of a request.
+///
+/// ```
+/// use pixie_core::Scheme;
+/// fn is_private(scheme: Scheme) -> &'static str {
+///     match scheme {
+///         Scheme::Https => "this connection is encrypted",
+///         Scheme::Http => "use HTTPS",
+///     }
+/// }
+/// assert_eq!(is_private(Scheme::Http), "use HTTPS");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain HTTP.

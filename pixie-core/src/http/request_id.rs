@@ -20,6 +20,11 @@ const ID_BYTES_MAX: usize = 128;
 /// use pixie_core::RequestId;
 /// assert!(RequestId::new("7b1f-2").is_some());
 /// assert!(RequestId::new("7b1f status=200").is_none());
+///
+/// fn order(id: RequestId) -> String {
+///     format!("if something is wrong, tell us {id}")
+/// }
+/// # let _ = order;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Arc<str>);

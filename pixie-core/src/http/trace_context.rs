@@ -31,6 +31,11 @@ const STATE_MEMBERS_MAX: usize = 32;
 /// let child = context.child();
 /// assert!(child.to_string().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
 /// assert_ne!(child.parent_id(), context.parent_id());
+///
+/// fn price(trace: Option<TraceContext>) -> String {
+///     trace.map_or_else(|| "no trace".to_owned(), |trace| format!("trace {}", trace.trace_id()))
+/// }
+/// assert_eq!(price(None), "no trace");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {

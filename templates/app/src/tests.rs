@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::notebook::Notebook;
 
 // Lets this test program start itself as a worker of the app. Workers do not open the file.
-pixie_web::test_worker!(|| app(Notebook::at("unused")));
+pixie_web::test_worker!(without_notes);
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -17,6 +17,11 @@ const PASSWORD: &str = "correct horse battery staple";
 fn app(notebook: Notebook) -> App {
     let app = crate::app(notebook).development(false);
     app.keys(["a secret that only encrypts the sessions of tests"])
+}
+
+/// The app for tests that do not touch the notebook: `pixie add` writes such tests.
+pub fn without_notes() -> App {
+    app(Notebook::at("unused"))
 }
 
 /// A browser, and the folder with the notebook that it writes to.
@@ -71,7 +76,10 @@ fn notebook(folder: &TempDir) -> Notebook {
 #[test]
 fn a_note_is_shown_after_it_was_sent() {
     let browser = Browser::of_ada();
-    let sent = browser.post("/notes").form(&[("text", "buy <milk>")]).send();
+    let sent = browser
+        .post("/notes")
+        .form(&[("text", "buy <milk>")])
+        .send();
     sent.assert_status(303).assert_header("location", "/notes");
     assert_html!(browser.get("/notes").send().assert_status(200).text());
     let again = browser.get("/notes").send().text();
@@ -81,7 +89,10 @@ fn a_note_is_shown_after_it_was_sent() {
 #[test]
 fn notes_are_still_there_after_a_restart() {
     let browser = Browser::of_ada();
-    browser.post("/notes").form(&[("text", "still here")]).send();
+    browser
+        .post("/notes")
+        .form(&[("text", "still here")])
+        .send();
     let Browser { client, folder } = browser;
     // The next program waits until the first one has closed the file.
     let next = std::thread::spawn(move || {
@@ -239,7 +250,10 @@ fn the_first_page_links_a_route_of_each_kind() {
     let page = client.get("/").send().assert_status(200).text();
     for kind in ["sync", "thread", "async", "pool", "stream"] {
         let path = format!("/where/{kind}");
-        assert!(page.contains(&format!("href=\"{path}\"")), "no link to {path}");
+        assert!(
+            page.contains(&format!("href=\"{path}\"")),
+            "no link to {path}"
+        );
         client.get(&path).send().assert_status(200);
     }
 }
