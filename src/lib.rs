@@ -116,6 +116,7 @@ pub use sse::Sse;
 pub use table::settings::Sessions;
 pub use table::{
     after_response::AfterResponse,
+    late::Late,
     lifecycle::AppHandle,
     pools::Pools,
     proxies::ProxyHeaders,

@@ -21,6 +21,7 @@ pub(crate) mod timing;
 pub(crate) mod traces;
 pub(crate) mod access;
 pub(crate) mod time_limit;
+pub(crate) mod late;
 pub(crate) mod lifecycle;
 pub(crate) mod after_response;
 pub(crate) mod spool;

@@ -67,11 +67,14 @@ impl Urls {
 
 pub(crate) fn browse(address: &str) {
     let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
-    match opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-        // A thread waits for the opener, so that it does not become a zombie.
-        Ok(mut child) => drop(thread::spawn(move || child.wait())),
-        Err(_) => output::help(format_args!("open {address} in your browser")),
-    }
+    let opened = opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let address = address.to_owned();
+    // A thread waits for the opener, which may stay until the browser is closed.
+    thread::spawn(move || {
+        if !opened.and_then(|mut child| child.wait()).is_ok_and(|status| status.success()) {
+            output::help(format_args!("no browser could be started: open {address}"));
+        }
+    });
 }
 
 /// Returns the address of the app for other machines. Connecting a UDP socket sends nothing, but it selects

@@ -13,9 +13,12 @@ use notebook::Notebook;
 use pixie_web::{App, Folder, Result};
 
 /// All routes with an attribute, the notebook that they share, the static files, and the error pages.
-fn app(notebook: Notebook) -> App {
+///
+/// Only one program can have the notebook open. Under `pixie dev`, the new program opens it when the old one has
+/// ended. Worker processes do not open it.
+fn app(file: PathBuf) -> App {
     App::collect()
-        .state(notebook)
+        .state_late(move || Notebook::open(&file))
         .folder("/static", files())
         .error_pages(errors::page)
 }
@@ -27,12 +30,8 @@ fn files() -> Folder {
         .without_index()
 }
 
-/// Worker processes also run this function. Only the main process opens the notebook, before it is ready.
 fn main() -> Result<()> {
-    let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
-    app(Notebook::at(file))
-        .on_start(async |app| app.state::<Notebook>()?.check())
-        .run()
+    app(env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from)).run()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Requests to the app without a socket; pages are compared with their snapshots.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use pixie_template::assert_html;
 use pixie_web::{App, TestClient, TestResponse};
@@ -14,8 +17,8 @@ pixie_web::test_worker!(without_notes);
 const PASSWORD: &str = "correct horse battery staple";
 
 /// The app as in production, with a fixed secret, so that tests do not need `.env`.
-fn app(notebook: Notebook) -> App {
-    let app = crate::app(notebook).development(false);
+fn app(file: PathBuf) -> App {
+    let app = crate::app(file).development(false);
     app.keys(["a secret that only encrypts the sessions of tests"])
 }
 
@@ -33,7 +36,7 @@ struct Browser {
 impl Browser {
     fn new() -> Browser {
         let folder = tempfile::tempdir().expect("a folder");
-        let client = app(notebook(&folder)).test();
+        let client = app(file(&folder)).test();
         Browser {
             client: client.expect("a valid app"),
             folder,
@@ -69,8 +72,12 @@ impl Deref for Browser {
     }
 }
 
-fn notebook(folder: &TempDir) -> Notebook {
-    Notebook::at(folder.path().join("data/notes.redb"))
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("data/notes.redb")
+}
+
+fn open(file: &Path) -> Notebook {
+    Notebook::open(file).expect("the file can be opened")
 }
 
 #[test]
@@ -94,19 +101,15 @@ fn notes_are_still_there_after_a_restart() {
         .form(&[("text", "still here")])
         .send();
     let Browser { client, folder } = browser;
-    // The next program waits until the first one has closed the file.
-    let next = std::thread::spawn(move || {
-        let notes = notebook(&folder).all().expect("the notebook can be read");
-        notes.into_iter().map(|note| note.text).collect::<Vec<_>>()
-    });
     drop(client);
-    assert_eq!(next.join().expect("no panic"), ["still here"]);
+    let notes = open(&file(&folder)).all().expect("the notes can be read");
+    assert_eq!(notes[0].text, "still here");
 }
 
 #[test]
 fn the_newest_notes_are_kept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let notebook = notebook(&folder);
+    let notebook = open(&file(&folder));
     for number in 1..=101 {
         let added = notebook.add("Ada", &number.to_string());
         added.expect("the note is saved");
@@ -119,10 +122,8 @@ fn the_newest_notes_are_kept() {
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = Notebook::at(folder.path())
-        .check()
-        .expect_err("it is a folder");
-    let text = refused.to_string();
+    let refused = Notebook::open(folder.path()).err();
+    let text = refused.expect("it is a folder").to_string();
     assert!(text.contains(&folder.path().display().to_string()) && text.contains("NOTES_FILE"));
 }
 
@@ -224,7 +225,7 @@ fn a_form_from_another_site_is_refused() {
 #[test]
 fn primes_are_counted_in_a_worker_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(notebook(&folder)).test_with_workers(1);
+    let client = app(file(&folder)).test_with_workers(1);
     let client = client.expect("a valid app");
     let sent = client.get("/primes").query(&[("below", "100")]).send();
     let page = sent.assert_status(200).text();
@@ -235,7 +236,7 @@ fn primes_are_counted_in_a_worker_process() {
 #[test]
 fn a_number_that_is_none_is_told_beside_the_field() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(notebook(&folder)).test().expect("a valid app");
+    let client = app(file(&folder)).test().expect("a valid app");
     for below in ["", "1e3", "4000000001"] {
         let sent = client.get("/primes").query(&[("below", below)]).send();
         let page = sent.assert_status(422).text();
@@ -246,7 +247,7 @@ fn a_number_that_is_none_is_told_beside_the_field() {
 #[test]
 fn the_first_page_links_a_route_of_each_kind() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(notebook(&folder)).test().expect("a valid app");
+    let client = app(file(&folder)).test().expect("a valid app");
     let page = client.get("/").send().assert_status(200).text();
     for kind in ["sync", "thread", "async", "pool", "stream"] {
         let path = format!("/where/{kind}");
