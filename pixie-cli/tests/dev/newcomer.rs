@@ -28,7 +28,7 @@ const STYLE: &str = "
     b{font-weight:600}.c1,.c9{color:var(--red)}.c2,.c10{color:var(--green)}.c3,.c11{color:var(--yellow)}
     .c4,.c12{color:var(--blue)}.c5,.c13{color:var(--magenta)}.c6,.c14{color:var(--cyan)}";
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_first_steps_fit_into_the_terminal_and_look_well() {
     let world = tempfile::tempdir().expect("a folder");
     let terminal = first_steps(world.path(), "blog", &[]);
@@ -64,7 +64,7 @@ fn without_colors_only_text_is_shown() {
     assert!(!shown.contains('\u{1b}'), "{shown}");
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_first_page_of_each_scaffold_is_one_to_look_at() {
     let Some(browser) = Browser::start() else { return };
     let scaffolds = [("minimal", "It works!"), ("app", "It works!"), ("pool", "Examine a text")];
