@@ -41,7 +41,7 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
     let is_ours = |line: &&str| {
         !line.trim_start().starts_with("Compiling ") && !folders.iter().any(|folder| line.contains(folder))
     };
-    for line in text.lines().filter(is_ours) {
+    for line in text.split(['\n', '\r']).filter(is_ours) {
         assert!(line.chars().count() <= COLUMNS, "too wide: {line}");
     }
     let Some(browser) = Browser::start() else { return };
@@ -76,7 +76,11 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
         site.says("ready in");
         browser.open(&format!("http://localhost:{}/", site.port));
         browser.wait_for(word);
-        take_pictures(&browser, &format!("{template}-first"), 960, 480);
+        if template != "pool" {
+            browser.click(".pool a");
+            browser.wait_for("pool process ");
+        }
+        take_pictures(&browser, &format!("{template}-first"), 960, 640);
         if template == "app" {
             write_as_ada(&browser);
         }

@@ -24,7 +24,7 @@ fn app(file: PathBuf) -> App {
 
 /// The app for tests that do not touch the notebook: `pixie add` writes such tests.
 pub fn without_notes() -> App {
-    app(Notebook::at("unused"))
+    app("unused".into())
 }
 
 /// A browser, and the folder with the notebook that it writes to.
