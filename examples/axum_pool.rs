@@ -1,9 +1,10 @@
 //! An axum app with a pool of worker processes from `pixie-pool`: a crash in a task does not affect axum.
 //!
-//! `cargo run --example axum_pool`, then
-//! `curl --data-binary @photo.jpg localhost:8000/thumbnail > small.png`. `/segfault` returns 502 and `/loop`
-//! 504, while `/` continues to work. A worker is this program, started again. So `main` is a plain function
-//! that calls `init` first: with `#[tokio::main]`, each worker would start a runtime.
+//! `cargo run --release --example axum_pool`, then
+//! `curl --data-binary @photo.jpg localhost:8000/thumbnail > small.png`, and
+//! `curl -i localhost:8000/segfault localhost:8000/loop localhost:8000`: 502, 504, and 200. Look at `main`: a
+//! worker is this program, started again, so `main` is a plain function that calls `init` first. With
+//! `#[tokio::main]`, each worker would start a runtime.
 use std::{
     env::{self, VarError},
     hint::black_box,

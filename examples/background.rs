@@ -1,8 +1,8 @@
 //! What an app does besides answering requests: values that are made at the start, periodic work, work after
 //! responses, and a last step at the stop.
 //!
-//! `cargo run --example background`, then send a POST to `/mails`, and stop it with Ctrl-C. The lines on standard
-//! output show the order.
+//! `cargo run --release --example background`, then `curl -X POST localhost:8000/mails`, and stop it with
+//! Ctrl-C. Look at the order of the lines on standard output.
 use std::{
     env,
     sync::atomic::{AtomicU32, Ordering},

@@ -1,4 +1,7 @@
 //! `pixie-server` alone: limits, timeouts and an orderly shutdown for any tower service.
+//!
+//! `cargo run --release --example bare_server`, then `curl localhost:8000/any/path`. Look at `Config`, which
+//! has the limits.
 use std::{
     convert::Infallible,
     env::{self, VarError},

@@ -1,7 +1,9 @@
 //! An app behind a load balancer: it believes what its proxy reports, says whether it is ready, and follows
 //! traces.
 //!
-//! `cargo run --example behind_proxy`, then request `/readyz`, or `/log/pool` with a header `traceparent`.
+//! `cargo run --release --example behind_proxy`, then `curl localhost:8000/readyz` and
+//! `curl -H 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' localhost:8000/log/pool`.
+//! Look at the trace in the log.
 use std::{env, time::Duration};
 
 use pixie_web::{App, Origin, Peer, Request, Route, TraceContext, get};

@@ -1,4 +1,7 @@
 //! `pixie-core` on plain hyper: uses its routes, requests and error pages in a custom accept loop.
+//!
+//! `cargo run --release --example core_on_hyper`, then
+//! `curl localhost:8000/hello/you localhost:8000/missing`. Look at `answer`.
 use std::{
     convert::Infallible,
     env::{self, VarError},

@@ -1,10 +1,10 @@
-//! An app that faces the internet by itself: HTTPS with HTTP/2 and HTTP/3, WebSockets, events, and
-//! pages for health checks.
+//! An app that faces the internet by itself: HTTPS with HTTP/2 and HTTP/3, WebSockets, events, and pages for
+//! health checks.
 //!
-//! `cargo run --release --features tls,http2,http3,websocket --example edge`, then `curl -k
-//! https://localhost:8443/`. Plain HTTP is on `PIXIE_PORT` (8000), HTTPS on `PIXIE_TLS_PORT` (8443).
-//! `PIXIE_CERT` and `PIXIE_KEY` name the files of the certificate; without them the example makes one for
-//! localhost, which browsers warn about.
+//! `cargo run --release --features tls,http2,http3,websocket --example edge`, then
+//! `curl -ik https://localhost:8443/`. Look at the protocol, and at `Alt-Svc`. Plain HTTP is on `PIXIE_PORT`
+//! (8000), HTTPS on `PIXIE_TLS_PORT` (8443). `PIXIE_CERT` and `PIXIE_KEY` name the files of the certificate;
+//! without them the example makes one for localhost, which browsers warn about.
 use std::{
     env, fs,
     path::PathBuf,

@@ -1,7 +1,8 @@
 //! Server-sent events from worker processes, where the code may block.
 //!
-//! Each subscriber occupies a process of the pool `streams`. For many subscribers, return `Sse` from an async
-//! route.
+//! `cargo run --release --example events`, then `curl -N localhost:8000/ticks`, or open
+//! <http://localhost:8000>. Look at `ticks`: the write fails when the client leaves. Each subscriber occupies
+//! a process of the pool `streams`; for many of them, return `Sse` from an async route.
 use std::{thread::sleep, time::Duration};
 
 use pixie_web::{Event, Html, LastEventId, Pieces, Result, Writer, get, run};

@@ -1,7 +1,8 @@
 //! One pool route for each fault, beside routes that must continue to work.
 //!
-//! `cargo run --release --example faults`, then request `/segv`, `/loop` or `/oom`. `/ok?id=7` still returns
-//! 7, and `/status` shows what happened.
+//! `cargo run --release --example faults`, then
+//! `curl -i localhost:8000/segv localhost:8000/loop localhost:8000/oom localhost:8000/ok?id=7`: the last one
+//! still returns 7. Look at the log, and at `/status`.
 #![expect(unconditional_recursion, reason = "one of the routes overflows the stack")]
 use std::{
     env,

@@ -1,6 +1,8 @@
 //! A pixie app inside an axum app: its pool routes still run in worker processes.
 //!
-//! Call `into_service` first in `main`, before you start a runtime: in a worker process it does not return.
+//! `cargo run --release --example in_axum`, then
+//! `curl localhost:8000 localhost:8000/pixie/pool localhost:8000/pixie/abort`. Look at the order in `main`:
+//! `into_service` comes before the runtime, because it does not return in a worker process.
 use std::env::{self, VarError};
 
 use axum::{Router, routing::get};

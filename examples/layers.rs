@@ -1,4 +1,8 @@
 //! Tower layers around an app, a group and a route; every layer of tower-http works.
+//!
+//! `cargo run --release --example layers`, then `curl -i localhost:8000/news` and
+//! `curl -i localhost:8000/slow`. Look at the header `cache-control` of the first, and at the 408 of the
+//! second.
 use std::time::Duration;
 
 use pixie_web::{App, Group, Route, StatusCode, get, header};

@@ -1,4 +1,7 @@
 //! All five kinds of route. Each returns the process and the thread that it ran on.
+//!
+//! `cargo run --release --example route_kinds`, then open <http://localhost:8000>. Look at the process ids:
+//! those of `/pool` and `/stream` differ from the others.
 use std::{io::Write, thread, time::Duration};
 
 use pixie_web::{Html, Result, Writer, get, proc_env, run};

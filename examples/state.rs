@@ -1,8 +1,9 @@
 //! One counter that routes of every kind share, and a session that counts visits.
 //!
-//! `PIXIE_STORE` chooses where the counter lives: `memory`, `redb:PATH` or `redis://HOST:PORT`.
-//!
-//! `cargo run --release --all-features --example state`
+//! `cargo run --release --features sessions --example state`, then
+//! `curl localhost:8000/add/sync localhost:8000/add/pool`. Look at the numbers: both processes count with the
+//! same store. `PIXIE_STORE` chooses where the store is: `memory`, `redb:PATH` or `redis://HOST:PORT`, the
+//! latter two with the features `store-file` and `store-redis`.
 use pixie_web::{App, Result, Session, Sessions, Store, get};
 
 const COUNTER: &str = "counter";

@@ -1,7 +1,7 @@
 //! Stores files of any size: a worker reads an upload while it arrives, so only a small part is in memory.
 //!
-//! Upload a file with `curl -T movie.mkv http://localhost:8000/files/movie.mkv`, and download it with
-//! `curl -O http://localhost:8000/files/movie.mkv`.
+//! `cargo run --release --example streaming`, then `curl -T movie.mkv localhost:8000/files/movie.mkv`, and
+//! `curl -O localhost:8000/files/movie.mkv`. Look at the memory of the processes meanwhile.
 use std::{
     env, fs,
     hash::{DefaultHasher, Hasher},

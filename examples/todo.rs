@@ -1,12 +1,9 @@
-//! The API of Todo-Backend (<https://todobackend.com>): a list that pages of every origin may read and change.
+//! The API of Todo-Backend (<https://todobackend.com>): a list that pages of every origin may read and
+//! change.
 //!
-//! ```text
-//! cargo run --release --features cors --example todo
-//! curl -H 'content-type: application/json' -d '{"title": "walk the dog"}' http://localhost:8000/todos
-//! curl -X PATCH -H 'content-type: application/json' -d '{"completed": true}' http://localhost:8000/todos/1
-//! ```
-//!
-//! Look at `links`, an extractor made from two others, and at the tests: `cargo test --features cors --example todo`.
+//! `cargo run --release --features cors --example todo`, then
+//! `curl -i -H 'content-type: application/json' -d '{"title": "walk the dog"}' localhost:8000/todos`. Look at
+//! `links`, an extractor made from two others, and at the tests: `cargo test --features cors --example todo`.
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,4 +1,8 @@
 //! A form with a picture: the fields and the file are arguments of a handler in a worker process.
+//!
+//! `cargo run --release --example uploads`, then
+//! `curl -F caption=me -F tags=a -F picture=@photo.png localhost:8000/pictures`, or open
+//! <http://localhost:8000>. Look at the arguments of `keep`.
 use std::io::Read;
 
 use pixie_web::{App, Form, Html, Result, Upload, get, post};

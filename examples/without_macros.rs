@@ -1,4 +1,7 @@
 //! A program without attributes: routes are plain values.
+//!
+//! `cargo run --release --example without_macros`, then `curl -iL localhost:8000`. Look at the methods of
+//! `Route`, one for each kind.
 use pixie_web::{App, Cookie, Redirect, Response, Result, Route, proc_env};
 
 fn main() -> Result<()> {

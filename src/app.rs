@@ -15,6 +15,8 @@ mod probes;
 pub(crate) mod cors;
 mod roles;
 mod lifecycle;
+#[cfg(feature = "openapi")]
+mod openapi;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "sessions")]
@@ -48,7 +50,7 @@ use crate::{
     app::operators::Views,
     error::StartError,
     request::service::LayerFn,
-    table::{WorkerValue, hooks::Level, lifecycle::Lifecycle, settings::Settings, store::Store},
+    table::{WorkerValue, hooks::Level, lifecycle::Lifecycle, openapi::Wanted, settings::Settings, store::Store},
 };
 
 /// An application: its routes, its state, and how it is served.
@@ -99,6 +101,7 @@ pub struct App {
     pub(crate) cors: Option<(cors::Cors, pixie_core::Place)>,
     pub(crate) layers: Vec<LayerFn>,
     pub(crate) views: Views,
+    pub(crate) openapi: Wanted,
     pub(crate) settings: Settings,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) shutdown: Shutdown,

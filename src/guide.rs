@@ -11,6 +11,7 @@
 //! - [Validation](self::validation)
 //! - [Uploads](self::uploads)
 //! - [JSON APIs](self::json_api)
+//! - [OpenAPI](self::openapi)
 //! - [Errors and their pages](self::errors)
 //! - [State](self::state)
 //! - [Databases](self::databases)
@@ -24,6 +25,7 @@
 //! - [Large bodies](self::bodies)
 //! - [Worker pools](self::pools)
 //! - [Sandboxes](self::sandbox)
+//! - [A fresh process for each request](self::fresh)
 //! - [Images, PDFs and office files](self::documents)
 //! - [The progress of a job](self::progress)
 //! - [Single functions in worker processes](self::tasks)
@@ -104,6 +106,10 @@ pub mod uploads {}
 #[doc = include_str!("guide/how-to/json_api.md")]
 pub mod json_api {}
 
+#[cfg(any(not(doctest), feature = "openapi"))]
+#[doc = include_str!("guide/how-to/openapi.md")]
+pub mod openapi {}
+
 #[doc = include_str!("guide/how-to/errors.md")]
 pub mod errors {}
 
@@ -147,6 +153,9 @@ pub mod pools {}
 
 #[doc = include_str!("guide/how-to/sandbox.md")]
 pub mod sandbox {}
+
+#[doc = include_str!("guide/how-to/fresh.md")]
+pub mod fresh {}
 
 #[doc = include_str!("guide/how-to/documents.md")]
 pub mod documents {}

@@ -85,6 +85,11 @@ mod request;
 mod jobs;
 mod table;
 mod config;
+#[cfg(feature = "openapi")]
+mod openapi;
+#[cfg(not(feature = "openapi"))]
+#[path = "no_openapi.rs"]
+mod openapi;
 pub mod files;
 mod dev;
 mod testing;
@@ -112,6 +117,8 @@ pub use run::{
     run,
 };
 pub use sse::Sse;
+#[cfg(feature = "openapi")]
+pub use table::openapi::OpenApi;
 #[cfg(feature = "sessions")]
 pub use table::settings::Sessions;
 pub use table::{
@@ -139,15 +146,16 @@ pub use pixie_core::Checked;
 #[cfg(feature = "sessions")]
 pub use pixie_core::Session;
 pub use pixie_core::{
-    Bearer, Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Error, ErrorView, Event, Extension, Flash,
-    Form, FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId, Method,
-    Needs, OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView, Response, Result, Route,
-    RouteType, Scheme, State, StatusCode, Streamed, TraceContext, Upload, Uploads, Writer, abort, header,
+    Bearer, Body, BodyReader, ByteSize, Bytes, Carried, Cookie, Cookies, Created, Error, ErrorView, Event, Extension,
+    Flash, Form, FormLimits, FormView, FromRequest, HeaderValue, Headers, Html, IntoResponse, Json, LastEventId,
+    Method, Needs, NoContent, Notes, OrAbort, Origin, Peer, Pieces, Query, Redirect, Request, RequestId, RequestView,
+    Response, Result, Route, RouteType, Scheme, Security, State, StatusCode, Streamed, TraceContext, Upload, Uploads,
+    Writer, abort, header,
 };
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};
 pub use pixie_macros::{delete, extractor, get, patch, post, put, route};
-pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox};
+pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox, StartMethod};
 #[cfg(any(feature = "tls", feature = "tls-ring"))]
 pub use pixie_server::Tls;
 pub use pixie_server::{Config as ServerConfig, Listen, Shutdown, TlsSession};
@@ -176,6 +184,8 @@ pub mod service {
 pub mod __macro {
     pub use crate::{app::routes::Registered, testing::work_if_asked};
     pub use inventory;
+    #[cfg(feature = "openapi")]
+    pub use pixie_core::openapi;
     pub use pixie_core::{
         BodyUse, BoxFuture, Error, FromRequest, Handler, IntoError, IntoPieces, IntoResponse, Method, Needs, Pieces,
         Place, Request, Response, RoutePath, Writer,

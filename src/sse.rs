@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
-use pixie_core::{Body, BoxError, Event, IntoResponse, Response};
+use pixie_core::{Body, BoxError, Event, IntoResponse, Notes, Response};
 use tokio::{
     runtime::Handle,
     time::{Instant, Sleep, sleep},
@@ -93,6 +93,10 @@ impl IntoResponse for Sse {
         let is_kept_alive = !self.keep_alive.is_zero() && Handle::try_current().is_ok();
         let silence = is_kept_alive.then(|| Box::pin(sleep(self.keep_alive)));
         Response::events(Body::new(EventBody { events: self.events, silence, keep_alive: self.keep_alive }))
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<str>("200", "text/event-stream");
     }
 }
 

@@ -31,6 +31,14 @@ pub(crate) mod rates;
 #[cfg(not(feature = "store"))]
 #[path = "table/no_rates.rs"]
 pub(crate) mod rates;
+#[cfg(feature = "openapi")]
+pub(crate) mod openapi;
+/// Without the feature `openapi`, an app has no OpenAPI document.
+#[cfg(not(feature = "openapi"))]
+pub(crate) mod openapi {
+    #[derive(Default)]
+    pub(crate) struct Wanted;
+}
 pub(crate) mod backlog;
 pub(crate) mod panics;
 #[cfg(feature = "sessions")]
@@ -139,6 +147,8 @@ pub(crate) struct Composed {
     pub(crate) pages: [Option<&'static str>; 4],
     /// What the server of this process counts.
     pub(crate) counters: Counters,
+    /// What the app has decided about its OpenAPI document.
+    pub(crate) openapi: openapi::Wanted,
     pub(crate) request_ids: RequestIds,
     /// The `Strict-Transport-Security` of responses over HTTPS. `None` in development, where browsers would
     /// then refuse every other server on `localhost`.

@@ -152,6 +152,20 @@ impl TestClient {
         self.service.app().store.clone().unwrap_or_else(pixie_store::Store::memory)
     }
 
+    /// Returns the OpenAPI document of the app as JSON to read, for a snapshot test. The app need not serve it.
+    ///
+    /// ```
+    /// use pixie_web::{App, Route};
+    /// let client = App::new().route(Route::get("/prices").name("prices").sync(|_| "1,2,3")).test()?;
+    /// assert!(client.openapi().contains(r#""operationId": "prices""#)); // or insta::assert_snapshot!(client.openapi())
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    #[cfg(feature = "openapi")]
+    #[track_caller]
+    pub fn openapi(&self) -> String {
+        crate::openapi::as_text(self.service.app()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Starts a GET request.
     pub fn get(&self, path: &str) -> TestRequest<'_> {
         self.request(Method::GET, path)

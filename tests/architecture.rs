@@ -36,6 +36,8 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "sse",
             "table",
+            "openapi",
+            "no_openapi",
             "config",
             "websocket",
             "files",
@@ -49,7 +51,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "fuzzing",
         ],
     ),
-    ("pixie-core/src", &["error", "form", "http", "answer", "route", "extract", "fuzzing"]),
+    ("pixie-core/src", &["error", "form", "http", "notes", "answer", "route", "extract", "fuzzing"]),
     (
         "pixie-pool/src",
         &[
@@ -58,6 +60,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "snapshot",
             "protocol",
+            "fork",
             "job worker",
             "submission",
             "pool reply",
@@ -218,6 +221,42 @@ fn every_source_file_says_what_it_owns() {
 }
 
 #[test]
+fn every_example_says_how_to_run_it_and_is_in_the_list() {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/README.md");
+    let list = std::fs::read_to_string(list).expect("the list is text");
+    let metadata = metadata(&["--no-deps"]);
+    let mut examples = 0;
+    for package in metadata["packages"].as_array().expect("a list of packages") {
+        let of_package = |target: &&Value| {
+            let is_program = package["manifest_path"].as_str().is_some_and(|path| path.contains("/examples/"));
+            target["kind"][0] == "example" || (is_program && target["kind"][0] == "bin")
+        };
+        for target in package["targets"].as_array().expect("a list of targets").iter().filter(of_package) {
+            let (name, package) = (text(&target["name"]), text(&package["name"]));
+            let file = std::fs::read_to_string(text(&target["src_path"])).expect("an example is text");
+            let header = file.lines().map_while(|line| line.strip_prefix("//!")).collect::<String>();
+            let command = match target["kind"][0] == "bin" {
+                true => format!("-p {package}"),
+                false => format!("--example {name}"),
+            };
+            for place in [&header, &list] {
+                let mut commands = place.split("`cargo run ").skip(1).filter_map(|rest| rest.split_once('`'));
+                let line = commands.find(|(line, _)| line.ends_with(&command)).map_or("", |(line, _)| line);
+                assert!(!line.is_empty(), "{name}: `cargo run … {command}` is missing");
+                let features = target["required-features"].as_array();
+                let mut features = features.into_iter().flatten().map(text).filter(|feature| *feature != "store");
+                assert!(
+                    features.all(|feature| line.contains(feature)),
+                    "{name}: a feature is missing in `cargo run {line}`"
+                );
+            }
+            examples += 1;
+        }
+    }
+    assert!(examples > 20, "only {examples} examples were found");
+}
+
+#[test]
 fn the_message_about_a_wrong_argument_names_every_extractor() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let trait_file = std::fs::read_to_string(root.join("pixie-core/src/extract.rs")).expect("the file is text");
@@ -264,6 +303,10 @@ fn paths_are_found_in_groups_and_in_expressions() {
     let text = "use crate::{Body, http::{self, Request as Asked}}; fn f() -> crate::Result<()> {}";
     let found: Vec<_> = paths_after("crate::", text).iter().map(|path| path.join("::")).collect();
     assert_eq!(found, ["Body", "http::self", "http::Request", "Result"]);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
 }
 
 fn floor(folders: &[&str], name: &str) -> Option<usize> {

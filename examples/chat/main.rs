@@ -1,6 +1,7 @@
 //! A chat: one room, names, and messages that reach every member at once.
 //!
-//! `cargo run --release --features template,websocket --example chat`, then open the page in two browsers.
+//! `cargo run --release --features template,websocket --example chat`, then open <http://localhost:8000> in
+//! two browsers. Look at `talk`, where one socket is read and written.
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},

@@ -1,7 +1,8 @@
 //! One program for a whole cluster: it serves pages on some hosts and makes thumbnails on others.
 //!
-//! `examples/cluster/up` starts it four times behind HAProxy, on one machine. Its README explains the rest.
-//! `cargo run --release --features store-redis --example cluster` runs all roles in one process.
+//! `cargo run --release --features store-redis --example cluster` runs all roles in one process, at
+//! <http://localhost:8000>. `examples/cluster/up` starts it four times behind HAProxy, on one machine. Look
+//! at the README beside it, which explains the rest.
 use std::{
     env, fs,
     io::{BufReader, Cursor},

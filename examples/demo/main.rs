@@ -1,6 +1,7 @@
 //! A demo: every page shows where it ran, and the first page lets a visitor try the kinds of route.
 //!
-//! `cargo run --release --features template --example demo`
+//! `cargo run --release --features template --example demo`, then open <http://localhost:8000>. Look at what
+//! a crash does to the other pages.
 mod page;
 
 use std::{thread::sleep, time::Duration};

@@ -1,10 +1,9 @@
 //! The progress of a job in a worker process, shown in the browser while it runs.
 //!
-//! The worker publishes numbers from 0 to 100 to a topic, and keeps the last one in the store for a page that
-//! comes later. With `PIXIE_STORE=redis://HOST:PORT`, the page may be served by another machine than the one
-//! that does the work.
-//!
-//! `cargo run --release --example progress`
+//! `cargo run --release --example progress`, then open <http://localhost:8000> in two windows. Look at
+//! `Pool::store`: the worker publishes numbers from 0 to 100 to a topic, and keeps the last one in the store
+//! for a page that comes later. With the feature `store-redis` and `PIXIE_STORE=redis://HOST:PORT`, the page
+//! may be served by another machine than the one that does the work.
 use std::{io::Read, time::Duration};
 
 use pixie_web::{

@@ -1,7 +1,8 @@
 //! Decodes and resizes uploaded pictures in a worker process, so that a broken picture does not affect the
 //! server.
 //!
-//! `cargo run --release --all-features --example thumbnails`
+//! `cargo run --release --features template --example thumbnails`, then open <http://localhost:8000>, and
+//! send a picture. Look at the options of the route `thumbnail`.
 use std::{
     io::{BufReader, Cursor},
     time::Duration,

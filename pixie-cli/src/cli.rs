@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Routes(routes::RoutesArgs),
     /// Shows the app's settings, and where each value comes from
     Config(routes::ConfigArgs),
+    /// Prints the app's OpenAPI document
+    Openapi(routes::OpenapiArgs),
     /// Builds the app with optimization and runs it
     Run(cargo::RunArgs),
     /// Starts a running app anew from its path on disk, without losing a request
@@ -90,6 +92,7 @@ impl Command {
             Self::Dev(args) => interrupt::watch().and_then(|()| dev::dev(args))?,
             Self::Routes(args) => routes::routes(args)?,
             Self::Config(args) => routes::config(args)?,
+            Self::Openapi(args) => routes::openapi(args)?,
             Self::Run(args) => return cargo::run(args),
             #[cfg(unix)]
             Self::Reload(args) => reload::reload(args)?,

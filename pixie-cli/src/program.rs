@@ -57,6 +57,20 @@ impl Settings {
     }
 }
 
+/// The OpenAPI document of an app.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Document {
+    /// The document as JSON to read. As a text, it keeps its order.
+    pub(crate) text: String,
+}
+
+impl Document {
+    /// Asks a program for its document.
+    pub(crate) fn by(program: &Path, folder: &Path) -> Result<Document, Error> {
+        ask(program, folder, "openapi text", "OpenAPI document")
+    }
+}
+
 /// Asks a program a question; `what` names the answer in messages.
 pub(crate) fn ask<A: DeserializeOwned>(program: &Path, folder: &Path, question: &str, what: &str) -> Result<A, Error> {
     let mut command = Command::new(program);

@@ -1,5 +1,5 @@
-//! `pixie routes` and `pixie config`: the table of routes and the settings, from the program itself, so that
-//! they are never out of date.
+//! `pixie routes`, `pixie config` and `pixie openapi`: the table of routes, the settings and the OpenAPI document,
+//! from the program itself, so that they are never out of date.
 //!
 //! Builds the program; `program.rs` then asks it.
 
@@ -11,7 +11,7 @@ use crate::{
     cargo::compile,
     error::Error,
     output,
-    program::{Row, Settings, Told},
+    program::{Document, Row, Settings, Told},
     project::{Project, Which},
 };
 
@@ -86,6 +86,20 @@ pub(crate) fn config(args: ConfigArgs) -> Result<(), Error> {
         false => format!("{line}\n"),
     });
     output::print(&lines.collect::<String>())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenapiArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Build with optimization
+    #[arg(long)]
+    release: bool,
+}
+
+pub(crate) fn openapi(args: OpenapiArgs) -> Result<(), Error> {
+    let (project, program) = built(args.which, args.release)?;
+    output::print(&Document::by(&program, &project.root)?.text)
 }
 
 /// Builds an app, and returns its project and its program.

@@ -87,7 +87,7 @@ impl<T: FromRequest> FromRequest for Option<T> {
     const BODY: BodyUse = T::BODY;
 
     fn needs(needs: &mut Needs) {
-        T::needs(needs);
+        needs.optionally(T::needs);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
@@ -103,7 +103,7 @@ impl<T: FromRequest> FromRequest for Result<T, Error> {
     const BODY: BodyUse = T::BODY;
 
     fn needs(needs: &mut Needs) {
-        T::needs(needs);
+        needs.optionally(T::needs);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
@@ -143,6 +143,13 @@ impl Needs {
         self.body = self.body.and(T::BODY);
         T::needs(&mut self);
         self
+    }
+
+    /// Adds what the type of an argument with this name needs. The name matters as in
+    /// [`FromRequest::from_argument`].
+    pub fn argument<T: FromRequest>(mut self, name: &'static str) -> Needs {
+        self.notes.set_argument(name);
+        self.extractor::<T>()
     }
 
     /// Returns whether the extractors reject a request for the media type of its body, without reading the

@@ -17,6 +17,7 @@ mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod notes;
 mod route;
 
 pub use error::{BoxError, Error, IntoError, OrAbort, Result, abort};
@@ -40,12 +41,14 @@ pub use form::{
     upload::{Upload, UploadReader},
 };
 
+pub use notes::{Notes, Security};
+
 pub use answer::{
     conditional::Validators,
     error_page::{ErrorView, Excerpt, NearbyRoute},
     etag::ETag,
     event::Event,
-    into_response::{Html, IntoResponse, Redirect},
+    into_response::{Created, Html, IntoResponse, NoContent, Redirect},
     negotiate::{Media, preferred_encoding},
     range::Extent,
     streamed::Streamed,
@@ -81,6 +84,16 @@ pub use extract::{
     state::State,
     upload::Uploads,
 };
+
+/// What an OpenAPI document is made from: for `pixie-web`, not for apps. It may change in any release.
+#[cfg(feature = "openapi")]
+#[doc(hidden)]
+pub mod openapi {
+    pub use crate::{
+        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema},
+        route::probe::{ElseAnswer, ElseSchema, OfAnswer, OfSchema, Probe},
+    };
+}
 
 /// What a server needs to feed requests to handlers: for `pixie-web`, not for apps. It may change in any
 /// release.

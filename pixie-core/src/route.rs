@@ -7,6 +7,8 @@ pub(crate) mod hooks;
 pub(crate) mod layers;
 pub(crate) mod needs;
 pub(crate) mod pattern;
+#[cfg(feature = "openapi")]
+pub(crate) mod probe;
 pub(crate) mod router;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
@@ -16,7 +18,7 @@ use pixie_grammar::{ByteSize, PatternError, RouteOption, RouteType};
 
 use crate::{
     After, AsyncHook, Before, BoxFuture, EarlyAnswer, Error, Handler, Hooks, IntoPieces, IntoResponse, Layers, Needs,
-    Pattern, Place, Request, RequestView, Response, RouteLayer, Writer,
+    Notes, Pattern, Place, Request, RequestView, Response, RouteLayer, Writer,
 };
 
 /// A route: which requests it answers, and with which handler.
@@ -50,6 +52,7 @@ pub struct Route {
     /// Whether the author has left the choice of the kind to the app.
     has_default_kind: bool,
     needs: Needs,
+    notes: Notes,
     options: RouteOptions,
     hooks: Hooks,
     layers: Layers,
@@ -61,6 +64,8 @@ pub struct Route {
 pub struct RouteOptions {
     /// The worker pool that runs the route.
     pub pool: Option<&'static str>,
+    /// Whether each request has a worker process of its own.
+    pub fresh: bool,
     /// The time limit for the head of the response.
     pub deadline: Option<Duration>,
     /// The size limit of a request's body.
@@ -73,6 +78,12 @@ pub struct RouteOptions {
     pub cache_control: Option<&'static str>,
     /// How often a client may ask.
     pub limit: Option<&'static str>,
+    /// Whether the OpenAPI document has the route.
+    pub openapi: Option<bool>,
+    /// The tag of the route in the OpenAPI document.
+    pub tag: Option<&'static str>,
+    /// The security scheme of the route in the OpenAPI document.
+    pub security: Option<&'static str>,
 }
 
 impl RouteOptions {
@@ -85,15 +96,31 @@ impl RouteOptions {
     /// Returns the names of the options that are set.
     fn set(&self) -> impl Iterator<Item = &'static str> {
         // Without `..`, so that the compiler asks for each new option.
-        let RouteOptions { pool, deadline, body_limit, retry, csrf, cache_control, limit } = self;
+        let RouteOptions {
+            pool,
+            fresh,
+            deadline,
+            body_limit,
+            retry,
+            csrf,
+            cache_control,
+            limit,
+            openapi,
+            tag,
+            security,
+        } = self;
         let set = [
             ("pool", pool.is_some()),
+            ("fresh", *fresh),
             ("deadline", deadline.is_some()),
             ("body_limit", body_limit.is_some()),
             ("retry", retry.is_some()),
             ("csrf", csrf.is_some()),
             ("cache_control", cache_control.is_some()),
             ("limit", limit.is_some()),
+            ("openapi", openapi.is_some()),
+            ("tag", tag.is_some()),
+            ("security", security.is_some()),
         ];
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
     }
@@ -125,6 +152,14 @@ impl Route {
     /// pool routes, and `streams` for stream routes.
     pub fn pool(mut self, name: &'static str) -> Route {
         self.options.pool = Some(name);
+        self
+    }
+
+    /// Gives each request of this route a process that has served no other one and exits after it. All routes
+    /// of a pool have this, or none. Only for pool and stream routes. If no pool is named, the route runs in
+    /// the pool `fresh`.
+    pub fn fresh(mut self) -> Route {
+        self.options.fresh = true;
         self
     }
 
@@ -167,6 +202,32 @@ impl Route {
     /// More often, the response is 429. The app needs a store, as `App::limit` of the crate pixie-web.
     pub fn limit(mut self, rate: &'static str) -> Route {
         self.options.limit = Some(rate);
+        self
+    }
+
+    /// Sets whether the OpenAPI document has the route. Default: yes.
+    pub fn openapi(mut self, shown: bool) -> Route {
+        self.options.openapi = Some(shown);
+        self
+    }
+
+    /// Sets the tag under which the OpenAPI document lists the route.
+    pub fn tag(mut self, tag: &'static str) -> Route {
+        self.options.tag = Some(tag);
+        self
+    }
+
+    /// Names the security scheme of the OpenAPI document that the route needs, where a hook checks it. For
+    /// extractors such as [`Bearer`](crate::Bearer) the document says it by itself.
+    pub fn security(mut self, scheme: &'static str) -> Route {
+        self.options.security = Some(scheme);
+        self
+    }
+
+    /// Notes what the OpenAPI document says of the route: for the attribute.
+    #[doc(hidden)]
+    pub fn note(mut self, note: impl FnOnce(&mut Notes)) -> Route {
+        note(&mut self.notes);
         self
     }
 
@@ -312,6 +373,12 @@ impl Route {
         &self.needs
     }
 
+    /// Returns what the OpenAPI document says of the handler and its answer.
+    #[doc(hidden)]
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     /// Returns the options, as the setters left them.
     pub fn options(&self) -> &RouteOptions {
         &self.options
@@ -342,7 +409,7 @@ macro_rules! responds {
             F: Fn(&mut Request) -> R + Send + Sync + 'static,
             R: IntoResponse,
         {
-            self.handler(Handler::$kind(Arc::new(move |request| handler(request).into_response())))
+            self.handler(Handler::$kind(Arc::new(move |request| handler(request).into_response()))).note(R::describe)
         }
     )*};
 }
@@ -394,7 +461,7 @@ impl RoutePath {
             let future = handler(request);
             Box::pin(async move { future.await.into_response() })
         };
-        self.handler(Handler::Async(Arc::new(call)))
+        self.handler(Handler::Async(Arc::new(call))).note(R::Output::describe)
     }
 
     /// Runs the handler in a worker process, and sends the pieces of its iterator one by one.
@@ -416,8 +483,8 @@ impl RoutePath {
 
     /// Makes a route from a handler of any kind.
     pub fn handler(self, handler: Handler) -> Route {
-        let needs = Needs::whole_request();
+        let (needs, notes) = (Needs::whole_request(), Notes::default());
         let (options, hooks, layers) = (RouteOptions::default(), Hooks::default(), Layers::default());
-        Route { path: self, handler, has_default_kind: false, needs, options, hooks, layers }
+        Route { path: self, handler, has_default_kind: false, needs, notes, options, hooks, layers }
     }
 }

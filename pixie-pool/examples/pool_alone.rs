@@ -1,4 +1,7 @@
 //! A pool without a web server: one job replies, one kills its process, and the program continues.
+//!
+//! `cargo run --release -p pixie-pool --example pool_alone`. Look at the output: the second job is an error, and the third one
+//! replies.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

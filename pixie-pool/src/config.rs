@@ -7,6 +7,7 @@ mod calls;
 mod environment;
 mod settings;
 mod size;
+mod start_method;
 #[cfg(feature = "store")]
 mod store;
 
@@ -17,6 +18,7 @@ pub use self::{
     calls::Calls,
     settings::{Config, Settings},
     size::Size,
+    start_method::{Preload, StartMethod},
 };
 pub use pixie_grammar::ByteSize;
 
@@ -75,6 +77,15 @@ pub(crate) const OUTPUT_DRAIN: Duration = Duration::from_millis(200);
 /// Grace period for a worker whose start failed, so that it can exit and report the reason before it is
 /// killed. Long enough for a backtrace.
 pub(crate) const START_FAILURE_GRACE: Duration = Duration::from_secs(1);
+/// Crashes of forked workers after which their fork server is replaced. Its workers share a stack canary, and
+/// finding it byte by byte takes several hundred crashes; a start takes some milliseconds.
+pub(crate) const FORK_SERVER_CRASHES_MAX: u32 = 64;
+/// Forks between checks of a fork server's memory. A check takes about 20 µs.
+pub(crate) const FORK_SERVER_CHECK: u32 = 256;
+/// Limits how far a fork server may grow after it was ready, in bytes. It only forks, so it does not grow.
+pub(crate) const FORK_SERVER_GROWTH_MAX: u64 = 64 * 1024 * 1024;
+/// Limits the fork servers that one start of a worker tries. The second replaces one that has just exited.
+pub(crate) const FORK_SERVER_TRIES: usize = 2;
 /// Interval between checks for exited processes that nothing waits for, if this is the first process of a
 /// container. Much longer than a program takes to wait for its own children.
 pub(crate) const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -181,6 +192,9 @@ pub(crate) const TIMER_STACK_BYTES: usize = 512 * 1024;
 /// Time that idle workers get to exit by themselves when they are replaced or their pool stops. Enough to
 /// drop the values that a program made for its jobs, which may flush files or close connections.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Time from the reply of a job until its worker counts as idle when the pool ends the worker at that moment.
+/// The worker needs microseconds, on a busy machine some milliseconds.
+pub(crate) const JOB_END: Duration = Duration::from_millis(10);
 /// Smallest number of the descriptors of a worker's connection. New files get the lowest free number.
 pub(crate) const OWN_DESCRIPTORS_MIN: i32 = 200;
 /// How much sooner than its parent a worker is killed if the machine runs out of memory, in thousandths of

@@ -5,13 +5,15 @@
 
 use std::{path::PathBuf, process, sync::OnceLock};
 
-/// The variable that makes a process a worker: `number|pool|path`.
+/// The variable that makes a process a worker: `number|pool|path`, or a fork server: `0|pool|`.
 pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
 /// The variable that is `on` in a worker that may write a core file. A variable, because a worker limits
 /// itself before it connects.
 pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
 static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
+/// The invitation of a worker that was forked, in place of that of its fork server.
+static FORKED: OnceLock<Invitation> = OnceLock::new();
 
 /// Which process this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
 pub struct Identity {
     /// The worker's pool; `None` in the main process.
     pub pool: Option<String>,
-    /// The worker's number in its pool, from 1; 0 in the main process.
+    /// The worker's number in its pool, from 1; 0 in the main process and in a pool's fork server.
     pub number: usize,
     /// The process id.
     pub pid: u32,
@@ -49,10 +51,29 @@ pub fn is_worker() -> bool {
 
 /// Returns the invitation of this process. It is read once, because the variable is removed later.
 pub(crate) fn invitation() -> Option<&'static Invitation> {
+    if let Some(forked) = FORKED.get() {
+        return Some(forked);
+    }
     INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
 }
 
+/// Makes this copy of a fork server the worker with this number.
+pub(crate) fn become_forked(number: usize) {
+    let pool = invitation().map(|i| i.pool.clone()).unwrap_or_default();
+    // A worker forks no others, so this is the first call.
+    let _ = FORKED.set(Invitation { number, pool, path: PathBuf::new() });
+}
+
 impl Invitation {
+    /// Returns the invitation to be the fork server of a pool.
+    pub(crate) fn to_fork(pool: &str) -> Self {
+        Invitation { number: 0, pool: pool.to_owned(), path: PathBuf::new() }
+    }
+
+    pub(crate) fn is_to_fork(&self) -> bool {
+        self.number == 0
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '|');
         let number = parts.next()?.parse().ok()?;

@@ -4,6 +4,7 @@
 
 mod config;
 mod error;
+mod fork;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -25,7 +26,7 @@ mod worker;
 #[doc(hidden)]
 pub use crate::worker::discard;
 pub use crate::{
-    config::{ByteSize, Calls, Config, Settings, Size},
+    config::{ByteSize, Calls, Config, Preload, Settings, Size, StartMethod},
     error::{Error, Exit, Failure},
     identity::{Identity, identity, is_worker},
     job::{Caller, Cancellation, Handler, Job, JobBody, JobWriter, TimeLimit},
@@ -48,7 +49,7 @@ pub mod __restart {
 pub use crate::worker::before_claim;
 
 #[cfg(feature = "tasks")]
-pub use crate::task::{Task, extend, init, is_canceled, remaining};
+pub use crate::task::{Task, extend, init, init_with, is_canceled, remaining};
 #[cfg(feature = "tasks")]
 pub use pixie_pool_macros::task;
 

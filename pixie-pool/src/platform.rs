@@ -1,6 +1,6 @@
 //! What differs between operating systems, and every call that needs `unsafe`.
 //!
-//! Owns processes, signals, limits, random bytes, locks on directories, the shared socket with its claims,
+//! Owns processes and their copies, signals, limits, random bytes, locks on directories, the shared socket with its claims,
 //! and the socket operations that tokio lacks. `linux` and `elsewhere` have equal function names.
 //! Invariant: the rest of this crate has no
 //! `unsafe` and no `cfg` for a system.
@@ -23,14 +23,14 @@ pub(crate) use linux::sandbox::restrict;
 pub use system::loader_arguments;
 pub(crate) use system::{
     Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, ProcessWatch, QueueReader, SharedSocket, WorkerCgroup,
-    available_bytes, close_inherited, cpu_time, give_way_when_memory_is_short, has_queue, own_executable, peak_bytes,
-    private_socket, random, reap_as_init, receive_with_descriptors, resident_bytes, send_with_descriptors,
-    set_process_name, thread_ids, thread_state, threads,
+    available_bytes, close_inherited, cpu_time, flush_output, fork_beside, give_way_when_memory_is_short, has_queue,
+    own_executable, peak_bytes, private_socket, random, reap_as_init, receive_with_descriptors, resident_bytes,
+    send_with_descriptors, set_process_name, thread_ids, thread_state, threads,
 };
 pub(crate) use unix::{
-    DirectoryLock, Lifeline, calm_signals, exit_now, forget_variable, hang_up, has_arrived, has_input, limit_file_size,
-    limit_memory, limit_open_files, no_core_dumps, out_of_the_way, poll_write, read_arrived, read_into, signal_name,
-    take_lifeline,
+    DirectoryLock, ForkedProcess, Lifeline, become_forked, calm_signals, exit_alone, exit_now, forget_variable,
+    hang_up, has_arrived, has_input, limit_file_size, limit_memory, limit_open_files, no_core_dumps, out_of_the_way,
+    poll_write, read_arrived, read_into, signal_name, take_lifeline, take_stdin,
 };
 pub use unix::{ignores_hangup, pass_descriptors};
 

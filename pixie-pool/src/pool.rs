@@ -279,6 +279,17 @@ fn check(config: &Config) -> Result<(), Error> {
         let remedy = "make pixie_pool::init() the first statement of main, or pixie_pool::worker(), and serve if it returns a worker";
         return Err(Error::Start(format!("this process is a worker of another pool: {remedy}")));
     }
+    if config.preload.is_some() {
+        let remedy = "run it between pixie_pool::worker() and Worker::serve, or in pixie_pool::init_with";
+        return Err(Error::Start(format!(
+            "this program does not run the `preload` of pool `{}`: {remedy}",
+            config.name
+        )));
+    }
+    if config.fresh && config.is_threaded() {
+        let remedy = "give it a size above 0, or leave out `fresh`";
+        return Err(Error::Start(format!("pool `{}` needs a process for each job: {remedy}", config.name)));
+    }
     config.sandbox.check(config.is_threaded()).map_err(|why| Error::Start(format!("pool `{}`: {why}", config.name)))
 }
 

@@ -10,5 +10,5 @@ mod init;
 pub use crate::task::{
     call::{extend, is_canceled, remaining},
     entry::{Entry, Fallible, Registered, Task, run},
-    init::init,
+    init::{init, init_with},
 };

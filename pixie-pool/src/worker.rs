@@ -14,8 +14,9 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, ErrorKind},
     mem,
+    os::fd::OwnedFd,
     panic::{self, AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Once,
         atomic::{AtomicBool, Ordering},
@@ -24,8 +25,9 @@ use std::{
 };
 
 use crate::{
-    config::{HANDLER_STACK_BYTES, STOP_GRACE},
+    config::{HANDLER_STACK_BYTES, JOB_END, STOP_GRACE},
     error::Failure,
+    fork::serving::{self, Forked},
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform,
@@ -44,10 +46,17 @@ pub(crate) const HANDLER_THREAD: &str = "handler";
 #[derive(Debug)]
 pub struct Worker {
     identity: Identity,
-    invitation: Invitation,
-    token: [u8; TOKEN_BYTES],
-    lifeline: platform::Lifeline,
+    origin: Origin,
     is_in_a_test: bool,
+}
+
+/// How this process was started.
+#[derive(Debug)]
+enum Origin {
+    /// As a worker.
+    Executed { path: PathBuf, token: [u8; TOKEN_BYTES], lifeline: platform::Lifeline },
+    /// As the fork server of a pool, with its socket to the main process.
+    ForkServer(OwnedFd),
 }
 
 /// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
@@ -75,7 +84,8 @@ pub fn worker() -> Option<Worker> {
     if std::env::var_os(identity::CORE_DUMPS).is_none_or(|value| value != "on") {
         platform::no_core_dumps();
     }
-    platform::set_process_name(&format!("{}-{}", invitation.pool, invitation.number));
+    let name = if invitation.is_to_fork() { "fork".to_owned() } else { invitation.number.to_string() };
+    platform::set_process_name(&format!("{}-{name}", invitation.pool));
     match Worker::enter(invitation) {
         Ok(worker) => Some(worker),
         Err(error) => give_up(&format!("taking the token from stdin failed: {error}")),
@@ -84,8 +94,13 @@ pub fn worker() -> Option<Worker> {
 
 impl Worker {
     fn enter(invitation: Invitation) -> io::Result<Self> {
-        let (lifeline, token) = platform::take_lifeline()?;
-        Ok(Worker { identity: identity::identity(), invitation, token, lifeline, is_in_a_test: false })
+        let origin = if invitation.is_to_fork() {
+            Origin::ForkServer(platform::take_stdin()?)
+        } else {
+            let (lifeline, token) = platform::take_lifeline()?;
+            Origin::Executed { path: invitation.path, token, lifeline }
+        };
+        Ok(Worker { identity: identity::identity(), origin, is_in_a_test: false })
     }
 
     /// Allows other threads, which stay outside the sandbox, for a test harness, whose main thread waits.
@@ -101,10 +116,27 @@ impl Worker {
     }
 
     /// Runs jobs until the parent ends this process; `table_hash` must be that of the parent's configuration.
+    ///
+    /// In the fork server of a pool ([`StartMethod::Fork`](crate::StartMethod::Fork)), this forks the workers:
+    /// the call continues in each of them, with a copy of all that the program has prepared.
     pub fn serve(self, table_hash: u64, handler: Handler) -> ! {
+        self.serve_with(table_hash, || handler)
+    }
+
+    /// Runs jobs as [`serve`](Worker::serve) does, with a handler that each worker makes itself: also each
+    /// forked one, so that it can open files and connections of its own.
+    pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
+        let (token, lifeline, link) = match self.origin {
+            Origin::Executed { path, token, lifeline } => (token, lifeline, Link::Path(path)),
+            Origin::ForkServer(control) => match serving::serve(control) {
+                Ok(Forked { lifeline, token, socket }) => (token, lifeline, Link::Socket(socket)),
+                Err(error) => give_up(&format!("forking workers failed: {error}")),
+            },
+        };
         remember_panics();
-        let hello = Hello { version: VERSION, token: self.token, table_hash };
-        let (socket, welcome) = match connect(&self.invitation.path, &hello) {
+        let handler = make();
+        let hello = Hello { version: VERSION, token, table_hash };
+        let (socket, welcome) = match connect(link, &hello) {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
@@ -132,7 +164,11 @@ impl Worker {
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        self.lifeline.wait();
+        lifeline.wait();
+        if IS_BUSY.load(Ordering::SeqCst) {
+            // The job may have just sent its reply.
+            thread::sleep(JOB_END);
+        }
         if !IS_BUSY.load(Ordering::SeqCst) {
             // The handler's thread sees the end of the connection and ends the process sooner.
             thread::sleep(STOP_GRACE);
@@ -146,8 +182,17 @@ pub(crate) fn give_up(why: &str) -> ! {
     std::process::exit(1)
 }
 
-fn connect(path: &Path, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
-    let socket = Socket::connect(path)?;
+/// The way to the pool.
+enum Link {
+    Path(PathBuf),
+    Socket(OwnedFd),
+}
+
+fn connect(link: Link, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
+    let socket = match link {
+        Link::Path(path) => Socket::connect(&path)?,
+        Link::Socket(socket) => Socket::new(socket),
+    };
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
         platform::limit_memory(welcome.memory)?;

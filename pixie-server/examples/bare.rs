@@ -1,4 +1,4 @@
-//! Serves a tower service without a framework: `cargo run --example bare -p pixie-server`.
+//! Serves a tower service without a framework: `cargo run --release -p pixie-server --example bare`.
 //!
 //! With `PIXIE_RUNTIMES=2` it serves from two single-threaded runtimes, instead of one runtime with two
 //! threads.

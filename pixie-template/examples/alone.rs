@@ -1,6 +1,6 @@
 //! pixie-template without the rest of pixie: a struct, its template, and the text.
 //!
-//! Run it with `cargo run -p pixie-template --example alone`.
+//! `cargo run --release -p pixie-template --example alone`.
 
 use pixie_template::{View, render, template};
 

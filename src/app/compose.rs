@@ -29,6 +29,7 @@ use crate::{
     },
     config,
     error::StartError,
+    openapi,
     request::{service::LayerFn, timed},
     table::{
         Composed,
@@ -82,6 +83,12 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         any_may_ask = origins.is_none();
         trusted_origins.extend(origins.unwrap_or_default());
     }
+    #[cfg_attr(not(feature = "openapi"), expect(unused_mut, reason = "the feature notes the package"))]
+    let mut wanted = app.openapi;
+    #[cfg(feature = "openapi")]
+    {
+        wanted.package = super::openapi::package(&routes, &packages);
+    }
     let (code, has_keys) = (settings.clone(), !secrets.is_empty());
     let used = pools::used(routes.iter().map(|(_, route)| route));
     let mut given = config::read(&settings, &used)?;
@@ -93,6 +100,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     let probes = Probes::checked(views.probes, pools.clone(), shutdown.clone())?;
     let (counters, meters) = (Counters::default(), Meters::default());
     let views = views.routes(&pools, &counters, &meters, &roles).chain(probes.iter().flat_map(Probes::routes));
+    let views = views.chain(openapi::routes(&wanted));
     let first_view = routes.len();
     routes.extend(views.map(|route| (BY_HAND, route)));
     let urls = Urls::of(routes.iter().map(|(_, route)| route));
@@ -215,6 +223,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
         probes,
         pages,
         counters,
+        openapi: wanted,
         request_ids: RequestIds::new(),
         lifecycle: lifecycle.into(),
         background,
@@ -227,6 +236,7 @@ pub(crate) fn compose(app: App) -> Result<(Arc<Composed>, Vec<LayerFn>), StartEr
     if composed.settings.server_timing && composed.settings.development {
         layers.push(timed::outermost());
     }
+    openapi::publish(&composed)?;
     Ok((Arc::new(composed), layers))
 }
 

@@ -94,8 +94,8 @@ impl App {
         self
     }
 
-    /// Replaces the page of one error status. If the page fails or panics, this is logged and the built-in
-    /// page is shown.
+    /// Replaces the page of one error status. The response gets the status of the error, and its headers. If
+    /// the page fails or panics, this is logged and the built-in page is shown.
     ///
     /// ```
     /// use pixie_web::{App, Html, IntoResponse, Route};
@@ -117,7 +117,8 @@ impl App {
     }
 
     /// Replaces the pages of all error statuses that have no page of their own. `error.render(view)` is the
-    /// built-in page. The pages of the innermost group apply.
+    /// built-in page. The response gets the status of the error, and its headers. The pages of the innermost
+    /// group apply.
     ///
     /// ```
     /// use pixie_web::{App, Html, IntoResponse, Route, core::Media};

@@ -17,6 +17,10 @@ pub(crate) const BY_HAND: &str = "";
 pub struct Registered {
     /// The package of the handler.
     pub package: &'static str,
+    /// The version of the package.
+    pub version: &'static str,
+    /// The description of the package, or empty.
+    pub description: &'static str,
     /// Makes the route.
     pub route: fn() -> Route,
 }

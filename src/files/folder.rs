@@ -105,7 +105,7 @@ impl Folder {
             let folder = folder.clone();
             // A route exists as long as the program, so its path may be leaked.
             let route = Route::get(path.leak()).thread(move |request: &mut Request| folder.serve_mounted(request));
-            routes.push(route.needs(needs.clone()));
+            routes.push(route.needs(needs.clone()).openapi(false));
         }
         routes
     }

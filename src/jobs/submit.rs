@@ -79,7 +79,9 @@ pub(crate) async fn start_pools(app: &Arc<Composed>) -> Result<(), StartError> {
 
 async fn start<'s>(app: &Arc<Composed>, slot: &'s PoolSlot) -> Result<&'s Pool, pixie_pool::Error> {
     let handler = slot.handler.get_or_init(|| worker::handler(app));
-    let config = app.store.iter().fold(slot.config.clone(), store::serve);
+    let mut config = app.store.iter().fold(slot.config.clone(), store::serve);
+    // Run by the workers, or by their fork server: see `worker::serve`.
+    config.take_preload();
     let start = async || sandboxed(app, config.clone())?.start(handler.clone()).await;
     slot.pool.get_or_try_init(start).await
 }

@@ -27,9 +27,13 @@ const ANNOUNCED_BYTES_MIN: u64 = 32 * 1024;
 
 /// Turns this process into the worker that it was started as.
 pub(crate) fn serve(worker: pixie_pool::Worker, app: &Arc<Composed>) -> ! {
-    // Made before the worker reports that it is ready, so that requests do not wait for it.
-    let state = OnceLock::from(Arc::new(app.make_worker_state()));
-    worker.serve(app.table_hash, handler_with(app, state))
+    let pool = worker.identity().pool.as_deref().and_then(|name| app.pools.get(name));
+    if let Some(preload) = pool.and_then(|slot| slot.config.preload.as_ref()) {
+        preload.run();
+    }
+    // The state is made before the worker reports that it is ready, so that requests do not wait for it, and in
+    // each forked worker, so that no two of them share a connection.
+    worker.serve_with(app.table_hash, || handler_with(app, OnceLock::from(Arc::new(app.make_worker_state()))))
 }
 
 /// Returns the function that runs a job on a thread of this process. The first job makes the worker's state.

@@ -3,7 +3,7 @@
 //! With `PIXIE_DUMP` the program prints one line of JSON and exits, before it opens a port or starts a
 //! worker: `PIXIE_DUMP=routes` prints the table of routes, `PIXIE_DUMP="match GET /users/7"` the routes that
 //! would answer that request, `PIXIE_DUMP=config` the settings, and `PIXIE_DUMP=deploy` what a load balancer
-//! needs (`deployment.rs`). `PIXIE_PRINT_CONFIG=1` prints the settings as text. The output comes from the program itself, so it is never outdated.
+//! needs (`deployment.rs`), and `PIXIE_DUMP=openapi` the OpenAPI document. `PIXIE_PRINT_CONFIG=1` prints the settings as text. The output comes from the program itself, so it is never outdated.
 use std::{
     fmt::Write,
     net::{Ipv4Addr, SocketAddr},
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     config::report,
     error::StartError,
+    openapi,
     run::deployment,
     table::{Composed, Endpoint, pools::pool_of, roles, settings::variable},
 };
@@ -109,10 +110,13 @@ pub(crate) fn answer(app: &Composed, question: &str) -> Result<String, StartErro
         ["routes"] => Ok(routes_as_json(app)),
         ["config"] => Ok(config_as_json(app)),
         ["deploy"] => deployment::as_json(app),
+        ["openapi"] => openapi::as_json(app),
+        // For `pixie openapi`.
+        ["openapi", "text"] => Ok(json!({ "text": openapi::as_text(app)? }).to_string()),
         ["match", path] => matching(app, "GET", path),
         ["match", method, path] => matching(app, method, path),
         _ => Err(StartError::new(format!(
-            "invalid PIXIE_DUMP `{question}`: use `routes`, `config`, `deploy` or `match METHOD /path`"
+            "invalid PIXIE_DUMP `{question}`: use `routes`, `config`, `deploy`, `openapi` or `match METHOD /path`"
         ))),
     }
 }

@@ -19,10 +19,16 @@ pub(crate) const DEFAULT_POOL: &str = "default";
 /// The pool of the stream routes that name no pool. A stream may never end, so it must not take a worker from
 /// other routes.
 pub(crate) const STREAM_POOL: &str = "streams";
+/// The pool of the routes with the option `fresh` that name no pool.
+pub(crate) const FRESH_POOL: &str = "fresh";
 
 /// Returns the pool that a route runs in, if it runs in one.
 pub(crate) fn pool_of(route: &Route) -> Option<&'static str> {
-    let unnamed = if route.kind() == RouteType::Stream { STREAM_POOL } else { DEFAULT_POOL };
+    let unnamed = match (route.options().fresh, route.kind()) {
+        (true, _) => FRESH_POOL,
+        (false, RouteType::Stream) => STREAM_POOL,
+        (false, _) => DEFAULT_POOL,
+    };
     route.kind().is_pooled().then(|| route.options().pool.unwrap_or(unnamed))
 }
 

@@ -10,7 +10,7 @@ use pixie_core::{Error, Route};
 use pixie_grammar::{TextValue, nearest};
 
 use crate::table::{
-    pools::{DEFAULT_POOL, STREAM_POOL, pool_of},
+    pools::{DEFAULT_POOL, FRESH_POOL, STREAM_POOL, pool_of},
     refusal::refuse_with,
 };
 
@@ -128,7 +128,7 @@ impl fmt::Display for Roles {
 
 /// Returns the role of a pool.
 pub(crate) fn of_pool(pool: &str) -> &str {
-    if matches!(pool, DEFAULT_POOL | STREAM_POOL) { WEB } else { pool }
+    if matches!(pool, DEFAULT_POOL | STREAM_POOL | FRESH_POOL) { WEB } else { pool }
 }
 
 /// Returns the role that a route belongs to.

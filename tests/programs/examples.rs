@@ -37,6 +37,31 @@ fn without_workers_pool_routes_run_in_the_main_process() {
 }
 
 #[test]
+fn a_fresh_route_has_a_process_for_each_request_and_finds_nothing_of_others() {
+    let fresh = Program::start_with("fresh", &[("PIXIE_WORKERS", "1")]);
+    let (first, second) = (fresh.get("/fresh").body, fresh.get("/fresh").body);
+    assert!(first != second && first.contains("\"served\":1}") && second.contains("\"served\":1}"), "{first} {second}");
+    for path in ["/forked", "/executed"] {
+        let (first, second) = (fresh.get(path).body, fresh.get(path).body);
+        assert_eq!(first.replace("\"served\":1}", "\"served\":2}"), second);
+    }
+    let look = || fresh.get("/look").body.split_once(",\"served\"").expect("it has the number").1.to_owned();
+    let before = look();
+    assert_eq!(before, ":1,\"left_threads\":0,\"open_files\":0,\"values\":0,\"variable\":null}");
+    for _ in 0..3 {
+        assert_eq!(fresh.get("/leave").status, 200);
+        assert_eq!(look(), before);
+    }
+}
+
+#[test]
+fn a_fresh_route_does_not_start_without_workers() {
+    let program = std::process::Command::new(crate::support::example("fresh")).env("PIXIE_WORKERS", "0").output();
+    let said = String::from_utf8_lossy(&program.expect("it can be started").stderr).into_owned();
+    assert!(said.contains("pool `fresh` is fresh, which needs worker processes"), "{said}");
+}
+
+#[test]
 fn routes_without_macros_answer_alike() {
     let plain = Program::start("without_macros");
     assert_eq!(plain.get("/").status, 303);

@@ -12,6 +12,8 @@ mod faults;
 #[cfg(feature = "http2")]
 #[path = "../values/h2_client.rs"]
 mod h2_client;
+#[cfg(all(feature = "template", feature = "garde", feature = "openapi"))]
+mod openapi;
 #[cfg(all(feature = "template", feature = "garde"))]
 mod pages;
 mod pools;

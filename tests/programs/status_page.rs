@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The lowest contrast of visible text with what is behind it, as WCAG 2 defines it.
-const CONTRAST: &str = r#"
+pub(crate) const CONTRAST: &str = r#"
     const parts = color => color.match(/[\d.]+/g).map(Number);
     const light = color => {
         const [r, g, b] = parts(color).map(part => (part /= 255) <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);

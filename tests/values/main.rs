@@ -21,6 +21,8 @@ mod kinds;
 mod layers;
 mod lifecycle;
 mod limits;
+#[cfg(all(feature = "openapi", feature = "basic-auth"))]
+mod openapi;
 mod options;
 mod probes;
 mod proxy;

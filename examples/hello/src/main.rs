@@ -1,6 +1,7 @@
 //! Three routes that run in three places.
 //!
-//! `cargo run --release -p hello`, then open <http://localhost:8000>, `/async` and `/cpu`.
+//! `cargo run --release -p hello`, then open <http://localhost:8000>, `/async` and `/cpu`. Look at the word
+//! after the path of each route.
 use std::{thread::sleep, time::Duration};
 
 use pixie_web::{proc_env, route, run};

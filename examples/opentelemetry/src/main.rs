@@ -1,9 +1,10 @@
 //! Spans for OpenTelemetry: one for each request in the main process, and one for what its worker does. Both
 //! belong to the trace of the client.
 //!
-//! `cargo run --manifest-path examples/opentelemetry/Cargo.toml`, then request `/` with a header
-//! `traceparent`. The spans are printed; put the exporter of `opentelemetry-otlp` in place of
-//! `opentelemetry_stdout` to send them to a collector.
+//! `cargo run --manifest-path examples/opentelemetry/Cargo.toml`, then
+//! `curl -H 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' localhost:8000`. Look at
+//! the spans that are printed; put the exporter of `opentelemetry-otlp` in place of `opentelemetry_stdout` to
+//! send them to a collector.
 use std::{collections::HashMap, convert::Infallible};
 
 use opentelemetry::{

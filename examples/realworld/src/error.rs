@@ -83,7 +83,7 @@ fn refused_by_database(error: rusqlite::Error) -> Error {
 }
 
 /// Writes every error of the app, also those of pixie, in the form of the RealWorld API. A browser gets pixie's
-/// page.
+/// page. The status and the headers are those of the error.
 pub(crate) fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     if view.media == Media::Html {
         return error.render(view);
@@ -94,9 +94,7 @@ pub(crate) fn page(error: &Error, view: &ErrorView<'_>) -> Response {
         let title = error.status().canonical_reason().unwrap_or("error");
         errors.insert("body".to_owned(), vec![error.detail().unwrap_or(title).to_owned()]);
     }
-    let mut response = (error.status(), Json(ErrorResponse { errors })).into_response();
-    response.headers_mut().extend(error.headers().clone());
-    response
+    Json(ErrorResponse { errors }).into_response()
 }
 
 /// Returns the name of a field without the object that it is in: `article.title` is `title`. The name of a

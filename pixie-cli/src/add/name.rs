@@ -51,6 +51,9 @@ fn refusal(name: &str) -> Option<String> {
     if name.chars().any(|letter| letter.is_ascii_uppercase()) {
         return Some("it has an upper case letter".into());
     }
+    if name == "tests" {
+        return Some("each module has its tests in a module of this name".into());
+    }
     let words = name.split(['-', '_']);
     words.into_iter().any(str::is_empty).then(|| "a `-` or `_` is not between two words".into())
 }
@@ -108,6 +111,7 @@ mod tests {
             ("crate", "crate-page"),
             ("std", "std-page"),
             ("aux", "aux-page"),
+            ("tests", "tests-page"),
             ("2fast", "page-2fast"),
             ("a__b", "a-b"),
             ("a-", "a"),

@@ -73,7 +73,7 @@ impl Setting<'_> {
     /// Returns a path that the route answers.
     fn example(&self) -> String {
         let part = |part: &PathPart| match part {
-            PathPart::Literal(text) => text.clone(),
+            PathPart::Literal(text) => text.bytes().map(encoded).collect(),
             PathPart::Wildcard { filter, .. } => example(*filter).to_owned(),
         };
         self.parts.iter().map(part).collect()
@@ -92,6 +92,14 @@ impl Setting<'_> {
                 page.replace("$content$", content.trim_end())
             }
         }
+    }
+}
+
+/// Returns a byte of a path as clients send it.
+fn encoded(byte: u8) -> String {
+    match byte.is_ascii_graphic() && !b"\"<>?#[\\]^`{|}".contains(&byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
     }
 }
 

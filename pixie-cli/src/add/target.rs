@@ -50,6 +50,11 @@ impl<'p> Target<'p> {
         let piece = match what {
             What::Route { method, kind, .. } => piece::route(&setting, method.as_str(), *kind),
             What::Template { .. } => piece::template(&setting),
+            // The function that makes the pool has this name.
+            What::Pool { .. } if name.module == "pool" => {
+                let error = Error::usage("`pool` does not say what the pool is for");
+                return Err(error.help("choose another name, such as `pixie add pool images`"));
+            }
             What::Pool { .. } => {
                 self.program.check_pool(&name.kebab())?;
                 piece::pool(&setting)

@@ -102,7 +102,9 @@ fn all_kinds_methods_and_wildcards_make_valid_files() {
         let text = read(&world, &format!("src/{name}.rs"));
         assert!(text.contains(expected), "{text}");
     }
-    let modules: Vec<_> = (0..5).map(|number| format!("mod a{number};\n")).collect();
+    world.run(&["add", "route", "a5", "--path", "/über uns", "--yes"]);
+    assert!(read(&world, "src/a5.rs").contains(".get(\"/%C3%BCber%20uns\")"));
+    let modules: Vec<_> = (0..6).map(|number| format!("mod a{number};\n")).collect();
     assert_eq!(read(&world, "src/main.rs"), MAIN.replace("use pixie", &format!("{}\nuse pixie", modules.concat())));
 }
 

@@ -13,7 +13,7 @@ pub struct RouteOption {
     pub name: &'static str,
     /// What sort of value the option takes.
     pub value: OptionValue,
-    /// An example of a value, as it is written in an attribute.
+    /// An example of a value, as it is written in an attribute. Empty for a flag.
     pub example: &'static str,
     /// The kinds of route that have this option.
     kinds: &'static [RouteType],
@@ -27,6 +27,8 @@ pub struct RouteOption {
 pub enum OptionValue {
     /// A text that is not empty.
     Name,
+    /// None: the option stands alone.
+    Flag,
     /// `true` or `false`.
     Switch,
     /// A duration above zero.
@@ -46,14 +48,18 @@ const STOPPABLE: &[RouteType] = &[RouteType::Thread, RouteType::Async, RouteType
 impl RouteOption {
     /// All options.
     #[rustfmt::skip]
-    pub const ALL: [RouteOption; 8] = [
+    pub const ALL: [RouteOption; 12] = [
         option("pool", OptionValue::Name, "\"images\"", POOLED, "runs in the main process"),
+        option("fresh", OptionValue::Flag, "", POOLED, "runs in the main process"),
         option("deadline", OptionValue::Duration, "\"2s\"", STOPPABLE, "cannot be stopped"),
         option("body_limit", OptionValue::ByteSize, "\"10MB\"", ANY_KIND, ""),
         option("retry", OptionValue::Switch, "true", POOLED, "has no worker that could crash"),
         option("csrf", OptionValue::Switch, "false", ANY_KIND, ""),
         option("cache_control", OptionValue::Header, "\"max-age=3600\"", ANY_KIND, ""),
         option("limit", OptionValue::Rate, "\"5/min\"", ANY_KIND, ""),
+        option("openapi", OptionValue::Switch, "false", ANY_KIND, ""),
+        option("tag", OptionValue::Name, "\"images\"", ANY_KIND, ""),
+        option("security", OptionValue::Name, "\"session\"", ANY_KIND, ""),
         option("name", OptionValue::Name, "\"thumb\"", ANY_KIND, ""),
     ];
 
@@ -107,6 +113,7 @@ mod tests {
         };
         for (name, kinds) in [
             ("pool", &[RouteType::Sync, RouteType::Thread, RouteType::Async][..]),
+            ("fresh", &[RouteType::Sync, RouteType::Thread, RouteType::Async]),
             ("retry", &[RouteType::Sync, RouteType::Thread, RouteType::Async]),
             ("deadline", &[RouteType::Sync]),
             ("body_limit", &[]),

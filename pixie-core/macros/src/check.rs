@@ -25,8 +25,8 @@ pub(crate) struct CheckedRoute {
     /// The route's name: the option, or the handler's name.
     pub(crate) name: LitStr,
     pub(crate) handler: Ident,
-    /// The `#[cfg]`s of the handler, which also apply to the route.
-    pub(crate) cfgs: Vec<Attribute>,
+    /// The other attributes of the handler.
+    pub(crate) attributes: Vec<Attribute>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
 }
@@ -83,7 +83,7 @@ pub(crate) fn check(mut route: RouteArguments, function: HandlerFn) -> Result<Ch
         output: output(&signature, kind, has_writer(&arguments))?,
         name: take_name(&mut route.options).unwrap_or_else(|| name_of(&signature.ident)),
         handler: signature.ident,
-        cfgs: attributes.into_iter().filter(|attribute| attribute.path().is_ident("cfg")).collect(),
+        attributes,
         arguments,
         path: route.path,
         methods: route.methods,

@@ -10,6 +10,7 @@ use syn::{Result, Type, parse2, spanned::Spanned as _};
 
 use crate::{
     check::{Argument, CheckedRoute, Output, Source, check},
+    notes,
     parse::{GivenOption, HandlerFn, RouteArguments, Value},
 };
 
@@ -45,15 +46,22 @@ fn route(method: Option<&str>, arguments: TokenStream, item: TokenStream) -> Res
 }
 
 fn registration(route: &CheckedRoute) -> TokenStream {
-    let CheckedRoute { cfgs, .. } = route;
+    // The `#[cfg]`s of the handler also apply to the route.
+    let cfgs = route.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let is_deprecated = route.attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+    // A client should not use the route any more; the app still has to call its handler.
+    let lint = is_deprecated.then(|| code!(#[allow(deprecated)]));
     let body_checks = body_checks(route);
     let value = value(route);
     code! {
         #(#cfgs)*
+        #lint
         const _: () = {
             ::pixie_web::__macro::inventory::submit! {
                 ::pixie_web::__macro::Registered {
                     package: ::core::env!("CARGO_PKG_NAME"),
+                    version: ::core::env!("CARGO_PKG_VERSION"),
+                    description: ::core::env!("CARGO_PKG_DESCRIPTION"),
                     route: {
                         #body_checks
                         || #value
@@ -138,20 +146,21 @@ fn value(route: &CheckedRoute) -> TokenStream {
     // The span makes `line!` count the handler's line, not the attribute's.
     let line = quote_spanned!(route.handler.span()=> ::core::line!());
     let handler = handler(route);
-    let options = options(route);
+    let (options, notes) = (options(route), notes::of_route(route));
     code! {
         ::pixie_web::__macro::RoutePath::new(#path, ::pixie_web::__macro::Method::#first)
             #(.method(::pixie_web::__macro::Method::#others))*
             .place(::pixie_web::__macro::Place { name: #name, file: ::core::file!(), line: #line })
             #handler
             #options
+            #notes
     }
 }
 
 fn options(route: &CheckedRoute) -> TokenStream {
     let setters = route.options.iter().map(setter);
-    let extractors =
-        route.arguments.iter().filter(|argument| argument.source == Source::Extractor).map(|argument| &argument.ty);
+    let extractors = route.arguments.iter().filter(|argument| argument.source == Source::Extractor);
+    let needs = extractors.map(|Argument { ty, label, .. }| code!(.argument::<#ty>(#label)));
     // The borrowed request comes last, because it shows what the extractors left of the body.
     let lent = route.arguments.iter().find(|argument| argument.source == Source::Lent);
     let lent = lent.map(|_| code!(.extractor::<::pixie_web::__macro::Request>()));
@@ -159,7 +168,7 @@ fn options(route: &CheckedRoute) -> TokenStream {
     code! {
         #by_default
         #(#setters)*
-        .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(.extractor::<#extractors>())* #lent)
+        .needs(<::pixie_web::__macro::Needs as ::core::default::Default>::default()#(#needs)* #lent)
     }
 }
 
@@ -169,6 +178,7 @@ fn setter(given: &GivenOption) -> TokenStream {
     let value = match &given.value {
         Value::Text(text) => code!(#text),
         Value::Switch(switch) => code!(#switch),
+        Value::Flag => TokenStream::new(),
         Value::Milliseconds(milliseconds) => code!(::core::time::Duration::from_millis(#milliseconds)),
         Value::Bytes(bytes) => Literal::u64_unsuffixed(*bytes).into_token_stream(),
     };
@@ -313,7 +323,7 @@ fn converted(ty: Option<&Type>, of: &TokenStream, method: &TokenStream, value: &
 }
 
 /// Returns whether the type contains an `impl Trait`, which only a signature may contain.
-fn is_nameless(ty: TokenStream) -> bool {
+pub(crate) fn is_nameless(ty: TokenStream) -> bool {
     ty.into_iter().any(|token| match token {
         TokenTree::Ident(word) => word == "impl",
         TokenTree::Group(group) => is_nameless(group.stream()),

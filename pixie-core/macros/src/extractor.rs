@@ -10,6 +10,7 @@ use syn::{Error, GenericArgument, PathArguments, Result, ReturnType, Type, parse
 use crate::{
     check::{Argument, Source, argument, check_signature, last_segment},
     expand::code,
+    notes,
     parse::HandlerFn,
 };
 
@@ -45,6 +46,10 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
     let values = extractors.iter().map(
         |Argument { ty, label, .. }| code!(<#ty as ::pixie_web::__macro::FromRequest>::from_argument(request, #label)?),
     );
+    let needs = extractors.iter().map(|Argument { ty, label, .. }| {
+        code!(needs.notes.set_argument(#label); <#ty as ::pixie_web::__macro::FromRequest>::needs(needs);)
+    });
+    let notes = notes::of_extractor(types.iter().copied());
     let call = code!(#function(#(#values),*));
     let value = match is_fallible {
         true => code!(::core::result::Result::map_err(#call, ::pixie_web::__macro::IntoError::into_error)),
@@ -67,7 +72,8 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
 
             fn needs(needs: &mut ::pixie_web::__macro::Needs) {
                 let _ = &needs;
-                #(<#types as ::pixie_web::__macro::FromRequest>::needs(needs);)*
+                #(#needs)*
+                #notes
             }
 
             fn from_request(

@@ -9,6 +9,11 @@
 mod check;
 mod expand;
 mod extractor;
+#[cfg(feature = "openapi")]
+mod notes;
+#[cfg(not(feature = "openapi"))]
+#[path = "no_notes.rs"]
+mod notes;
 mod parse;
 
 use proc_macro::TokenStream;
@@ -32,10 +37,14 @@ use proc_macro::TokenStream;
 /// | `pool = "images"` | the worker pool that runs the route; chooses the kind `pool` if no kind is given |
 /// | `deadline = "2s"` | the time until the response is 504, in `ms`, `s`, `m` or `h` |
 /// | `body_limit = "10MB"` | the size limit of the body: a number of bytes, or a text with a unit |
+/// | `fresh` | gives each request a worker process of its own, which exits after it; chooses the kind `pool` as well |
 /// | `retry = true` | whether a request may run again after its worker crashed |
 /// | `csrf = false` | accepts cross-site requests: for webhooks |
 /// | `cache_control = "max-age=60"` | the `Cache-Control` header, unless the handler sets it |
 /// | `limit = "5/min"` | how often a client may ask, per `s`, `min`, `h`, `day` or a duration; then 429 |
+/// | `openapi = false` | hides the route in the OpenAPI document |
+/// | `tag = "images"` | the tag of the route in the OpenAPI document |
+/// | `security = "session"` | the security scheme that a hook of the route checks, in the OpenAPI document |
 /// | `name = "thumb"` | the name in URLs and messages; by default the function's name |
 ///
 /// `pool` and `retry` are only for `pool` and `stream` routes. `deadline` is not for `sync` routes, which
@@ -82,6 +91,6 @@ pub fn extractor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[test]
 fn every_option_is_documented() {
     for option in pixie_grammar::RouteOption::ALL {
-        assert!(include_str!("lib.rs").contains(&format!("/// | `{} = ", option.name)), "{}", option.name);
+        assert!(include_str!("lib.rs").contains(&format!("/// | `{}", option.name)), "{}", option.name);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct GivenOption {
 pub(crate) enum Value {
     Text(LitStr),
     Switch(LitBool),
+    Flag,
     Milliseconds(u64),
     Bytes(u64),
 }
@@ -74,7 +75,7 @@ fn path(input: ParseStream<'_>) -> Result<LitStr> {
 }
 
 impl RouteArguments {
-    /// Takes a word that stands alone: a kind or a method.
+    /// Takes a word that stands alone: a kind, a method or a flag.
     fn word(&mut self, word: Ident) -> Result<()> {
         let text = word.to_string();
         let twice = |what: &str| Err(Error::new(word.span(), format!("{what} is given twice: remove one")));
@@ -91,7 +92,11 @@ impl RouteArguments {
             self.methods.push(word);
             return Ok(());
         }
-        if let Some(RouteOption { example, .. }) = RouteOption::named(&text) {
+        if let Some(option) = RouteOption::named(&text) {
+            if option.value == OptionValue::Flag {
+                return self.add(option, &word, Value::Flag);
+            }
+            let example = option.example;
             let message = format!("`{text}` takes a value: write `{text} = {example}`");
             return Err(Error::new(word.span(), message));
         }
@@ -111,8 +116,15 @@ impl RouteArguments {
     /// Takes the value of an option whose name has been read.
     fn option(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         let option = known_option(name)?;
+        if option.value == OptionValue::Flag {
+            return Err(Error::new(name.span(), format!("`{name}` takes no value: write `{name}`, or leave it out")));
+        }
         input.parse::<Token![=]>()?;
         let value = value(option, input)?;
+        self.add(option, name, value)
+    }
+
+    fn add(&mut self, option: &'static RouteOption, name: &Ident, value: Value) -> Result<()> {
         if self.options.iter().any(|given| given.option.name == option.name) {
             return Err(Error::new(name.span(), format!("`{name}` is given twice: remove one")));
         }

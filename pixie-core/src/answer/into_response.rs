@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use crate::{Body, Error, IntoError, Response};
+use crate::{Body, Error, IntoError, Notes, Response};
 
 // Constants, because checking each byte takes a measurable part of a short request.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -35,6 +35,30 @@ const NOT_IN_URLS: AsciiSet = AsciiSet::EMPTY
 pub trait IntoResponse {
     /// Returns the response.
     fn into_response(self) -> Response;
+
+    /// Notes for the OpenAPI document which responses the type can become. Without it, the document says nothing
+    /// about them.
+    ///
+    /// ```
+    /// use pixie_core::{IntoResponse, Notes, Response};
+    /// struct Csv(String);
+    ///
+    /// impl IntoResponse for Csv {
+    ///     fn into_response(self) -> Response {
+    ///         Response::new(self.0).content_type("text/csv")
+    ///     }
+    ///
+    ///     fn describe(notes: &mut Notes) {
+    ///         notes.answer::<str>("200", "text/csv");
+    ///     }
+    /// }
+    /// ```
+    fn describe(notes: &mut Notes)
+    where
+        Self: Sized,
+    {
+        let _ = notes;
+    }
 }
 
 /// A page: text that is sent as `text/html`.
@@ -50,6 +74,10 @@ pub struct Html<T>(pub T);
 impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Response {
         Response::with_type(self.0.into(), HTML)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<str>("200", "text/html");
     }
 }
 
@@ -90,6 +118,45 @@ impl IntoResponse for Redirect {
         let location = utf8_percent_encode(&self.location, &NOT_IN_URLS).to_string();
         Response::empty(self.status).header(header::LOCATION, location)
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.empty_answer("3XX");
+    }
+}
+
+/// A response with the status 201, for what the request has made.
+///
+/// ```
+/// use pixie_core::{Created, IntoResponse, Json};
+/// let response = ([("location", "/users/7")], Created(Json("Ada"))).into_response();
+/// assert_eq!((response.status().as_u16(), &response.headers()["location"]), (201, &"/users/7".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Created<T>(pub T);
+
+impl<T: IntoResponse> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        self.0.into_response().with_status(StatusCode::CREATED)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.with_status("201", T::describe);
+    }
+}
+
+/// A response with the status 204, for a request that has succeeded and has nothing to show.
+#[derive(Clone, Copy, Debug)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        Response::empty(StatusCode::NO_CONTENT)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.empty_answer("204");
+    }
 }
 
 impl IntoResponse for Response {
@@ -108,11 +175,19 @@ impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::new(Body::empty())
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.empty_answer("200");
+    }
 }
 
 impl IntoResponse for &'static str {
     fn into_response(self) -> Response {
         Response::with_type(self.into(), TEXT)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<str>("200", "text/plain");
     }
 }
 
@@ -120,11 +195,19 @@ impl IntoResponse for String {
     fn into_response(self) -> Response {
         Response::with_type(self.into(), TEXT)
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<str>("200", "text/plain");
+    }
 }
 
 impl IntoResponse for Bytes {
     fn into_response(self) -> Response {
         Response::with_type(self.into(), BINARY)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<[u8]>("200", "application/octet-stream");
     }
 }
 
@@ -132,11 +215,19 @@ impl IntoResponse for Vec<u8> {
     fn into_response(self) -> Response {
         Response::with_type(self.into(), BINARY)
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<[u8]>("200", "application/octet-stream");
+    }
 }
 
 impl IntoResponse for &'static [u8] {
     fn into_response(self) -> Response {
         Response::with_type(self.into(), BINARY)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<[u8]>("200", "application/octet-stream");
     }
 }
 
@@ -146,6 +237,10 @@ impl IntoResponse for Cow<'static, str> {
             Cow::Borrowed(text) => text.into_response(),
             Cow::Owned(text) => text.into_response(),
         }
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<str>("200", "text/plain");
     }
 }
 
@@ -163,11 +258,20 @@ impl IntoResponse for StatusCode {
             false => Response::empty(self),
         }
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.empty_answer("2XX");
+        notes.empty_answer("default");
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.into()
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.failure("default");
     }
 }
 
@@ -179,6 +283,11 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
             None => StatusCode::NOT_FOUND.into_response(),
         }
     }
+
+    fn describe(notes: &mut Notes) {
+        T::describe(notes);
+        notes.failure("404");
+    }
 }
 
 impl<T: IntoResponse, E: IntoError> IntoResponse for std::result::Result<T, E> {
@@ -188,11 +297,20 @@ impl<T: IntoResponse, E: IntoError> IntoResponse for std::result::Result<T, E> {
             Err(error) => error.into_error().into(),
         }
     }
+
+    fn describe(notes: &mut Notes) {
+        T::describe(notes);
+        notes.failure("default");
+    }
 }
 
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.with_status("2XX", T::describe);
     }
 }
 
@@ -205,6 +323,10 @@ where
         let start = self.1.into_response();
         self.0.into_iter().fold(start, |response, (name, value)| response.header(name, value))
     }
+
+    fn describe(notes: &mut Notes) {
+        T::describe(notes);
+    }
 }
 
 impl<N, V, T: IntoResponse, const COUNT: usize> IntoResponse for (StatusCode, [(N, V); COUNT], T)
@@ -214,5 +336,9 @@ where
 {
     fn into_response(self) -> Response {
         (self.1, self.2).into_response().with_status(self.0)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.with_status("2XX", T::describe);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
 
-use crate::{Body, BoxError, IntoResponse, Response, answer::into_response::BINARY};
+use crate::{Body, BoxError, IntoResponse, Notes, Response, answer::into_response::BINARY};
 
 /// A stream of bytes as the response of an async route. The default type is `application/octet-stream`.
 ///
@@ -33,6 +33,10 @@ where
 {
     fn into_response(self) -> Response {
         Response::with_type(Body::from_stream(self.0), BINARY)
+    }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<[u8]>("200", "application/octet-stream");
     }
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, hint::black_box};
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{Error, FromRequest, Needs, Request};
+use crate::{Error, FromRequest, Needs, Request, Security};
 
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1).
 ///
@@ -53,6 +53,7 @@ impl fmt::Debug for Bearer {
 impl FromRequest for Bearer {
     fn needs(needs: &mut Needs) {
         needs.header(header::AUTHORIZATION);
+        needs.security("bearer", Security::BearerToken);
     }
 
     fn from_request(request: &mut Request) -> Result<Bearer, Error> {
@@ -119,6 +120,7 @@ impl fmt::Debug for BasicAuth {
 impl FromRequest for BasicAuth {
     fn needs(needs: &mut Needs) {
         needs.header(header::AUTHORIZATION);
+        needs.security("basic", Security::BasicLogin);
     }
 
     fn from_request(request: &mut Request) -> Result<BasicAuth, Error> {

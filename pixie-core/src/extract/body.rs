@@ -6,11 +6,13 @@ use http::{HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Request, Response, StatusCode, error::refused,
-    extract::form::Unfit,
+    Body, BodyReader, BodyUse, Error, FromRequest, IntoResponse, Needs, Notes, Request, Response, StatusCode,
+    error::refused, extract::form::Unfit,
 };
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON_MEDIA: &str = "application/json";
+const BINARY_MEDIA: &str = "application/octet-stream";
+const JSON: HeaderValue = HeaderValue::from_static(JSON_MEDIA);
 
 /// JSON. As an argument, it is the body of the request, read into a type of yours. As a return value, it is
 /// the body of the response.
@@ -37,6 +39,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     fn needs(needs: &mut Needs) {
         needs.header(header::CONTENT_TYPE);
         needs.json = true;
+        needs.notes.body::<T>(JSON_MEDIA);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
@@ -69,6 +72,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
             Err(error) => Error::from(error).into(),
         }
     }
+
+    fn describe(notes: &mut Notes) {
+        notes.answer::<T>("200", JSON_MEDIA);
+    }
 }
 
 impl FromRequest for Request {
@@ -86,7 +93,9 @@ impl FromRequest for Request {
 impl FromRequest for Body {
     const BODY: BodyUse = BodyUse::Stream;
 
-    fn needs(_: &mut Needs) {}
+    fn needs(needs: &mut Needs) {
+        needs.notes.body::<[u8]>(BINARY_MEDIA);
+    }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take_body())
@@ -96,7 +105,9 @@ impl FromRequest for Body {
 impl FromRequest for BodyReader {
     const BODY: BodyUse = BodyUse::Read;
 
-    fn needs(_: &mut Needs) {}
+    fn needs(needs: &mut Needs) {
+        needs.notes.body::<[u8]>(BINARY_MEDIA);
+    }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
         // In a route that is not a server's, such as in a test of the handler, the body is whole.
@@ -108,7 +119,9 @@ impl FromRequest for BodyReader {
 impl FromRequest for Bytes {
     const BODY: BodyUse = BodyUse::Whole;
 
-    fn needs(_: &mut Needs) {}
+    fn needs(needs: &mut Needs) {
+        needs.notes.body::<[u8]>(BINARY_MEDIA);
+    }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
         Ok(request.take_bytes())

@@ -103,6 +103,7 @@ where
 
     fn needs(needs: &mut Needs) {
         needs.header(header::CONTENT_TYPE);
+        needs.notes.form::<T>();
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {

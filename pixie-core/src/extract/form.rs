@@ -39,6 +39,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
 
     fn needs(needs: &mut Needs) {
         needs.header(header::CONTENT_TYPE);
+        needs.notes.form::<T>();
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {

@@ -31,6 +31,7 @@ pub struct Query<T>(pub T);
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn needs(needs: &mut Needs) {
         needs.query = true;
+        needs.notes.query::<T>();
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {

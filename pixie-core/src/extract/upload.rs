@@ -31,6 +31,7 @@ impl FromRequest for Uploads {
 
     fn needs(needs: &mut Needs) {
         needs.header(header::CONTENT_TYPE);
+        needs.notes.files(true);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {
@@ -44,7 +45,8 @@ impl FromRequest for Upload {
     const BODY: BodyUse = BodyUse::Form;
 
     fn needs(needs: &mut Needs) {
-        Uploads::needs(needs);
+        needs.header(header::CONTENT_TYPE);
+        needs.notes.files(false);
     }
 
     fn from_request(request: &mut Request) -> Result<Self, Error> {

@@ -49,7 +49,8 @@ impl PartHead {
 
 fn header_line(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once(':')?;
-    let is_visible = |char: char| !char.is_control() || char == '\t';
+    // Browsers send all other characters as they are (RFC 9110, section 5.5: `obs-text`).
+    let is_visible = |char: char| !char.is_ascii_control() || char == '\t';
     (is_token(name) && value.chars().all(is_visible)).then(|| (name, value.trim_matches([' ', '\t'])))
 }
 

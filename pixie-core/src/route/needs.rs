@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use http::HeaderName;
 
-use crate::{After, RouteType};
+use crate::{After, Notes, RouteType, Security};
 
 /// How an extractor uses the body of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +90,8 @@ pub struct Needs {
     pub extensions: Vec<&'static str>,
     /// Hooks for the route, for an extractor that also changes the response. They run in the main process.
     pub after: Vec<After>,
+    /// What the OpenAPI document says of the request.
+    pub notes: Notes,
     headers: Vec<HeaderName>,
     all_headers: bool,
 }
@@ -123,6 +125,7 @@ impl Needs {
 
     /// Adds one header.
     pub fn header(&mut self, name: HeaderName) {
+        self.notes.header(name.clone());
         if !self.headers.contains(&name) {
             self.headers.push(name);
         }
@@ -136,6 +139,35 @@ impl Needs {
     /// Adds a value of the process that is not plain state. `remedy` says how to provide it.
     pub fn provided(&mut self, id: TypeId, name: &'static str, remedy: &'static str) {
         self.states.push(NeededState { id, name, remedy: Some(remedy) });
+    }
+
+    /// Adds what may be missing in the request, such as the needs of `T` for an `Option<T>`.
+    pub fn optionally(&mut self, add: impl FnOnce(&mut Needs)) {
+        let before = self.notes.set_optional(true);
+        add(self);
+        self.notes.set_optional(before);
+    }
+
+    /// Notes for the OpenAPI document how a request proves who sends it. The name is that of the scheme in the
+    /// document.
+    ///
+    /// ```
+    /// use pixie_core::{FromRequest, Needs, OrAbort, Request, Result, Security, header};
+    /// struct User(String);
+    ///
+    /// impl FromRequest for User {
+    ///     fn needs(needs: &mut Needs) {
+    ///         needs.header(header::AUTHORIZATION);
+    ///         needs.security("token", Security::InHeader("Authorization"));
+    ///     }
+    ///
+    ///     fn from_request(request: &mut Request) -> Result<User> {
+    ///         request.header(header::AUTHORIZATION).map(|token| User(token.to_owned())).or_abort(401)
+    ///     }
+    /// }
+    /// ```
+    pub fn security(&mut self, name: &'static str, scheme: Security) {
+        self.notes.security(name, scheme);
     }
 
     /// Returns whether a carried value of the type with this name is read.

@@ -11,7 +11,7 @@ use std::{
 use pixie_grammar::{Setting, TextValue, read_within};
 
 use crate::{
-    config::{ByteSize, Calls, SANDBOX_THREADS, Size, TIME_MAX},
+    config::{ByteSize, Calls, Preload, SANDBOX_THREADS, Size, StartMethod, TIME_MAX},
     identity::CORE_DUMPS,
     sandbox::Sandbox,
 };
@@ -20,11 +20,11 @@ use crate::{
 /// `deadline = value(time: impl Into<Option<Duration>>) -> Option<Duration>: Some(Duration::from_secs(15)),
 /// env "2s";`.
 ///
-/// `value` sets the setting to its argument, `some` to `Some` of it, and `list` adds the argument to it.
+/// `value` sets the setting to its argument, `some` to `Some` of it, `flag` to true, and `list` adds the argument.
 /// `env` has an example of a text that sets it, `range` limits such texts, and `default` has the default in
 /// words if it depends on the machine.
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])* $name:ident = $how:ident($($argument:ident: $from:ty),+) -> $type:ty: $value:expr
+    ($($(#[doc = $doc:literal])* $name:ident = $how:ident($($argument:ident: $from:ty),*) -> $type:ty: $value:expr
         $(, env $example:literal $(, range $range:literal)? $(, default $default:literal)?)?;)+) => {
         /// What a pool was told: the values of a [`Config`].
         #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ macro_rules! settings {
         impl Config {
             $($(#[doc = $doc])*
             $(#[doc = concat!("\n\nIn the environment: `", stringify!($name), "=", $example, "`.")])?
-            pub fn $name(mut self, $($argument: $from),+) -> Self {
-                settings!(@$how self.settings.$name, $($argument.into()),+);
+            pub fn $name(mut self, $($argument: $from),*) -> Self {
+                settings!(@$how self.settings.$name $(, $argument.into())*);
                 self.set.insert(stringify!($name));
                 self
             })+
@@ -75,6 +75,7 @@ macro_rules! settings {
         const EXAMPLES: &[(&str, &str)] = &[$($((stringify!($name), $example),)?)+];
     };
     (@value $field:expr, $value:expr) => { $field = $value };
+    (@flag $field:expr) => { $field = true };
     (@some $field:expr, $value:expr) => { $field = Some($value) };
     (@row $name:ident, $type:ty, $doc:expr) => { None };
     (@row $name:ident, $type:ty, $doc:expr, $example:literal, $range:expr, $default:expr) => {
@@ -105,8 +106,23 @@ settings! {
     /// Threads that run jobs when [`size`](Settings::size) is 0. Default: one per core.
     threads = value(threads: usize) -> usize: cores();
     /// Workers that are ready in addition to [`size`](Settings::size): one of them replaces a killed worker
-    /// at once. Default: 1. A pool on demand has spare workers only while it has workers.
-    spares = value(workers: usize) -> usize: 1, env "1";
+    /// at once. Default: 1, in a [`fresh`](Settings::fresh) pool two per core. A pool on demand has spare
+    /// workers only while it has workers.
+    spares = value(workers: usize) -> usize: 1, env "1", default "1, in a `fresh` pool two per core";
+    /// How worker processes are started: by executing this program again, or by a fork server.
+    /// Default: [`Exec`](StartMethod::Exec), in a [`fresh`](Settings::fresh) pool
+    /// [`Fork`](StartMethod::Fork).
+    start_method = value(method: StartMethod) -> StartMethod: StartMethod::Exec, env "fork", default "exec, in a `fresh` pool fork";
+    /// Runs each job in a process that has run no other job and exits after it, so that nothing that a job
+    /// leaves can reach another one. [`spares`](Settings::spares) are started ahead of demand. Default: no.
+    /// Needs worker processes, so [`size`](Settings::size) must not be 0.
+    fresh = flag() -> bool: false, env "on";
+    /// What each process runs that the pool executes, before its first job: a worker, or a fork server before
+    /// it forks. Forked workers share what this leaves in memory. It must not leave threads, and no open
+    /// files or connections that workers must not share. Run by apps of pixie-web; another program does this
+    /// between [`worker()`](crate::worker()) and [`Worker::serve`](crate::Worker::serve), or in
+    /// [`init_with`](crate::init_with), and a pool that it starts with this setting is refused.
+    preload = some(function: impl Into<Preload>) -> Option<Preload>: None;
     /// Time from the start of a job to the head of the reply, after which the worker is killed; `None` for no
     /// deadline. A worker that waits for the rest of the job's body then is not killed, and the job fails
     /// with [`Error::Body`](crate::Error::Body). Default: 15 s, half of what common proxies wait.
@@ -157,7 +173,7 @@ settings! {
     collect_limit = value(bytes: impl Into<ByteSize>) -> ByteSize: (256 << 20).into(), env "16MB", range "1B..";
     /// What a worker may do in addition to computing. Default: what the user of this process may.
     sandbox = value(sandbox: Sandbox) -> Sandbox: Sandbox::none();
-    /// Jobs that a worker runs at most; `None` (the default) for no limit. Its replacement is started up to
+    /// Jobs that a worker runs at most; 1 in a [`fresh`](Settings::fresh) pool, `None` (the default) for no limit. Its replacement is started up to
     /// 20 % earlier. Here and for the next two settings, the replacement is ready before the worker exits,
     /// unless it takes longer to start than the worker to run its last jobs.
     recycle_after = value(jobs: impl Into<Option<usize>>) -> Option<usize>: None, env "10000";
@@ -265,6 +281,12 @@ impl Config {
         self
     }
 
+    /// Removes and returns what each executed process runs first, for a program that runs it there.
+    #[doc(hidden)]
+    pub fn take_preload(&mut self) -> Option<Preload> {
+        self.settings.preload.take()
+    }
+
     /// Returns the settings that a file or a variable of the environment can set.
     pub fn settings() -> &'static [Setting<Config>] {
         &FROM_TEXT
@@ -289,9 +311,20 @@ impl Config {
     }
 
     /// Makes the settings ready for a start: tells workers whether core files are allowed, follows links in
-    /// the sandbox's paths, and shortens times that the system cannot measure, such as [`Duration::MAX`].
+    /// the sandbox's paths, shortens times that the system cannot measure, such as [`Duration::MAX`], and
+    /// gives a fresh pool its defaults.
     pub(crate) fn prepare(&mut self) -> Result<(), String> {
+        let (has_spares, has_method) = (self.is_set("spares"), self.is_set("start_method"));
         let all = &mut self.settings;
+        if all.fresh {
+            all.recycle_after = Some(1);
+            if !has_spares {
+                all.spares = 2 * cores();
+            }
+            if !has_method {
+                all.start_method = StartMethod::Fork;
+            }
+        }
         let limits = [&mut all.deadline, &mut all.cpu_time, &mut all.slow_after, &mut all.recycle_age];
         let times = [
             &mut all.extension,

@@ -82,6 +82,13 @@ pub fn loader_arguments() -> Vec<OsString> {
     Vec::new()
 }
 
+/// Returns an error: a process cannot give a copy of itself to its parent.
+pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system cannot fork workers"))
+}
+
+pub(crate) fn flush_output() {}
+
 /// Does nothing: containers are a matter of Linux.
 pub(crate) fn reap_as_init() {}
 
@@ -215,7 +222,7 @@ impl SharedSocket {
 pub(crate) async fn send_with_descriptors(
     _: &tokio::net::UnixStream,
     _: &[u8],
-    _: [BorrowedFd<'_>; 2],
+    _: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
     no_queue()
 }

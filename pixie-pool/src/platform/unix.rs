@@ -8,9 +8,10 @@ use std::{
     io::{self, Read as _},
     os::{
         fd::{AsFd, AsRawFd as _, OwnedFd},
-        unix::fs::MetadataExt as _,
+        unix::{fs::MetadataExt as _, process::ExitStatusExt as _},
     },
     path::Path,
+    process::ExitStatus,
     sync::OnceLock,
     task::{Context, Poll, ready},
     time::Duration,
@@ -20,7 +21,7 @@ use bytes::{BufMut as _, BytesMut};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     net::RecvFlags,
-    process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, waitid},
+    process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid},
 };
 use tokio::net::UnixStream;
 
@@ -103,6 +104,67 @@ pub(crate) fn exit_now() -> ! {
     }
     // SAFETY: `_exit` accepts any number, runs no code of this process and does not return.
     unsafe { libc::_exit(0) }
+}
+
+/// Exits at once, without running other code. The process group goes on.
+pub(crate) fn exit_alone() -> ! {
+    // SAFETY: as in `exit_now`.
+    unsafe { libc::_exit(0) }
+}
+
+/// A child of this process that its fork server has made.
+#[derive(Debug)]
+pub(crate) struct ForkedProcess {
+    pid: u32,
+    status: Option<ExitStatus>,
+}
+
+impl ForkedProcess {
+    pub(crate) fn new(pid: u32) -> Self {
+        ForkedProcess { pid, status: None }
+    }
+
+    /// Reaps the process, which has exited, and returns how.
+    pub(crate) fn reap(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = reap(self.pid, WaitOptions::NOHANG);
+        }
+        self.status
+    }
+}
+
+impl Drop for ForkedProcess {
+    /// Kills a process that was not reaped, because the runtime has ended before it.
+    fn drop(&mut self) {
+        if self.reap().is_some() {
+            return;
+        }
+        let pid = self.pid;
+        if let Some(pid) = Pid::from_raw(pid as i32) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        kill_group(pid);
+        // A killed process may need a moment. Without a thread it is reaped when this process exits.
+        let _ = std::thread::Builder::new().spawn(move || reap(pid, WaitOptions::empty()));
+    }
+}
+
+fn reap(pid: u32, options: WaitOptions) -> Option<ExitStatus> {
+    let (_, status) = waitpid(Pid::from_raw(pid as i32), options).ok()??;
+    Some(ExitStatus::from_raw(status.as_raw()))
+}
+
+/// Makes a copy of a process a worker: with a process group and an output of its own. Returns its lifeline,
+/// with the token that the parent has written for this worker only.
+pub(crate) fn become_forked<const N: usize>(
+    lifeline: &OwnedFd,
+    stdout: &OwnedFd,
+    stderr: &OwnedFd,
+) -> io::Result<(Lifeline, [u8; N])> {
+    rustix::process::setpgid(None, None)?;
+    rustix::stdio::dup2_stdout(stdout)?;
+    rustix::stdio::dup2_stderr(stderr)?;
+    read_token(File::from(out_of_the_way(lifeline)?))
 }
 
 extern "C" fn ignore(_: c_int) {}
@@ -229,11 +291,20 @@ impl Lifeline {
 /// Takes the lifeline from stdin, with the token that the parent has written for this worker only, and puts
 /// `/dev/null` there, so that a job's programs do not inherit it.
 pub(crate) fn take_lifeline<const N: usize>() -> io::Result<(Lifeline, [u8; N])> {
-    let mut lifeline = File::from(out_of_the_way(io::stdin())?);
-    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    read_token(File::from(take_stdin()?))
+}
+
+fn read_token<const N: usize>(mut lifeline: File) -> io::Result<(Lifeline, [u8; N])> {
     let mut token = [0; N];
     lifeline.read_exact(&mut token)?;
     Ok((Lifeline(lifeline), token))
+}
+
+/// Takes what the parent has connected to stdin, and puts `/dev/null` there.
+pub(crate) fn take_stdin() -> io::Result<OwnedFd> {
+    let taken = out_of_the_way(io::stdin())?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(taken)
 }
 
 /// Returns a copy of a descriptor, with a number that is not given to a handler's next file if the handler

@@ -9,7 +9,9 @@ mod event;
 #[cfg(not(feature = "events"))]
 #[path = "process/no_event.rs"]
 mod event;
+mod execution;
 pub(crate) mod exit_report;
+mod fork_server;
 pub(crate) mod handshake;
 pub(crate) mod memory;
 mod output;
@@ -33,7 +35,10 @@ use crate::{
     pool::{
         connection::{Closed, Connection, Kill},
         observers::Refusal,
-        process::{exit_report::last_lines, handshake::SocketDirectory, memory::WorkerMemory, start::StartFailure},
+        process::{
+            execution::StartFailure, exit_report::last_lines, fork_server::ForkServer, handshake::SocketDirectory,
+            memory::WorkerMemory,
+        },
         queue::Queue,
     },
 };
@@ -44,6 +49,8 @@ pub(crate) struct Workers {
     first_start: watch::Sender<FirstStart>,
     sockets: Mutex<Option<SocketDirectory>>,
     memory: WorkerMemory,
+    /// Forks the workers, unless they are executed.
+    fork_server: Option<Arc<ForkServer>>,
 }
 
 /// How far the pool's first starts have come.
@@ -57,7 +64,9 @@ struct FirstStart {
 impl Workers {
     pub(crate) fn new(queue: Arc<Queue>, handler: Handler, sockets: SocketDirectory, memory: WorkerMemory) -> Self {
         platform::reap_as_init();
-        Workers { handler, queue, first_start: watch::Sender::default(), sockets: Mutex::new(Some(sockets)), memory }
+        let fork_server = ForkServer::wanted(&queue);
+        let (first_start, sockets) = (watch::Sender::default(), Mutex::new(Some(sockets)));
+        Workers { handler, queue, first_start, sockets, memory, fork_server }
     }
 
     /// Returns where the next worker of a slot connects to.
@@ -171,7 +180,17 @@ impl Workers {
         });
     }
 
+    /// Notes how a worker has ended; its fork server is replaced after many crashes.
+    fn note_end(&self, closed: Closed) {
+        if let (Some(server), Closed::Exited | Closed::Killed(Kill::Protocol)) = (&self.fork_server, closed) {
+            server.note_crash();
+        }
+    }
+
     pub(crate) async fn close(&self) {
+        if let Some(server) = &self.fork_server {
+            server.stop().await;
+        }
         self.memory.close().await;
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

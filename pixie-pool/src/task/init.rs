@@ -47,11 +47,18 @@ const REMEDY: &str =
 /// }
 /// ```
 pub fn init() {
+    init_with(|| {});
+}
+
+/// Does the same as [`init`], and before the first job runs `preload`, in each process that the pool executes:
+/// in a worker, or in a fork server ([`StartMethod::Fork`](crate::StartMethod::Fork)) before it forks.
+pub fn init_with(preload: impl FnOnce()) {
     let _ = INIT.set(tokio::runtime::Handle::try_current().is_ok());
     if std::env::var_os(SERVES_TASKS).is_none() {
         return;
     }
     let Some(worker) = worker::worker() else { return };
+    preload();
     match table() {
         Ok(table) => worker.serve(table.hash, call::handler(table)),
         Err(why) => worker::give_up(&why),

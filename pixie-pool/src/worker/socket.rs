@@ -54,13 +54,16 @@ impl fmt::Debug for Socket {
 impl Socket {
     pub(crate) fn connect(path: &Path) -> io::Result<Arc<Self>> {
         let ls::Stream::UdSocket(stream) = ls::Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
-        let wire = Wire::new(platform::out_of_the_way(OwnedFd::from(stream))?.into());
-        Ok(Arc::new(Socket {
-            wire: Mutex::new(wire),
+        Ok(Socket::new(platform::out_of_the_way(OwnedFd::from(stream))?))
+    }
+
+    pub(crate) fn new(stream: OwnedFd) -> Arc<Self> {
+        Arc::new(Socket {
+            wire: Mutex::new(Wire::new(stream.into())),
             done: Condvar::new(),
             arrived: Condvar::new(),
             calling: Mutex::new(()),
-        }))
+        })
     }
 
     fn wire(&self) -> Guard<'_> {

@@ -100,7 +100,7 @@ impl Store {
     /// Opens the store at an address:
     ///
     /// - `memory`: in the memory of this process, gone when the process exits.
-    /// - `redb:PATH`: a file, for one process (feature `file`).
+    /// - `redb:PATH`: a file, whose folder is created if it does not exist (feature `file`).
     /// - `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS: Redis or Valkey (feature `redis`).
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pixie_pool::{Error, Sandbox};
+use pixie_pool::{Error, Sandbox, StartMethod};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -18,7 +18,7 @@ use rustix::{
 
 use crate::{
     Test,
-    setup::{ask, children, config, job, open_descriptors, pool, text, until},
+    setup::{self, ask, children, config, job, open_descriptors, pool, text, until},
     starts::playing,
 };
 
@@ -180,6 +180,10 @@ pub(crate) fn run_doomed_parent() -> ! {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let directory = std::env::var_os("DOOMED_DIRECTORY").unwrap();
+        setup::start_by(match std::env::var_os("DOOMED_FORK") {
+            Some(_) => StartMethod::Fork,
+            None => StartMethod::Exec,
+        });
         let own = config(2).runtime_dir(PathBuf::from(directory)).args(vec![]).spares(1);
         let pool = pool(match std::env::var("DOOMED_SANDBOX").as_deref() {
             Ok("strict") => own.sandbox(Sandbox::strict().required()),
@@ -189,7 +193,8 @@ pub(crate) fn run_doomed_parent() -> ! {
         drop(tokio::spawn(pool.submit(job("spin"))));
         until(&pool, |s| s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())).await;
         let pids: Vec<String> = pool.snapshot().workers.iter().filter_map(|w| w.pid).map(|p| p.to_string()).collect();
-        println!("{}", pids.join(" "));
+        let started_by = ask(&pool, "prepared").await.unwrap();
+        println!("{} {started_by}", pids.join(" "));
         std::future::pending().await
     })
 }
@@ -200,13 +205,14 @@ async fn parent_killed(sandbox: &'static str) {
         .arg(DOOMED)
         .env("DOOMED_DIRECTORY", directory.path())
         .env("DOOMED_SANDBOX", sandbox)
+        .envs((setup::method() == StartMethod::Fork).then_some(("DOOMED_FORK", "1")))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(parent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let pids: Vec<i32> = line.split_whitespace().map(|p| p.parse().unwrap()).collect();
-    assert_eq!(pids.len(), 3);
+    assert_eq!(pids.len(), 4, "three workers, and the fork server or the worker that was asked");
     parent.kill().unwrap();
     parent.wait().unwrap();
     for pid in pids {

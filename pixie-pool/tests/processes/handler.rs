@@ -20,7 +20,14 @@ use rustix::{
     },
 };
 
-use crate::{calls, deeds};
+use crate::{calls, deeds, fresh};
+
+/// The process that has prepared what the workers share: a fork server, or an executed worker itself.
+static PREPARED_BY: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn prepare() {
+    PREPARED_BY.store(std::process::id() as usize, Ordering::Relaxed);
+}
 
 pub(crate) fn handler() -> Handler {
     let farewell = Farewell(std::env::var_os("FAREWELL"));
@@ -59,6 +66,16 @@ fn run(mut job: Job, command: &str, argument: &str) {
     match command {
         "say" => answer(job, argument),
         "call" => calls::run(job, argument),
+        "prepared" => answer(job, &PREPARED_BY.load(Ordering::Relaxed).to_string()),
+        "parent" => answer(job, &std::os::unix::process::parent_id().to_string()),
+        "leave" => {
+            fresh::leave(argument);
+            answer(job, "left");
+        }
+        "look" => {
+            let found = fresh::look(argument);
+            answer(job, &found);
+        }
         "pid" => answer(job, &std::process::id().to_string()),
         "identity" => answer(job, &format!("{:?}", pixie_pool::identity())),
         "variable" => answer(job, &std::env::var(argument).unwrap_or("unset".to_owned())),

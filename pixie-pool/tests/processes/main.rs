@@ -11,6 +11,8 @@ mod time_limits;
 mod crashes;
 mod deeds;
 mod ends;
+mod forks;
+mod fresh;
 mod handler;
 mod queue;
 mod repeat_crashes;
@@ -27,6 +29,8 @@ mod turmoil;
 
 use std::time::Duration;
 
+use pixie_pool::StartMethod;
+
 type Test = (&'static str, fn() -> setup::Outcome);
 
 const TESTS: &[&[Test]] = &[
@@ -35,6 +39,8 @@ const TESTS: &[&[Test]] = &[
     time_limits::TESTS,
     crashes::TESTS,
     ends::TESTS,
+    forks::TESTS,
+    fresh::TESTS,
     queue::TESTS,
     repeat_crashes::TESTS,
     retries::TESTS,
@@ -47,6 +53,23 @@ const TESTS: &[&[Test]] = &[
     threads::TESTS,
     turmoil::TESTS,
 ];
+/// The groups whose tests run for forked workers, too. Those that take long run for one of the two.
+const ALSO_FORKED: &[&[Test]] = &[
+    crashes::TESTS,
+    ends::TESTS,
+    queue::TESTS,
+    repeat_crashes::TESTS,
+    retries::TESTS,
+    sandbox::TESTS,
+    shared::TESTS,
+    sizes::TESTS,
+    streams::TESTS,
+    time_limits::TESTS,
+    turmoil::TESTS,
+];
+/// Parts of the names of tests that take long, or that do not depend on how workers are started.
+const ONCE: &[&str] =
+    &["thousands_of", "size_0", "whatever_happens", "the_runtime_is_blocked", "put_off", "server_was_paused"];
 const TEST_TIME_MAX: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -55,7 +78,8 @@ fn main() {
     sandbox::play_role();
     shared::play_role();
     if let Some(worker) = pixie_pool::worker() {
-        worker.serve(setup::TABLE_HASH, handler::handler());
+        handler::prepare();
+        worker.serve_with(setup::TABLE_HASH, handler::handler);
     }
     seeing::listen();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,11 +87,16 @@ fn main() {
         ends::run_doomed_parent();
     }
     let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
-    let chosen = TESTS.iter().copied().flatten().filter(|(name, _)| name.contains(&filter));
+    let executed = TESTS.iter().copied().flatten().map(|(name, test)| ((*name).to_owned(), test, StartMethod::Exec));
+    let is_repeated = |(name, _): &&Test| !ONCE.iter().any(|part| name.contains(part));
+    let forked = ALSO_FORKED.iter().copied().flatten().filter(is_repeated);
+    let forked = forked.map(|(name, test)| (format!("{name}_forked"), test, StartMethod::Fork));
+    let chosen = executed.chain(forked).filter(|(name, ..)| name.contains(&filter));
     if arguments.iter().any(|a| a == "--list") {
-        return chosen.for_each(|(name, _)| println!("{name}: test"));
+        return chosen.for_each(|(name, ..)| println!("{name}: test"));
     }
-    for (name, test) in chosen {
+    for (name, test, method) in chosen {
+        setup::start_by(method);
         print!("test {name} ... ");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime can be built");

@@ -13,6 +13,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use crate::{
     Test, handler,
     setup::{TABLE_HASH, ask, config, job, pool, refusal, until},
+    starts,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -465,7 +466,7 @@ async fn old_kernel_best_effort() {
 }
 
 async fn careless_worker() {
-    let careless = |sandbox| config(1).env("TEST_ROLE", "wrong-stream").sandbox(sandbox);
+    let careless = |sandbox| starts::playing("wrong-stream").sandbox(sandbox);
     let message = refusal(careless(Sandbox::no_network().required())).await;
     assert!(message.contains("a sandbox is required, and the worker runs without the system call filter"), "{message}");
     let pool = pool(careless(Sandbox::no_network())).await;

@@ -1,8 +1,12 @@
 //! What every test needs: a pool of this program, a way to ask it, and lists of processes and descriptors.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use pixie_pool::{Config, Error, Pool, Reply, Size, Submission};
+use pixie_pool::{Config, Error, Pool, Reply, Size, StartMethod, Submission};
 
 use crate::handler;
 
@@ -10,8 +14,19 @@ pub(crate) const TABLE_HASH: u64 = 7;
 
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = ()>>>;
 
+static IS_FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Sets how the next pools start their workers.
+pub(crate) fn start_by(method: StartMethod) {
+    IS_FORKED.store(method == StartMethod::Fork, Ordering::Relaxed);
+}
+
+pub(crate) fn method() -> StartMethod {
+    if IS_FORKED.load(Ordering::Relaxed) { StartMethod::Fork } else { StartMethod::Exec }
+}
+
 pub(crate) fn config(size: impl Into<Size>) -> Config {
-    Pool::named("test").size(size).spares(0).table_hash(TABLE_HASH)
+    Pool::named("test").size(size).spares(0).table_hash(TABLE_HASH).start_method(method())
 }
 
 pub(crate) async fn pool(config: Config) -> Pool {

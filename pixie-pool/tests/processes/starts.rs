@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pixie_pool::{Config, Error, Sandbox};
+use pixie_pool::{Config, Error, Sandbox, StartMethod};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
@@ -53,7 +53,7 @@ const FIRST: &str = "FIRST_PROCESS";
 const FEW_BYTES: u64 = 1024 * 1024 * 1024;
 
 pub(crate) fn playing(role: &str) -> Config {
-    config(1).env(ROLE, role)
+    config(1).env(ROLE, role).start_method(StartMethod::Exec)
 }
 
 /// In a pool that sends each job to one worker.
@@ -80,6 +80,7 @@ pub(crate) fn play_role() {
             let limit = Some(FEW_BYTES);
             return setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit }).unwrap();
         }
+        "threads" => return drop(std::thread::spawn(std::thread::park)),
         "hang-up" => {
             drop(be_connected());
             // Time until it has reported the reason, which takes longer on a busy machine.

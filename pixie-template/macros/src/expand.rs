@@ -125,6 +125,10 @@ fn response(item: &DeriveInput, home: &TokenStream) -> TokenStream {
             fn into_response(self) -> #home::pixie_core::Response {
                 #home::respond(&self)
             }
+
+            fn describe(notes: &mut #home::pixie_core::Notes) {
+                notes.answer::<str>("200", <Self as #home::View>::CONTENT_TYPE);
+            }
         }
     }
 }

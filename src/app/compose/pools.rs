@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use pixie_core::Route;
+use pixie_core::{Place, Route};
 use pixie_pool::{Config, Pool};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     error::StartError,
     table::{
         given::Given,
-        pools::{DEFAULT_POOL, Origins, PoolSlot, STREAM_POOL, pool_of},
+        pools::{DEFAULT_POOL, FRESH_POOL, Origins, PoolSlot, STREAM_POOL, pool_of},
         settings::{Settings, Workers},
         store,
     },
@@ -43,10 +43,15 @@ pub(super) fn slots(
         if name == STREAM_POOL {
             inherit_for_streams(&mut config, default.as_ref(), settings);
         }
+        if name == FRESH_POOL {
+            default.iter().for_each(|default| config.inherit(default));
+        }
+        config = freshened(config, routes)?;
         if keys::are_read(routes.iter().filter(|route| is_in(route, name))) {
             config = with_secret(config, given);
         }
-        let (config, origins) = configured(config, settings, given)?;
+        let (mut config, origins) = configured(config, settings, given)?;
+        check_fresh(&mut config, settings)?;
         Ok((name, Arc::new(PoolSlot::new(config, origins))))
     };
     used.into_iter().map(slot).collect()
@@ -72,11 +77,44 @@ pub(super) fn is_in(route: &Route, pool: &str) -> bool {
     pool_of(route) == Some(pool)
 }
 
+/// Makes a pool fresh if its routes are. Refuses a pool of which only some are.
+fn freshened(config: Config, routes: &[Route]) -> Result<Config, StartError> {
+    let all = || routes.iter().filter(|route| is_in(route, &config.name));
+    let Some(fresh) = all().find(|route| route.options().fresh) else { return Ok(config) };
+    match all().find(|route| !route.options().fresh) {
+        Some(other) if !config.fresh => {
+            let (name, Place { name: one, .. }, other) = (&config.name, fresh.place(), other.place());
+            let why = format!(
+                "route `{one}` has the option `fresh`, but route `{}` of the pool `{name}` has not",
+                other.name
+            );
+            let fix = "add it there, name another pool, or declare the pool with `Pool::fresh`";
+            Err(StartError::at(other, format!("{why}: {fix}")))
+        }
+        _ => Ok(config.fresh()),
+    }
+}
+
+/// Refuses a fresh pool without processes. A test runs its jobs on threads, as those of all pools.
+fn check_fresh(config: &mut Config, settings: &Settings) -> Result<(), StartError> {
+    if !config.fresh || config.size.max > 0 {
+        return Ok(());
+    }
+    if settings.workers == Workers::OfTest(0) {
+        return config.set_text("fresh", "off").map_err(StartError::new);
+    }
+    let fix = "give the pool a size above 0, as with `PIXIE_WORKERS`, or remove `fresh`";
+    Err(StartError::new(format!(
+        "pool `{}` is fresh, which needs worker processes, but it has none: {fix}",
+        config.name
+    )))
+}
+
 fn by_name(declared: Vec<Config>, used: &BTreeSet<&str>) -> Result<BTreeMap<String, Config>, StartError> {
     let mut by_name = BTreeMap::new();
     for pool in declared {
         let name = pool.name.clone();
-        let is_inherited = name == DEFAULT_POOL && used.contains(STREAM_POOL);
+        let is_inherited = name == DEFAULT_POOL && (used.contains(STREAM_POOL) || used.contains(FRESH_POOL));
         if !is_inherited && !used.contains(name.as_str()) {
             let used = used.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let used = if used.is_empty() { "no route runs in a pool".into() } else { format!("routes run in {used}") };

@@ -23,8 +23,8 @@ use rustix::{
 };
 use tokio::io::Interest;
 
-/// Descriptors that come with WELCOME.
-const PASSED: usize = 2;
+/// Limits the descriptors of one message: a fork server gets four for each worker.
+const PASSED_MAX: usize = 4;
 /// Asked for the buffer of the socket, in bytes; the system grants at most its limit, usually 208 KiB.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -100,17 +100,17 @@ impl QueueReader {
     }
 }
 
-/// Writes bytes with two descriptors, which arrive with the first of the bytes.
+/// Writes bytes with at most four descriptors, which arrive with the first of the bytes.
 pub(crate) async fn send_with_descriptors(
     stream: &tokio::net::UnixStream,
     bytes: &[u8],
-    descriptors: [BorrowedFd<'_>; PASSED],
+    descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
     stream
         .async_io(Interest::WRITABLE, || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED))];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
             let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+            control.push(SendAncillaryMessage::ScmRights(descriptors));
             Ok(sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
         })
         .await
@@ -122,7 +122,7 @@ pub(crate) fn receive_with_descriptors(
     target: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = recvmsg(stream, &mut [IoSliceMut::new(target)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     for message in control.drain() {

@@ -301,5 +301,5 @@ impl Jobs {
 /// Returns whether a pool's workers take their jobs from a shared socket: not in a sandbox, where a worker
 /// must not read the jobs of others.
 pub(crate) fn takes_from_socket(config: &Config) -> bool {
-    crate::platform::has_queue() && !config.is_threaded() && !config.sandbox.is_wanted()
+    crate::platform::has_queue() && !config.is_threaded() && !config.sandbox.is_wanted() && !config.fresh
 }

@@ -2,14 +2,14 @@
 //!
 //! Owns ending it and the facts of its end. Leaves its start to `start` and its jobs to `connection`.
 
-use std::{os::unix::process::ExitStatusExt as _, sync::Arc, time::Duration};
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{process, sync::oneshot, time::timeout};
 
 use crate::{
     config::{EXIT_GRACE, STOP_GRACE},
     error::Exit,
-    platform::{self, ProcessWatch, WorkerCgroup},
+    platform::{self, ForkedProcess, ProcessWatch, WorkerCgroup},
     pool::{
         connection::{Closed, Connection},
         process::output::Output,
@@ -26,14 +26,36 @@ pub(crate) enum Child {
 }
 
 pub(crate) struct ChildProcess {
-    child: process::Child,
+    handle: ProcessHandle,
+    pid: u32,
     watch: Arc<ProcessWatch>,
     output: Output,
-    /// The memory peak of this process when it started the child, which inherits it.
+    /// The memory peak of this process when it executed the child, which inherits it. A fork has its own.
     own_peak: u64,
     /// The memory peak, if the process was killed by [`Child::kill`].
     peak: Option<MemoryPeak>,
     cgroup: Option<WorkerCgroup>,
+}
+
+/// What reaps a process.
+pub(crate) enum ProcessHandle {
+    Executed(process::Child),
+    Forked(ForkedProcess),
+}
+
+impl ProcessHandle {
+    /// Waits for the exit, reaps the process and returns how it exited.
+    async fn wait(&mut self, watch: &ProcessWatch) -> Option<ExitStatus> {
+        match self {
+            ProcessHandle::Executed(child) => child.wait().await.ok(),
+            ProcessHandle::Forked(process) => {
+                if process.reap().is_none() {
+                    watch.exited().await;
+                }
+                process.reap()
+            }
+        }
+    }
 }
 
 /// The facts about a process after its end. All fields are empty for a thread.
@@ -58,10 +80,13 @@ pub(crate) struct MemoryPeak {
 }
 
 impl ChildProcess {
-    pub(crate) fn new(child: process::Child, pid: u32, output: Output, cgroup: Option<WorkerCgroup>) -> Self {
+    pub(crate) fn new(handle: ProcessHandle, pid: u32, output: Output, cgroup: Option<WorkerCgroup>) -> Self {
         let watch = Arc::new(ProcessWatch::new(pid));
-        let own_peak = platform::peak_bytes(std::process::id()).unwrap_or(0);
-        ChildProcess { child, watch, output, own_peak, peak: None, cgroup }
+        let own_peak = match handle {
+            ProcessHandle::Executed(_) => platform::peak_bytes(std::process::id()).unwrap_or(0),
+            ProcessHandle::Forked(_) => 0,
+        };
+        ChildProcess { handle, pid, watch, output, own_peak, peak: None, cgroup }
     }
 }
 
@@ -98,7 +123,7 @@ impl Child {
     pub(crate) fn kill(&mut self, peak: Option<u64>) {
         if let Child::Process(process) = self {
             // Read before the kill, because after the exit the peak is less exact.
-            let bytes = peak.or_else(|| process.child.id().and_then(platform::peak_bytes));
+            let bytes = peak.or_else(|| platform::peak_bytes(process.pid));
             process.peak = bytes.map(|bytes| MemoryPeak { bytes, is_exact: true });
             process.watch.kill();
         }
@@ -122,7 +147,8 @@ impl Child {
             let bytes = process.watch.peak_bytes().await;
             peak = bytes.map(|bytes| MemoryPeak { bytes, is_exact: bytes > process.own_peak });
         }
-        let signal = process.child.wait().await.ok().and_then(|status| status.signal());
+        let status = process.handle.wait(&process.watch).await;
+        let signal = status.and_then(|status| status.signal());
         let cgroup = process.cgroup.take();
         let memory_use = cgroup.as_ref().map(WorkerCgroup::memory_use).unwrap_or_default();
         Ending {
@@ -148,8 +174,8 @@ impl Child {
                 None
             }
             Child::Process(process) => {
-                let ChildProcess { mut child, output, .. } = *process;
-                let status = child.wait().await;
+                let ChildProcess { mut handle, watch, output, .. } = *process;
+                let status = handle.wait(&watch).await;
                 let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
                 Some(Exit { code, signal, stderr: output.finish().await })
             }

@@ -8,7 +8,6 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, DirBuilder},
-    io,
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _},
     path::{Path, PathBuf},
     process,
@@ -93,17 +92,57 @@ impl Drop for SocketDirectory {
     }
 }
 
-/// Listens for one worker.
-pub(crate) fn listen(path: &Path) -> io::Result<ls::tokio::Listener> {
-    // An earlier start of this worker may have left the file.
-    let _ = fs::remove_file(path);
-    let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?);
-    platform::private_socket(options).create_tokio()
+/// How a worker's connection comes about.
+pub(crate) enum Link {
+    /// It connects to this socket.
+    Listening(WorkerSocket),
+    /// Its fork server has given it the other end.
+    Connected(UnixStream),
 }
 
-/// Removes the socket of a handshake that has ended.
-pub(crate) fn remove_socket(path: &Path) {
-    let _ = fs::remove_file(path);
+/// A socket for one worker. Its file is removed with this value, and a thread that still connects gets an
+/// error.
+pub(crate) struct WorkerSocket {
+    path: PathBuf,
+    listener: ls::tokio::Listener,
+}
+
+impl WorkerSocket {
+    /// Listens for one worker.
+    pub(crate) fn listen(path: PathBuf) -> Result<Self, String> {
+        // An earlier start of this worker may have left the file.
+        let _ = fs::remove_file(&path);
+        let name = path.as_path().to_fs_name::<GenericFilePath>();
+        let listener = name.and_then(|name| platform::private_socket(ListenerOptions::new().name(name)).create_tokio());
+        let listener = listener.map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+        Ok(WorkerSocket { path, listener })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Accepts the connection of the process that was started.
+    async fn accept(&self, config: &Config, slot: usize, pid: u32) -> Result<UnixStream, String> {
+        loop {
+            let stream = self.listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
+            let peer = stream.peer_creds().ok().and_then(|peer| peer.pid());
+            if peer.is_none_or(|p| p as u32 == pid) {
+                // Of tokio, because a stream of interprocess cannot be told that everything was read, which saves one
+                // system call per frame.
+                let ls::tokio::Stream::UdSocket(stream) = stream;
+                return Ok(UnixStream::from(stream));
+            }
+            let pool = &config.name;
+            tracing::warn!(pool, worker = slot, ?peer, "rejected a connection to a worker's socket: another process");
+        }
+    }
+}
+
+impl Drop for WorkerSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// Returns the configured directory, or else the first usable one of the usual directories.
@@ -176,28 +215,19 @@ pub(crate) struct Handshake {
     pub(crate) input: BytesMut,
 }
 
-/// Accepts the connection of the process that was started, if it sends the token.
+/// Connects the process that was started, if it sends the token.
 pub(crate) async fn greet(
     config: &Config,
     slot: usize,
     pid: u32,
-    listener: &ls::tokio::Listener,
+    link: Link,
     token: [u8; TOKEN_BYTES],
     queue: Option<(&SharedSocket, &Claims)>,
 ) -> Result<Handshake, String> {
-    let stream = loop {
-        let stream = listener.accept().await.map_err(|e| format!("accepting its connection failed: {e}"))?;
-        let peer = stream.peer_creds().ok().and_then(|peer| peer.pid());
-        if peer.is_none_or(|p| p as u32 == pid) {
-            break stream;
-        }
-        let pool = &config.name;
-        tracing::warn!(pool, worker = slot, ?peer, "rejected a connection to a worker's socket: another process");
+    let stream = match link {
+        Link::Listening(socket) => socket.accept(config, slot, pid).await?,
+        Link::Connected(stream) => stream,
     };
-    // Halves of tokio, because those of interprocess cannot be told that everything was read, which saves one
-    // system call per frame.
-    let ls::tokio::Stream::UdSocket(stream) = stream;
-    let stream = UnixStream::from(stream);
     // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works as
     // well.
     let _ = set_socket_send_buffer_size(&stream, UPLOAD_WINDOW_BYTES);
@@ -218,7 +248,7 @@ pub(crate) async fn greet(
     protocol.welcome(&welcome, &mut output);
     if let Some((socket, claims)) = queue {
         let descriptors = [socket.workers_end(), claims.file()];
-        let sent = platform::send_with_descriptors(writer.as_ref(), &output, descriptors).await;
+        let sent = platform::send_with_descriptors(writer.as_ref(), &output, &descriptors).await;
         output.advance(sent.map_err(|e| format!("sending it the queue failed: {e}"))?);
     }
     writer.write_all(&output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;

@@ -35,6 +35,10 @@ impl WorkerMemory {
         self.cgroups.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn has_cgroups(&self) -> bool {
+        self.cgroups().is_some()
+    }
+
     /// Returns the function that moves the next worker of a slot into a cgroup of its own, if it gets one.
     pub(super) fn admission(&self, slot: usize) -> impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static + use<> {
         let (cgroups, memory, pool) = (self.cgroups(), self.config.memory_bytes(), self.config.name.clone());

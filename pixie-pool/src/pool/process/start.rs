@@ -1,49 +1,33 @@
-//! The start of a worker: its process or thread, its environment, its handshake.
+//! The start of a worker: its process or thread, its pipes, its handshake.
 //!
-//! Owns everything until the worker is ready. Invariant: the command stays on the `posix_spawn` path (no
-//! closure before exec, no other user), because a fork of a large server takes milliseconds.
+//! Owns everything until the worker is ready. Leaves how a process is made to `execution` and `fork_server`.
 
-use std::{
-    env,
-    ffi::{OsStr, OsString},
-    fmt, io,
-    path::Path,
-    process::Stdio,
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::unix::OwnedReadHalf,
-    process::{self, ChildStdin, Command},
-    sync::oneshot,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt as _, net::unix::OwnedReadHalf, process::ChildStdin, sync::oneshot, time::timeout};
 
 use crate::{
     config::{Config, HANDLER_STACK_BYTES, START_FAILURE_GRACE},
-    identity::{Invitation, VARIABLE},
+    identity::Invitation,
     job::Handler,
-    platform::{self, WorkerCgroup},
+    platform::{self, ForkedProcess, WorkerCgroup},
     pool::{
         connection::{Closed, Connection, ConnectionState, CpuMeter, Process, Recycling},
         process::{
             Workers,
-            child::{Child, ChildProcess},
-            handshake::{self, Handshake, greet},
+            child::{Child, ChildProcess, ProcessHandle},
+            execution::{StartFailure, command, spawn},
+            fork_server::ForkedPipes,
+            handshake::{Handshake, Link, WorkerSocket, greet},
             memory,
-            output::{Output, WorkerLabel, printable},
+            output::{Output, WorkerLabel},
             threads,
         },
     },
     protocol::frame::{Hello, TOKEN_BYTES, VERSION},
     worker,
 };
-
-/// Variables that a sandboxed worker gets, to find files, use the same language and log as configured.
-const PASSED: [&str; 8] = ["PATH", "HOME", "TMPDIR", "LANG", "LC_*", "TZ", "RUST_BACKTRACE", "RUST_LOG"];
 
 pub(crate) struct StartedWorker {
     pub(crate) child: Child,
@@ -52,45 +36,31 @@ pub(crate) struct StartedWorker {
     pub(crate) input: BytesMut,
 }
 
-/// Why a worker was not started, and what it wrote.
-pub(crate) struct StartFailure {
-    pub(crate) why: String,
-    pub(crate) stderr: String,
-}
-
-impl From<String> for StartFailure {
-    fn from(why: String) -> Self {
-        StartFailure { why, stderr: String::new() }
-    }
-}
-
-impl fmt::Display for StartFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)?;
-        let mut start = "; it wrote:\n";
-        for line in self.stderr.trim().lines() {
-            write!(f, "{start}{}", printable(line.as_bytes()))?;
-            start = "\n";
-        }
-        Ok(())
-    }
+/// The process or thread of a worker that is not connected yet.
+struct Launched {
+    child: Child,
+    pid: u32,
+    lifeline: Option<ChildStdin>,
+    link: Link,
 }
 
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
-    let (config, path, started) = (&workers.queue.config, workers.socket(slot)?, Instant::now());
-    let listener = handshake::listen(&path).map_err(|e| format!("listening at {} failed: {e}", path.display()))?;
+    let (config, started) = (&workers.queue.config, Instant::now());
     let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
-    let (child, pid, lifeline) = match config.is_threaded() {
-        true => (start_thread(workers, &path, token)?, std::process::id(), None),
-        false => start_process(workers, slot, &path, &token).await?,
+    let Launched { child, pid, lifeline, link } = match config.is_threaded() {
+        true => start_thread(workers, slot, token)?,
+        false => match fork_process(workers, slot, &token).await? {
+            Some(forked) => forked,
+            None => execute_process(workers, slot, &token).await?,
+        },
     };
     let mut ending = workers.queue.ending.subscribe();
     let shared = workers.queue.shared.as_ref();
     let claims = shared.map(|shared| shared.new_claims()).transpose();
     let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
     let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
-    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, &listener, token, queue).await?) };
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, link, token, queue).await?) };
     let starting = async {
         let greeted = tokio::select! {
             biased;
@@ -107,9 +77,6 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
         greeted = starting => greeted,
         _ = ending.wait_for(|ending| *ending) => Err("the pool is shutting down".to_owned()),
     };
-    // Closed, so that a thread that still connects gets an error.
-    drop(listener);
-    handshake::remove_socket(&path);
     let Handshake { protocol, reader, writer, input } = match greeted {
         Ok(handshake) => handshake,
         Err(why) => return Err(failed(config, child, why).await),
@@ -164,8 +131,9 @@ fn likely_cause(config: &Config, stderr: &str) -> &'static str {
     }
 }
 
-fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Result<Child, String> {
-    let (path, handler) = (path.to_owned(), Handler::clone(&workers.handler));
+fn start_thread(workers: &Workers, slot: usize, token: [u8; TOKEN_BYTES]) -> Result<Launched, String> {
+    let socket = WorkerSocket::listen(workers.socket(slot)?)?;
+    let (path, handler) = (socket.path().to_owned(), Handler::clone(&workers.handler));
     let hello = Hello { version: VERSION, token, table_hash: workers.queue.config.table_hash };
     let (ended, has_ended) = oneshot::channel();
     let run = move || {
@@ -176,82 +144,58 @@ fn start_thread(workers: &Workers, path: &Path, token: [u8; TOKEN_BYTES]) -> Res
     };
     let builder = std::thread::Builder::new().name(format!("{}-handler", workers.queue.config.name));
     builder.stack_size(HANDLER_STACK_BYTES).spawn(run).map_err(|e| format!("starting a thread failed: {e}"))?;
-    Ok(Child::Thread(has_ended))
+    let link = Link::Listening(socket);
+    Ok(Launched { child: Child::Thread(has_ended), pid: std::process::id(), lifeline: None, link })
 }
 
-async fn start_process(
+/// Has a worker forked; `None` if the pool executes its workers.
+async fn fork_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Option<Launched>, StartFailure> {
+    let Some(server) = &workers.fork_server else { return Ok(None) };
+    let pipes = ForkedPipes::new().map_err(|e| format!("making its pipes failed: {e}"))?;
+    let Some(pid) = server.fork(slot, pipes.of_worker()).await? else { return Ok(None) };
+    // From here on, dropping the handle kills the worker.
+    let handle = ProcessHandle::Forked(ForkedProcess::new(pid));
+    let (stdin, stdout, stderr, stream) = pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
+    let cgroup = match workers.memory.has_cgroups() {
+        true => tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten(),
+        false => None,
+    };
+    let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
+    let process = ChildProcess::new(handle, pid, Output::read(label, Some(stdout), Some(stderr)), cgroup);
+    let lifeline = Some(with_token(stdin, token).await);
+    Ok(Some(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Connected(stream) }))
+}
+
+fn admitting(
     workers: &Workers,
     slot: usize,
-    path: &Path,
-    token: &[u8],
-) -> Result<(Child, u32, Option<ChildStdin>), String> {
-    let invitation = Invitation { number: slot, pool: workers.queue.config.name.clone(), path: path.to_owned() };
-    let command = command(&workers.queue.config, &invitation);
+    pid: u32,
+) -> impl FnOnce() -> Option<WorkerCgroup> + Send + 'static + use<> {
+    let admit = workers.memory.admission(slot);
+    move || admit(pid)
+}
+
+/// Writes the token to the lifeline.
+async fn with_token(mut lifeline: ChildStdin, token: &[u8]) -> ChildStdin {
+    // A worker that has exited already is reported with its exit status.
+    let _ = lifeline.write_all(token).await;
+    lifeline
+}
+
+async fn execute_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Launched, String> {
+    let socket = WorkerSocket::listen(workers.socket(slot)?)?;
+    let (pool, path) = (workers.queue.config.name.clone(), socket.path().to_owned());
+    let command = command(&workers.queue.config, &Invitation { number: slot, pool, path });
     let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
         .await
         .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let output = Output::read(label, child.stdout.take(), child.stderr.take());
-    let mut stdin = child.stdin.take();
-    if let Some(pipe) = &mut stdin {
-        // A worker that has exited already is reported with its exit status.
-        let _ = pipe.write_all(token).await;
-    }
-    let process = ChildProcess::new(child, pid, output, cgroup);
-    Ok((Child::Process(Box::new(process)), pid, stdin))
-}
-
-/// Starts a program on a thread of its own: until the program runs, `posix_spawn` blocks its caller, on a
-/// busy machine for many milliseconds, which would delay the connections of a server.
-///
-/// The same thread moves the process into its cgroup; until then the process only waits for its token.
-async fn spawn(
-    command: io::Result<Command>,
-    admit: impl FnOnce(u32) -> Option<WorkerCgroup> + Send + 'static,
-) -> io::Result<(process::Child, Option<WorkerCgroup>)> {
-    let mut command = command?;
-    let runtime = tokio::runtime::Handle::current();
-    let (started, has_started) = oneshot::channel();
-    std::thread::Builder::new().name("pool-spawn".to_owned()).spawn(move || {
-        let _entered = runtime.enter();
-        let spawned = command.spawn().map(|child| {
-            let cgroup = child.id().and_then(admit);
-            (child, cgroup)
-        });
-        // If the receiver is gone, dropping the value kills the program.
-        let _ = started.send(spawned);
-    })?;
-    has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
-}
-
-fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
-    let mut command = Command::new(platform::own_executable()?);
-    let mut own = env::args_os();
-    let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
-    match platform::loader_arguments() {
-        to_loader if to_loader.is_empty() => command.arg0(&name),
-        to_loader => command.args(to_loader),
+    let lifeline = match child.stdin.take() {
+        Some(pipe) => Some(with_token(pipe, token).await),
+        None => None,
     };
-    match &config.args {
-        Some(args) => command.args(args),
-        None => command.args(own),
-    };
-    // A worker without a sandbox could read the environment of this process anyway.
-    if config.sandbox.is_wanted() {
-        command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed(config, name)));
-    }
-    command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
-    // In its own group, the worker gets no signals from the terminal, and the whole group can be killed.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
-    Ok(command)
-}
-
-fn is_passed(config: &Config, name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    let matches = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
-    };
-    PASSED.iter().copied().chain(config.pass_env.iter().map(String::as_str)).any(matches)
+    let process = ChildProcess::new(ProcessHandle::Executed(child), pid, output, cgroup);
+    Ok(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Listening(socket) })
 }

@@ -91,6 +91,7 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     let mut reading = Reading::new(Arc::clone(&workers.queue), Arc::clone(&connection), reader, input);
     let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
     let closed = connection.close(closed);
+    workers.note_end(closed);
     if closed != Closed::Exited {
         if !closed.is_polite() {
             child.kill(connection.state().peak_at_kill);

@@ -48,7 +48,7 @@ impl Scale {
 
     /// Returns how many workers are started with the pool.
     pub(crate) fn at_first(&self) -> usize {
-        self.size.min + self.spares.min(self.size.min)
+        self.size.min + if self.size.min == 0 { 0 } else { self.spares }
     }
 
     /// Returns how many jobs could run now, or as soon as idle slots are filled: the largest size, less the
@@ -69,7 +69,7 @@ impl Scale {
 
     pub(crate) fn spares(&self) -> usize {
         // A pool without workers has no spare workers.
-        self.spares.min(self.target)
+        if self.target == 0 { 0 } else { self.spares }
     }
 
     pub(crate) fn filled(&self) -> impl Iterator<Item = usize> {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_pool_starts_with_its_smallest_size_and_its_spares() {
-        for (min, max, spares, started) in [(4, 4, 1, 5), (2, 8, 2, 4), (0, 8, 3, 0), (1, 1, 3, 2)] {
+        for (min, max, spares, started) in [(4, 4, 1, 5), (2, 8, 2, 4), (0, 8, 3, 0), (1, 1, 3, 4)] {
             let scale = filled(min..=max, spares);
             assert_eq!((scale.filled.len(), scale.at_first()), (started, started), "{min}..={max} and {spares}");
         }

@@ -7,6 +7,7 @@
 mod tables;
 
 use std::{
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -65,8 +66,11 @@ impl File {
         if path.is_empty() {
             return Err(Error::open("a store in a file needs its path, such as \"redb:shop.redb\""));
         }
-        let database = open(Path::new(path), limits)
-            .map_err(|error| Error::open(format!("cannot open the store {path:?}: {error}")))?;
+        let failed = |error: &dyn fmt::Display| Error::open(format!("cannot open the store {path:?}: {error}"));
+        if let Some(folder) = Path::new(path).parent() {
+            fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        }
+        let database = open(Path::new(path), limits).map_err(|error| failed(&error))?;
         let database = RwLock::new(Some(Arc::new(database)));
         let shared = Arc::new(Shared { path: path.into(), limits: limits.clone(), database });
         let (writes, queue) = sync_channel(WRITES_MAX);

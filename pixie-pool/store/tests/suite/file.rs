@@ -25,11 +25,19 @@ fn values_are_there_when_the_file_is_opened_again() {
 }
 
 #[test]
+fn the_folder_of_the_file_is_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("redb:{}", folder.path().join("new/data/store.redb").display());
+    Store::open(&address).unwrap().put("a", &1).wait().unwrap();
+    assert!(folder.path().join("new/data/store.redb").is_file());
+}
+
+#[test]
 fn a_path_that_cannot_be_used_is_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     std::fs::write(&other, "not a database ".repeat(1000)).unwrap();
-    for path in ["", "/nonexistent/store", folder.path().to_str().unwrap(), other.to_str().unwrap()] {
+    for path in ["", "/dev/null/store", folder.path().to_str().unwrap(), other.to_str().unwrap()] {
         let error = Store::open(&format!("redb:{path}")).unwrap_err();
         assert!(matches!(error, Error::Open { .. }) && error.to_string().contains(path), "{error}");
     }

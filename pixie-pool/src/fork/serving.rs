@@ -1,0 +1,112 @@
+//! The loop of a fork server: it waits for requests and forks a worker for each of them.
+//!
+//! Owns what a copy must do before it is a worker: leave its fork server's socket and become a process of its
+//! own. Invariants: the process has one thread at each fork. A copy holds no descriptor of its fork server's
+//! socket and none of another worker.
+
+use std::{
+    io::{self, ErrorKind, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
+
+use crate::{
+    fork::{Answer, REQUEST_BYTES},
+    identity,
+    platform::{self, Lifeline},
+    protocol::frame::TOKEN_BYTES,
+};
+
+/// What a forked worker has from its fork server.
+#[derive(Debug)]
+pub(crate) struct Forked {
+    pub(crate) lifeline: Lifeline,
+    pub(crate) token: [u8; TOKEN_BYTES],
+    /// Its socket to the pool.
+    pub(crate) socket: OwnedFd,
+}
+
+/// A request, as a fork server has received it.
+struct Request {
+    number: u32,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Serves requests until the main process closes the socket. Returns only in each worker that was forked.
+pub(crate) fn serve(control: OwnedFd) -> io::Result<Forked> {
+    let control = UnixStream::from(control);
+    platform::flush_output();
+    answer(&control, &check_threads().map_or_else(Answer::Refused, |()| Answer::Ready))?;
+    loop {
+        let Some(request) = receive(&control)? else {
+            // Its group may have a new worker that has not left it yet.
+            platform::exit_alone()
+        };
+        let forked = match check_threads() {
+            Ok(()) => platform::fork_beside(),
+            Err(why) => {
+                answer(&control, &Answer::Refused(why))?;
+                continue;
+            }
+        };
+        match forked {
+            Ok(Some(pid)) => {
+                drop(request);
+                answer(&control, &Answer::Forked(pid))?;
+            }
+            Ok(None) => {
+                drop(control);
+                return become_worker(request);
+            }
+            Err(error) => answer(&control, &judged(&error))?,
+        }
+    }
+}
+
+fn check_threads() -> Result<(), String> {
+    match platform::threads() {
+        1 => Ok(()),
+        0 => Err("the number of its threads is not known".to_owned()),
+        count => Err(format!(
+            "it has {count} threads, and only a process with one thread can be forked: start threads and runtimes in \
+             jobs, or after `run()`"
+        )),
+    }
+}
+
+/// Tells an error that will not go away from one that may.
+fn judged(error: &io::Error) -> Answer {
+    let is_lasting = matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EINVAL))
+        || error.kind() == ErrorKind::Unsupported;
+    let why = format!("this system does not let it fork: {error}");
+    if is_lasting { Answer::Refused(why) } else { Answer::Failed(format!("forking failed: {error}")) }
+}
+
+fn answer(mut control: &UnixStream, answer: &Answer) -> io::Result<()> {
+    control.write_all(&answer.encode())
+}
+
+/// Waits for the next request; `None` once the main process has closed the socket.
+fn receive(control: &UnixStream) -> io::Result<Option<Request>> {
+    let (mut number, mut read, mut descriptors) = ([0; REQUEST_BYTES], 0, Vec::new());
+    while read < REQUEST_BYTES {
+        match platform::receive_with_descriptors(control, &mut number[read..], &mut descriptors) {
+            Ok(0) => return Ok(None),
+            Ok(count) => read += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(Request { number: u32::from_le_bytes(number), descriptors }))
+}
+
+/// Makes this copy a worker of its own.
+fn become_worker(request: Request) -> io::Result<Forked> {
+    identity::become_forked(request.number as usize);
+    let [lifeline, stdout, stderr, socket] = <[OwnedFd; 4]>::try_from(request.descriptors)
+        .map_err(|all| io::Error::other(format!("{} descriptors came with the request", all.len())))?;
+    let identity = identity::identity();
+    platform::set_process_name(&format!("{}-{}", identity.pool.unwrap_or_default(), identity.number));
+    let (lifeline, token) = platform::become_forked(&lifeline, &stdout, &stderr)?;
+    Ok(Forked { lifeline, token, socket: platform::out_of_the_way(socket)? })
+}

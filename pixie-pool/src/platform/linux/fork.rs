@@ -1,0 +1,58 @@
+//! A copy of this process that becomes a child of its parent, so that the parent waits for it as for a process
+//! that it has executed.
+//!
+//! Owns the system call and what the C library remembers about its main thread. Invariant: only a process
+//! with one thread is copied, because the locks of other threads would stay locked in the copy.
+
+use std::{
+    ffi::c_int,
+    io::{self, Write as _},
+};
+
+use crate::platform;
+
+/// Copies this process: `Some` with the pid in this process, `None` in the copy.
+///
+/// The C library's `fork` cannot choose the parent. What it does besides the copy is for programs with
+/// threads, except for handlers of `pthread_atfork`, which do not run.
+pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
+    if platform::threads() != 1 {
+        return Err(io::Error::other("it has more than one thread"));
+    }
+    // SAFETY: all-zero bytes are a valid `clone_args`.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = libc::CLONE_PARENT as u64;
+    if let Some(address) = cached_thread_id() {
+        args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+        args.child_tid = address as u64;
+    }
+    // SAFETY: the process has one thread and the copy has memory of its own, so both go on here as after
+    // `fork`. The kernel writes only to the address above, which the C library gave it for this purpose.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) } {
+        0 => Ok(None),
+        pid @ 1.. => Ok(Some(pid as u32)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Returns where the C library remembers the id of the main thread, if it does: glibc compares it in locks.
+fn cached_thread_id() -> Option<*mut c_int> {
+    let mut address: *mut c_int = std::ptr::null_mut();
+    // SAFETY: the kernel writes one pointer to `address`, or returns an error.
+    let known = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address) } == 0;
+    if !known || address.is_null() {
+        return None;
+    }
+    // SAFETY: the C library has given the kernel this address of an aligned number that lives as long as the
+    // thread.
+    let id = unsafe { address.read_volatile() };
+    // Another C library has a lock there.
+    (id == rustix::thread::gettid().as_raw_nonzero().get()).then_some(address)
+}
+
+/// Writes out what was printed, so that copies of this process do not print it again.
+pub(crate) fn flush_output() {
+    let _ = io::stdout().flush();
+    // SAFETY: a null pointer means all streams of the C library.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}

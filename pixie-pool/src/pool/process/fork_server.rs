@@ -1,0 +1,314 @@
+//! The main process's side of a fork server: started, asked, watched and replaced.
+//!
+//! Owns the process of the fork server, and the pipes of the workers that it forks. Leaves what happens in that
+//! process to `fork`. Invariants: one request is under way at a time; a fork server whose answer was not read
+//! gets no other request. The workers do not notice when their fork server exits.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix,
+    },
+    process::Stdio,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use tokio::{
+    io::AsyncReadExt as _,
+    net::UnixStream,
+    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    config::{
+        Config, FORK_SERVER_CHECK, FORK_SERVER_CRASHES_MAX, FORK_SERVER_GROWTH_MAX, FORK_SERVER_TRIES,
+        START_FAILURE_GRACE, StartMethod,
+    },
+    error::Exit,
+    fork::{ANSWER_BYTES_MAX, Answer},
+    identity::Invitation,
+    platform::{self, ProcessWatch},
+    pool::{
+        process::{
+            execution::{self, StartFailure},
+            output::{Output, WorkerLabel},
+        },
+        queue::Queue,
+    },
+};
+
+/// The fork server of a pool.
+pub(crate) struct ForkServer {
+    config: Arc<Config>,
+    pool: Arc<str>,
+    /// Empty before the first start, while a request is under way, and after an exit.
+    running: Mutex<Option<Running>>,
+    /// Whether this program or system cannot fork, so that workers are executed.
+    is_refused: AtomicBool,
+    /// Crashes of workers since the present process was started.
+    crashes: AtomicU32,
+    is_replacing: AtomicBool,
+}
+
+/// The process of a fork server that is ready.
+struct Running {
+    process: ServerProcess,
+    control: UnixStream,
+    forks: u32,
+    /// Its resident memory when it was ready, in bytes.
+    bytes: u64,
+}
+
+struct ServerProcess {
+    child: Child,
+    pid: u32,
+    watch: Arc<ProcessWatch>,
+    output: Output,
+}
+
+impl ForkServer {
+    /// Returns the fork server of a pool whose workers are forked. Its process is started by the first worker.
+    pub(super) fn wanted(queue: &Queue) -> Option<Arc<Self>> {
+        let config = Arc::clone(&queue.config);
+        let is_wanted = config.start_method == StartMethod::Fork && !config.is_threaded();
+        is_wanted.then(|| {
+            Arc::new(ForkServer {
+                config,
+                pool: Arc::clone(&queue.observers.pool),
+                running: Mutex::new(None),
+                is_refused: AtomicBool::new(false),
+                crashes: AtomicU32::new(0),
+                is_replacing: AtomicBool::new(false),
+            })
+        })
+    }
+
+    /// Forks a worker with these descriptors; `None` if workers have to be executed.
+    pub(super) async fn fork(
+        self: &Arc<Self>,
+        slot: usize,
+        descriptors: [BorrowedFd<'_>; 4],
+    ) -> Result<Option<u32>, StartFailure> {
+        let mut place = self.running.lock().await;
+        let mut last = String::new();
+        for _ in 0..FORK_SERVER_TRIES {
+            if self.is_refused.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            let mut running = match place.take() {
+                Some(running) => running,
+                None => match self.launch().await? {
+                    Some(running) => self.watched(running),
+                    None => return Ok(None),
+                },
+            };
+            match timeout(self.config.start_timeout, running.ask(slot, &descriptors)).await {
+                Ok(Ok(Answer::Forked(pid))) => {
+                    self.check(&running);
+                    *place = Some(running);
+                    return Ok(Some(pid));
+                }
+                Ok(Ok(Answer::Refused(why))) => self.refuse(&why),
+                Ok(Ok(Answer::Failed(why))) => {
+                    *place = Some(running);
+                    return Err(why.into());
+                }
+                Ok(Ok(Answer::Ready)) => last = "it sent an unexpected answer".to_owned(),
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => last = format!("it did not answer within {:?}", self.config.start_timeout),
+            }
+            running.process.end().await;
+        }
+        Err(format!("its fork server has failed: {last}").into())
+    }
+
+    /// Notes that workers are executed from now on.
+    fn refuse(&self, why: &str) {
+        if !self.is_refused.swap(true, Ordering::SeqCst) {
+            tracing::warn!(pool = %self.pool, cause = why, "workers are executed, because they cannot be forked");
+        }
+    }
+
+    /// Starts the process and waits until it is ready; `None` if it cannot fork.
+    async fn launch(&self) -> Result<Option<Running>, StartFailure> {
+        let (control, its_end) = unix::net::UnixStream::pair().map_err(|e| format!("making a socket failed: {e}"))?;
+        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name)).map(|mut command| {
+            command.stdin(Stdio::from(OwnedFd::from(its_end)));
+            command
+        });
+        let spawned = execution::spawn(command, |_| None).await;
+        let (mut child, _) = spawned.map_err(|e| format!("running this program again failed: {e}"))?;
+        let pid = child.id().unwrap_or(0);
+        let label = WorkerLabel { pool: Arc::clone(&self.pool), worker: 0, pid };
+        let output = Output::read(label, child.stdout.take(), child.stderr.take());
+        let process = ServerProcess { child, pid, watch: Arc::new(ProcessWatch::new(pid)), output };
+        let control = control.set_nonblocking(true).and_then(|()| UnixStream::from_std(control));
+        let mut control = control.map_err(|e| format!("using a socket failed: {e}"))?;
+        let answer = timeout(self.config.start_timeout, read_answer(&mut control)).await;
+        let why = match answer {
+            Ok(Ok(Answer::Ready)) => {
+                self.crashes.store(0, Ordering::SeqCst);
+                let bytes = platform::resident_bytes(pid).unwrap_or(u64::MAX);
+                return Ok(Some(Running { process, control, forks: 0, bytes }));
+            }
+            Ok(Ok(Answer::Refused(why))) => {
+                self.refuse(&why);
+                process.end().await;
+                return Ok(None);
+            }
+            Ok(Ok(answer)) => format!("its fork server sent an unexpected answer: {answer:?}"),
+            Ok(Err(_)) => "its fork server ended before it was ready".to_owned(),
+            Err(_) => format!("its fork server was not ready within {:?}", self.config.start_timeout),
+        };
+        // The process may be about to exit by itself and to write the reason.
+        let _ = timeout(START_FAILURE_GRACE, process.watch.exited()).await;
+        let exit = process.end().await;
+        Err(StartFailure { why: format!("{why} ({exit})"), stderr: exit.stderr })
+    }
+
+    /// Watches a process that is ready, until it exits.
+    fn watched(self: &Arc<Self>, running: Running) -> Running {
+        let ServerProcess { pid, watch: process, .. } = &running.process;
+        tokio::spawn(watch(Arc::downgrade(self), *pid, Arc::clone(process)));
+        running
+    }
+
+    pub(super) fn note_crash(&self) {
+        self.crashes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Has the process replaced after many crashes of its workers, which share its address-space layout, or if
+    /// it has grown.
+    fn check(self: &Arc<Self>, running: &Running) {
+        let has_many_crashes = self.crashes.load(Ordering::SeqCst) >= FORK_SERVER_CRASHES_MAX;
+        let is_due = running.forks.is_multiple_of(FORK_SERVER_CHECK);
+        let bytes = if is_due { platform::resident_bytes(running.process.pid).unwrap_or(0) } else { 0 };
+        let has_grown = bytes > running.bytes.saturating_add(FORK_SERVER_GROWTH_MAX);
+        if (has_many_crashes || has_grown) && !self.is_replacing.swap(true, Ordering::SeqCst) {
+            tokio::spawn(replace(Arc::downgrade(self), has_many_crashes));
+        }
+    }
+
+    /// Ends the process.
+    pub(super) async fn stop(&self) {
+        self.is_refused.store(true, Ordering::SeqCst);
+        if let Some(running) = self.running.lock().await.take() {
+            running.process.end().await;
+        }
+    }
+}
+
+/// Starts the next process, and lets it take the place of the present one when it is ready.
+async fn replace(server: Weak<ForkServer>, has_many_crashes: bool) {
+    let Some(server) = server.upgrade() else { return };
+    let launched = server.launch().await;
+    let mut place = server.running.lock().await;
+    let earlier = match launched {
+        Ok(Some(next)) if !server.is_refused.load(Ordering::SeqCst) => place.replace(server.watched(next)),
+        // The present one stays, and the next worker asks again.
+        _ => None,
+    };
+    drop(place);
+    server.is_replacing.store(false, Ordering::SeqCst);
+    if let Some(Running { process, control, .. }) = earlier {
+        let cause = if has_many_crashes { "crashes of its workers" } else { "its memory" };
+        tracing::debug!(pool = %server.pool, pid = process.pid, cause, "a fork server was replaced");
+        drop((server, control));
+        process.watch.exited().await;
+        // Its last worker may not have left its process group yet.
+        sleep(START_FAILURE_GRACE).await;
+        process.end().await;
+    }
+}
+
+/// Starts another process when this one exits unexpectedly, so that the next worker does not wait for it.
+async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
+    watch.exited().await;
+    let Some(server) = server.upgrade() else { return };
+    let mut place = server.running.lock().await;
+    let Some(exited) = place.take_if(|running| running.process.pid == pid) else { return };
+    let has_forked = exited.forks > 0;
+    let exit = exited.process.end().await;
+    tracing::warn!(pool = %server.pool, pid, %exit, "a fork server exited; its workers continue");
+    // Otherwise, the next worker is the reason to try again.
+    if has_forked && let Ok(Some(next)) = server.launch().await {
+        *place = Some(server.watched(next));
+    }
+}
+
+impl Running {
+    async fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<Answer> {
+        let number = u32::try_from(slot).map_err(io::Error::other)?.to_le_bytes();
+        let sent = platform::send_with_descriptors(&self.control, &number, descriptors).await?;
+        if sent != number.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.forks = self.forks.wrapping_add(1);
+        read_answer(&mut self.control).await
+    }
+}
+
+async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') && line.len() < ANSWER_BYTES_MAX {
+        if control.read_buf(&mut line).await? == 0 {
+            return Err(io::Error::other("it has exited"));
+        }
+    }
+    Answer::decode(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+impl ServerProcess {
+    /// Kills the process and waits; returns how it exited.
+    async fn end(mut self) -> Exit {
+        self.watch.kill();
+        let status = self.child.wait().await;
+        let (code, signal) =
+            status.map_or((None, None), |status| (status.code(), unix::process::ExitStatusExt::signal(&status)));
+        Exit { code, signal, stderr: self.output.finish().await }
+    }
+}
+
+/// The pipes and the socket of a worker that is to be forked, with the ends of both processes.
+pub(super) struct ForkedPipes {
+    stdin: (OwnedFd, OwnedFd),
+    stdout: (OwnedFd, OwnedFd),
+    stderr: (OwnedFd, OwnedFd),
+    socket: (unix::net::UnixStream, OwnedFd),
+}
+
+impl ForkedPipes {
+    pub(super) fn new() -> io::Result<Self> {
+        let to_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(write), OwnedFd::from(read)));
+        let from_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
+        let (own, its) = unix::net::UnixStream::pair()?;
+        own.set_nonblocking(true)?;
+        Ok(ForkedPipes {
+            stdin: to_worker()?,
+            stdout: from_worker()?,
+            stderr: from_worker()?,
+            socket: (own, its.into()),
+        })
+    }
+
+    /// Returns what the worker gets.
+    pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
+        [&self.stdin.1, &self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd())
+    }
+
+    /// Closes the ends of the worker and returns the others.
+    pub(super) fn into_own(self) -> io::Result<(ChildStdin, ChildStdout, ChildStderr, UnixStream)> {
+        Ok((
+            ChildStdin::from_std(self.stdin.0.into())?,
+            ChildStdout::from_std(self.stdout.0.into())?,
+            ChildStderr::from_std(self.stderr.0.into())?,
+            UnixStream::from_std(self.socket.0)?,
+        ))
+    }
+}
