@@ -38,6 +38,7 @@ impl App {
     /// assert_eq!(operation["parameters"][0]["name"], "number");
     /// # Ok::<(), pixie_web::Error>(())
     /// ```
+    #[doc(alias("swagger", "documentation", "schema"))]
     #[track_caller]
     pub fn openapi(mut self, api: impl Into<OpenApi>) -> App {
         self.openapi.served = Some((api.into(), Place::here("pixie::openapi")));

@@ -27,6 +27,7 @@ type Edit = Arc<dyn Fn(&mut utoipa::openapi::OpenApi) + Send + Sync>;
 /// client.get("/docs").send().assert_status(200).assert_header("content-type", "text/html; charset=utf-8");
 /// # Ok::<(), pixie_web::Error>(())
 /// ```
+#[doc(alias("swagger", "documentation", "schema"))]
 #[derive(Clone)]
 pub struct OpenApi {
     pub(crate) path: &'static str,
