@@ -16,9 +16,9 @@ use pixie_web::{App, Folder, Result};
 ///
 /// Only one program can have the notebook open. Under `pixie dev`, the new program opens it when the old one has
 /// ended. Worker processes do not open it.
-fn app(file: PathBuf) -> App {
+fn app(open: impl Fn() -> Result<Notebook> + Send + Sync + 'static) -> App {
     App::collect()
-        .state_late(move || Notebook::open(&file))
+        .state_late(open)
         .folder("/static", files())
         .error_pages(errors::page)
 }
@@ -31,7 +31,8 @@ fn files() -> Folder {
 }
 
 fn main() -> Result<()> {
-    app(env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from)).run()
+    let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
+    app(move || Notebook::open(&file)).run()
 }
 
 #[cfg(test)]

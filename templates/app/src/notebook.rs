@@ -43,6 +43,14 @@ impl Notebook {
         Ok(Self { database })
     }
 
+    /// Returns a notebook in memory.
+    #[cfg(test)]
+    pub fn in_memory() -> Result<Self> {
+        let memory = redb::backends::InMemoryBackend::new();
+        let database = Database::builder().create_with_backend(memory)?;
+        Ok(Self { database })
+    }
+
     /// Adds a note and removes the oldest if there are too many, in one transaction.
     pub fn add(&self, author: &str, text: &str) -> Result<()> {
         let transaction = self.database.begin_write()?;

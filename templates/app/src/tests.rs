@@ -6,7 +6,7 @@ use std::{
 };
 
 use pixie_template::assert_html;
-use pixie_web::{App, TestClient, TestResponse};
+use pixie_web::{App, Result, TestClient, TestResponse};
 use tempfile::TempDir;
 
 use crate::notebook::Notebook;
@@ -17,14 +17,14 @@ pixie_web::test_worker!(without_notes);
 const PASSWORD: &str = "correct horse battery staple";
 
 /// The app as in production, with a fixed secret, so that tests do not need `.env`.
-fn app(file: PathBuf) -> App {
-    let app = crate::app(file).development(false);
+fn app(open: impl Fn() -> Result<Notebook> + Send + Sync + 'static) -> App {
+    let app = crate::app(open).development(false);
     app.keys(["a secret that only encrypts the sessions of tests"])
 }
 
 /// The app for tests that do not touch the notebook: `pixie add` writes such tests.
 pub fn without_notes() -> App {
-    app("unused".into())
+    app(Notebook::in_memory)
 }
 
 /// A browser, and the folder with the notebook that it writes to.
@@ -36,7 +36,7 @@ struct Browser {
 impl Browser {
     fn new() -> Browser {
         let folder = tempfile::tempdir().expect("a folder");
-        let client = app(file(&folder)).test();
+        let client = app(opening(&folder)).test();
         Browser {
             client: client.expect("a valid app"),
             folder,
@@ -74,6 +74,11 @@ impl Deref for Browser {
 
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("data/notes.redb")
+}
+
+fn opening(folder: &TempDir) -> impl Fn() -> Result<Notebook> + use<> {
+    let file = file(folder);
+    move || Notebook::open(&file)
 }
 
 fn open(file: &Path) -> Notebook {
@@ -225,7 +230,7 @@ fn a_form_from_another_site_is_refused() {
 #[test]
 fn primes_are_counted_in_a_worker_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(file(&folder)).test_with_workers(1);
+    let client = app(opening(&folder)).test_with_workers(1);
     let client = client.expect("a valid app");
     let sent = client.get("/primes").query(&[("below", "100")]).send();
     let page = sent.assert_status(200).text();
@@ -236,7 +241,7 @@ fn primes_are_counted_in_a_worker_process() {
 #[test]
 fn a_number_that_is_none_is_told_beside_the_field() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(file(&folder)).test().expect("a valid app");
+    let client = app(opening(&folder)).test().expect("a valid app");
     for below in ["", "1e3", "4000000001"] {
         let sent = client.get("/primes").query(&[("below", below)]).send();
         let page = sent.assert_status(422).text();
@@ -247,7 +252,7 @@ fn a_number_that_is_none_is_told_beside_the_field() {
 #[test]
 fn the_first_page_links_a_route_of_each_kind() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(file(&folder)).test().expect("a valid app");
+    let client = app(opening(&folder)).test().expect("a valid app");
     let page = client.get("/").send().assert_status(200).text();
     for kind in ["sync", "thread", "async", "pool", "stream"] {
         let path = format!("/where/{kind}");
