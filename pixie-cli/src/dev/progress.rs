@@ -7,7 +7,11 @@ use std::{
     fmt,
     io::{BufRead, BufReader, IsTerminal, Read, stderr},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
+
+/// Whether the last line of the terminal shows the progress.
+static IS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// The number of finished steps of a build, and of all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +38,15 @@ impl Progress {
     /// message replaces it.
     pub(crate) fn show(self) {
         if stderr().is_terminal() {
+            IS_SHOWN.store(true, Relaxed);
             let head = crate::output::HEAD;
             anstream::eprint!("\x1b[K{head}{:>12}{head:#} {self}\r", "Building");
         }
     }
 
-    /// Removes the line of the progress from the terminal.
+    /// Removes the line of the progress from the terminal, if it is there.
     pub(crate) fn clear() {
-        if stderr().is_terminal() {
+        if IS_SHOWN.swap(false, Relaxed) {
             anstream::eprint!("\x1b[K");
         }
     }
