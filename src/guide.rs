@@ -1,5 +1,16 @@
 //! The guide: one page for each topic, in reading order. The tests compile and run every example.
 //!
+//! # Tutorial
+//!
+//! - [1. A new app](self::tutorial_1_new)
+//! - [2. A page](self::tutorial_2_page)
+//! - [3. A form](self::tutorial_3_form)
+//! - [4. A database](self::tutorial_4_database)
+//! - [5. Uploads](self::tutorial_5_upload)
+//! - [6. Thumbnails in a pool](self::tutorial_6_thumbnail)
+//! - [7. Break it on purpose](self::tutorial_7_break)
+//! - [8. Deploy](self::tutorial_8_deploy)
+//!
 //! # How to …
 //!
 //! - [Routes and paths](self::routes)
@@ -51,7 +62,14 @@
 //!
 //! # Reference
 //!
+//! - [Options of routes](self::options)
+//! - [Commands](self::commands)
 //! - [Settings](self::configuration)
+//! - [Variables of the environment](self::variables)
+//! - [Features](self::features)
+//! - [Status codes](self::status_codes)
+//! - [Events of the log](self::log)
+//! - [Metrics](self::metrics)
 //!
 //! # Explanation
 //!
@@ -74,6 +92,30 @@
 // from these lists, and without the variable the test checks that everything agrees.
 //
 // Every page exists with every set of features. Where examples need a feature, only their tests depend on it.
+
+#[doc = include_str!("guide/tutorial/1-new.md")]
+pub mod tutorial_1_new {}
+
+#[doc = include_str!("guide/tutorial/2-page.md")]
+pub mod tutorial_2_page {}
+
+#[doc = include_str!("guide/tutorial/3-form.md")]
+pub mod tutorial_3_form {}
+
+#[doc = include_str!("guide/tutorial/4-database.md")]
+pub mod tutorial_4_database {}
+
+#[doc = include_str!("guide/tutorial/5-upload.md")]
+pub mod tutorial_5_upload {}
+
+#[doc = include_str!("guide/tutorial/6-thumbnail.md")]
+pub mod tutorial_6_thumbnail {}
+
+#[doc = include_str!("guide/tutorial/7-break.md")]
+pub mod tutorial_7_break {}
+
+#[doc = include_str!("guide/tutorial/8-deploy.md")]
+pub mod tutorial_8_deploy {}
 
 #[doc = include_str!("guide/how-to/routes.md")]
 pub mod routes {}
@@ -232,8 +274,29 @@ pub mod replicas {}
 #[doc = include_str!("guide/how-to/balancer.md")]
 pub mod balancer {}
 
+#[doc = include_str!("guide/reference/options.md")]
+pub mod options {}
+
+#[doc = include_str!("guide/reference/commands.md")]
+pub mod commands {}
+
 #[doc = include_str!("guide/reference/configuration.md")]
 pub mod configuration {}
+
+#[doc = include_str!("guide/reference/variables.md")]
+pub mod variables {}
+
+#[doc = include_str!("guide/reference/features.md")]
+pub mod features {}
+
+#[doc = include_str!("guide/reference/status_codes.md")]
+pub mod status_codes {}
+
+#[doc = include_str!("guide/reference/log.md")]
+pub mod log {}
+
+#[doc = include_str!("guide/reference/metrics.md")]
+pub mod metrics {}
 
 #[doc = include_str!("guide/explanation/which_kind.md")]
 pub mod which_kind {}

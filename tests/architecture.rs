@@ -146,6 +146,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "top",
             "check",
             "completions",
+            "docs",
             "new",
             "add",
             "dev",

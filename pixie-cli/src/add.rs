@@ -12,10 +12,10 @@ mod program;
 mod source;
 mod target;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use pixie_grammar::{PathPart, RouteType, parse_path};
 
-use self::{draft::Draft, name::Name, piece::Piece, target::Target};
+use self::{draft::Draft, name::Name, piece::Piece, program::METHODS, target::Target};
 use crate::{
     error::Error,
     interrupt::Section,
@@ -40,10 +40,10 @@ enum What {
         #[command(flatten)]
         common: Common,
         /// The method of the requests
-        #[arg(long, value_enum, default_value = "get", ignore_case = true)]
-        method: Method,
-        /// Where the handler runs [default: as the app chooses, usually in a worker process]
-        #[arg(long, value_parser = kind, value_name = "KIND")]
+        #[arg(long, value_parser = METHODS, default_value = "get", ignore_case = true)]
+        method: String,
+        /// Where the handler runs: sync, thread, async, pool or stream [default: the app's choice, else pool]
+        #[arg(long, value_name = "KIND")]
         kind: Option<RouteType>,
     },
     /// Adds a page: a handler, its template and its test
@@ -81,19 +81,6 @@ struct Common {
     package: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-fn kind(text: &str) -> Result<RouteType, String> {
-    text.parse()
-}
-
 impl What {
     fn common(&self) -> (&'static str, &Common) {
         match self {
@@ -127,18 +114,6 @@ impl What {
         match path.contains(['"', '\\', '$']) {
             true => Err(Error::usage(format_args!("the path `{path}` has a character that needs an escape in Rust"))),
             false => Ok((path, parts)),
-        }
-    }
-}
-
-impl Method {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Post => "post",
-            Self::Put => "put",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
         }
     }
 }

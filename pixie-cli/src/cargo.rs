@@ -152,6 +152,16 @@ pub(crate) fn compile(mut command: Command) -> Result<Vec<Artifact>, Error> {
     Ok(artifacts)
 }
 
+/// Makes the documentation of these packages, without their dependencies.
+pub(crate) fn document(packages: &[&String], folder: &Path) -> Result<(), Error> {
+    let mut command = cargo();
+    command.args(["doc", "--no-deps"]).args(packages.iter().flat_map(|name| ["--package", name])).current_dir(folder);
+    match command.status().map_err(|error| no_cargo(&error))?.success() {
+        true => Ok(()),
+        false => Err(Error::cargo("cargo could not make the documentation")),
+    }
+}
+
 /// Returns the manifests of the packages here that depend on pixie-web.
 fn apps() -> HashSet<PathBuf> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::null()).output();

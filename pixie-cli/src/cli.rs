@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{add, cargo, check, completions, deploy, error::Error, interrupt, new, output, routes, top};
+use crate::{add, cargo, check, completions, deploy, docs, error::Error, interrupt, new, output, routes, top};
 #[cfg(unix)]
 use crate::{dev, reload};
 
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Top(top::TopArgs),
     /// Checks this machine, and shows how to fix each problem
     Check(check::CheckArgs),
+    /// Opens the guide and the documentation of the pixie that the app uses
+    Docs(docs::DocsArgs),
     /// Writes a shell's completion script to stdout
     Completions(completions::CompletionsArgs),
     /// Writes the manual pages to stdout or into a folder
@@ -100,6 +102,7 @@ impl Command {
             Self::Deploy(args) => return deploy::deploy(*args),
             Self::Top(args) => interrupt::watch().and_then(|()| top::top(args))?,
             Self::Check(args) => return check::check(args),
+            Self::Docs(args) => docs::docs(args)?,
             Self::Completions(args) => completions::completions(args, Cli::command())?,
             Self::Man(args) => completions::man(args, Cli::command())?,
         }

@@ -11,6 +11,7 @@ mod completions;
 mod deploy;
 #[cfg(unix)]
 mod dev;
+mod docs;
 mod env_files;
 mod error;
 mod interrupt;

@@ -5,7 +5,9 @@
 
 use std::{
     io::{self, Write},
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -72,6 +74,19 @@ fn written(result: io::Result<()>) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Opens an address in the browser. The thread waits for the opener, so that the opener does not become a zombie,
+/// and prints the address if that failed.
+pub(crate) fn browse(address: &str) -> JoinHandle<()> {
+    let address = address.to_owned();
+    thread::spawn(move || {
+        let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
+        opener.arg(&address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if !opener.status().is_ok_and(|status| status.success()) {
+            help(format_args!("open {address} in your browser"));
+        }
+    })
 }
 
 /// Prints an error: the message, the place and the fix.

@@ -45,6 +45,8 @@ pub(crate) struct Project {
     /// The folders of the package and of its path dependencies.
     pub(crate) local: Vec<PathBuf>,
     pub(crate) is_app: bool,
+    /// The crates of pixie that the package uses, but for those with macros.
+    pub(crate) pixie: Vec<String>,
     which: Which,
     pub(crate) is_release: bool,
 }
@@ -121,13 +123,17 @@ impl Project {
         let package = choose_package(&metadata, &which)?;
         let program = choose_program(package, &which)?;
         let root = folder(package);
+        let names = needed(&metadata, &package.id, |_| true).into_iter().map(|package| &package.name);
+        let ours = names.filter(|name| name.starts_with("pixie-") && !name.ends_with("-macros"));
+        let pixie: Vec<_> = ours.cloned().collect();
         Ok(Project {
             package: package.name.clone(),
             sources: sources(package, &program),
             edition: package.edition.clone(),
             program,
             local: local_folders(&metadata, &package.id),
-            is_app: needed(&metadata, &package.id, |_| true).iter().any(|package| package.name == "pixie-web"),
+            is_app: pixie.iter().any(|name| name == "pixie-web"),
+            pixie,
             root,
             workspace: metadata.workspace_root.clone(),
             target: metadata.target_directory.clone(),

@@ -49,7 +49,7 @@ fn a_pixie_built_from_the_package_names_versions() {
     let profile =
         ["--config", "profile.dev.debug='line-tables-only'", "--config", "profile.dev.package.'*'.debug=false"];
     cargo(&world.path().join(name), &[&build[..], &profile[..]].concat());
-    for template in ["minimal", "app", "pool"] {
+    for template in ["minimal", "app", "api", "pool"] {
         let mut command = Command::new(target.join("debug/packaged-pixie"));
         command.args(["new", template, "--template", template, "--vcs", "none"]).current_dir(world.path());
         let output = command.output().unwrap();

@@ -59,6 +59,20 @@ fn the_app_scaffold_works() {
 }
 
 #[test]
+fn the_api_scaffold_works() {
+    let project = Project::new("api");
+    project.is_sound();
+    let app = project.start();
+    assert!(app.get("/api/tasks").ends_with("\r\n\r\n[]"));
+    assert!(app.get("/api/tasks/1").contains("HTTP/1.1 404 "));
+    assert!(app.get("/health").contains("\"alive\":true"));
+    assert!(app.get("/openapi.json").contains("\"/api/tasks/{id}\""));
+    assert!(app.get("/docs").contains("<title>"));
+    drop(app);
+    project.grows();
+}
+
+#[test]
 fn the_pool_scaffold_works() {
     let project = Project::new("pool");
     project.is_sound();
@@ -118,7 +132,7 @@ impl Project {
         for addition in [
             "route visitors",
             "route visitor --path /visitors/<id:int>/<rest:path> --method post --kind thread",
-            "route ticks --kind stream",
+            "route ticks --kind stream --path /ticks/über",
             "template about",
             "template person --path /people/<name>",
             "pool pdf-files",
@@ -133,6 +147,11 @@ impl Project {
             assert!(shown.starts_with("code 0\n") && !shown.contains("\nhelp: add"), "{addition}: {shown}");
         }
         self.cargo(&["fmt", "--check"]);
+        self.cargo(&["build", "--offline"]);
+        let app = self.start();
+        assert!(app.get("/members/login").contains("Are you new here?"));
+        assert!(app.get("/people/ada").contains("<p>ada</p>"));
+        drop(app);
         self.cargo(&["test", "--offline"]);
         self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]);
     }

@@ -5,7 +5,7 @@
 //! `pixie-web` builds an app with it.
 //!
 //! Each folder uses only the folders before it: [`Error`], then `form` (forms as bytes),
-//! `http` (requests and responses), `answer` (what becomes a response), `route` (routes and their router),
+//! `http` (requests and responses), `notes` (for an OpenAPI document), `answer` (what becomes a response), `route` (routes and their router),
 //! and `extract` (arguments of handlers).
 #![forbid(unsafe_code)]
 
@@ -90,7 +90,7 @@ pub use extract::{
 #[doc(hidden)]
 pub mod openapi {
     pub use crate::{
-        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema},
+        notes::kept::{Input, Output, Part, SchemaOf, TypeSchema, type_schema},
         route::probe::{ElseAnswer, ElseSchema, OfAnswer, OfSchema, Probe},
     };
 }

@@ -1,5 +1,7 @@
 //! A pool of worker processes: functions that may crash, or bytes in and bytes out.
 //!
+// Some settings tell what they mean for tasks.
+#![cfg_attr(not(feature = "tasks"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(feature = "tasks", doc = include_str!("../README.md"))]
 
 mod config;

@@ -10,12 +10,12 @@ use std::{
 };
 
 use http::{Method, StatusCode};
-use pixie_core::{Pattern, Security};
+use pixie_core::{Pattern, Security, openapi::TypeSchema};
 use pixie_grammar::{PathPart, parse_path};
 use serde_json::json;
 use utoipa::openapi::{
-    Components, Content, Info, Object, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Response, ResponseBuilder, Tag,
-    Type,
+    Components, Content, Info, Object, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr, Response,
+    ResponseBuilder, Schema, Tag, Type,
     path::Operation,
     schema::ObjectBuilder,
     security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -58,7 +58,7 @@ pub(super) fn document(app: &Composed) -> Result<OpenApi, StartError> {
         .info(info(app))
         .paths(paths.fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item)))
         .tags((!found.tags.is_empty()).then(|| found.tags.iter().map(Tag::new).collect::<Vec<_>>()))
-        .components(Some(components(found, schemas)))
+        .components(Some(components(app, found, schemas)))
         .build();
     if let Some(edit) = app.openapi.served.as_ref().and_then(|(api, _)| api.edit.as_ref()) {
         edit(&mut document);
@@ -82,17 +82,8 @@ impl Found {
         let route = &endpoint.route;
         self.tags.extend(route.options().tag);
         self.statuses.extend(statuses);
-        self.schemes.extend(schemes);
-        match route.options().security {
-            Some("bearer") => drop(self.schemes.entry("bearer").or_insert(Security::BearerToken)),
-            Some("basic") => drop(self.schemes.entry("basic").or_insert(Security::BasicLogin)),
-            _ => {}
-        }
-        if let Some(name) = route.options().security.filter(|name| !self.schemes.contains_key(name)) {
-            let fix = format!("declare it with `OpenApi::security(\"{name}\", …)`");
-            let known: Vec<_> = self.schemes.keys().collect();
-            let what = format!("there is no security scheme `{name}` ({known:?} are known): {fix}");
-            return Err(StartError::at(route.place(), what));
+        for (name, scheme) in schemes {
+            self.scheme(name, scheme).map_err(|what| StartError::at(route.place(), what))?;
         }
         let name = route.place().name;
         let by_method = format!("{name}_{}", method.as_str().to_lowercase());
@@ -101,6 +92,22 @@ impl Found {
         let id = ids.find(|id| !self.ids.contains(id)).unwrap_or_default();
         self.ids.insert(id.clone());
         Ok(operation.operation_id(Some(id)).build())
+    }
+
+    /// Notes a scheme that an extractor brings, or finds the one that the app has declared.
+    fn scheme(&mut self, name: &'static str, scheme: Option<Security>) -> Result<(), String> {
+        let known = scheme.or_else(|| match name {
+            "bearer" => Some(Security::BearerToken),
+            "basic" => Some(Security::BasicLogin),
+            _ => self.schemes.get(name).copied(),
+        });
+        let Some(scheme) = known else {
+            let declared: Vec<_> = self.schemes.keys().collect();
+            let fix = format!("declare it with `OpenApi::security(\"{name}\", …)`");
+            return Err(format!("there is no security scheme `{name}` (known are {declared:?}): {fix}"));
+        };
+        self.schemes.insert(name, scheme);
+        Ok(())
     }
 }
 
@@ -174,10 +181,23 @@ fn declared(app: &Composed) -> BTreeMap<&'static str, Security> {
     schemes.into_iter().flatten().collect()
 }
 
-fn components(found: Found, schemas: Schemas) -> Components {
+fn components(app: &Composed, found: Found, schemas: Schemas) -> Components {
     let mut components = Components::new();
     components.schemas = schemas.into_components();
-    components.schemas.insert(PROBLEM.to_owned(), problem().into());
+    let of_app = app.openapi.served.as_ref().and_then(|(api, _)| api.error);
+    let (name, media) = match of_app.map(|make| make()) {
+        None => {
+            components.schemas.insert(PROBLEM.to_owned(), problem().into());
+            (PROBLEM.to_owned(), &["application/problem+json", "text/html", "text/plain"][..])
+        }
+        Some(TypeSchema { name, schema, others }) => {
+            let name = name.unwrap_or_else(|| PROBLEM.to_owned());
+            components.schemas.extend(others);
+            components.schemas.insert(name.clone(), schema);
+            (name, &["application/json", "text/html"][..])
+        }
+    };
+    let refusal = |title: &str, cause: &str| refusal(&format!("{title}. {cause}"), &name, media);
     for code in found.statuses {
         let status = StatusCode::from_u16(code).unwrap_or_default();
         let answer = refusal(status.canonical_reason().unwrap_or_default(), cause(code));
@@ -219,16 +239,17 @@ fn cause(code: u16) -> &'static str {
     }
 }
 
-/// Returns an error response, in the three forms of which a client gets the one that it accepts.
-fn refusal(title: &str, cause: &str) -> Response {
-    let problem = utoipa::openapi::Ref::from_schema_name(PROBLEM);
-    let text = || Content::new(Some(Object::with_type(Type::String)));
-    ResponseBuilder::new()
-        .description(format!("{title}. {cause}"))
-        .content("application/problem+json", Content::new(Some(problem)))
-        .content("text/html", text())
-        .content("text/plain", text())
-        .build()
+/// Returns an error response. The first media type is JSON with this schema, the others are for people.
+fn refusal(description: &str, schema: &str, media: &[&str]) -> Response {
+    let content = |media: &str| {
+        let of_media: RefOr<Schema> = match media.ends_with("json") {
+            true => Ref::from_schema_name(schema).into(),
+            false => Object::with_type(Type::String).into(),
+        };
+        Content::new(Some(of_media))
+    };
+    let response = ResponseBuilder::new().description(description);
+    media.iter().fold(response, |response, media| response.content(*media, content(media))).build()
 }
 
 /// Returns the schema of a problem document (RFC 9457).

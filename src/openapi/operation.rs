@@ -42,7 +42,8 @@ const NOT_PARAMETERS: [HeaderName; 6] = [
 pub(super) struct Described {
     pub(super) operation: OperationBuilder,
     pub(super) statuses: BTreeSet<u16>,
-    pub(super) schemes: BTreeMap<&'static str, Security>,
+    /// `None` stands for a scheme that the app declares.
+    pub(super) schemes: BTreeMap<&'static str, Option<Security>>,
 }
 
 /// Describes one method of a route. `names` are those of the wildcards in the document.
@@ -216,12 +217,13 @@ fn request_body(inputs: &[Input], schemas: &mut Schemas) -> Option<RequestBody> 
 fn requirements(
     inputs: &[Input],
     of_route: Option<&'static str>,
-    schemes: &mut BTreeMap<&'static str, Security>,
+    schemes: &mut BTreeMap<&'static str, Option<Security>>,
 ) -> Vec<SecurityRequirement> {
     let (mut all, mut is_optional) = (SecurityRequirement::default(), true);
     for input in inputs {
         if let Part::Security { name, scheme } = input.part {
-            schemes.insert(name, scheme);
+            let known = schemes.entry(name).or_default();
+            *known = known.or(scheme);
             all = all.add(name, Vec::<String>::new());
             is_optional &= !input.is_required;
         }
@@ -229,11 +231,12 @@ fn requirements(
     let reads_header = inputs.iter().find(|input| input.part == Part::Header(header::AUTHORIZATION));
     if let Some(input) = reads_header.filter(|_| schemes.is_empty() && of_route.is_none()) {
         // An extractor of the app's own reads it.
-        schemes.insert("authorization", Security::InHeader("Authorization"));
+        schemes.insert("authorization", Some(Security::InHeader("Authorization")));
         all = all.add("authorization", Vec::<String>::new());
         is_optional &= !input.is_required;
     }
     if let Some(name) = of_route {
+        schemes.entry(name).or_default();
         all = all.add(name, Vec::<String>::new());
         is_optional = false;
     }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use pixie_core::{Place, Security};
+use pixie_core::{
+    Place, Security,
+    openapi::{SchemaOf, type_schema},
+};
 
 type Edit = Arc<dyn Fn(&mut utoipa::openapi::OpenApi) + Send + Sync>;
 
@@ -37,6 +40,8 @@ pub struct OpenApi {
     pub(crate) description: Option<String>,
     pub(crate) prefix: &'static str,
     pub(crate) schemes: Vec<(&'static str, Security)>,
+    /// The form of errors, if it is not that of pixie.
+    pub(crate) error: Option<SchemaOf>,
     pub(crate) edit: Option<Edit>,
     /// Set by the composition, if this is the main process.
     pub(crate) published: Arc<OnceLock<Bytes>>,
@@ -59,6 +64,7 @@ impl OpenApi {
             description: None,
             prefix: "",
             schemes: Vec::new(),
+            error: None,
             edit: None,
             published: Arc::default(),
         }
@@ -100,6 +106,13 @@ impl OpenApi {
     /// `Bearer` and `BasicAuth` need no declaration.
     pub fn security(mut self, name: &'static str, scheme: Security) -> OpenApi {
         self.schemes.push((name, scheme));
+        self
+    }
+
+    /// Describes the JSON of errors by this type, for an app with `App::error_pages` of its own. Default: problem
+    /// documents (RFC 9457).
+    pub fn errors<T: utoipa::ToSchema>(mut self) -> OpenApi {
+        self.error = Some(type_schema::<T>);
         self
     }
 

@@ -14,6 +14,8 @@ mod faults;
 mod h2_client;
 #[cfg(all(feature = "template", feature = "garde", feature = "openapi"))]
 mod openapi;
+#[cfg(all(feature = "template", feature = "garde", feature = "openapi"))]
+mod openapi_tools;
 #[cfg(all(feature = "template", feature = "garde"))]
 mod pages;
 mod pools;

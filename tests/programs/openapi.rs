@@ -1,66 +1,24 @@
 //! The OpenAPI document of an example, judged by programs that others wrote, and its page in a real browser.
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use crate::{
     browser::Browser,
+    openapi_tools,
     pages::picture,
     status_page::CONTRAST,
     support::{Program, example, until},
 };
 
-/// Requests that schemathesis makes for each operation, beside those that it derives from the schemas. With these
-/// numbers the test takes some seconds, and two requests of the same kind differ.
-const EXAMPLES: &str = "--max-examples=15";
-
-/// Returns a program of the virtual environment that `.ci/run` makes, or `None` with a message. If `CI` is set,
-/// it panics.
-fn tool(name: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/openapi/bin").join(name);
-    if file.exists() {
-        return Some(file);
-    }
-    let missing = "NOT TESTED: there is no `target/openapi`; `.ci/run` has the two commands that install it";
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("\n*** {missing} ***\n");
-    None
-}
-
-fn judge(mut command: Command) {
-    let output = command.output().expect("the program starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
 #[test]
 fn a_validator_accepts_the_document_that_the_program_prints() {
-    let Some(validator) = tool("openapi-spec-validator") else { return };
     let output = Command::new(example("openapi")).env("PIXIE_DUMP", "openapi").output().expect("the example runs");
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("openapi.json");
-    std::fs::write(&file, output.stdout).expect("the document can be written");
-    let mut command = Command::new(validator);
-    command.arg("--errors=all").arg(file);
-    judge(command);
+    openapi_tools::validate(Path::new(env!("CARGO_MANIFEST_DIR")), &output.stdout);
 }
 
 #[test]
 fn schemathesis_finds_no_answer_that_the_document_does_not_describe() {
-    let Some(schemathesis) = tool("schemathesis") else { return };
     let program = Program::start("openapi");
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut command = Command::new(schemathesis);
-    command
-        .arg("run")
-        .arg(format!("http://127.0.0.1:{}/openapi.json", program.port))
-        .args(["--header=Authorization: Bearer demo", "--seed=7", EXAMPLES, "--no-color"])
-        .env("SCHEMATHESIS_HOOKS", "openapi_hooks")
-        .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .current_dir(folder.path());
-    judge(command);
+    openapi_tools::explore(Path::new(env!("CARGO_MANIFEST_DIR")), program.port, "Bearer demo", &[]);
 }
 
 #[test]

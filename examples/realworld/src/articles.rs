@@ -1,8 +1,9 @@
 //! Articles: lists, one article, and its author's changes.
 use garde::Validate;
-use pixie_web::{Checked, Json, Query, State, StatusCode, delete, get, post, put};
+use pixie_web::{Checked, Created, Json, NoContent, Query, State, delete, get, post, put};
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, named_params, types::FromSqlError};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{database::Database, error::ApiError, profiles::Profile, rules, users::Account};
 
@@ -10,69 +11,84 @@ use crate::{database::Database, error::ApiError, profiles::Profile, rules, users
 const LIMIT_MAX: u32 = 100;
 
 /// `POST /api/articles`
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct NewArticleRequest {
     #[garde(dive)]
     article: NewArticle,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewArticle {
     #[garde(custom(rules::filled), length(chars, max = 200))]
+    #[schema(pattern = r"\S", max_length = 200)]
     title: String,
     #[garde(custom(rules::filled), length(chars, max = 1_000))]
+    #[schema(pattern = r"\S", max_length = 1000)]
     description: String,
     #[garde(custom(rules::filled), length(chars, max = 100_000))]
+    #[schema(pattern = r"\S", max_length = 100000)]
     body: String,
     #[serde(default)]
     #[garde(length(max = 20), inner(custom(rules::filled), length(chars, max = 40)))]
+    #[schema(value_type = Vec<Tag>, max_items = 20)]
     tag_list: Vec<String>,
 }
 
+/// A tag in a document; the rule is above.
+#[derive(ToSchema)]
+#[schema(pattern = r"\S", max_length = 40)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Tag(String);
+
 /// `PUT /api/articles/SLUG`. What is missing stays as it is.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct UpdateArticleRequest {
     #[garde(dive)]
     article: UpdateArticle,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct UpdateArticle {
     #[garde(inner(custom(rules::filled), length(chars, max = 200)))]
+    #[schema(pattern = r"\S", max_length = 200)]
     title: Option<String>,
     #[garde(inner(custom(rules::filled), length(chars, max = 1_000)))]
+    #[schema(pattern = r"\S", max_length = 1000)]
     description: Option<String>,
     #[garde(inner(custom(rules::filled), length(chars, max = 100_000)))]
+    #[schema(pattern = r"\S", max_length = 100000)]
     body: Option<String>,
 }
 
 /// The query of `GET /api/articles` and of the feed.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct ArticlesQuery {
     tag: Option<String>,
     /// The name of a user.
     author: Option<String>,
     /// The name of a user.
     favorited: Option<String>,
+    #[schema(maximum = 4294967295_u32)]
     limit: Option<u32>,
+    #[schema(maximum = 4294967295_u32)]
     offset: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ArticleResponse {
     article: Article,
 }
 
 /// An article with its text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Article {
     #[serde(flatten)]
     summary: ArticleSummary,
     body: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ArticlesResponse {
     articles: Vec<ArticleSummary>,
@@ -81,7 +97,7 @@ pub(crate) struct ArticlesResponse {
 }
 
 /// An article in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ArticleSummary {
     slug: String,
@@ -152,7 +168,8 @@ fn own_id_of(transaction: &Transaction, slug: &str, account: &Account) -> Result
     }
 }
 
-#[get("/api/articles")]
+/// Lists articles, the newest first.
+#[get("/api/articles", tag = "articles")]
 fn articles(
     Query(query): Query<ArticlesQuery>,
     reader: Option<Account>,
@@ -161,7 +178,8 @@ fn articles(
     list(&database, &query, reader.map(|account| account.id), None)
 }
 
-#[get("/api/articles/feed")]
+/// Lists articles by the authors whom the user follows.
+#[get("/api/articles/feed", tag = "articles")]
 fn feed(
     Query(query): Query<ArticlesQuery>,
     account: Account,
@@ -201,7 +219,8 @@ fn list(
     Ok(Json(response))
 }
 
-#[get("/api/articles/<slug>")]
+/// Shows an article.
+#[get("/api/articles/<slug>", tag = "articles")]
 fn article(
     slug: String,
     reader: Option<Account>,
@@ -211,12 +230,13 @@ fn article(
     database.read(|transaction| Article::with_id(transaction, id_of(transaction, &slug)?, reader)).map(Json)
 }
 
-#[post("/api/articles")]
+/// Publishes an article.
+#[post("/api/articles", tag = "articles")]
 fn create_article(
     account: Account,
     database: State<Database>,
     body: Checked<Json<NewArticleRequest>>,
-) -> Result<(StatusCode, Json<ArticleResponse>), ApiError> {
+) -> Result<Created<Json<ArticleResponse>>, ApiError> {
     let NewArticle { title, description, body, tag_list } = body.into_inner().article;
     let response = database.write(|transaction| {
         let insert = "INSERT INTO articles (author, slug, title, description, body) VALUES (?, ?, ?, ?, ?)";
@@ -229,10 +249,11 @@ fn create_article(
         }
         Article::with_id(transaction, id, Some(account.id))
     })?;
-    Ok((StatusCode::CREATED, Json(response)))
+    Ok(Created(Json(response)))
 }
 
-#[put("/api/articles/<slug>")]
+/// Changes an article of the user.
+#[put("/api/articles/<slug>", tag = "articles")]
 fn update_article(
     slug: String,
     account: Account,
@@ -267,11 +288,12 @@ fn free_slug(transaction: &Transaction, title: &str, own: Option<i64>) -> rusqli
     kept.map_or_else(|| free.query_row(named_params! {":slug": plain}, |row| row.get(0)), Ok)
 }
 
-#[delete("/api/articles/<slug>")]
-fn delete_article(slug: String, account: Account, database: State<Database>) -> Result<StatusCode, ApiError> {
+/// Deletes an article of the user.
+#[delete("/api/articles/<slug>", tag = "articles")]
+fn delete_article(slug: String, account: Account, database: State<Database>) -> Result<NoContent, ApiError> {
     database.write(|transaction| {
         let id = own_id_of(transaction, &slug, &account)?;
         transaction.prepare_cached("DELETE FROM articles WHERE id = ?")?.execute([id])?;
-        Ok(StatusCode::NO_CONTENT)
+        Ok(NoContent)
     })
 }

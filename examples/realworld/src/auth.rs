@@ -77,7 +77,7 @@ impl Tokens {
 
 /// The user who asks, from `Authorization: Token …`. As an argument `Option<Account>` it is `None` without the
 /// header; a token that is wrong is 401 there too.
-#[extractor]
+#[extractor(security = "token")]
 fn account(headers: Headers, tokens: State<Tokens>, database: State<Database>) -> Result<Account, Error> {
     let Some(value) = headers.get(header::AUTHORIZATION).filter(|value| !value.is_empty()) else {
         return Err(Error::missing("send the header `Authorization: Token TOKEN`")

@@ -1,35 +1,37 @@
 //! Comments on articles.
 use garde::Validate;
-use pixie_web::{Checked, Json, State, StatusCode, delete, get, post};
+use pixie_web::{Checked, Json, NoContent, State, delete, get, post};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{articles::id_of, database::Database, error::ApiError, profiles::Profile, rules, users::Account};
 
 /// `POST /api/articles/SLUG/comments`
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct NewCommentRequest {
     #[garde(dive)]
     comment: NewComment,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct NewComment {
     #[garde(custom(rules::filled), length(chars, max = 10_000))]
+    #[schema(pattern = r"\S", max_length = 10000)]
     body: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct CommentResponse {
     comment: Comment,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct CommentsResponse {
     comments: Vec<Comment>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Comment {
     id: i64,
@@ -65,7 +67,8 @@ fn comments_of(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-#[get("/api/articles/<slug>/comments")]
+/// Lists the comments on an article.
+#[get("/api/articles/<slug>/comments", tag = "comments")]
 fn comments(
     slug: String,
     reader: Option<Account>,
@@ -76,7 +79,8 @@ fn comments(
     Ok(Json(CommentsResponse { comments }))
 }
 
-#[post("/api/articles/<slug>/comments")]
+/// Comments on an article.
+#[post("/api/articles/<slug>/comments", tag = "comments")]
 fn add_comment(
     slug: String,
     account: Account,
@@ -94,8 +98,9 @@ fn add_comment(
     Ok(Json(CommentResponse { comment }))
 }
 
-#[delete("/api/articles/<slug>/comments/<id>")]
-fn delete_comment(slug: String, id: i64, account: Account, database: State<Database>) -> Result<StatusCode, ApiError> {
+/// Deletes a comment of the user.
+#[delete("/api/articles/<slug>/comments/<id>", tag = "comments")]
+fn delete_comment(slug: String, id: i64, account: Account, database: State<Database>) -> Result<NoContent, ApiError> {
     database.write(|transaction| {
         let article = id_of(transaction, &slug)?;
         let query = "SELECT author = ? FROM comments WHERE id = ? AND article = ?";
@@ -106,7 +111,7 @@ fn delete_comment(slug: String, id: i64, account: Account, database: State<Datab
             Some(false) => Err(ApiError::Forbidden("comment")),
             Some(true) => {
                 transaction.prepare_cached("DELETE FROM comments WHERE id = ?")?.execute([id])?;
-                Ok(StatusCode::NO_CONTENT)
+                Ok(NoContent)
             }
         }
     })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use pixie_web::{Error, ErrorView, HeaderValue, IntoResponse, Json, Response, StatusCode, abort, core::Media, header};
 use rusqlite::{ErrorCode, ffi};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A request that failed.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) enum ApiError {
 }
 
 /// The body of a response to a request that failed.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ErrorResponse {
     /// What is wrong with each field of the body, or with the whole (`body`).
     pub(crate) errors: BTreeMap<String, Vec<String>>,

@@ -1,6 +1,7 @@
 //! Favorites, and the tags of all articles.
 use pixie_web::{Json, State, delete, get, post};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     articles::{Article, ArticleResponse, id_of},
@@ -9,17 +10,19 @@ use crate::{
     users::Account,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct TagsResponse {
     tags: Vec<String>,
 }
 
-#[post("/api/articles/<slug>/favorite")]
+/// Makes an article a favorite of the user.
+#[post("/api/articles/<slug>/favorite", tag = "articles")]
 fn favorite(slug: String, account: Account, database: State<Database>) -> Result<Json<ArticleResponse>, ApiError> {
     change_favorite(&database, &slug, &account, "INSERT OR IGNORE INTO favorites (article, user) VALUES (?, ?)")
 }
 
-#[delete("/api/articles/<slug>/favorite")]
+/// Makes an article a favorite no more.
+#[delete("/api/articles/<slug>/favorite", tag = "articles")]
 fn unfavorite(slug: String, account: Account, database: State<Database>) -> Result<Json<ArticleResponse>, ApiError> {
     change_favorite(&database, &slug, &account, "DELETE FROM favorites WHERE article = ? AND user = ?")
 }
@@ -39,7 +42,7 @@ fn change_favorite(
 }
 
 /// The tags that most articles have, the most used first.
-#[get("/api/tags")]
+#[get("/api/tags", tag = "tags")]
 fn tags(database: State<Database>) -> Result<Json<TagsResponse>, ApiError> {
     let query = "SELECT name FROM tags GROUP BY name ORDER BY count(*) DESC, name LIMIT 100";
     let tags = database.read(|transaction| {

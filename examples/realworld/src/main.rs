@@ -16,7 +16,8 @@ use std::{env, path::PathBuf};
 
 use auth::Tokens;
 use database::Database;
-use pixie_web::{App, Cors, Result, RouteType};
+use error::ErrorResponse;
+use pixie_web::{App, Cors, OpenApi, Result, RouteType, Security};
 
 /// Limits the handlers that run at the same time. SQLite has one writer, and each hash of a password takes
 /// 19 MiB.
@@ -24,6 +25,8 @@ const THREADS: usize = 32;
 
 /// Returns the app with all routes. The database is opened when the server starts, in the main process only.
 fn app(file: PathBuf, secret: Option<&str>) -> Result<App> {
+    let api = OpenApi::at("/openapi.json").docs("/docs").errors::<ErrorResponse>();
+    let api = api.security("token", Security::InHeader("Authorization"));
     Ok(App::collect()
         .default_kind(RouteType::Thread)
         .threads(THREADS)
@@ -31,6 +34,7 @@ fn app(file: PathBuf, secret: Option<&str>) -> Result<App> {
         .on_start(async |app| app.state::<Tokens>()?.check(app.is_development()))
         .state_with(async move || Database::open(&file))
         .cors(Cors::any_origin())
+        .openapi(api)
         .error_pages(error::page))
 }
 

@@ -2,16 +2,17 @@
 use pixie_web::{Json, State, delete, get, post};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{database::Database, error::ApiError, users::Account};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ProfileResponse {
     profile: Profile,
 }
 
 /// A user as everyone sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Profile {
     username: String,
     bio: Option<String>,
@@ -46,7 +47,8 @@ impl Profile {
     }
 }
 
-#[get("/api/profiles/<username>")]
+/// Shows a user.
+#[get("/api/profiles/<username>", tag = "profiles")]
 fn profile(
     username: String,
     reader: Option<Account>,
@@ -57,12 +59,14 @@ fn profile(
     Ok(Json(ProfileResponse { profile }))
 }
 
-#[post("/api/profiles/<username>/follow")]
+/// Follows a user.
+#[post("/api/profiles/<username>/follow", tag = "profiles")]
 fn follow(username: String, account: Account, database: State<Database>) -> Result<Json<ProfileResponse>, ApiError> {
     change(&database, &username, &account, "INSERT OR IGNORE INTO follows (follower, followed) VALUES (?, ?)")
 }
 
-#[delete("/api/profiles/<username>/follow")]
+/// Follows a user no more.
+#[delete("/api/profiles/<username>/follow", tag = "profiles")]
 fn unfollow(username: String, account: Account, database: State<Database>) -> Result<Json<ProfileResponse>, ApiError> {
     change(&database, &username, &account, "DELETE FROM follows WHERE follower = ? AND followed = ?")
 }

@@ -1,8 +1,9 @@
 //! Users: sign up, log in, read and change the own account.
 use garde::Validate;
-use pixie_web::{Checked, Json, State, StatusCode, get, post, put};
+use pixie_web::{Checked, Created, Json, State, get, post, put};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     auth::{self, Tokens},
@@ -12,69 +13,79 @@ use crate::{
 };
 
 /// `POST /api/users`
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct NewUserRequest {
     #[garde(dive)]
     user: NewUser,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct NewUser {
     #[garde(custom(rules::username), length(chars, max = 40))]
+    #[schema(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]+$", max_length = 40)]
     username: String,
     #[garde(custom(rules::email), length(chars, max = 254))]
+    #[schema(pattern = r"^[^\s@\x00-\x1f\x7f-\x9f]+@[^\s\x00-\x1f\x7f-\x9f]+$", max_length = 254)]
     email: String,
     #[garde(length(chars, min = 8, max = 100))]
+    #[schema(min_length = 8, max_length = 100)]
     password: String,
 }
 
 /// `POST /api/users/login`
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct LoginRequest {
     #[garde(dive)]
     user: Login,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct Login {
     #[garde(custom(rules::filled))]
+    #[schema(pattern = r"\S")]
     email: String,
     #[garde(length(min = 1, max = 400))]
+    #[schema(min_length = 1, max_length = 100)]
     password: String,
 }
 
 /// `PUT /api/user`. What is missing stays as it is.
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct UpdateUserRequest {
     #[garde(dive)]
     user: UpdateUser,
 }
 
-#[derive(Deserialize, Validate)]
+#[derive(Deserialize, ToSchema, Validate)]
 pub(crate) struct UpdateUser {
     #[garde(inner(custom(rules::username), length(chars, max = 40)))]
+    #[schema(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]+$", max_length = 40)]
     username: Option<String>,
     #[garde(inner(custom(rules::email), length(chars, max = 254)))]
+    #[schema(pattern = r"^[^\s@\x00-\x1f\x7f-\x9f]+@[^\s\x00-\x1f\x7f-\x9f]+$", max_length = 254)]
     email: Option<String>,
     #[garde(inner(length(chars, min = 8, max = 100)))]
+    #[schema(min_length = 8, max_length = 100)]
     password: Option<String>,
     /// `null` removes it.
     #[serde(default, deserialize_with = "sent")]
     #[garde(inner(inner(length(chars, max = 10_000))))]
+    #[schema(value_type = Option<String>, max_length = 10000)]
     bio: Option<Option<String>>,
     /// `null` removes it.
     #[serde(default, deserialize_with = "sent")]
     #[garde(inner(inner(length(chars, max = 2_000))))]
+    #[schema(value_type = Option<String>, max_length = 2000)]
     image: Option<Option<String>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct UserResponse {
     user: User,
 }
 
 /// A user as only the user sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct User {
     email: String,
     token: String,
@@ -114,13 +125,14 @@ impl Account {
     }
 }
 
-/// The limit is for each client, because each hash takes 19 MiB and some 20 ms.
-#[post("/api/users", limit = "60/min")]
+// The limit is for each client, because each hash takes 19 MiB and some 20 ms.
+/// Signs up.
+#[post("/api/users", limit = "60/min", tag = "users")]
 fn register(
     database: State<Database>,
     tokens: State<Tokens>,
     body: Checked<Json<NewUserRequest>>,
-) -> Result<(StatusCode, Json<UserResponse>), ApiError> {
+) -> Result<Created<Json<UserResponse>>, ApiError> {
     let NewUser { username, email, password } = body.into_inner().user;
     let hash = auth::hashed(&password)?;
     let account = database.write(|transaction| {
@@ -128,10 +140,11 @@ fn register(
         transaction.prepare_cached(insert)?.execute([username, email, hash])?;
         Ok(Account::with_id(transaction, transaction.last_insert_rowid())?)
     })?;
-    Ok((StatusCode::CREATED, account.response(&tokens)?))
+    Ok(Created(account.response(&tokens)?))
 }
 
-#[post("/api/users/login", limit = "60/min")]
+/// Logs in.
+#[post("/api/users/login", limit = "60/min", tag = "users")]
 fn log_in(
     database: State<Database>,
     tokens: State<Tokens>,
@@ -148,12 +161,14 @@ fn log_in(
     account.filter(|_| is_right).ok_or(ApiError::WrongLogin)?.response(&tokens)
 }
 
-#[get("/api/user")]
+/// Shows the user who asks.
+#[get("/api/user", tag = "users")]
 fn current_user(account: Account, tokens: State<Tokens>) -> Result<Json<UserResponse>, ApiError> {
     account.response(&tokens)
 }
 
-#[put("/api/user", limit = "60/min")]
+/// Changes the user who asks.
+#[put("/api/user", limit = "60/min", tag = "users")]
 fn update_user(
     account: Account,
     database: State<Database>,

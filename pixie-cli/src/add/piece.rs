@@ -5,12 +5,13 @@ use pixie_grammar::{Filter, PathPart, RouteType};
 use super::{manifest::Needed, name::Name};
 
 /// An addition: a module, perhaps with a template.
+#[derive(Default)]
 pub(crate) struct Piece {
     pub(crate) module: String,
     /// The text of `templates/NAME.html`.
     pub(crate) template: Option<String>,
     /// Method and path of each route.
-    pub(crate) routes: Vec<(&'static str, String)>,
+    pub(crate) routes: Vec<(String, String)>,
     pub(crate) needed: Vec<Needed>,
     /// What comes behind `App::collect()`, with `module` for the path of the module.
     pub(crate) builder: Option<String>,
@@ -62,6 +63,12 @@ impl Setting<'_> {
             PathPart::Wildcard { name, filter } => Some((name.as_str(), *filter)),
             PathPart::Literal(_) => None,
         })
+    }
+
+    /// Returns the first name that no wildcard has.
+    fn unused<'n>(&self, names: [&'n str; 3]) -> &'n str {
+        let is_unused = |name: &&str| self.wildcards().all(|(other, _)| other != *name);
+        names.into_iter().find(is_unused).unwrap_or(names[2])
     }
 
     /// Returns the arguments of a handler, one for each wildcard.
@@ -122,31 +129,25 @@ fn example(filter: Filter) -> &'static str {
 }
 
 /// Returns a handler that answers with text.
-pub(crate) fn route(setting: &Setting<'_>, method: &'static str, kind: Option<RouteType>) -> Piece {
+pub(crate) fn route(setting: &Setting<'_>, method: &str, kind: Option<RouteType>) -> Piece {
     let takes_body = matches!(method, "post" | "put" | "patch");
     let shown: String = setting.wildcards().map(|(name, _)| format!(" {{{name}}}")).collect();
     let answered: String = setting.wildcards().map(|(_, filter)| format!(" {}", example(filter))).collect();
-    // A wildcard may have the name of the argument.
-    let body = if setting.wildcards().any(|(name, _)| name == "body") { "bytes" } else { "body" };
-    let heading = &setting.name.heading();
-    let (format, answer) = match takes_body {
-        true => {
-            (format!("{heading}{shown}: {{}} bytes\\n\", {body}.len()"), format!("{heading}{answered}: 5 bytes\\n"))
-        }
-        false => (format!("{heading}{shown}\\n\""), format!("{heading}{answered}\\n")),
-    };
+    let body = setting.unused(["body", "bytes", "content"]);
+    let (heading, length) = (setting.name.heading(), format!(", {body}.len()"));
+    let (rest, value, sent) = if takes_body { (": {} bytes", &*length, ": 5 bytes") } else { ("", "", "") };
     let text = match takes_body || !shown.is_empty() {
-        true => format!("format!(\"{format})"),
-        false => format!("\"{format}.to_owned()"),
+        true => format!("format!(\"{heading}{shown}{rest}\\n\"{value})"),
+        false => format!("\"{heading}\\n\".to_owned()"),
     };
+    let answer = format!("{heading}{answered}{sent}\\n");
     let is_stream = kind == Some(RouteType::Stream);
     let mut arguments: Vec<_> = [setting.arguments()].into_iter().filter(|arguments| !arguments.is_empty()).collect();
     arguments.extend(takes_body.then(|| format!("{body}: Bytes")));
     let rest = [
         ("METHOD", &*method.to_uppercase()),
         ("method", method),
-        ("imports", if takes_body { "{Bytes, $method$}" } else { method }),
-        ("method", method),
+        ("imports", &if takes_body { format!("{{Bytes, {method}}}") } else { method.to_owned() }),
         ("kind", &kind.filter(|kind| *kind != RouteType::Async).map_or(String::new(), |kind| format!(", {kind}"))),
         ("fn", if kind == Some(RouteType::Async) { "async fn" } else { "fn" }),
         ("arguments", &arguments.join(", ")),
@@ -157,12 +158,8 @@ pub(crate) fn route(setting: &Setting<'_>, method: &'static str, kind: Option<Ro
     ];
     Piece {
         module: setting.fill(include_str!("text/route.rs.txt"), &rest),
-        template: None,
-        routes: vec![(method, setting.path.to_owned())],
-        needed: Vec::new(),
-        builder: None,
-        optimized: Vec::new(),
-        store: None,
+        routes: vec![(method.to_owned(), setting.path.to_owned())],
+        ..Piece::default()
     }
 }
 
@@ -171,19 +168,16 @@ pub(crate) fn template(setting: &Setting<'_>) -> Piece {
     let fields: String =
         setting.wildcards().map(|(name, filter)| format!("    {name}: {},\n", rust_type(filter))).collect();
     let shown: String = setting.wildcards().map(|(name, _)| format!("\n<p>{{{{ {name} }}}}</p>")).collect();
-    // A wildcard may have the name of the field.
-    let field = if setting.wildcards().any(|(name, _)| name == "heading") { "title" } else { "heading" };
+    let field = setting.unused(["heading", "title", "headline"]);
     let heading = format!("{field}: \"{}\"", setting.name.heading());
     let values: Vec<_> = [heading.as_str()].into_iter().chain(setting.wildcards().map(|(name, _)| name)).collect();
     let rest = [("fields", &*format!("    {field}: &'static str,\n{fields}")), ("values", &values.join(", "))];
     Piece {
         module: setting.fill(include_str!("text/template.rs.txt"), &rest),
         template: Some(setting.page(&format!("{{{{ {field} }}}}"), &format!("<h1>{{{{ {field} }}}}</h1>{shown}"))),
-        routes: vec![("get", setting.path.to_owned())],
+        routes: vec![("get".to_owned(), setting.path.to_owned())],
         needed: vec![pixie(&["template"])],
-        builder: None,
-        optimized: Vec::new(),
-        store: None,
+        ..Piece::default()
     }
 }
 
@@ -192,12 +186,10 @@ pub(crate) fn pool(setting: &Setting<'_>) -> Piece {
     let rest = [("builder", ".pool(super::pool())")];
     Piece {
         module: setting.fill(include_str!("text/pool.rs.txt"), &rest),
-        template: None,
-        routes: vec![("post", setting.path.to_owned())],
+        routes: vec![("post".to_owned(), setting.path.to_owned())],
         needed: vec![pixie(&["sandbox"])],
         builder: Some(".pool(module::pool())".to_owned()),
-        optimized: Vec::new(),
-        store: None,
+        ..Piece::default()
     }
 }
 
@@ -224,7 +216,7 @@ pub(crate) fn login(setting: &Setting<'_>, sessions: Sessions, has_store: bool) 
     let rest = [("prefix", prefix), ("builder", if sessions == Sessions::New { builder } else { "" }), ("app", &app)];
     let title = "{% if is_new %}Sign up{% else %}Log in{% endif %}";
     let content = include_str!("text/login.html").replace("$prefix$", prefix);
-    let of = |method, page: &str| (method, format!("{prefix}{page}"));
+    let of = |method: &str, page: &str| (method.to_owned(), format!("{prefix}{page}"));
     Piece {
         module: setting.fill(include_str!("text/login.rs.txt"), &rest),
         template: Some(setting.page(title, &content)),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use pixie_grammar::{PathPart, parse_path};
 use proc_macro2::TokenTree;
 use syn::{
-    Attribute, Expr, ExprCall, ExprMethodCall, Item, ItemFn, ItemMod, Meta, Path as RustPath, ReturnType, Type,
-    UseTree, Visibility,
+    Attribute, Expr, ExprCall, ExprMethodCall, Item, ItemFn, ItemMod, ItemUse, Meta, Path as RustPath, ReturnType,
+    Type, UseTree, Visibility,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -15,7 +15,7 @@ use super::source::{Source, is_for_tests, place, text_of};
 use crate::error::Error;
 
 /// The methods of HTTP that attributes and `Route::…` are named after.
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+pub(crate) const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 pub(crate) struct Program {
     files: Vec<Source>,
@@ -32,6 +32,8 @@ struct Seen {
     builders: Vec<Builder>,
     /// Functions without arguments that return an `App`, and whether they are for tests.
     makers: Vec<(String, bool)>,
+    /// Whether the program calls `pixie_web::run()`, which serves all routes with attributes.
+    is_run: bool,
     /// The names of methods that are called outside of tests.
     methods: Vec<String>,
 }
@@ -66,7 +68,7 @@ impl Program {
 
     /// Returns whether the program makes an app here, and not in another crate of the package.
     pub(crate) fn has_app(&self) -> bool {
-        !self.seen.builders.is_empty()
+        !self.seen.builders.is_empty() || self.seen.is_run
     }
 
     /// Refuses a module whose name the root has already. `package` has the names of the dependencies.
@@ -118,25 +120,26 @@ impl Program {
         of(true).or_else(|| of(false)).map(|(function, _)| format!("{function}()"))
     }
 
+    /// Returns whether the program has no app of its own, but calls `pixie_web::run()`.
+    pub(crate) fn is_run(&self) -> bool {
+        self.seen.is_run && self.seen.builders.is_empty()
+    }
+
     /// Returns whether the program calls a method of this name.
     pub(crate) fn calls(&self, method: &str) -> bool {
         self.seen.methods.iter().any(|other| other == method)
     }
 
-    /// Returns the offset in the root where `mod name;` belongs, and the text: sorted into the other modules,
-    /// as rustfmt sorts them, or before the first item.
+    /// Returns the offset in the root where `mod name;` belongs, and the text: behind the last module, or before
+    /// the first item. rustfmt sorts modules.
     pub(crate) fn module_line(&self, name: &str) -> (usize, String) {
         let (text, items) = (&self.root().text, &self.root().syntax.items);
-        let is_plain = |item: &&ItemMod| item.content.is_none() && item.attrs.is_empty();
-        let modules = items.iter().filter_map(|item| if let Item::Mod(item) = item { Some(item) } else { None });
-        let modules: Vec<_> = modules.filter(is_plain).collect();
-        if let Some(before) = modules.iter().rev().find(|item| item.ident.to_string().as_str() < name) {
-            let end = before.span().byte_range().end;
+        let is_plain =
+            |item: &&Item| matches!(item, Item::Mod(item) if item.content.is_none() && item.attrs.is_empty());
+        if let Some(last) = items.iter().rfind(is_plain) {
+            let end = last.span().byte_range().end;
             let end = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
             return (end, format!("\nmod {name};"));
-        }
-        if let Some(after) = modules.first() {
-            return (comment_start(text, after.span().byte_range().start), format!("mod {name};\n"));
         }
         match items.first() {
             Some(first) => (comment_start(text, first.span().byte_range().start), format!("mod {name};\n\n")),
@@ -170,6 +173,16 @@ fn shape(path: &str) -> String {
         PathPart::Wildcard { filter, .. } => format!("<{filter:?}>"),
     });
     parts.collect()
+}
+
+/// Returns whether a name comes from pixie-web.
+fn imports(items: &[Item], name: &str) -> bool {
+    items.iter().any(|item| match item {
+        Item::Use(ItemUse { tree: UseTree::Path(path), .. }) if path.ident == "pixie_web" => {
+            names(item).iter().any(|other| other == name)
+        }
+        _ => false,
+    })
 }
 
 /// Returns the names that an item gives to the namespace of types and modules.
@@ -289,6 +302,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             let (first, line) = (call.args.first().and_then(text_of), self.source.line(call));
             match (&*of, &*name, first) {
                 ("Route", method, Some(path)) if METHODS.contains(&method) => self.note(method, path, line),
+                ("" | "pixie_web", "run", None) if call.args.is_empty() => {
+                    self.seen.is_run |= of == "pixie_web" || imports(&self.source.syntax.items, "run");
+                }
                 ("Pool", "named", Some(pool)) if !self.is_test => {
                     self.seen.pools.push((pool, self.source.path.clone(), line));
                 }

@@ -48,7 +48,7 @@ impl<'p> Target<'p> {
         let app = self.program.maker();
         let setting = Setting { name, path, parts, app: app.as_deref(), has_layout: self.has_layout() };
         let piece = match what {
-            What::Route { method, kind, .. } => piece::route(&setting, method.as_str(), *kind),
+            What::Route { method, kind, .. } => piece::route(&setting, &method.to_lowercase(), *kind),
             What::Template { .. } => piece::template(&setting),
             // The function that makes the pool has this name.
             What::Pool { .. } if name.module == "pool" => {
@@ -88,13 +88,17 @@ impl<'p> Target<'p> {
             }
             (None, Some(call)) => {
                 let call = call.replace("module", &format!("crate::{}", name.module));
-                notes.push(format!("add `{call}` to the app: no place with `App::collect()` was found for it"));
+                notes.push(match self.program.is_run() {
+                    true => format!("write `pixie_web::App::collect(){call}.run()` in place of `run()`"),
+                    false => format!("add `{call}` to the app: no place with `App::collect()` was found for it"),
+                });
             }
             (_, None) => {}
         }
         self.insert(&mut draft, &rustfmt, insertions)?;
         notes.extend(self.not_collecting());
-        if self.program.maker().is_none() {
+        // An app without a function of its own has all its routes and no state.
+        if self.program.maker().is_none() && !self.program.is_run() {
             let file = folder.join(format!("{}.rs", name.module));
             notes.push(format!(
                 "the tests in {} make an app of their own: the program has no function like `fn app() -> App`",
@@ -153,6 +157,9 @@ impl<'p> Target<'p> {
 
     /// Returns what to change if the app does not serve routes that have attributes.
     fn not_collecting(&self) -> Option<String> {
+        if self.program.is_run() {
+            return None;
+        }
         let Some(Builder { file, line, is_collecting, .. }) = self.program.builder() else {
             return Some("the app must begin with `App::collect()`, which serves the routes with attributes".into());
         };

@@ -176,7 +176,7 @@ impl Session {
         self.is_announced = true;
         terminal::banner(&self.urls, self.cause.1.elapsed());
         if self.opens {
-            terminal::browse(&self.urls.local());
+            drop(output::browse(&self.urls.local()));
         }
     }
 
@@ -187,7 +187,7 @@ impl Session {
                 self.apps.forget_started();
                 self.rebuild();
             }
-            'o' => terminal::browse(&self.urls.local()),
+            'o' => drop(output::browse(&self.urls.local())),
             'c' => terminal::clear(),
             'p' => self.apps.tell("pools"),
             _ => output::help("r rebuild, o open, c clear, p pools, q quit"),

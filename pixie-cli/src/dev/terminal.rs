@@ -7,7 +7,6 @@ use std::{
     io::{IsTerminal, stderr, stdin},
     net::{IpAddr, SocketAddr, UdpSocket},
     path::Path,
-    process::{Command, Stdio},
     sync::mpsc::Sender,
     thread,
     time::Duration,
@@ -63,18 +62,6 @@ impl Urls {
             None => addresses.first().map_or_else(String::new, |address| format!("{scheme}://{address}/")),
         }
     }
-}
-
-pub(crate) fn browse(address: &str) {
-    let mut opener = Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" });
-    let opened = opener.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let address = address.to_owned();
-    // A thread waits for the opener, which may stay until the browser is closed.
-    thread::spawn(move || {
-        if !opened.and_then(|mut child| child.wait()).is_ok_and(|status| status.success()) {
-            output::help(format_args!("no browser could be started: open {address}"));
-        }
-    });
 }
 
 /// Returns the address of the app for other machines. Connecting a UDP socket sends nothing, but it selects

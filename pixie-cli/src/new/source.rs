@@ -27,6 +27,8 @@ pub(crate) enum Builtin {
     Minimal,
     /// Pages, forms, sessions, a database, a Dockerfile
     App,
+    /// A JSON API: SQL with migrations, validation, OpenAPI, a Dockerfile
+    Api,
     /// Uploads, sandboxed workers with limits, a page with the result
     Pool,
 }
@@ -96,6 +98,7 @@ impl Builtin {
         match self {
             Self::Minimal => "minimal",
             Self::App => "app",
+            Self::Api => "api",
             Self::Pool => "pool",
         }
     }

@@ -211,6 +211,10 @@ fn what_cannot_be_inserted_is_said() {
     assert_snapshot!(world.run(&["add", "pool", "pdf", "--yes"]));
     world.write("src/main.rs", "use pixie_web::App;\n\nfn main() {\n    App::new().run();\n}\n");
     assert_snapshot!(world.run(&["add", "route", "users", "--yes"]));
+    world.write("src/main.rs", "use pixie_web::run;\n\nfn main() {\n    run();\n}\n");
+    let notes = |shown: String| shown.split_once("cargo test").map(|(_, notes)| notes.to_owned()).unwrap();
+    assert_eq!(notes(world.run(&["add", "route", "visits", "--yes"])), " visits\n");
+    assert_snapshot!(notes(world.run(&["add", "pool", "images", "--yes"])));
     world.write("src/main.rs", "fn main() {\n");
     assert_snapshot!(world.run(&["add", "route", "more", "--yes"]));
     world.write("src/main.rs", MAIN);

@@ -120,6 +120,16 @@ fn config_shows_what_the_program_says_about_its_settings() {
 }
 
 #[test]
+fn openapi_prints_the_document_as_the_program_orders_it() {
+    let world = World::new();
+    let told = r##"{"text":"{\n  \"openapi\": \"3.1.0\",\n  \"info\": {}\n}\n"}"##;
+    let main = "fn main() {\n    assert_eq!(std::env::var(\"PIXIE_DUMP\").as_deref(), Ok(\"openapi text\"));\n";
+    write_app(&world, &format!("{main}    println!(\"{{}}\", r#\"{told}\"#);\n}}\n"));
+    let shown = world.run(&["openapi"]);
+    assert!(shown.contains("--- stdout\n{\n  \"openapi\": \"3.1.0\",\n  \"info\": {}\n}\n---"), "{shown}");
+}
+
+#[test]
 fn where_there_is_no_cargo_each_command_says_what_to_install() {
     let world = World::new();
     write_app(&world, "fn main() {}\n");

@@ -5,7 +5,10 @@
 //! absolute paths, and each type at the user's own span.
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
-use syn::{Error, GenericArgument, PathArguments, Result, ReturnType, Type, parse2, spanned::Spanned as _};
+use syn::{
+    Error, Expr, ExprLit, GenericArgument, Lit, LitStr, MetaNameValue, PathArguments, Result, ReturnType, Type, parse2,
+    spanned::Spanned as _,
+};
 
 use crate::{
     check::{Argument, Source, argument, check_signature, last_segment},
@@ -24,9 +27,7 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStrea
 }
 
 fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    if !arguments.is_empty() {
-        return Err(Error::new_spanned(arguments, "`#[extractor]` takes no options: remove the parentheses"));
-    }
+    let security = security(arguments)?.map(|name| code!(needs.notes.secured(#name);));
     let HandlerFn { attributes, signature } = parse2(item)?;
     check_signature(&signature)?;
     if let Some(asyncness) = &signature.asyncness {
@@ -73,6 +74,7 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
             fn needs(needs: &mut ::pixie_web::__macro::Needs) {
                 let _ = &needs;
                 #(#needs)*
+                #security
                 #notes
             }
 
@@ -84,6 +86,22 @@ fn implementation(arguments: TokenStream, item: TokenStream) -> Result<TokenStre
             }
         }
     })
+}
+
+/// Returns the value of the only option, `security`.
+fn security(arguments: TokenStream) -> Result<Option<LitStr>> {
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let message = "`#[extractor]` has one option: write `security = \"session\"`, or remove the parentheses";
+    match parse2::<MetaNameValue>(arguments.clone()) {
+        Ok(MetaNameValue { path, value: Expr::Lit(ExprLit { lit: Lit::Str(name), .. }), .. })
+            if path.is_ident("security") =>
+        {
+            Ok(Some(name))
+        }
+        _ => Err(Error::new_spanned(arguments, message)),
+    }
 }
 
 fn extractor(input: &syn::FnArg) -> Result<Argument> {

@@ -82,6 +82,9 @@ short_forms!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELE
 /// The arguments are those that a handler can have, without wildcards. The function returns the type, or a
 /// `Result` of it. The app checks at its start that each route finds what the arguments read, such as the type
 /// of a `State`.
+///
+/// `#[extractor(security = "session")]` says in the OpenAPI document that a request needs the security scheme with
+/// this name.
 #[proc_macro_attribute]
 pub fn extractor(arguments: TokenStream, item: TokenStream) -> TokenStream {
     extractor::attribute(arguments.into(), item.into()).into()

@@ -57,7 +57,7 @@ pub enum Part {
     Body { media: &'static str, ty: &'static str },
     Form { ty: &'static str },
     File { field: &'static str, is_many: bool },
-    Security { name: &'static str, scheme: Security },
+    Security { name: &'static str, scheme: Option<Security> },
 }
 
 /// One response of a handler.
@@ -108,7 +108,12 @@ impl Notes {
 
     /// Notes how a request proves who sends it. The name is that of the scheme in the document.
     pub fn security(&mut self, name: &'static str, scheme: Security) {
-        self.input(Part::Security { name, scheme });
+        self.input(Part::Security { name, scheme: Some(scheme) });
+    }
+
+    /// Notes that a request needs the scheme with this name, which the app declares.
+    pub fn secured(&mut self, name: &'static str) {
+        self.input(Part::Security { name, scheme: None });
     }
 
     /// Notes a response with this status, whose body has this media type and is made of the type `T`.
@@ -175,7 +180,9 @@ impl Notes {
     }
 }
 
-pub(crate) fn type_schema<T: ToSchema>() -> TypeSchema {
+/// Makes the schema of a type.
+#[doc(hidden)]
+pub fn type_schema<T: ToSchema>() -> TypeSchema {
     let mut others = Vec::new();
     T::schemas(&mut others);
     TypeSchema { name: component_name(type_name::<T>(), &T::name()), schema: T::schema(), others }

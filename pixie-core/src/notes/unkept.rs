@@ -22,6 +22,9 @@ impl Notes {
     pub fn security(&mut self, _: &'static str, _: Security) {}
 
     /// Has an effect with the feature `openapi`.
+    pub fn secured(&mut self, _: &'static str) {}
+
+    /// Has an effect with the feature `openapi`.
     pub fn answer<T: ?Sized>(&mut self, _: &'static str, _: &'static str) {}
 
     /// Has an effect with the feature `openapi`.
