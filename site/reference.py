@@ -40,6 +40,8 @@ def first_sentence(text, name):
 
 
 def options():
+    table_of_options = (ROOT / "pixie-core/grammar/src/route_option.rs").read_text()
+    values = {name: about.rstrip(".").lower() for about, name in re.findall(r"^    /// (.*)\n    (\w+),$", table_of_options, re.M)}
     rows = re.findall(
         r'^ +option\(\s*"(\w+)",\s*OptionValue::(\w+),\s*"((?:[^"\\]|\\.)*)",\s*(\w+)',
         table_of_options, re.M,

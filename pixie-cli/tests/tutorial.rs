@@ -1,5 +1,5 @@
-//! The tutorial of the guide, followed to the letter: each file is written, each command is run, and each output is
-//! compared with the text.
+//! The tutorial of the guide and the commands of the README, followed to the letter. Each file of the tutorial is written,
+//! each command is run, and each output is compared with the text.
 //!
 //! - A block with the language of a file is the content of the file that the paragraph before it names last.
 //! - A block `diff` changes this file. Its lines must be there, once.
@@ -37,6 +37,40 @@ fn the_tutorial_works_as_it_is_written() {
         for block in blocks(&page) {
             let place = format!("{step}.md, line {}", block.line);
             follow(&mut reader, &block).unwrap_or_else(|fault| panic!("{place}: {fault}"));
+        }
+    }
+}
+
+/// What other tests or this test itself do: it takes minutes, or would not end.
+const ELSEWHERE: [&str; 4] = [
+    "cargo test --workspace --all-features",
+    "cargo install --locked --path pixie-cli",
+    "cargo run --release --example faults",
+    "cargo doc --open -p pixie-web --all-features",
+];
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(checkout.join("README.md")).unwrap();
+    let mut reader = Reader::new(checkout);
+    for block in blocks(&readme).into_iter().filter(|block| block.language == "text") {
+        for line in block.text.lines() {
+            let command = line.split("  ").next().unwrap_or_default().trim();
+            if ELSEWHERE.contains(&command) {
+                continue;
+            }
+            let fault = |fault| panic!("README.md, `{command}`: {fault}");
+            reader.run(command, "").unwrap_or_else(fault);
+            let pages: &[&str] = match command {
+                "cargo run --release -p hello" => &["/", "/async"],
+                "pixie dev" => &["/"],
+                _ => continue,
+            };
+            for page in pages {
+                let asks = format!("curl -sf -o /dev/null -w '%{{http_code}}' localhost:8000{page}");
+                reader.run(&asks, "200").unwrap_or_else(fault);
+            }
         }
     }
 }

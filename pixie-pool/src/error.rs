@@ -163,11 +163,7 @@ impl Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.signal, self.code) {
-            (Some(signal), _) => write!(f, "signal {signal}"),
-            (None, Some(code)) => write!(f, "exit code {code}"),
-            (None, None) => f.write_str("unknown cause"),
-        }
+        f.write_str(&self.cause())
     }
 }
 

@@ -66,7 +66,7 @@ impl Reader {
             std::os::unix::fs::symlink(builds::target(), self.folder.join("target")).unwrap();
             return Ok(());
         }
-        if command == "pixie dev" || command.ends_with("/wall") {
+        if ["pixie dev", "cargo run --release -p hello"].contains(&command) || command.ends_with("/wall") {
             self.running = None;
             self.server = Some(command.to_owned());
             self.start()?;
@@ -126,8 +126,10 @@ impl Reader {
         let path = env::var_os("PATH").unwrap_or_default();
         let paths = env::join_paths([pixie].into_iter().chain(env::split_paths(&path))).unwrap();
         let mut shell = Command::new("sh");
-        environment::clean(&mut shell).args(["-c", &self.here(command)]).current_dir(&self.folder).env("PATH", paths);
-        shell.env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true");
+        environment::clean(&mut shell).args(["-c", &self.here(command)]).env("PATH", paths);
+        let folder = if command.contains("-p hello") { &self.checkout } else { &self.folder };
+        shell.current_dir(folder).env("CARGO_TARGET_DIR", builds::target());
+        shell.env("CARGO_NET_OFFLINE", "true");
         shell.env("PIXIE_PORT", self.port.to_string());
         shell
     }
