@@ -7,8 +7,8 @@ import sys
 import urllib.parse
 from html.parser import HTMLParser
 
-# In what other crates say about the types that we export again.
-FOREIGN = ["Expiration::Session", "struct.GetAll.html"]
+# In what other crates say about types that we export again, and about what their macros write.
+FOREIGN = ["Expiration::Session", "struct.GetAll.html", "Template::render", "Template::render_into", "Template::write_into"]
 FOLDER = pathlib.Path(sys.argv[1]).resolve()
 
 

@@ -123,6 +123,7 @@ pub use table::openapi::OpenApi;
 pub use table::settings::Sessions;
 pub use table::{
     after_response::AfterResponse,
+    late::Late,
     lifecycle::AppHandle,
     pools::Pools,
     proxies::ProxyHeaders,

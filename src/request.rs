@@ -8,4 +8,5 @@ pub(crate) mod layered;
 pub(crate) mod timed;
 mod reported;
 mod excerpt;
+mod nearby;
 mod until_stop;

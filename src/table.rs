@@ -21,6 +21,7 @@ pub(crate) mod timing;
 pub(crate) mod traces;
 pub(crate) mod access;
 pub(crate) mod time_limit;
+pub(crate) mod late;
 pub(crate) mod lifecycle;
 pub(crate) mod after_response;
 pub(crate) mod spool;
@@ -147,6 +148,7 @@ pub(crate) struct Composed {
     /// What the server of this process counts.
     pub(crate) counters: Counters,
     /// What the app has decided about its OpenAPI document.
+    #[cfg_attr(not(feature = "openapi"), expect(dead_code, reason = "only the feature reads it"))]
     pub(crate) openapi: openapi::Wanted,
     pub(crate) request_ids: RequestIds,
     /// The `Strict-Transport-Security` of responses over HTTPS. `None` in development, where browsers would

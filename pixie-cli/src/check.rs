@@ -10,7 +10,12 @@ use clap::Args;
 use serde::Serialize;
 use toml_edit::Item;
 
-use crate::{error::Error, interrupt::quiet, output, project::cargo};
+use crate::{
+    error::Error,
+    interrupt::quiet,
+    output,
+    project::{cargo, wrapper},
+};
 
 /// Fewest watches without a warning. A large project needs fewer, and distributions set at least four times
 /// as many.
@@ -60,7 +65,7 @@ impl Finding {
 
 /// Prints all findings; the exit code is 1 if one of them is a problem.
 pub(crate) fn check(args: CheckArgs) -> Result<ExitCode, Error> {
-    let mut findings = vec![compiler(), linker(), versions(), git(), port()];
+    let mut findings = vec![compiler(), flags(), linker(), versions(), git(), port()];
     if cfg!(target_os = "linux") {
         findings.extend([watches(), landlock(), seccomp(), cgroups()]);
     }
@@ -107,6 +112,29 @@ fn compiler() -> Finding {
             Finding::problem("rustc", found, "pixie does not compile with it", "rustup update stable")
         }
         false => Finding::ok("rustc", release, meaning),
+    }
+}
+
+/// Compiles nothing with the wrapper and the flags of the environment, as cargo does before a build.
+fn flags() -> Finding {
+    let (name, meaning) = ("environment", "RUSTC_WRAPPER and RUSTFLAGS change how cargo compiles");
+    let wrapper = wrapper();
+    if let Some((variable, program)) = &wrapper
+        && quiet(program).args(["rustc", "--version"]).output().is_err()
+    {
+        let fix = format!("install `{program}`, or unset {variable}");
+        return Finding::problem(name, format!("{variable} names `{program}`, which does not start"), meaning, fix);
+    }
+    let given = env::var("RUSTFLAGS").unwrap_or_default();
+    let flags: Vec<_> = given.split_whitespace().collect();
+    // A question that needs no source file.
+    let is_accepted = flags.is_empty() || output_of("rustc", &[&flags[..], &["--print", "cfg"]].concat()).is_some();
+    match is_accepted {
+        true if wrapper.is_none() && flags.is_empty() => Finding::ok(name, "nothing is set", meaning),
+        true => Finding::ok(name, "usable", meaning),
+        false => {
+            Finding::problem(name, format!("rustc refuses RUSTFLAGS: `{given}`"), meaning, "correct or unset RUSTFLAGS")
+        }
     }
 }
 

@@ -10,7 +10,9 @@ mod event;
 mod guard;
 mod https;
 mod link;
+mod only;
 mod port;
+mod progress;
 mod session;
 mod sources;
 mod substitute;
@@ -37,6 +39,7 @@ use crate::{
         guard::Guard,
         https::Certificate,
         link::Meeting,
+        only::Only,
         session::Session,
         sources::Sources,
         substitute::Substitute,
@@ -95,12 +98,14 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
         let error = Error::usage(format_args!("cannot watch `{}`: it does not exist", missing.display()));
         return Err(error.help("give --watch an existing file or folder"));
     }
+    let mut only = Only::take(&project)?;
     EnvFiles::complete(&project.root)?;
     let (host, port) = port::address(args.host.as_deref(), args.port, &project.root)?;
     let certificate = args.https.then(Certificate::find).transpose()?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
     let urls = Urls { scheme: if args.https { "https" } else { "http" }, addresses };
     output::status("Listening", urls.local());
+    only.tell(&urls.local());
     let (sender, events) = channel();
     let quit = sender.clone();
     // It fails if the session has ended when the signal arrives.

@@ -29,9 +29,13 @@ pub(crate) fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Prints a step: `Created blog (app template, 14 files)`.
 pub(crate) fn status(verb: &str, text: impl std::fmt::Display) {
-    if QUIET.load(Ordering::Relaxed) {
+    if is_quiet() {
         return;
     }
     anstream::eprintln!("{HEAD}{verb:>12}{HEAD:#} {text}");

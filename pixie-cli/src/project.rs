@@ -179,12 +179,42 @@ fn metadata(more: &[&str]) -> Result<Metadata, Error> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let text = text.trim().trim_start_matches("error: ");
-        return Err(Error::cargo(text)
-            .at(folder.display())
-            .help("run the command in the folder of a project, or add -C DIR"));
+        let error = Error::cargo(text).at(folder.display());
+        return Err(match hint(text) {
+            Some(hint) => error.help(hint),
+            None => error,
+        });
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| Error::new(format_args!("could not read the output of `cargo metadata`: {error}")))
+}
+
+/// Returns how to fix an error of cargo, if its reason is known.
+fn hint(text: &str) -> Option<String> {
+    if text.contains("could not find `Cargo.toml`") {
+        return Some("make a project with `pixie new NAME`, run the command in its folder, or add -C DIR".to_owned());
+    }
+    if text.contains("RUSTFLAGS") || text.contains("codegen option") || text.contains("to learn about target-specific")
+    {
+        let wrapper = wrapper();
+        if let Some((variable, program)) = wrapper.filter(|(_, program)| text.contains(&**program)) {
+            return Some(format!(
+                "{variable} names `{program}`, which does not start: install it, or unset {variable}"
+            ));
+        }
+        let flags = env::var("RUSTFLAGS").or_else(|_| env::var("CARGO_ENCODED_RUSTFLAGS")).ok();
+        return flags.map(|flags| format!("rustc refuses RUSTFLAGS, which are `{flags}`: correct or unset them"));
+    }
+    let is_offline = text.contains("offline") || text.contains("--frozen");
+    is_offline.then(|| {
+        "cargo may not use the network (CARGO_NET_OFFLINE, --offline or `net.offline`): allow it once".to_owned()
+    })
+}
+
+/// Returns the program that stands in for rustc, and the variable that names it.
+pub(crate) fn wrapper() -> Option<(&'static str, String)> {
+    let variables = ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
+    variables.into_iter().find_map(|name| Some((name, env::var(name).ok().filter(|program| !program.is_empty())?)))
 }
 
 fn choose_package<'m>(metadata: &'m Metadata, which: &Which) -> Result<&'m Package, Error> {

@@ -31,9 +31,9 @@ fn the_minimal_scaffold_works() {
     project.is_sound();
     let app = project.start();
     assert!(app.get("/").contains("<h1>It works!</h1>"));
-    assert!(app.get("/pool").contains("computed by process "));
+    assert!(app.get("/pool").contains("computed by pool process "));
     assert!(app.get("/crash").starts_with("HTTP/1.1 502 "));
-    assert!(app.get("/stream").contains("5\n"));
+    assert!(app.get("/stream").contains("5, sent by pool"));
     drop(app);
     project.grows();
 }
@@ -43,7 +43,8 @@ fn the_app_scaffold_works() {
     let project = Project::new("app");
     project.is_sound();
     let app = project.start();
-    assert!(app.get("/").contains("There are no notes yet."));
+    assert!(app.get("/").contains("It works!"));
+    assert!(app.get("/notes").contains("There are no notes yet."));
     assert!(app.get("/static/style.css").contains("content-type: text/css"));
     assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
     assert!(app.get("/nowhere").contains("This page does not exist"));
@@ -174,6 +175,7 @@ impl Project {
             .env("PIXIE_PORT", "0")
             .env("PIXIE_WORKERS", "1");
         command.env("PIXIE_SECRET", "a secret that only seals the cookies of a test");
+        command.env("PIXIE_DEV", "off");
         command
     }
 

@@ -45,7 +45,7 @@ pub use notes::{Notes, Security};
 
 pub use answer::{
     conditional::Validators,
-    error_page::{ErrorView, Excerpt},
+    error_page::{ErrorView, Excerpt, NearbyRoute},
     etag::ETag,
     event::Event,
     into_response::{Created, Html, IntoResponse, NoContent, Redirect},

@@ -23,9 +23,10 @@ pub(crate) use linux::sandbox::restrict;
 pub use system::loader_arguments;
 pub(crate) use system::{
     Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, ProcessWatch, QueueReader, SharedSocket, WorkerCgroup,
-    available_bytes, close_inherited, cpu_time, flush_output, fork_beside, give_way_when_memory_is_short, has_queue,
-    own_executable, peak_bytes, private_socket, random, reap_as_init, receive_with_descriptors, resident_bytes,
-    send_with_descriptors, set_process_name, thread_ids, thread_state, threads,
+    available_bytes, check_forkable, close_inherited, cpu_time, flush_output, fork_beside,
+    give_way_when_memory_is_short, has_queue, own_executable, peak_bytes, private_socket, random, reap_as_init,
+    receive_with_descriptors, resident_bytes, send_with_descriptors, set_process_name, thread_ids, thread_state,
+    threads,
 };
 pub(crate) use unix::{
     DirectoryLock, ForkedProcess, Lifeline, become_forked, calm_signals, exit_alone, exit_now, forget_variable,

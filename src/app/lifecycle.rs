@@ -3,14 +3,17 @@ use pixie_core::Result;
 
 use crate::{
     app::App,
-    table::lifecycle::{AppHandle, Periodic, Step},
+    table::{
+        late::Late,
+        lifecycle::{AppHandle, Periodic, Step},
+    },
 };
 
 /// # Start, stop and background work
 ///
 /// `main` runs in every worker process too. What these methods get runs in the main process only, on the
-/// runtime of the app, in this order: [`state_with`](App::state_with) and [`on_start`](App::on_start) in the
-/// order of their calls, then the pools start and the app is ready. At a stop: requests end, then
+/// runtime of the app, in this order: [`state_with`](App::state_with),
+/// [`state_late`](App::state_late) and [`on_start`](App::on_start) in the order of their calls, then the pools start and the app is ready. At a stop: requests end, then
 /// [`every`](App::every) and [`AfterResponse`](crate::AfterResponse), for up to 5 s, then the pools,
 /// then [`on_stop`](App::on_stop) in reverse order, for up to 5 s each.
 ///
@@ -44,6 +47,34 @@ impl App {
             Ok(())
         };
         self.lifecycle.starts.push(Step::new("App::state_with", fill));
+        self
+    }
+
+    /// Opens a value that only one program at a time can have, such as the file of an embedded database. Sync,
+    /// thread and async routes read it as `State<Late<T>>`, and [`Late::get`] returns it.
+    ///
+    /// The value is opened before the app is ready, and an error ends the start. A program that replaces another
+    /// one, under `pixie dev` or at a restart, opens it when the other one has closed it: it tries again for up to
+    /// 15 s, while requests that need the value wait.
+    ///
+    /// ```
+    /// use pixie_web::{App, Late, Result, State, get};
+    /// # struct Notes; impl Notes { fn open(_: &str) -> Result<Notes> { Ok(Notes) } fn count(&self) -> u32 { 3 } }
+    /// #[get("/count", thread)]
+    /// fn count(notes: State<Late<Notes>>) -> Result<String> {
+    ///     Ok(notes.get()?.count().to_string())
+    /// }
+    ///
+    /// let client = App::collect().state_late(|| Notes::open("notes.redb")).test()?;
+    /// client.get("/count").send().assert_text("3");
+    /// # Ok::<(), pixie_web::Error>(())
+    /// ```
+    #[doc(alias("database", "sqlite", "redb", "lock"))]
+    #[track_caller]
+    pub fn state_late<T: Send + Sync + 'static>(mut self, open: impl Fn() -> Result<T> + Send + Sync + 'static) -> App {
+        self.state.insert(Late::new(open));
+        let prepare = async |app: AppHandle| app.state::<Late<T>>()?.prepare();
+        self.lifecycle.starts.push(Step::new("App::state_late", prepare));
         self
     }
 

@@ -23,11 +23,12 @@ const OF_POOL: &str = "PIXIE_POOL_";
 /// The starts of variables that only pixie has: an unknown one is a mistake or is for another version.
 const OWN_PREFIXES: [&str; 3] = [OF_POOL, "PIXIE_SERVER_", "PIXIE_FORMS_"];
 /// Variables that are not settings: questions to a program, and what processes of pixie tell each other.
-const OTHER_VARIABLES: [&str; 13] = [
+const OTHER_VARIABLES: [&str; 14] = [
     "PIXIE_BUILD_ID",
     "PIXIE_CONFIG",
     "PIXIE_CORE_DUMPS",
     "PIXIE_DEV_HOSTS",
+    "PIXIE_DEV_REPLACES",
     "PIXIE_DEV_SOCKET",
     "PIXIE_DEV_TOKEN",
     "PIXIE_DUMP",

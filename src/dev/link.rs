@@ -75,7 +75,8 @@ fn print_pools(app: &Composed) {
     let mut text = String::new();
     for pool in app.pools.values().filter_map(|slot| slot.running()) {
         let now = pool.snapshot();
-        text += &format!("  pool {}: {} of {} busy, {} queued\n", now.name, now.busy, now.size, now.queued);
+        let spares = if now.spares == 0 { String::new() } else { format!(", {} spare", now.spares) };
+        text += &format!("  pool {}: {} of {} busy, {} queued{spares}\n", now.name, now.busy, now.size, now.queued);
         for worker in &now.workers {
             let pid = worker.pid.map_or("-".into(), |pid| pid.to_string());
             let (state, label) = (format!("{:?}", worker.state).to_lowercase(), worker.label.as_deref().unwrap_or(""));

@@ -82,8 +82,28 @@ fn log(place: Place, method: &Method, path: &str, status: StatusCode, time: Dura
     };
     let reset = if color.is_empty() { "" } else { "\x1b[0m" };
     let (code, request, ms) = (status.as_u16(), format!("{method} {}", printable(path)), time.as_secs_f64() * 1e3);
+    let request = fitted(&request, request_columns(columns()));
     // Continues if standard output is closed.
-    let _ = writeln!(out, "  {color}{code}{reset}  {request:<32} {ms:>8.1} ms  {place}");
+    let _ = writeln!(out, "  {color}{code}{reset}  {request} {ms:>8.1} ms  {place}");
+}
+
+/// Returns the width of the terminal in columns, 80 if it is not known.
+fn columns() -> usize {
+    rustix::termios::tcgetwinsize(stdout()).map_or(80, |size| usize::from(size.ws_col)).max(1)
+}
+
+/// Returns the columns for a request's method and path: what the other columns leave, at most 32.
+fn request_columns(columns: usize) -> usize {
+    // Status, time, kind and worker, with the space between them.
+    columns.saturating_sub(36).clamp(10, 32)
+}
+
+/// Fills or cuts a text to a width. A request that is cut keeps its beginning.
+fn fitted(text: &str, width: usize) -> String {
+    match text.chars().count() > width && width < 32 {
+        true => text.chars().take(width - 1).chain(['…']).collect(),
+        false => format!("{text:<width$}"),
+    }
 }
 
 /// Text from a client must not control the terminal.

@@ -14,7 +14,7 @@ use pixie_server::Protocol;
 
 use crate::{
     files::coding,
-    request::{excerpt, reported::Reported, until_stop::end_events},
+    request::{excerpt, nearby::nearby, reported::Reported, until_stop::end_events},
     table::{
         Composed,
         hooks::{Answered, Chain},
@@ -236,7 +236,11 @@ pub(crate) fn add_session(headers: &mut HeaderMap, kept: Kept) {
 
 fn render(app: &Composed, chain: &Chain, asked: &Asked<'_>, response: &mut Response) {
     if let Some(error) = response.take_error() {
-        let page = page(chain, &error, asked, &asked.error_view(app.settings.development, excerpt(app, &error)));
+        let mut view = asked.error_view(app.settings.development, excerpt(app, &error));
+        if app.settings.development && error.status() == StatusCode::NOT_FOUND {
+            view.nearby = nearby(app, asked.method(), asked.uri().path());
+        }
+        let page = page(chain, &error, asked, &view);
         let failed = std::mem::replace(response, page);
         keep_headers(response.headers_mut(), failed.headers());
         // A cache must not serve a page for programs to a browser.

@@ -32,6 +32,9 @@ use crate::{
 /// The target of the lines that workers print. The log of the worker has filtered them.
 const OUTPUT: &str = "pixie_pool::output";
 
+/// The fields that the line of the request has already, under `pixie dev`.
+const SHOWN_BY_REQUEST: [&str; 4] = ["status", "method", "path", "request"];
+
 /// Starts the log of a server, unless the program has one. `RUST_LOG` says which events it has. Its lines are
 /// written until the value is dropped.
 pub(crate) fn start(settings: &Settings) -> Result<LogWriter, StartError> {
@@ -40,7 +43,9 @@ pub(crate) fn start(settings: &Settings) -> Result<LogWriter, StartError> {
     // `pixie dev` reads the log, and sets this variable if it shows the log on a terminal.
     let is_forced = env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0");
     let is_colored = (std::io::stderr().is_terminal() || is_forced) && env::var_os("NO_COLOR").is_none();
-    let lines = Lines { filter, is_colored, format: settings.log_format, is_dated: true };
+    // `pixie dev` has a line for each request, so the log is short there. `RUST_LOG` gives the whole log.
+    let is_short = env::var_os("PIXIE_DEV_SOCKET").is_some() && directives.is_empty();
+    let lines = Lines { filter, is_colored, format: settings.log_format, is_dated: !is_short };
     let wanted = "a level, or directives such as `info,my_app=debug`";
     let warning = format!("cannot read `{}` in RUST_LOG, which is ignored: use {wanted}", unread.join(","));
     let warning = lines.line(Level::WARN, module_path!(), &lines.fields(warning));
@@ -116,14 +121,21 @@ impl Subscriber for Lines {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = self.fields(String::new());
+        let (mut fields, target) = (self.fields(String::new()), event.metadata().target());
+        if self.is_short() && target.starts_with("pixie_web") {
+            fields.left_out = &SHOWN_BY_REQUEST;
+        }
         event.record(&mut fields);
+        // The failed request has a line of its own, with the same cause.
+        if self.is_short() && target.starts_with("pixie_pool") && fields.has("route") {
+            return;
+        }
         if !fields.has_trace
             && let Some(trace) = traces::current_id()
         {
             fields.add("trace_id", &trace);
         }
-        let line = self.line(*event.metadata().level(), event.metadata().target(), &fields);
+        let line = self.line(*event.metadata().level(), target, &fields);
         writer::write(line.as_bytes());
     }
 
@@ -147,8 +159,14 @@ impl Lines {
         tracing::subscriber::set_global_default(self).is_ok()
     }
 
+    /// Returns whether this is the log of a program under `pixie dev`, for the person in front of it.
+    fn is_short(&self) -> bool {
+        self.format != LogFormat::Json && !self.is_dated
+    }
+
     fn fields(&self, message: String) -> Fields {
         Fields {
+            left_out: &[],
             is_json: self.format == LogFormat::Json,
             has_trace: false,
             message,
@@ -174,8 +192,10 @@ impl Lines {
                 "\"level\":\"{level}\",\"fields\":{{\"message\":{message}{others}}},\"target\":{target}}}"
             );
         } else {
-            writer::add_second(&mut line, now, httpdate::fmt_http_date);
-            line.push(' ');
+            if self.is_dated {
+                writer::add_second(&mut line, now, httpdate::fmt_http_date);
+                line.push(' ');
+            }
             line.push_str(&self.level_name(level));
             line.push(' ');
             line.extend(message.chars().flat_map(harmless));
@@ -215,6 +235,8 @@ fn rfc3339(time: SystemTime) -> String {
 /// spaces are quoted, so that a value cannot imitate another line or field.
 struct Fields {
     is_json: bool,
+    /// The names of fields that are not written.
+    left_out: &'static [&'static str],
     has_trace: bool,
     message: String,
     others: String,
@@ -222,6 +244,9 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, name: &str, text: &str) {
+        if self.left_out.contains(&name) {
+            return;
+        }
         self.add_name(name);
         match self.is_json {
             true => self.others.push_str(&json(text)),
@@ -236,9 +261,17 @@ impl Fields {
 
     /// Adds a value that needs no quotes.
     fn add_as_it_is(&mut self, name: &str, value: impl fmt::Display) {
+        if self.left_out.contains(&name) {
+            return;
+        }
         self.add_name(name);
         // Writing to a string cannot fail.
         let _ = write!(self.others, "{value}");
+    }
+
+    /// Returns whether a field was written as text.
+    fn has(&self, name: &str) -> bool {
+        self.others.contains(&format!(" {name}="))
     }
 
     fn add_name(&mut self, name: &str) {

@@ -106,7 +106,7 @@ fn free_ports() -> u16 {
     until("five ports are free", || first().filter(|port| *port < 65_000 && (*port..port + 5).all(is_free)))
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_page_of_the_example_shows_who_answers_while_processes_end() {
     let (Some(pixie), Some(browser)) = (tools(), Browser::start()) else { return };
     let example = Example::start(&pixie);

@@ -13,7 +13,7 @@ pub(crate) fn picture(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_demo_runs_every_kind_from_its_first_page_and_lives_through_its_faults() {
     let Some(browser) = Browser::start() else { return };
     let demo = Program::start_with("demo", &[("PIXIE_WORKERS", "2")]);
@@ -71,7 +71,7 @@ fn every_page_of_the_original_demo_is_there() {
     assert_eq!(demo.wait(), Some(0));
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_message_board_shows_what_was_posted_and_what_is_wrong() {
     let Some(browser) = Browser::start() else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -121,7 +121,7 @@ fn no_post_is_lost_when_many_post_at_once() {
 }
 
 #[cfg(feature = "websocket")]
-#[test]
+#[pixie_browser_test::browser_test]
 fn two_browsers_chat_and_hear_that_the_server_stops() {
     let (Some(ada), Some(bo)) = (Browser::start(), Browser::start()) else { return };
     let mut chat = Program::start("chat");
@@ -146,7 +146,7 @@ fn two_browsers_chat_and_hear_that_the_server_stops() {
     assert_eq!(chat.wait(), Some(0));
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_picture_becomes_small_in_the_browser() {
     let Some(browser) = Browser::start() else { return };
     let thumbnails = Program::start("thumbnails");

@@ -31,7 +31,7 @@ pub(crate) const CONTRAST: &str = r#"
     return lowest;
 "#;
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn operators_see_workers_jobs_and_crashes_live_without_a_reload() {
     let Some(browser) = Browser::start() else { return };
     let mut faults = Program::start_with("faults", &[("PIXIE_WORKERS", "2"), ("PIXIE_DEV", "0")]);

@@ -116,7 +116,7 @@ fn two_servers_of_one_store_know_the_same_sessions_unless_the_operator_chooses_c
     assert_eq!(visit(&one, &cookie).0, "1");
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_browser_shows_the_progress_of_a_job_that_another_machine_runs() {
     let (Some(browser), Some(redis)) = (Browser::start(), crate::redis::Redis::start()) else { return };
     let address = redis.address();

@@ -27,4 +27,7 @@ fn pool_without_name() {}
 #[get("/", cache_control = "no-store\r\nx: y")]
 fn header_with_a_line_break() {}
 
+#[get("/", fresh = true)]
+fn fresh() {}
+
 fn main() {}

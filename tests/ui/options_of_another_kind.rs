@@ -15,4 +15,7 @@ async fn pool_of_async() {}
 #[get("/retry", thread, retry = true)]
 fn retry() {}
 
+#[get("/fresh", sync, fresh)]
+fn fresh() {}
+
 fn main() {}

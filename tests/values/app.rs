@@ -414,6 +414,24 @@ fn errors_come_in_the_form_that_the_client_reads() {
 }
 
 #[test]
+fn in_development_a_missing_page_lists_the_routes_nearest_first() {
+    let client = app().development(true).test().expect("the app fits together");
+    let asked = |path: &str| client.get(path).header("accept", "text/html").send().assert_status(404).text();
+    let page = asked("/peple/Ada");
+    assert!(page.contains("No route answers <code>GET /peple/Ada</code>"), "{page}");
+    let (_, rows) = page.split_once("nearest first").expect("the list");
+    let first = rows.split("<tr>").nth(1).expect("a row");
+    assert!(first.contains("/people/&lt;name&gt;"), "{first}");
+    assert!(page.contains("#[get(&quot;/peple/Ada&quot;)]") || page.contains("#[get(\"/peple/Ada\")]"), "{page}");
+    // A path from outside is text.
+    assert!(!asked("/%3Cscript%3E'\"").contains("<script>"));
+    // A handler that finds nothing is not a missing route.
+    let production = app().development(false).test().expect("the app fits together");
+    let page = production.get("/peple/Ada").header("accept", "text/html").send().text();
+    assert!(!page.contains("people"), "{page}");
+}
+
+#[test]
 fn an_error_page_can_be_replaced() {
     let own = |error: &Error, view: &pixie_web::ErrorView<'_>| {
         Response::new(format!("{} is not here ({})", view.path, error.status().as_u16()))

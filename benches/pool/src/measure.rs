@@ -10,7 +10,7 @@ use std::{
 
 use bench_kit::{Result, histogram::Histogram, system};
 use bytes::Bytes;
-use pixie_pool::Pool;
+use pixie_pool::{Pool, StartMethod};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -53,7 +53,7 @@ pub(crate) enum Target {
 }
 
 /// Every comparison, in the order of the report.
-pub(crate) const COMPARISONS: [Comparison; 13] = [
+pub(crate) const COMPARISONS: [Comparison; 16] = [
     Comparison {
         what: "round trip, 64 B",
         beside: "echo on a local socket",
@@ -121,6 +121,24 @@ pub(crate) const COMPARISONS: [Comparison; 13] = [
         run: |bench| bench.kills(1),
     },
     Comparison {
+        what: "fork of a worker on demand, to its answer",
+        beside: "fork of a small process, its answer, wait",
+        target: Target::None,
+        run: Bench::forks,
+    },
+    Comparison {
+        what: "kill of a forked worker to the next answer, no spare",
+        beside: "fork of a small process, its answer, wait",
+        target: Target::None,
+        run: Bench::forked_kills,
+    },
+    Comparison {
+        what: "fresh jobs from four tasks, time for each",
+        beside: "two loops that fork for each message",
+        target: Target::Median(1.5),
+        run: Bench::fresh,
+    },
+    Comparison {
         what: "answer after a missed deadline of 50 ms",
         beside: "lateness of a sleep of the runtime",
         target: Target::Time(Duration::from_millis(5)),
@@ -161,6 +179,8 @@ pub(crate) struct Measured {
     pub(crate) raw: Crossings,
     /// The processor of the pool's worker.
     pub(crate) pool: Crossings,
+    /// The proportional memory of an executed and of a forked worker, in KiB.
+    pub(crate) memory: [u64; 2],
 }
 
 /// The way of a message.
@@ -177,6 +197,10 @@ struct Bench {
     echo: Peer,
     sink: Peer,
     source: Peer,
+    /// Each forks for each message.
+    forks: [Peer; 2],
+    /// One that stays for a job or two, and one whose workers have one job each.
+    forked: [Pool; 2],
     /// One worker without a spare, and one with.
     pools: [Pool; 2],
     web: Web,
@@ -190,11 +214,17 @@ pub(crate) fn all(args: &Args) -> Result<Measured> {
     let start = |role| Peer::start(role, folder.path());
     let (echo, sink, source) = (start("echo")?, start("sink")?, start("source")?);
     let pools = [runtime.block_on(pooled::start(0))?.0, runtime.block_on(pooled::start(1))?.0];
-    let web = Web::start()?;
-    let mut bench = Bench { args: args.clone(), runtime, echo, sink, source, pools, web, seen: Default::default() };
+    let forks = [start("fork")?, start("fork")?];
+    let forked =
+        [runtime.block_on(pooled::start_forked(0..=1, false))?, runtime.block_on(pooled::start_forked(2, true))?];
+    let memory = [StartMethod::Exec, StartMethod::Fork].map(|method| runtime.block_on(pooled::memory(method)));
+    let [executed, shared] = memory;
+    let memory = [executed?, shared?];
+    let (args, web, seen) = (args.clone(), Web::start()?, Default::default());
+    let mut bench = Bench { args, runtime, echo, sink, source, forks, forked, pools, web, seen };
     let mut rounds: Vec<Vec<Round>> = COMPARISONS.iter().map(|_| Vec::new()).collect();
-    for round in 0..args.rounds {
-        let named = |index: &usize| COMPARISONS[*index].what.contains(&args.only);
+    for round in 0..bench.args.rounds {
+        let named = |index: &usize| COMPARISONS[*index].what.contains(&bench.args.only);
         let mut order: Vec<usize> = (0..COMPARISONS.len()).filter(named).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -204,11 +234,11 @@ pub(crate) fn all(args: &Args) -> Result<Measured> {
             rounds[index].push(run(&mut bench).map_err(|error| format!("measure {what}: {error}"))?);
         }
     }
-    let Bench { runtime, pools, seen, .. } = bench;
-    for pool in pools {
+    let Bench { runtime, pools, forked, seen, .. } = bench;
+    for pool in pools.into_iter().chain(forked) {
         runtime.block_on(pool.stop(Duration::from_secs(1)));
     }
-    Ok(Measured { rounds, raw: seen.0, pool: seen.1 })
+    Ok(Measured { rounds, raw: seen.0, pool: seen.1, memory })
 }
 
 impl Bench {
@@ -298,6 +328,48 @@ impl Bench {
             let (pool, message) = (self.pools[spares].clone(), message.clone());
             round.pool.add(self.in_task(async move { pooled::kill_and_ask(&pool, spares, &message).await })?);
         }
+        Ok(round)
+    }
+
+    fn forks(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        let message = Bytes::from_static(&[b'x'; 64]);
+        for _ in 0..self.args.ends {
+            round.raw.add(self.forks[0].round_trip(&message, &mut [0; 64])?);
+            let (pool, message) = (self.forked[0].clone(), message.clone());
+            round.pool.add(self.in_task(async move { pooled::ask_on_demand(&pool, &message).await })?);
+        }
+        Ok(round)
+    }
+
+    fn forked_kills(&mut self) -> Result<Round> {
+        let mut round = Round::default();
+        let message = Bytes::from_static(&[b'x'; 64]);
+        let pool = self.runtime.block_on(pooled::start_forked(1, false))?;
+        for _ in 0..self.args.ends {
+            round.raw.add(self.forks[0].round_trip(&message, &mut [0; 64])?);
+            let (pool, message) = (pool.clone(), message.clone());
+            round.pool.add(self.in_task(async move { pooled::kill_and_ask(&pool, 0, &message).await })?);
+        }
+        self.runtime.block_on(pool.stop(Duration::from_secs(1)));
+        Ok(round)
+    }
+
+    fn fresh(&mut self) -> Result<Round> {
+        let (mut round, jobs) = (Round::default(), self.args.trips);
+        let message = Bytes::from_static(&[b'x'; 64]);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let loops = self.forks.each_mut().map(|peer| {
+                let message = &message;
+                scope.spawn(move || (0..jobs / 2).try_for_each(|_| peer.round_trip(message, &mut [0; 64]).map(drop)))
+            });
+            loops.into_iter().try_for_each(|ended| ended.join().map_err(|_| "a loop has panicked")?.map_err(Box::from))
+        })
+        .map_err(|error: Box<dyn std::error::Error + Send + Sync>| error)?;
+        round.raw.add(start.elapsed() / jobs);
+        let (pool, message) = (self.forked[1].clone(), message.clone());
+        round.pool.add(self.in_task(async move { pooled::sustained(&pool, &message, jobs).await })?);
         Ok(round)
     }
 

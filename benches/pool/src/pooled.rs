@@ -12,7 +12,9 @@ use std::{
 
 use bench_kit::Result;
 use bytes::Bytes;
-use pixie_pool::{Body, BodyStream, Error, Handler, Job, Pool, Reply, ReplyBody, Submission, WorkerState};
+use pixie_pool::{
+    Body, BodyStream, Error, Handler, Job, Pool, Reply, ReplyBody, Size, StartMethod, Submission, WorkerState,
+};
 
 use crate::BODY_BYTES;
 
@@ -69,6 +71,65 @@ fn give(job: Job) -> std::io::Result<()> {
     let mut writer = job.start(b"")?;
     (0..BODY_BYTES / CHUNK_BYTES).try_for_each(|_| writer.write_all(&chunk))?;
     writer.finish()
+}
+
+/// Starts a pool whose workers are forked: one that stays, or one for each job.
+pub(crate) async fn start_forked(size: impl Into<Size>, is_fresh: bool) -> Result<Pool> {
+    let config = Pool::named("forked").size(size).args(Vec::new()).start_method(StartMethod::Fork);
+    let config = match is_fresh {
+        true => config.fresh(),
+        false => config.spares(0).idle_timeout(Duration::from_millis(1)),
+    };
+    Ok(config.start(handler()).await?)
+}
+
+/// Returns the proportional memory of each worker of a pool of four, in KiB.
+pub(crate) async fn memory(method: StartMethod) -> Result<u64> {
+    const WORKERS: usize = 4;
+    let pool = Pool::named("memory").size(WORKERS).spares(0).args(Vec::new()).start_method(method);
+    let pool = pool.start(handler()).await?;
+    complete(&pool, WORKERS - 1).await?;
+    let pids = pool.snapshot().workers.into_iter().filter_map(|worker| worker.pid);
+    let total: u64 = pids.map(proportional_kib).sum::<Result<u64>>()?;
+    pool.stop(Duration::from_secs(1)).await;
+    Ok(total / WORKERS as u64)
+}
+
+fn proportional_kib(pid: u32) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("read the memory of a worker: no Pss")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Asks a pool from four tasks. Returns the time for each job, all together.
+pub(crate) async fn sustained(pool: &Pool, message: &Bytes, jobs: u32) -> Result<Duration> {
+    const TASKS: u32 = 4;
+    let start = Instant::now();
+    let task = || {
+        let (pool, message) = (pool.clone(), message.clone());
+        tokio::spawn(async move {
+            for _ in 0..jobs / TASKS {
+                round_trip_head(&pool, &message).await?;
+            }
+            Result::Ok(())
+        })
+    };
+    for task in [task(), task(), task(), task()] {
+        task.await??;
+    }
+    Ok(start.elapsed() / (jobs / TASKS * TASKS).max(1))
+}
+
+/// Waits until a pool on demand has no worker, and asks it. Returns the time until the answer.
+pub(crate) async fn ask_on_demand(pool: &Pool, message: &Bytes) -> Result<Duration> {
+    let start = Instant::now();
+    while !pool.snapshot().workers.is_empty() {
+        if start.elapsed() > COMPLETE_LIMIT {
+            return Err("wait for an idle worker to exit: it stays".into());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(round_trip_head(pool, message).await?.0)
 }
 
 /// Starts a pool with one worker and some spares. Returns when the worker takes jobs, and how long that took.

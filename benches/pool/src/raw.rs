@@ -35,6 +35,7 @@ pub(crate) fn play_role() -> Result<bool> {
         "echo" => echo(connect()?),
         "sink" => take_bodies(connect()?),
         "source" => give_bodies(connect()?),
+        "fork" => fork_for_each(connect()?),
         _ => Ok(()),
     };
     match played {
@@ -108,6 +109,26 @@ fn echo(mut stream: UnixStream) -> io::Result<()> {
         match stream.read(&mut buffer)? {
             0 => return Ok(()),
             count => stream.write_all(&buffer[..count])?,
+        }
+    }
+}
+
+/// Answers each message by a fork of this process, which exits after it.
+fn fork_for_each(mut stream: UnixStream) -> io::Result<()> {
+    let mut buffer = [0; CHUNK_BYTES];
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        match fork::fork()? {
+            fork::Fork::Child => {
+                let _ = stream.write_all(&buffer[..count]);
+                std::process::exit(0);
+            }
+            fork::Fork::Parent(pid) => {
+                fork::waitpid(pid)?;
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ impl Display for Report<'_> {
         writeln!(
             f,
             "\nWake-ups of round trips cross processors in {raw} % of the looks (raw echo) and {pool} % (worker)."
-        )
+        )?;
+        let [executed, forked] = self.measured.memory;
+        writeln!(f, "Proportional memory of each of four workers: executed {executed} KiB, forked {forked} KiB.")
     }
 }
 

@@ -15,7 +15,15 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    dev::{app::App, build::Stamp, event::Event, guard::Guard, link::Meeting, substitute::Substitute},
+    dev::{
+        app::App,
+        build::Stamp,
+        event::Event,
+        guard::Guard,
+        link::Meeting,
+        progress::Progress,
+        substitute::{Notice, Substitute},
+    },
     env_files::EnvFiles,
     output,
 };
@@ -61,7 +69,7 @@ pub(crate) struct Apps {
 impl Apps {
     /// Returns a session's programs, without any yet: the substitute answers.
     pub(crate) fn new(launch: Launch, substitute: Substitute) -> Apps {
-        substitute.answer("Building…", "");
+        substitute.answer(&Notice::Building(None));
         Apps {
             launch,
             substitute,
@@ -101,6 +109,9 @@ impl Apps {
         let mut command = App::command(program, root, args, &variables);
         command.env("PIXIE_DEV_SOCKET", &meeting.path).env("PIXIE_DEV_TOKEN", &self.token);
         command.env("PIXIE_DEV_HOSTS", hosts.join(","));
+        if self.serving.is_some() || !self.stopping.is_empty() {
+            command.env("PIXIE_DEV_REPLACES", "1");
+        }
         if let Some(file) = certificate {
             command.env("PIXIE_DEV_CERTIFICATE", file);
         }
@@ -116,6 +127,13 @@ impl Apps {
             Err(error) => self.failed("could not start the program", &error.to_string(), Duration::ZERO),
         }
         true
+    }
+
+    /// Shows how far the first build is, in the page that answers until there is a program.
+    pub(crate) fn show_progress(&self, progress: Progress) {
+        if self.serving.is_none() && self.starting.is_none() {
+            self.substitute.answer(&Notice::Building(Some(progress)));
+        }
     }
 
     /// Lets the next start happen even if the file is the same.
@@ -169,7 +187,7 @@ impl Apps {
         output::warning(format_args!("{title}{after}{rest}"));
         self.set_state(format!("failed {}", json!({ "title": title, "text": text })));
         if self.serving.is_none() {
-            self.substitute.answer(title, text);
+            self.substitute.answer(&Notice::Failed { title, text });
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, IsTerminal, Read, stderr},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -21,6 +21,7 @@ use crate::{
     dev::{
         event::{Built, Event},
         guard::{self, Guard},
+        progress::{self, Progress},
         template_mistake::TemplateMistakes,
     },
     error::reason,
@@ -116,6 +117,9 @@ impl Build {
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // cargo prints to a pipe, and so would not use colors without this.
         cargo.env("CARGO_TERM_COLOR", if super::terminal::has_colors() { "always" } else { "never" });
+        if talk == Talk::All {
+            Progress::ask(&mut cargo);
+        }
         let start = Instant::now();
         let started = cargo.spawn();
         let process = started.as_ref().ok().map(Child::id);
@@ -123,7 +127,7 @@ impl Build {
         let (program, workspace) = (project.program.clone(), project.workspace.clone());
         let thread = thread::spawn(move || {
             let outcome = match started {
-                Ok(child) => follow(child, &program, &workspace, talk),
+                Ok(child) => follow(child, &program, &workspace, talk, &events),
                 Err(error) => Err(format!("could not start cargo: {}", reason(&error))),
             };
             process.iter().for_each(|group| guard.forget(*group));
@@ -159,13 +163,21 @@ pub(crate) fn make_newer(path: &Path, than: SystemTime) {
     }
 }
 
-fn follow(mut child: Child, program: &str, workspace: &Path, talk: Talk) -> Result<PathBuf, String> {
-    let stderr = child.stderr.take().map(|pipe| thread::spawn(move || listen(pipe, talk)));
+fn follow(
+    mut child: Child,
+    program: &str,
+    workspace: &Path,
+    talk: Talk,
+    events: &Sender<Event>,
+) -> Result<PathBuf, String> {
+    let progress = events.clone();
+    let stderr = child.stderr.take().map(|pipe| thread::spawn(move || listen(pipe, talk, &progress)));
     let (mut executable, mut errors, mut mistakes) = (None, String::new(), TemplateMistakes::default());
     let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(|pipe| pipe.lines().map_while(Result::ok));
     for message in lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok()) {
         let diagnostic = &message["message"];
         if let Some(text) = diagnostic["rendered"].as_str().filter(|_| !mistakes.take(diagnostic, workspace)) {
+            Progress::clear();
             anstream::eprint!("{text}");
             if diagnostic["level"].as_str().is_some_and(|level| level.starts_with("error")) {
                 errors += text;
@@ -195,12 +207,23 @@ fn follow(mut child: Child, program: &str, workspace: &Path, talk: Talk) -> Resu
     }
 }
 
-/// Reads cargo's own messages, prints them if `talk` says so, and returns them.
-fn listen(pipe: impl Read, talk: Talk) -> String {
-    let mut said = String::new();
-    for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+/// Reads cargo's own messages, prints them if `talk` says so, and returns them. In a terminal, one line with the
+/// progress stands for the lines of all crates.
+fn listen(pipe: impl Read, talk: Talk, events: &Sender<Event>) -> String {
+    let (mut said, mut shown, is_terminal) = (String::new(), None, stderr().is_terminal());
+    for line in progress::lines(pipe) {
+        if let Some(progress) = Progress::parse(&line) {
+            if shown.replace(progress) != Some(progress) {
+                progress.show();
+                // It fails if the session has ended.
+                let _ = events.send(Event::Progress(progress));
+            }
+            continue;
+        }
         let waits = line.contains("Blocking waiting for file lock");
-        if talk == Talk::All || waits {
+        let is_step = is_terminal && ["Compiling", "Checking", "Downloaded"].iter().any(|verb| is_of(&line, verb));
+        if (talk == Talk::All && !is_step) || waits {
+            Progress::clear();
             anstream::eprintln!("{line}");
         }
         // cargo has another lock, for downloaded packages, but that one is never held for long.
@@ -214,4 +237,9 @@ fn listen(pipe: impl Read, talk: Talk) -> String {
         said.push('\n');
     }
     said
+}
+
+/// Returns whether a line of cargo, with or without colors, begins with this verb.
+fn is_of(line: &str, verb: &str) -> bool {
+    anstream::adapter::strip_str(line).to_string().trim_start().starts_with(verb)
 }

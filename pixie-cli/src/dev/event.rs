@@ -3,7 +3,7 @@
 
 use std::{os::unix::net::UnixStream, path::PathBuf, process::ExitStatus, time::Duration};
 
-use crate::dev::sources::Action;
+use crate::dev::{progress::Progress, sources::Action};
 
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -11,6 +11,8 @@ pub(crate) enum Event {
     /// A folder of the project was created or removed.
     Folder(PathBuf),
     Built(Built),
+    /// The build under way has finished another step.
+    Progress(Progress),
     Joined(u64, UnixStream),
     /// The program with this number has sent a line.
     Said(u64, String),

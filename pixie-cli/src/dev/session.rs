@@ -67,6 +67,7 @@ impl Session {
                 }
             }
             Event::Built(built) => self.built(built),
+            Event::Progress(progress) => self.apps.show_progress(progress),
             Event::Joined(number, link) => self.apps.joined(number, link),
             Event::Said(number, line) => self.said(number, &line),
             Event::Ended(number, status) => {

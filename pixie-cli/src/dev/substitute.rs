@@ -17,6 +17,8 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::dev::progress::Progress;
+
 /// How often the thread checks whether it was switched off.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// Limits how long a client may take to send its request or to read the response.
@@ -27,8 +29,17 @@ const CONNECTIONS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:12vh auto;\
-    max-width:64rem;padding:0 1.5rem}pre{font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap;\
+    max-width:64rem;padding:0 1.5rem}progress{width:100%;max-width:32rem;accent-color:#5b3fd6}\
+    .note{color:light-dark(#5a6577,#9ba6b6)}pre{font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap;\
     overflow-wrap:anywhere;padding:1rem;border-left:4px solid #c2342b;background:#8881}";
+
+/// Why there is no program.
+pub(crate) enum Notice<'t> {
+    /// The first build is under way.
+    Building(Option<Progress>),
+    /// A build or a start has failed. Terminal colors in the text are removed.
+    Failed { title: &'t str, text: &'t str },
+}
 
 /// The substitute for the program.
 #[derive(Clone)]
@@ -53,9 +64,9 @@ impl Substitute {
         substitute
     }
 
-    /// Answers from now on with this page. Terminal colors in the text are removed.
-    pub(crate) fn answer(&self, title: &str, text: &str) {
-        *self.lock() = Some(page(title, text).into());
+    /// Answers from now on with the page of this notice.
+    pub(crate) fn answer(&self, notice: &Notice<'_>) {
+        *self.lock() = Some(page(notice).into());
         self.0.switched.notify_one();
     }
 
@@ -143,12 +154,23 @@ fn answer(stream: &mut (impl Read + Write), page: &str) -> io::Result<()> {
     )
 }
 
-fn page(title: &str, text: &str) -> String {
-    let text = escaped(anstream::adapter::strip_str(text).to_string().trim_end());
-    let (title, text) = (escaped(title), if text.is_empty() { text } else { format!("<pre>{text}</pre>") });
+fn page(notice: &Notice<'_>) -> String {
+    let (title, text) = match notice {
+        Notice::Building(None) => ("Building…", "<progress></progress>".to_owned()),
+        Notice::Building(Some(progress)) => {
+            let Progress { done, total } = progress;
+            ("Building…", format!("<progress value={done} max={total}></progress><p>{progress}"))
+        }
+        Notice::Failed { title, text } => {
+            let text = escaped(anstream::adapter::strip_str(text).to_string().trim_end());
+            (*title, if text.is_empty() { text } else { format!("<pre>{text}</pre>") })
+        }
+    };
+    let title = escaped(title);
     format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1>\
-         <title>{title}</title><style>{STYLE}</style><h1>{title}</h1>{text}<p>This page reloads itself.</html>\n"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <meta http-equiv=refresh content=1><link rel=icon href=\"data:,\"><title>{title}</title><style>{STYLE}</style>\
+         <h1>{title}</h1>{text}<p class=note>This page reloads itself.</html>\n"
     )
 }
 

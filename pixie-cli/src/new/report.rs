@@ -25,6 +25,9 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn print(&self, shown: &Path) -> Result<(), Error> {
+        if output::is_quiet() {
+            return Ok(());
+        }
         let count = self.files.len();
         let files = if count == 1 { "1 file".into() } else { format!("{count} files") };
         let (created, replaced, joined) = match self.dry_run {

@@ -61,7 +61,7 @@ fn is_marked(browser: &Browser) -> bool {
     browser.script("return window.mark === 1") == true
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn every_browser_reloads_and_what_was_typed_stays() {
     let (Some(one), Some(other)) = (Browser::start(), Browser::start()) else { return };
     let site = Site::start("reloading", &source("first"));
@@ -80,7 +80,7 @@ fn every_browser_reloads_and_what_was_typed_stays() {
     }
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_page_that_waits_for_the_first_program_turns_into_it_by_itself() {
     let Some(browser) = Browser::start() else { return };
     let site = Site::launch("waiting", "fn main() { broken }");
@@ -91,7 +91,7 @@ fn a_page_that_waits_for_the_first_program_turns_into_it_by_itself() {
     browser.wait_for("at last");
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_page_that_was_left_open_finds_the_next_session_by_itself() {
     let Some(browser) = Browser::start() else { return };
     let site = Site::start("returning", &source("yesterday"));
@@ -104,7 +104,7 @@ fn a_page_that_was_left_open_finds_the_next_session_by_itself() {
     browser.wait_for("today");
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_style_sheet_is_swapped_without_a_reload() {
     let Some(browser) = Browser::start() else { return };
     let site = Site::start("swapping", &source("styled"));
@@ -130,7 +130,7 @@ fn a_style_sheet_is_swapped_without_a_reload() {
     });
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn the_overlay_shows_the_error_and_goes() {
     let Some(browser) = Browser::start() else { return };
     let folder = Site::project("overlaid", &source("good"));
@@ -165,16 +165,18 @@ fn the_overlay_shows_the_error_and_goes() {
     assert_eq!(overlay(), "");
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn a_panic_shows_its_place_its_source_and_the_request_in_development_only() {
     let Some(browser) = Browser::start() else { return };
     let site = Site::start("panicked", &source("x"));
     browser.open(&format!("http://localhost:{}/shelf?name=x", site.port));
     browser.wait_for("src/main.rs:5:10");
     let text = browser.text();
-    for part in ["500", "index out of bounds", "let books: Vec<&str> = vec![];", "GET /shelf?name=x", "localhost"] {
+    for part in ["500", "index out of bounds", "let books: Vec<&str> = vec![];", "GET /shelf?name=x"] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
+    let headers = browser.script("return document.querySelector('details').textContent");
+    assert!(headers.as_str().is_some_and(|headers| headers.contains("localhost")), "{headers}");
     assert_eq!(browser.script("return document.querySelector('mark').innerText.trim()"), "5      books[3].to_owned()");
     take_pictures(&browser, "panic", 960, 900);
 

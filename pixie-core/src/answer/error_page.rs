@@ -29,12 +29,23 @@ pub struct ErrorView<'r> {
     pub development: bool,
     /// The code around the place of the error, shown in development.
     pub excerpt: Option<Excerpt>,
+    /// The routes of the app, nearest first, if no route has the path: only in development.
+    pub nearby: Vec<NearbyRoute>,
 }
 
 impl<'r> ErrorView<'r> {
     /// Returns a view for production, without the parts that only development shows.
     pub fn new(media: Media, method: &'r Method, path: &'r str) -> ErrorView<'r> {
-        ErrorView { media, method, path, query: None, headers: None, development: false, excerpt: None }
+        ErrorView {
+            media,
+            method,
+            path,
+            query: None,
+            headers: None,
+            development: false,
+            excerpt: None,
+            nearby: Vec::new(),
+        }
     }
 }
 
@@ -55,6 +66,27 @@ impl Excerpt {
     /// the error.
     pub fn new(first: usize, marked: usize, lines: Vec<String>) -> Excerpt {
         Excerpt { first, marked, lines }
+    }
+}
+
+/// A route that the page of a missing route lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NearbyRoute {
+    /// The methods, with commas.
+    pub methods: String,
+    /// The path with its wildcards.
+    pub path: String,
+    /// Where the route runs.
+    pub kind: String,
+    /// The place of its definition: file and line.
+    pub place: String,
+}
+
+impl NearbyRoute {
+    /// Returns a row of the list.
+    pub fn new(methods: String, path: impl Into<String>, kind: String, place: String) -> NearbyRoute {
+        NearbyRoute { methods, path: path.into(), kind, place }
     }
 }
 
@@ -126,11 +158,17 @@ fn text(error: &Error, view: &ErrorView<'_>) -> String {
         if let Some(place) = error.place() {
             text += &format!("  at {place}\n");
         }
+        for route in view.nearby.iter().take(3) {
+            text += &format!("  near: {} {}\n", route.methods, route.path);
+        }
     }
     text
 }
 
 fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
+    if !view.nearby.is_empty() {
+        routes(page, view);
+    }
     let chain = error.chain();
     if !chain.is_empty() {
         page.push_str("<h2>Because</h2><ol class=chain>");
@@ -156,14 +194,39 @@ fn development(page: &mut String, error: &Error, view: &ErrorView<'_>) {
     let mark = if query.is_empty() { "" } else { "?" };
     let _ = write!(page, "<h2>Request</h2><p><code>{method} {path}{mark}{}</code>", Escaped(query));
     if let Some(headers) = view.headers {
-        page.push_str("<table>");
+        page.push_str("<details><summary>Headers</summary><table>");
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes());
             let _ = write!(page, "<tr><th>{name}<td>{}", Escaped(&value));
         }
-        page.push_str("</table>");
+        page.push_str("</table></details>");
     }
     page.push_str("<p class=note>You see this because the app runs in development.");
+}
+
+/// Writes the routes of the app, and how to add the missing one.
+fn routes(page: &mut String, view: &ErrorView<'_>) {
+    let (method, path) = (view.method, Escaped(view.path));
+    let _ = write!(
+        page,
+        "<p class=detail>No route answers <code>{method} {path}</code>.<h2>Routes, nearest first</h2><table>"
+    );
+    for NearbyRoute { methods, path, kind, place } in &view.nearby {
+        let is_link = methods.contains("GET") && !path.contains('<');
+        let (methods, path, place) = (Escaped(methods), Escaped(path), Escaped(place));
+        let path = if is_link { format!("<a href=\"{path}\">{path}</a>") } else { path.to_string() };
+        let _ = write!(page, "<tr><th>{methods}<td>{path}<td>{kind}<td><code>{place}</code>");
+    }
+    page.push_str("</table>");
+    let attribute = view.method.as_str().to_ascii_lowercase();
+    let has_attribute = ["get", "post", "put", "patch", "delete"].contains(&&*attribute);
+    if has_attribute && view.path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte)) {
+        let _ = write!(
+            page,
+            "<h2>To add it</h2><pre class=code>  #[{attribute}(\"{path}\")]\n  fn handler() -&gt; &amp;'static str {{\n      \
+             \"It works\"\n  }}</pre>"
+        );
+    }
 }
 
 /// Writes the lines of code with their numbers, and marks the line with the error.

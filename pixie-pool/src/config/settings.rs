@@ -11,7 +11,7 @@ use std::{
 use pixie_grammar::{Setting, TextValue, read_within};
 
 use crate::{
-    config::{ByteSize, Calls, Preload, SANDBOX_THREADS, Size, StartMethod, TIME_MAX},
+    config::{ByteSize, Calls, EXIT_GRACE, Preload, SANDBOX_THREADS, STOP_GRACE, Size, StartMethod, TIME_MAX},
     identity::CORE_DUMPS,
     sandbox::Sandbox,
 };
@@ -346,6 +346,12 @@ impl Settings {
     /// Returns whether jobs run on threads of this process.
     pub(crate) fn is_threaded(&self) -> bool {
         self.size.max == 0
+    }
+
+    /// Returns how long a worker that runs no job may take to exit when it is told to. A worker that has run
+    /// its only job has nothing to save, and many such workers exit at the same time.
+    pub(crate) fn stop_grace(&self) -> Duration {
+        if self.fresh { EXIT_GRACE } else { STOP_GRACE }
     }
 
     /// Returns the bytes of memory that a worker may use.

@@ -35,20 +35,14 @@ struct Request {
 pub(crate) fn serve(control: OwnedFd) -> io::Result<Forked> {
     let control = UnixStream::from(control);
     platform::flush_output();
-    answer(&control, &check_threads().map_or_else(Answer::Refused, |()| Answer::Ready))?;
+    let ready = platform::check_forkable().map_or_else(|why| judged(&why), |()| Answer::Ready);
+    answer(&control, &ready)?;
     loop {
         let Some(request) = receive(&control)? else {
             // Its group may have a new worker that has not left it yet.
             platform::exit_alone()
         };
-        let forked = match check_threads() {
-            Ok(()) => platform::fork_beside(),
-            Err(why) => {
-                answer(&control, &Answer::Refused(why))?;
-                continue;
-            }
-        };
-        match forked {
+        match platform::fork_beside() {
             Ok(Some(pid)) => {
                 drop(request);
                 answer(&control, &Answer::Forked(pid))?;
@@ -62,23 +56,14 @@ pub(crate) fn serve(control: OwnedFd) -> io::Result<Forked> {
     }
 }
 
-fn check_threads() -> Result<(), String> {
-    match platform::threads() {
-        1 => Ok(()),
-        0 => Err("the number of its threads is not known".to_owned()),
-        count => Err(format!(
-            "it has {count} threads, and only a process with one thread can be forked: start threads and runtimes in \
-             jobs, or after `run()`"
-        )),
-    }
-}
-
-/// Tells an error that will not go away from one that may.
+/// Tells an error that stays from one that may pass.
 fn judged(error: &io::Error) -> Answer {
-    let is_lasting = matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EINVAL))
-        || error.kind() == ErrorKind::Unsupported;
-    let why = format!("this system does not let it fork: {error}");
-    if is_lasting { Answer::Refused(why) } else { Answer::Failed(format!("forking failed: {error}")) }
+    let is_lasting = matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EINVAL));
+    match error.kind() {
+        ErrorKind::Unsupported => Answer::Refused(error.to_string()),
+        _ if is_lasting => Answer::Refused(format!("this system does not let it fork: {error}")),
+        _ => Answer::Failed(format!("forking failed: {error}")),
+    }
 }
 
 fn answer(mut control: &UnixStream, answer: &Answer) -> io::Result<()> {

@@ -83,8 +83,12 @@ pub fn loader_arguments() -> Vec<OsString> {
 }
 
 /// Returns an error: a process cannot give a copy of itself to its parent.
+pub(crate) fn check_forkable() -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "workers are forked on Linux only"))
+}
+
 pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system cannot fork workers"))
+    check_forkable().map(|()| None)
 }
 
 pub(crate) fn flush_output() {}

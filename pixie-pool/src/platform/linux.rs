@@ -32,7 +32,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 pub(crate) use self::{
     cgroup::{Cgroups, WorkerCgroup, available_bytes},
     claims::{ClaimWriter, Claims},
-    fork::{flush_output, fork_beside},
+    fork::{check_forkable, flush_output, fork_beside},
     init::reap_as_init,
     process_stats::{peak_bytes, resident_bytes, thread_ids, thread_state},
     queue::{QueueReader, SharedSocket, receive_with_descriptors, send_with_descriptors},

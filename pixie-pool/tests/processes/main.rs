@@ -55,6 +55,7 @@ const TESTS: &[&[Test]] = &[
 ];
 /// The groups whose tests run for forked workers, too. Those that take long run for one of the two.
 const ALSO_FORKED: &[&[Test]] = &[
+    cgroups::TESTS,
     crashes::TESTS,
     ends::TESTS,
     queue::TESTS,

@@ -1,7 +1,7 @@
 //! Which `Host` is taken for this machine, and what becomes of a page's policy.
 use http::HeaderMap;
 
-use super::{is_ours, only_report};
+use super::{fitted, is_ours, only_report, request_columns};
 
 #[test]
 fn addresses_localhost_and_known_names_are_ours_and_other_names_are_not() {
@@ -27,4 +27,13 @@ fn every_policy_is_reported_and_blocks_nothing() {
     assert!(!headers.contains_key("content-security-policy"));
     let reported: Vec<_> = headers.get_all("content-security-policy-report-only").iter().collect();
     assert_eq!(reported, ["img-src *", "default-src 'none'", "script-src 'nonce-abc' 'strict-dynamic'"]);
+}
+
+#[test]
+fn a_narrow_terminal_has_shorter_requests() {
+    assert_eq!([200, 80, 60, 50, 20].map(request_columns), [32, 32, 24, 14, 10]);
+    assert_eq!(fitted("GET /notes", 14), "GET /notes    ");
+    assert_eq!(fitted("GET /a/long/path", 14), "GET /a/long/p…");
+    // A wide terminal shows all of it.
+    assert_eq!(fitted(&"x".repeat(40), 32).len(), 40);
 }

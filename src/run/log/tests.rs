@@ -51,3 +51,17 @@ fn a_json_line_has_numbers_as_numbers_and_escapes_text() {
         r#"{"level":"WARN","fields":{"message":"it \"failed\"\n","name":"a\u001bb","status":200},"target":"app"}"#;
     assert_eq!(line, format!("{expected}\n"));
 }
+
+#[test]
+fn under_pixie_dev_a_line_has_no_date_and_no_field_that_the_request_shows() {
+    let (filter, _) = Filter::parse("");
+    let lines = Lines { filter, is_colored: false, format: LogFormat::Text, is_dated: false };
+    let mut fields: Fields = lines.fields("primes: not done within 2 s".to_owned());
+    fields.left_out = &super::SHOWN_BY_REQUEST;
+    fields.add_as_it_is("status", 504);
+    fields.add("request", "7b1f-1");
+    fields.add("place", "src/primes.rs:27");
+    let line = lines.line(tracing::Level::ERROR, "pixie_web::request", &fields);
+    assert_eq!(line, "ERROR primes: not done within 2 s place=src/primes.rs:27\n");
+    assert!(fields.has("place") && !fields.has("status"));
+}

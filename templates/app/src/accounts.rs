@@ -7,8 +7,8 @@ use argon2::{
     password_hash::{SaltString, rand_core::OsRng},
 };
 use pixie_web::{
-    Flash, Form, IntoResponse, Redirect, Response, Result, Session, State, StatusCode, get, post,
-    template,
+    Flash, Form, IntoResponse, Late, Redirect, Response, Result, Session, State, StatusCode, get,
+    post, template,
 };
 use serde::Deserialize;
 
@@ -55,7 +55,7 @@ fn log_in_page(flash: Option<Flash>) -> AccountPage {
 /// On a thread, because hashing a password takes long, on purpose. The limit is for each client.
 #[post("/signup", thread, limit = "5/min")]
 fn sign_up(
-    notebook: State<Notebook>,
+    notebook: State<Late<Notebook>>,
     session: Session,
     form: Form<Credentials>,
 ) -> Result<Response> {
@@ -66,7 +66,10 @@ fn sign_up(
     if form.password.chars().count() < PASSWORD {
         return Ok(refused(true, name, "A password has at least 8 characters."));
     }
-    match notebook.add_account(name, &hashed(&form.password)?)? {
+    match notebook
+        .get()?
+        .add_account(name, &hashed(&form.password)?)?
+    {
         true => welcome(&session, name),
         false => Ok(refused(true, name, "This name is taken.")),
     }
@@ -75,12 +78,12 @@ fn sign_up(
 /// Checks a password for names without an account too, so that the time does not tell which names exist.
 #[post("/login", thread, limit = "5/min")]
 fn log_in(
-    notebook: State<Notebook>,
+    notebook: State<Late<Notebook>>,
     session: Session,
     form: Form<Credentials>,
 ) -> Result<Response> {
     static OTHER: LazyLock<String> = LazyLock::new(|| hashed("any").unwrap_or_default());
-    let account = notebook.account(form.name.trim())?;
+    let account = notebook.get()?.account(form.name.trim())?;
     let hash = account.as_ref().map_or(&*OTHER, |account| &account.hash);
     let fits = Argon2::default()
         .verify_password(form.password.as_bytes(), &PasswordHash::new(hash)?)
@@ -98,14 +101,14 @@ fn log_in(
 #[post("/logout", sync)]
 fn log_out(session: Session) -> Result<Response> {
     session.end()?;
-    Ok(Flash::new("success", "You are logged out.").with(Redirect::to("/")))
+    Ok(Flash::new("success", "You are logged out.").with(Redirect::to("/notes")))
 }
 
 /// The session gets a new id, so that another person who knows the old id is not logged in too.
 fn welcome(session: &Session, name: &str) -> Result<Response> {
     session.renew()?;
     session.set(USER, name)?;
-    Ok(Flash::new("success", format!("Hello, {name}!")).with(Redirect::to("/")))
+    Ok(Flash::new("success", format!("Hello, {name}!")).with(Redirect::to("/notes")))
 }
 
 fn page(is_new: bool, flash: Option<Flash>) -> AccountPage {

@@ -5,6 +5,7 @@ mod errors;
 mod notebook;
 mod notes;
 mod primes;
+mod welcome;
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -12,11 +13,14 @@ use notebook::Notebook;
 use pixie_web::{App, Folder, Result};
 
 /// All routes with an attribute, the notebook that they share, the static files, and the error pages.
-fn app(notebook: Notebook) -> App {
-    let app = App::collect().state(notebook).folder("/static", files());
-    errors::CODES
-        .into_iter()
-        .fold(app, |app, code| app.error_page(code, errors::page))
+///
+/// Only one program can have the notebook open. Under `pixie dev`, the new program opens it when the old one has
+/// ended. Worker processes do not open it.
+fn app(open: impl Fn() -> Result<Notebook> + Send + Sync + 'static) -> App {
+    App::collect()
+        .state_late(open)
+        .folder("/static", files())
+        .error_pages(errors::page)
 }
 
 /// Browsers cache a file, but ask each time whether it has changed, because its address has no version.
@@ -26,12 +30,9 @@ fn files() -> Folder {
         .without_index()
 }
 
-/// Worker processes also run this function. Only the main process opens the notebook, before it is ready.
 fn main() -> Result<()> {
     let file = env::var_os("NOTES_FILE").map_or_else(|| "data/notes.redb".into(), PathBuf::from);
-    app(Notebook::at(file))
-        .on_start(async |app| app.state::<Notebook>()?.check())
-        .run()
+    app(move || Notebook::open(&file)).run()
 }
 
 #[cfg(test)]

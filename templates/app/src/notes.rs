@@ -1,8 +1,8 @@
 //! The page of notes, and its form.
 
 use pixie_web::{
-    Flash, Form, IntoResponse, Redirect, Response, Result, Session, State, StatusCode, get, post,
-    template,
+    Flash, Form, IntoResponse, Late, Redirect, Response, Result, Session, State, StatusCode, get,
+    post, template,
 };
 use serde::Deserialize;
 
@@ -31,10 +31,14 @@ struct NotesPage {
 }
 
 /// On a thread, because a disk may be slow and the server must not wait for it.
-#[get("/", thread)]
-fn index(notebook: State<Notebook>, session: Session, flash: Option<Flash>) -> Result<NotesPage> {
+#[get("/notes", thread)]
+fn index(
+    notebook: State<Late<Notebook>>,
+    session: Session,
+    flash: Option<Flash>,
+) -> Result<NotesPage> {
     Ok(NotesPage {
-        notes: notebook.all()?,
+        notes: notebook.get()?.all()?,
         user: accounts::user(&session)?,
         flash,
         rejected: None,
@@ -42,8 +46,8 @@ fn index(notebook: State<Notebook>, session: Session, flash: Option<Flash>) -> R
 }
 
 /// Redirects the browser to the page, so that a reload does not send the form again.
-#[post("/", thread)]
-fn add(notebook: State<Notebook>, session: Session, form: Form<NewNote>) -> Result<Response> {
+#[post("/notes", thread)]
+fn add(notebook: State<Late<Notebook>>, session: Session, form: Form<NewNote>) -> Result<Response> {
     let Some(user) = accounts::user(&session)? else {
         return Ok(Flash::new("complaint", "Log in to write.").with(Redirect::to("/login")));
     };
@@ -51,13 +55,13 @@ fn add(notebook: State<Notebook>, session: Session, form: Form<NewNote>) -> Resu
     let complaint = match text.chars().count() {
         0 => "A note needs some text.",
         1..=CHARACTERS => {
-            notebook.add(&user, text)?;
-            return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/")));
+            notebook.get()?.add(&user, text)?;
+            return Ok(Flash::new("success", "The note is saved.").with(Redirect::to("/notes")));
         }
         _ => "This note is too long.",
     };
     let page = NotesPage {
-        notes: notebook.all()?,
+        notes: notebook.get()?.all()?,
         user: Some(user),
         flash: None,
         rejected: Some((text.to_owned(), complaint)),

@@ -1,9 +1,12 @@
 //! Requests to the app without a socket; pages are compared with their snapshots.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use pixie_template::assert_html;
-use pixie_web::{App, TestClient, TestResponse};
+use pixie_web::{App, Result, TestClient, TestResponse};
 use tempfile::TempDir;
 
 use crate::notebook::Notebook;
@@ -13,14 +16,15 @@ pixie_web::test_worker!(without_notes);
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// The app with a fixed secret, so that tests do not need `.env`.
-fn app(notebook: Notebook) -> App {
-    crate::app(notebook).keys(["a secret that only encrypts the sessions of tests"])
+/// The app as in production, with a fixed secret, so that tests do not need `.env`.
+fn app(open: impl Fn() -> Result<Notebook> + Send + Sync + 'static) -> App {
+    let app = crate::app(open).development(false);
+    app.keys(["a secret that only encrypts the sessions of tests"])
 }
 
 /// The app for tests that do not touch the notebook: `pixie add` writes such tests.
 pub fn without_notes() -> App {
-    app(Notebook::at("unused"))
+    app(Notebook::in_memory)
 }
 
 /// A browser, and the folder with the notebook that it writes to.
@@ -32,7 +36,7 @@ struct Browser {
 impl Browser {
     fn new() -> Browser {
         let folder = tempfile::tempdir().expect("a folder");
-        let client = app(notebook(&folder)).test();
+        let client = app(opening(&folder)).test();
         Browser {
             client: client.expect("a valid app"),
             folder,
@@ -44,14 +48,14 @@ impl Browser {
         let browser = Browser::new();
         browser.sign_up("Ada");
         // Shows the greeting.
-        browser.get("/").send();
+        browser.get("/notes").send();
         browser
     }
 
     fn sign_up(&self, name: &str) {
         let form = [("name", name), ("password", PASSWORD)];
         let sent = self.post("/signup").form(&form).send();
-        sent.assert_status(303).assert_header("location", "/");
+        sent.assert_status(303).assert_header("location", "/notes");
     }
 
     fn log_in(&self, name: &str, password: &str) -> TestResponse {
@@ -68,38 +72,49 @@ impl Deref for Browser {
     }
 }
 
-fn notebook(folder: &TempDir) -> Notebook {
-    Notebook::at(folder.path().join("data/notes.redb"))
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("data/notes.redb")
+}
+
+fn opening(folder: &TempDir) -> impl Fn() -> Result<Notebook> + use<> {
+    let file = file(folder);
+    move || Notebook::open(&file)
+}
+
+fn open(file: &Path) -> Notebook {
+    Notebook::open(file).expect("the file can be opened")
 }
 
 #[test]
 fn a_note_is_shown_after_it_was_sent() {
     let browser = Browser::of_ada();
-    let sent = browser.post("/").form(&[("text", "buy <milk>")]).send();
-    sent.assert_status(303).assert_header("location", "/");
-    assert_html!(browser.get("/").send().assert_status(200).text());
-    let again = browser.get("/").send().text();
+    let sent = browser
+        .post("/notes")
+        .form(&[("text", "buy <milk>")])
+        .send();
+    sent.assert_status(303).assert_header("location", "/notes");
+    assert_html!(browser.get("/notes").send().assert_status(200).text());
+    let again = browser.get("/notes").send().text();
     assert!(again.contains("milk") && !again.contains("The note is saved."));
 }
 
 #[test]
 fn notes_are_still_there_after_a_restart() {
     let browser = Browser::of_ada();
-    browser.post("/").form(&[("text", "still here")]).send();
+    browser
+        .post("/notes")
+        .form(&[("text", "still here")])
+        .send();
     let Browser { client, folder } = browser;
-    // The next program waits until the first one has closed the file.
-    let next = std::thread::spawn(move || {
-        let notes = notebook(&folder).all().expect("the notebook can be read");
-        notes.into_iter().map(|note| note.text).collect::<Vec<_>>()
-    });
     drop(client);
-    assert_eq!(next.join().expect("no panic"), ["still here"]);
+    let notes = open(&file(&folder)).all().expect("the notes can be read");
+    assert_eq!(notes[0].text, "still here");
 }
 
 #[test]
 fn the_newest_notes_are_kept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let notebook = notebook(&folder);
+    let notebook = open(&file(&folder));
     for number in 1..=101 {
         let added = notebook.add("Ada", &number.to_string());
         added.expect("the note is saved");
@@ -112,10 +127,8 @@ fn the_newest_notes_are_kept() {
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = Notebook::at(folder.path())
-        .check()
-        .expect_err("it is a folder");
-    let text = refused.to_string();
+    let refused = Notebook::open(folder.path()).err();
+    let text = refused.expect("it is a folder").to_string();
     assert!(text.contains(&folder.path().display().to_string()) && text.contains("NOTES_FILE"));
 }
 
@@ -123,15 +136,15 @@ fn a_file_that_cannot_be_opened_is_named() {
 fn a_user_is_remembered_until_logged_out() {
     let browser = Browser::new();
     browser.sign_up("Ada");
-    browser.post("/").form(&[("text", "by me")]).send();
-    assert_html!(browser.get("/").send().assert_status(200).text());
+    browser.post("/notes").form(&[("text", "by me")]).send();
+    assert_html!(browser.get("/notes").send().assert_status(200).text());
     let sent = browser.post("/logout").send();
-    sent.assert_status(303).assert_header("location", "/");
-    let page = browser.get("/").send().text();
+    sent.assert_status(303).assert_header("location", "/notes");
+    let page = browser.get("/notes").send().text();
     assert!(page.contains("You are logged out.") && page.contains("/signup"));
     let sent = browser.log_in("ada", PASSWORD).assert_status(303);
-    sent.assert_header("location", "/");
-    assert!(browser.get("/").send().text().contains("Hello, Ada!"));
+    sent.assert_header("location", "/notes");
+    assert!(browser.get("/notes").send().text().contains("Hello, Ada!"));
 }
 
 #[test]
@@ -143,7 +156,7 @@ fn a_wrong_password_is_answered_as_an_unknown_name() {
     assert_html!(wrong.assert_status(422).text());
     let unknown = browser.log_in("Eve", PASSWORD).assert_status(422).text();
     assert!(unknown.contains("The name or the password is wrong."));
-    assert!(browser.get("/").send().text().contains("/signup"));
+    assert!(browser.get("/notes").send().text().contains("/signup"));
 }
 
 #[test]
@@ -174,17 +187,17 @@ fn an_account_has_a_name_of_its_own_and_a_password() {
 #[test]
 fn only_users_write_notes() {
     let browser = Browser::new();
-    let sent = browser.post("/").form(&[("text", "buy milk")]).send();
+    let sent = browser.post("/notes").form(&[("text", "buy milk")]).send();
     sent.assert_status(303).assert_header("location", "/login");
     let page = browser.get("/login").send().assert_status(200).text();
     assert!(page.contains("Log in to write."));
-    assert!(!browser.get("/").send().text().contains("milk"));
+    assert!(!browser.get("/notes").send().text().contains("milk"));
 }
 
 #[test]
 fn a_forged_session_is_ignored() {
     let forged = Browser::new()
-        .get("/")
+        .get("/notes")
         .header("cookie", "session=Ada")
         .send();
     assert!(forged.assert_status(200).text().contains("/signup"));
@@ -193,7 +206,7 @@ fn a_forged_session_is_ignored() {
 #[test]
 fn a_note_without_text_is_refused_with_a_reason() {
     let browser = Browser::of_ada();
-    let sent = browser.post("/").form(&[("text", "  ")]).send();
+    let sent = browser.post("/notes").form(&[("text", "  ")]).send();
     assert_html!(sent.assert_status(422).text());
 }
 
@@ -201,7 +214,7 @@ fn a_note_without_text_is_refused_with_a_reason() {
 fn a_note_that_is_too_long_is_not_lost() {
     let browser = Browser::of_ada();
     let text = "long ".repeat(50);
-    let sent = browser.post("/").form(&[("text", &text)]).send();
+    let sent = browser.post("/notes").form(&[("text", &text)]).send();
     let page = sent.assert_status(422).text();
     assert!(page.contains(text.trim()) && page.contains("too long"));
 }
@@ -209,7 +222,7 @@ fn a_note_that_is_too_long_is_not_lost() {
 #[test]
 fn a_form_from_another_site_is_refused() {
     let browser = Browser::new();
-    let request = browser.post("/").form(&[("text", "buy spam")]);
+    let request = browser.post("/notes").form(&[("text", "buy spam")]);
     let request = request.header("origin", "https://elsewhere.example");
     request.send().assert_status(403);
 }
@@ -217,12 +230,38 @@ fn a_form_from_another_site_is_refused() {
 #[test]
 fn primes_are_counted_in_a_worker_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let client = app(notebook(&folder)).test_with_workers(1);
+    let client = app(opening(&folder)).test_with_workers(1);
     let client = client.expect("a valid app");
     let sent = client.get("/primes").query(&[("below", "100")]).send();
     let page = sent.assert_status(200).text();
     assert!(page.contains("<strong>25</strong>"), "{page}");
     assert!(!page.contains(&format!("process {}.", std::process::id())));
+}
+
+#[test]
+fn a_number_that_is_none_is_told_beside_the_field() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = app(opening(&folder)).test().expect("a valid app");
+    for below in ["", "1e3", "4000000001"] {
+        let sent = client.get("/primes").query(&[("below", below)]).send();
+        let page = sent.assert_status(422).text();
+        assert!(page.contains("Enter a whole number"), "{page}");
+    }
+}
+
+#[test]
+fn the_first_page_links_a_route_of_each_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = app(opening(&folder)).test().expect("a valid app");
+    let page = client.get("/").send().assert_status(200).text();
+    for kind in ["sync", "thread", "async", "pool", "stream"] {
+        let path = format!("/where/{kind}");
+        assert!(
+            page.contains(&format!("href=\"{path}\"")),
+            "no link to {path}"
+        );
+        client.get(&path).send().assert_status(200);
+    }
 }
 
 #[test]

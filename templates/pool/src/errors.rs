@@ -2,9 +2,6 @@
 
 use pixie_web::{Error, ErrorView, IntoResponse, Response, core::Media, template};
 
-/// The status codes with this page; the others have pixie's own page.
-pub const CODES: [u16; 8] = [400, 404, 413, 422, 500, 502, 503, 504];
-
 #[template("error.html")]
 struct ErrorPage {
     code: u16,
@@ -13,16 +10,17 @@ struct ErrorPage {
 }
 
 /// Returns the error page for browsers. Programs get pixie's problem document. In development, browsers get
-/// pixie's page with the cause of a 500.
+/// pixie's page: with the cause of a 500, and with the routes if no route has the path.
 pub fn page(error: &Error, view: &ErrorView<'_>) -> Response {
     let code = error.status().as_u16();
-    if view.media != Media::Html || (view.development && code == 500) {
+    if view.media != Media::Html || (view.development && (code == 500 || !view.nearby.is_empty())) {
         return error.render(view);
     }
     let page = ErrorPage {
         code,
         title: match code {
             400 | 422 => "This file cannot be examined",
+            403 => "This is not allowed",
             404 => "This page does not exist",
             413 => "This file is too large",
             502 => "The file needs more than a worker may use",

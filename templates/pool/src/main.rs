@@ -9,13 +9,11 @@ use pixie_web::{App, Folder, Pool, PoolConfig, Result, Sandbox};
 
 /// All routes with an attribute, the pool for strangers' files, the static files, and the error pages.
 fn app() -> App {
-    let app = App::collect()
+    App::collect()
         .pool(pool())
         .folder("/static", files())
-        .status("/status");
-    errors::CODES
-        .into_iter()
-        .fold(app, |app, code| app.error_page(code, errors::page))
+        .status("/status")
+        .error_pages(errors::page)
 }
 
 /// The worker processes that examine files. In the strict sandbox, a worker cannot open files or sockets

@@ -11,24 +11,46 @@ use std::{
 
 use crate::platform;
 
+/// The processors whose `clone` takes its arguments in the order that is used here.
+const HAS_KNOWN_CLONE: bool = cfg!(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "x86",
+    target_arch = "arm"
+));
+
+/// Returns an error if this process cannot be copied, now and later.
+pub(crate) fn check_forkable() -> io::Result<()> {
+    let why = match platform::threads() {
+        _ if !HAS_KNOWN_CLONE => "workers are not forked on this processor".to_owned(),
+        1 => return Ok(()),
+        0 => "the number of its threads is not known, because /proc is missing".to_owned(),
+        count => format!(
+            "it has {count} threads, and only a process with one thread can be forked: start threads and runtimes in \
+             jobs, or after `run()`"
+        ),
+    };
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+}
+
 /// Copies this process: `Some` with the pid in this process, `None` in the copy.
 ///
 /// The C library's `fork` cannot choose the parent. What it does besides the copy is for programs with
-/// threads, except for handlers of `pthread_atfork`, which do not run.
+/// threads, except for handlers of `pthread_atfork`, which do not run. Not `clone3`, which containers often
+/// forbid.
 pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
-    if platform::threads() != 1 {
-        return Err(io::Error::other("it has more than one thread"));
-    }
-    // SAFETY: all-zero bytes are a valid `clone_args`.
-    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = libc::CLONE_PARENT as u64;
-    if let Some(address) = cached_thread_id() {
-        args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
-        args.child_tid = address as u64;
-    }
+    check_forkable()?;
+    let (address, remembering) = match cached_thread_id() {
+        Some(address) => (address, libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID),
+        None => (std::ptr::null_mut(), 0),
+    };
+    let flags = (libc::CLONE_PARENT | remembering | libc::SIGCHLD) as libc::c_ulong;
+    let (same_stack, unused) = (std::ptr::null_mut::<u8>(), std::ptr::null_mut::<c_int>());
+    // The address stands for two arguments, because processors differ in their order. The other one is unused.
     // SAFETY: the process has one thread and the copy has memory of its own, so both go on here as after
-    // `fork`. The kernel writes only to the address above, which the C library gave it for this purpose.
-    match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) } {
+    // `fork`. The kernel writes only to the address, which the C library gave it for this purpose.
+    match unsafe { libc::syscall(libc::SYS_clone, flags, same_stack, unused, address, address) } {
         0 => Ok(None),
         pid @ 1.. => Ok(Some(pid as u32)),
         _ => Err(io::Error::last_os_error()),

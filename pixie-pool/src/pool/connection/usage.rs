@@ -67,7 +67,9 @@ pub(crate) struct CpuMeter {
 
 impl CpuMeter {
     pub(crate) fn new(limit: Option<Duration>) -> Self {
-        let cores = available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+        // Asked only where it is needed: the answer takes several files of the system, at each start of a worker.
+        let count = || available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+        let cores = limit.map_or(1, |_| count());
         CpuMeter { limit, before: Duration::ZERO, cores }
     }
 

@@ -7,7 +7,7 @@ use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, sync::Arc,
 use tokio::{process, sync::oneshot, time::timeout};
 
 use crate::{
-    config::{EXIT_GRACE, STOP_GRACE},
+    config::EXIT_GRACE,
     error::Exit,
     platform::{self, ForkedProcess, ProcessWatch, WorkerCgroup},
     pool::{
@@ -130,13 +130,13 @@ impl Child {
     }
 
     /// Kills a process, after a grace period if it may exit by itself, and waits. A thread cannot be killed.
-    pub(crate) async fn end(&mut self, closed: Closed) -> Ending {
+    pub(crate) async fn end(&mut self, closed: Closed, stop_grace: Duration) -> Ending {
         let Child::Process(process) = self else {
             return Ending::default();
         };
         let grace = match closed {
             // The closed lifeline has told the process to exit.
-            _ if closed.is_polite() => STOP_GRACE,
+            _ if closed.is_polite() => stop_grace,
             Closed::Exited => EXIT_GRACE,
             Closed::Killed(_) => Duration::ZERO,
         };

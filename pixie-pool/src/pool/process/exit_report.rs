@@ -52,7 +52,7 @@ pub(crate) async fn settle(mut reading: Reading, mut child: Child, mut closed: C
     let (queue, observers) = (&queue, &queue.observers);
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
-    let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed).await;
+    let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed, queue.config.stop_grace()).await;
     // Not before, because that makes a process end itself, which would look like a signal of others.
     connection.hang_up();
     if let Some(shared) = &queue.shared {

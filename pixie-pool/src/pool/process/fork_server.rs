@@ -5,7 +5,8 @@
 //! gets no other request. The workers do not notice when their fork server exits.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write as _},
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix,
@@ -295,6 +296,11 @@ impl ForkedPipes {
             stderr: from_worker()?,
             socket: (own, its.into()),
         })
+    }
+
+    /// Writes the token to the lifeline, before the worker exists. An empty pipe has room for it.
+    pub(super) fn put_token(&self, token: &[u8]) -> io::Result<()> {
+        File::from(self.stdin.0.try_clone()?).write_all(token)
     }
 
     /// Returns what the worker gets.

@@ -111,7 +111,7 @@ fn check_limits(workers: &Workers, pid: u32, handshake: Handshake) -> Result<Han
 
 /// Ends a worker that is not ready; returns the reason with what is known about its exit.
 async fn failed(config: &Config, mut child: Child, why: String) -> StartFailure {
-    let ending = child.end(Closed::Exited).await;
+    let ending = child.end(Closed::Exited, config.stop_grace()).await;
     let exit = child.into_exit().await;
     memory::remove(ending.cgroup).await;
     let Some(exit) = exit else {
@@ -152,18 +152,25 @@ fn start_thread(workers: &Workers, slot: usize, token: [u8; TOKEN_BYTES]) -> Res
 async fn fork_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Option<Launched>, StartFailure> {
     let Some(server) = &workers.fork_server else { return Ok(None) };
     let pipes = ForkedPipes::new().map_err(|e| format!("making its pipes failed: {e}"))?;
+    // With a cgroup, the worker waits for its token until it is in it.
+    let has_cgroups = workers.memory.has_cgroups();
+    if !has_cgroups {
+        pipes.put_token(token).map_err(|e| format!("writing its token failed: {e}"))?;
+    }
     let Some(pid) = server.fork(slot, pipes.of_worker()).await? else { return Ok(None) };
     // From here on, dropping the handle kills the worker.
     let handle = ProcessHandle::Forked(ForkedProcess::new(pid));
-    let (stdin, stdout, stderr, stream) = pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
-    let cgroup = match workers.memory.has_cgroups() {
-        true => tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten(),
-        false => None,
-    };
+    let (mut lifeline, stdout, stderr, stream) =
+        pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
+    let mut cgroup = None;
+    if has_cgroups {
+        cgroup = tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten();
+        lifeline = with_token(lifeline, token).await;
+    }
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let process = ChildProcess::new(handle, pid, Output::read(label, Some(stdout), Some(stderr)), cgroup);
-    let lifeline = Some(with_token(stdin, token).await);
-    Ok(Some(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Connected(stream) }))
+    let (child, lifeline) = (Child::Process(Box::new(process)), Some(lifeline));
+    Ok(Some(Launched { child, pid, lifeline, link: Link::Connected(stream) }))
 }
 
 fn admitting(

@@ -64,7 +64,10 @@ async fn fill(workers: &Arc<Workers>, slot: usize, exits: &mut JoinSet<()>) {
             Err(why) => workers.start_failed(slot, &why),
         };
         let pause = async {
-            sleep(pause).await;
+            // The runtime's timer takes a millisecond also for no time.
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             // A thread cannot be killed, so it keeps its slot until its job ends: threads do not pile up.
             while workers.queue.config.is_threaded() && exits.join_next().await.is_some() {}
         };
