@@ -171,7 +171,7 @@ fn a_document_that_asks_for_files_or_the_network_gets_nothing() {
     }
 }
 
-#[test]
+#[pixie_browser_test::browser_test]
 fn visitors_see_what_happened_to_each_document_and_that_the_server_answers() {
     let Some(browser) = Browser::start() else { return };
     let program = start();
