@@ -15,7 +15,7 @@ const IGNORE: &str = "#[ignore = \"needs chromium and chromedriver: install them
 pub fn browser_test(_options: TokenStream, test: TokenStream) -> TokenStream {
     let folders = env::var_os("PATH").unwrap_or_default();
     let is_there = |name: &&str| env::split_paths(&folders).any(|folder| folder.join(name).is_file());
-    let runs = env::var_os("CI").is_some() || PROGRAMS.iter().all(|name| is_there(&name));
+    let runs = env::var_os("CI").is_some() || PROGRAMS.iter().all(is_there);
     let attributes = if runs { "#[test]".to_owned() } else { format!("#[test]\n{IGNORE}") };
     let mut tokens = TokenStream::from_str(&attributes).expect("it is Rust");
     tokens.extend(test);
