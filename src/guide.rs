@@ -78,6 +78,7 @@
 //! - [The life of a request](self::life)
 //! - [What is safe by default](self::security)
 //! - [What is promised, and how it is tested](self::safety)
+//! - [Measurements](self::measurements)
 //!
 //! # Coming from …
 //!
@@ -312,6 +313,9 @@ pub mod security {}
 
 #[doc = include_str!("guide/explanation/safety.md")]
 pub mod safety {}
+
+#[doc = include_str!("guide/explanation/measurements.md")]
+pub mod measurements {}
 
 #[cfg(any(not(doctest), all(feature = "sessions", feature = "template")))]
 #[doc = include_str!("guide/coming-from/from_flask.md")]

@@ -104,12 +104,12 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let certificate = args.https.then(Certificate::find).transpose()?;
     let (sockets, addresses) = port::bind(&host, port, args.strict_port)?;
     let urls = Urls { scheme: if args.https { "https" } else { "http" }, addresses };
-    output::status("Listening", urls.local());
-    only.tell(&urls.local());
     let (sender, events) = channel();
     let quit = sender.clone();
-    // It fails if the session has ended when the signal arrives.
+    // Before the first line, so that Ctrl-C after that line ends the session in order. It fails if the session has ended when the signal arrives.
     interrupt::hand_over(move || drop(quit.send(Event::Quit)));
+    output::status("Listening", urls.local());
+    only.tell(&urls.local());
     let guard =
         Guard::start().map_err(|error| Error::new(format_args!("could not start the guard process: {error}")))?;
     let meeting = Meeting::open(sender.clone())?;
