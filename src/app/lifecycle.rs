@@ -57,7 +57,7 @@ impl App {
     /// one, under `pixie dev` or at a restart, opens it when the other one has closed it: it tries again for up to
     /// 15 s, while requests that need the value wait.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use pixie_web::{App, Late, Result, State, get};
     /// # struct Notes; impl Notes { fn open(_: &str) -> Result<Notes> { Ok(Notes) } fn count(&self) -> u32 { 3 } }
     /// #[get("/count", thread)]
