@@ -131,6 +131,10 @@ impl Reader {
         shell.current_dir(folder).env("CARGO_TARGET_DIR", builds::target());
         shell.env("CARGO_NET_OFFLINE", "true");
         shell.env("PIXIE_PORT", self.port.to_string());
+        // The crates of this folder, also where the checkout has a remote.
+        if command.starts_with("pixie new ") {
+            shell.env("PIXIE_NEW_CRATES", &self.checkout);
+        }
         shell
     }
 
