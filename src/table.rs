@@ -15,6 +15,7 @@ pub(crate) mod csrf;
 pub(crate) mod host;
 pub(crate) mod forwarded;
 pub(crate) mod proxies;
+pub(crate) mod page_files;
 pub(crate) mod probes;
 pub(crate) mod request_ids;
 pub(crate) mod timing;
