@@ -20,6 +20,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use similar::{ChangeTag, TextDiff};
 
 use crate::{error::Error, output, project::Which, routes::built};
 use app::App;
@@ -150,23 +151,7 @@ fn compared(path: &Path, files: &[(String, String)]) -> Result<ExitCode, Error> 
 /// Returns the lines that only one of the texts has, in order, with `-` for the file and `+` for the app.
 fn differences(found: &str, wanted: &str) -> Vec<String> {
     let [old, new] = [found, wanted].map(|text| text.lines().collect::<Vec<_>>());
-    // How many lines the rests from these places on have in common.
-    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
-    for (i, j) in (0..old.len()).rev().flat_map(|i| (0..new.len()).rev().map(move |j| (i, j))) {
-        let longer = common[i + 1][j].max(common[i][j + 1]);
-        common[i][j] = if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { longer };
-    }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
-            lines.push(format!("-{}", old[i]));
-            i += 1;
-        } else {
-            lines.push(format!("+{}", new[j]));
-            j += 1;
-        }
-    }
-    lines
+    let diff = TextDiff::from_slices(&old, &new);
+    let changes = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
+    changes.map(|change| format!("{}{}", change.tag(), change.value())).collect()
 }
