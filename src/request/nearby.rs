@@ -1,7 +1,7 @@
 //! The routes of the app for the 404 page in development, nearest first.
 //!
-//! Two paths are near if their segments are alike: a wildcard is like any segment, and other segments are as
-//! alike as their common beginning and end are long.
+//! Two paths are near if their segments are alike: a wildcard is like any segment, and other segments differ by
+//! the letters that have to be changed.
 use http::Method;
 use pixie_core::{Found, NearbyRoute};
 
@@ -44,12 +44,9 @@ fn difference(route: &str, segment: &str) -> f64 {
     if route.starts_with('<') || route.eq_ignore_ascii_case(segment) {
         return 0.0;
     }
-    let same = |(one, other): &(u8, u8)| one.eq_ignore_ascii_case(other);
-    let start = route.bytes().zip(segment.bytes()).take_while(same).count();
-    let end = route.bytes().rev().zip(segment.bytes().rev()).take_while(same).count();
-    let longest = route.len().max(segment.len());
-    let alike = (start + end).min(route.len().min(segment.len()));
-    2.0 - 2.0 * alike as f64 / longest as f64
+    let [route, segment] = [route, segment].map(str::to_ascii_lowercase);
+    let longest = route.chars().count().max(segment.chars().count());
+    2.0 * pixie_grammar::distance(&route, &segment) as f64 / longest as f64
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod setting;
 #[cfg(feature = "env-file")]
 pub use env_file::{EnvVariable, parse_env_file};
 pub use filter::Filter;
-pub use nearest::nearest;
+pub use nearest::{distance, nearest};
 pub use normal::{BadPath, normalize};
 pub use path::{PathPart, PatternError, parse_path};
 pub use quantity::{ByteSize, parse_duration, parse_rate};
