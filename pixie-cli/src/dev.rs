@@ -106,7 +106,8 @@ pub(crate) fn dev(args: DevArgs) -> Result<(), Error> {
     let urls = Urls { scheme: if args.https { "https" } else { "http" }, addresses };
     let (sender, events) = channel();
     let quit = sender.clone();
-    // Before the first line, so that Ctrl-C after that line ends the session in order. It fails if the session has ended when the signal arrives.
+    // Before the first line, so that Ctrl-C after that line ends the session in order. It fails if the session
+    // has ended when the signal arrives.
     interrupt::hand_over(move || drop(quit.send(Event::Quit)));
     output::status("Listening", urls.local());
     only.tell(&urls.local());

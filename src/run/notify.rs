@@ -14,9 +14,8 @@ use std::{
 };
 
 use crate::dev::Dev;
+pub(crate) use crate::table::late::PREDECESSOR;
 
-/// The variable that names the predecessor: its process id, `:`, and the path of its socket.
-pub(crate) const PREDECESSOR: &str = "PIXIE_PREDECESSOR";
 /// The message of a successor that is ready, and the start of one that cannot start.
 pub(crate) const READY: &str = "READY=1";
 pub(crate) const FAILED: &str = "FAILED=";

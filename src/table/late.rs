@@ -15,8 +15,10 @@ use pixie_core::Result;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Time between two attempts. The other program does not tell when it has closed a file.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The variable that names the program before, at a restart: its process id, `:`, and the path of its socket.
+pub(crate) const PREDECESSOR: &str = "PIXIE_PREDECESSOR";
 /// Set in a program that replaces another one: by `pixie dev`, and by a restart.
-const REPLACING: [&str; 2] = ["PIXIE_DEV_REPLACES", "PIXIE_PREDECESSOR"];
+const REPLACING: [&str; 2] = ["PIXIE_DEV_REPLACES", PREDECESSOR];
 
 /// A value that is opened when the program before has closed it: see [`App::state_late`](crate::App::state_late).
 pub struct Late<T> {
