@@ -248,8 +248,7 @@ async fn serve(
         tokio::spawn(dev.clone().say_farewell(app.shutdown.clone()));
     }
     let dev_is_on = dev.is_some();
-    let watching = restarts.take().map(|restarts| restarts.watch(&listener, &app)).transpose();
-    let watching = watching.map_err(StartError::of_system)?;
+    let watching = Restarts::watch(restarts, &listener, &app).map_err(StartError::of_system)?;
     if !app.roles.is_whole() {
         tracing::info!(role = %app.roles, "serving the routes of this role");
     }

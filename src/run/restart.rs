@@ -14,6 +14,7 @@ mod origin;
 use std::{
     fs::File,
     process,
+    sync::mpsc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -64,12 +65,25 @@ impl Restarts {
 
     /// Reacts to SIGHUP on a thread of its own until the program stops, so that a restart works also if
     /// handlers block the runtime. The thread holds the sockets, so a stop is complete when it has ended.
-    pub(super) fn watch(self, listener: &Listener, app: &Composed) -> Result<JoinHandle<()>, Error> {
+    ///
+    /// On an error, `restarts` keeps its value: a runtime must not be dropped within the async code of another.
+    pub(super) fn watch(
+        restarts: &mut Option<Restarts>,
+        listener: &Listener,
+        app: &Composed,
+    ) -> Result<Option<JoinHandle<()>>, Error> {
+        if restarts.is_none() {
+            return Ok(None);
+        }
         let (shutdown, timeout) = (app.shutdown.clone(), app.settings.restart_timeout);
         let listener = listener.try_clone()?;
-        let react = move || self.react(&listener, &shutdown, timeout);
+        let (sender, receiver) = mpsc::channel::<Restarts>();
+        let react = move || receiver.into_iter().for_each(|restarts| restarts.react(&listener, &shutdown, timeout));
         let started = thread::Builder::new().name("pixie-restart".into()).spawn(react);
-        started.map_err(|error| Error::Refused(format!("cannot start a thread for SIGHUP: {error}")))
+        let failed = |error| Error::Refused(format!("cannot start a thread for SIGHUP: {error}"));
+        let thread = started.map_err(failed)?;
+        restarts.take().map(|restarts| sender.send(restarts));
+        Ok(Some(thread))
     }
 
     fn react(self, listener: &Listener, shutdown: &Shutdown, timeout: Duration) {

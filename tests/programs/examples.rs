@@ -4,14 +4,6 @@ use std::io::{Read, Write};
 use crate::support::Program;
 
 #[test]
-fn hello_says_where_each_route_ran() {
-    let hello = Program::start("hello");
-    assert_eq!(hello.get("/").body, "Hello world from process type main");
-    assert_eq!(hello.get("/async").body, "Hello world (async) from process type main");
-    assert_eq!(hello.get("/cpu").body, "Hello world (CPU-bound) from process type pool");
-}
-
-#[test]
 fn route_kinds_run_in_the_process_that_they_name() {
     let kinds = Program::start_with("route_kinds", &[("PIXIE_WORKERS", "1")]);
     let server = format!("pid {}", kinds.pid());

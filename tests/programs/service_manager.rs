@@ -14,7 +14,7 @@ fn a_service_manager_learns_that_a_program_is_ready_and_that_it_stops() {
     let path = env::temp_dir().join(format!("notify-{}", std::process::id()));
     let socket = UnixDatagram::bind(&path).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    let mut program = Program::start_with("hello", &[("NOTIFY_SOCKET", path.to_str().expect("a path"))]);
+    let mut program = Program::start_with("route_kinds", &[("NOTIFY_SOCKET", path.to_str().expect("a path"))]);
     assert_eq!(word(&socket), "READY=1");
     program.signal("TERM");
     assert_eq!(word(&socket), "STOPPING=1");
@@ -65,7 +65,7 @@ fn a_socket_that_the_service_manager_keeps_refuses_nobody_during_a_restart() {
     let start = || {
         let passed = OwnedFd::from(socket.try_clone().expect("it can be shared"));
         let mut program = Command::new("sh");
-        program.args(["-c", r#"exec 3<&0 0</dev/null; exec "$0""#]).arg(support::example("hello"));
+        program.args(["-c", r#"exec 3<&0 0</dev/null; exec "$0""#]).arg(support::example("route_kinds"));
         program.env("LISTEN_FDS", "1").env_remove("LISTEN_PID").env("NOTIFY_SOCKET", &path);
         program.stdin(Stdio::from(passed)).stdout(Stdio::null()).spawn().expect("it starts")
     };
@@ -106,16 +106,17 @@ fn word(socket: &UnixDatagram) -> String {
 #[test]
 fn a_program_tells_its_routes_and_ends_without_listening() {
     let dump = |question: &str| {
-        let output = Command::new(support::example("hello")).env("PIXIE_DUMP", question).output().expect("it runs");
+        let output =
+            Command::new(support::example("route_kinds")).env("PIXIE_DUMP", question).output().expect("it runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (is_done, text) = dump("routes");
     assert!(is_done);
     let table: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(table["routes"].as_array().map(Vec::len), Some(3));
-    assert_eq!(table["routes"][2]["kind"], "pool");
-    assert_eq!(table["routes"][2]["pool"], "default");
-    assert!(dump("match POST /cpu").1.contains("405"));
+    assert_eq!(table["routes"].as_array().map(Vec::len), Some(7));
+    let pool = table["routes"].as_array().into_iter().flatten().find(|route| route["path"] == "/pool");
+    assert_eq!(pool.map(|route| (&route["kind"], &route["pool"])), Some((&"pool".into(), &"default".into())));
+    assert!(dump("match POST /pool").1.contains("405"));
     assert!(dump("match GET /none").1.contains("404"));
     assert!(!dump("all").0);
 }
