@@ -82,7 +82,9 @@ impl Restarts {
         let started = thread::Builder::new().name("pixie-restart".into()).spawn(react);
         let failed = |error| Error::Refused(format!("cannot start a thread for SIGHUP: {error}"));
         let thread = started.map_err(failed)?;
-        restarts.take().map(|restarts| sender.send(restarts));
+        if let Some(restarts) = restarts.take() {
+            let _ = sender.send(restarts);
+        }
         Ok(Some(thread))
     }
 
