@@ -126,6 +126,7 @@ impl Worker {
     /// Runs jobs as [`serve`](Worker::serve) does, with a handler that each worker makes itself: also each
     /// forked one, so that it can open files and connections of its own.
     pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
+        remember_panics();
         let (token, lifeline, link) = match self.origin {
             Origin::Executed { path, token, lifeline } => (token, lifeline, Link::Path(path)),
             Origin::ForkServer(control) => match serving::serve(control) {
@@ -133,7 +134,6 @@ impl Worker {
                 Err(error) => give_up(&format!("forking workers failed: {error}")),
             },
         };
-        remember_panics();
         let handler = make();
         let hello = Hello { version: VERSION, token, table_hash };
         let (socket, welcome) = match connect(link, &hello) {
@@ -154,8 +154,7 @@ impl Worker {
                 Ok(()) => {}
             }
         };
-        let thread = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES);
-        let started = thread.spawn(move || {
+        let started = handler_thread().spawn(move || {
             // A panic here must not leave a process without the thread that runs its jobs. The payload is not
             // dropped, because that could panic, too.
             mem::forget(catch_unwind(AssertUnwindSafe(work)));
@@ -175,6 +174,11 @@ impl Worker {
         }
         platform::exit_now()
     }
+}
+
+/// Returns the thread that runs a worker's jobs, which is to be started.
+pub(crate) fn handler_thread() -> thread::Builder {
+    thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES)
 }
 
 pub(crate) fn give_up(why: &str) -> ! {

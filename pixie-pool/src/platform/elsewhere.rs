@@ -186,7 +186,7 @@ impl SharedSocket {
         match *self {}
     }
 
-    pub(crate) fn read(&self, _: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, _: &mut Vec<u8>) -> io::Result<Option<usize>> {
         match *self {}
     }
 

@@ -75,13 +75,14 @@ impl Socket {
         let wire = &mut *self.wire();
         encode::put_hello(&mut wire.output, hello);
         wire.send()?;
-        let mut descriptors = Vec::new();
+        let (mut part, mut descriptors) = ([0; 512], Vec::new());
         let welcome = loop {
             if let Some(welcome) = wire.protocol.take_welcome() {
                 break welcome;
             }
-            let count = platform::receive_with_descriptors(&wire.stream, &mut wire.scratch, &mut descriptors)?;
-            if !wire.arrived(count)? {
+            let count = platform::receive_with_descriptors(&wire.stream, &mut part, &mut descriptors)?;
+            wire.input.extend_from_slice(&part[..count]);
+            if !wire.received(count)? {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionRefused,
                     "the pool closed the connection, its log says why",

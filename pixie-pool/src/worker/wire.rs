@@ -32,7 +32,9 @@ pub(super) struct Wire {
     pub(super) stream: Arc<UnixStream>,
     pub(super) protocol: Worker,
     /// Target of reads that find little or nothing. Only arrived bytes are copied to `input`.
-    pub(super) scratch: Box<[u8]>,
+    ///
+    /// Allocated by the first of them, and not filled with zeros: a worker for one job does without.
+    scratch: Vec<u8>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
     looked: Option<Instant>,
@@ -51,7 +53,7 @@ impl Wire {
         Wire {
             stream: Arc::new(stream),
             protocol: Worker::default(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: Vec::new(),
             input: BytesMut::with_capacity(1024),
             output: BytesMut::with_capacity(1024),
             looked: None,
@@ -108,15 +110,13 @@ impl Wire {
         if self.is_reading {
             return Ok(false);
         }
-        match platform::read_arrived(&*self.stream, &mut self.scratch)? {
-            Some(count) => self.arrived(count),
-            None => Ok(false),
+        self.scratch.clear();
+        self.scratch.reserve_exact(SCRATCH_BYTES);
+        if !platform::read_arrived(&*self.stream, &mut self.scratch)? {
+            return Ok(false);
         }
-    }
-
-    pub(super) fn arrived(&mut self, count: usize) -> io::Result<bool> {
-        self.input.extend_from_slice(&self.scratch[..count]);
-        self.received(count)
+        self.input.extend_from_slice(&self.scratch);
+        self.received(self.scratch.len())
     }
 
     /// Takes in the bytes that were added to the input; false if there were none.

@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     sync::Arc,
@@ -14,6 +14,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     io::Errno,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -68,18 +69,11 @@ impl SharedSocket {
 
     /// Takes back a message that no worker has read.
     pub(crate) fn take_back(&self, target: &mut [u8]) -> Option<usize> {
-        receive(&self.receiver, target, RecvFlags::DONTWAIT).ok().flatten()
-    }
-}
-
-/// Reads a message; `None` if there is none.
-fn receive(socket: impl AsFd, target: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
-    loop {
-        match rustix::net::recv(&socket, &mut *target, flags) {
-            Ok((count, _)) => return Ok(Some(count)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+        loop {
+            match rustix::net::recv(&self.receiver, &mut *target, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                received => return received.ok().map(|(count, _)| count),
+            }
         }
     }
 }
@@ -94,9 +88,13 @@ impl QueueReader {
     }
 
     /// Waits for a message, for as long as the parent allows: 0 bytes if the parent has exited, `None` if
-    /// none came.
-    pub(crate) fn read(&self, target: &mut [u8]) -> io::Result<Option<usize>> {
-        receive(&self.0, target, RecvFlags::empty())
+    /// none came. The vector has room for it.
+    pub(crate) fn read(&self, target: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        match rustix::net::recv(&self.0, spare_capacity(target), RecvFlags::empty()) {
+            Ok((count, _)) => Ok(Some(count)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
