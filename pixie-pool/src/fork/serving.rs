@@ -17,7 +17,6 @@ use crate::{
     identity,
     platform::{self, Lifeline},
     protocol::frame::TOKEN_BYTES,
-    worker::handler_thread,
 };
 
 /// What a forked worker has from its fork server.
@@ -36,10 +35,13 @@ struct Request {
 }
 
 /// Serves requests until the main process closes the socket. Returns only in each worker that was forked.
-pub(crate) fn serve(control: OwnedFd) -> io::Result<Forked> {
+///
+/// `practice` starts and ends threads as each worker starts one: what the C library finds and keeps for that is
+/// then in all copies, which takes a fifth of their start.
+pub(crate) fn serve(control: OwnedFd, practice: fn() -> io::Result<()>) -> io::Result<Forked> {
     let control = UnixStream::from(control);
     platform::flush_output();
-    let forkable = platform::check_forkable().and_then(|()| practice());
+    let forkable = platform::check_forkable().and_then(|()| practice()).and_then(|()| wait_until_forkable());
     answer(&control, &forkable.map_or_else(|why| judged(&why), |()| Answer::Ready))?;
     let pool = identity::identity().pool.unwrap_or_default();
     loop {
@@ -63,16 +65,9 @@ pub(crate) fn serve(control: OwnedFd) -> io::Result<Forked> {
     }
 }
 
-/// Starts and ends a thread as each worker starts one for its handler: what the C library finds and keeps for
-/// that is then in all copies, which takes a fifth of their start.
-fn practice() -> io::Result<()> {
-    // The second one uses the stack of the first, as that of a copy does.
-    for _ in 0..2 {
-        let ended = handler_thread().spawn(|| ())?.join();
-        ended.map_err(|_| io::Error::other("a thread that does nothing has panicked"))?;
-    }
+/// Waits for threads that have ended: the system lists them for a moment longer.
+fn wait_until_forkable() -> io::Result<()> {
     let begun = Instant::now();
-    // The system lists the thread for a moment longer.
     while platform::check_forkable().is_err() && begun.elapsed() < STEP_MAX {
         thread::yield_now();
     }

@@ -39,6 +39,8 @@ pub(super) struct Wire {
     pub(super) output: BytesMut,
     looked: Option<Instant>,
     pub(super) is_closed: bool,
+    /// Jobs that the parent may still send on the connection. The worker does not wait to be told its end.
+    pub(super) jobs_left: u64,
     /// The pool's queue; without one, the parent sends each job on the connection.
     pub(super) queue: Option<Queue>,
     /// Whether a thread waits for a job to end.
@@ -58,6 +60,7 @@ impl Wire {
             output: BytesMut::with_capacity(1024),
             looked: None,
             is_closed: false,
+            jobs_left: u64::MAX,
             queue: None,
             is_awaited: false,
             is_reading: false,

@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     sync::Arc,
@@ -22,8 +22,6 @@ use rustix::{
         sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout},
     },
 };
-use tokio::io::Interest;
-
 /// Limits the descriptors of one message: a fork server gets four for each worker.
 const PASSED_MAX: usize = 4;
 /// Asked for the buffer of the socket, in bytes; the system grants at most its limit, usually 208 KiB.
@@ -98,20 +96,19 @@ impl QueueReader {
     }
 }
 
-/// Writes bytes with at most four descriptors, which arrive with the first of the bytes.
-pub(crate) async fn send_with_descriptors(
-    stream: &tokio::net::UnixStream,
+/// Writes as many bytes as the socket accepts, with at most four descriptors, which arrive with the first of them.
+pub(crate) fn send_with_descriptors(
+    socket: impl AsFd,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    stream
-        .async_io(Interest::WRITABLE, || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(descriptors));
-            Ok(sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
-        })
-        .await
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, flags))?)
 }
 
 /// Reads bytes and the descriptors that come with them.
