@@ -246,7 +246,8 @@ async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
 impl Running {
     async fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<Answer> {
         let number = u32::try_from(slot).map_err(io::Error::other)?.to_le_bytes();
-        let sent = platform::send_with_descriptors(&self.control, &number, descriptors).await?;
+        // It has read all earlier requests, so there is room.
+        let sent = platform::send_with_descriptors(&self.control, &number, descriptors)?;
         if sent != number.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -306,6 +307,11 @@ impl ForkedPipes {
     /// Returns what the worker gets.
     pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
         [&self.stdin.1, &self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd())
+    }
+
+    /// Returns this process's end of the socket.
+    pub(super) fn own_socket(&self) -> BorrowedFd<'_> {
+        self.socket.0.as_fd()
     }
 
     /// Closes the ends of the worker and returns the others.
