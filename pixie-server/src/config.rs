@@ -60,7 +60,8 @@ settings! {
     /// minimum off.
     ///
     /// Default: 240 bytes per second, as in Kestrel. The bytes that the system holds for the client count as
-    /// read, up to 32 KiB and what is on the way on Linux, up to some MB elsewhere.
+    /// read: on Linux what is on the way and up to 32 KiB, or 256 KiB of a client that has read faster than
+    /// 1.6 MB/s until then; elsewhere up to some MB.
     write_rate_min = value(bytes_per_second: u64) -> u64: 240;
     /// Limits how long a connection may be idle, between two requests and before the first one (there
     /// [`header_timeout`](Config::header_timeout) applies too); after that it is closed without a response.

@@ -17,7 +17,7 @@ Usage: versus [--rounds N] [--seconds N] [--only NAME]...
   --rounds N    how often every server is measured (9)
   --seconds N   how long each measurement takes (2)
   --only NAME   measure only this case or this server; may be repeated
-                cases: text, json, path, pool-64, pool-1, large, http2, tls, idle
+                cases: text, json, path, pool-64, pool-16, pool-4, pool-1, large, http2, tls, idle
                 servers: pixie, hyper, hyper-untimed, axum, actix, nginx
 
 Needs wrk, h2load and curl: they are in the packages `wrk`, `nghttp2-client` and `curl` of Debian and Ubuntu. Without

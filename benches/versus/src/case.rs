@@ -86,7 +86,7 @@ pub const PEERS: [Peer; 6] = [
 ];
 
 /// Every case, in the order of measuring.
-pub const CASES: [Case; 8] = [
+pub const CASES: [Case; 10] = [
     Case {
         name: "text",
         title: "sync text",
@@ -130,6 +130,26 @@ pub const CASES: [Case; 8] = [
         protocol: Protocol::Http1,
         path: "/block",
         connections: 64,
+        content_type: "text/plain",
+        body: || HELLO,
+        entries: &ELSEWHERE,
+    },
+    Case {
+        name: "pool-16",
+        title: "pool text",
+        protocol: Protocol::Http1,
+        path: "/block",
+        connections: 16,
+        content_type: "text/plain",
+        body: || HELLO,
+        entries: &ELSEWHERE,
+    },
+    Case {
+        name: "pool-4",
+        title: "pool text",
+        protocol: Protocol::Http1,
+        path: "/block",
+        connections: 4,
         content_type: "text/plain",
         body: || HELLO,
         entries: &ELSEWHERE,
@@ -186,9 +206,11 @@ const ELSEWHERE: [(&str, &str); 3] =
     [("pixie", "pixie, another process"), ("axum", "axum, spawn_blocking"), ("actix", "actix-web, web::block")];
 
 /// Every target, in the order of reporting.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     Target { case: "text", baseline: "hyper", at_least: 0.97 },
     Target { case: "text", baseline: "axum", at_least: 1.05 },
     Target { case: "pool-64", baseline: "axum", at_least: 1.0 },
+    Target { case: "pool-16", baseline: "axum", at_least: 1.0 },
+    Target { case: "pool-4", baseline: "axum", at_least: 1.0 },
     Target { case: "pool-1", baseline: "axum", at_least: 1.0 },
 ];
