@@ -55,7 +55,7 @@ impl App {
     /// file, ends the start.
     ///
     /// ```standalone_crate
-    /// use pixie_web::{App, Result, Share, get, post, share, shared};
+    /// use pixie_web::{App, Bytes, Result, Share, get, post, share, shared};
     ///
     /// #[get("/words")]
     /// fn words() -> Result<String> {
@@ -64,15 +64,14 @@ impl App {
     /// }
     ///
     /// #[post("/words", thread)]
-    /// fn replace(words: String) -> Result<()> {
-    ///     share("words", Share::bytes(words))?;
-    ///     Ok(())
+    /// fn replace(words: Bytes) -> Result<String> {
+    ///     Ok(format!("version {}", share("words", Share::bytes(words))?.version()))
     /// }
     ///
     /// # fn main() -> pixie_web::Result<()> {
     /// let client = App::collect().share("words", Share::bytes("one two")).test()?;
     /// client.get("/words").send().assert_text("version 1: one two");
-    /// client.post("/words").body("three").send().assert_status(200);
+    /// client.post("/words").body("three").send().assert_text("version 2");
     /// client.get("/words").send().assert_text("version 2: three");
     /// # Ok(())
     /// # }

@@ -232,9 +232,10 @@ async fn no_changes() {
 async fn no_leak() {
     let pool = pool(config(2)).await;
     put("leak", 1, 5000);
-    let (worker, own) = (pid(&pool).await, std::process::id());
+    until(&pool, |s| s.idle == 2).await;
+    let own = std::process::id();
     let pids: Vec<u32> = pool.snapshot().workers.iter().filter_map(|worker| worker.pid).chain([own]).collect();
-    assert!(pids.len() == 3 && pids.contains(&worker));
+    assert_eq!(pids.len(), 3);
     let descriptors = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     for pid in &pids {
         until_mapped(*pid, "leak", 1).await;
