@@ -50,7 +50,8 @@
 //! - [WebSockets](self::websocket)
 //! - [Tests](self::tests)
 //! - [Pixie in axum](self::mounting)
-//! - [Log, status and metrics](self::seeing)
+//! - [The log](self::logging)
+//! - [Status and metrics](self::seeing)
 //! - [Production](self::deploy)
 //! - [A service of systemd](self::systemd)
 //! - [Docker](self::docker)
@@ -245,6 +246,9 @@ pub mod tests {}
 
 #[doc = include_str!("guide/how-to/mounting.md")]
 pub mod mounting {}
+
+#[doc = include_str!("guide/how-to/logging.md")]
+pub mod logging {}
 
 #[doc = include_str!("guide/how-to/seeing.md")]
 pub mod seeing {}

@@ -126,14 +126,14 @@ impl Worker {
     /// Runs jobs as [`serve`](Worker::serve) does, with a handler that each worker makes itself: also each
     /// forked one, so that it can open files and connections of its own.
     pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
+        remember_panics();
         let (token, link) = match self.origin {
             Origin::Executed { path, token } => (token, Link::Path(path)),
-            Origin::ForkServer(control) => match serving::serve(control) {
+            Origin::ForkServer(control) => match serving::serve(control, practice) {
                 Ok(Forked { token, socket }) => (token, Link::Socket(socket)),
                 Err(error) => give_up(&format!("forking workers failed: {error}")),
             },
         };
-        remember_panics();
         let handler = make();
         let hello = Hello { version: VERSION, token, table_hash };
         let (socket, welcome) = match connect(link, &hello) {
@@ -145,7 +145,9 @@ impl Worker {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        // At its end this drops the handler, and with it the values that the program made for its jobs.
+        // At its end this drops the handler, and with it the values that the program made for its jobs. The socket
+        // is closed by the exit of the process, which takes less time.
+        mem::forget(Arc::clone(&socket));
         let work = move || {
             match run(&socket, &handler, &level) {
                 // The parent has closed the connection, as when the pool stops while this worker starts.
@@ -154,8 +156,10 @@ impl Worker {
                 Ok(()) => {}
             }
         };
-        let thread = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES);
-        let started = thread.spawn(move || {
+        // With a limit, a larger stack than that of a thread before the fork, because a new one shows whether the
+        // limit leaves room for it.
+        let more = if welcome.memory > 0 { 4096 } else { 0 };
+        let started = handler_thread(HANDLER_STACK_BYTES + more).spawn(move || {
             // A panic here must not leave a process without the thread that runs its jobs. The payload is not
             // dropped, because that could panic, too.
             mem::forget(catch_unwind(AssertUnwindSafe(work)));
@@ -175,6 +179,20 @@ impl Worker {
         }
         platform::exit_now()
     }
+}
+
+/// Returns the thread that runs a worker's jobs, which is to be started.
+fn handler_thread(stack_bytes: usize) -> thread::Builder {
+    thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack_bytes)
+}
+
+/// Starts and ends two such threads. The second one uses the stack of the first, as that of a forked worker does.
+fn practice() -> io::Result<()> {
+    for _ in 0..2 {
+        let ended = handler_thread(HANDLER_STACK_BYTES).spawn(|| ())?.join();
+        ended.map_err(|_| io::Error::other("a thread that does nothing has panicked"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn give_up(why: &str) -> ! {

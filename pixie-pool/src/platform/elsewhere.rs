@@ -191,7 +191,7 @@ impl SharedSocket {
         match *self {}
     }
 
-    pub(crate) fn read(&self, _: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, _: &mut Vec<u8>) -> io::Result<Option<usize>> {
         match *self {}
     }
 
@@ -302,12 +302,9 @@ pub(crate) fn receive_message(
     unix::read_arrived(socket, target)
 }
 
-pub(crate) async fn send_with_descriptors(
-    _: &tokio::net::UnixStream,
-    _: &[u8],
-    _: &[BorrowedFd<'_>],
-) -> io::Result<usize> {
-    no_queue()
+/// Writes as many bytes as the socket accepts. There are no descriptors to send with them.
+pub(crate) fn send_with_descriptors(socket: impl AsFd, bytes: &[u8], _: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, rustix::net::SendFlags::DONTWAIT)?)
 }
 
 /// Reads bytes. The parent sends no descriptors with them.

@@ -19,6 +19,7 @@ use std::{
 
 use bytes::{BufMut as _, BytesMut};
 use rustix::{
+    buffer::spare_capacity,
     event::{PollFd, PollFlags, Timespec},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid},
@@ -53,11 +54,11 @@ pub(crate) fn read_into(stream: impl AsFd, target: &mut BytesMut) -> io::Result<
     Ok(count)
 }
 
-/// Reads what has arrived, without waiting; `None` if the buffer is empty.
-pub(crate) fn read_arrived(stream: impl AsFd, target: &mut [u8]) -> io::Result<Option<usize>> {
-    match rustix::net::recv(stream, target, RecvFlags::DONTWAIT) {
-        Ok((count, _)) => Ok(Some(count)),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
+/// Adds what has arrived to a vector that has room, without waiting; returns whether bytes, or the end, have.
+pub(crate) fn read_arrived(stream: impl AsFd, target: &mut Vec<u8>) -> io::Result<bool> {
+    match rustix::net::recv(stream, spare_capacity(target), RecvFlags::DONTWAIT) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }

@@ -151,7 +151,7 @@ impl ForkServer {
         let process = ServerProcess { child, pid, watch: Arc::new(ProcessWatch::new(pid)), output };
         let control = control.set_nonblocking(true).and_then(|()| UnixStream::from_std(control));
         let mut control = control.map_err(|e| format!("using a socket failed: {e}"))?;
-        let lifeline = begin(&control).await.map_err(|e| format!("giving it shared data failed: {e}"))?;
+        let lifeline = begin(&control).map_err(|e| format!("giving it shared data failed: {e}"))?;
         let answer = timeout(self.config.start_timeout, read_answer(&mut control)).await;
         let why = match answer {
             Ok(Ok(Answer::Ready)) => {
@@ -247,7 +247,8 @@ async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
 impl Running {
     async fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<Answer> {
         let number = u32::try_from(slot).map_err(io::Error::other)?.to_le_bytes();
-        let sent = platform::send_with_descriptors(&self.control, &number, descriptors).await?;
+        // It has read all earlier requests, so there is room.
+        let sent = platform::send_with_descriptors(&self.control, &number, descriptors)?;
         if sent != number.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -257,10 +258,10 @@ impl Running {
 }
 
 /// Gives a fork server its lifeline.
-async fn begin(control: &UnixStream) -> io::Result<Arc<Lifeline>> {
+fn begin(control: &UnixStream) -> io::Result<Arc<Lifeline>> {
     let lifeline = Lifeline::new()?;
     if platform::SHARES_WITH_WORKERS {
-        platform::send_with_descriptors(control, &[0; REQUEST_BYTES], &[lifeline.workers_end()]).await?;
+        platform::send_with_descriptors(control, &[0; REQUEST_BYTES], &[lifeline.workers_end()])?;
         // It identifies itself to nobody, and gets the token of each worker with its lifeline.
         lifeline.begin(&[0; TOKEN_BYTES])?;
     }
@@ -313,6 +314,11 @@ impl ForkedPipes {
     pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
         let [stdout, stderr, socket] = [&self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd());
         [self.lifeline.workers_end(), stdout, stderr, socket]
+    }
+
+    /// Returns this process's end of the socket.
+    pub(super) fn own_socket(&self) -> BorrowedFd<'_> {
+        self.socket.0.as_fd()
     }
 
     /// Closes the ends of the worker and returns the others.

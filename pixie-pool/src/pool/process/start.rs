@@ -19,7 +19,7 @@ use crate::{
             child::{Child, ChildProcess, ProcessHandle},
             execution::{StartFailure, command, spawn},
             fork_server::ForkedPipes,
-            handshake::{Handshake, Link, WorkerSocket, greet},
+            handshake::{Greeting, Handshake, Link, WorkerSocket, greet},
             memory,
             output::{Output, WorkerLabel},
             threads,
@@ -49,19 +49,23 @@ struct Launched {
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
     let (config, started) = (&workers.queue.config, Instant::now());
     let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
-    let Launched { child, pid, lifeline, link } = match config.is_threaded() {
-        true => start_thread(workers, slot, token)?,
-        false => match fork_process(workers, slot, &token).await? {
-            Some(forked) => forked,
-            None => execute_process(workers, slot, &token).await?,
-        },
-    };
-    let mut ending = workers.queue.ending.subscribe();
     let shared = workers.queue.shared.as_ref();
     let claims = shared.map(|shared| shared.new_claims()).transpose();
     let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
     let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
-    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, link, token, queue).await?) };
+    let mut greeting = Greeting::new(config, token, queue);
+    let Launched { child, pid, lifeline, link } = match config.is_threaded() {
+        true => start_thread(workers, slot, token)?,
+        false => match fork_process(workers, slot, &token, &mut greeting).await? {
+            Some(forked) => forked,
+            None => {
+                greeting = Greeting::new(config, token, queue);
+                execute_process(workers, slot, &token).await?
+            }
+        },
+    };
+    let mut ending = workers.queue.ending.subscribe();
+    let greeting = async { check_limits(workers, pid, greet(config, slot, pid, link, greeting).await?) };
     let starting = async {
         let greeted = tokio::select! {
             biased;
@@ -154,9 +158,12 @@ async fn fork_process(
     workers: &Workers,
     slot: usize,
     token: &[u8; TOKEN_BYTES],
+    greeting: &mut Greeting<'_>,
 ) -> Result<Option<Launched>, StartFailure> {
     let Some(server) = &workers.fork_server else { return Ok(None) };
     let pipes = ForkedPipes::new().map_err(|e| format!("making its pipes failed: {e}"))?;
+    // It finds this in its socket, so that it does not wait for this process once more.
+    greeting.send(pipes.own_socket())?;
     // With a cgroup, the worker waits for its token until it is in it.
     let has_cgroups = workers.memory.has_cgroups();
     if !has_cgroups {
