@@ -44,7 +44,7 @@ pub(crate) fn table(args: &Args) -> Result<String> {
     for ((what, without), (_, with)) in empty.into_iter().zip(full) {
         writeln!(table, "| {what} | {without} | {with} |")?;
     }
-    let read = replacements(|| Ok(drop(fs::read(file.path())?)))?;
+    let read = replacements(|| Ok(fs::read(file.path()).map(drop)?))?;
     writeln!(table, "\nReading the same file into the memory of one process takes {}.", median(&read))?;
     share(NAME, Share::bytes(""))?;
     Ok(table)
@@ -80,7 +80,7 @@ fn measure(runtime: &Runtime, args: &Args, what: &dyn Fn() -> Share) -> Result<V
     let [executed, copied] = [executed?, copied?];
     let nanoseconds = |time| show::time(Duration::from_nanos(time));
     let memory = |seen: Seen| format!("{} KiB, {} KiB", seen[3], seen[4]);
-    let replaced = replacements(|| Ok(drop(share(NAME, what())?)))?;
+    let replaced = replacements(|| Ok(share(NAME, what()).map(drop)?))?;
     Ok(vec![
         ("start of a pool of one, to READY", median(&starts)),
         ("fork of a worker on demand, to its answer", median(&forks)),
