@@ -45,11 +45,11 @@ fn names_to_change() -> RwLockWriteGuard<'static, Names> {
 /// complete; in async code, use `spawn_blocking`.
 ///
 /// When this has returned, every call of [`shared`] returns the new version: in this process and in all of its
-/// workers, in jobs that start from then on and in those that run already. Also before, what one call has
-/// returned, no later call is behind.
+/// workers, in jobs that start from then on and in those that run already. Before that, some workers have the new
+/// version earlier than others, and this process has it last.
 ///
 /// ```no_run
-/// use pixie_pool::{Error, Pool, Share, share, shared, task};
+/// use pixie_pool::{Pool, Share, share, shared, task};
 ///
 /// #[task]
 /// fn score(word: String) -> Result<usize, std::io::Error> {

@@ -16,6 +16,7 @@ use std::{
 };
 
 use interprocess::local_socket::ListenerOptions;
+use rustix::net::RecvFlags;
 
 use super::{Claim, Limits, MemoryUse, NoCgroups, ThreadState, unix};
 
@@ -296,10 +297,12 @@ pub(crate) fn receive_message(
     _: &mut Vec<OwnedFd>,
     waits: bool,
 ) -> io::Result<Option<usize>> {
-    if waits {
-        return Ok(Some(rustix::io::read(socket, target)?));
+    let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    match rustix::net::recv(socket, target, flags) {
+        Ok((count, _)) => Ok(Some(count)),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) if !waits => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
-    unix::read_arrived(socket, target)
 }
 
 /// Writes as many bytes as the socket accepts. There are no descriptors to send with them.

@@ -119,7 +119,7 @@ impl Sent {
 /// Puts the next version of a name in place, in this process and in its workers.
 pub(super) fn publish(name: &str, memory: SharedMemory) -> io::Result<Shared> {
     let all = lock(&ALL);
-    // Locked until all workers have it, so that what one reader has seen, every later one sees.
+    // Locked until all workers have it, so that no worker is behind what this process has seen.
     let mut names = names_to_change();
     let version = names.get(name).and_then(|entry| entry.as_ref().ok()).map_or(1, |old| old.version + 1);
     let shared = Shared { memory: Arc::new(memory), version };
