@@ -1,5 +1,4 @@
 //! An app over HTTPS as curl sees it, without a port: TLS works over Unix sockets too.
-#![cfg(unix)]
 use std::{
     fs,
     path::Path,
