@@ -37,6 +37,7 @@
 //! - [Worker pools](self::pools)
 //! - [Sandboxes](self::sandbox)
 //! - [A fresh process for each request](self::fresh)
+//! - [Shared read-only data](self::shared_data)
 //! - [Images, PDFs and office files](self::documents)
 //! - [The progress of a job](self::progress)
 //! - [Single functions in worker processes](self::tasks)
@@ -49,7 +50,8 @@
 //! - [WebSockets](self::websocket)
 //! - [Tests](self::tests)
 //! - [Pixie in axum](self::mounting)
-//! - [Log, status and metrics](self::seeing)
+//! - [The log](self::logging)
+//! - [Status and metrics](self::seeing)
 //! - [Production](self::deploy)
 //! - [A service of systemd](self::systemd)
 //! - [Docker](self::docker)
@@ -200,6 +202,9 @@ pub mod sandbox {}
 #[doc = include_str!("guide/how-to/fresh.md")]
 pub mod fresh {}
 
+#[doc = include_str!("guide/how-to/shared_data.md")]
+pub mod shared_data {}
+
 #[doc = include_str!("guide/how-to/documents.md")]
 pub mod documents {}
 
@@ -241,6 +246,9 @@ pub mod tests {}
 
 #[doc = include_str!("guide/how-to/mounting.md")]
 pub mod mounting {}
+
+#[doc = include_str!("guide/how-to/logging.md")]
+pub mod logging {}
 
 #[doc = include_str!("guide/how-to/seeing.md")]
 pub mod seeing {}

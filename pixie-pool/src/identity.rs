@@ -3,7 +3,14 @@
 //! Owns the environment variable by which a pool tells a process that it is a worker.
 //! Invariant: the variable holds the pool's name, the worker's number and the socket's path, and no secret.
 
-use std::{path::PathBuf, process, sync::OnceLock};
+use std::{
+    path::PathBuf,
+    process,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// The variable that makes a process a worker: `number|pool|path`, or a fork server: `0|pool|`.
 pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
@@ -12,8 +19,8 @@ pub(crate) const VARIABLE: &str = "PIXIE_INVITATION";
 pub(crate) const CORE_DUMPS: &str = "PIXIE_CORE_DUMPS";
 
 static INVITATION: OnceLock<Option<Invitation>> = OnceLock::new();
-/// The invitation of a worker that was forked, in place of that of its fork server.
-static FORKED: OnceLock<Invitation> = OnceLock::new();
+/// The number of a worker that was forked, in place of that of its fork server; 0 in other processes.
+static FORKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Which process this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +46,7 @@ pub(crate) struct Invitation {
 pub fn identity() -> Identity {
     let pid = process::id();
     match invitation() {
-        Some(i) => Identity { pool: Some(i.pool.clone()), number: i.number, pid },
+        Some(i) => Identity { pool: Some(i.pool.clone()), number: i.number.max(FORKED.load(Ordering::Relaxed)), pid },
         None => Identity { pool: None, number: 0, pid },
     }
 }
@@ -49,19 +56,15 @@ pub fn is_worker() -> bool {
     invitation().is_some()
 }
 
-/// Returns the invitation of this process. It is read once, because the variable is removed later.
+/// Returns the invitation of this process, or of its fork server. It is read once, because the variable is
+/// removed later.
 pub(crate) fn invitation() -> Option<&'static Invitation> {
-    if let Some(forked) = FORKED.get() {
-        return Some(forked);
-    }
     INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
 }
 
 /// Makes this copy of a fork server the worker with this number.
 pub(crate) fn become_forked(number: usize) {
-    let pool = invitation().map(|i| i.pool.clone()).unwrap_or_default();
-    // A worker forks no others, so this is the first call.
-    let _ = FORKED.set(Invitation { number, pool, path: PathBuf::new() });
+    FORKED.store(number, Ordering::Relaxed);
 }
 
 impl Invitation {

@@ -1,7 +1,7 @@
 //! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its end.
 //!
-//! Owns the lifeline, the handshake, the limits, the order of the steps into a sandbox, and the loop over
-//! jobs. Leaves jobs to `job` and the socket to `socket`. Invariants: the worker takes its first job and
+//! Owns the handshake, the limits, the order of the steps into a sandbox, and the loop over
+//! jobs. Leaves jobs to `job`, the socket to `socket`, and the lifeline to `share`. Invariants: the worker takes its first job and
 //! starts its first thread after it has entered its sandbox. The main thread only watches the lifeline, so
 //! that the process answers its parent, and ends with it, while a handler is busy.
 
@@ -14,7 +14,7 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, ErrorKind},
     mem,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     panic::{self, AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -33,6 +33,7 @@ use crate::{
     platform,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::{Sandbox, SandboxLevel},
+    share::lifeline,
     worker::socket::Socket,
 };
 
@@ -54,9 +55,9 @@ pub struct Worker {
 #[derive(Debug)]
 enum Origin {
     /// As a worker.
-    Executed { path: PathBuf, token: [u8; TOKEN_BYTES], lifeline: platform::Lifeline },
+    Executed { path: PathBuf, token: [u8; TOKEN_BYTES] },
     /// As the fork server of a pool, with its socket to the main process.
-    ForkServer(OwnedFd),
+    ForkServer(UnixStream),
 }
 
 /// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
@@ -95,10 +96,9 @@ pub fn worker() -> Option<Worker> {
 impl Worker {
     fn enter(invitation: Invitation) -> io::Result<Self> {
         let origin = if invitation.is_to_fork() {
-            Origin::ForkServer(platform::take_stdin()?)
+            Origin::ForkServer(serving::enter(platform::take_stdin()?)?)
         } else {
-            let (lifeline, token) = platform::take_lifeline()?;
-            Origin::Executed { path: invitation.path, token, lifeline }
+            Origin::Executed { path: invitation.path, token: lifeline::take(platform::take_stdin()?)? }
         };
         Ok(Worker { identity: identity::identity(), origin, is_in_a_test: false })
     }
@@ -126,14 +126,14 @@ impl Worker {
     /// Runs jobs as [`serve`](Worker::serve) does, with a handler that each worker makes itself: also each
     /// forked one, so that it can open files and connections of its own.
     pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
-        let (token, lifeline, link) = match self.origin {
-            Origin::Executed { path, token, lifeline } => (token, lifeline, Link::Path(path)),
-            Origin::ForkServer(control) => match serving::serve(control) {
-                Ok(Forked { lifeline, token, socket }) => (token, lifeline, Link::Socket(socket)),
+        remember_panics();
+        let (token, link) = match self.origin {
+            Origin::Executed { path, token } => (token, Link::Path(path)),
+            Origin::ForkServer(control) => match serving::serve(control, practice) {
+                Ok(Forked { token, socket }) => (token, Link::Socket(socket)),
                 Err(error) => give_up(&format!("forking workers failed: {error}")),
             },
         };
-        remember_panics();
         let handler = make();
         let hello = Hello { version: VERSION, token, table_hash };
         let (socket, welcome) = match connect(link, &hello) {
@@ -145,7 +145,9 @@ impl Worker {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        // At its end this drops the handler, and with it the values that the program made for its jobs.
+        // At its end this drops the handler, and with it the values that the program made for its jobs. The socket
+        // is closed by the exit of the process, which takes less time.
+        mem::forget(Arc::clone(&socket));
         let work = move || {
             match run(&socket, &handler, &level) {
                 // The parent has closed the connection, as when the pool stops while this worker starts.
@@ -154,8 +156,10 @@ impl Worker {
                 Ok(()) => {}
             }
         };
-        let thread = thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES);
-        let started = thread.spawn(move || {
+        // With a limit, a larger stack than that of a thread before the fork, because a new one shows whether the
+        // limit leaves room for it.
+        let more = if welcome.memory > 0 { 4096 } else { 0 };
+        let started = handler_thread(HANDLER_STACK_BYTES + more).spawn(move || {
             // A panic here must not leave a process without the thread that runs its jobs. The payload is not
             // dropped, because that could panic, too.
             mem::forget(catch_unwind(AssertUnwindSafe(work)));
@@ -164,7 +168,7 @@ impl Worker {
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        lifeline.wait();
+        lifeline::wait(None);
         if IS_BUSY.load(Ordering::SeqCst) {
             // The job may have just sent its reply.
             thread::sleep(JOB_END);
@@ -175,6 +179,20 @@ impl Worker {
         }
         platform::exit_now()
     }
+}
+
+/// Returns the thread that runs a worker's jobs, which is to be started.
+fn handler_thread(stack_bytes: usize) -> thread::Builder {
+    thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack_bytes)
+}
+
+/// Starts and ends two such threads. The second one uses the stack of the first, as that of a forked worker does.
+fn practice() -> io::Result<()> {
+    for _ in 0..2 {
+        let ended = handler_thread(HANDLER_STACK_BYTES).spawn(|| ())?.join();
+        ended.map_err(|_| io::Error::other("a thread that does nothing has panicked"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn give_up(why: &str) -> ! {

@@ -260,7 +260,7 @@ impl App {
     /// Sets what the log has of each request. Default: one event for each.
     ///
     /// The event has the level info and the target `pixie_web::access`. The guide's page
-    /// [`seeing`](crate::guide::seeing#requests) lists its fields and what it costs. Requests of
+    /// [`logging`](crate::guide::logging#requests) lists its fields and what it costs. Requests of
     /// [`App::health`] and [`App::ready`] are not logged. `pixie dev` shows lines of its own, and
     /// [`App::test`] and [`App::into_service`] log no requests.
     ///

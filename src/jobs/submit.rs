@@ -36,7 +36,7 @@ pub(crate) async fn submit(
         Some(pool) => pool,
         None => match start(&app, &slot).await {
             Ok(pool) => pool,
-            Err(error) => return failed(error, slot.name()).into(),
+            Err(error) => return failed(error, &endpoint, &slot).into(),
         },
     };
     let head = wire::encode_request(&request, endpoint.route.reads(), app.settings.trace_contexts);
@@ -65,7 +65,7 @@ pub(crate) async fn submit(
             Place::note_worker(reply.worker);
             response(&app, slot, reply, session.as_ref(), parts, is_head)
         }
-        Err(error) => failed(error, &endpoint.label).into(),
+        Err(error) => failed(error, &endpoint, &slot).into(),
     }
 }
 
@@ -131,9 +131,12 @@ fn response(
 }
 
 /// Returns the failure of a job that ended without a reply. Each error of the pool has its status here.
-fn failed(error: pixie_pool::Error, label: &str) -> Error {
+fn failed(error: pixie_pool::Error, endpoint: &Endpoint, slot: &PoolSlot) -> Error {
     use pixie_pool::Error as Pool;
-    let report = format!("{label}: {error}");
+    let report = match error {
+        Pool::Deadline => format!("{}: {error} {}", endpoint.label, deadline(endpoint, slot)),
+        _ => format!("{}: {error}", endpoint.label),
+    };
     let status = match error {
         Pool::QueueFull { retry_after } => {
             return refusal::overloaded("too many requests wait: try again later", retry_after);
@@ -151,5 +154,17 @@ fn failed(error: pixie_pool::Error, label: &str) -> Error {
         Pool::Body(error) => return refusal::from_io(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    refuse(status).with_chain(vec![report])
+    refusal::at(endpoint.route.place(), refuse(status).with_chain(vec![report]))
+}
+
+/// Returns the deadline of a route, and who has set it.
+fn deadline(endpoint: &Endpoint, slot: &PoolSlot) -> String {
+    let (of_route, of_pool) = (endpoint.route.options().deadline, slot.config.deadline);
+    let origin = slot.origins.get("deadline").map_or("default", String::as_str);
+    match (of_route, of_pool) {
+        (Some(time), _) => format!("({time:?}, from the route)"),
+        (None, Some(time)) => format!("({time:?}, from the pool `{}`: {origin})", slot.name()),
+        // The handler has asked for this deadline itself.
+        (None, None) => String::new(),
+    }
 }

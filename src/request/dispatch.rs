@@ -121,7 +121,7 @@ async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Requ
 /// What is answered at once leaves here, what is answered later leaves in [`later`].
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, early: Option<Answered>) -> Answer {
     let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
-    let arrives = endpoint.intake == Intake::Arriving;
+    let (arrives, place) = (endpoint.intake == Intake::Arriving, endpoint.route.place());
     let mut answered = match early {
         Some(early) => early,
         None => match &endpoint.plan {
@@ -133,7 +133,7 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
                 let lent = arrives.then(|| arriving::lend(request, bytes_max)).transpose();
                 let (trace, mut request) = (app.trace(request), mem::take(request));
                 let run = move || traces::during(trace.as_ref(), || handler(&mut request));
-                let response = on_thread(app.clone(), *deadline, lent, run);
+                let response = on_thread(app.clone(), deadline.map(|time| (time, place)), lent, run);
                 return later(app, endpoint, asker, response);
             }
             Plan::Async { handler, deadline } => {
@@ -147,10 +147,11 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
                     Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
                     Err(error) => return later(app, endpoint, asker, ready(error.into())),
                 };
-                return match (*deadline, watched) {
+                let limit = deadline.map(|time| (time, place));
+                return match (limit, watched) {
                     (None, None) => later(app, endpoint, asker, response),
-                    (Some(_), None) => later(app, endpoint, asker, within(*deadline, response)),
-                    (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(*deadline, response))),
+                    (Some(_), None) => later(app, endpoint, asker, within(limit, response)),
+                    (_, Some(watched)) => later(app, endpoint, asker, watched.settle(within(limit, response))),
                 };
             }
             Plan::Pooled { slot, .. } => {
@@ -229,7 +230,7 @@ fn on_connection(app: &Composed, endpoint: &Endpoint, handler: &Call, request: &
 /// only while this future exists.
 async fn on_thread(
     app: Arc<Composed>,
-    deadline: Option<Duration>,
+    limit: Option<(Duration, pixie_core::Place)>,
     lent: Result<Option<Lent>>,
     run: impl FnOnce() -> Response + Send + 'static,
 ) -> Response {
@@ -256,13 +257,13 @@ async fn on_thread(
             None => response,
         }
     };
-    within(deadline, answer).await
+    within(limit, answer).await
 }
 
-/// Waits for a response. After the deadline, the response is 504.
-async fn within(deadline: Option<Duration>, answer: impl Future<Output = Response>) -> Response {
-    let Some(deadline) = deadline else { return answer.await };
-    timeout(deadline, answer).await.unwrap_or_else(|_| refusal::too_slow(deadline).into())
+/// Waits for a response. After the deadline, the response is 504, which names the route's place.
+async fn within(limit: Option<(Duration, pixie_core::Place)>, answer: impl Future<Output = Response>) -> Response {
+    let Some((deadline, place)) = limit else { return answer.await };
+    timeout(deadline, answer).await.unwrap_or_else(|_| refusal::at(place, refusal::too_slow(deadline)).into())
 }
 
 /// Returns the response of a request without a route.

@@ -1,10 +1,11 @@
 //! The failures that the framework itself answers with: statuses, texts for clients, and headers.
 //!
-//! They do not name a place in the code, because it would be a line of this crate.
+//! They name no place in the code, because it would be a line of this crate; what a handler has caused names
+//! its route.
 use std::{borrow::Cow, fmt, io, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
-use pixie_core::{BoxError, Error};
+use pixie_core::{BoxError, Error, Place};
 use pixie_server::BodyError;
 
 /// Returns the failure of a request that is refused with this status.
@@ -35,6 +36,11 @@ pub(crate) fn unreadable(error: BoxError) -> Error {
 /// The response did not come before the deadline.
 pub(crate) fn too_slow(deadline: Duration) -> Error {
     refuse(StatusCode::GATEWAY_TIMEOUT).with_chain(vec![format!("the handler missed its deadline of {deadline:?}")])
+}
+
+/// Names the route whose handler has caused this failure.
+pub(crate) fn at(place: Place, error: Error) -> Error {
+    error.with_place(Some(format!("{}:{}:1", place.file, place.line)))
 }
 
 /// The request came while the app stops.

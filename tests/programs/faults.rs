@@ -32,6 +32,21 @@ fn each_way_to_die_has_its_status_and_the_next_request_is_fine() {
 }
 
 #[test]
+fn development_names_the_route_whose_worker_was_killed_and_its_deadline() {
+    let faults = Program::start_with("faults", &[("PIXIE_POOL_DEFAULT", "deadline=200ms")]);
+    let expected = [
+        ("/loop", "(1s, from the route)"),
+        ("/sleep/5000", "(200ms, from the pool `default`: environment PIXIE_POOL_DEFAULT)"),
+        ("/abort", "SIGABRT"),
+    ];
+    for (path, cause) in expected {
+        let body = faults.get(path).body;
+        assert!(body.contains(&format!("{cause}\"]")), "{path}: {body}");
+        assert!(body.contains("\"place\":\"examples/faults.rs:"), "{path}: {body}");
+    }
+}
+
+#[test]
 fn a_client_is_not_told_why_a_worker_exited() {
     let faults = Program::start_with("faults", &[("PIXIE_DEV", "0")]);
     for path in ["/segv", "/panic", "/loop"] {

@@ -51,8 +51,8 @@ fn the_texts_name_the_limits_of_the_code() {
         ("src/guide/how-to/forms.md", format!("| values of all fields together | {} |", kib(&form, "fields"))),
         ("src/guide/how-to/forms.md", format!("| headers of one part | {} |", kib(&form, "head"))),
         ("src/guide/how-to/pools.md", format!("(crate::App::deadline) ({deadline})")),
-        ("src/guide/how-to/seeing.md", format!("`slow_after` ({})", seconds(pool, "slow_after"))),
-        ("src/guide/how-to/seeing.md", format!("`start_timeout` ({})", seconds(pool, "start_timeout"))),
+        ("src/guide/how-to/logging.md", format!("`slow_after` ({})", seconds(pool, "slow_after"))),
+        ("src/guide/how-to/logging.md", format!("`start_timeout` ({})", seconds(pool, "start_timeout"))),
     ];
     for (file, claim) in claims {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the text can be read");

@@ -38,6 +38,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<String> {
 }
 
 /// A child process that is killed when this value is dropped.
+#[derive(Debug)]
 pub struct Killed(pub Child);
 
 impl Drop for Killed {

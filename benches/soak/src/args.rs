@@ -11,12 +11,16 @@ use bench_kit::{
 pub(crate) const USAGE: &str = "\
 Mixes faults of every sort into full load, and prints what the other requests noticed and what was left behind.
 
-Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT]
+Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT] [--rate N] [--slow yes|no]
+            [--start-method exec|fork]
 
-  --minutes N        how long it takes, phases without and with faults in turn (10)
+  --minutes N        how long it takes, phases without faults, with faults and with raw forks in turn (10)
   --phase SECONDS    how long each phase is (15)
   --connections N    connections that ask one request after the other, a third of them each route (15)
   --faults PERCENT   the share of requests that are faulty, if the machine can respawn for so many (5)
+  --rate N           fast faults per second, instead of that share
+  --slow yes|no      whether there are slow faults, which occupy a worker for a while (yes)
+  --start-method M   how the server starts its workers (exec)
 
 What the environment says of pixie (PIXIE_WORKERS, PIXIE_POOL_DEFAULT and others) reaches the server.";
 
@@ -31,19 +35,29 @@ pub(crate) struct Args {
     pub(crate) connections: u32,
     /// The share of requests that are faulty, at most 1.
     pub(crate) faults: f64,
+    /// Fast faults per second, instead of the share.
+    pub(crate) rate: Option<f64>,
+    /// Whether there are slow faults.
+    pub(crate) slow: bool,
+    /// How the server starts its workers.
+    pub(crate) start_method: &'static str,
 }
 
 impl Args {
     /// Reads the options, or nothing when the user asked for help.
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>> {
+        let (whole, phase) = (Duration::from_secs(600), Duration::from_secs(15));
         let mut parsed =
-            Self { whole: Duration::from_secs(600), phase: Duration::from_secs(15), connections: 15, faults: 0.05 };
+            Self { whole, phase, connections: 15, faults: 0.05, rate: None, slow: true, start_method: "exec" };
         let wants_run = read(args, |option, value| {
             match option {
                 "--minutes" => parsed.whole = Duration::from_secs_f64(60.0 * number(option, value, 0.1, 1440.0)?),
                 "--phase" => parsed.phase = Duration::from_secs_f64(number(option, value, 1.0, 600.0)?),
                 "--connections" => parsed.connections = number(option, value, 3.0, 256.0)? as u32,
                 "--faults" => parsed.faults = number(option, value, 0.01, 50.0)? / 100.0,
+                "--rate" => parsed.rate = Some(number(option, value, 1.0, 1e6)?),
+                "--slow" => parsed.slow = choice(option, value, ["no", "yes"])? == "yes",
+                "--start-method" => parsed.start_method = choice(option, value, ["exec", "fork"])?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -51,10 +65,15 @@ impl Args {
         Ok(wants_run.then_some(parsed))
     }
 
-    /// Returns how many pairs of phases, one without and one with faults, fit: one at least.
-    pub(crate) fn pairs(&self) -> u32 {
-        ((self.whole.as_secs_f64() / self.phase.as_secs_f64() / 2.0).round() as u32).max(1)
+    /// Returns how many rounds of phases, without faults, with faults and with raw forks, fit: one at least.
+    pub(crate) fn rounds(&self) -> u32 {
+        ((self.whole.as_secs_f64() / self.phase.as_secs_f64() / 3.0).round() as u32).max(1)
     }
+}
+
+fn choice(option: &str, value: &str, choices: [&'static str; 2]) -> Result<&'static str> {
+    let wrong = || format!("read {option}: {value} is not one of {}", choices.join(", "));
+    Ok(choices.into_iter().find(|choice| *choice == value).ok_or_else(wrong)?)
 }
 
 #[cfg(test)]
@@ -66,10 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn ten_minutes_hold_twenty_pairs_of_phases() {
-        assert_eq!(parse("").pairs(), 20);
-        assert_eq!(parse("--minutes 2 --phase 10").pairs(), 6);
-        assert_eq!(parse("--minutes 0.1 --phase 60").pairs(), 1);
+    fn ten_minutes_hold_thirteen_rounds_of_phases() {
+        assert_eq!(parse("").rounds(), 13);
+        assert_eq!(parse("--minutes 2 --phase 10").rounds(), 4);
+        assert_eq!(parse("--minutes 0.1 --phase 60").rounds(), 1);
         assert_eq!(parse("--faults 1").faults, 0.01);
+        assert!(!parse("--slow no").slow && parse("--start-method fork").start_method == "fork");
+        assert!(choice("--slow", "maybe", ["no", "yes"]).is_err());
     }
 }

@@ -35,8 +35,16 @@ impl Capacity {
     /// Measures both. All failures are counted.
     pub(crate) fn measure(server: &Server, args: &Args, tally: &mut Tally) -> Result<Self> {
         let until = Instant::now() + TIME;
-        let warm_up =
-            Phase { address: server.address, number: 0, connections: args.connections, until, pace: None }.run();
+        let warm_up = Phase {
+            address: server.address,
+            number: 0,
+            connections: args.connections,
+            until,
+            pace: None,
+            has_slow: false,
+            raw: &[],
+        }
+        .run();
         let requests = warm_up.requests as f64 / TIME.as_secs_f64();
         tally.merge(warm_up);
         let (before, start) = (server.counts()?, Instant::now());

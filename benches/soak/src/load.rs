@@ -16,8 +16,9 @@ use bench_kit::http::Client;
 use crate::{
     fault::{Expected, Fault, QUICK},
     pace::Pace,
+    raw::ForkLoop,
     slow,
-    tally::{HEALTHY, POOL_ROUTE, Tally},
+    tally::{HEALTHY, POOL_ROUTE, RAW, Tally},
 };
 
 /// Time after which a response counts as lost. Longer than every deadline and queue timeout of the server.
@@ -39,6 +40,10 @@ pub(crate) struct Phase<'a> {
     pub(crate) until: Instant,
     /// The fast faults, if this phase has faults.
     pub(crate) pace: Option<&'a Pace>,
+    /// Whether there are slow faults as well.
+    pub(crate) has_slow: bool,
+    /// What takes the place of the faults, if anything does: one for each connection.
+    pub(crate) raw: &'a [ForkLoop],
 }
 
 impl Phase<'_> {
@@ -48,7 +53,7 @@ impl Phase<'_> {
         thread::scope(|scope| {
             let connections = (0..self.connections).map(|connection| scope.spawn(move || self.connection(connection)));
             let mut running: Vec<_> = connections.collect();
-            if self.pace.is_some() {
+            if self.has_slow {
                 running.push(scope.spawn(|| slow::run(self)));
             }
             for thread in running {
@@ -77,6 +82,10 @@ impl Phase<'_> {
                 && let Some(fault) = self.pace.and_then(|pace| pace.take(start))
             {
                 let fault_kind = &QUICK[(fault % QUICK.len() as u64) as usize];
+                if let Some(raw) = self.raw.get(connection as usize) {
+                    forks(raw, fault_kind.exits, &mut tally);
+                    continue;
+                }
                 quick(&mut client, fault_kind, &format!("{}-{fault}", self.number), &mut tally);
                 continue;
             }
@@ -89,6 +98,16 @@ impl Phase<'_> {
             }
         }
         tally
+    }
+}
+
+/// Has as many processes forked as a fault ends.
+fn forks(raw: &ForkLoop, exits: u32, tally: &mut Tally) {
+    for _ in 0..exits {
+        match raw.round_trip() {
+            Ok(()) => tally.fault(RAW),
+            Err(error) => tally.lost.add(format!("a raw fork: {error}")),
+        }
     }
 }
 

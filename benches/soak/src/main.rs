@@ -9,6 +9,7 @@ mod capacity;
 mod fault;
 mod load;
 mod pace;
+mod raw;
 mod report;
 mod server;
 mod slow;
@@ -23,12 +24,17 @@ use crate::{
     capacity::Capacity,
     load::Phase,
     pace::Pace,
-    report::Report,
+    raw::ForkLoop,
+    report::{Report, Round},
     server::Server,
     tally::Tally,
 };
 
 fn main() -> ExitCode {
+    if let (Some(raw::ROLE), Some(path)) = (env::args().nth(1).as_deref(), env::args().nth(2)) {
+        let played = raw::play(&path);
+        return if played.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let failures = match Args::parse(env::args().skip(1)) {
         Ok(Some(args)) => run(&args),
         Ok(None) => {
@@ -47,35 +53,40 @@ fn run(args: &Args) -> Result<Vec<String>> {
     if cfg!(debug_assertions) {
         return Err("measure an unoptimised build: add --release to cargo run".into());
     }
-    let mut server = Server::start()?;
+    let mut server = Server::start(args.start_method)?;
     let mut warm_up = Tally::default();
     let capacity = Capacity::measure(&server, args, &mut warm_up)?;
     let faults = capacity.faults(args.faults);
-    let per_second = faults.0.min(faults.1);
+    let per_second = args.rate.unwrap_or(faults.0.min(faults.1));
+    let raw =
+        (0..args.connections).map(|number| ForkLoop::start(&server.folder, number)).collect::<Result<Vec<_>>>()?;
     let (held, counts) = (server.settle(), server.counts()?);
-    let (mut pairs, mut server_bytes_max) = (Vec::new(), 0);
-    for pair in 1..=args.pairs() {
-        eprintln!("pair {pair} of {}, {:.0} faults a second in its second phase", args.pairs(), per_second);
-        let calm = phase(&server, args, 2 * pair, None);
-        server_bytes_max = server_bytes_max.max(server.sample().server_bytes);
-        let faulty = phase(&server, args, 2 * pair + 1, Some(&Pace::new(per_second)));
-        server_bytes_max = server_bytes_max.max(server.sample().server_bytes);
-        pairs.push((calm, faulty));
+    let (mut rounds, mut server_bytes_max) = (Vec::new(), 0);
+    for round in 1..=args.rounds() {
+        eprintln!("round {round} of {}, {per_second:.0} faults a second in its second phase", args.rounds());
+        let mut phase = |number, faults: Option<f64>, has_slow, raw| {
+            let (address, until) = (server.address, Instant::now() + args.phase);
+            let (connections, pace) = (args.connections, faults.map(Pace::new));
+            let tally = Phase { address, number, connections, until, pace: pace.as_ref(), has_slow, raw }.run();
+            server_bytes_max = server_bytes_max.max(server.sample().server_bytes);
+            tally
+        };
+        let calm = phase(3 * round, None, false, &[]);
+        let faulty = phase(3 * round + 1, Some(per_second), args.slow, &[]);
+        let forking = phase(3 * round + 2, Some(per_second), false, &raw);
+        rounds.push(Round { calm, faulty, forking });
         server.check_alive()?;
     }
     let held = (held, server.settle());
     let counts = (counts, server.counts()?);
-    let report = Report { capacity, faults, warm_up, pairs, held, server_bytes_max, counts };
+    let seconds = args.phase.as_secs_f64() * f64::from(args.rounds());
+    let report = Report { capacity, faults, per_second, seconds, warm_up, rounds, held, server_bytes_max, counts };
     let processors = thread::available_parallelism()?;
     println!("{processors} processors shared with {} connections that check each answer", args.connections);
-    println!("{} pairs of phases of {:.0} s, {}\n", args.pairs(), args.phase.as_secs_f64(), switches());
+    println!("{} rounds of three phases of {:.0} s", args.rounds(), args.phase.as_secs_f64());
+    println!("start method {}, {}\n", args.start_method, switches());
     print!("{report}");
     Ok(report.failures())
-}
-
-fn phase(server: &Server, args: &Args, number: u32, pace: Option<&Pace>) -> Tally {
-    let until = Instant::now() + args.phase;
-    Phase { address: server.address, number, connections: args.connections, until, pace }.run()
 }
 
 /// Returns the environment variables for pixie.

@@ -19,16 +19,30 @@ pub(crate) struct Report {
     pub(crate) capacity: Capacity,
     /// The wanted faults per second, and those for which the machine can start workers.
     pub(crate) faults: (f64, f64),
+    /// The faults per second that were to be sent.
+    pub(crate) per_second: f64,
+    /// How long all phases with faults took together.
+    pub(crate) seconds: f64,
     /// Requests while the capacity was measured.
     pub(crate) warm_up: Tally,
-    /// Each pair of phases: without and with faults.
-    pub(crate) pairs: Vec<(Tally, Tally)>,
+    /// All rounds.
+    pub(crate) rounds: Vec<Round>,
     /// What the server used before the first phase and after the last one.
     pub(crate) held: (Sample, Sample),
     /// The server's largest memory at the end of a phase.
     pub(crate) server_bytes_max: u64,
     /// The counts of workers at that moment.
     pub(crate) counts: (Counts, Counts),
+}
+
+/// Neighboring phases.
+pub(crate) struct Round {
+    /// Without faults.
+    pub(crate) calm: Tally,
+    /// With faults.
+    pub(crate) faulty: Tally,
+    /// With raw forks in place of the fast faults, as many as these end workers.
+    pub(crate) forking: Tally,
 }
 
 impl Report {
@@ -77,22 +91,23 @@ impl Report {
     }
 
     fn tallies(&self) -> impl Iterator<Item = &Tally> {
-        self.pairs.iter().flat_map(|(calm, faulty)| [calm, faulty]).chain([&self.warm_up])
+        self.rounds.iter().flat_map(|round| [&round.calm, &round.faulty, &round.forking]).chain([&self.warm_up])
     }
 
     fn write_requests(&self, f: &mut Formatter) -> fmt::Result {
         let total: u64 = self.tallies().map(|tally| tally.requests).sum();
-        let with_faults: u64 = self.pairs.iter().map(|(_, faulty)| faulty.requests).sum();
-        let faulty: u64 = self.pairs.iter().map(|(_, faulty)| faulty.faulty()).sum();
+        let with_faults: u64 = self.rounds.iter().map(|round| round.faulty.requests).sum();
+        let faulty: u64 = self.rounds.iter().map(|round| round.faulty.faulty()).sum();
+        let forks: u64 = self.rounds.iter().map(|round| round.forking.faulty()).sum();
         writeln!(f, "{total} requests, {with_faults} of them in phases with faults, {faulty} of these faulty\n")?;
         let share = 100.0 * faulty as f64 / with_faults.max(1) as f64;
         let (wanted, possible) = self.faults;
-        let why = match wanted <= possible {
-            true => format!("as asked for: {wanted:.0} a second"),
-            false => format!("as many as the machine can respawn for: {possible:.0} a second instead of {wanted:.0}"),
-        };
+        let is_limited = self.per_second == possible && possible < wanted;
+        let why = if is_limited { "as many as the machine can respawn for" } else { "as asked for" };
         let Capacity { requests, respawns } = self.capacity;
-        writeln!(f, "- faults: {share:.2} % of the requests, {why}")?;
+        let (of, sent) = (self.per_second, faulty as f64 / self.seconds);
+        writeln!(f, "- faults: {share:.2} % of the requests, {sent:.0} a second of {of:.0} ({why})")?;
+        writeln!(f, "- raw forks, in phases without a fault: {:.0} a second", forks as f64 / self.seconds)?;
         writeln!(f, "- the machine by itself: {requests:.0} requests/s without faults, {respawns:.0} respawns/s")?;
         for (name, (count, _)) in self.complaints() {
             writeln!(f, "- {name}: {count}")?;
@@ -111,39 +126,39 @@ impl Report {
 
     fn write_faults(&self, f: &mut Formatter) -> fmt::Result {
         let mut all = Tally::default();
-        for (_, faulty) in &self.pairs {
+        for Round { faulty, .. } in &self.rounds {
             faulty.faults.iter().for_each(|(name, count)| *all.faults.entry(name).or_default() += count);
         }
         let list: Vec<String> = all.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
         writeln!(f, "- of each sort: {}", list.join(", "))
     }
 
-    fn write_latencies(&self, f: &mut Formatter) -> fmt::Result {
+    fn write_latencies(&self, f: &mut Formatter, with: &str, other: fn(&Round) -> &Tally) -> fmt::Result {
         writeln!(
             f,
-            "| route | p50 without | with faults | ratio | p99 without | with faults | ratio | longest with |"
+            "| route | p50 without | with {with} | ratio | p99 without | with {with} | ratio | longest with |"
         )?;
         writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
         for (route, name) in HEALTHY.iter().enumerate() {
             let (mut calm, mut faulty) = (Histogram::default(), Histogram::default());
-            for pair in &self.pairs {
-                calm.merge(&pair.0.latencies[route]);
-                faulty.merge(&pair.1.latencies[route]);
+            for round in &self.rounds {
+                calm.merge(&round.calm.latencies[route]);
+                faulty.merge(&other(round).latencies[route]);
             }
             write!(f, "| `/{name}` ")?;
             for share in [0.5, 0.99] {
                 let time = |all: &Histogram| all.quantile(share).map_or("–".into(), show::time);
-                write!(f, "| {} | {} | {} ", time(&calm), time(&faulty), self.ratio(route, share))?;
+                write!(f, "| {} | {} | {} ", time(&calm), time(&faulty), self.ratio(route, share, other))?;
             }
             writeln!(f, "| {} |", show::time(faulty.longest()))?;
         }
         Ok(())
     }
 
-    /// The median over the pairs of phases, so that a slow minute of the machine has no effect.
-    fn ratio(&self, route: usize, share: f64) -> String {
+    /// The median over the rounds, so that a slow minute of the machine has no effect.
+    fn ratio(&self, route: usize, share: f64, other: fn(&Round) -> &Tally) -> String {
         let seconds = |tally: &Tally| Some(tally.latencies[route].quantile(share)?.as_secs_f64());
-        let ratios = self.pairs.iter().filter_map(|(calm, faulty)| Some(seconds(faulty)? / seconds(calm)?));
+        let ratios = self.rounds.iter().filter_map(|round| Some(seconds(other(round))? / seconds(&round.calm)?));
         match Spread::of(ratios) {
             Some(Spread { low, median, high }) => format!("{median:.2} ({low:.2} to {high:.2})"),
             None => "–".into(),
@@ -174,7 +189,9 @@ impl Display for Report {
         self.write_requests(f)?;
         self.write_faults(f)?;
         writeln!(f)?;
-        self.write_latencies(f)?;
+        self.write_latencies(f, "faults", |round| &round.faulty)?;
+        writeln!(f)?;
+        self.write_latencies(f, "raw forks", |round| &round.forking)?;
         writeln!(f)?;
         self.write_held(f)
     }

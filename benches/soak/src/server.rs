@@ -33,8 +33,9 @@ const REST: Duration = Duration::from_secs(2);
 pub(crate) struct Server {
     /// The address that it serves.
     pub(crate) address: SocketAddr,
+    /// Its folder for sockets.
+    pub(crate) folder: PathBuf,
     process: Killed,
-    folder: PathBuf,
 }
 
 /// What a server and its workers use at one moment.
@@ -79,7 +80,7 @@ const POOLS: [(&str, &str); 2] = [
 
 impl Server {
     /// Builds and starts the server. Returns when it listens.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(start_method: &str) -> Result<Self> {
         let program = build()?;
         let folder = env::temp_dir().join(format!("pixie-soak-{}", process::id()));
         fs::create_dir_all(&folder)?;
@@ -87,7 +88,10 @@ impl Server {
             .env("PIXIE_HOST", "127.0.0.1")
             .env("PIXIE_PORT", "0")
             .env("RUNTIME_DIRECTORY", &folder)
-            .envs(POOLS.map(|(pool, unprotected)| (pool, env::var_os(pool).unwrap_or(unprotected.into()))))
+            .envs(POOLS.map(|(pool, unprotected)| {
+                let set = format!("{unprotected} start_method={start_method}");
+                (pool, env::var_os(pool).unwrap_or(set.into()))
+            }))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // The log would have thousands of crashes per minute.

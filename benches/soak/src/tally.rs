@@ -12,6 +12,9 @@ pub(crate) const HEALTHY: [&str; 3] = ["sync", "async", "ok"];
 /// The healthy route that shares its workers with the faults.
 pub(crate) const POOL_ROUTE: &str = "ok";
 
+/// The name of forks without a pool, among the faults.
+pub(crate) const RAW: &str = "raw fork";
+
 /// The results of some requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

@@ -109,8 +109,10 @@ impl Error {
 /// Returns the page for browsers.
 fn html(error: &Error, view: &ErrorView<'_>) -> String {
     let (code, title) = (error.status().as_u16(), title(error.status()));
+    // The browser would ask for `/favicon.ico`, and the log would show one more missing route.
+    let icon = if view.development { "<link rel=icon href=\"data:,\">" } else { "" };
     let mut page = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">{icon}\
          <title>{code} {title}</title><style>{STYLE}</style><main><h1>{code}</h1><p class=title>{title}</p>"
     );
     if let Some(detail) = error.detail() {

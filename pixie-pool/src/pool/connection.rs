@@ -32,6 +32,7 @@ use crate::{
         parent::Event,
     },
     sandbox::SandboxLevel,
+    share,
     snapshot::MemoryLimit,
 };
 
@@ -366,7 +367,7 @@ impl Connection {
         if memory.or(recycle_memory).is_none() {
             return MemoryCheck::Fine;
         }
-        let Ok(bytes) = platform::resident_bytes(self.pid) else {
+        let Ok(bytes) = share::own_resident_bytes(self.pid) else {
             return MemoryCheck::Fine;
         };
         let mut state = self.state();

@@ -100,6 +100,8 @@ struct JobStream {
 pub(crate) struct Parent {
     expected: Hello,
     phase: Phase,
+    /// Whether the worker was welcomed, perhaps before it has said anything.
+    pub(crate) is_welcomed: bool,
     answers_calls: bool,
     /// Which parts of the sandbox are in force, as the worker has reported with READY; none until then.
     pub(crate) sandbox: SandboxLevel,
@@ -114,6 +116,7 @@ impl Parent {
         Parent {
             expected,
             phase: Phase::Hello,
+            is_welcomed: false,
             answers_calls: false,
             sandbox: SandboxLevel::default(),
             last_stream: 0,
@@ -121,10 +124,13 @@ impl Parent {
         }
     }
 
-    /// Welcomes the worker after [`Event::Greeted`].
+    /// Welcomes the worker, after [`Event::Greeted`] unless no other process can read it.
     pub(crate) fn welcome(&mut self, welcome: &Welcome, out: &mut BytesMut) {
-        debug_assert_eq!(self.phase, Phase::Welcome);
-        self.phase = Phase::Ready;
+        debug_assert!(!self.is_welcomed);
+        self.is_welcomed = true;
+        if self.phase == Phase::Welcome {
+            self.phase = Phase::Ready;
+        }
         self.answers_calls = welcome.answers_calls;
         encode::put_welcome(out, welcome);
     }
@@ -257,7 +263,7 @@ impl Parent {
         match (&self.phase, frame) {
             (Phase::Hello, Frame::Hello(hello)) if stream == 0 => {
                 self.check(&hello)?;
-                self.phase = Phase::Welcome;
+                self.phase = if self.is_welcomed { Phase::Ready } else { Phase::Welcome };
                 Ok(Event::Greeted)
             }
             (Phase::Ready, Frame::Ready(level)) if stream == 0 => {

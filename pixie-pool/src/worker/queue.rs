@@ -37,7 +37,7 @@ pub(super) struct Queue {
     reader: Arc<QueueReader>,
     pub(super) claims: ClaimWriter,
     jobs_left: u64,
-    scratch: Box<[u8]>,
+    scratch: Vec<u8>,
     /// The message of the job that was claimed last, until it is taken from here.
     pub(super) message: BytesMut,
 }
@@ -51,7 +51,7 @@ impl Queue {
             reader: QueueReader::new(platform::out_of_the_way(socket)?)?,
             claims: ClaimWriter::open(claims, welcome.is_metered)?,
             jobs_left: welcome.jobs_max,
-            scratch: vec![0; MESSAGE_BYTES].into_boxed_slice(),
+            scratch: Vec::with_capacity(MESSAGE_BYTES),
             message: BytesMut::new(),
         })
     }
@@ -63,6 +63,7 @@ impl Queue {
     /// Waits for the next job, for a moment, and claims it; returns whether the parent has exited.
     pub(super) fn claim(&mut self) -> io::Result<bool> {
         self.claims.begin();
+        self.scratch.clear();
         let read = self.reader.read(&mut self.scratch);
         let Ok(Some(count @ 1..)) = read else {
             self.claims.end();

@@ -70,26 +70,30 @@ impl Socket {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the token and waits for the parent's welcome.
+    /// Sends the token and waits for the parent's welcome. If that is here, the token goes out with the next frame.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
         let wire = &mut *self.wire();
         encode::put_hello(&mut wire.output, hello);
-        wire.send()?;
-        let mut descriptors = Vec::new();
+        if !platform::has_arrived(&*wire.stream) {
+            wire.send()?;
+        }
+        let (mut part, mut descriptors) = ([0; 512], Vec::new());
         let welcome = loop {
             if let Some(welcome) = wire.protocol.take_welcome() {
                 break welcome;
             }
-            let count = platform::receive_with_descriptors(&wire.stream, &mut wire.scratch, &mut descriptors)?;
-            if !wire.arrived(count)? {
+            let count = platform::receive_with_descriptors(&wire.stream, &mut part, &mut descriptors)?;
+            wire.input.extend_from_slice(&part[..count]);
+            if !wire.received(count)? {
                 return Err(io::Error::new(
                     io::ErrorKind::ConnectionRefused,
                     "the pool closed the connection, its log says why",
                 ));
             }
         };
-        if welcome.reads_queue {
-            wire.queue = Some(Queue::open(descriptors, &welcome)?);
+        match welcome.reads_queue {
+            true => wire.queue = Some(Queue::open(descriptors, &welcome)?),
+            false => wire.jobs_left = welcome.jobs_max,
         }
         Ok(welcome)
     }
@@ -103,17 +107,20 @@ impl Socket {
         wire.send()
     }
 
-    /// Waits for the next job; `None` once the parent has closed the connection.
+    /// Waits for the next job; `None` once the parent has closed the connection, and after the last job.
     pub(crate) fn next_job(&self) -> io::Result<Option<(u32, Start)>> {
         let mut guard = self.wire();
         loop {
             let wire = &mut *guard;
             guard = match wire.protocol.next_job(&mut wire.output) {
-                Some((stream, Arrived::Job(start))) => return Ok(Some((stream, start))),
+                Some((stream, Arrived::Job(start))) => {
+                    wire.jobs_left = wire.jobs_left.saturating_sub(1);
+                    return Ok(Some((stream, start)));
+                }
                 Some((stream, Arrived::Ticket(_))) => self.fetch(guard, stream)?,
                 None => {
                     wire.send()?;
-                    match wire.is_closed {
+                    match wire.is_closed || wire.jobs_left == 0 {
                         true => return Ok(None),
                         false => self.next_message(guard)?,
                     }

@@ -32,11 +32,15 @@ pub(super) struct Wire {
     pub(super) stream: Arc<UnixStream>,
     pub(super) protocol: Worker,
     /// Target of reads that find little or nothing. Only arrived bytes are copied to `input`.
-    pub(super) scratch: Box<[u8]>,
+    ///
+    /// Allocated by the first of them, and not filled with zeros: a worker for one job does without.
+    scratch: Vec<u8>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
     looked: Option<Instant>,
     pub(super) is_closed: bool,
+    /// Jobs that the parent may still send on the connection. The worker does not wait to be told its end.
+    pub(super) jobs_left: u64,
     /// The pool's queue; without one, the parent sends each job on the connection.
     pub(super) queue: Option<Queue>,
     /// Whether a thread waits for a job to end.
@@ -51,11 +55,12 @@ impl Wire {
         Wire {
             stream: Arc::new(stream),
             protocol: Worker::default(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: Vec::new(),
             input: BytesMut::with_capacity(1024),
             output: BytesMut::with_capacity(1024),
             looked: None,
             is_closed: false,
+            jobs_left: u64::MAX,
             queue: None,
             is_awaited: false,
             is_reading: false,
@@ -108,15 +113,13 @@ impl Wire {
         if self.is_reading {
             return Ok(false);
         }
-        match platform::read_arrived(&*self.stream, &mut self.scratch)? {
-            Some(count) => self.arrived(count),
-            None => Ok(false),
+        self.scratch.clear();
+        self.scratch.reserve_exact(SCRATCH_BYTES);
+        if !platform::read_arrived(&*self.stream, &mut self.scratch)? {
+            return Ok(false);
         }
-    }
-
-    pub(super) fn arrived(&mut self, count: usize) -> io::Result<bool> {
-        self.input.extend_from_slice(&self.scratch[..count]);
-        self.received(count)
+        self.input.extend_from_slice(&self.scratch);
+        self.received(self.scratch.len())
     }
 
     /// Takes in the bytes that were added to the input; false if there were none.

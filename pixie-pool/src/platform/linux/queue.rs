@@ -14,6 +14,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     io::Errno,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -21,8 +22,6 @@ use rustix::{
         sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout},
     },
 };
-use tokio::io::Interest;
-
 /// Limits the descriptors of one message: a fork server gets four for each worker.
 const PASSED_MAX: usize = 4;
 /// Asked for the buffer of the socket, in bytes; the system grants at most its limit, usually 208 KiB.
@@ -68,18 +67,11 @@ impl SharedSocket {
 
     /// Takes back a message that no worker has read.
     pub(crate) fn take_back(&self, target: &mut [u8]) -> Option<usize> {
-        receive(&self.receiver, target, RecvFlags::DONTWAIT).ok().flatten()
-    }
-}
-
-/// Reads a message; `None` if there is none.
-fn receive(socket: impl AsFd, target: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
-    loop {
-        match rustix::net::recv(&socket, &mut *target, flags) {
-            Ok((count, _)) => return Ok(Some(count)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+        loop {
+            match rustix::net::recv(&self.receiver, &mut *target, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                received => return received.ok().map(|(count, _)| count),
+            }
         }
     }
 }
@@ -94,26 +86,29 @@ impl QueueReader {
     }
 
     /// Waits for a message, for as long as the parent allows: 0 bytes if the parent has exited, `None` if
-    /// none came.
-    pub(crate) fn read(&self, target: &mut [u8]) -> io::Result<Option<usize>> {
-        receive(&self.0, target, RecvFlags::empty())
+    /// none came. The vector has room for it.
+    pub(crate) fn read(&self, target: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        match rustix::net::recv(&self.0, spare_capacity(target), RecvFlags::empty()) {
+            Ok((count, _)) => Ok(Some(count)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
-/// Writes bytes with at most four descriptors, which arrive with the first of the bytes.
-pub(crate) async fn send_with_descriptors(
-    stream: &tokio::net::UnixStream,
+/// Writes as many bytes as the socket accepts, with at most four descriptors, which arrive with the first of them.
+pub(crate) fn send_with_descriptors(
+    socket: impl AsFd,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    stream
-        .async_io(Interest::WRITABLE, || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(descriptors));
-            Ok(sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
-        })
-        .await
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, flags))?)
 }
 
 /// Reads bytes and the descriptors that come with them.

@@ -12,7 +12,6 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::process::ChildStdin;
 
 use crate::{
     config::Config,
@@ -22,6 +21,7 @@ use crate::{
         usage::{CpuMeter, Recycling},
     },
     protocol::{frame::Start, parent::Parent},
+    share::lifeline::Lifeline,
 };
 
 /// A job that was sent to the worker, or claimed by it, and has not ended.
@@ -107,8 +107,8 @@ pub(crate) struct ConnectionState {
     pub(crate) jobs: u64,
     /// How long the last of them took, on a moving average.
     pub(crate) job_time: Duration,
-    /// The pipe to the process, which ends when it is closed. `None` for a thread.
-    pub(crate) lifeline: Option<ChildStdin>,
+    /// The process exits when this is dropped. `None` for a thread.
+    pub(crate) lifeline: Option<Arc<Lifeline>>,
     /// Whether the worker was told to read the socket that all workers read.
     pub(crate) is_open: bool,
     /// Since when the worker is to exit after its job.
@@ -128,7 +128,7 @@ pub(crate) struct ConnectionState {
 impl ConnectionState {
     pub(crate) fn new(
         protocol: Parent,
-        lifeline: Option<ChildStdin>,
+        lifeline: Option<Arc<Lifeline>>,
         recycling: Recycling,
         cpu_meter: CpuMeter,
     ) -> Self {
@@ -166,6 +166,13 @@ impl ConnectionState {
         self.closed = Some(closed);
         self.ended = Some((Instant::now(), self.running()));
         closed
+    }
+
+    /// Returns why the connection was closed, when all that the worker has sent was read: a worker that has ended
+    /// its last job may have exited before it was told to.
+    pub(crate) fn why_closed(&self, closed: Closed) -> Closed {
+        let is_over = self.sent.is_empty() && self.recycling.is_used_up(self.jobs);
+        if closed == Closed::Exited && is_over { Closed::Killed(Kill::Retire) } else { closed }
     }
 
     pub(crate) fn wake_reader(&self) {

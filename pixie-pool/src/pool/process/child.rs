@@ -10,10 +10,7 @@ use crate::{
     config::EXIT_GRACE,
     error::Exit,
     platform::{self, ForkedProcess, ProcessWatch, WorkerCgroup},
-    pool::{
-        connection::{Closed, Connection},
-        process::output::Output,
-    },
+    pool::{connection::Closed, process::output::Output},
 };
 
 /// Signals that operators and systems send to end processes. A fault of a handler raises another one.
@@ -97,18 +94,6 @@ impl Child {
             Child::Thread(_) => std::future::pending().await,
             Child::Process(process) => process.watch.exited().await,
         }
-    }
-
-    /// Closes the connection when the process exits, even if a program that it started holds the socket open.
-    pub(crate) fn watch(&self, connection: &Arc<Connection>) -> Option<tokio::task::JoinHandle<()>> {
-        let Child::Process(process) = self else {
-            return None;
-        };
-        let (watch, connection) = (Arc::clone(&process.watch), Arc::clone(connection));
-        Some(tokio::spawn(async move {
-            watch.exited().await;
-            connection.close(Closed::Exited);
-        }))
     }
 
     /// Returns what watches the process; `None` for a thread.

@@ -5,13 +5,11 @@
 //! gets no other request. The workers do not notice when their fork server exits.
 
 use std::{
-    fs::File,
-    io::{self, Write as _},
+    io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix,
     },
-    process::Stdio,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -21,7 +19,7 @@ use std::{
 use tokio::{
     io::AsyncReadExt as _,
     net::UnixStream,
-    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    process::{Child, ChildStderr, ChildStdout},
     sync::Mutex,
     time::{sleep, timeout},
 };
@@ -32,7 +30,7 @@ use crate::{
         START_FAILURE_GRACE, StartMethod,
     },
     error::Exit,
-    fork::{ANSWER_BYTES_MAX, Answer},
+    fork::{ANSWER_BYTES_MAX, Answer, REQUEST_BYTES},
     identity::Invitation,
     platform::{self, ProcessWatch},
     pool::{
@@ -42,6 +40,8 @@ use crate::{
         },
         queue::Queue,
     },
+    protocol::frame::TOKEN_BYTES,
+    share::lifeline::Lifeline,
 };
 
 /// The fork server of a pool.
@@ -61,6 +61,8 @@ pub(crate) struct ForkServer {
 struct Running {
     process: ServerProcess,
     control: UnixStream,
+    /// Brings it the shared data.
+    _lifeline: Arc<Lifeline>,
     forks: u32,
     /// Its resident memory when it was ready, in bytes.
     bytes: u64,
@@ -139,10 +141,8 @@ impl ForkServer {
     /// Starts the process and waits until it is ready; `None` if it cannot fork.
     async fn launch(&self) -> Result<Option<Running>, StartFailure> {
         let (control, its_end) = unix::net::UnixStream::pair().map_err(|e| format!("making a socket failed: {e}"))?;
-        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name)).map(|mut command| {
-            command.stdin(Stdio::from(OwnedFd::from(its_end)));
-            command
-        });
+        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name), its_end.as_fd());
+        drop(its_end);
         let spawned = execution::spawn(command, |_| None).await;
         let (mut child, _) = spawned.map_err(|e| format!("running this program again failed: {e}"))?;
         let pid = child.id().unwrap_or(0);
@@ -151,12 +151,13 @@ impl ForkServer {
         let process = ServerProcess { child, pid, watch: Arc::new(ProcessWatch::new(pid)), output };
         let control = control.set_nonblocking(true).and_then(|()| UnixStream::from_std(control));
         let mut control = control.map_err(|e| format!("using a socket failed: {e}"))?;
+        let lifeline = begin(&control).map_err(|e| format!("giving it shared data failed: {e}"))?;
         let answer = timeout(self.config.start_timeout, read_answer(&mut control)).await;
         let why = match answer {
             Ok(Ok(Answer::Ready)) => {
                 self.crashes.store(0, Ordering::SeqCst);
                 let bytes = platform::resident_bytes(pid).unwrap_or(u64::MAX);
-                return Ok(Some(Running { process, control, forks: 0, bytes }));
+                return Ok(Some(Running { process, control, _lifeline: lifeline, forks: 0, bytes }));
             }
             Ok(Ok(Answer::Refused(why))) => {
                 self.refuse(&why);
@@ -246,13 +247,25 @@ async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
 impl Running {
     async fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<Answer> {
         let number = u32::try_from(slot).map_err(io::Error::other)?.to_le_bytes();
-        let sent = platform::send_with_descriptors(&self.control, &number, descriptors).await?;
+        // It has read all earlier requests, so there is room.
+        let sent = platform::send_with_descriptors(&self.control, &number, descriptors)?;
         if sent != number.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.forks = self.forks.wrapping_add(1);
         read_answer(&mut self.control).await
     }
+}
+
+/// Gives a fork server its lifeline.
+fn begin(control: &UnixStream) -> io::Result<Arc<Lifeline>> {
+    let lifeline = Lifeline::new()?;
+    if platform::SHARES_WITH_WORKERS {
+        platform::send_with_descriptors(control, &[0; REQUEST_BYTES], &[lifeline.workers_end()])?;
+        // It identifies itself to nobody, and gets the token of each worker with its lifeline.
+        lifeline.begin(&[0; TOKEN_BYTES])?;
+    }
+    Ok(lifeline)
 }
 
 async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {
@@ -278,7 +291,7 @@ impl ServerProcess {
 
 /// The pipes and the socket of a worker that is to be forked, with the ends of both processes.
 pub(super) struct ForkedPipes {
-    stdin: (OwnedFd, OwnedFd),
+    pub(super) lifeline: Arc<Lifeline>,
     stdout: (OwnedFd, OwnedFd),
     stderr: (OwnedFd, OwnedFd),
     socket: (unix::net::UnixStream, OwnedFd),
@@ -286,32 +299,32 @@ pub(super) struct ForkedPipes {
 
 impl ForkedPipes {
     pub(super) fn new() -> io::Result<Self> {
-        let to_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(write), OwnedFd::from(read)));
         let from_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
         let (own, its) = unix::net::UnixStream::pair()?;
         own.set_nonblocking(true)?;
         Ok(ForkedPipes {
-            stdin: to_worker()?,
+            lifeline: Lifeline::new()?,
             stdout: from_worker()?,
             stderr: from_worker()?,
             socket: (own, its.into()),
         })
     }
 
-    /// Writes the token to the lifeline, before the worker exists. An empty pipe has room for it.
-    pub(super) fn put_token(&self, token: &[u8]) -> io::Result<()> {
-        File::from(self.stdin.0.try_clone()?).write_all(token)
-    }
-
     /// Returns what the worker gets.
     pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
-        [&self.stdin.1, &self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd())
+        let [stdout, stderr, socket] = [&self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd());
+        [self.lifeline.workers_end(), stdout, stderr, socket]
+    }
+
+    /// Returns this process's end of the socket.
+    pub(super) fn own_socket(&self) -> BorrowedFd<'_> {
+        self.socket.0.as_fd()
     }
 
     /// Closes the ends of the worker and returns the others.
-    pub(super) fn into_own(self) -> io::Result<(ChildStdin, ChildStdout, ChildStderr, UnixStream)> {
+    pub(super) fn into_own(self) -> io::Result<(Arc<Lifeline>, ChildStdout, ChildStderr, UnixStream)> {
         Ok((
-            ChildStdin::from_std(self.stdin.0.into())?,
+            self.lifeline,
             ChildStdout::from_std(self.stdout.0.into())?,
             ChildStderr::from_std(self.stderr.0.into())?,
             UnixStream::from_std(self.socket.0)?,

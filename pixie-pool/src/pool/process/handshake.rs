@@ -8,7 +8,10 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, DirBuilder},
-    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _},
+    os::{
+        fd::AsFd,
+        unix::fs::{DirBuilderExt as _, FileTypeExt as _},
+    },
     path::{Path, PathBuf},
     process,
 };
@@ -96,7 +99,7 @@ impl Drop for SocketDirectory {
 pub(crate) enum Link {
     /// It connects to this socket.
     Listening(WorkerSocket),
-    /// Its fork server has given it the other end.
+    /// Its fork server gives it the other end, in which it finds the WELCOME.
     Connected(UnixStream),
 }
 
@@ -215,42 +218,66 @@ pub(crate) struct Handshake {
     pub(crate) input: BytesMut,
 }
 
+/// What a worker is told first, and the conversation that begins with it.
+pub(crate) struct Greeting<'q> {
+    protocol: Parent,
+    welcome: Welcome,
+    /// The queue that all workers read.
+    queue: Option<(&'q SharedSocket, &'q Claims)>,
+    /// What the socket has not accepted yet.
+    output: BytesMut,
+}
+
+impl<'q> Greeting<'q> {
+    pub(crate) fn new(
+        config: &Config,
+        token: [u8; TOKEN_BYTES],
+        queue: Option<(&'q SharedSocket, &'q Claims)>,
+    ) -> Self {
+        let welcome = Welcome {
+            memory: config.memory_bytes().unwrap_or(0),
+            jobs_max: jobs_max(config),
+            reads_queue: queue.is_some(),
+            is_metered: config.cpu_time.is_some(),
+            answers_calls: config.calls.is_some(),
+            sandbox: config.sandbox.clone(),
+        };
+        Greeting { protocol: Parent::new(token, config.table_hash), welcome, queue, output: BytesMut::new() }
+    }
+
+    /// Sends the WELCOME, as far as the socket has room for it.
+    pub(crate) fn send(&mut self, socket: impl AsFd) -> Result<(), String> {
+        // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works as
+        // well.
+        let _ = set_socket_send_buffer_size(&socket, UPLOAD_WINDOW_BYTES);
+        self.protocol.welcome(&self.welcome, &mut self.output);
+        let descriptors = self.queue.map(|(socket, claims)| [socket.workers_end(), claims.file()]);
+        let descriptors = descriptors.as_ref().map_or(&[][..], |both| both);
+        let sent = platform::send_with_descriptors(socket, &self.output, descriptors);
+        self.output.advance(sent.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?);
+        Ok(())
+    }
+}
+
 /// Connects the process that was started, if it sends the token.
 pub(crate) async fn greet(
     config: &Config,
     slot: usize,
     pid: u32,
     link: Link,
-    token: [u8; TOKEN_BYTES],
-    queue: Option<(&SharedSocket, &Claims)>,
+    mut greeting: Greeting<'_>,
 ) -> Result<Handshake, String> {
     let stream = match link {
         Link::Listening(socket) => socket.accept(config, slot, pid).await?,
         Link::Connected(stream) => stream,
     };
-    // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works as
-    // well.
-    let _ = set_socket_send_buffer_size(&stream, UPLOAD_WINDOW_BYTES);
     let (mut reader, mut writer) = stream.into_split();
-    let mut protocol = Parent::new(token, config.table_hash);
     let mut input = BytesMut::new();
-    expect(&mut protocol, Event::Greeted, &mut reader, &mut input).await?;
-    let memory = config.memory_bytes().unwrap_or(0);
-    let welcome = Welcome {
-        memory,
-        jobs_max: jobs_max(config),
-        reads_queue: queue.is_some(),
-        is_metered: config.cpu_time.is_some(),
-        answers_calls: config.calls.is_some(),
-        sandbox: config.sandbox.clone(),
-    };
-    let mut output = BytesMut::new();
-    protocol.welcome(&welcome, &mut output);
-    if let Some((socket, claims)) = queue {
-        let descriptors = [socket.workers_end(), claims.file()];
-        let sent = platform::send_with_descriptors(writer.as_ref(), &output, &descriptors).await;
-        output.advance(sent.map_err(|e| format!("sending it the queue failed: {e}"))?);
+    expect(&mut greeting.protocol, Event::Greeted, &mut reader, &mut input).await?;
+    if !greeting.protocol.is_welcomed {
+        greeting.send(writer.as_ref())?;
     }
+    let Greeting { mut protocol, output, .. } = greeting;
     writer.write_all(&output).await.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?;
     expect(&mut protocol, Event::Ready, &mut reader, &mut input).await?;
     Ok(Handshake { protocol, reader, writer, input })

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Output {
     tail: Arc<Mutex<VecDeque<u8>>>,
-    readers: Vec<JoinHandle<()>>,
+    reader: JoinHandle<()>,
 }
 
 /// The worker that an event of the log belongs to.
@@ -46,25 +46,18 @@ impl Output {
     {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let budget = Arc::new(Mutex::new(Budget { second: Instant::now(), spent: 0 }));
-        let mut readers = Vec::new();
-        if let Some(pipe) = stdout {
-            let lines = Lines::new(label.clone(), "stdout", Arc::clone(&budget));
-            readers.push(tokio::spawn(drain(pipe, lines, None)));
-        }
-        if let Some(pipe) = stderr {
-            let lines = Lines::new(label, "stderr", budget);
-            readers.push(tokio::spawn(drain(pipe, lines, Some(Arc::clone(&tail)))));
-        }
-        Output { tail, readers }
+        let of_stdout = Lines::new(label.clone(), "stdout", Arc::clone(&budget));
+        let of_stderr = Lines::new(label, "stderr", budget);
+        let kept = Arc::clone(&tail);
+        let reader = tokio::spawn(async move {
+            tokio::join!(drain(stdout, of_stdout, None), drain(stderr, of_stderr, Some(kept)));
+        });
+        Output { tail, reader }
     }
 
     /// Reads to the end of the pipes, for a limited time, and returns the end of stderr.
     pub(crate) async fn finish(mut self) -> String {
-        for mut reader in self.readers.drain(..) {
-            if timeout(OUTPUT_DRAIN, &mut reader).await.is_err() {
-                reader.abort();
-            }
-        }
+        let _ = timeout(OUTPUT_DRAIN, &mut self.reader).await;
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(tail.make_contiguous()).into_owned()
     }
@@ -72,23 +65,27 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.readers.iter().for_each(JoinHandle::abort);
+        self.reader.abort();
     }
 }
 
-async fn drain(mut pipe: impl AsyncRead + Unpin, mut lines: Lines, tail: Option<Arc<Mutex<VecDeque<u8>>>>) {
-    let (mut buffer, mut dropped) = (vec![0; 8 * 1024], 0);
-    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut lines: Lines, tail: Option<Arc<Mutex<VecDeque<u8>>>>) {
+    let Some(mut pipe) = pipe else { return };
+    // Most workers print nothing, so it is not filled with zeros.
+    let (mut buffer, mut dropped) = (Vec::with_capacity(8 * 1024), 0);
+    while let Ok(count @ 1..) = pipe.read_buf(&mut buffer).await {
         if let Some(tail) = &tail {
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-            tail.extend(&buffer[..count]);
+            tail.extend(&buffer);
             let excess = tail.len().saturating_sub(STDERR_TAIL_BYTES);
             tail.drain(..excess);
         }
         if lines.has_room() {
-            lines.push(&buffer[..count]);
+            lines.push(&buffer);
+            buffer.clear();
             continue;
         }
+        buffer.clear();
         lines.skip(count);
         dropped += 1;
         if dropped % DROPPED_READS == 0 {
@@ -248,9 +245,7 @@ mod tests {
         let (begun, label) = (Instant::now(), WorkerLabel { pool: "p".into(), worker: 1, pid: 0 });
         let empty = || std::io::Cursor::new(vec![b'\n'; 200_000]);
         let mut output = Output::read(label, Some(empty()), Some(empty()));
-        for reader in output.readers.drain(..) {
-            assert!(reader.await.is_ok());
-        }
+        assert!((&mut output.reader).await.is_ok());
         let events = count.0.load(Ordering::Relaxed);
         // Each second has room for this many lines, and for a report from each pipe.
         let seconds = begun.elapsed().as_secs() as usize + 2;

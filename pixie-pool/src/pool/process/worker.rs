@@ -3,7 +3,12 @@
 //! Owns the task that reads a worker's socket and ends the process when the connection is closed. Leaves
 //! leasing and timeouts to `queue`, and the jobs of an exited worker to `exit_report`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     task::{JoinHandle, JoinSet},
@@ -17,6 +22,7 @@ use crate::{
         connection::{Closed, Connection, Kill},
         process::{
             Workers,
+            child::Child,
             exit_report::{LeftJobs, settle},
             reading::Reading,
             start::{self, StartedWorker},
@@ -88,12 +94,13 @@ async fn fill(workers: &Arc<Workers>, slot: usize, exits: &mut JoinSet<()>) {
 /// A deadline ends here: when the connection is closed, the process is killed at once.
 async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut JoinSet<()>) -> Duration {
     let StartedWorker { mut child, connection, reader, input } = started;
-    let watchers = [child.watch(&connection), threads::watch(&workers.queue, &connection)];
+    let watcher = threads::watch(&workers.queue, &connection);
     let _abandoned = Abandoned(&connection);
     workers.add(&connection);
     let mut reading = Reading::new(Arc::clone(&workers.queue), Arc::clone(&connection), reader, input);
-    let closed = std::future::poll_fn(|cx| reading.poll(cx)).await;
+    let closed = until_closed(&child, &mut reading).await;
     let closed = connection.close(closed);
+    let closed = connection.state().why_closed(closed);
     workers.note_end(closed);
     if closed != Closed::Exited {
         if !closed.is_polite() {
@@ -101,7 +108,7 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
         }
         connection.hang_up();
     }
-    watchers.iter().flatten().for_each(JoinHandle::abort);
+    watcher.iter().for_each(JoinHandle::abort);
     let left = connection.take_sent();
     workers.remove(&connection, closed, left.len());
     // What it has claimed from the shared socket is not in `left` yet.
@@ -112,6 +119,20 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     while exits.try_join_next().is_some() {}
     exits.spawn(settle(reading, child, closed, LeftJobs::new(left)));
     workers.queue.rules().restarts.exited(reached)
+}
+
+/// Reads until the connection is closed, which the exit of the process does, too: a program that it started may
+/// hold the socket open.
+async fn until_closed(child: &Child, reading: &mut Reading) -> Closed {
+    let (mut exited, mut has_exited) = (pin!(child.exited()), false);
+    poll_fn(|cx| {
+        if !has_exited && exited.as_mut().poll(cx).is_ready() {
+            has_exited = true;
+            reading.connection.close(Closed::Exited);
+        }
+        reading.poll(cx)
+    })
+    .await
 }
 
 /// Fails the jobs of a worker whose task is dropped, because the runtime shuts down.
