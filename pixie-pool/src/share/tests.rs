@@ -66,7 +66,7 @@ fn an_unknown_name_is_told_with_the_known_ones() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nobody_can_change_or_shorten_what_is_shared() {
+fn shared_data_cannot_be_changed_or_shortened() {
     use rustix::io::Errno;
     let shared = share("sealed", Share::bytes("constant")).unwrap();
     let file = shared.memory.file().unwrap();
