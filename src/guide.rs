@@ -37,6 +37,7 @@
 //! - [Worker pools](self::pools)
 //! - [Sandboxes](self::sandbox)
 //! - [A fresh process for each request](self::fresh)
+//! - [Shared read-only data](self::shared_data)
 //! - [Images, PDFs and office files](self::documents)
 //! - [The progress of a job](self::progress)
 //! - [Single functions in worker processes](self::tasks)
@@ -200,6 +201,9 @@ pub mod sandbox {}
 
 #[doc = include_str!("guide/how-to/fresh.md")]
 pub mod fresh {}
+
+#[doc = include_str!("guide/how-to/shared_data.md")]
+pub mod shared_data {}
 
 #[doc = include_str!("guide/how-to/documents.md")]
 pub mod documents {}

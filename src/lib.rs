@@ -155,7 +155,7 @@ pub use pixie_core::{
 #[cfg(feature = "sealed-cookies")]
 pub use pixie_core::{PrivateCookies, SignedCookies};
 pub use pixie_macros::{delete, extractor, get, patch, post, put, route};
-pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox, StartMethod};
+pub use pixie_pool::{Config as PoolConfig, Pool, Sandbox, Share, Shared, StartMethod, share, shared};
 #[cfg(any(feature = "tls", feature = "tls-ring"))]
 pub use pixie_server::Tls;
 pub use pixie_server::{Config as ServerConfig, Listen, Shutdown, TlsSession};

@@ -95,6 +95,7 @@ impl App {
             app.spool.check();
         }
         let listener = open(&app.settings, dev.is_some())?;
+        lifecycle::share(&app)?;
         let mut restarts = Restarts::prepare(dev.is_some()).map_err(StartError::of_system)?;
         let runtime = runtime(app.settings.threads).map_err(StartError::of_system)?;
         // `pixie dev` shows its own lines of requests.
@@ -139,6 +140,7 @@ impl App {
         }
         install_metrics(&app)?;
         app.spool.sweep();
+        lifecycle::share(&app)?;
         Ok(AppService::layered(app, layers))
     }
 }

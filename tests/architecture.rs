@@ -60,6 +60,7 @@ const FOLDERS: [(&str, &[&str]); 7] = [
             "error",
             "snapshot",
             "protocol",
+            "share",
             "fork",
             "job worker",
             "submission",

@@ -4,6 +4,8 @@ mod errors;
 #[cfg(feature = "store-redis")]
 #[path = "programs/redis.rs"]
 mod redis;
+#[path = "with_workers/shared.rs"]
+mod shared;
 #[cfg(feature = "store")]
 #[path = "with_workers/store.rs"]
 mod store;
@@ -35,7 +37,7 @@ fn app() -> App {
     });
     let probes = ["probe", "bomb", "panics", "panic"].into_iter().zip([probe, bomb, panics, panic as fn() -> String]);
     let probed = probes.fold(App::new(), |app, (name, run)| in_all_kinds(app, name, run));
-    let probed = errors::routes(probed);
+    let probed = shared::routes(errors::routes(probed));
     #[cfg(feature = "store")]
     let probed = store::routes(probed);
     probed

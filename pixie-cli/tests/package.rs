@@ -46,8 +46,7 @@ fn a_pixie_built_from_the_package_names_versions() {
     let (grammar, server) = (patch("pixie-grammar", "pixie-core/grammar"), patch("pixie-server", "pixie-server"));
     let build =
         ["build", "--offline", "--target-dir", target.to_str().unwrap(), "--config", &grammar, "--config", &server];
-    let profile =
-        ["--config", "profile.dev.debug='line-tables-only'", "--config", "profile.dev.package.'*'.debug=false"];
+    let profile = ["--config", "profile.dev.debug=false"];
     cargo(&world.path().join(name), &[&build[..], &profile[..]].concat());
     for template in ["minimal", "app", "api", "pool"] {
         let mut command = Command::new(target.join("debug/packaged-pixie"));

@@ -1,26 +1,25 @@
 //! Every scaffold is a project that builds, passes its own tests and lints, starts and answers.
 //!
-//! This is slow, because each project is compiled. They share a target folder with the apps of `dev`, so that
-//! their dependencies are compiled once. They use the workspace's lock file, so that cargo does not need the
-//! network.
+//! This is slow, because each project is compiled. They share a target folder with the workspace, so
+//! that their dependencies are compiled once. They use the workspace's lock file, so that cargo does not need
+//! the network.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 #[path = "cli/builds.rs"]
 mod builds;
-#[path = "cli/support.rs"]
-mod support;
+#[path = "cli/environment.rs"]
+mod environment;
 
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
-
-use support::{World, checkout, environment};
 
 /// How long a request or a start may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -49,11 +48,8 @@ fn the_app_scaffold_works() {
     assert!(app.get("/primes?below=100").contains("<strong>25</strong>"));
     assert!(app.get("/nowhere").contains("This page does not exist"));
     // The program tells what the command reads.
-    let folder = project.world.root.join(&project.name);
-    let mut deploy = project.world.pixie(&["deploy", "compose", "--domain", "app.example"]);
-    deploy.current_dir(folder).env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true");
-    let deployed = project.world.shown(&deploy.output().unwrap());
-    assert!(deployed.starts_with("code 0\n") && deployed.contains("PIXIE_ROLE: \"web\""), "{deployed}");
+    let deployed = pixie(&project.folder, &["deploy", "compose", "--domain", "app.example"]);
+    assert!(deployed.contains("PIXIE_ROLE: \"web\""), "{deployed}");
     drop(app);
     project.grows();
 }
@@ -100,8 +96,8 @@ fn the_app_scaffold_says_why_it_does_not_start() {
 }
 
 struct Project {
-    world: World,
     name: String,
+    folder: PathBuf,
     template: &'static str,
 }
 
@@ -111,12 +107,11 @@ impl Project {
     }
 
     fn named(name: &str, template: &'static str) -> Self {
-        let world = World::new();
-        builds::share_profile(&world.root);
-        let shown = world.run(&["new", name, "--template", template, "--yes"]);
-        assert!(shown.starts_with("code 0"), "{shown}");
-        world.write(&format!("{name}/Cargo.lock"), &fs::read_to_string(checkout().join("Cargo.lock")).unwrap());
-        Self { world, name: name.to_owned(), template }
+        let place = builds::place(&format!("{name}-world"));
+        pixie(&place, &["new", name, "--template", template, "--yes"]);
+        let folder = place.join(name);
+        fs::copy(checkout().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        Self { name: name.to_owned(), folder, template }
     }
 
     /// It is formatted, compiles, and its tests pass.
@@ -141,13 +136,13 @@ impl Project {
             "login staff --path /staff",
         ] {
             let arguments: Vec<_> = ["add"].into_iter().chain(addition.split(' ')).chain(["--yes"]).collect();
-            let mut command = self.world.pixie(&arguments);
-            command.current_dir(self.world.root.join(&self.name)).env("CARGO_NET_OFFLINE", "true");
-            let shown = self.world.shown(&command.output().unwrap());
-            assert!(shown.starts_with("code 0\n") && !shown.contains("\nhelp: add"), "{addition}: {shown}");
+            let shown = pixie(&self.folder, &arguments);
+            assert!(!shown.contains("\nhelp: add"), "{addition}: {shown}");
         }
         self.cargo(&["fmt", "--check"]);
-        self.cargo(&["build", "--offline"]);
+        // Without what only tests depend on. The program is built with it, as the tests are.
+        self.cargo(&["check", "--offline"]);
+        self.cargo(&["build", "--offline", "--all-targets"]);
         let app = self.start();
         assert!(app.get("/members/login").contains("Are you new here?"));
         assert!(app.get("/people/ada").contains("<p>ada</p>"));
@@ -158,22 +153,16 @@ impl Project {
 
     fn cargo(&self, arguments: &[&str]) {
         let mut command = Command::new("cargo");
-        environment::clean(&mut command).args(arguments).current_dir(self.world.root.join(&self.name));
+        environment::clean(&mut command).args(arguments).current_dir(&self.folder);
         // With this, a changed snapshot fails instead of being written.
         command.env("CARGO_TARGET_DIR", builds::target()).env("INSTA_UPDATE", "no");
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success(), "cargo {} in {}:\n{said}", arguments[0], self.template);
+        succeed(&mut command, &format!("cargo {} in {}", arguments[0], self.template));
     }
 
     /// Returns the program as it is started in production: with its variables set.
     fn program(&self) -> Command {
         let mut command = Command::new(builds::target().join("debug").join(&self.name));
-        environment::clean(&mut command)
-            .current_dir(self.world.root.join(&self.name))
-            .env("PIXIE_PORT", "0")
-            .env("PIXIE_WORKERS", "1");
+        environment::clean(&mut command).current_dir(&self.folder).env("PIXIE_PORT", "0").env("PIXIE_WORKERS", "1");
         command.env("PIXIE_SECRET", "a secret that only seals the cookies of a test");
         command.env("PIXIE_DEV", "off");
         command
@@ -193,6 +182,29 @@ impl Project {
         let port = receiver.recv_timeout(PATIENCE);
         App { process, port: port.expect("the app announces its port") }
     }
+}
+
+/// Runs `pixie` and returns what it wrote.
+fn pixie(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));
+    environment::clean(&mut command).args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", builds::target()).env("CARGO_NET_OFFLINE", "true");
+    // The crates of this folder, also where the checkout has a remote.
+    command.env("PIXIE_NEW_CRATES", checkout());
+    succeed(&mut command, &format!("pixie {arguments:?}"))
+}
+
+fn succeed(command: &mut Command, name: &str) -> String {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{name}:\n{said}");
+    said
+}
+
+/// The folder of the workspace.
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// A running app; killed at the end of the test.

@@ -31,7 +31,7 @@ const STEPS: [&str; 8] = ["1-new", "2-page", "3-form", "4-database", "5-upload",
 #[test]
 fn the_tutorial_works_as_it_is_written() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut reader = Reader::new(checkout);
+    let mut reader = Reader::new("tutorial", checkout);
     for step in STEPS {
         let page = fs::read_to_string(checkout.join(format!("src/guide/tutorial/{step}.md"))).unwrap();
         for block in blocks(&page) {
@@ -53,7 +53,7 @@ const ELSEWHERE: [&str; 4] = [
 fn the_commands_of_the_readme_work() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let readme = fs::read_to_string(checkout.join("README.md")).unwrap();
-    let mut reader = Reader::new(checkout);
+    let mut reader = Reader::new("readme", checkout);
     for block in blocks(&readme).into_iter().filter(|block| block.language == "text") {
         for line in block.text.lines() {
             let command = line.split("  ").next().unwrap_or_default().trim();

@@ -80,6 +80,9 @@ pub(crate) const START_FAILURE_GRACE: Duration = Duration::from_secs(1);
 /// Crashes of forked workers after which their fork server is replaced. Its workers share a stack canary, and
 /// finding it byte by byte takes several hundred crashes; a start takes some milliseconds.
 pub(crate) const FORK_SERVER_CRASHES_MAX: u32 = 64;
+/// Limits the requests of a pool that its fork server has not answered. Enough that it always finds the next one, and
+/// few beside what its socket has room for.
+pub(crate) const FORK_REQUESTS_MAX: usize = 32;
 /// Forks between checks of a fork server's memory. A check takes about 20 µs.
 pub(crate) const FORK_SERVER_CHECK: u32 = 256;
 /// Limits how far a fork server may grow after it was ready, in bytes. It only forks, so it does not grow.
@@ -99,6 +102,10 @@ pub(crate) const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 
 pub(crate) const WORKERS_MAX: usize = 4096;
 /// Limits a pool's name, in bytes, because it stands in an environment variable and in every log line.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
+/// Limits the names of shared data. A message may have 253 descriptors, one for each name that has changed.
+pub(crate) const SHARED_MAX: usize = 64;
+/// Limits a message to a worker on its lifeline, in bytes: the token, and a line for each shared name.
+pub(crate) const LIFELINE_BYTES_MAX: usize = 32 + SHARED_MAX * (NAME_BYTES_MAX + 22);
 /// Limits a socket's path, in bytes. The smallest limit of the supported systems is 104 with the final 0.
 pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 100;
 /// Limits how many directories a starting pool creates to lock one of them. Another pool that starts may
@@ -202,6 +209,14 @@ pub(crate) const OWN_DESCRIPTORS_MIN: i32 = 200;
 pub(crate) const OOM_SCORE_RAISE: i32 = 300;
 /// Limits the reads of one worker's socket in a row before other tasks of the runtime run.
 pub(crate) const READS_PER_TURN: usize = 16;
+/// Returns what a name must be, if this one is not.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_right = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain);
+    let why = || format!("must be 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
+    is_right.then_some(()).ok_or_else(why)
+}
+
 /// Limits the nesting of a task's arguments and output, as serde_json does: decoding each level takes stack.
 #[cfg(feature = "tasks")]
 pub(crate) const NESTING_MAX: usize = 128;

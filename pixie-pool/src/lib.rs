@@ -17,6 +17,7 @@ mod pool;
 mod protocol;
 mod reply;
 mod sandbox;
+mod share;
 mod snapshot;
 mod submission;
 #[cfg(feature = "store")]
@@ -35,6 +36,7 @@ pub use crate::{
     pool::Pool,
     reply::{Reply, ReplyBody, ReplyStream},
     sandbox::{Sandbox, SandboxLevel},
+    share::{Share, Shared, share, shared},
     snapshot::{Counts, MemoryLimit, Snapshot, WorkerSnapshot, WorkerState},
     submission::{Body, BodyStream, Submission},
     worker::{Worker, worker},

@@ -22,16 +22,16 @@ use linux as system;
 pub(crate) use linux::sandbox::restrict;
 pub use system::loader_arguments;
 pub(crate) use system::{
-    Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, ProcessWatch, QueueReader, SharedSocket, WorkerCgroup,
-    available_bytes, check_forkable, close_inherited, cpu_time, flush_output, fork_beside,
-    give_way_when_memory_is_short, has_queue, own_executable, peak_bytes, private_socket, random, reap_as_init,
-    receive_with_descriptors, resident_bytes, send_with_descriptors, set_process_name, thread_ids, thread_state,
-    threads,
+    Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, LifelineEnds, ProcessWatch, QueueReader, SHARES_WITH_WORKERS,
+    SharedMemory, SharedSocket, WorkerCgroup, available_bytes, check_forkable, close_inherited, cpu_time, flush_output,
+    fork_beside, give_way_when_memory_is_short, has_queue, own_executable, peak_bytes, private_socket, random,
+    reap_as_init, receive_message, receive_with_descriptors, resident_bytes, send_with_descriptors, set_process_name,
+    shared_resident_bytes, thread_ids, thread_state, threads,
 };
 pub(crate) use unix::{
-    DirectoryLock, ForkedProcess, Lifeline, become_forked, calm_signals, exit_alone, exit_now, forget_variable,
-    hang_up, has_arrived, has_input, limit_file_size, limit_memory, limit_open_files, no_core_dumps, out_of_the_way,
-    poll_write, read_arrived, read_into, signal_name, take_lifeline, take_stdin,
+    DirectoryLock, ForkedProcess, become_forked, calm_signals, exit_alone, exit_now, forget_variable, hang_up,
+    has_arrived, has_input, limit_file_size, limit_memory, limit_open_files, no_core_dumps, out_of_the_way, poll_write,
+    read_arrived, read_into, signal_name, take_stdin, wait_for_input,
 };
 pub use unix::{ignores_hangup, pass_descriptors};
 

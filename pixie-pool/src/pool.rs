@@ -25,7 +25,7 @@ use std::{
 use tokio::{net::UnixDatagram, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
-    config::{ByteSize, Claim, Config, NAME_BYTES_MAX, SANDBOX_THREADS_MIN, Settings, Size, TIME_MAX, WORKERS_MAX},
+    config::{ByteSize, Claim, Config, SANDBOX_THREADS_MIN, Settings, Size, TIME_MAX, WORKERS_MAX, check_name},
     error::Error,
     identity,
     job::{Handler, Job},
@@ -265,11 +265,7 @@ fn check_runtime() -> Result<(), Error> {
 }
 
 fn check(config: &Config) -> Result<(), Error> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if config.name.is_empty() || config.name.len() > NAME_BYTES_MAX || !config.name.chars().all(is_plain) {
-        let limits = format!("1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
-        return Err(Error::Start(format!("the pool's name {:?} must be {limits}", config.name)));
-    }
+    check_name(&config.name).map_err(|why| Error::Start(format!("the pool's name {:?} {why}", config.name)))?;
     check_bytes(config)?;
     check_size(config)?;
     if config.cpu_time.is_some() && !platform::HAS_CPU_CLOCKS {

@@ -1,7 +1,7 @@
 //! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its end.
 //!
-//! Owns the lifeline, the handshake, the limits, the order of the steps into a sandbox, and the loop over
-//! jobs. Leaves jobs to `job` and the socket to `socket`. Invariants: the worker takes its first job and
+//! Owns the handshake, the limits, the order of the steps into a sandbox, and the loop over
+//! jobs. Leaves jobs to `job`, the socket to `socket`, and the lifeline to `share`. Invariants: the worker takes its first job and
 //! starts its first thread after it has entered its sandbox. The main thread only watches the lifeline, so
 //! that the process answers its parent, and ends with it, while a handler is busy.
 
@@ -14,7 +14,7 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, ErrorKind},
     mem,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     panic::{self, AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -33,6 +33,7 @@ use crate::{
     platform,
     protocol::frame::{Hello, TOKEN_BYTES, VERSION, Welcome},
     sandbox::{Sandbox, SandboxLevel},
+    share::lifeline,
     worker::socket::Socket,
 };
 
@@ -54,9 +55,9 @@ pub struct Worker {
 #[derive(Debug)]
 enum Origin {
     /// As a worker.
-    Executed { path: PathBuf, token: [u8; TOKEN_BYTES], lifeline: platform::Lifeline },
+    Executed { path: PathBuf, token: [u8; TOKEN_BYTES] },
     /// As the fork server of a pool, with its socket to the main process.
-    ForkServer(OwnedFd),
+    ForkServer(UnixStream),
 }
 
 /// Returns the worker if a pool started this process. Call this function first in `main`: it closes every
@@ -95,10 +96,9 @@ pub fn worker() -> Option<Worker> {
 impl Worker {
     fn enter(invitation: Invitation) -> io::Result<Self> {
         let origin = if invitation.is_to_fork() {
-            Origin::ForkServer(platform::take_stdin()?)
+            Origin::ForkServer(serving::enter(platform::take_stdin()?)?)
         } else {
-            let (lifeline, token) = platform::take_lifeline()?;
-            Origin::Executed { path: invitation.path, token, lifeline }
+            Origin::Executed { path: invitation.path, token: lifeline::take(platform::take_stdin()?)? }
         };
         Ok(Worker { identity: identity::identity(), origin, is_in_a_test: false })
     }
@@ -127,10 +127,10 @@ impl Worker {
     /// forked one, so that it can open files and connections of its own.
     pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
         remember_panics();
-        let (token, lifeline, link) = match self.origin {
-            Origin::Executed { path, token, lifeline } => (token, lifeline, Link::Path(path)),
+        let (token, link) = match self.origin {
+            Origin::Executed { path, token } => (token, Link::Path(path)),
             Origin::ForkServer(control) => match serving::serve(control, practice) {
-                Ok(Forked { lifeline, token, socket }) => (token, lifeline, Link::Socket(socket)),
+                Ok(Forked { token, socket }) => (token, Link::Socket(socket)),
                 Err(error) => give_up(&format!("forking workers failed: {error}")),
             },
         };
@@ -168,7 +168,7 @@ impl Worker {
         if let Err(error) = started {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
-        lifeline.wait();
+        lifeline::wait(None);
         if IS_BUSY.load(Ordering::SeqCst) {
             // The job may have just sent its reply.
             thread::sleep(JOB_END);

@@ -1,7 +1,8 @@
-//! The worker pools of an app: their size, their memory, and pools with settings of their own.
+//! The worker pools of an app: their size, their memory, pools with settings of their own, and shared data.
 use std::time::Duration;
 
 use pixie_core::ByteSize;
+use pixie_pool::Share;
 
 use crate::{app::App, table::settings::Workers};
 
@@ -45,6 +46,39 @@ impl App {
     #[doc(alias("process", "worker", "fork"))]
     pub fn pool(mut self, pool: pixie_pool::Config) -> App {
         self.pools.push(pool);
+        self
+    }
+
+    /// Shares a file or bytes with all workers under a name, before the app is ready. [`shared`](crate::shared)
+    /// returns them in every kind of route, at no copy, and [`share`](crate::share) replaces them while the app
+    /// runs. The guide's page [`shared_data`](crate::guide::shared_data) explains it. An error, such as a missing
+    /// file, ends the start.
+    ///
+    /// ```standalone_crate
+    /// use pixie_web::{App, Bytes, Result, Share, get, post, share, shared};
+    ///
+    /// #[get("/words")]
+    /// fn words() -> Result<String> {
+    ///     let words = shared("words")?;
+    ///     Ok(format!("version {}: {}", words.version(), String::from_utf8_lossy(&words)))
+    /// }
+    ///
+    /// #[post("/words", thread)]
+    /// fn replace(words: Bytes) -> Result<String> {
+    ///     Ok(format!("version {}", share("words", Share::bytes(words))?.version()))
+    /// }
+    ///
+    /// # fn main() -> pixie_web::Result<()> {
+    /// let client = App::collect().share("words", Share::bytes("one two")).test()?;
+    /// client.get("/words").send().assert_text("version 1: one two");
+    /// client.post("/words").body("three").send().assert_text("version 2");
+    /// client.get("/words").send().assert_text("version 2: three");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("model", "mmap", "shared memory"))]
+    pub fn share(mut self, name: impl Into<String>, share: Share) -> App {
+        self.lifecycle.shares.push((name.into(), share));
         self
     }
 

@@ -22,10 +22,18 @@ pub(crate) struct Started {
     stops: Vec<Step>,
 }
 
+/// Shares what the app declares, before anything reads it.
+pub(crate) fn share(app: &Composed) -> Result<(), StartError> {
+    let shares = mem::take(&mut app.lifecycle.lock().unwrap_or_else(PoisonError::into_inner).shares);
+    shares
+        .into_iter()
+        .try_for_each(|(name, share)| pixie_pool::share(&name, share).map(drop).map_err(StartError::of_system))
+}
+
 /// Runs the steps of the start. Returns `None` if the app was stopped meanwhile.
 pub(crate) async fn start(app: &Composed) -> Result<Option<Started>, StartError> {
     let lifecycle = mem::take(&mut *app.lifecycle.lock().unwrap_or_else(PoisonError::into_inner));
-    let Lifecycle { starts, periodic, stops } = lifecycle;
+    let Lifecycle { starts, periodic, stops, .. } = lifecycle;
     let handle = AppHandle::new(&app.state, &app.shutdown, app.settings.development);
     for Step { name, run } in starts {
         tokio::select! {

@@ -2,10 +2,11 @@
 //! plain data; `run/lifecycle.rs` runs it, in the main process only.
 //!
 //! Invariant: the number of pieces of background work has a limit, and a stop can wait for all of them.
-use std::{fmt, panic::Location, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, panic::Location, pin::Pin, sync::Arc, time::Duration};
 
 use pixie_core::{BoxFuture, Error, Result, StateMap};
 use pixie_grammar::parse_duration;
+use pixie_pool::Share;
 use pixie_server::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -85,18 +86,25 @@ pub(crate) struct Periodic {
 /// What an app does besides answering requests.
 #[derive(Default)]
 pub(crate) struct Lifecycle {
+    /// What the app shares with its workers, by name.
+    pub(crate) shares: Vec<(String, Share)>,
     pub(crate) starts: Vec<Step>,
     pub(crate) periodic: Vec<Periodic>,
     pub(crate) stops: Vec<Step>,
 }
 
 impl Lifecycle {
+    /// Returns whether the app runs nothing of its own at its start, at its stop, or at times.
     pub(crate) fn is_empty(&self) -> bool {
         self.starts.is_empty() && self.periodic.is_empty() && self.stops.is_empty()
     }
 
-    /// Refuses periods that are none.
+    /// Refuses periods that are none, and a name that is shared twice.
     pub(crate) fn check(&self) -> Result<(), StartError> {
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = self.shares.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(StartError::new(format!("`App::share` declares `{name}` twice: keep one of them")));
+        }
         let wrong = |work: &Periodic| Some(format!("{}: {}", work.name, work.period.as_ref().err()?));
         self.periodic.iter().find_map(wrong).map_or(Ok(()), |why| Err(StartError::new(why)))
     }

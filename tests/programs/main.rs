@@ -9,6 +9,8 @@ mod configuration;
 mod examples;
 mod failures;
 mod faults;
+#[cfg(all(feature = "tls", unix))]
+mod https;
 #[cfg(feature = "http2")]
 #[path = "../values/h2_client.rs"]
 mod h2_client;

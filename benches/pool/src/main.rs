@@ -11,6 +11,7 @@ mod measure;
 mod pooled;
 mod raw;
 mod report;
+mod shared;
 mod web;
 
 use std::{env, process::ExitCode, thread};
@@ -67,6 +68,10 @@ fn run() -> Result<()> {
     print!("{}", Report { measured: &measure::all(&args)? });
     println!("\n## All on one processor\n");
     print!("{}", Report { measured: &on_one_processor(|| measure::all(&args))? });
+    if shared::WHAT.contains(&args.only) {
+        println!("\n## With {}\n", shared::WHAT);
+        print!("{}", shared::table(&args)?);
+    }
     Ok(())
 }
 

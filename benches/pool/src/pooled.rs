@@ -16,7 +16,7 @@ use pixie_pool::{
     Body, BodyStream, Error, Handler, Job, Pool, Reply, ReplyBody, Size, StartMethod, Submission, WorkerState,
 };
 
-use crate::BODY_BYTES;
+use crate::{BODY_BYTES, shared};
 
 /// Bytes in one piece of a body.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -39,6 +39,7 @@ pub(crate) fn handler() -> Handler {
             }
             Some(b'g') => give(job),
             Some(b'c') => call(job),
+            Some(b'm') => shared::read(job),
             Some(b'l') => loop {
                 std::hint::black_box(0);
             },
@@ -223,7 +224,7 @@ pub(crate) async fn kill_and_ask(pool: &Pool, spares: usize, message: &Bytes) ->
 }
 
 /// Waits until the worker and all spares are idle.
-async fn complete(pool: &Pool, spares: usize) -> Result<()> {
+pub(crate) async fn complete(pool: &Pool, spares: usize) -> Result<()> {
     let start = Instant::now();
     let idle = || pool.snapshot().workers.iter().filter(|worker| worker.state == WorkerState::Idle).count();
     while idle() <= spares {

@@ -7,11 +7,13 @@ use bench_kit::{
     options::{number, read},
 };
 
+use crate::fault::QUICK;
+
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
 Mixes faults of every sort into full load, and prints what the other requests noticed and what was left behind.
 
-Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT] [--rate N] [--slow yes|no]
+Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT] [--rate N] [--fault NAME]
             [--start-method exec|fork]
 
   --minutes N        how long it takes, phases without faults, with faults and with raw forks in turn (10)
@@ -19,7 +21,7 @@ Usage: soak [--minutes N] [--phase SECONDS] [--connections N] [--faults PERCENT]
   --connections N    connections that ask one request after the other, a third of them each route (15)
   --faults PERCENT   the share of requests that are faulty, if the machine can respawn for so many (5)
   --rate N           fast faults per second, instead of that share
-  --slow yes|no      whether there are slow faults, which occupy a worker for a while (yes)
+  --fault NAME       only this fast fault, such as abort, and no slow faults (all)
   --start-method M   how the server starts its workers (exec)
 
 What the environment says of pixie (PIXIE_WORKERS, PIXIE_POOL_DEFAULT and others) reaches the server.";
@@ -37,8 +39,8 @@ pub(crate) struct Args {
     pub(crate) faults: f64,
     /// Fast faults per second, instead of the share.
     pub(crate) rate: Option<f64>,
-    /// Whether there are slow faults.
-    pub(crate) slow: bool,
+    /// The only fast faults, without slow ones; all if it is empty.
+    pub(crate) fault: String,
     /// How the server starts its workers.
     pub(crate) start_method: &'static str,
 }
@@ -48,7 +50,7 @@ impl Args {
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let (whole, phase) = (Duration::from_secs(600), Duration::from_secs(15));
         let mut parsed =
-            Self { whole, phase, connections: 15, faults: 0.05, rate: None, slow: true, start_method: "exec" };
+            Self { whole, phase, connections: 15, faults: 0.05, rate: None, fault: "".into(), start_method: "exec" };
         let wants_run = read(args, |option, value| {
             match option {
                 "--minutes" => parsed.whole = Duration::from_secs_f64(60.0 * number(option, value, 0.1, 1440.0)?),
@@ -56,8 +58,8 @@ impl Args {
                 "--connections" => parsed.connections = number(option, value, 3.0, 256.0)? as u32,
                 "--faults" => parsed.faults = number(option, value, 0.01, 50.0)? / 100.0,
                 "--rate" => parsed.rate = Some(number(option, value, 1.0, 1e6)?),
-                "--slow" => parsed.slow = choice(option, value, ["no", "yes"])? == "yes",
-                "--start-method" => parsed.start_method = choice(option, value, ["exec", "fork"])?,
+                "--fault" => parsed.fault = choice(option, value, &QUICK.each_ref().map(|fault| fault.name))?.into(),
+                "--start-method" => parsed.start_method = choice(option, value, &["exec", "fork"])?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -71,9 +73,9 @@ impl Args {
     }
 }
 
-fn choice(option: &str, value: &str, choices: [&'static str; 2]) -> Result<&'static str> {
+fn choice(option: &str, value: &str, choices: &[&'static str]) -> Result<&'static str> {
     let wrong = || format!("read {option}: {value} is not one of {}", choices.join(", "));
-    Ok(choices.into_iter().find(|choice| *choice == value).ok_or_else(wrong)?)
+    Ok(choices.iter().find(|choice| **choice == value).ok_or_else(wrong)?)
 }
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
         assert_eq!(parse("--minutes 2 --phase 10").rounds(), 4);
         assert_eq!(parse("--minutes 0.1 --phase 60").rounds(), 1);
         assert_eq!(parse("--faults 1").faults, 0.01);
-        assert!(!parse("--slow no").slow && parse("--start-method fork").start_method == "fork");
-        assert!(choice("--slow", "maybe", ["no", "yes"]).is_err());
+        assert_eq!(parse("--fault abort --start-method fork").start_method, "fork");
+        assert!(choice("--start-method", "spoon", &["exec", "fork"]).is_err());
     }
 }

@@ -9,7 +9,7 @@ use bench_kit::{Result, http::Client};
 
 use crate::{
     args::Args,
-    fault::{Expected, Fault, mean_exits},
+    fault::{Expected, Fault, mean_exits, named},
     load::{PATIENCE, Phase, quick},
     server::Server,
     tally::Tally,
@@ -41,6 +41,7 @@ impl Capacity {
             connections: args.connections,
             until,
             pace: None,
+            faults: &[],
             has_slow: false,
             raw: &[],
         }
@@ -50,13 +51,17 @@ impl Capacity {
         let (before, start) = (server.counts()?, Instant::now());
         tally.merge(crash(server));
         let exited = server.counts()?.exited - before.exited;
-        Ok(Capacity { requests, respawns: exited as f64 / start.elapsed().as_secs_f64() })
+        let respawns = exited as f64 / start.elapsed().as_secs_f64();
+        // So that the pool of the streams has its fork server, too, before descriptors are counted.
+        let mut client = Client::new(server.address, PATIENCE);
+        named("broken").iter().for_each(|broken| quick(&mut client, broken, "first", tally));
+        Ok(Capacity { requests, respawns })
     }
 
     /// Returns how many fast faults per second make the wanted share of requests, and for how many the
     /// machine can start workers.
-    pub(crate) fn faults(&self, share: f64) -> (f64, f64) {
-        (self.requests * share, self.respawns * RESPAWN_SHARE / mean_exits())
+    pub(crate) fn faults(&self, share: f64, faults: &[&Fault]) -> (f64, f64) {
+        (self.requests * share, self.respawns * RESPAWN_SHARE / mean_exits(faults).max(0.1))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Expected {
 }
 
 /// The fast faults, in the order in which they are sent.
-pub(crate) const QUICK: [Fault; 7] = [
+pub(crate) static QUICK: [Fault; 7] = [
     Fault { name: "segv", expected: Expected::Status(502), exits: 2 },
     Fault { name: "panic", expected: Expected::Status(500), exits: 0 },
     Fault { name: "abort", expected: Expected::Status(502), exits: 2 },
@@ -34,7 +34,12 @@ pub(crate) const QUICK: [Fault; 7] = [
     Fault { name: "overflow", expected: Expected::Status(502), exits: 2 },
 ];
 
-/// Returns how many workers a fast fault ends on average.
-pub(crate) fn mean_exits() -> f64 {
-    QUICK.iter().map(|fault| f64::from(fault.exits)).sum::<f64>() / QUICK.len() as f64
+/// Returns the fast faults with this name, or all for an empty one.
+pub(crate) fn named(name: &str) -> Vec<&'static Fault> {
+    QUICK.iter().filter(|fault| name.is_empty() || fault.name == name).collect()
+}
+
+/// Returns how many workers one of these faults ends on average.
+pub(crate) fn mean_exits(faults: &[&Fault]) -> f64 {
+    faults.iter().map(|fault| f64::from(fault.exits)).sum::<f64>() / faults.len() as f64
 }

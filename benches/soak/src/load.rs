@@ -1,7 +1,7 @@
 //! Full load: connections that send one request after the other. Each response is compared with its request.
 //!
-//! One call is one phase. The connections of the pool route send the fast faults between their healthy
-//! requests, so that the load on the other routes stays full. `slow` sends the slow faults, which occupy a
+//! One call is one phase. The fast faults have connections of their own, so that the healthy load does not depend
+//! on how fast faults are answered. `slow` sends the slow faults, which occupy a
 //! worker for a while.
 
 use std::{
@@ -14,15 +14,18 @@ use std::{
 use bench_kit::http::Client;
 
 use crate::{
-    fault::{Expected, Fault, QUICK},
+    fault::{Expected, Fault},
     pace::Pace,
     raw::ForkLoop,
     slow,
-    tally::{HEALTHY, POOL_ROUTE, RAW, Tally},
+    tally::{HEALTHY, RAW, Tally},
 };
 
 /// Time after which a response counts as lost. Longer than every deadline and queue timeout of the server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Interval between checks whether a fault is due.
+const DUE_CHECK: Duration = Duration::from_micros(200);
 
 /// Limits the requests of one connection in one phase, above what a connection can send.
 const REQUESTS_MAX: u64 = 10_000_000;
@@ -38,8 +41,10 @@ pub(crate) struct Phase<'a> {
     pub(crate) connections: u32,
     /// Time after which no request is sent.
     pub(crate) until: Instant,
-    /// The fast faults, if this phase has faults.
+    /// The rate of the fast faults, if this phase has faults.
     pub(crate) pace: Option<&'a Pace>,
+    /// The fast faults, at least one.
+    pub(crate) faults: &'a [&'static Fault],
     /// Whether there are slow faults as well.
     pub(crate) has_slow: bool,
     /// What takes the place of the faults, if anything does: one for each connection.
@@ -53,6 +58,10 @@ impl Phase<'_> {
         thread::scope(|scope| {
             let connections = (0..self.connections).map(|connection| scope.spawn(move || self.connection(connection)));
             let mut running: Vec<_> = connections.collect();
+            if let Some(pace) = self.pace {
+                let senders = 0..self.connections.div_ceil(HEALTHY.len() as u32);
+                running.extend(senders.map(|sender| scope.spawn(move || self.send_faults(sender, pace))));
+            }
             if self.has_slow {
                 running.push(scope.spawn(|| slow::run(self)));
             }
@@ -78,23 +87,29 @@ impl Phase<'_> {
             if start >= self.until {
                 break;
             }
-            if HEALTHY[route] == POOL_ROUTE
-                && let Some(fault) = self.pace.and_then(|pace| pace.take(start))
-            {
-                let fault_kind = &QUICK[(fault % QUICK.len() as u64) as usize];
-                if let Some(raw) = self.raw.get(connection as usize) {
-                    forks(raw, fault_kind.exits, &mut tally);
-                    continue;
-                }
-                quick(&mut client, fault_kind, &format!("{}-{fault}", self.number), &mut tally);
-                continue;
-            }
             let id = format!("{}-{connection}-{number}", self.number);
             let target = format!("/{}?id={id}", HEALTHY[route]);
             let answer = client.get(&target);
             let latency = start.elapsed();
             if tally.judge(&target, 200, Some(id.as_bytes()), answer) {
                 tally.latencies[route].add(latency);
+            }
+        }
+        tally
+    }
+
+    /// Sends the fast faults that are due, or has processes forked in their place.
+    fn send_faults(&self, sender: u32, pace: &Pace) -> Tally {
+        let (mut client, mut tally) = (Client::new(self.address, PATIENCE), Tally::default());
+        while self.is_on() {
+            let Some(number) = pace.take(Instant::now()) else {
+                thread::sleep(DUE_CHECK);
+                continue;
+            };
+            let fault = self.faults[(number % self.faults.len() as u64) as usize];
+            match self.raw.get(sender as usize) {
+                Some(raw) => forks(raw, fault.exits, &mut tally),
+                None => quick(&mut client, fault, &format!("{}-{number}", self.number), &mut tally),
             }
         }
         tally

@@ -22,6 +22,7 @@ use bench_kit::Result;
 use crate::{
     args::{Args, USAGE},
     capacity::Capacity,
+    fault::named,
     load::Phase,
     pace::Pace,
     raw::ForkLoop,
@@ -56,7 +57,8 @@ fn run(args: &Args) -> Result<Vec<String>> {
     let mut server = Server::start(args.start_method)?;
     let mut warm_up = Tally::default();
     let capacity = Capacity::measure(&server, args, &mut warm_up)?;
-    let faults = capacity.faults(args.faults);
+    let kinds = named(&args.fault);
+    let faults = capacity.faults(args.faults, &kinds);
     let per_second = args.rate.unwrap_or(faults.0.min(faults.1));
     let raw =
         (0..args.connections).map(|number| ForkLoop::start(&server.folder, number)).collect::<Result<Vec<_>>>()?;
@@ -64,15 +66,16 @@ fn run(args: &Args) -> Result<Vec<String>> {
     let (mut rounds, mut server_bytes_max) = (Vec::new(), 0);
     for round in 1..=args.rounds() {
         eprintln!("round {round} of {}, {per_second:.0} faults a second in its second phase", args.rounds());
-        let mut phase = |number, faults: Option<f64>, has_slow, raw| {
+        let mut phase = |number, rate: Option<f64>, has_slow, raw| {
             let (address, until) = (server.address, Instant::now() + args.phase);
-            let (connections, pace) = (args.connections, faults.map(Pace::new));
-            let tally = Phase { address, number, connections, until, pace: pace.as_ref(), has_slow, raw }.run();
+            let (connections, pace) = (args.connections, rate.map(Pace::new));
+            let (pace, faults) = (pace.as_ref(), &*kinds);
+            let tally = Phase { address, number, connections, until, pace, faults, has_slow, raw }.run();
             server_bytes_max = server_bytes_max.max(server.sample().server_bytes);
             tally
         };
         let calm = phase(3 * round, None, false, &[]);
-        let faulty = phase(3 * round + 1, Some(per_second), args.slow, &[]);
+        let faulty = phase(3 * round + 1, Some(per_second), args.fault.is_empty(), &[]);
         let forking = phase(3 * round + 2, Some(per_second), false, &raw);
         rounds.push(Round { calm, faulty, forking });
         server.check_alive()?;

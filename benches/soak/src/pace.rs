@@ -1,7 +1,6 @@
 //! Decides when the next fast fault is due, at a steady rate.
 //!
-//! The first connection of the pool that asks when a fault is due sends it, so that each connection mixes
-//! faults with healthy requests. Faults that were not sent in time are dropped, so that a burst does not
+//! The first connection that asks when a fault is due sends it. Faults that were not sent in time are dropped, so that a burst does not
 //! follow a pause.
 
 use std::{

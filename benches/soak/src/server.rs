@@ -88,6 +88,8 @@ impl Server {
             .env("PIXIE_HOST", "127.0.0.1")
             .env("PIXIE_PORT", "0")
             .env("RUNTIME_DIRECTORY", &folder)
+            // A panic in a new process would read the debug information of the program, for 50 ms.
+            .env("RUST_BACKTRACE", "0")
             .envs(POOLS.map(|(pool, unprotected)| {
                 let set = format!("{unprotected} start_method={start_method}");
                 (pool, env::var_os(pool).unwrap_or(set.into()))

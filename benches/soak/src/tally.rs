@@ -9,9 +9,6 @@ use bench_kit::{complaints::Complaints, histogram::Histogram, http::Answer};
 /// The routes that faults must not affect, in the order of the report.
 pub(crate) const HEALTHY: [&str; 3] = ["sync", "async", "ok"];
 
-/// The healthy route that shares its workers with the faults.
-pub(crate) const POOL_ROUTE: &str = "ok";
-
 /// The name of forks without a pool, among the faults.
 pub(crate) const RAW: &str = "raw fork";
 

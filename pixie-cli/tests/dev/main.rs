@@ -1,6 +1,6 @@
 //! `pixie dev` as a whole: the real command, on small apps that are edited while they run.
 //!
-//! The apps are built from this workspace into one shared folder. Tests wait for events, not for a time.
+//! The apps are built from this workspace into its target folder. Tests wait for events, not for a time.
 #![cfg(target_os = "linux")]
 #[path = "../../../tests/programs/browser.rs"]
 mod browser;

@@ -30,14 +30,14 @@ const STYLE: &str = "
 
 #[pixie_browser_test::browser_test]
 fn the_first_steps_fit_into_the_terminal_and_look_well() {
-    let world = tempfile::tempdir().expect("a folder");
-    let terminal = first_steps(world.path(), "blog", &[]);
+    let world = builds::place("blog-world");
+    let terminal = first_steps(&world, "blog", &[]);
     let shown = terminal.seen().lock().expect("no panic").clone();
     let text = anstream::adapter::strip_str(&shown).to_string();
     assert!(shown.contains("\u{1b}["), "no colors: {shown}");
     // Lines of cargo may be longer, because they contain the folders of the crates and of the project, and
     // the registry of a crate if it is not crates.io.
-    let folders = [workspace(), world.path()].map(|folder| folder.to_str().expect("a name in UTF-8"));
+    let folders = [workspace(), &world].map(|folder| folder.to_str().expect("a name in UTF-8"));
     let is_ours = |line: &&str| {
         !line.trim_start().starts_with("Compiling ") && !folders.iter().any(|folder| line.contains(folder))
     };
@@ -58,8 +58,7 @@ fn the_first_steps_fit_into_the_terminal_and_look_well() {
 
 #[test]
 fn without_colors_only_text_is_shown() {
-    let world = tempfile::tempdir().expect("a folder");
-    let terminal = first_steps(world.path(), "plain", &[("NO_COLOR", "1")]);
+    let terminal = first_steps(&builds::place("plain-world"), "plain", &[("NO_COLOR", "1")]);
     let shown = terminal.seen().lock().expect("no panic").clone();
     assert!(!shown.contains('\u{1b}'), "{shown}");
 }
@@ -67,16 +66,15 @@ fn without_colors_only_text_is_shown() {
 #[pixie_browser_test::browser_test]
 fn the_first_page_of_each_scaffold_is_one_to_look_at() {
     let Some(browser) = Browser::start() else { return };
-    let scaffolds = [("minimal", "It works!"), ("app", "It works!"), ("pool", "Examine a text")];
+    let scaffolds = [("minimal", "It works!"), ("app", "It works!"), ("api", "/api/tasks"), ("pool", "Examine a text")];
     for (template, word) in scaffolds {
-        let world = tempfile::tempdir().expect("a folder");
         let name = format!("my-{template}");
-        let folder = project(world.path(), &name, template);
+        let folder = project(&name, template);
         let site = Site::launch_as(command(&folder, &[]));
         site.says("ready in");
         browser.open(&format!("http://localhost:{}/", site.port));
         browser.wait_for(word);
-        if template != "pool" {
+        if ["minimal", "app"].contains(&template) {
             browser.click(".pool a");
             browser.wait_for("pool process ");
         }
@@ -96,8 +94,7 @@ fn the_first_page_of_each_scaffold_is_one_to_look_at() {
 
 #[test]
 fn a_mistake_in_a_template_is_one_message_with_its_line_first() {
-    let world = tempfile::tempdir().expect("a folder");
-    let folder = project(world.path(), "mistaken", "app");
+    let folder = project("mistaken", "app");
     let site = Site::launch_as(command(&folder, &[]));
     site.says("ready in");
     let good = site.read("templates/primes.html");
@@ -143,7 +140,6 @@ fn write_as_ada(browser: &Browser) {
 
 /// `pixie new`, `pixie dev`, a request, an edit of a style sheet, a mistake, and its correction.
 fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal {
-    builds::share_profile(world);
     let terminal = Terminal::open();
     let mut new = pixie(world);
     new.args(["new", name, "--template", "app", "--yes"]).envs(variables.iter().copied());
@@ -173,9 +169,9 @@ fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal
 }
 
 /// Makes a project as a newcomer does, with the versions that are on this machine.
-fn project(world: &Path, name: &str, template: &str) -> std::path::PathBuf {
-    builds::share_profile(world);
-    let status = pixie(world).args(["new", name, "--template", template, "--yes", "--quiet"]).status();
+fn project(name: &str, template: &str) -> std::path::PathBuf {
+    let world = builds::place(&format!("{name}-world"));
+    let status = pixie(&world).args(["new", name, "--template", template, "--yes", "--quiet"]).status();
     assert!(status.is_ok_and(|status| status.success()));
     lock(&world.join(name));
     world.join(name)

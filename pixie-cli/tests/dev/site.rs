@@ -45,8 +45,7 @@ pub(crate) struct Answer {
 impl Site {
     /// Writes a project.
     pub(crate) fn project(name: &str, main: &str) -> PathBuf {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("apps").join(name);
-        let _ = fs::remove_dir_all(&folder);
+        let folder = builds::place(name);
         for inside in ["src", "templates", "static"] {
             fs::create_dir_all(folder.join(inside)).expect("a folder");
         }
@@ -56,7 +55,6 @@ impl Site {
              [workspace]\n",
             workspace.display().to_string()
         );
-        builds::share_profile(&folder);
         // The same versions as here, so that nothing has to be fetched.
         fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
         for (file, text) in [

@@ -20,7 +20,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) struct Reader {
-    _world: tempfile::TempDir,
     checkout: PathBuf,
     folder: PathBuf,
     port: u16,
@@ -37,12 +36,10 @@ struct Running {
 }
 
 impl Reader {
-    pub(crate) fn new(checkout: &Path) -> Reader {
-        let world = tempfile::TempDir::new().unwrap();
-        let folder = fs::canonicalize(world.path()).unwrap();
-        builds::share_profile(&folder);
+    pub(crate) fn new(text: &str, checkout: &Path) -> Reader {
+        let folder = builds::place(&format!("{text}-world"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Reader { _world: world, checkout: checkout.to_owned(), folder, port, server: None, running: None }
+        Reader { checkout: checkout.to_owned(), folder, port, server: None, running: None }
     }
 
     pub(crate) fn file(&self, path: &str) -> PathBuf {

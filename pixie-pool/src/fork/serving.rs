@@ -6,7 +6,10 @@
 
 use std::{
     io::{self, ErrorKind, Write as _},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
     thread,
     time::Instant,
 };
@@ -14,15 +17,14 @@ use std::{
 use crate::{
     config::STEP_MAX,
     fork::{Answer, REQUEST_BYTES},
-    identity,
-    platform::{self, Lifeline},
+    identity, platform,
     protocol::frame::TOKEN_BYTES,
+    share::lifeline,
 };
 
 /// What a forked worker has from its fork server.
 #[derive(Debug)]
 pub(crate) struct Forked {
-    pub(crate) lifeline: Lifeline,
     pub(crate) token: [u8; TOKEN_BYTES],
     /// Its socket to the pool.
     pub(crate) socket: OwnedFd,
@@ -34,18 +36,29 @@ struct Request {
     descriptors: Vec<OwnedFd>,
 }
 
+/// Takes the lifeline of this process, which comes with the first message.
+pub(crate) fn enter(control: OwnedFd) -> io::Result<UnixStream> {
+    let control = UnixStream::from(control);
+    if platform::SHARES_WITH_WORKERS {
+        let first = read(&control)?.and_then(|request| request.descriptors.into_iter().next());
+        lifeline::take(platform::out_of_the_way(first.ok_or(ErrorKind::UnexpectedEof)?)?)?;
+    }
+    Ok(control)
+}
+
 /// Serves requests until the main process closes the socket. Returns only in each worker that was forked.
 ///
 /// `practice` starts and ends threads as each worker starts one: what the C library finds and keeps for that is
 /// then in all copies, which takes a fifth of their start.
-pub(crate) fn serve(control: OwnedFd, practice: fn() -> io::Result<()>) -> io::Result<Forked> {
-    let control = UnixStream::from(control);
+pub(crate) fn serve(control: UnixStream, practice: fn() -> io::Result<()>) -> io::Result<Forked> {
     platform::flush_output();
     let forkable = platform::check_forkable().and_then(|()| practice()).and_then(|()| wait_until_forkable());
     answer(&control, &forkable.map_or_else(|why| judged(&why), |()| Answer::Ready))?;
     let pool = identity::identity().pool.unwrap_or_default();
     loop {
-        let Some(request) = receive(&control)? else {
+        // New versions of shared data arrive before the requests for workers that are to have them.
+        lifeline::wait(Some(control.as_fd()));
+        let Some(request) = read(&control)? else {
             // Its group may have a new worker that has not left it yet.
             platform::exit_alone()
         };
@@ -89,7 +102,7 @@ fn answer(mut control: &UnixStream, answer: &Answer) -> io::Result<()> {
 }
 
 /// Waits for the next request; `None` once the main process has closed the socket.
-fn receive(control: &UnixStream) -> io::Result<Option<Request>> {
+fn read(control: &UnixStream) -> io::Result<Option<Request>> {
     let (mut number, mut read, mut descriptors) = ([0; REQUEST_BYTES], 0, Vec::new());
     while read < REQUEST_BYTES {
         match platform::receive_with_descriptors(control, &mut number[read..], &mut descriptors) {
@@ -106,9 +119,10 @@ fn receive(control: &UnixStream) -> io::Result<Option<Request>> {
 /// Makes this copy a worker of its own.
 fn become_worker(request: Request, name: &str) -> io::Result<Forked> {
     identity::become_forked(request.number as usize);
-    let [lifeline, stdout, stderr, socket] = <[OwnedFd; 4]>::try_from(request.descriptors)
+    let [own_lifeline, stdout, stderr, socket] = <[OwnedFd; 4]>::try_from(request.descriptors)
         .map_err(|all| io::Error::other(format!("{} descriptors came with the request", all.len())))?;
     platform::set_process_name(name);
-    let (lifeline, token) = platform::become_forked(&lifeline, &stdout, &stderr)?;
-    Ok(Forked { lifeline, token, socket: platform::out_of_the_way(socket)? })
+    platform::become_forked(&stdout, &stderr)?;
+    let token = lifeline::take(platform::out_of_the_way(own_lifeline)?)?;
+    Ok(Forked { token, socket: platform::out_of_the_way(socket)? })
 }

@@ -5,7 +5,8 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
+    ops::Deref,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -15,6 +16,7 @@ use std::{
 };
 
 use interprocess::local_socket::ListenerOptions;
+use rustix::net::RecvFlags;
 
 use super::{Claim, Limits, MemoryUse, NoCgroups, ThreadState, unix};
 
@@ -124,6 +126,10 @@ pub(crate) fn resident_bytes(_: u32) -> io::Result<u64> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report it"))
 }
 
+pub(crate) fn shared_resident_bytes(_: u32) -> io::Result<u64> {
+    Ok(0)
+}
+
 pub(crate) fn available_bytes() -> Option<u64> {
     None
 }
@@ -220,6 +226,82 @@ impl SharedSocket {
 
     pub(crate) fn finish(&self) {
         match *self {}
+    }
+}
+
+/// Worker processes have no shared data: they get no descriptors.
+pub(crate) const SHARES_WITH_WORKERS: bool = false;
+
+/// Bytes that only this process reads.
+#[derive(Debug)]
+pub(crate) struct SharedMemory(Vec<u8>);
+
+impl SharedMemory {
+    pub(crate) fn write(_: &str, from: &mut impl io::Read) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        Ok(SharedMemory(bytes))
+    }
+
+    pub(crate) fn open(_: BorrowedFd<'_>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl Deref for SharedMemory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Both ends of a lifeline, which brings only the token.
+#[derive(Debug)]
+pub(crate) struct LifelineEnds {
+    sender: UnixStream,
+    receiver: UnixStream,
+}
+
+impl LifelineEnds {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (sender, receiver) = UnixStream::pair()?;
+        Ok(LifelineEnds { sender, receiver })
+    }
+
+    pub(crate) fn workers_end(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
+    }
+
+    pub(crate) fn send(&self, message: &[u8], _: &[BorrowedFd<'_>]) -> io::Result<()> {
+        (&self.sender).write_all(message)
+    }
+
+    pub(crate) fn take_back(&self, _: &mut [u8]) -> usize {
+        0
+    }
+
+    pub(crate) fn close(&self) {
+        let _ = rustix::net::shutdown(&self.sender, rustix::net::Shutdown::Both);
+    }
+}
+
+/// Reads bytes; 0 at the end, `None` if there are none and `waits` is false.
+pub(crate) fn receive_message(
+    socket: impl AsFd,
+    target: &mut [u8],
+    _: &mut Vec<OwnedFd>,
+    waits: bool,
+) -> io::Result<Option<usize>> {
+    let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    match rustix::net::recv(socket, target, flags) {
+        Ok((count, _)) => Ok(Some(count)),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) if !waits => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -7,10 +7,12 @@ mod cgroup;
 mod claims;
 mod fork;
 mod init;
+mod lifeline;
 mod process_stats;
 mod queue;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod sandbox;
+mod shared_memory;
 
 use std::{
     env,
@@ -34,8 +36,10 @@ pub(crate) use self::{
     claims::{ClaimWriter, Claims},
     fork::{check_forkable, flush_output, fork_beside},
     init::reap_as_init,
-    process_stats::{peak_bytes, resident_bytes, thread_ids, thread_state},
+    lifeline::{LifelineEnds, receive_message},
+    process_stats::{peak_bytes, resident_bytes, shared_resident_bytes, thread_ids, thread_state},
     queue::{QueueReader, SharedSocket, receive_with_descriptors, send_with_descriptors},
+    shared_memory::SharedMemory,
 };
 
 /// Watches and kills one process.
@@ -169,6 +173,9 @@ pub(crate) fn private_socket(options: ListenerOptions<'_>) -> ListenerOptions<'_
 pub(crate) fn has_queue() -> bool {
     Path::new("/proc/self/stat").exists()
 }
+
+/// Whether worker processes get shared data.
+pub(crate) const SHARES_WITH_WORKERS: bool = true;
 
 /// Whether [`cpu_time`] works on this system.
 pub(crate) const HAS_CPU_CLOCKS: bool = true;

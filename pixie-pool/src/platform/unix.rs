@@ -1,13 +1,13 @@
-//! All Unix systems: signals, process groups, limits, the lifeline, and what tokio's socket lacks.
+//! All Unix systems: signals, process groups, limits, descriptors, and what tokio's socket lacks.
 //!
 //! Invariant: one operation per `unsafe` block, each with the reason why it is sound.
 
 use std::{
     ffi::c_int,
     fs::{self, File},
-    io::{self, Read as _},
+    io,
     os::{
-        fd::{AsFd, AsRawFd as _, OwnedFd},
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::{fs::MetadataExt as _, process::ExitStatusExt as _},
     },
     path::Path,
@@ -70,6 +70,24 @@ pub(crate) fn has_input(stream: impl AsFd, time: Duration) -> io::Result<bool> {
     match rustix::event::poll(&mut polled, Some(&time)) {
         Err(rustix::io::Errno::INTR) => Ok(true),
         count => Ok(count? > 0),
+    }
+}
+
+/// Waits until one of two sockets has input or its end, and returns whether each of them does. The first is
+/// reported as well if it was closed.
+pub(crate) fn wait_for_input(one: impl AsFd, other: Option<BorrowedFd<'_>>) -> io::Result<(bool, bool)> {
+    let (one, other) = (
+        PollFd::from_borrowed_fd(one.as_fd(), PollFlags::IN),
+        other.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+    );
+    let mut polled: Vec<_> = [Some(one), other].into_iter().flatten().collect();
+    match rustix::event::poll(&mut polled, None) {
+        Err(rustix::io::Errno::INTR) => Ok((false, false)),
+        Err(errno) => Err(errno.into()),
+        Ok(_) => {
+            let mut found = polled.iter().map(|polled| !polled.revents().is_empty());
+            Ok((found.next().unwrap_or(false), found.next().unwrap_or(false)))
+        }
     }
 }
 
@@ -155,17 +173,11 @@ fn reap(pid: u32, options: WaitOptions) -> Option<ExitStatus> {
     Some(ExitStatus::from_raw(status.as_raw()))
 }
 
-/// Makes a copy of a process a worker: with a process group and an output of its own. Returns its lifeline,
-/// with the token that the parent has written for this worker only.
-pub(crate) fn become_forked<const N: usize>(
-    lifeline: &OwnedFd,
-    stdout: &OwnedFd,
-    stderr: &OwnedFd,
-) -> io::Result<(Lifeline, [u8; N])> {
+/// Makes a copy of a process a worker: with a process group and an output of its own.
+pub(crate) fn become_forked(stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<()> {
     rustix::process::setpgid(None, None)?;
     rustix::stdio::dup2_stdout(stdout)?;
-    rustix::stdio::dup2_stderr(stderr)?;
-    read_token(File::from(out_of_the_way(lifeline)?))
+    Ok(rustix::stdio::dup2_stderr(stderr)?)
 }
 
 extern "C" fn ignore(_: c_int) {}
@@ -271,34 +283,6 @@ pub(crate) fn limit_open_files(count: u64) -> io::Result<()> {
 fn lower(resource: Resource, wanted: u64) -> io::Result<()> {
     let limit = rustix::process::getrlimit(resource).maximum.map_or(wanted, |maximum| maximum.min(wanted));
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
-}
-
-/// The worker's end of the pipe to its parent: reading it ends when the parent exits.
-#[derive(Debug)]
-pub(crate) struct Lifeline(File);
-
-impl Lifeline {
-    /// Returns when the parent has exited, or if the descriptor was closed by the handler.
-    pub(crate) fn wait(mut self) {
-        let mut byte = [0];
-        // Also after another error: a handler may have closed the descriptor, and then nothing else tells
-        // this process that its parent has exited.
-        while let Err(error) = self.0.read(&mut byte)
-            && error.kind() == io::ErrorKind::Interrupted
-        {}
-    }
-}
-
-/// Takes the lifeline from stdin, with the token that the parent has written for this worker only, and puts
-/// `/dev/null` there, so that a job's programs do not inherit it.
-pub(crate) fn take_lifeline<const N: usize>() -> io::Result<(Lifeline, [u8; N])> {
-    read_token(File::from(take_stdin()?))
-}
-
-fn read_token<const N: usize>(mut lifeline: File) -> io::Result<(Lifeline, [u8; N])> {
-    let mut token = [0; N];
-    lifeline.read_exact(&mut token)?;
-    Ok((Lifeline(lifeline), token))
 }
 
 /// Takes what the parent has connected to stdin, and puts `/dev/null` there.

@@ -32,6 +32,7 @@ use crate::{
         parent::Event,
     },
     sandbox::SandboxLevel,
+    share,
     snapshot::MemoryLimit,
 };
 
@@ -343,12 +344,14 @@ impl Connection {
     /// Returns whether the worker should have taken its next step long ago: claimed a job that it has read or
     /// that waits, or exited.
     fn is_stuck(&self, state: &mut ConnectionState, has_waiting: bool, now: Instant) -> bool {
-        let Some(claims) = self.process.claims.as_ref().filter(|_| state.sent.is_empty()) else {
+        // A claim does not count, because a job that runs was adopted before: a worker that was stopped behind its
+        // reply does not say that it has ended the job.
+        if self.process.claims.is_none() || !state.sent.is_empty() {
             return false;
-        };
+        }
         let is_behind = has_waiting || state.retiring_since.is_some();
         let has_arrived = || platform::has_arrived(self.writer.as_ref());
-        if !is_behind || !state.is_open || claims.running().is_some() || has_arrived() {
+        if !is_behind || !state.is_open || has_arrived() {
             state.behind_since = None;
             return false;
         }
@@ -366,7 +369,7 @@ impl Connection {
         if memory.or(recycle_memory).is_none() {
             return MemoryCheck::Fine;
         }
-        let Ok(bytes) = platform::resident_bytes(self.pid) else {
+        let Ok(bytes) = share::own_resident_bytes(self.pid) else {
             return MemoryCheck::Fine;
         };
         let mut state = self.state();

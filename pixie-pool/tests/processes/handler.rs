@@ -20,13 +20,14 @@ use rustix::{
     },
 };
 
-use crate::{calls, deeds, fresh};
+use crate::{calls, data, deeds, fresh};
 
 /// The process that has prepared what the workers share: a fork server, or an executed worker itself.
 static PREPARED_BY: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn prepare() {
     PREPARED_BY.store(std::process::id() as usize, Ordering::Relaxed);
+    data::prepare();
 }
 
 pub(crate) fn handler() -> Handler {
@@ -66,6 +67,10 @@ fn run(mut job: Job, command: &str, argument: &str) {
     match command {
         "say" => answer(job, argument),
         "call" => calls::run(job, argument),
+        "data" => {
+            let found = data::look(argument);
+            answer(job, &found);
+        }
         "prepared" => answer(job, &PREPARED_BY.load(Ordering::Relaxed).to_string()),
         "parent" => answer(job, &std::os::unix::process::parent_id().to_string()),
         "leave" => {

@@ -9,6 +9,7 @@ mod calls;
 mod cgroups;
 mod time_limits;
 mod crashes;
+mod data;
 mod deeds;
 mod ends;
 mod forks;
@@ -38,6 +39,7 @@ const TESTS: &[&[Test]] = &[
     cgroups::TESTS,
     time_limits::TESTS,
     crashes::TESTS,
+    data::TESTS,
     ends::TESTS,
     forks::TESTS,
     fresh::TESTS,
@@ -57,6 +59,7 @@ const TESTS: &[&[Test]] = &[
 const ALSO_FORKED: &[&[Test]] = &[
     cgroups::TESTS,
     crashes::TESTS,
+    data::TESTS,
     ends::TESTS,
     queue::TESTS,
     repeat_crashes::TESTS,

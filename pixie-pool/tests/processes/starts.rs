@@ -75,7 +75,8 @@ pub(crate) fn play_role() {
             worker.serve(TABLE_HASH + 1, handler::handler());
         }
         "wrong-token" => drop(greet([0; 32])),
-        "never-ready" => drop(std::io::stdin().read(&mut [0; 64]).and_then(|_| std::io::stdin().read(&mut [0]))),
+        // Until the lifeline ends, on which shared data of other tests may arrive.
+        "never-ready" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink())),
         "few-bytes" => {
             let limit = Some(FEW_BYTES);
             return setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit }).unwrap();

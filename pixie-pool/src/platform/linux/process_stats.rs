@@ -12,6 +12,11 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     Ok(of_status(pid, "VmRSS:")?.unwrap_or(0))
 }
 
+/// Returns the part of it that is memory which processes can share, in bytes.
+pub(crate) fn shared_resident_bytes(pid: u32) -> io::Result<u64> {
+    Ok(of_status(pid, "RssShmem:")?.unwrap_or(0))
+}
+
 /// Returns the peak of the resident memory of a process, in bytes; `None` after it has exited.
 pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
     of_status(pid, "VmHWM:").ok()?

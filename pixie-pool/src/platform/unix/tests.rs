@@ -1,23 +1,6 @@
 //! The descriptors that a worker shares with its parent.
 
-use std::{sync::mpsc, time::Duration};
-
 use super::*;
-
-/// Limits the wait for a call that returns at once, or never if it is faulty.
-const SOON: Duration = Duration::from_secs(30);
-
-#[test]
-fn a_worker_whose_lifeline_cannot_be_read_ends() {
-    // Opened only for writing, so each read fails, as after a handler has closed the descriptor.
-    let broken = Lifeline(File::options().write(true).open("/dev/null").unwrap());
-    let (ended, has_ended) = mpsc::channel();
-    std::thread::spawn(move || {
-        broken.wait();
-        ended.send(()).unwrap();
-    });
-    has_ended.recv_timeout(SOON).unwrap();
-}
 
 #[test]
 fn the_descriptors_of_a_worker_are_out_of_the_way_of_new_files() {

@@ -12,7 +12,6 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::process::ChildStdin;
 
 use crate::{
     config::Config,
@@ -22,6 +21,7 @@ use crate::{
         usage::{CpuMeter, Recycling},
     },
     protocol::{frame::Start, parent::Parent},
+    share::lifeline::Lifeline,
 };
 
 /// A job that was sent to the worker, or claimed by it, and has not ended.
@@ -107,8 +107,8 @@ pub(crate) struct ConnectionState {
     pub(crate) jobs: u64,
     /// How long the last of them took, on a moving average.
     pub(crate) job_time: Duration,
-    /// The pipe to the process, which ends when it is closed. `None` for a thread.
-    pub(crate) lifeline: Option<ChildStdin>,
+    /// The process exits when this is dropped. `None` for a thread.
+    pub(crate) lifeline: Option<Arc<Lifeline>>,
     /// Whether the worker was told to read the socket that all workers read.
     pub(crate) is_open: bool,
     /// Since when the worker is to exit after its job.
@@ -128,7 +128,7 @@ pub(crate) struct ConnectionState {
 impl ConnectionState {
     pub(crate) fn new(
         protocol: Parent,
-        lifeline: Option<ChildStdin>,
+        lifeline: Option<Arc<Lifeline>>,
         recycling: Recycling,
         cpu_meter: CpuMeter,
     ) -> Self {

@@ -8,6 +8,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fmt, io,
+    os::fd::BorrowedFd,
     process::Stdio,
 };
 
@@ -73,7 +74,8 @@ pub(super) async fn spawn(
     has_started.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
 }
 
-pub(super) fn command(config: &Config, invitation: &Invitation) -> io::Result<Command> {
+/// Returns the command, with this descriptor as its standard input.
+pub(super) fn command(config: &Config, invitation: &Invitation, stdin: BorrowedFd<'_>) -> io::Result<Command> {
     let mut command = Command::new(platform::own_executable()?);
     let mut own = env::args_os();
     let name = own.next().unwrap_or_else(|| OsString::from(&config.name));
@@ -91,7 +93,12 @@ pub(super) fn command(config: &Config, invitation: &Invitation) -> io::Result<Co
     }
     command.envs(config.env.iter().map(|(name, value)| (name, value))).env(VARIABLE, invitation.encode());
     // In its own group, the worker gets no signals from the terminal, and the whole group can be killed.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+    command
+        .stdin(stdin.try_clone_to_owned()?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .process_group(0);
     Ok(command)
 }
 

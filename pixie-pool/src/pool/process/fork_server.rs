@@ -1,38 +1,41 @@
 //! The main process's side of a fork server: started, asked, watched and replaced.
 //!
 //! Owns the process of the fork server, and the pipes of the workers that it forks. Leaves what happens in that
-//! process to `fork`. Invariants: one request is under way at a time; a fork server whose answer was not read
-//! gets no other request. The workers do not notice when their fork server exits.
+//! process to `fork`. Invariants: the answers belong to the requests in their order; a fork server that does
+//! not answer in time is ended. The workers do not notice when their fork server exits.
 
 use std::{
-    fs::File,
-    io::{self, Write as _},
+    collections::VecDeque,
+    io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix,
     },
-    process::Stdio,
     sync::{
-        Arc, Weak,
+        self, Arc, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
+use bytes::BytesMut;
 use tokio::{
-    io::AsyncReadExt as _,
-    net::UnixStream,
-    process::{Child, ChildStderr, ChildStdin, ChildStdout},
-    sync::Mutex,
+    io::{AsyncRead, AsyncReadExt as _},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    process::{Child, ChildStderr, ChildStdout},
+    sync::{Mutex, Semaphore, oneshot},
     time::{sleep, timeout},
 };
 
 use crate::{
     config::{
-        Config, FORK_SERVER_CHECK, FORK_SERVER_CRASHES_MAX, FORK_SERVER_GROWTH_MAX, FORK_SERVER_TRIES,
-        START_FAILURE_GRACE, StartMethod,
+        Config, FORK_REQUESTS_MAX, FORK_SERVER_CHECK, FORK_SERVER_CRASHES_MAX, FORK_SERVER_GROWTH_MAX,
+        FORK_SERVER_TRIES, START_FAILURE_GRACE, StartMethod,
     },
     error::Exit,
-    fork::{ANSWER_BYTES_MAX, Answer},
+    fork::{ANSWER_BYTES_MAX, Answer, REQUEST_BYTES},
     identity::Invitation,
     platform::{self, ProcessWatch},
     pool::{
@@ -42,14 +45,18 @@ use crate::{
         },
         queue::Queue,
     },
+    protocol::frame::TOKEN_BYTES,
+    share::lifeline::Lifeline,
 };
 
 /// The fork server of a pool.
 pub(crate) struct ForkServer {
     config: Arc<Config>,
     pool: Arc<str>,
-    /// Empty before the first start, while a request is under way, and after an exit.
+    /// Empty before the first start and after an exit.
     running: Mutex<Option<Running>>,
+    /// One for each request that may be under way.
+    requests: Semaphore,
     /// Whether this program or system cannot fork, so that workers are executed.
     is_refused: AtomicBool,
     /// Crashes of workers since the present process was started.
@@ -60,11 +67,17 @@ pub(crate) struct ForkServer {
 /// The process of a fork server that is ready.
 struct Running {
     process: ServerProcess,
-    control: UnixStream,
+    control: OwnedWriteHalf,
+    /// Where the answers are awaited, in the order of the requests; `None` after its exit.
+    waiting: Waiting,
+    /// Brings it the shared data.
+    _lifeline: Arc<Lifeline>,
     forks: u32,
     /// Its resident memory when it was ready, in bytes.
     bytes: u64,
 }
+
+type Waiting = Arc<sync::Mutex<Option<VecDeque<oneshot::Sender<Answer>>>>>;
 
 struct ServerProcess {
     child: Child,
@@ -83,6 +96,7 @@ impl ForkServer {
                 config,
                 pool: Arc::clone(&queue.observers.pool),
                 running: Mutex::new(None),
+                requests: Semaphore::new(FORK_REQUESTS_MAX),
                 is_refused: AtomicBool::new(false),
                 crashes: AtomicU32::new(0),
                 is_replacing: AtomicBool::new(false),
@@ -96,37 +110,54 @@ impl ForkServer {
         slot: usize,
         descriptors: [BorrowedFd<'_>; 4],
     ) -> Result<Option<u32>, StartFailure> {
-        let mut place = self.running.lock().await;
+        // Fails only if the semaphore is closed, which it never is.
+        let _permit = self.requests.acquire().await;
         let mut last = String::new();
         for _ in 0..FORK_SERVER_TRIES {
+            let Some((pid, answer)) = self.ask(slot, &descriptors).await? else { return Ok(None) };
+            match timeout(self.config.start_timeout, answer).await {
+                Ok(Ok(Answer::Forked(pid))) => return Ok(Some(pid)),
+                Ok(Ok(Answer::Refused(why))) => self.refuse(&why),
+                Ok(Ok(Answer::Failed(why))) => return Err(why.into()),
+                Ok(Ok(Answer::Ready)) => last = "it sent an unexpected answer".to_owned(),
+                Ok(Err(_)) => last = "it has exited".to_owned(),
+                Err(_) => last = format!("it did not answer within {:?}", self.config.start_timeout),
+            }
+            let failed = self.running.lock().await.take_if(|running| running.process.pid == pid);
+            if let Some(failed) = failed {
+                failed.process.end().await;
+            }
+        }
+        Err(format!("its fork server has failed: {last}").into())
+    }
+
+    /// Sends a request to the process, which is started if there is none. Returns its pid and where its answer
+    /// arrives; `None` if workers have to be executed.
+    async fn ask(
+        self: &Arc<Self>,
+        slot: usize,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Option<(u32, oneshot::Receiver<Answer>)>, StartFailure> {
+        let mut place = self.running.lock().await;
+        for _ in 0..=FORK_SERVER_TRIES {
             if self.is_refused.load(Ordering::SeqCst) {
                 return Ok(None);
             }
-            let mut running = match place.take() {
-                Some(running) => running,
-                None => match self.launch().await? {
-                    Some(running) => self.watched(running),
-                    None => return Ok(None),
-                },
-            };
-            match timeout(self.config.start_timeout, running.ask(slot, &descriptors)).await {
-                Ok(Ok(Answer::Forked(pid))) => {
-                    self.check(&running);
-                    *place = Some(running);
-                    return Ok(Some(pid));
+            if let Some(running) = &mut *place {
+                if let Ok(answer) = running.ask(slot, descriptors) {
+                    self.check(running);
+                    return Ok(Some((running.process.pid, answer)));
                 }
-                Ok(Ok(Answer::Refused(why))) => self.refuse(&why),
-                Ok(Ok(Answer::Failed(why))) => {
-                    *place = Some(running);
-                    return Err(why.into());
+                if let Some(exited) = place.take() {
+                    exited.process.end().await;
                 }
-                Ok(Ok(Answer::Ready)) => last = "it sent an unexpected answer".to_owned(),
-                Ok(Err(error)) => last = error.to_string(),
-                Err(_) => last = format!("it did not answer within {:?}", self.config.start_timeout),
             }
-            running.process.end().await;
+            match self.launch().await? {
+                Some(launched) => *place = Some(self.watched(launched)),
+                None => return Ok(None),
+            }
         }
-        Err(format!("its fork server has failed: {last}").into())
+        Err("its fork server takes no requests".to_owned().into())
     }
 
     /// Notes that workers are executed from now on.
@@ -137,12 +168,10 @@ impl ForkServer {
     }
 
     /// Starts the process and waits until it is ready; `None` if it cannot fork.
-    async fn launch(&self) -> Result<Option<Running>, StartFailure> {
+    async fn launch(&self) -> Result<Option<(Running, OwnedReadHalf)>, StartFailure> {
         let (control, its_end) = unix::net::UnixStream::pair().map_err(|e| format!("making a socket failed: {e}"))?;
-        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name)).map(|mut command| {
-            command.stdin(Stdio::from(OwnedFd::from(its_end)));
-            command
-        });
+        let command = execution::command(&self.config, &Invitation::to_fork(&self.config.name), its_end.as_fd());
+        drop(its_end);
         let spawned = execution::spawn(command, |_| None).await;
         let (mut child, _) = spawned.map_err(|e| format!("running this program again failed: {e}"))?;
         let pid = child.id().unwrap_or(0);
@@ -151,12 +180,16 @@ impl ForkServer {
         let process = ServerProcess { child, pid, watch: Arc::new(ProcessWatch::new(pid)), output };
         let control = control.set_nonblocking(true).and_then(|()| UnixStream::from_std(control));
         let mut control = control.map_err(|e| format!("using a socket failed: {e}"))?;
-        let answer = timeout(self.config.start_timeout, read_answer(&mut control)).await;
+        let lifeline = begin(&control).map_err(|e| format!("giving it shared data failed: {e}"))?;
+        let answer = timeout(self.config.start_timeout, read_answer(&mut control, &mut BytesMut::new())).await;
         let why = match answer {
             Ok(Ok(Answer::Ready)) => {
                 self.crashes.store(0, Ordering::SeqCst);
                 let bytes = platform::resident_bytes(pid).unwrap_or(u64::MAX);
-                return Ok(Some(Running { process, control, forks: 0, bytes }));
+                let (answers, control) = control.into_split();
+                let waiting = Waiting::new(sync::Mutex::new(Some(VecDeque::new())));
+                let running = Running { process, control, waiting, _lifeline: lifeline, forks: 0, bytes };
+                return Ok(Some((running, answers)));
             }
             Ok(Ok(Answer::Refused(why))) => {
                 self.refuse(&why);
@@ -174,9 +207,8 @@ impl ForkServer {
     }
 
     /// Watches a process that is ready, until it exits.
-    fn watched(self: &Arc<Self>, running: Running) -> Running {
-        let ServerProcess { pid, watch: process, .. } = &running.process;
-        tokio::spawn(watch(Arc::downgrade(self), *pid, Arc::clone(process)));
+    fn watched(self: &Arc<Self>, (running, answers): (Running, OwnedReadHalf)) -> Running {
+        tokio::spawn(watch(Arc::downgrade(self), running.process.pid, Arc::clone(&running.waiting), answers));
         running
     }
 
@@ -228,9 +260,19 @@ async fn replace(server: Weak<ForkServer>, has_many_crashes: bool) {
     }
 }
 
-/// Starts another process when this one exits unexpectedly, so that the next worker does not wait for it.
-async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
-    watch.exited().await;
+/// Reads the answers of a process that is ready, until it exits. Starts another one if that was unexpected, so that
+/// the next worker does not wait for it.
+async fn watch(server: Weak<ForkServer>, pid: u32, waiting: Waiting, mut answers: OwnedReadHalf) {
+    let waiting = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut lines = BytesMut::new();
+    while let Ok(answer) = read_answer(&mut answers, &mut lines).await
+        && let Some(request) = waiting().as_mut().and_then(VecDeque::pop_front)
+    {
+        // An error means that the start was given up.
+        let _ = request.send(answer);
+    }
+    // The requests that have no answer fail now.
+    waiting().take();
     let Some(server) = server.upgrade() else { return };
     let mut place = server.running.lock().await;
     let Some(exited) = place.take_if(|running| running.process.pid == pid) else { return };
@@ -244,26 +286,52 @@ async fn watch(server: Weak<ForkServer>, pid: u32, watch: Arc<ProcessWatch>) {
 }
 
 impl Running {
-    async fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<Answer> {
+    /// Sends a request; returns where the answer arrives.
+    fn ask(&mut self, slot: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<oneshot::Receiver<Answer>> {
         let number = u32::try_from(slot).map_err(io::Error::other)?.to_le_bytes();
-        // It has read all earlier requests, so there is room.
-        let sent = platform::send_with_descriptors(&self.control, &number, descriptors)?;
+        // Locked until the request is sent, because the answer may come at once.
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = waiting.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        // The socket has room for as many requests as may be under way.
+        let sent = platform::send_with_descriptors(self.control.as_ref(), &number, descriptors)?;
         if sent != number.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.forks = self.forks.wrapping_add(1);
-        read_answer(&mut self.control).await
+        let (request, answer) = oneshot::channel();
+        waiting.push_back(request);
+        Ok(answer)
     }
 }
 
-async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {
-    let mut line = Vec::new();
-    while line.last() != Some(&b'\n') && line.len() < ANSWER_BYTES_MAX {
-        if control.read_buf(&mut line).await? == 0 {
+/// Gives a fork server its lifeline.
+fn begin(control: &UnixStream) -> io::Result<Arc<Lifeline>> {
+    let lifeline = Lifeline::new()?;
+    if platform::SHARES_WITH_WORKERS {
+        let sent = platform::send_with_descriptors(control, &[0; REQUEST_BYTES], &[lifeline.workers_end()]);
+        // A process that has exited already is reported with what it wrote.
+        if let Err(error) = sent
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            return Err(error);
+        }
+        // It identifies itself to nobody, and gets the token of each worker with its lifeline.
+        lifeline.begin(&[0; TOKEN_BYTES])?;
+    }
+    Ok(lifeline)
+}
+
+/// Reads the next answer; `lines` keeps what has arrived behind it.
+async fn read_answer(control: &mut (impl AsyncRead + Unpin), lines: &mut BytesMut) -> io::Result<Answer> {
+    loop {
+        let end = lines.iter().position(|byte| *byte == b'\n');
+        if let Some(end) = end {
+            return Answer::decode(&lines.split_to(end + 1)).ok_or_else(|| io::ErrorKind::InvalidData.into());
+        }
+        if lines.len() >= ANSWER_BYTES_MAX || control.read_buf(lines).await? == 0 {
             return Err(io::Error::other("it has exited"));
         }
     }
-    Answer::decode(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 impl ServerProcess {
@@ -279,7 +347,7 @@ impl ServerProcess {
 
 /// The pipes and the socket of a worker that is to be forked, with the ends of both processes.
 pub(super) struct ForkedPipes {
-    stdin: (OwnedFd, OwnedFd),
+    pub(super) lifeline: Arc<Lifeline>,
     stdout: (OwnedFd, OwnedFd),
     stderr: (OwnedFd, OwnedFd),
     socket: (unix::net::UnixStream, OwnedFd),
@@ -287,26 +355,21 @@ pub(super) struct ForkedPipes {
 
 impl ForkedPipes {
     pub(super) fn new() -> io::Result<Self> {
-        let to_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(write), OwnedFd::from(read)));
         let from_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
         let (own, its) = unix::net::UnixStream::pair()?;
         own.set_nonblocking(true)?;
         Ok(ForkedPipes {
-            stdin: to_worker()?,
+            lifeline: Lifeline::new()?,
             stdout: from_worker()?,
             stderr: from_worker()?,
             socket: (own, its.into()),
         })
     }
 
-    /// Writes the token to the lifeline, before the worker exists. An empty pipe has room for it.
-    pub(super) fn put_token(&self, token: &[u8]) -> io::Result<()> {
-        File::from(self.stdin.0.try_clone()?).write_all(token)
-    }
-
     /// Returns what the worker gets.
     pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
-        [&self.stdin.1, &self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd())
+        let [stdout, stderr, socket] = [&self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd());
+        [self.lifeline.workers_end(), stdout, stderr, socket]
     }
 
     /// Returns this process's end of the socket.
@@ -315,9 +378,9 @@ impl ForkedPipes {
     }
 
     /// Closes the ends of the worker and returns the others.
-    pub(super) fn into_own(self) -> io::Result<(ChildStdin, ChildStdout, ChildStderr, UnixStream)> {
+    pub(super) fn into_own(self) -> io::Result<(Arc<Lifeline>, ChildStdout, ChildStderr, UnixStream)> {
         Ok((
-            ChildStdin::from_std(self.stdin.0.into())?,
+            self.lifeline,
             ChildStdout::from_std(self.stdout.0.into())?,
             ChildStderr::from_std(self.stderr.0.into())?,
             UnixStream::from_std(self.socket.0)?,

@@ -57,7 +57,11 @@ impl Output {
 
     /// Reads to the end of the pipes, for a limited time, and returns the end of stderr.
     pub(crate) async fn finish(mut self) -> String {
-        let _ = timeout(OUTPUT_DRAIN, &mut self.reader).await;
+        if timeout(OUTPUT_DRAIN, &mut self.reader).await.is_err() {
+            self.reader.abort();
+            // Then the pipes are closed.
+            let _ = (&mut self.reader).await;
+        }
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(tail.make_contiguous()).into_owned()
     }

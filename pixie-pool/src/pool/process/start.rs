@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use tokio::{io::AsyncWriteExt as _, net::unix::OwnedReadHalf, process::ChildStdin, sync::oneshot, time::timeout};
+use tokio::{net::unix::OwnedReadHalf, sync::oneshot, time::timeout};
 
 use crate::{
     config::{Config, HANDLER_STACK_BYTES, START_FAILURE_GRACE},
@@ -26,6 +26,7 @@ use crate::{
         },
     },
     protocol::frame::{Hello, TOKEN_BYTES, VERSION},
+    share::lifeline::Lifeline,
     worker,
 };
 
@@ -40,7 +41,7 @@ pub(crate) struct StartedWorker {
 struct Launched {
     child: Child,
     pid: u32,
-    lifeline: Option<ChildStdin>,
+    lifeline: Option<Arc<Lifeline>>,
     link: Link,
 }
 
@@ -156,7 +157,7 @@ fn start_thread(workers: &Workers, slot: usize, token: [u8; TOKEN_BYTES]) -> Res
 async fn fork_process(
     workers: &Workers,
     slot: usize,
-    token: &[u8],
+    token: &[u8; TOKEN_BYTES],
     greeting: &mut Greeting<'_>,
 ) -> Result<Option<Launched>, StartFailure> {
     let Some(server) = &workers.fork_server else { return Ok(None) };
@@ -166,17 +167,16 @@ async fn fork_process(
     // With a cgroup, the worker waits for its token until it is in it.
     let has_cgroups = workers.memory.has_cgroups();
     if !has_cgroups {
-        pipes.put_token(token).map_err(|e| format!("writing its token failed: {e}"))?;
+        pipes.lifeline.begin(token).map_err(|e| format!("writing its token failed: {e}"))?;
     }
     let Some(pid) = server.fork(slot, pipes.of_worker()).await? else { return Ok(None) };
     // From here on, dropping the handle kills the worker.
     let handle = ProcessHandle::Forked(ForkedProcess::new(pid));
-    let (mut lifeline, stdout, stderr, stream) =
-        pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
+    let (lifeline, stdout, stderr, stream) = pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
     let mut cgroup = None;
     if has_cgroups {
         cgroup = tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten();
-        lifeline = with_token(lifeline, token).await;
+        lifeline.begin(token).map_err(|e| format!("writing its token failed: {e}"))?;
     }
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let process = ChildProcess::new(handle, pid, Output::read(label, Some(stdout), Some(stderr)), cgroup);
@@ -193,27 +193,19 @@ fn admitting(
     move || admit(pid)
 }
 
-/// Writes the token to the lifeline.
-async fn with_token(mut lifeline: ChildStdin, token: &[u8]) -> ChildStdin {
-    // A worker that has exited already is reported with its exit status.
-    let _ = lifeline.write_all(token).await;
-    lifeline
-}
-
-async fn execute_process(workers: &Workers, slot: usize, token: &[u8]) -> Result<Launched, String> {
+async fn execute_process(workers: &Workers, slot: usize, token: &[u8; TOKEN_BYTES]) -> Result<Launched, String> {
     let socket = WorkerSocket::listen(workers.socket(slot)?)?;
     let (pool, path) = (workers.queue.config.name.clone(), socket.path().to_owned());
-    let command = command(&workers.queue.config, &Invitation { number: slot, pool, path });
+    let lifeline = Lifeline::new().map_err(|e| format!("making its lifeline failed: {e}"))?;
+    let command = command(&workers.queue.config, &Invitation { number: slot, pool, path }, lifeline.workers_end());
     let (mut child, cgroup) = spawn(command, workers.memory.admission(slot))
         .await
         .map_err(|e| format!("running this program again failed: {e}"))?;
     let pid = child.id().unwrap_or(0);
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let output = Output::read(label, child.stdout.take(), child.stderr.take());
-    let lifeline = match child.stdin.take() {
-        Some(pipe) => Some(with_token(pipe, token).await),
-        None => None,
-    };
+    lifeline.begin(token).map_err(|e| format!("writing its token failed: {e}"))?;
     let process = ChildProcess::new(ProcessHandle::Executed(child), pid, output, cgroup);
-    Ok(Launched { child: Child::Process(Box::new(process)), pid, lifeline, link: Link::Listening(socket) })
+    let (child, lifeline) = (Child::Process(Box::new(process)), Some(lifeline));
+    Ok(Launched { child, pid, lifeline, link: Link::Listening(socket) })
 }

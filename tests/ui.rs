@@ -1,9 +1,0 @@
-//! What the compiler says about a wrong route: one error for each mistake, at the token that is wrong.
-//!
-//! Each file in `tests/ui` has its messages in the `.stderr` file next to it; `TRYBUILD=overwrite` writes
-//! them anew. They are those of the compiler that the workspace names as its `rust-version`.
-
-#[test]
-fn a_wrong_route_is_refused_at_the_token_that_is_wrong() {
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
-}
