@@ -40,7 +40,7 @@ fn names_to_change() -> RwLockWriteGuard<'static, Names> {
 /// Shares data under a name with all workers of this program, or replaces what has this name. Call this in the
 /// main process: before the pools start, or at any time later.
 ///
-/// The data are copied once, into memory that cannot be changed any more, and [`shared`] maps this memory in
+/// The data are copied once, into memory that cannot be changed afterwards, and [`shared`] maps this memory in
 /// every process. The old and the new version need memory at the same time. The call blocks until the copy is
 /// complete; in async code, use `spawn_blocking`.
 ///

@@ -349,7 +349,7 @@ impl Settings {
     }
 
     /// Returns how long a worker that runs no job may take to exit when it is told to. A worker that has run
-    /// its only job has nothing to save, and many such workers exit at the same time.
+    /// its only job leaves no work to save, and many such workers exit at the same time.
     pub(crate) fn stop_grace(&self) -> Duration {
         if self.fresh { EXIT_GRACE } else { STOP_GRACE }
     }

@@ -79,7 +79,7 @@ pub(crate) fn own_executable() -> io::Result<OsString> {
     Ok(program.into())
 }
 
-/// Returns nothing: how a loader was called is not known.
+/// Returns an empty value: how a loader was called is not known.
 pub fn loader_arguments() -> Vec<OsString> {
     Vec::new()
 }

@@ -63,7 +63,7 @@ pub(crate) fn read_arrived(stream: impl AsFd, target: &mut Vec<u8>) -> io::Resul
     }
 }
 
-/// Waits until bytes have arrived or the time is over; returns whether there are some, or the end.
+/// Waits until bytes have arrived or the time has passed; returns whether there are some, or the end.
 pub(crate) fn has_input(stream: impl AsFd, time: Duration) -> io::Result<bool> {
     let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
     let mut polled = [PollFd::new(&stream, PollFlags::IN)];

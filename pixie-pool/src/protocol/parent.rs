@@ -103,7 +103,7 @@ pub(crate) struct Parent {
     /// Whether the worker was welcomed, perhaps before it has said anything.
     pub(crate) is_welcomed: bool,
     answers_calls: bool,
-    /// Which parts of the sandbox are in force, as the worker has reported with READY; none until then.
+    /// Which parts of the sandbox are in force, as the worker has reported with READY; empty until then.
     pub(crate) sandbox: SandboxLevel,
     last_stream: u32,
     /// In the order of the replies. The last one runs; an earlier one has ended, and its reply is arriving.

@@ -158,7 +158,7 @@ pub(crate) fn wait(other: Option<BorrowedFd<'_>>) {
 /// Takes the versions that have arrived.
 pub(crate) fn receive_arrived() {
     let own = lock(&OWN);
-    // Checked first, because most calls find nothing, and a check is cheaper. At the end of the lifeline, the main
+    // Checked first, because there is seldom a message, and a check is cheaper. At the end of the lifeline, the main
     // thread ends this process.
     while let Some(socket) = own.as_deref()
         && platform::has_arrived(socket)

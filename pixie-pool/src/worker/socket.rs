@@ -379,7 +379,7 @@ impl Socket {
         open(self.receive_within(open(guard)?, None)?.0)
     }
 
-    /// Waits until bytes have arrived, the connection is closed, another thread has read, or the time is over,
+    /// Waits until bytes have arrived, the connection is closed, another thread has read, or the time has passed,
     /// and returns whether that is so.
     fn receive_within<'s>(&'s self, mut guard: Guard<'s>, time: Option<Duration>) -> io::Result<(Guard<'s>, bool)> {
         if guard.is_reading {

@@ -122,7 +122,7 @@ impl Wire {
         self.received(self.scratch.len())
     }
 
-    /// Takes in the bytes that were added to the input; false if there were none.
+    /// Takes in the bytes that were added to the input; false if it got no bytes.
     pub(super) fn received(&mut self, count: usize) -> io::Result<bool> {
         if count == 0 {
             self.is_closed = true;

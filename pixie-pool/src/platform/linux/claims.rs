@@ -139,7 +139,7 @@ impl ClaimWriter {
         self.words.all()[READING].store(1, Ordering::SeqCst);
     }
 
-    /// Says that the worker has read nothing that it has not claimed.
+    /// Says that the worker has claimed all that it has read.
     pub(crate) fn end(&self) {
         self.words.all()[READING].store(0, Ordering::SeqCst);
     }

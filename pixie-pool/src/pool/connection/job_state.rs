@@ -397,7 +397,7 @@ impl Progress {
     }
 }
 
-/// Returns a time limit as the protocol has it: 0 for none.
+/// Returns a time limit as the protocol has it: 0 means no limit.
 fn milliseconds(time: Option<Duration>) -> u32 {
     time.map_or(0, |time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1))
 }

@@ -75,7 +75,7 @@ impl Drop for Output {
 
 async fn drain(pipe: Option<impl AsyncRead + Unpin>, mut lines: Lines, tail: Option<Arc<Mutex<VecDeque<u8>>>>) {
     let Some(mut pipe) = pipe else { return };
-    // Most workers print nothing, so it is not filled with zeros.
+    // Few workers print, so it is not filled with zeros.
     let (mut buffer, mut dropped) = (Vec::with_capacity(8 * 1024), 0);
     while let Ok(count @ 1..) = pipe.read_buf(&mut buffer).await {
         if let Some(tail) = &tail {
