@@ -184,6 +184,12 @@ impl Project {
     }
 }
 
+impl Drop for Project {
+    fn drop(&mut self) {
+        builds::forget(&self.name);
+    }
+}
+
 /// Runs `pixie` and returns what it wrote.
 fn pixie(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixie"));

@@ -232,6 +232,7 @@ impl Drop for Site {
             self.signal("TERM");
         }
         let _ = self.process().wait();
+        builds::forget(self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default());
     }
 }
 

@@ -143,6 +143,12 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        builds::forget(self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default());
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let group = self.process.id();
