@@ -5,6 +5,8 @@
 
 #[path = "cli/builds.rs"]
 mod builds;
+#[path = "cli/environment.rs"]
+mod environment;
 
 use std::{
     collections::BTreeSet,
@@ -81,7 +83,8 @@ fn checkout() -> &'static Path {
 }
 
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("cargo").args(arguments).current_dir(folder).output().unwrap();
+    let mut command = Command::new("cargo");
+    let output = environment::clean(&mut command).args(arguments).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

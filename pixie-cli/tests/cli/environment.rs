@@ -6,15 +6,20 @@
 use std::{env, process::Command};
 
 /// Variables that are taken away, by the beginnings of their names.
-const STEERING: [&str; 7] = ["PIXIE_", "CLICOLOR", "GIT_", "LISTEN_", "NOTIFY_", "INSTA_", "CARGO_TERM_"];
+///
+/// cargo tells tests about their package. A cargo that they start would build crates again whose build scripts
+/// read this, such as ring, and all that depends on them.
+const STEERING: [&str; 9] =
+    ["PIXIE_", "CLICOLOR", "GIT_", "LISTEN_", "NOTIFY_", "INSTA_", "CARGO_TERM_", "CARGO_PKG_", "CARGO_MANIFEST_"];
 /// And by their names.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "CARGO",
     "CARGO_BUILD_TARGET",
     "CARGO_TARGET_DIR",
     "CI",
     "NO_COLOR",
     "NOTES_FILE",
+    "OUT_DIR",
     "RUST_BACKTRACE",
     "RUST_LIB_BACKTRACE",
     "RUST_LOG",
