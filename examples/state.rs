@@ -5,8 +5,8 @@
 //! same store. `PIXIE_STORE` chooses where the store is: `memory`, `redb:PATH` or `redis://HOST:PORT`, the
 //! latter two with the features `store-file` and `store-redis`.
 //!
-//! `curl localhost:8000/prices`, then `curl -d 'tea 3' localhost:8000/prices`: workers read the list at no copy,
-//! and all of them have the new one when it is replaced.
+//! `curl localhost:8000/prices`, then `curl -d 'tea 3' localhost:8000/prices`: workers read the list at no
+//! copy, and all of them have the new one when it is replaced.
 use pixie_web::{App, Bytes, Result, Session, Sessions, Share, Store, get, post, share, shared};
 
 const COUNTER: &str = "counter";

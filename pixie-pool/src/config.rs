@@ -80,8 +80,8 @@ pub(crate) const START_FAILURE_GRACE: Duration = Duration::from_secs(1);
 /// Crashes of forked workers after which their fork server is replaced. Its workers share a stack canary, and
 /// finding it byte by byte takes several hundred crashes; a start takes some milliseconds.
 pub(crate) const FORK_SERVER_CRASHES_MAX: u32 = 64;
-/// Limits the requests of a pool that its fork server has not answered. Enough that it always finds the next one, and
-/// few beside what its socket has room for.
+/// Limits the requests of a pool that its fork server has not answered. Enough that it always finds the next
+/// one, and few beside what its socket has room for.
 pub(crate) const FORK_REQUESTS_MAX: usize = 32;
 /// Forks between checks of a fork server's memory. A check takes about 20 µs.
 pub(crate) const FORK_SERVER_CHECK: u32 = 256;

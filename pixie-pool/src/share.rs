@@ -37,16 +37,16 @@ fn names_to_change() -> RwLockWriteGuard<'static, Names> {
     NAMES.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Shares data under a name with all workers of this program, or replaces what has this name. Call this in the
-/// main process: before the pools start, or at any time later.
+/// Shares data under a name with all workers of this program, or replaces what has this name. Call this in
+/// the main process: before the pools start, or at any time later.
 ///
-/// The data are copied once, into memory that cannot be changed afterwards, and [`shared`] maps this memory in
-/// every process. The old and the new version need memory at the same time. The call blocks until the copy is
-/// complete; in async code, use `spawn_blocking`.
+/// The data are copied once, into memory that cannot be changed afterwards, and [`shared`] maps this memory
+/// in every process. The old and the new version need memory at the same time. The call blocks until the copy
+/// is complete; in async code, use `spawn_blocking`.
 ///
-/// When this has returned, every call of [`shared`] returns the new version: in this process and in all of its
-/// workers, in jobs that start from then on and in those that run already. Before that, some workers have the new
-/// version earlier than others, and this process has it last.
+/// When this has returned, every call of [`shared`] returns the new version: in this process and in all of
+/// its workers, in jobs that start from then on and in those that run already. Before that, some workers have
+/// the new version earlier than others, and this process has it last.
 ///
 /// ```no_run
 /// use pixie_pool::{Pool, Share, share, shared, task};
@@ -74,9 +74,9 @@ fn names_to_change() -> RwLockWriteGuard<'static, Names> {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read or changes meanwhile, with `OutOfMemory` if the data need more memory than
-/// is available, with `InvalidInput` for a name that is not 1 to 64 letters, digits, `-`, `_` or `.`, and for
-/// the 65th name, and with `Unsupported` in a worker.
+/// Fails if the file cannot be read or changes meanwhile, with `OutOfMemory` if the data need more memory
+/// than is available, with `InvalidInput` for a name that is not 1 to 64 letters, digits, `-`, `_` or `.`,
+/// and for the 65th name, and with `Unsupported` in a worker.
 pub fn share(name: &str, share: Share) -> io::Result<Shared> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("sharing `{name}` failed: {error}"));
     check(name).and_then(|()| lifeline::publish(name, share.copy(name)?)).map_err(failed)
@@ -85,8 +85,8 @@ pub fn share(name: &str, share: Share) -> io::Result<Shared> {
 /// Returns the present version of what is shared under this name, in a worker or in the main process.
 ///
 /// The call takes about a microsecond in a worker. Keep the value during a job, so that the whole job has the
-/// same version. The value stays valid after a replacement; its memory is free when all processes have dropped
-/// it. On systems other than Linux, worker processes have no shared data.
+/// same version. The value stays valid after a replacement; its memory is free when all processes have
+/// dropped it. On systems other than Linux, worker processes have no shared data.
 ///
 /// # Errors
 ///
@@ -221,8 +221,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Returns the resident memory of a worker without the shared data, in bytes. Twice their size is not counted,
-/// because a job may hold an old version while another one gets the new one.
+/// Returns the resident memory of a worker without the shared data, in bytes. Twice their size is not
+/// counted, because a job may hold an old version while another one gets the new one.
 pub(crate) fn own_resident_bytes(pid: u32) -> io::Result<u64> {
     let all = platform::resident_bytes(pid)?;
     let shared: u64 = names().values().flatten().map(|shared| shared.len() as u64).sum();

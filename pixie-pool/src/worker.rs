@@ -1,9 +1,9 @@
 //! A process that runs a pool's jobs: how it learns that it is one, connects, and serves until its end.
 //!
-//! Owns the handshake, the limits, the order of the steps into a sandbox, and the loop over
-//! jobs. Leaves jobs to `job`, the socket to `socket`, and the lifeline to `share`. Invariants: the worker takes its first job and
-//! starts its first thread after it has entered its sandbox. The main thread only watches the lifeline, so
-//! that the process answers its parent, and ends with it, while a handler is busy.
+//! Owns the handshake, the limits, the order of the steps into a sandbox, and the loop over jobs. Leaves jobs
+//! to `job`, the socket to `socket`, and the lifeline to `share`. Invariants: the worker takes its first job
+//! and starts its first thread after it has entered its sandbox. The main thread only watches the lifeline,
+//! so that the process answers its parent, and ends with it, while a handler is busy.
 
 mod queue;
 pub(crate) mod socket;
@@ -145,8 +145,8 @@ impl Worker {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        // At its end this drops the handler, and with it the values that the program made for its jobs. The socket
-        // is closed by the exit of the process, which takes less time.
+        // At its end this drops the handler, and with it the values that the program made for its jobs. The
+        // socket is closed by the exit of the process, which takes less time.
         mem::forget(Arc::clone(&socket));
         let work = move || {
             match run(&socket, &handler, &level) {
@@ -156,8 +156,8 @@ impl Worker {
                 Ok(()) => {}
             }
         };
-        // With a limit, a larger stack than that of a thread before the fork, because a new one shows whether the
-        // limit leaves room for it.
+        // With a limit, a larger stack than that of a thread before the fork, because a new one shows whether
+        // the limit leaves room for it.
         let more = if welcome.memory > 0 { 4096 } else { 0 };
         let started = handler_thread(HANDLER_STACK_BYTES + more).spawn(move || {
             // A panic here must not leave a process without the thread that runs its jobs. The payload is not
@@ -186,7 +186,8 @@ fn handler_thread(stack_bytes: usize) -> thread::Builder {
     thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack_bytes)
 }
 
-/// Starts and ends two such threads. The second one uses the stack of the first, as that of a forked worker does.
+/// Starts and ends two such threads. The second one uses the stack of the first, as that of a forked worker
+/// does.
 fn practice() -> io::Result<()> {
     for _ in 0..2 {
         let ended = handler_thread(HANDLER_STACK_BYTES).spawn(|| ())?.join();

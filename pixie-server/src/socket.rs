@@ -202,9 +202,9 @@ impl Socket {
         }
         self.watch.set_write_blocked(is_blocked);
         let since = std::mem::replace(&mut self.write_blocked, is_blocked.then(Instant::now));
-        let waited = since.map(|since| since.elapsed());
-        if waited.is_some_and(|waited| if self.is_fast { waited > SLOW } else { waited < FAST }) {
-            self.is_fast = !self.is_fast;
+        let Some(waited) = since.map(|since| since.elapsed()) else { return };
+        let was_fast = std::mem::replace(&mut self.is_fast, reads_fast(self.is_fast, waited));
+        if was_fast != self.is_fast {
             limit_unsent(&self.stream, if self.is_fast { UNSENT_BYTES_MAX_FAST } else { UNSENT_BYTES_MAX });
         }
     }
@@ -308,6 +308,11 @@ impl Drop for Socket {
     }
 }
 
+/// Returns whether a client reads fast that has made room after this time.
+fn reads_fast(until_now: bool, waited: Duration) -> bool {
+    waited < if until_now { SLOW } else { FAST }
+}
+
 #[cfg(target_os = "linux")]
 fn limit_unsent(stream: &Stream, bytes_max: u32) {
     // It fails for a Unix socket, whose buffer is small. Without the limit, the minimum rate of readers is
@@ -317,3 +322,20 @@ fn limit_unsent(stream: &Stream, bytes_max: u32) {
 
 #[cfg(not(target_os = "linux"))]
 fn limit_unsent(_: &Stream, _: u32) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_fast_until_it_is_much_slower_than_it_was_to_become_fast() {
+        let millis = Duration::from_millis;
+        let waits =
+            [(millis(50), false), (millis(9), true), (millis(900), true), (millis(1100), false), (millis(50), false)];
+        let mut is_fast = false;
+        for (waited, expected) in waits {
+            is_fast = reads_fast(is_fast, waited);
+            assert_eq!(is_fast, expected, "after {waited:?}");
+        }
+    }
+}

@@ -49,10 +49,10 @@ impl App {
         self
     }
 
-    /// Shares a file or bytes with all workers under a name, before the app is ready. [`shared`](crate::shared)
-    /// returns them in every kind of route, at no copy, and [`share`](crate::share) replaces them while the app
-    /// runs. The guide's page [`shared_data`](crate::guide::shared_data) explains it. An error, such as a missing
-    /// file, ends the start.
+    /// Shares a file or bytes with all workers under a name, before the app is ready.
+    /// [`shared`](crate::shared) returns them in every kind of route, at no copy, and [`share`](crate::share)
+    /// replaces them while the app runs. The guide's page [`shared_data`](crate::guide::shared_data) explains
+    /// it. An error, such as a missing file, ends the start.
     ///
     /// ```standalone_crate
     /// use pixie_web::{App, Bytes, Result, Share, get, post, share, shared};

@@ -66,7 +66,8 @@ impl Restarts {
     /// Reacts to SIGHUP on a thread of its own until the program stops, so that a restart works also if
     /// handlers block the runtime. The thread holds the sockets, so a stop is complete when it has ended.
     ///
-    /// On an error, `restarts` keeps its value: a runtime must not be dropped within the async code of another.
+    /// On an error, `restarts` keeps its value: a runtime must not be dropped within the async code of
+    /// another.
     pub(super) fn watch(
         restarts: &mut Option<Restarts>,
         listener: &Listener,

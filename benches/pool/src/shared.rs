@@ -1,5 +1,5 @@
-//! Workers with shared data: how long starts, reads and replacements take, and what memory a worker has of its
-//! own, with nothing shared and with 1 GiB.
+//! Workers with shared data: how long starts, reads and replacements take, and what memory a worker has of
+//! its own, with nothing shared and with 1 GiB.
 
 use std::{
     fmt::Write as _,
@@ -94,8 +94,8 @@ fn measure(runtime: &Runtime, args: &Args, what: &dyn Fn() -> Share) -> Result<V
     ])
 }
 
-/// Has four workers read the data at the same time, and returns what one of them has seen, and the mean of their
-/// memory.
+/// Has four workers read the data at the same time, and returns what one of them has seen, and the mean of
+/// their memory.
 async fn look(method: StartMethod) -> Result<Seen> {
     let config = Pool::named("shared").size(4).spares(0).args(Vec::new()).start_method(method);
     let pool = config.start(pooled::handler()).await?;

@@ -1,8 +1,7 @@
 //! Full load: connections that send one request after the other. Each response is compared with its request.
 //!
-//! One call is one phase. The fast faults have connections of their own, so that the healthy load does not depend
-//! on how fast faults are answered. `slow` sends the slow faults, which occupy a
-//! worker for a while.
+//! One call is one phase. The fast faults have connections of their own, so that the healthy load does not
+//! depend on how fast faults are answered. `slow` sends the slow faults, which occupy a worker for a while.
 
 use std::{
     io::ErrorKind,

@@ -1,7 +1,7 @@
 //! Decides when the next fast fault is due, at a steady rate.
 //!
-//! The first connection that asks when a fault is due sends it. Faults that were not sent in time are dropped, so that a burst does not
-//! follow a pause.
+//! The first connection that asks when a fault is due sends it. Faults that were not sent in time are
+//! dropped, so that a burst does not follow a pause.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

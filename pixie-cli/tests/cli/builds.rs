@@ -18,8 +18,8 @@ pub(crate) fn target() -> PathBuf {
 
 /// Makes an empty folder for a project, and lets cargo build there with the profile of the workspace.
 ///
-/// The folder is outside of the workspace and of the target folder, in which `pixie dev` does not watch files.
-/// It is the same in each run, because cargo keeps what it built for a project in another folder.
+/// The folder is outside of the workspace and of the target folder, in which `pixie dev` does not watch
+/// files. It is the same in each run, because cargo keeps what it built for a project in another folder.
 pub(crate) fn place(name: &str) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     env!("CARGO_MANIFEST_DIR").hash(&mut hasher);

@@ -7,8 +7,8 @@ use std::{env, process::Command};
 
 /// Variables that are taken away, by the beginnings of their names.
 ///
-/// cargo tells tests about their package. A cargo that they start would build crates again whose build scripts
-/// read this, such as ring, and all that depends on them.
+/// cargo tells tests about their package. A cargo that they start would build crates again whose build
+/// scripts read this, such as ring, and all that depends on them.
 const STEERING: [&str; 9] =
     ["PIXIE_", "CLICOLOR", "GIT_", "LISTEN_", "NOTIFY_", "INSTA_", "CARGO_TERM_", "CARGO_PKG_", "CARGO_MANIFEST_"];
 /// And by their names.

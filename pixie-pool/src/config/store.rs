@@ -10,8 +10,8 @@ impl Config {
     /// Allows the jobs of this pool to use the keys and topics of a pattern: a key, or the beginning of keys
     /// with a `*` behind it. Each call adds one pattern, and what no pattern allows is forbidden.
     ///
-    /// Without a call, jobs use the whole store, except in a strict sandbox, where they cannot use it. Feature
-    /// `store`.
+    /// Without a call, jobs use the whole store, except in a strict sandbox, where they cannot use it.
+    /// Feature `store`.
     ///
     /// ```
     /// use pixie_pool::{Access, Pool};

@@ -48,8 +48,8 @@ pub(crate) fn enter(control: OwnedFd) -> io::Result<UnixStream> {
 
 /// Serves requests until the main process closes the socket. Returns only in each worker that was forked.
 ///
-/// `practice` starts and ends threads as each worker starts one: what the C library finds and keeps for that is
-/// then in all copies, which takes a fifth of their start.
+/// `practice` starts and ends threads as each worker starts one: what the C library finds and keeps for that
+/// is then in all copies, which takes a fifth of their start.
 pub(crate) fn serve(control: UnixStream, practice: fn() -> io::Result<()>) -> io::Result<Forked> {
     platform::flush_output();
     let forkable = platform::check_forkable().and_then(|()| practice()).and_then(|()| wait_until_forkable());

@@ -344,8 +344,8 @@ impl Connection {
     /// Returns whether the worker should have taken its next step long ago: claimed a job that it has read or
     /// that waits, or exited.
     fn is_stuck(&self, state: &mut ConnectionState, has_waiting: bool, now: Instant) -> bool {
-        // A claim does not count, because a job that runs was adopted before: a worker that was stopped behind its
-        // reply does not say that it has ended the job.
+        // A claim does not count, because a job that runs was adopted before: a worker that was stopped
+        // behind its reply does not say that it has ended the job.
         if self.process.claims.is_none() || !state.sent.is_empty() {
             return false;
         }

@@ -1,10 +1,10 @@
 //! The lifeline of a worker: it brings the token and the shared data, and its end tells the worker to exit.
 //!
-//! Owns both sides. Each message has the token and the names that have changed since the last message that the
-//! worker has read, with a descriptor for each. When the main process has sent the next one, it takes an unread
-//! message back, so that a worker that does not read holds no old versions and no room in its socket.
-//! Invariant: a worker is sent each version before `share` returns, and takes what has arrived before `shared`
-//! returns.
+//! Owns both sides. Each message has the token and the names that have changed since the last message that
+//! the worker has read, with a descriptor for each. When the main process has sent the next one, it takes an
+//! unread message back, so that a worker that does not read holds no old versions and no room in its socket.
+//! Invariant: a worker is sent each version before `share` returns, and takes what has arrived before
+//! `shared` returns.
 
 use std::{
     collections::BTreeSet,
@@ -141,8 +141,8 @@ pub(crate) fn take(socket: OwnedFd) -> io::Result<[u8; TOKEN_BYTES]> {
     Ok(token)
 }
 
-/// Waits until the parent has exited or has closed the lifeline, or until the other socket has input. Takes what
-/// arrives meanwhile, so that an idle worker does not hold old versions.
+/// Waits until the parent has exited or has closed the lifeline, or until the other socket has input. Takes
+/// what arrives meanwhile, so that an idle worker does not hold old versions.
 pub(crate) fn wait(other: Option<BorrowedFd<'_>>) {
     loop {
         let Some(socket) = lock(&OWN).clone() else { return };
@@ -158,8 +158,8 @@ pub(crate) fn wait(other: Option<BorrowedFd<'_>>) {
 /// Takes the versions that have arrived.
 pub(crate) fn receive_arrived() {
     let own = lock(&OWN);
-    // Checked first, because there is seldom a message, and a check is cheaper. At the end of the lifeline, the main
-    // thread ends this process.
+    // Checked first, because there is seldom a message, and a check is cheaper. At the end of the lifeline,
+    // the main thread ends this process.
     while let Some(socket) = own.as_deref()
         && platform::has_arrived(socket)
         && receive(socket, false).is_ok()

@@ -70,7 +70,8 @@ impl Socket {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the token and waits for the parent's welcome. If that is here, the token goes out with the next frame.
+    /// Sends the token and waits for the parent's welcome. If that is here, the token goes out with the next
+    /// frame.
     pub(crate) fn greet(&self, hello: &Hello) -> io::Result<Welcome> {
         let wire = &mut *self.wire();
         encode::put_hello(&mut wire.output, hello);
@@ -379,8 +380,8 @@ impl Socket {
         open(self.receive_within(open(guard)?, None)?.0)
     }
 
-    /// Waits until bytes have arrived, the connection is closed, another thread has read, or the time has passed,
-    /// and returns whether that is so.
+    /// Waits until bytes have arrived, the connection is closed, another thread has read, or the time has
+    /// passed, and returns whether that is so.
     fn receive_within<'s>(&'s self, mut guard: Guard<'s>, time: Option<Duration>) -> io::Result<(Guard<'s>, bool)> {
         if guard.is_reading {
             guard.has_waiting = true;

@@ -1,4 +1,5 @@
-//! Shared data: all workers see them, a replacement is complete for each job, and nothing is left of old ones.
+//! Shared data: all workers see them, a replacement is complete for each job, and nothing is left of old
+//! ones.
 
 use std::{
     fs::{self, File},
@@ -171,8 +172,8 @@ async fn threads() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// Jobs of all workers read while versions follow each other. No job sees a mixture, and each sees at least the
-/// version that was complete when it was submitted.
+/// Jobs of all workers read while versions follow each other. No job sees a mixture, and each sees at least
+/// the version that was complete when it was submitted.
 async fn whole_versions() {
     static IS_OVER: AtomicBool = AtomicBool::new(false);
     IS_OVER.store(false, Ordering::SeqCst);

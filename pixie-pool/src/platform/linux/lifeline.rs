@@ -67,7 +67,8 @@ impl LifelineEnds {
     }
 }
 
-/// Reads a message and its descriptors; 0 bytes at the end, `None` if there is no message and `waits` is false.
+/// Reads a message and its descriptors; 0 bytes at the end, `None` if there is no message and `waits` is
+/// false.
 pub(crate) fn receive_message(
     socket: impl AsFd,
     target: &mut [u8],

@@ -96,7 +96,8 @@ impl QueueReader {
     }
 }
 
-/// Writes as many bytes as the socket accepts, with at most four descriptors, which arrive with the first of them.
+/// Writes as many bytes as the socket accepts, with at most four descriptors, which arrive with the first of
+/// them.
 pub(crate) fn send_with_descriptors(
     socket: impl AsFd,
     bytes: &[u8],

@@ -168,8 +168,8 @@ impl ConnectionState {
         closed
     }
 
-    /// Returns why the connection was closed, when all that the worker has sent was read: a worker that has ended
-    /// its last job may have exited before it was told to.
+    /// Returns why the connection was closed, when all that the worker has sent was read: a worker that has
+    /// ended its last job may have exited before it was told to.
     pub(crate) fn why_closed(&self, closed: Closed) -> Closed {
         let is_over = self.sent.is_empty() && self.recycling.is_used_up(self.jobs);
         if closed == Closed::Exited && is_over { Closed::Killed(Kill::Retire) } else { closed }

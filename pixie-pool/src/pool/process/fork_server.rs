@@ -55,7 +55,7 @@ pub(crate) struct ForkServer {
     pool: Arc<str>,
     /// Empty before the first start and after an exit.
     running: Mutex<Option<Running>>,
-    /// One for each request that may be under way.
+    /// A permit for each request that may be under way.
     requests: Semaphore,
     /// Whether this program or system cannot fork, so that workers are executed.
     is_refused: AtomicBool,
@@ -131,8 +131,8 @@ impl ForkServer {
         Err(format!("its fork server has failed: {last}").into())
     }
 
-    /// Sends a request to the process, which is started if there is none. Returns its pid and where its answer
-    /// arrives; `None` if workers have to be executed.
+    /// Sends a request to the process, which is started if there is none. Returns its pid and where its
+    /// answer arrives; `None` if workers have to be executed.
     async fn ask(
         self: &Arc<Self>,
         slot: usize,
@@ -260,8 +260,8 @@ async fn replace(server: Weak<ForkServer>, has_many_crashes: bool) {
     }
 }
 
-/// Reads the answers of a process that is ready, until it exits. Starts another one if that was unexpected, so that
-/// the next worker does not wait for it.
+/// Reads the answers of a process that is ready, until it exits. Starts another one if that was unexpected,
+/// so that the next worker does not wait for it.
 async fn watch(server: Weak<ForkServer>, pid: u32, waiting: Waiting, mut answers: OwnedReadHalf) {
     let waiting = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let mut lines = BytesMut::new();

@@ -247,8 +247,8 @@ impl<'q> Greeting<'q> {
 
     /// Sends the WELCOME, as far as the socket has room for it.
     pub(crate) fn send(&mut self, socket: impl AsFd) -> Result<(), String> {
-        // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works as
-        // well.
+        // A window of a body that fits into the buffer is not copied in this process. A smaller buffer works
+        // as well.
         let _ = set_socket_send_buffer_size(&socket, UPLOAD_WINDOW_BYTES);
         self.protocol.welcome(&self.welcome, &mut self.output);
         let descriptors = self.queue.map(|(socket, claims)| [socket.workers_end(), claims.file()]);

@@ -121,8 +121,8 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     workers.queue.rules().restarts.exited(reached)
 }
 
-/// Reads until the connection is closed, which the exit of the process does, too: a program that it started may
-/// hold the socket open.
+/// Reads until the connection is closed, which the exit of the process does, too: a program that it started
+/// may hold the socket open.
 async fn until_closed(child: &Child, reading: &mut Reading) -> Closed {
     let (mut exited, mut has_exited) = (pin!(child.exited()), false);
     poll_fn(|cx| {
