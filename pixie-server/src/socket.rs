@@ -203,9 +203,10 @@ impl Socket {
         self.watch.set_write_blocked(is_blocked);
         let since = std::mem::replace(&mut self.write_blocked, is_blocked.then(Instant::now));
         let Some(waited) = since.map(|since| since.elapsed()) else { return };
-        let was_fast = std::mem::replace(&mut self.is_fast, reads_fast(self.is_fast, waited));
-        if was_fast != self.is_fast {
-            limit_unsent(&self.stream, if self.is_fast { UNSENT_BYTES_MAX_FAST } else { UNSENT_BYTES_MAX });
+        let is_fast = reads_fast(self.is_fast, waited);
+        if is_fast != self.is_fast {
+            self.is_fast = is_fast;
+            limit_unsent(&self.stream, if is_fast { UNSENT_BYTES_MAX_FAST } else { UNSENT_BYTES_MAX });
         }
     }
 }
