@@ -107,6 +107,13 @@ pub(super) fn random_text<const BYTES: usize>() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Returns a random number from 0 to 1.
+pub(super) fn random_share() -> f64 {
+    let mut byte = [0];
+    getrandom::fill(&mut byte).expect("the system has random numbers");
+    f64::from(byte[0]) / f64::from(u8::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Told,
-    record::{Moment, Next, Record, random_text},
+    record::{Moment, Next, Record, random_share, random_text},
 };
 use crate::table::refusal;
 
@@ -22,7 +22,12 @@ const ID_BYTES: usize = 32;
 const COOKIES_MAX: usize = 4;
 /// Limits how often changes are made again. Each time, another request has succeeded, so this is the number of
 /// requests that can change one session at the same time: as many as a browser sends over one connection.
-const ATTEMPTS_MAX: usize = 100;
+const ATTEMPTS_MAX: u32 = 100;
+/// After so many attempts each further one waits for a random time first. Without it, requests that follow each
+/// other closely can be faster each time.
+const ATTEMPTS_AT_ONCE: u32 = 3;
+/// Limits this time.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 /// Time for which the end of a renewed session is noted, if it cannot be deleted at once.
 const END_AGE: Duration = Duration::from_secs(60);
 
@@ -71,7 +76,7 @@ impl StoredSessions {
             };
         };
         let (mut newest, mut version) = (record.clone(), place.version.clone());
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 0..ATTEMPTS_MAX {
             let Next::Record(record) = Record::after(Some(&newest), changes, at) else {
                 return Ok(Told::Nothing);
             };
@@ -81,6 +86,9 @@ impl StoredSessions {
             };
             if let Some(told) = told {
                 return Ok(told);
+            }
+            if attempt >= ATTEMPTS_AT_ONCE {
+                tokio::time::sleep(PAUSE_MAX.mul_f64(random_share())).await;
             }
             // If another request has ended or renewed the session, this one must not bring it back. It sends no
             // cookie either, because the response of the other request may have sent the right one.
