@@ -209,6 +209,13 @@ pub(crate) const OWN_DESCRIPTORS_MIN: i32 = 200;
 pub(crate) const OOM_SCORE_RAISE: i32 = 300;
 /// Limits the reads of one worker's socket in a row before other tasks of the runtime run.
 pub(crate) const READS_PER_TURN: usize = 16;
+/// Limits the nesting of a task's arguments and output, as serde_json does: decoding each level takes stack.
+#[cfg(feature = "tasks")]
+pub(crate) const NESTING_MAX: usize = 128;
+/// Limits the output of a task, in bytes. Larger output belongs in a file.
+#[cfg(feature = "tasks")]
+pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Returns what a name must be, if this one is not.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -216,10 +223,3 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let why = || format!("must be 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`");
     is_right.then_some(()).ok_or_else(why)
 }
-
-/// Limits the nesting of a task's arguments and output, as serde_json does: decoding each level takes stack.
-#[cfg(feature = "tasks")]
-pub(crate) const NESTING_MAX: usize = 128;
-/// Limits the output of a task, in bytes. Larger output belongs in a file.
-#[cfg(feature = "tasks")]
-pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;

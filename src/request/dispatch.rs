@@ -121,7 +121,7 @@ async fn prepared(app: Arc<Composed>, endpoint: Arc<Endpoint>, mut request: Requ
 /// What is answered at once leaves here, what is answered later leaves in [`later`].
 fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, early: Option<Answered>) -> Answer {
     let (chain, bytes_max) = (&endpoint.chain, endpoint.body_bytes_max);
-    let (arrives, place) = (endpoint.intake == Intake::Arriving, endpoint.route.place());
+    let arrives = endpoint.intake == Intake::Arriving;
     let mut answered = match early {
         Some(early) => early,
         None => match &endpoint.plan {
@@ -133,7 +133,7 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
                 let lent = arrives.then(|| arriving::lend(request, bytes_max)).transpose();
                 let (trace, mut request) = (app.trace(request), mem::take(request));
                 let run = move || traces::during(trace.as_ref(), || handler(&mut request));
-                let response = on_thread(app.clone(), deadline.map(|time| (time, place)), lent, run);
+                let response = on_thread(app.clone(), deadline.map(|time| (time, endpoint.route.place())), lent, run);
                 return later(app, endpoint, asker, response);
             }
             Plan::Async { handler, deadline } => {
@@ -147,7 +147,7 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
                     Ok((watched, future)) => (watched, panics::caught_async(future, Response::from)),
                     Err(error) => return later(app, endpoint, asker, ready(error.into())),
                 };
-                let limit = deadline.map(|time| (time, place));
+                let limit = deadline.map(|time| (time, endpoint.route.place()));
                 return match (limit, watched) {
                     (None, None) => later(app, endpoint, asker, response),
                     (Some(_), None) => later(app, endpoint, asker, within(limit, response)),

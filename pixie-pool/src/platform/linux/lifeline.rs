@@ -4,19 +4,17 @@
 //! and reading at the worker's end. Each message arrives as a whole, with its descriptors.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
     io::Errno,
-    net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-        SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, sendmsg, shutdown, socketpair,
-    },
+    net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, recv, shutdown, socketpair},
 };
 
+use super::queue;
 use crate::config::SHARED_MAX;
 
 const CONTROL_BYTES: usize = rustix::cmsg_space!(ScmRights(SHARED_MAX));
@@ -40,18 +38,7 @@ impl LifelineEnds {
 
     /// Sends a message without waiting.
     pub(crate) fn send(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); CONTROL_BYTES];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(descriptors));
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        loop {
-            match sendmsg(&self.sender, &[IoSlice::new(message)], &mut control, flags) {
-                Err(Errno::INTR) => {}
-                sent => return Ok(sent.map(drop)?),
-            }
-        }
+        queue::send(&self.sender, message, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES]).map(drop)
     }
 
     /// Takes back the first message that the worker has not read; returns its length, or 0 if there is none.
@@ -75,20 +62,12 @@ pub(crate) fn receive_message(
     descriptors: &mut Vec<OwnedFd>,
     waits: bool,
 ) -> io::Result<Option<usize>> {
-    let mut space = [MaybeUninit::uninit(); CONTROL_BYTES];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
-    let received = loop {
-        match recvmsg(&socket, &mut [IoSliceMut::new(target)], &mut control, flags) {
+    let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    loop {
+        match queue::receive(&socket, target, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES], flags) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) if !waits => return Ok(None),
-            received => break received?,
-        }
-    };
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(passed) = message {
-            descriptors.extend(passed);
+            received => return Ok(Some(received?)),
         }
     }
-    Ok(Some(received.bytes))
 }

@@ -23,7 +23,7 @@ use rustix::{
     },
 };
 /// Limits the descriptors of one message: a fork server gets four for each worker.
-const PASSED_MAX: usize = 4;
+const PASSED_BYTES: usize = rustix::cmsg_space!(ScmRights(4));
 /// Asked for the buffer of the socket, in bytes; the system grants at most its limit, usually 208 KiB.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -103,13 +103,7 @@ pub(crate) fn send_with_descriptors(
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    Ok(rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, flags))?)
+    send(socket, bytes, descriptors, &mut [MaybeUninit::uninit(); PASSED_BYTES])
 }
 
 /// Reads bytes and the descriptors that come with them.
@@ -118,9 +112,35 @@ pub(crate) fn receive_with_descriptors(
     target: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PASSED_MAX))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(stream, &mut [IoSliceMut::new(target)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    Ok(receive(stream, target, descriptors, &mut [MaybeUninit::uninit(); PASSED_BYTES], RecvFlags::empty())?)
+}
+
+/// Sends without waiting. The space limits the number of descriptors.
+pub(super) fn send(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    space: &mut [MaybeUninit<u8>],
+) -> io::Result<usize> {
+    let mut control = SendAncillaryBuffer::new(space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, flags))?)
+}
+
+/// Receives bytes and descriptors. The space limits the number of descriptors.
+pub(super) fn receive(
+    socket: impl AsFd,
+    target: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+    space: &mut [MaybeUninit<u8>],
+    flags: RecvFlags,
+) -> Result<usize, Errno> {
+    let mut control = RecvAncillaryBuffer::new(space);
+    let flags = RecvFlags::CMSG_CLOEXEC | flags;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(target)], &mut control, flags)?;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(passed) = message {
             descriptors.extend(passed);
