@@ -41,7 +41,7 @@ pub(crate) use self::{
     job_state::{JobName, JobState, Location, ReplyStart},
     kill::{Closed, Kill},
     shared::{Claimed, Queued, SharedQueue, SharedSend, takes_from_socket},
-    state::{Awaited, ConnectionState, Expired, RunningJob, SentJob, earlier},
+    state::{Awaited, ConnectionState, Expired, Late, RunningJob, SentJob, earlier},
     upload::Upload,
     usage::{CpuMeter, Recycling, jobs_max},
 };
@@ -303,7 +303,7 @@ impl Connection {
                 expired.kill = state.sent.pop_back().map(|sent| (kill, sent));
             }
             _ => {
-                state.late_since = None;
+                state.late = None;
                 expired.due = earlier(expired.due, limit.map(|(_, due)| due));
             }
         }
@@ -315,16 +315,21 @@ impl Connection {
     /// Without an end only if this process does not read, such as while the runtime is blocked: a worker that
     /// sends more and more bytes does not escape.
     fn may_have_ended(&self, state: &mut ConnectionState, due: Instant, now: Instant) -> bool {
-        let (since, receives) = *state.late_since.get_or_insert((now, state.receives));
+        let receives = state.receives;
+        let late = state.late.get_or_insert(Late { since: now, receives, unread_at: None });
         // This process was paused, so the reading task may be between the socket and this lock.
-        if since == now && now > due + STEP_INTERVAL {
+        if late.since == now && now > due + STEP_INTERVAL {
             return true;
         }
         let has_arrived = platform::has_arrived(self.writer.as_ref());
+        if has_arrived && receives == late.receives {
+            late.unread_at = Some(now);
+            return true;
+        }
+        let is_being_read = receives == late.receives && late.unread_at.is_some_and(|at| now < at + STEP_MAX);
         let slot = state.sent.back().map(|sent| slot_of(sent.stream));
         let has_ended = self.process.claims.as_ref().is_some_and(|claims| claims.running() != slot);
-        let is_unread = has_arrived && receives == state.receives;
-        is_unread || (has_arrived || has_ended) && now < since + STEP_MAX
+        is_being_read || (has_arrived || has_ended) && now < late.since + STEP_MAX
     }
 
     /// Returns whether the running job has read all that has arrived of its body.

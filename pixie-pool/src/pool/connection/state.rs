@@ -56,6 +56,16 @@ pub(crate) struct RunningJob {
     pub(crate) since: Instant,
 }
 
+/// A job that has reached a limit, and may have ended before it.
+#[derive(Debug)]
+pub(crate) struct Late {
+    pub(crate) since: Instant,
+    /// How often what the worker has sent was read before.
+    pub(crate) receives: u64,
+    /// When something was last seen that was not read since then. It may be read by now, and not handled.
+    pub(crate) unread_at: Option<Instant>,
+}
+
 /// The result of checking the times of a connection's job.
 #[derive(Default)]
 pub(crate) struct Expired {
@@ -115,8 +125,8 @@ pub(crate) struct ConnectionState {
     pub(crate) retiring_since: Option<Instant>,
     /// Since when the worker was seen without a job although it should have one, and how many it had ended.
     pub(crate) behind_since: Option<(Instant, u64)>,
-    /// Since when the running job is seen to be late while its reply may be on the way, and `receives` then.
-    pub(crate) late_since: Option<(Instant, u64)>,
+    /// What is known of the running job, which is late, while its reply may be on the way.
+    pub(crate) late: Option<Late>,
     /// How often what the worker has sent was read.
     pub(crate) receives: u64,
     /// The most memory that the process had used before it was killed.
@@ -145,7 +155,7 @@ impl ConnectionState {
             is_open: false,
             retiring_since: None,
             behind_since: None,
-            late_since: None,
+            late: None,
             receives: 0,
             peak_at_kill: None,
             recycling,

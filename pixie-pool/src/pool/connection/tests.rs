@@ -101,13 +101,18 @@ async fn what_has_arrived_before_the_deadline_is_read_before_the_job_is_judged()
         let expired = connection.expire(now + DEADLINE + late * STEP_MAX, false, &Config::default());
         assert!(expired.kill.is_none() && expired.due.is_some());
     }
+    // The reading task has read it, and has not handled it yet.
+    assert_eq!(reader.try_read(&mut [0; 100]).unwrap(), answer.len());
+    let handled = now + DEADLINE + 5 * STEP_MAX + STEP_INTERVAL;
+    assert!(connection.expire(handled, false, &Config::default()).kill.is_none());
     let mut deliveries = Vec::new();
     connection.receive(&mut answer, None, &mut deliveries).unwrap();
     assert_eq!(deliveries.len(), 1);
     // A worker that sends and never ends does not live longer for it.
     connection.send(job("next", Some(DEADLINE), true), now);
-    let expired = connection.expire(now + DEADLINE + STEP_MAX, false, &Config::default());
-    assert!(expired.kill.is_some());
+    worker_end.try_write(b"more").unwrap();
+    reader.readable().await.unwrap();
+    assert!(connection.expire(handled + STEP_MAX, false, &Config::default()).kill.is_some());
 }
 
 #[tokio::test]
