@@ -4,6 +4,7 @@ pub(crate) mod dispatch;
 pub(crate) mod intake;
 pub(crate) mod arriving;
 pub(crate) mod outcome;
+mod later;
 pub(crate) mod layered;
 pub(crate) mod timed;
 mod reported;

@@ -41,7 +41,7 @@ type Piece = Option<Result<Bytes, BoxError>>;
 pub(crate) struct Reply {
     pub(crate) body: ReplyBody,
     /// Kept because the worker may still read the files of a form.
-    pub(crate) _parts: Option<Parts>,
+    pub(crate) _parts: Option<Box<Parts>>,
 }
 
 impl Reply {

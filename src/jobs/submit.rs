@@ -25,25 +25,20 @@ use crate::{
 };
 
 /// Runs a request in a pool. A body that arrives in pieces is passed apart from its request.
-pub(crate) async fn submit(
+///
+/// The future has what the response needs of the request, and not the request itself.
+pub(crate) fn submit(
     app: Arc<Composed>,
     endpoint: Arc<Endpoint>,
     slot: Arc<PoolSlot>,
     mut request: Request,
     arriving: Option<pixie_pool::Body>,
-) -> Response {
-    let pool = match slot.running() {
-        Some(pool) => pool,
-        None => match start(&app, &slot).await {
-            Ok(pool) => pool,
-            Err(error) => return failed(error, &endpoint, &slot).into(),
-        },
-    };
+) -> impl Future<Output = Response> + Send {
     let head = wire::encode_request(&request, endpoint.route.reads(), app.settings.trace_contexts);
     let session = OpenSession::of(&request).filter(|_| sessions::is_read(endpoint.route.reads()));
     let is_head = *request.method() == Method::HEAD;
     // The files of a form exist until the job has ended: the worker gets the paths of the large ones.
-    let parts = request.plumbing_mut().parts.take().map(|parts| *parts);
+    let parts = request.plumbing_mut().parts.take();
     let body = match (endpoint.intake, arriving, &parts) {
         (_, Some(arriving), _) => arriving,
         (_, None, Some(parts)) => pixie_pool::Body::Full(wire::encode_parts(parts)),
@@ -58,14 +53,24 @@ pub(crate) async fn submit(
         .client(request.peer().map(|peer| Client::of(peer.ip()).number()));
     submission.request_id = request.id().map(RequestId::shared);
     submission.trace_id = TraceContext::from_headers(request.headers()).map(|trace| trace.trace_id().into());
-    let queued = timing::now();
-    match pool.submit(submission).await {
-        Ok(reply) => {
-            timing::note_queue(queued.map(|queued| reply.started.saturating_duration_since(queued)));
-            Place::note_worker(reply.worker);
-            response(&app, slot, reply, session.as_ref(), parts, is_head)
+    async move {
+        let pool = match slot.running() {
+            Some(pool) => pool,
+            // Boxed, because only the first request of a pool has to wait for its start.
+            None => match Box::pin(start(&app, &slot)).await {
+                Ok(pool) => pool,
+                Err(error) => return failed(error, &endpoint, &slot).into(),
+            },
+        };
+        let queued = timing::now();
+        match pool.submit(submission).await {
+            Ok(reply) => {
+                timing::note_queue(queued.map(|queued| reply.started.saturating_duration_since(queued)));
+                Place::note_worker(reply.worker);
+                response(&app, slot, reply, session.as_ref(), parts, is_head)
+            }
+            Err(error) => failed(error, &endpoint, &slot).into(),
         }
-        Err(error) => failed(error, &endpoint, &slot).into(),
     }
 }
 
@@ -103,7 +108,7 @@ fn response(
     slot: Arc<PoolSlot>,
     reply: pixie_pool::Reply,
     session: Option<&OpenSession>,
-    parts: Option<Parts>,
+    parts: Option<Box<Parts>>,
     is_head: bool,
 ) -> Response {
     let Ok((mut response, length)) = wire::decode_response(&reply.head, session) else {

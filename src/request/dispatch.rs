@@ -17,7 +17,9 @@ use crate::{
     jobs::submit as jobs,
     request::{
         arriving::{self, Arriving, Lent},
-        intake, layered,
+        intake,
+        later::{self, Later},
+        layered,
         outcome::{self, Asked, Asker},
     },
     table::{
@@ -132,7 +134,8 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
                 let (asker, handler) = (Asker::of(app, chain, request), handler.clone());
                 let lent = arrives.then(|| arriving::lend(request, bytes_max)).transpose();
                 let (trace, mut request) = (app.trace(request), mem::take(request));
-                let run = move || traces::during(trace.as_ref(), || handler(&mut request));
+                // Boxed, because the code is moved several times on its way to the thread.
+                let run = Box::new(move || traces::during(trace.as_ref(), || handler(&mut request)));
                 let response = on_thread(app.clone(), deadline.map(|time| (time, endpoint.route.place())), lent, run);
                 return later(app, endpoint, asker, response);
             }
@@ -175,37 +178,18 @@ fn run(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, request: &mut Request, ear
     };
     if endpoint.has_session {
         let asker = Asker::of(app, chain, request);
-        return Answer::Later(Box::pin(finished(app.clone(), endpoint.clone(), asker, answered)));
+        return Answer::Later(Box::pin(later::finished(app.clone(), endpoint.clone(), asker, answered)));
     }
     outcome::finish(app, chain, &Asked::Here(request), &mut answered);
     Answer::Ready(answered.response)
 }
 
-/// Finishes a response that comes later. Each kind has a future of its own size, so that the small ones stay
-/// small.
+/// Finishes a response that comes later.
 fn later<F>(app: &Arc<Composed>, endpoint: &Arc<Endpoint>, asker: Asker, response: F) -> Answer
 where
     F: Future<Output = Response> + Send + 'static,
 {
-    let (app, endpoint) = (app.clone(), endpoint.clone());
-    Answer::Later(Box::pin(async move {
-        let answered = endpoint.chain.passed(timing::of_handler(response).await);
-        finished(app, endpoint, asker, answered).await
-    }))
-}
-
-/// Saves the session of a request, if it has one, and finishes the response.
-async fn finished(app: Arc<Composed>, endpoint: Arc<Endpoint>, asker: Asker, mut answered: Answered) -> HttpResponse {
-    let mut kept = None;
-    if let (Some(sessions), Some(session)) = (&app.sessions, asker.session()) {
-        // Boxed, so that the futures of requests without a session stay small.
-        kept = Some(Box::pin(sessions.keep(session, asker.scheme(), &mut answered.response)).await);
-    }
-    outcome::finish(&app, &endpoint.chain, &Asked::Gone(&asker), &mut answered);
-    if let Some(kept) = kept {
-        outcome::add_session(answered.response.headers_mut(), kept);
-    }
-    answered.response.into_http()
+    Answer::Later(Box::pin(Later::new(app.clone(), endpoint.clone(), asker, response)))
 }
 
 /// Runs a sync handler.
@@ -232,7 +216,7 @@ async fn on_thread(
     app: Arc<Composed>,
     limit: Option<(Duration, pixie_core::Place)>,
     lent: Result<Option<Lent>>,
-    run: impl FnOnce() -> Response + Send + 'static,
+    run: Box<dyn FnOnce() -> Response + Send>,
 ) -> Response {
     let lent = match lent {
         Ok(lent) => lent,

@@ -50,11 +50,3 @@ pub(crate) fn note_queue(time: Option<Duration>) {
 pub(crate) fn note_handler(time: Option<Duration>) {
     let _ = PARTS.try_with(|parts| parts.set(Parts { handler: time, ..parts.get() }));
 }
-
-/// Runs a handler and notes its time.
-pub(crate) async fn of_handler<T>(response: impl Future<Output = T>) -> T {
-    let started = now();
-    let response = response.await;
-    note_handler(started.map(|started| started.elapsed()));
-    response
-}
