@@ -54,6 +54,34 @@ pub use crate::worker::before_claim;
 
 #[cfg(feature = "tasks")]
 pub use crate::task::{Task, extend, init, init_with, is_canceled, remaining};
+
+/// Makes a function a task: `pool.call(function, &arguments).await` runs it in a worker process.
+///
+/// ```no_run
+/// #[pixie_pool::task(deadline = "2s", idempotent)]
+/// fn shorten(text: String, length: usize) -> Result<String, std::fmt::Error> {
+///     text.get(..length).map(str::to_owned).ok_or(std::fmt::Error)
+/// }
+///
+/// # async fn caller(pool: pixie_pool::Pool) -> Result<(), pixie_pool::Error> {
+/// let short = pool.call(shorten, &("a long story".to_owned(), 6)).await?;
+/// # Ok(()) }
+/// ```
+///
+/// Workers need `pixie_pool::init()` as the first statement of a plain `fn main`. Under `#[tokio::main]`,
+/// each worker would start a runtime before `init` takes over the process:
+///
+/// ```no_run
+/// fn main() {
+///     pixie_pool::init();
+///     run()
+/// }
+///
+/// #[tokio::main]
+/// async fn run() {
+///     // the program
+/// }
+/// ```
 #[cfg(feature = "tasks")]
 pub use pixie_pool_macros::task;
 

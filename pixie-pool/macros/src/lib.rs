@@ -11,18 +11,7 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a task: `pool.call(function, &arguments).await` runs it in a worker process.
-///
-/// ```no_run
-/// #[pixie_pool::task(deadline = "2s", idempotent)]
-/// fn shorten(text: String, length: usize) -> Result<String, std::fmt::Error> {
-///     text.get(..length).map(str::to_owned).ok_or(std::fmt::Error)
-/// }
-///
-/// # async fn caller(pool: pixie_pool::Pool) -> Result<(), pixie_pool::Error> {
-/// let short = pool.call(shorten, &("a long story".to_owned(), 6)).await?;
-/// # Ok(()) }
-/// ```
+/// What the attribute `task` of pixie-pool takes and what it refuses.
 ///
 /// **Options.** `deadline = "2s"` (in `ms`, `s`, `m` or `h`) replaces the pool's deadline. `idempotent`
 /// declares that the task may run twice: it runs once more if its worker crashes.
@@ -39,21 +28,6 @@ use proc_macro::TokenStream;
 /// is in scope (write `let short = …`, not `let shorten = …`), and the function as a value is `*shorten`.
 ///
 /// **Not for `async fn`**: a worker runs one task at a time and has no runtime.
-///
-/// Workers need `pixie_pool::init()` as the first statement of a plain `fn main`. Under `#[tokio::main]`,
-/// each worker would start a runtime before `init` takes over the process:
-///
-/// ```no_run
-/// fn main() {
-///     pixie_pool::init();
-///     run()
-/// }
-///
-/// #[tokio::main]
-/// async fn run() {
-///     // the program
-/// }
-/// ```
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::task(options.into(), item.into()).into()
