@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 #[path = "cli/builds.rs"]
+#[expect(dead_code, reason = "the package is built in a copy of the workspace, which needs no help to share")]
 mod builds;
 #[path = "cli/environment.rs"]
 mod environment;

@@ -110,7 +110,7 @@ impl Project {
         let place = builds::place(&format!("{name}-world"));
         pixie(&place, &["new", name, "--template", template, "--yes"]);
         let folder = place.join(name);
-        fs::copy(checkout().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        builds::share(&folder);
         Self { name: name.to_owned(), folder, template }
     }
 
@@ -140,23 +140,37 @@ impl Project {
             assert!(!shown.contains("\nhelp: add"), "{addition}: {shown}");
         }
         self.cargo(&["fmt", "--check"]);
-        // Without what only tests depend on. The program is built with it, as the tests are.
-        self.cargo(&["check", "--offline"]);
-        self.cargo(&["build", "--offline", "--all-targets"]);
+        // Without what only tests depend on.
+        self.cargo(&["build", "--offline"]);
         let app = self.start();
         assert!(app.get("/members/login").contains("Are you new here?"));
         assert!(app.get("/people/ada").contains("<p>ada</p>"));
         drop(app);
         self.cargo(&["test", "--offline"]);
-        self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]);
+        self.lints();
+    }
+
+    /// No lint of the compiler or of clippy complains. Unlike `cargo clippy`, this takes the dependencies that
+    /// are built already, instead of checking all of them.
+    fn lints(&self) {
+        let manifest = self.folder.join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        fs::write(&manifest, text + "\n[lints.rust]\nwarnings = \"deny\"\n").unwrap();
+        let mut clippy = self.command(&["build", "--offline", "--all-targets"]);
+        clippy.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+        succeed(&mut clippy, &format!("clippy in {}", self.template));
     }
 
     fn cargo(&self, arguments: &[&str]) {
+        succeed(&mut self.command(arguments), &format!("cargo {} in {}", arguments[0], self.template));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("cargo");
         environment::clean(&mut command).args(arguments).current_dir(&self.folder);
         // With this, a changed snapshot fails instead of being written.
         command.env("CARGO_TARGET_DIR", builds::target()).env("INSTA_UPDATE", "no");
-        succeed(&mut command, &format!("cargo {} in {}", arguments[0], self.template));
+        command
     }
 
     /// Returns the program as it is started in production: with its variables set.

@@ -8,8 +8,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The profile of the workspace. Builds share only dependencies that are compiled with the same profile.
-const PROFILE: &str = "[profile.dev]\ndebug = false\n";
+/// The profile of the workspace, because builds share only dependencies that are compiled with the same profile.
+/// Incremental builds of pixie's crates, in ten combinations of features, would need 3 GB.
+const PROFILE: &str = "[profile.dev]\ndebug = false\nincremental = false\n";
+
+/// Features that some dependencies have in the workspace, so that they and what depends on them are not
+/// compiled again: macros, SQLite, and the pool when an app uses the crate image. These lines alone compile
+/// nothing, because every app has num-traits, and a project without a build script does not need the others.
+const SHARED: &str = r#"
+[dependencies.num-traits]
+version = "0.2"
+
+[build-dependencies]
+cc = { version = "1", features = ["parallel"] }
+syn = { version = "3", features = ["extra-traits", "fold", "full", "visit"] }
+"#;
 
 /// Returns the target folder of these projects, which is the workspace's.
 pub(crate) fn target() -> PathBuf {
@@ -31,6 +44,15 @@ pub(crate) fn place(name: &str) -> PathBuf {
     fs::create_dir_all(folder.join(".cargo")).expect("a folder");
     fs::write(folder.join(".cargo/config.toml"), PROFILE).expect("a file");
     folder
+}
+
+/// Lets a project use what is compiled for the workspace: the same versions, with the same features.
+pub(crate) fn share(project: &Path) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock")).expect("the lock file");
+    let manifest = project.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("the manifest");
+    fs::write(manifest, text + SHARED).expect("a file");
 }
 
 /// Removes the programs of a project from the target folder. Together they would need 2 GB, and the next run

@@ -3,7 +3,7 @@
 //!
 //! The README's pictures in `pixie-cli/pictures` are copies of those that these tests and `pages.rs` take.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use base64::Engine as _;
 
@@ -146,7 +146,7 @@ fn first_steps(world: &Path, name: &str, variables: &[(&str, &str)]) -> Terminal
     assert!(terminal.run(&new).wait().is_ok_and(|status| status.success()));
     terminal.sees("pixie dev");
     let folder = world.join(name);
-    lock(&folder);
+    builds::share(&folder);
     let mut dev = command(&folder, &[]);
     dev.envs(variables.iter().copied());
     let site = Site::launch_at(&terminal, &dev);
@@ -173,7 +173,7 @@ fn project(name: &str, template: &str) -> std::path::PathBuf {
     let world = builds::place(&format!("{name}-world"));
     let status = pixie(&world).args(["new", name, "--template", template, "--yes", "--quiet"]).status();
     assert!(status.is_ok_and(|status| status.success()));
-    lock(&world.join(name));
+    builds::share(&world.join(name));
     world.join(name)
 }
 
@@ -182,10 +182,6 @@ fn pixie(folder: &Path) -> Command {
     isolated(&mut command).current_dir(folder).env("TERM", "xterm-256color");
     command.env("PIXIE_NEW_CRATES", workspace());
     command
-}
-
-fn lock(folder: &Path) {
-    fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
 }
 
 fn workspace() -> &'static Path {

@@ -55,8 +55,6 @@ impl Site {
              [workspace]\n",
             workspace.display().to_string()
         );
-        // The same versions as here, so that nothing has to be fetched.
-        fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).expect("the lock file");
         for (file, text) in [
             ("Cargo.toml", manifest.as_str()),
             (".gitignore", "ignored\n"),
@@ -66,6 +64,8 @@ impl Site {
         ] {
             fs::write(folder.join(file), text).expect("a file");
         }
+        // Also the versions, so that nothing has to be fetched.
+        builds::share(&folder);
         folder
     }
 

@@ -57,8 +57,8 @@ impl Reader {
     pub(crate) fn run(&mut self, command: &str, output: &str) -> Result<(), String> {
         if let Some(folder) = command.strip_prefix("cd ") {
             self.folder.push(folder);
-            // The versions of the workspace, which are here without a network.
-            fs::copy(self.checkout.join("Cargo.lock"), self.folder.join("Cargo.lock")).unwrap();
+            // Also the versions, which are here without a network.
+            builds::share(&self.folder);
             // The text names programs in the project's folder of builds.
             std::os::unix::fs::symlink(builds::target(), self.folder.join("target")).unwrap();
             return Ok(());
