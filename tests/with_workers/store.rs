@@ -7,10 +7,10 @@ use crate::app;
 
 const WORKERS: usize = 8;
 const REQUESTS: i64 = 100;
-/// Additions of one request.
-const BATCH: i64 = 1000;
+/// Additions of one request: 20 000 in all.
+const BATCH: i64 = 200;
 /// The same for a file, which is written to the disk for each group of additions.
-const FILE_BATCH: i64 = 100;
+const FILE_BATCH: i64 = 20;
 
 pub(crate) fn routes(app: App) -> App {
     let needs = || Needs::default().extractor::<Store>();
