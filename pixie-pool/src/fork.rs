@@ -3,8 +3,8 @@
 //! Owns the messages between it and the main process, and its loop in `fork::serving`. Leaves to the pool when
 //! it is started and replaced. Invariant: each request has exactly one answer, in order.
 //!
-//! A request is the worker's number, with four descriptors: the worker's lifeline, stdout, stderr and its
-//! socket to the pool. The first message is no request: it has the lifeline of the fork server. Forked
+//! A request is the worker's number, with five descriptors: the pipe whose end ends the worker, its lifeline,
+//! stdout, stderr and its socket to the pool. The first message is no request: it has the lifeline of the fork server. Forked
 //! workers are children of the main process, which waits for them as for executed ones, so they continue if
 //! their fork server exits.
 

@@ -62,6 +62,11 @@ pub(crate) fn invitation() -> Option<&'static Invitation> {
     INVITATION.get_or_init(|| Invitation::parse(&std::env::var(VARIABLE).ok()?)).as_ref()
 }
 
+/// Returns whether this is a forked worker, in which no thread watches the lifeline.
+pub(crate) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed) > 0
+}
+
 /// Makes this copy of a fork server the worker with this number.
 pub(crate) fn become_forked(number: usize) {
     FORKED.store(number, Ordering::Relaxed);

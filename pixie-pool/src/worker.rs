@@ -2,8 +2,9 @@
 //!
 //! Owns the handshake, the limits, the order of the steps into a sandbox, and the loop over jobs. Leaves jobs
 //! to `job`, the socket to `socket`, and the lifeline to `share`. Invariants: the worker takes its first job
-//! and starts its first thread after it has entered its sandbox. The main thread only watches the lifeline,
-//! so that the process answers its parent, and ends with it, while a handler is busy.
+//! and starts its first thread after it has entered its sandbox. It ends with its parent while a handler is
+//! busy: the main thread of an executed worker only watches the lifeline, and a forked worker, which has one
+//! thread, is ended by the kernel.
 
 mod queue;
 pub(crate) mod socket;
@@ -12,6 +13,7 @@ mod wire;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    convert::Infallible,
     io::{self, ErrorKind},
     mem,
     os::{fd::OwnedFd, unix::net::UnixStream},
@@ -27,7 +29,7 @@ use std::{
 use crate::{
     config::{HANDLER_STACK_BYTES, JOB_END, STOP_GRACE},
     error::Failure,
-    fork::serving::{self, Forked},
+    fork::serving,
     identity::{self, Identity, Invitation},
     job::{Handler, Job},
     platform,
@@ -125,29 +127,73 @@ impl Worker {
 
     /// Runs jobs as [`serve`](Worker::serve) does, with a handler that each worker makes itself: also each
     /// forked one, so that it can open files and connections of its own.
-    pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler) -> ! {
+    pub fn serve_with(self, table_hash: u64, make: impl FnOnce() -> Handler + Send) -> ! {
         remember_panics();
-        let (token, link) = match self.origin {
-            Origin::Executed { path, token } => (token, Link::Path(path)),
-            Origin::ForkServer(control) => match serving::serve(control, practice) {
-                Ok(Forked { token, socket }) => (token, Link::Socket(socket)),
-                Err(error) => give_up(&format!("forking workers failed: {error}")),
-            },
+        let is_in_a_test = self.is_in_a_test;
+        let enter = move |token, link| {
+            let hello = Hello { version: VERSION, token, table_hash };
+            Entered::new(link, &hello, make, is_in_a_test)
         };
-        let handler = make();
-        let hello = Hello { version: VERSION, token, table_hash };
-        let (socket, welcome) = match connect(link, &hello) {
+        match self.origin {
+            Origin::Executed { path, token } => enter(token, Link::Path(path)).work_beside(),
+            Origin::ForkServer(control) => {
+                let forkable = platform::check_forkable(0);
+                fork(move || match serving::serve(control, forkable) {
+                    // Its socket shows who it is.
+                    Ok(socket) => enter([0; TOKEN_BYTES], Link::Socket(socket)).work(),
+                    Err(error) => give_up(&format!("forking workers failed: {error}")),
+                })
+            }
+        }
+    }
+}
+
+/// Serves as a fork server on another thread, which in each copy is the only one and runs the jobs.
+fn fork(serve: impl FnOnce() -> Infallible + Send) -> ! {
+    let serve = || {
+        // A panic was reported. This must not leave a process without the thread that does its work.
+        mem::forget(catch_unwind(AssertUnwindSafe(serve)));
+        std::process::exit(101)
+    };
+    match thread::scope(|scope| handler_thread().spawn_scoped(scope, serve).map(drop)) {
+        Ok(()) => std::process::exit(101),
+        Err(error) => give_up(&format!("starting a thread failed: {error}")),
+    }
+}
+
+/// Returns the thread that runs a worker's jobs, which is to be started.
+fn handler_thread() -> thread::Builder {
+    thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(HANDLER_STACK_BYTES)
+}
+
+/// A worker that is connected and in its sandbox.
+struct Entered {
+    socket: Arc<Socket>,
+    handler: Handler,
+    level: SandboxLevel,
+}
+
+impl Entered {
+    fn new(link: Link, hello: &Hello, make: impl FnOnce() -> Handler, is_in_a_test: bool) -> Self {
+        let (socket, welcome) = match connect(link, hello) {
             Ok(connected) => connected,
             Err(error) => give_up(&format!("connecting to the pool failed: {error}")),
         };
-        // On the main thread, before another one exists, because new threads inherit the sandbox.
-        let level = match enter_sandbox(&welcome.sandbox, self.is_in_a_test) {
+        let handler = make();
+        // On the only thread, because new threads inherit the sandbox.
+        let level = match enter_sandbox(&welcome.sandbox, is_in_a_test) {
             Ok(level) => level,
             Err(error) => give_up(&format!("entering the sandbox failed: {error}")),
         };
-        // At its end this drops the handler, and with it the values that the program made for its jobs. The
+        // At its end the worker drops the handler, and with it the values that the program made for its jobs. The
         // socket is closed by the exit of the process, which takes less time.
         mem::forget(Arc::clone(&socket));
+        Entered { socket, handler, level }
+    }
+
+    /// Runs the jobs on this thread. The kernel ends the process with its parent.
+    fn work(self) -> ! {
+        let Entered { socket, handler, level } = self;
         let work = move || {
             match run(&socket, &handler, &level) {
                 // The parent has closed the connection, as when the pool stops while this worker starts.
@@ -156,16 +202,15 @@ impl Worker {
                 Ok(()) => {}
             }
         };
-        // With a limit, a larger stack than that of a thread before the fork, because a new one shows whether
-        // the limit leaves room for it.
-        let more = if welcome.memory > 0 { 4096 } else { 0 };
-        let started = handler_thread(HANDLER_STACK_BYTES + more).spawn(move || {
-            // A panic here must not leave a process without the thread that runs its jobs. The payload is not
-            // dropped, because that could panic, too.
-            mem::forget(catch_unwind(AssertUnwindSafe(work)));
-            platform::exit_now()
-        });
-        if let Err(error) = started {
+        // A panic here must not leave a process without the thread that runs its jobs. The payload is not dropped,
+        // because that could panic, too.
+        mem::forget(catch_unwind(AssertUnwindSafe(work)));
+        platform::exit_now()
+    }
+
+    /// Runs the jobs on another thread, and ends the process with its parent.
+    fn work_beside(self) -> ! {
+        if let Err(error) = handler_thread().spawn(|| self.work()) {
             give_up(&format!("starting the handler's thread failed: {error}"));
         }
         lifeline::wait(None);
@@ -179,21 +224,6 @@ impl Worker {
         }
         platform::exit_now()
     }
-}
-
-/// Returns the thread that runs a worker's jobs, which is to be started.
-fn handler_thread(stack_bytes: usize) -> thread::Builder {
-    thread::Builder::new().name(HANDLER_THREAD.to_owned()).stack_size(stack_bytes)
-}
-
-/// Starts and ends two such threads. The second one uses the stack of the first, as that of a forked worker
-/// does.
-fn practice() -> io::Result<()> {
-    for _ in 0..2 {
-        let ended = handler_thread(HANDLER_STACK_BYTES).spawn(|| ())?.join();
-        ended.map_err(|_| io::Error::other("a thread that does nothing has panicked"))?;
-    }
-    Ok(())
 }
 
 pub(crate) fn give_up(why: &str) -> ! {
@@ -214,7 +244,7 @@ fn connect(link: Link, hello: &Hello) -> io::Result<(Arc<Socket>, Welcome)> {
     };
     let welcome = socket.greet(hello)?;
     if welcome.memory > 0 {
-        platform::limit_memory(welcome.memory)?;
+        platform::limit_memory(welcome.memory, HANDLER_STACK_BYTES)?;
     }
     Ok((socket, welcome))
 }

@@ -1,34 +1,20 @@
 //! The loop of a fork server: it waits for requests and forks a worker for each of them.
 //!
 //! Owns what a copy must do before it is a worker: leave its fork server's socket and become a process of its
-//! own. Invariants: the process has one thread at each fork. A copy holds no descriptor of its fork server's
-//! socket and none of another worker.
+//! own. Invariants: at each fork the main thread waits, and there is no other thread than that of this loop. A
+//! copy holds no descriptor of its fork server's socket and none of another worker.
 
 use std::{
     io::{self, ErrorKind, Write as _},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::net::UnixStream,
-    },
-    thread,
-    time::Instant,
+    mem,
+    os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
 use crate::{
-    config::STEP_MAX,
     fork::{Answer, REQUEST_BYTES},
     identity, platform,
-    protocol::frame::TOKEN_BYTES,
     share::lifeline,
 };
-
-/// What a forked worker has from its fork server.
-#[derive(Debug)]
-pub(crate) struct Forked {
-    pub(crate) token: [u8; TOKEN_BYTES],
-    /// Its socket to the pool.
-    pub(crate) socket: OwnedFd,
-}
 
 /// A request, as a fork server has received it.
 struct Request {
@@ -46,22 +32,24 @@ pub(crate) fn enter(control: OwnedFd) -> io::Result<UnixStream> {
     Ok(control)
 }
 
-/// Serves requests until the main process closes the socket. Returns only in each worker that was forked.
+/// Serves requests until the main process closes the socket, on a thread for which the main thread waits, if
+/// this process can be forked. Returns the socket to the pool in each worker that was forked.
 ///
-/// `practice` starts and ends threads as each worker starts one: what the C library finds and keeps for that
-/// is then in all copies, which takes a fifth of their start.
-pub(crate) fn serve(control: UnixStream, practice: fn() -> io::Result<()>) -> io::Result<Forked> {
+/// A copy has only this thread, which is like a new one for its handler: with nothing in its thread-local
+/// variables, such as the state of a generator of random numbers.
+pub(crate) fn serve(control: UnixStream, forkable: io::Result<()>) -> io::Result<OwnedFd> {
     platform::flush_output();
-    let forkable = platform::check_forkable().and_then(|()| practice()).and_then(|()| wait_until_forkable());
+    platform::wait_for_main_thread();
     answer(&control, &forkable.map_or_else(|why| judged(&why), |()| Answer::Ready))?;
     let pool = identity::identity().pool.unwrap_or_default();
     loop {
-        // New versions of shared data arrive before the requests for workers that are to have them.
-        lifeline::wait(Some(control.as_fd()));
+        lifeline::wait_beside(&control);
         let Some(request) = read(&control)? else {
             // Its group may have a new worker that has not left it yet.
             platform::exit_alone()
         };
+        // New versions of shared data arrive before the requests for workers that are to have them.
+        lifeline::receive_arrived();
         // Made here, because a copy has to fetch each page of memory that it uses first.
         let name = format!("{pool}-{}", request.number);
         match platform::fork_beside() {
@@ -76,15 +64,6 @@ pub(crate) fn serve(control: UnixStream, practice: fn() -> io::Result<()>) -> io
             Err(error) => answer(&control, &judged(&error))?,
         }
     }
-}
-
-/// Waits for threads that have ended: the system lists them for a moment longer.
-fn wait_until_forkable() -> io::Result<()> {
-    let begun = Instant::now();
-    while platform::check_forkable().is_err() && begun.elapsed() < STEP_MAX {
-        thread::yield_now();
-    }
-    platform::check_forkable()
 }
 
 /// Tells an error that stays from one that may pass.
@@ -116,13 +95,16 @@ fn read(control: &UnixStream) -> io::Result<Option<Request>> {
     Ok(Some(Request { number: u32::from_le_bytes(number), descriptors }))
 }
 
-/// Makes this copy a worker of its own.
-fn become_worker(request: Request, name: &str) -> io::Result<Forked> {
+/// Makes this copy a worker of its own; returns its socket to the pool.
+fn become_worker(request: Request, name: &str) -> io::Result<OwnedFd> {
     identity::become_forked(request.number as usize);
-    let [own_lifeline, stdout, stderr, socket] = <[OwnedFd; 4]>::try_from(request.descriptors)
+    let [end, own_lifeline, stdout, stderr, socket] = <[OwnedFd; 5]>::try_from(request.descriptors)
         .map_err(|all| io::Error::other(format!("{} descriptors came with the request", all.len())))?;
     platform::set_process_name(name);
     platform::become_forked(&stdout, &stderr)?;
-    let token = lifeline::take(platform::out_of_the_way(own_lifeline)?)?;
-    Ok(Forked { token, socket: platform::out_of_the_way(socket)? })
+    let end = platform::out_of_the_way(end)?;
+    platform::end_with(&end)?;
+    mem::forget(end);
+    lifeline::adopt(platform::out_of_the_way(own_lifeline)?);
+    platform::out_of_the_way(socket)
 }

@@ -85,12 +85,18 @@ pub fn loader_arguments() -> Vec<OsString> {
 }
 
 /// Returns an error: a process cannot give a copy of itself to its parent.
-pub(crate) fn check_forkable() -> io::Result<()> {
+pub(crate) fn check_forkable(_: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "workers are forked on Linux only"))
 }
 
 pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
-    check_forkable().map(|()| None)
+    check_forkable(0).map(|()| None)
+}
+
+pub(crate) fn wait_for_main_thread() {}
+
+pub(crate) fn end_with(_: &OwnedFd) -> io::Result<()> {
+    check_forkable(0)
 }
 
 pub(crate) fn flush_output() {}

@@ -21,6 +21,7 @@ use bytes::{BufMut as _, BytesMut};
 use rustix::{
     buffer::spare_capacity,
     event::{PollFd, PollFlags, Timespec},
+    mm::{MapFlags, ProtFlags},
     net::RecvFlags,
     process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid},
 };
@@ -136,11 +137,13 @@ pub(crate) fn exit_alone() -> ! {
 pub(crate) struct ForkedProcess {
     pid: u32,
     status: Option<ExitStatus>,
+    /// Its process group is killed when this is closed: see `end_with`.
+    _end: OwnedFd,
 }
 
 impl ForkedProcess {
-    pub(crate) fn new(pid: u32) -> Self {
-        ForkedProcess { pid, status: None }
+    pub(crate) fn new(pid: u32, end: OwnedFd) -> Self {
+        ForkedProcess { pid, status: None, _end: end }
     }
 
     /// Reaps the process, which has exited, and returns how.
@@ -263,9 +266,14 @@ pub(crate) fn no_core_dumps() {
     let _ = rustix::process::setrlimit(Resource::Core, none);
 }
 
-/// Limits the private memory of this process, in bytes.
-pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
-    lower(Resource::Data, bytes)
+/// Limits the private memory of this process, in bytes. Fails if the limit leaves no room for so many more.
+pub(crate) fn limit_memory(bytes: u64, room: usize) -> io::Result<()> {
+    lower(Resource::Data, bytes)?;
+    let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+    // SAFETY: the kernel chooses an unused address.
+    let start = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), room, access, flags) }?;
+    // SAFETY: the mapping was just made, and no reference to it exists.
+    Ok(unsafe { rustix::mm::munmap(start, room) }?)
 }
 
 /// Limits the size of files that this process writes, in bytes. A write beyond the limit fails.

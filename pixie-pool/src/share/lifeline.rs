@@ -10,7 +10,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     io::{self, ErrorKind},
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -66,9 +66,14 @@ impl Lifeline {
         *sent = Sent { token: *token, names: names.keys().cloned().collect() };
         let (message, descriptors) = sent.message(&names);
         self.ends.send(&message, &descriptors)?;
-        all.retain(|lifeline| lifeline.strong_count() > 0);
-        all.push(Arc::downgrade(self));
+        add(&mut all, self);
         Ok(())
+    }
+
+    /// Sends each new version from now on. The worker has the present ones from its fork server, which is asked
+    /// for it later.
+    pub(crate) fn go_on(self: &Arc<Self>) {
+        add(&mut lock(&ALL), self);
     }
 
     /// Sends the new version of a name.
@@ -98,6 +103,11 @@ impl Lifeline {
             false => Ok(()),
         }
     }
+}
+
+fn add(all: &mut Vec<Weak<Lifeline>>, lifeline: &Arc<Lifeline>) {
+    all.retain(|lifeline| lifeline.strong_count() > 0);
+    all.push(Arc::downgrade(lifeline));
 }
 
 impl Sent {
@@ -139,6 +149,19 @@ pub(crate) fn take(socket: OwnedFd) -> io::Result<[u8; TOKEN_BYTES]> {
     let token = receive(&socket, true)?.ok_or(ErrorKind::UnexpectedEof)?;
     *own = Some(Arc::new(socket));
     Ok(token)
+}
+
+/// Makes this socket the lifeline of this process, which has all that was sent before.
+pub(crate) fn adopt(socket: OwnedFd) {
+    *lock(&OWN) = Some(Arc::new(socket));
+}
+
+/// Waits until a socket has input. Takes what arrives meanwhile if this process has shared data, so that it
+/// does not hold old versions.
+pub(crate) fn wait_beside(other: impl AsFd) {
+    if !names().is_empty() {
+        wait(Some(other.as_fd()));
+    }
 }
 
 /// Waits until the parent has exited or has closed the lifeline, or until the other socket has input. Takes

@@ -19,6 +19,7 @@ use crate::{
         decode,
         frame::{Welcome, slot_of},
     },
+    share::lifeline,
 };
 
 /// Called with the number of each job that was read and is not claimed.
@@ -67,6 +68,8 @@ impl Queue {
         let read = self.reader.read(&mut self.scratch);
         let Ok(Some(count @ 1..)) = read else {
             self.claims.end();
+            // So that an idle worker does not hold old versions of shared data.
+            lifeline::receive_arrived();
             return Ok(read?.is_some());
         };
         let message = &self.scratch[..count];

@@ -19,13 +19,14 @@ use interprocess::local_socket::{self as ls, GenericFilePath, ToFsName as _, tra
 use crate::{
     config::{CALL_BYTES_MAX, CHUNK_BYTES_MAX, CREDIT_BYTES, CREDIT_DELAY, HEAD_BYTES_MAX},
     error::Failure,
-    platform,
+    identity, platform,
     protocol::{
         encode,
         frame::{Hello, Start, Welcome},
         worker::{Arrived, Returned, Unread},
     },
     sandbox::SandboxLevel,
+    share::lifeline,
     worker::{
         queue::Queue,
         wire::{Wire, broken, read},
@@ -392,7 +393,15 @@ impl Socket {
         guard.is_reading = true;
         let (stream, mut input) = (Arc::clone(&guard.stream), std::mem::take(&mut guard.input));
         drop(guard);
-        let has_input = time.map_or(Ok(true), |time| platform::has_input(&*stream, time));
+        let has_input = match time {
+            Some(time) => platform::has_input(&*stream, time),
+            None => {
+                if identity::is_forked() {
+                    lifeline::wait_beside(&*stream);
+                }
+                Ok(true)
+            }
+        };
         let count = has_input.and_then(|has_input| has_input.then(|| read(&stream, &mut input)).transpose());
         let mut guard = self.wire();
         (guard.is_reading, guard.input) = (false, input);

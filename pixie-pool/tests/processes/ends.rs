@@ -190,7 +190,10 @@ pub(crate) fn run_doomed_parent() -> ! {
             _ => own,
         })
         .await;
-        drop(tokio::spawn(pool.submit(job("spin"))));
+        // A strict sandbox lets no job start a program.
+        let program = std::env::var("DOOMED_PROGRAM").unwrap();
+        let head = if program.is_empty() { "spin".to_owned() } else { format!("spin-beside-program {program}") };
+        drop(tokio::spawn(pool.submit(job(&head))));
         until(&pool, |s| s.busy == 1 && s.workers.iter().all(|w| w.pid.is_some())).await;
         let pids: Vec<String> = pool.snapshot().workers.iter().filter_map(|w| w.pid).map(|p| p.to_string()).collect();
         let started_by = ask(&pool, "prepared").await.unwrap();
@@ -200,19 +203,26 @@ pub(crate) fn run_doomed_parent() -> ! {
 }
 
 async fn parent_killed(sandbox: &'static str) {
-    let directory = tempfile::tempdir().unwrap();
+    let (directory, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = programs.path().join("pid");
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .arg(DOOMED)
         .env("DOOMED_DIRECTORY", directory.path())
         .env("DOOMED_SANDBOX", sandbox)
+        .env("DOOMED_PROGRAM", if sandbox.is_empty() { program.as_os_str() } else { "".as_ref() })
         .envs((setup::method() == StartMethod::Fork).then_some(("DOOMED_FORK", "1")))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(parent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let pids: Vec<i32> = line.split_whitespace().map(|p| p.parse().unwrap()).collect();
+    let mut pids: Vec<i32> = line.split_whitespace().map(|p| p.parse().unwrap()).collect();
     assert_eq!(pids.len(), 4, "three workers, and the fork server or the worker that was asked");
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    while sandbox.is_empty() && pids.len() == 4 {
+        tick.tick().await;
+        pids.extend(std::fs::read_to_string(&program).ok().and_then(|pid| pid.parse::<i32>().ok()));
+    }
     parent.kill().unwrap();
     parent.wait().unwrap();
     for pid in pids {

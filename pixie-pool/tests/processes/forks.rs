@@ -16,7 +16,8 @@ pub(crate) const TESTS: &[Test] = &[
         "forked_workers_are_children_of_this_process_and_share_what_was_prepared",
         || Box::pin(children_of_this_process()),
     ),
-    ("a_forked_worker_has_the_descriptors_of_an_executed_one", || Box::pin(same_descriptors())),
+    ("a_forked_worker_has_one_thread_and_one_descriptor_more_than_an_executed_one", || Box::pin(same_descriptors())),
+    ("a_forked_worker_s_handler_finds_nothing_in_thread_local_variables", || Box::pin(new_thread())),
     ("a_killed_fork_server_is_replaced_and_its_workers_continue", || Box::pin(killed_server())),
     ("after_many_crashes_workers_come_from_another_fork_server", || Box::pin(many_crashes())),
     ("a_program_with_threads_is_executed_again_in_place_of_a_fork", || Box::pin(threads())),
@@ -52,13 +53,26 @@ async fn children_of_this_process() {
 
 async fn same_descriptors() {
     let mut open = Vec::new();
+    let number = |text: &str, name: &str| -> usize {
+        let found = text.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap().parse().unwrap()
+    };
     for method in [StartMethod::Exec, StartMethod::Fork] {
         let pool = pool(config(2).start_method(method)).await;
         let found = ask(&pool, "look").await.unwrap();
-        open.push(found.split_once(" directory").unwrap().0.to_owned());
+        open.push((number(&found, "threads"), number(&found, "files")));
         pool.stop(Duration::ZERO).await;
     }
-    assert_eq!(open[0], open[1]);
+    assert_eq!(open, [(2, open[0].1), (1, open[0].1 + 1)]);
+}
+
+/// Otherwise, generators of random numbers would give the same in all workers.
+async fn new_thread() {
+    for method in [StartMethod::Exec, StartMethod::Fork] {
+        let pool = pool(config(1).start_method(method)).await;
+        assert_eq!(ask(&pool, "thread").await.unwrap(), "Some(\"handler\") false");
+        pool.stop(Duration::ZERO).await;
+    }
 }
 
 async fn killed_server() {

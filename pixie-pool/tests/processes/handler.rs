@@ -1,6 +1,7 @@
 //! What the workers of these tests run: the job's head is a command.
 
 use std::{
+    cell::Cell,
     fs::File,
     hint::black_box,
     io::{Read as _, Write as _},
@@ -25,7 +26,13 @@ use crate::{calls, data, deeds, fresh};
 /// The process that has prepared what the workers share: a fork server, or an executed worker itself.
 static PREPARED_BY: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// Whether this thread has prepared something.
+    static HAS_PREPARED: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(crate) fn prepare() {
+    HAS_PREPARED.set(true);
     PREPARED_BY.store(std::process::id() as usize, Ordering::Relaxed);
     data::prepare();
 }
@@ -72,6 +79,7 @@ fn run(mut job: Job, command: &str, argument: &str) {
             answer(job, &found);
         }
         "prepared" => answer(job, &PREPARED_BY.load(Ordering::Relaxed).to_string()),
+        "thread" => answer(job, &format!("{:?} {}", std::thread::current().name(), HAS_PREPARED.get())),
         "parent" => answer(job, &std::os::unix::process::parent_id().to_string()),
         "leave" => {
             fresh::leave(argument);
@@ -93,6 +101,11 @@ fn run(mut job: Job, command: &str, argument: &str) {
         "extend" => extend(job, argument),
         "extend-and-spin" => {
             job.time_limit().extend(Duration::from_secs(60));
+            crash("spin", "")
+        }
+        "spin-beside-program" => {
+            let program = std::process::Command::new("/bin/sleep").arg("60").spawn().map(|process| process.id());
+            std::fs::write(argument, program.expect("it can be started").to_string()).expect("it can be written");
             crash("spin", "")
         }
         "burn" => burn(job, argument.parse().unwrap_or(0)),

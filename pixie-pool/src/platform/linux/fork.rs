@@ -1,15 +1,16 @@
 //! A copy of this process that becomes a child of its parent, so that the parent waits for it as for a process
 //! that it has executed.
 //!
-//! Owns the system call and what the C library remembers about its main thread. Invariant: only a process
-//! with one thread is copied, because the locks of other threads would stay locked in the copy.
+//! Owns the system call and what the C library remembers about the thread that is copied. Invariant: no thread
+//! but this one runs, and the main thread waits outside of all locks, because the locks of other threads would
+//! stay locked in the copy.
 
 use std::{
     ffi::c_int,
     io::{self, Write as _},
 };
 
-use crate::platform;
+use crate::platform::{self, linux::process_stats::is_sleeping};
 
 /// The processors whose `clone` takes its arguments in the order that is used here.
 const HAS_KNOWN_CLONE: bool = cfg!(any(
@@ -20,9 +21,10 @@ const HAS_KNOWN_CLONE: bool = cfg!(any(
     target_arch = "arm"
 ));
 
-/// Returns an error if this process cannot be copied, now and later.
-pub(crate) fn check_forkable() -> io::Result<()> {
-    let why = match if is_alone() { 1 } else { platform::threads() } {
+/// Returns an error if this process cannot be copied, now and later, because it has other threads than the one
+/// that copies it and so many that wait.
+pub(crate) fn check_forkable(waiting: usize) -> io::Result<()> {
+    let why = match platform::threads().saturating_sub(waiting) {
         _ if !HAS_KNOWN_CLONE => "workers are not forked on this processor".to_owned(),
         1 => return Ok(()),
         0 => "the number of its threads is not known, because /proc is missing".to_owned(),
@@ -34,21 +36,22 @@ pub(crate) fn check_forkable() -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
-/// Returns true if this process has one thread. False where a container forbids the call, too.
-///
-/// Takes a hundredth of the time that reading /proc takes.
-fn is_alone() -> bool {
-    // SAFETY: the call has no effect on a process with one thread, and fails in all others.
-    unsafe { libc::unshare(libc::CLONE_THREAD) == 0 }
+/// Waits until the main thread waits, for this thread to end: it has released all locks before.
+pub(crate) fn wait_for_main_thread() {
+    let main = std::process::id();
+    while !is_sleeping(main, main.into()) {
+        std::thread::yield_now();
+    }
 }
 
-/// Copies this process: `Some` with the pid in this process, `None` in the copy.
+/// Copies this process with this thread only, which is not the main one: `Some` with the pid in this process,
+/// `None` in the copy.
 ///
 /// The C library's `fork` cannot choose the parent. What it does besides the copy is for programs with
 /// threads, except for handlers of `pthread_atfork`, which do not run. Not `clone3`, which containers often
 /// forbid.
 pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
-    check_forkable()?;
+    check_forkable(1)?;
     let (address, remembering) = match cached_thread_id() {
         Some(address) => (address, libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID),
         None => (std::ptr::null_mut(), 0),
@@ -56,8 +59,7 @@ pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
     let flags = (libc::CLONE_PARENT | remembering | libc::SIGCHLD) as libc::c_ulong;
     let (same_stack, unused) = (std::ptr::null_mut::<u8>(), std::ptr::null_mut::<c_int>());
     // The address stands for two arguments, because processors differ in their order. The other one is unused.
-    // SAFETY: the process has one thread and the copy has memory of its own, so both go on here as after
-    // `fork`. The kernel writes only to the address, which the C library gave it for this purpose.
+    // SAFETY: no other thread runs and the copy has memory of its own, so both go on here as after `fork`. The kernel writes only to the address, which the C library gave it for this purpose.
     match unsafe { libc::syscall(libc::SYS_clone, flags, same_stack, unused, address, address) } {
         0 => Ok(None),
         pid @ 1.. => Ok(Some(pid as u32)),
@@ -65,7 +67,7 @@ pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
     }
 }
 
-/// Returns where the C library remembers the id of the main thread, if it does: glibc compares it in locks.
+/// Returns where the C library remembers the id of this thread, if it does: glibc compares it in locks.
 fn cached_thread_id() -> Option<*mut c_int> {
     let mut address: *mut c_int = std::ptr::null_mut();
     // SAFETY: the kernel writes one pointer to `address`, or returns an error.

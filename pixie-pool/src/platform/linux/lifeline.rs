@@ -1,12 +1,14 @@
-//! The socket between the main process and the standard input of a worker.
+//! The socket between the main process and the standard input of a worker, and the pipe by which the kernel
+//! ends a forked worker.
 //!
 //! Owns both ends in the main process, which keeps the worker's end to take a message back that was not read,
 //! and reading at the worker's end. Each message arrives as a whole, with its descriptors.
 
 use std::{
+    ffi::c_int,
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
@@ -15,8 +17,10 @@ use rustix::{
 };
 
 use super::queue;
-use crate::config::SHARED_MAX;
+use crate::{config::SHARED_MAX, platform};
 
+/// Chooses the signal of a descriptor. From the kernel's `fcntl.h`, the same on all processors.
+const F_SETSIG: c_int = 10;
 const CONTROL_BYTES: usize = rustix::cmsg_space!(ScmRights(SHARED_MAX));
 
 /// Both ends of a lifeline. The worker exits when this value is dropped.
@@ -51,6 +55,28 @@ impl LifelineEnds {
     pub(crate) fn close(&self) {
         // An error means that it is closed.
         let _ = shutdown(&self.sender, Shutdown::Both);
+    }
+}
+
+/// Has the kernel kill this process group when the other end of a pipe is closed, in which nothing is written.
+///
+/// No thread has to wait for that, and no handler can block the signal or be too busy for it.
+pub(crate) fn end_with(pipe: &OwnedFd) -> io::Result<()> {
+    let group = rustix::process::getpgrp().as_raw_nonzero().get();
+    let command = |command, value: c_int| {
+        // SAFETY: the descriptor is open, and these commands take a number.
+        match unsafe { libc::fcntl(pipe.as_raw_fd(), command, value) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    command(libc::F_SETOWN, -group)?;
+    command(F_SETSIG, libc::SIGKILL)?;
+    command(libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC)?;
+    // It may be closed already: then no signal comes.
+    match rustix::io::read(pipe, &mut [0]) {
+        Err(Errno::AGAIN) => Ok(()),
+        _ => platform::exit_now(),
     }
 }
 

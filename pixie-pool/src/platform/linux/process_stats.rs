@@ -34,11 +34,9 @@ pub(crate) fn thread_ids(pid: u32, threads_max: usize) -> io::Result<HashSet<u32
     Ok(threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).take(threads_max).collect())
 }
 
-/// Returns what the thread with this name does; searches the first `threads_max` threads.
+/// Returns what the thread with this name does, or else the main thread; searches the first `threads_max` threads.
 pub(crate) fn thread_state(pid: u32, thread: &str, threads_max: usize) -> ThreadState {
-    let Some(thread) = find_thread(pid, thread, threads_max) else {
-        return ThreadState::default();
-    };
+    let thread = find_thread(pid, thread, threads_max).unwrap_or_else(|| format!("/proc/{pid}/task/{pid}"));
     let place = fs::read_to_string(format!("{thread}/wchan")).unwrap_or_default();
     let of_thread = fs::read_to_string(format!("{thread}/stat")).unwrap_or_default();
     let of_process = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

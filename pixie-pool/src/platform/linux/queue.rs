@@ -22,8 +22,8 @@ use rustix::{
         sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout},
     },
 };
-/// Limits the descriptors of one message: a fork server gets four for each worker.
-const PASSED_BYTES: usize = rustix::cmsg_space!(ScmRights(4));
+/// Limits the descriptors of one message: a fork server gets five for each worker.
+const PASSED_BYTES: usize = rustix::cmsg_space!(ScmRights(5));
 /// Asked for the buffer of the socket, in bytes; the system grants at most its limit, usually 208 KiB.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -96,7 +96,7 @@ impl QueueReader {
     }
 }
 
-/// Writes as many bytes as the socket accepts, with at most four descriptors, which arrive with the first of
+/// Writes as many bytes as the socket accepts, with at most five descriptors, which arrive with the first of
 /// them.
 pub(crate) fn send_with_descriptors(
     socket: impl AsFd,

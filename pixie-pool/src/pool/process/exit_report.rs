@@ -12,7 +12,7 @@ use std::{
 use tracing::field;
 
 use crate::{
-    config::{STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
+    config::{JOB_END, STDERR_LINES_LOGGED, STDERR_LINES_LOGGED_BYTES},
     error::{Error, Exit},
     pool::{
         connection::{Closed, Connection, Continuation, JobState, Kill, RunningJob, SentJob},
@@ -52,7 +52,10 @@ pub(crate) async fn settle(mut reading: Reading, mut child: Child, mut closed: C
     let (queue, observers) = (&queue, &queue.observers);
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
-    let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed, queue.config.stop_grace()).await;
+    // A job may have just sent its reply.
+    let is_busy = has_left || connection.runs_claimed();
+    let grace = if is_busy { JOB_END } else { queue.config.stop_grace() };
+    let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed, grace).await;
     // Not before, because that makes a process end itself, which would look like a signal of others.
     connection.hang_up();
     if let Some(shared) = &queue.shared {

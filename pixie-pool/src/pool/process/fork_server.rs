@@ -108,7 +108,7 @@ impl ForkServer {
     pub(super) async fn fork(
         self: &Arc<Self>,
         slot: usize,
-        descriptors: [BorrowedFd<'_>; 4],
+        descriptors: [BorrowedFd<'_>; 5],
     ) -> Result<Option<u32>, StartFailure> {
         // Fails only if the semaphore is closed, which it never is.
         let _permit = self.requests.acquire().await;
@@ -348,6 +348,8 @@ impl ServerProcess {
 /// The pipes and the socket of a worker that is to be forked, with the ends of both processes.
 pub(super) struct ForkedPipes {
     pub(super) lifeline: Arc<Lifeline>,
+    /// Nothing is written in this one: the kernel ends the worker when it is closed.
+    end: (OwnedFd, OwnedFd),
     stdout: (OwnedFd, OwnedFd),
     stderr: (OwnedFd, OwnedFd),
     socket: (unix::net::UnixStream, OwnedFd),
@@ -355,21 +357,22 @@ pub(super) struct ForkedPipes {
 
 impl ForkedPipes {
     pub(super) fn new() -> io::Result<Self> {
-        let from_worker = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
+        let pipe = || io::pipe().map(|(read, write)| (OwnedFd::from(read), OwnedFd::from(write)));
         let (own, its) = unix::net::UnixStream::pair()?;
         own.set_nonblocking(true)?;
         Ok(ForkedPipes {
             lifeline: Lifeline::new()?,
-            stdout: from_worker()?,
-            stderr: from_worker()?,
+            end: pipe()?,
+            stdout: pipe()?,
+            stderr: pipe()?,
             socket: (own, its.into()),
         })
     }
 
     /// Returns what the worker gets.
-    pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 4] {
-        let [stdout, stderr, socket] = [&self.stdout.1, &self.stderr.1, &self.socket.1].map(|end| end.as_fd());
-        [self.lifeline.workers_end(), stdout, stderr, socket]
+    pub(super) fn of_worker(&self) -> [BorrowedFd<'_>; 5] {
+        let [end, stdout, stderr] = [&self.end.0, &self.stdout.1, &self.stderr.1].map(|end| end.as_fd());
+        [end, self.lifeline.workers_end(), stdout, stderr, self.socket.1.as_fd()]
     }
 
     /// Returns this process's end of the socket.
@@ -377,13 +380,14 @@ impl ForkedPipes {
         self.socket.0.as_fd()
     }
 
-    /// Closes the ends of the worker and returns the others.
-    pub(super) fn into_own(self) -> io::Result<(Arc<Lifeline>, ChildStdout, ChildStderr, UnixStream)> {
-        Ok((
-            self.lifeline,
-            ChildStdout::from_std(self.stdout.0.into())?,
-            ChildStderr::from_std(self.stderr.0.into())?,
-            UnixStream::from_std(self.socket.0)?,
-        ))
+    /// Closes the ends of the worker and returns the others: first the pipe whose end ends it.
+    #[expect(clippy::type_complexity, reason = "the ends of one worker, for one caller")]
+    pub(super) fn into_own(self) -> (OwnedFd, io::Result<(Arc<Lifeline>, ChildStdout, ChildStderr, UnixStream)>) {
+        let ForkedPipes { lifeline, end, stdout, stderr, socket } = self;
+        let registered = || {
+            let (stdout, stderr) = (ChildStdout::from_std(stdout.0.into())?, ChildStderr::from_std(stderr.0.into())?);
+            Ok((lifeline, stdout, stderr, UnixStream::from_std(socket.0)?))
+        };
+        (end.1, registered())
     }
 }

@@ -48,22 +48,26 @@ struct Launched {
 /// Starts a worker and waits until it is ready.
 pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorker, StartFailure> {
     let (config, started) = (&workers.queue.config, Instant::now());
-    let token: [u8; TOKEN_BYTES] = platform::random().map_err(|e| format!("creating a token failed: {e}"))?;
+    let token = || platform::random().map_err(|e| format!("creating a token failed: {e}"));
     let shared = workers.queue.shared.as_ref();
     let claims = shared.map(|shared| shared.new_claims()).transpose();
     let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
     let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
-    let mut greeting = Greeting::new(config, token, queue);
-    let Launched { child, pid, lifeline, link } = match config.is_threaded() {
-        true => start_thread(workers, slot, token)?,
-        false => match fork_process(workers, slot, &token, &mut greeting).await? {
-            Some(forked) => forked,
-            None => {
-                greeting = Greeting::new(config, token, queue);
-                execute_process(workers, slot, &token).await?
-            }
-        },
+    let greeting = |token| Greeting::new(config, token, queue);
+    // A forked worker needs no token, because its fork server gives it its socket.
+    let forked = fork_process(workers, slot, greeting([0; TOKEN_BYTES])).await?;
+    let (launched, greeting) = match forked {
+        Some(forked) => forked,
+        None => {
+            let token = token()?;
+            let launched = match config.is_threaded() {
+                true => start_thread(workers, slot, token)?,
+                false => execute_process(workers, slot, &token).await?,
+            };
+            (launched, greeting(token))
+        }
     };
+    let Launched { child, pid, lifeline, link } = launched;
     let mut ending = workers.queue.ending.subscribe();
     let greeting = async { check_limits(workers, pid, greet(config, slot, pid, link, greeting).await?) };
     let starting = async {
@@ -154,34 +158,34 @@ fn start_thread(workers: &Workers, slot: usize, token: [u8; TOKEN_BYTES]) -> Res
 }
 
 /// Has a worker forked; `None` if the pool executes its workers.
-async fn fork_process(
+async fn fork_process<'q>(
     workers: &Workers,
     slot: usize,
-    token: &[u8; TOKEN_BYTES],
-    greeting: &mut Greeting<'_>,
-) -> Result<Option<Launched>, StartFailure> {
+    mut greeting: Greeting<'q>,
+) -> Result<Option<(Launched, Greeting<'q>)>, StartFailure> {
     let Some(server) = &workers.fork_server else { return Ok(None) };
     let pipes = ForkedPipes::new().map_err(|e| format!("making its pipes failed: {e}"))?;
-    // It finds this in its socket, so that it does not wait for this process once more.
-    greeting.send(pipes.own_socket())?;
-    // With a cgroup, the worker waits for its token until it is in it.
+    pipes.lifeline.go_on();
+    // It finds this in its socket, so that it does not wait for this process once more. With a cgroup, it waits
+    // until it is in it.
     let has_cgroups = workers.memory.has_cgroups();
     if !has_cgroups {
-        pipes.lifeline.begin(token).map_err(|e| format!("writing its token failed: {e}"))?;
+        greeting.send(pipes.own_socket())?;
     }
     let Some(pid) = server.fork(slot, pipes.of_worker()).await? else { return Ok(None) };
+    let (end, own) = pipes.into_own();
     // From here on, dropping the handle kills the worker.
-    let handle = ProcessHandle::Forked(ForkedProcess::new(pid));
-    let (lifeline, stdout, stderr, stream) = pipes.into_own().map_err(|e| format!("using its pipes failed: {e}"))?;
+    let handle = ProcessHandle::Forked(ForkedProcess::new(pid, end));
+    let (lifeline, stdout, stderr, stream) = own.map_err(|e| format!("using its pipes failed: {e}"))?;
     let mut cgroup = None;
     if has_cgroups {
         cgroup = tokio::task::spawn_blocking(admitting(workers, slot, pid)).await.ok().flatten();
-        lifeline.begin(token).map_err(|e| format!("writing its token failed: {e}"))?;
+        greeting.send(&stream)?;
     }
     let label = WorkerLabel { pool: Arc::clone(&workers.queue.observers.pool), worker: slot, pid };
     let process = ChildProcess::new(handle, pid, Output::read(label, Some(stdout), Some(stderr)), cgroup);
     let (child, lifeline) = (Child::Process(Box::new(process)), Some(lifeline));
-    Ok(Some(Launched { child, pid, lifeline, link: Link::Connected(stream) }))
+    Ok(Some((Launched { child, pid, lifeline, link: Link::Connected(stream) }, greeting)))
 }
 
 fn admitting(
