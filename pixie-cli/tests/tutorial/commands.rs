@@ -126,7 +126,8 @@ impl Reader {
         environment::clean(&mut shell).args(["-c", &self.here(command)]).env("PATH", paths);
         let folder = if command.contains("-p hello") { &self.checkout } else { &self.folder };
         shell.current_dir(folder).env("CARGO_TARGET_DIR", builds::target());
-        shell.env("CARGO_NET_OFFLINE", "true");
+        // Each program is built a few times at most.
+        shell.env("CARGO_NET_OFFLINE", "true").env("CARGO_INCREMENTAL", "0");
         shell.env("PIXIE_PORT", self.port.to_string());
         // The crates of this folder, also where the checkout has a remote.
         if command.starts_with("pixie new ") {
