@@ -54,8 +54,8 @@ pub(crate) fn serve(control: UnixStream, forkable: io::Result<()>) -> io::Result
         let name = format!("{pool}-{}", request.number);
         match platform::fork_beside() {
             Ok(Some(pid)) => {
-                drop(request);
                 answer(&control, &Answer::Forked(pid))?;
+                drop(request);
             }
             Ok(None) => {
                 drop(control);

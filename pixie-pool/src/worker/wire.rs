@@ -23,6 +23,9 @@ use crate::{
 const READ_BYTES: usize = UPLOAD_CHUNK_BYTES_MAX + 1024;
 /// Bytes of room in the input buffer below which a read gets another buffer. More than most heads have.
 const READ_BYTES_MIN: usize = 16 * 1024;
+/// Bytes of the first input buffer: the WELCOME and a small job fit, also with the room that the second read wants. A
+/// larger one would be a mapping of its own, which takes a worker for one job some microseconds.
+const FIRST_BYTES: usize = READ_BYTES_MIN + 4096;
 /// Bytes of a read that must not wait: a chunk of a body fits.
 const SCRATCH_BYTES: usize = CHUNK_BYTES_MAX + 1024;
 /// Shortest interval between system calls for a handler that asks whether its job was canceled.
@@ -56,7 +59,7 @@ impl Wire {
             stream: Arc::new(stream),
             protocol: Worker::default(),
             scratch: Vec::new(),
-            input: BytesMut::with_capacity(1024),
+            input: BytesMut::with_capacity(FIRST_BYTES),
             output: BytesMut::with_capacity(1024),
             looked: None,
             is_closed: false,

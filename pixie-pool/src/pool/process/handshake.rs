@@ -272,7 +272,8 @@ pub(crate) async fn greet(
         Link::Connected(stream) => stream,
     };
     let (mut reader, mut writer) = stream.into_split();
-    let mut input = BytesMut::new();
+    // HELLO and READY together, which a forked worker sends at once.
+    let mut input = BytesMut::with_capacity(256);
     expect(&mut greeting.protocol, Event::Greeted, &mut reader, &mut input).await?;
     if !greeting.protocol.is_welcomed {
         greeting.send(writer.as_ref())?;
