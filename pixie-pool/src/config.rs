@@ -152,6 +152,11 @@ pub(crate) const PREFETCH_MAX: usize = 64;
 pub(crate) const SENT_AT_ONCE: usize = 4;
 /// Time after which a worker that waits for a job looks at its connection, where it is told to exit.
 pub(crate) const QUEUE_WAIT: Duration = Duration::from_millis(100);
+/// How often a worker looks for the next job before it sleeps; in between, other threads have their turn. Only if
+/// that has found jobs before: to fall asleep and to be woken costs more than this.
+pub(crate) const QUEUE_LOOKS: usize = 30;
+/// A sleep shorter than this would have been better spent looking.
+pub(crate) const SHORT_SLEEP: Duration = Duration::from_micros(40);
 /// Interval between checks while the pool waits for a worker's next step, which takes microseconds.
 pub(crate) const STEP_INTERVAL: Duration = Duration::from_millis(1);
 /// Time in which a worker must finish such a step. It needs one runnable thread, so a worker that takes
@@ -172,7 +177,7 @@ pub(crate) const CGROUP_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// Limits the rounds in which all processes of a cgroup are moved. The second round usually finds the
 /// processes that were started during the first.
 pub(crate) const CGROUP_MOVES_MAX: usize = 100;
-/// Interval between looks whether a worker that is to leave a pool with a shared socket has ended its job.
+/// Interval between looks whether a worker that is to leave a pool with a shared queue has ended its job.
 pub(crate) const SURPLUS_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Shortest interval between reads of a worker's CPU time. The system does not count in smaller steps.
 pub(crate) const CPU_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);

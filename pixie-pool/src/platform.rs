@@ -1,6 +1,6 @@
 //! What differs between operating systems, and every call that needs `unsafe`.
 //!
-//! Owns processes and their copies, signals, limits, random bytes, locks on directories, the shared socket with its claims,
+//! Owns processes and their copies, signals, limits, random bytes, locks on directories, the shared queue with its claims,
 //! and the socket operations that tokio lacks. `linux` and `elsewhere` have equal function names.
 //! Invariant: the rest of this crate has no
 //! `unsafe` and no `cfg` for a system.
@@ -22,11 +22,12 @@ use linux as system;
 pub(crate) use linux::sandbox::restrict;
 pub use system::loader_arguments;
 pub(crate) use system::{
-    Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, LifelineEnds, ProcessWatch, QueueReader, SHARES_WITH_WORKERS,
-    SharedMemory, SharedSocket, WorkerCgroup, available_bytes, check_forkable, close_inherited, cpu_time, end_with,
-    flush_output, fork_beside, give_way_when_memory_is_short, has_queue, own_executable, peak_bytes, private_socket,
-    random, reap_as_init, receive_message, receive_with_descriptors, resident_bytes, send_with_descriptors,
-    set_process_name, shared_resident_bytes, thread_ids, thread_state, threads, wait_for_main_thread,
+    Cgroups, ClaimWriter, Claims, HAS_CPU_CLOCKS, LifelineEnds, ProcessWatch, QueueMemory, QueueReader,
+    SHARES_WITH_WORKERS, SharedMemory, TakenBack, WorkerCgroup, available_bytes, check_forkable, close_inherited,
+    cpu_time, end_with, flush_output, fork_beside, give_way_when_memory_is_short, has_queue, own_executable,
+    peak_bytes, private_socket, random, reap_as_init, receive_message, receive_with_descriptors, resident_bytes,
+    send_with_descriptors, set_process_name, shared_resident_bytes, thread_ids, thread_state, threads,
+    wait_for_main_thread,
 };
 pub(crate) use unix::{
     DirectoryLock, ForkedProcess, become_forked, calm_signals, exit_alone, exit_now, forget_variable, hang_up,

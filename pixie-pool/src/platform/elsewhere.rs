@@ -157,28 +157,31 @@ pub(crate) fn has_queue() -> bool {
     false
 }
 
-/// The socket of that queue, or a worker's end of it, or claims. A value of this type does not exist.
+/// That queue, or a worker's side of it, or claims. A value of this type does not exist.
 #[derive(Debug)]
-pub(crate) enum SharedSocket {}
+pub(crate) enum QueueMemory {}
 
-pub(crate) type Claims = SharedSocket;
-pub(crate) type ClaimWriter = SharedSocket;
-pub(crate) type QueueReader = SharedSocket;
+pub(crate) type Claims = QueueMemory;
+pub(crate) type ClaimWriter = QueueMemory;
+pub(crate) type QueueReader = QueueMemory;
+
+/// What became of a job in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakenBack {
+    Unread,
+    ReadBy(u16),
+}
 
 fn no_queue<T>() -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no queue for all workers"))
 }
 
-impl SharedSocket {
-    pub(crate) fn new<T>(_: T) -> io::Result<Arc<Self>> {
+impl QueueMemory {
+    pub(crate) fn new<T>(_: usize, _: T) -> io::Result<Arc<Self>> {
         no_queue()
     }
 
-    pub(crate) fn open<T>(_: T, _: bool) -> io::Result<Self> {
-        no_queue()
-    }
-
-    pub(crate) fn workers_end(&self) -> BorrowedFd<'_> {
+    pub(crate) fn files(&self) -> [BorrowedFd<'_>; 2] {
         match *self {}
     }
 
@@ -186,11 +189,11 @@ impl SharedSocket {
         match *self {}
     }
 
-    pub(crate) fn try_send(&self, _: &[u8]) -> bool {
+    pub(crate) fn put(&self, _: usize, _: u64, _: &[u8]) -> bool {
         match *self {}
     }
 
-    pub(crate) fn take_back(&self, _: &mut [u8]) -> Option<usize> {
+    pub(crate) fn take_back(&self, _: usize, _: u64) -> TakenBack {
         match *self {}
     }
 
@@ -198,11 +201,15 @@ impl SharedSocket {
         match *self {}
     }
 
-    pub(crate) fn read(&self, _: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    pub(crate) fn reader(&self) -> u16 {
         match *self {}
     }
 
-    pub(crate) fn is_reading(&self, _: u32) -> bool {
+    pub(crate) fn take_sleeper(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn wake(&self) {
         match *self {}
     }
 
@@ -213,16 +220,27 @@ impl SharedSocket {
     pub(crate) fn get(&self, _: usize, _: u64) -> Option<Claim> {
         match *self {}
     }
+}
 
-    pub(crate) fn introduce(&self) {
+/// # In a worker
+impl QueueMemory {
+    pub(crate) fn of(_: OwnedFd, _: bool) -> io::Result<Self> {
+        no_queue()
+    }
+
+    pub(crate) fn open(_: OwnedFd, _: OwnedFd, _: &ClaimWriter) -> io::Result<Self> {
+        no_queue()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
         match *self {}
     }
 
-    pub(crate) fn begin(&self) {
+    pub(crate) fn sleep(&self, _: &ClaimWriter, _: Duration) {
         match *self {}
     }
 
-    pub(crate) fn end(&self) {
+    pub(crate) fn read(&self, _: &mut Vec<u8>) -> bool {
         match *self {}
     }
 

@@ -8,11 +8,13 @@ mod claims;
 mod fork;
 mod init;
 mod lifeline;
+mod passing;
 mod process_stats;
 mod queue;
 #[cfg(all(feature = "sandbox", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod sandbox;
 mod shared_memory;
+mod words;
 
 use std::{
     env,
@@ -37,8 +39,9 @@ pub(crate) use self::{
     fork::{check_forkable, flush_output, fork_beside, wait_for_main_thread},
     init::reap_as_init,
     lifeline::{LifelineEnds, end_with, receive_message},
+    passing::{receive_with_descriptors, send_with_descriptors},
     process_stats::{peak_bytes, resident_bytes, shared_resident_bytes, thread_ids, thread_state},
-    queue::{QueueReader, SharedSocket, receive_with_descriptors, send_with_descriptors},
+    queue::{QueueMemory, QueueReader, TakenBack},
     shared_memory::SharedMemory,
 };
 
@@ -173,9 +176,9 @@ pub(crate) fn private_socket(options: ListenerOptions<'_>) -> ListenerOptions<'_
     options.mode(0o600)
 }
 
-/// Returns whether workers can read one queue. The state of their threads must be known.
+/// Returns whether workers can read one queue.
 pub(crate) fn has_queue() -> bool {
-    Path::new("/proc/self/stat").exists()
+    true
 }
 
 /// Whether worker processes get shared data.

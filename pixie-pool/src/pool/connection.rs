@@ -40,7 +40,7 @@ pub(crate) use self::{
     attempts::Continuation,
     job_state::{JobName, JobState, Location, ReplyStart},
     kill::{Closed, Kill},
-    shared::{Claimed, Queued, SharedQueue, SharedSend, takes_from_socket},
+    shared::{Claimed, Queued, SharedQueue, SharedSend, takes_from_queue},
     state::{Awaited, ConnectionState, Expired, Late, RunningJob, SentJob, earlier},
     upload::Upload,
     usage::{CpuMeter, Recycling, jobs_max},
@@ -155,6 +155,10 @@ impl Connection {
         }
         state.retiring_since = Some(Instant::now());
         self.put(&mut state, |_, output| encode::put_retire(output));
+        drop(state);
+        if self.take_sleeper() {
+            self.wake();
+        }
     }
 
     /// Notes the job that the worker runs, if it has claimed it by itself; returns when to check its times.
@@ -206,9 +210,19 @@ impl Connection {
         self.process.claims.as_ref().is_some_and(|claims| claims.running().is_some())
     }
 
-    /// Returns whether the worker may have read a job that it has not claimed yet.
-    pub(crate) fn is_reading(&self) -> bool {
-        self.process.claims.as_ref().is_some_and(|claims| claims.is_reading(self.pid))
+    /// Returns whether this is the worker with this number in the queue.
+    pub(crate) fn is_reader(&self, number: u16) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.reader() == number)
+    }
+
+    /// Returns whether the worker sleeps until there is a job in the queue, and is to be woken now.
+    pub(crate) fn take_sleeper(&self) -> bool {
+        self.process.claims.as_ref().is_some_and(|claims| claims.take_sleeper())
+    }
+
+    /// Wakes the worker, which slept.
+    pub(crate) fn wake(&self) {
+        self.process.claims.iter().for_each(|claims| claims.wake());
     }
 
     /// Returns whether the worker has claimed the job with this number.

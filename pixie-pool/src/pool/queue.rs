@@ -34,7 +34,7 @@ use crate::{
     pool::{
         connection::{
             Closed, Connection, JobState, Kill, Location, Queued, Sent, SharedQueue, SharedSend, earlier,
-            takes_from_socket,
+            takes_from_queue,
         },
         observers::{Observers, Refusal},
         queue::{
@@ -51,7 +51,7 @@ pub(crate) struct Queue {
     pub(crate) timer: Timer,
     /// True from the end of the pool on.
     pub(crate) ending: watch::Sender<bool>,
-    /// The socket that all workers read; `None` if they are leased.
+    /// The queue that all workers read; `None` if they are leased.
     pub(crate) shared: Option<SharedQueue>,
     /// New jobs for that socket, which are sent together: fewer messages then wake a worker.
     outbox: Mutex<Vec<Queued<Arc<JobState>>>>,
@@ -78,7 +78,7 @@ impl Reader for Arc<Connection> {
 
 impl Queue {
     pub(crate) fn new(config: Arc<Config>, observers: Arc<Observers>) -> io::Result<Self> {
-        let is_shared = takes_from_socket(&config);
+        let is_shared = takes_from_queue(&config);
         let rules = Rules::new(&config, is_shared);
         Ok(Queue {
             shared: is_shared.then(|| SharedQueue::new(rules.scale.slots(), config.cancel_grace)).transpose()?,
@@ -343,7 +343,7 @@ impl Queue {
         self.pair();
     }
 
-    /// Starts the workers that are missing, and lets as many read the shared socket as may run jobs.
+    /// Starts the workers that are missing, and lets as many read the shared queue as may run jobs.
     pub(crate) fn order_starts(&self) {
         let mut rules = self.rules();
         let (slots, opened) = (rules.scale.fill(), rules.open(Instant::now()));

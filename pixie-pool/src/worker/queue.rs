@@ -1,20 +1,15 @@
 //! The queue that all workers of a pool read, as one of them sees it.
 //!
 //! Owns the claims: a job belongs to this worker from the moment in which its claim is noted, before any code
-//! of the handler runs. Invariants: from before a job is read until it is claimed, the claims say that the
-//! worker reads. In between, its thread sleeps only while it waits for a job.
+//! of the handler runs.
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, OnceLock},
-};
+use std::{io, os::fd::OwnedFd, sync::OnceLock, thread, time::Instant};
 
 use bytes::BytesMut;
 
 use crate::{
-    config::QUEUED_JOB_BYTES_MAX,
-    platform::{self, ClaimWriter, QueueReader},
+    config::{QUEUE_LOOKS, QUEUE_WAIT, SHORT_SLEEP},
+    platform::{ClaimWriter, QueueReader},
     protocol::{
         decode,
         frame::{Welcome, slot_of},
@@ -31,13 +26,15 @@ pub fn before_claim(call: fn(u64)) {
     let _ = BEFORE_CLAIM.set(call);
 }
 
-/// Bytes of the buffer for a message: the largest job of the queue fits.
-const MESSAGE_BYTES: usize = QUEUED_JOB_BYTES_MAX + 1024;
+/// Limits `patience`, so that a worker whose jobs get rare soon sleeps at once.
+const PATIENCE_MAX: usize = 4;
 
 pub(super) struct Queue {
-    reader: Arc<QueueReader>,
+    reader: QueueReader,
     pub(super) claims: ClaimWriter,
     jobs_left: u64,
+    /// How often looking for a job before a sleep has paid lately; at 0, the worker sleeps at once.
+    patience: usize,
     scratch: Vec<u8>,
     /// The message of the job that was claimed last, until it is taken from here.
     pub(super) message: BytesMut,
@@ -45,14 +42,16 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn open(descriptors: Vec<OwnedFd>, welcome: &Welcome) -> io::Result<Self> {
-        let Ok([socket, claims]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        let Ok([words, messages, claims]) = <[OwnedFd; 3]>::try_from(descriptors) else {
             return Err(io::Error::other("the queue's descriptors did not arrive"));
         };
+        let claims = ClaimWriter::of(claims, welcome.is_metered)?;
         Ok(Queue {
-            reader: QueueReader::new(platform::out_of_the_way(socket)?)?,
-            claims: ClaimWriter::open(claims, welcome.is_metered)?,
+            reader: QueueReader::open(words, messages, &claims)?,
+            claims,
             jobs_left: welcome.jobs_max,
-            scratch: Vec::with_capacity(MESSAGE_BYTES),
+            patience: 0,
+            scratch: Vec::new(),
             message: BytesMut::new(),
         })
     }
@@ -61,18 +60,14 @@ impl Queue {
         self.jobs_left > 0
     }
 
-    /// Waits for the next job, for a moment, and claims it; returns whether the parent has exited.
+    /// Waits for the next job, for a moment, and claims it; returns whether there will be none.
     pub(super) fn claim(&mut self) -> io::Result<bool> {
-        self.claims.begin();
-        self.scratch.clear();
-        let read = self.reader.read(&mut self.scratch);
-        let Ok(Some(count @ 1..)) = read else {
-            self.claims.end();
+        if !self.read() {
             // So that an idle worker does not hold old versions of shared data.
             lifeline::receive_arrived();
-            return Ok(read?.is_some());
-        };
-        let message = &self.scratch[..count];
+            return Ok(self.reader.has_ended());
+        }
+        let message = &self.scratch[..];
         let Some((stream, number)) = decode::queued(message) else {
             return Err(io::Error::other("a message in the queue has no job"));
         };
@@ -80,9 +75,33 @@ impl Queue {
             call(number);
         }
         self.claims.claim(slot_of(stream), number);
-        self.claims.end();
         self.jobs_left -= 1;
         self.message.extend_from_slice(message);
         Ok(false)
+    }
+
+    /// Reads the next job, and waits for it for a moment.
+    fn read(&mut self) -> bool {
+        self.scratch.clear();
+        let looks = if self.patience > 0 { QUEUE_LOOKS } else { 0 };
+        for look in 0..=looks {
+            if self.reader.has_ended() {
+                return false;
+            }
+            if self.reader.read(&mut self.scratch) {
+                self.patience = (self.patience + usize::from(look > 0)).min(PATIENCE_MAX);
+                return true;
+            }
+            if look < looks {
+                thread::yield_now();
+            }
+        }
+        self.patience = self.patience.saturating_sub(1);
+        let begun = Instant::now();
+        self.reader.sleep(&self.claims, QUEUE_WAIT);
+        if begun.elapsed() < SHORT_SLEEP {
+            self.patience += 1;
+        }
+        !self.reader.has_ended() && self.reader.read(&mut self.scratch)
     }
 }

@@ -103,9 +103,6 @@ impl Socket {
     pub(crate) fn ready(&self, level: &SandboxLevel) -> io::Result<()> {
         let wire = &mut *self.wire();
         encode::put_ready(&mut wire.output, level);
-        if let Some(queue) = &wire.queue {
-            queue.claims.introduce();
-        }
         wire.send()
     }
 

@@ -457,7 +457,7 @@ async fn hostile() {
         until(&pool, |s| s.counts.kills.contains_key("protocol")).await;
         pool.stop(Duration::ZERO).await;
     }
-    // The job is in the socket, but the worker has not claimed it.
+    // The job is in the queue, but the worker has not claimed it.
     let unclaimed = config(1).env(BYTES, hex(&[0, 0, 0, CALL, 1, 0, 1, 0])).calls(echo);
     let pool = pool(unclaimed.queue_timeout(Duration::from_millis(300))).await;
     assert!(matches!(pool.submit(job("say hello")).await, Err(Error::QueueTimeout { .. })));

@@ -1,4 +1,4 @@
-//! Jobs in the socket that all workers read: beside slow, crashing, stopped and killed workers, each job is
+//! Jobs in the queue that all workers read: beside slow, crashing, stopped and killed workers, each job is
 //! started once, by one of them.
 
 use std::{collections::BTreeMap, fs::File, path::PathBuf, time::Duration};

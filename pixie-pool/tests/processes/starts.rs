@@ -205,7 +205,7 @@ async fn wrong_stream() {
     pool.stop(Duration::ZERO).await;
 }
 
-/// The job of this answer is in the socket, but the worker has not claimed it.
+/// The job of this answer is in the queue, but the worker has not claimed it.
 async fn unclaimed_answer() {
     let pool = pool(playing("first-job").queue_timeout(Duration::from_millis(300))).await;
     let outcome = pool.submit(job("say hello")).await;

@@ -4,9 +4,8 @@
 //! would kill the parent. Invariant: a claim is complete before its number is visible.
 
 use std::{
-    fs::File,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,20 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{MemfdFlags, SealFlags},
-    mm::{MapFlags, ProtFlags},
-    time::ClockId,
-};
+use rustix::time::ClockId;
 
-use crate::platform::{Claim, linux::process_stats::is_sleeping};
+use crate::platform::{Claim, linux::words::Words};
 
-/// Words before the first claim, of which three are used: whether the worker reads the queue, the slot of the
-/// job that it runs, plus 1, and the thread that reads.
+/// Words before the first claim, of which three are used: the number of the worker in the queue, the word in
+/// which it sleeps, and the slot of the job that it runs, plus 1.
 const HEADER_WORDS: usize = 8;
-const READING: usize = 0;
-const RUNNING: usize = 1;
-const THREAD: usize = 2;
+const READER: usize = 0;
+const SLEEPING: usize = 1;
+const RUNNING: usize = 2;
 /// Words of a claim: the job's number, the time and the CPU time.
 const CLAIM_WORDS: usize = 4;
 
@@ -36,6 +31,7 @@ const CLAIM_WORDS: usize = 4;
 pub(crate) struct Claims {
     file: OwnedFd,
     words: Words,
+    reader: u16,
 }
 
 /// The worker's side of its claims.
@@ -45,66 +41,36 @@ pub(crate) struct ClaimWriter {
     is_metered: bool,
 }
 
-#[derive(Debug)]
-struct Words {
-    start: *mut AtomicU64,
-    count: usize,
-}
-
-// SAFETY: the words are atomic and live as long as the value.
-unsafe impl Send for Words {}
-// SAFETY: the words are atomic, so threads may share them.
-unsafe impl Sync for Words {}
-
-impl Words {
-    fn map(file: impl AsFd, count: usize) -> io::Result<Self> {
-        let (access, sharing) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: the kernel chooses an unused address; `drop` unmaps it.
-        let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), count * 8, access, sharing, file, 0) }?;
-        Ok(Words { start: start.cast(), count })
-    }
-
-    fn all(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is aligned, has this length, lives as long as `self`, and its file cannot
-        // shrink.
-        unsafe { std::slice::from_raw_parts(self.start, self.count) }
-    }
-
-    fn claim(&self, slot: usize) -> Option<&[AtomicU64]> {
-        self.all().get(HEADER_WORDS + slot * CLAIM_WORDS..)?.get(..CLAIM_WORDS)
-    }
-}
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made in `map`, and no reference outlives `self`.
-        let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.count * 8) };
-    }
+fn claim(words: &Words, slot: usize) -> Option<&[AtomicU64]> {
+    words.all().get(HEADER_WORDS + slot * CLAIM_WORDS..)?.get(..CLAIM_WORDS)
 }
 
 impl Claims {
-    /// Makes the claims of a worker that has not started, for this many slots.
-    pub(crate) fn new(slots: usize) -> io::Result<Arc<Self>> {
-        let count = HEADER_WORDS + slots * CLAIM_WORDS;
-        let file = rustix::fs::memfd_create("claims", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        rustix::fs::ftruncate(&file, count as u64 * 8)?;
-        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-        // Allocated now: a store to a page that cannot be allocated would kill the worker.
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, count as u64 * 8)?;
-        let words = Words::map(&file, count)?;
-        Ok(Arc::new(Claims { file, words }))
+    /// Makes the claims of the worker with this number in the queue, which has not started, for this many
+    /// slots.
+    pub(crate) fn new(slots: usize, reader: u16) -> io::Result<Arc<Self>> {
+        let (words, file) = Words::create("claims", HEADER_WORDS + slots * CLAIM_WORDS)?;
+        words.all()[READER].store(reader.into(), Ordering::SeqCst);
+        Ok(Arc::new(Claims { file, words, reader }))
+    }
+
+    /// Returns the number of the worker in the queue.
+    pub(crate) fn reader(&self) -> u16 {
+        self.reader
+    }
+
+    /// Returns whether the worker sleeps until there is a job, and is to be woken now.
+    pub(crate) fn take_sleeper(&self) -> bool {
+        self.words.take_sleeper(SLEEPING)
+    }
+
+    /// Wakes the worker, which slept.
+    pub(crate) fn wake(&self) {
+        self.words.wake(SLEEPING);
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
-    }
-
-    /// Returns whether the worker may have read a job that it has not claimed yet. A worker whose thread
-    /// sleeps waits for a job.
-    pub(crate) fn is_reading(&self, pid: u32) -> bool {
-        let words = self.words.all();
-        let is_reading = words[READING].load(Ordering::SeqCst) != 0;
-        is_reading && !is_sleeping(pid, words[THREAD].load(Ordering::SeqCst))
     }
 
     /// Returns the slot of the job that the worker runs.
@@ -114,7 +80,7 @@ impl Claims {
 
     /// Returns the worker's last claim in a slot, if it is that of the job with this number.
     pub(crate) fn get(&self, slot: usize, number: u64) -> Option<Claim> {
-        let [claimed, time, cpu, _] = self.words.claim(slot)? else {
+        let [claimed, time, cpu, _] = claim(&self.words, slot)? else {
             return None;
         };
         let is_claimed = claimed.load(Ordering::SeqCst) == number;
@@ -123,30 +89,23 @@ impl Claims {
 }
 
 impl ClaimWriter {
-    pub(crate) fn open(file: OwnedFd, is_metered: bool) -> io::Result<Self> {
-        let bytes = File::from(file.try_clone()?).metadata()?.len();
-        Ok(ClaimWriter { words: Words::map(&file, bytes as usize / 8)?, is_metered })
+    pub(crate) fn of(file: OwnedFd, is_metered: bool) -> io::Result<Self> {
+        Ok(ClaimWriter { words: Words::open(file)?, is_metered })
     }
 
-    /// Says which thread reads the queue: this one.
-    pub(crate) fn introduce(&self) {
-        let thread = rustix::thread::gettid().as_raw_nonzero().get();
-        self.words.all()[THREAD].store(thread as u64, Ordering::SeqCst);
+    /// Returns the number of this worker in the queue.
+    pub(super) fn reader(&self) -> u16 {
+        self.words.all()[READER].load(Ordering::SeqCst) as u16
     }
 
-    /// Says that the worker reads the queue from now on.
-    pub(crate) fn begin(&self) {
-        self.words.all()[READING].store(1, Ordering::SeqCst);
-    }
-
-    /// Says that the worker has claimed all that it has read.
-    pub(crate) fn end(&self) {
-        self.words.all()[READING].store(0, Ordering::SeqCst);
+    /// Sleeps until the parent wakes this worker, or for this time at most, if there is no job.
+    pub(super) fn sleep(&self, time: Duration, has_job: impl FnMut() -> bool) {
+        self.words.sleep(SLEEPING, time, has_job);
     }
 
     /// Claims the job with this number, which is about to start.
     pub(crate) fn claim(&self, slot: usize, number: u64) {
-        let Some([claimed, time, cpu, _]) = self.words.claim(slot) else {
+        let Some([claimed, time, cpu, _]) = claim(&self.words, slot) else {
             return;
         };
         time.store(now(ClockId::Monotonic), Ordering::SeqCst);

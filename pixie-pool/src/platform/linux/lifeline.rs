@@ -16,7 +16,7 @@ use rustix::{
     net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, recv, shutdown, socketpair},
 };
 
-use super::queue;
+use super::passing;
 use crate::{config::SHARED_MAX, platform};
 
 /// Chooses the signal of a descriptor. From the kernel's `fcntl.h`, the same on all processors.
@@ -42,7 +42,7 @@ impl LifelineEnds {
 
     /// Sends a message without waiting.
     pub(crate) fn send(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        queue::send(&self.sender, message, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES]).map(drop)
+        passing::send(&self.sender, message, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES]).map(drop)
     }
 
     /// Takes back the first message that the worker has not read; returns its length, or 0 if there is none.
@@ -90,7 +90,7 @@ pub(crate) fn receive_message(
 ) -> io::Result<Option<usize>> {
     let flags = if waits { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
     loop {
-        match queue::receive(&socket, target, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES], flags) {
+        match passing::receive(&socket, target, descriptors, &mut [MaybeUninit::uninit(); CONTROL_BYTES], flags) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) if !waits => return Ok(None),
             received => return Ok(Some(received?)),

@@ -83,7 +83,7 @@ pub(crate) enum Location {
     /// In the pool's queue.
     #[default]
     Queue,
-    /// In the socket that all workers read, with this stream number.
+    /// In the queue that all workers read, with this stream number.
     Shared(u32),
     /// Sent on a connection, or claimed by its worker, with this stream number.
     Worker(Arc<Connection>, u32),
@@ -135,7 +135,7 @@ impl JobState {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Encodes the message for the socket that all workers read: the job, or its ticket if it is too large.
+    /// Encodes the message for the queue that all workers read: the job, or its ticket if it is too large.
     /// Returns whether it is a ticket, and the time that the job may run; `None` if the job has ended or is
     /// canceled.
     pub(crate) fn enqueue(

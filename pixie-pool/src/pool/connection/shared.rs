@@ -1,19 +1,18 @@
-//! The jobs in the socket that all workers of a pool read, until one of the workers has claimed them.
+//! The jobs in the queue that all workers of a pool read, until one of the workers has claimed them.
 //!
-//! Owns the socket and the jobs that are in it, by slot. Leaves how many there may be to `rules`, and a
+//! Owns the queue's memory and the jobs that are in it, by slot. Leaves how many there may be to `rules`, and a
 //! claimed job to its `connection`.
 //!
 //! # Why no job is lost or run twice
 //!
-//! The system gives each message to one worker. The worker notes the job's number in its claims before the
-//! handler runs, and says there when it is between reading and noting. So after the socket was emptied by
-//! [`SharedQueue::take_back`], a job is in one of three places:
+//! A job is read by one worker, or taken back, in one atomic step: see `platform::linux::queue`. The worker
+//! then notes the job's number in its claims, before the handler runs. So after [`SharedQueue::take_back`], a
+//! job is in one of three places:
 //!
 //! - It was taken back. Then no worker has it.
 //! - A worker has claimed it: the job belongs to that worker, whose reply or exit ends it.
-//! - Neither. Then a worker has read it and not noted it. If some worker may be between the two, the answer
-//!   is not known yet; if none is, the worker has exited there, and the job was not started. A worker whose
-//!   thread sleeps is not between the two, but waits for a message.
+//! - Neither. Then the queue says which worker has read it and not noted it. As long as that worker lives, the
+//!   answer is not known yet; if it has exited, the job was not started.
 //!
 //! The claims of an exited worker are read before it is forgotten, and only after its process has exited.
 
@@ -27,19 +26,16 @@ use std::{
 use bytes::BytesMut;
 
 use crate::{
-    config::{Config, PREFETCH_MAX, QUEUE_WAIT},
-    platform::{Claim, Claims, SharedSocket},
+    config::{Config, PREFETCH_MAX, QUEUED_JOB_BYTES_MAX},
+    platform::{Claim, Claims, QueueMemory, TakenBack as Left},
     pool::connection::{Connection, JobState},
-    protocol::{
-        decode,
-        frame::{HEADER_BYTES, slot_of},
-    },
+    protocol::frame::{HEADER_BYTES, slot_of},
 };
 
 #[derive(Debug)]
 pub(crate) struct SharedQueue {
     pub(crate) cancel_grace: Duration,
-    socket: Arc<SharedSocket>,
+    memory: Arc<QueueMemory>,
     jobs: Mutex<Jobs>,
 }
 
@@ -49,8 +45,12 @@ struct Jobs {
     free: Vec<usize>,
     /// Distinguishes the jobs of one slot.
     generation: u32,
-    /// Connections of all workers that may read the socket and whose claims may be needed.
+    /// The place of the last job in the order in which jobs are read.
+    order: u64,
+    /// Connections of all workers that may read the queue and whose claims may be needed.
     readers: Vec<Arc<Connection>>,
+    /// The number of the worker that was started last.
+    reader: u16,
 }
 
 /// A job and how long it may wait.
@@ -61,14 +61,13 @@ pub(crate) struct Queued<J> {
     pub(crate) until: Instant,
 }
 
-/// A job in the socket, or with a worker that has not said so.
+/// A job in the queue, or with a worker that has not said so.
 #[derive(Debug)]
 struct Unclaimed {
     queued: Queued<Arc<JobState>>,
     stream: u32,
     is_ticket: bool,
-    /// Whether the message is in the socket, or was.
-    is_sent: bool,
+    order: u64,
     is_canceled: bool,
 }
 
@@ -88,11 +87,11 @@ pub(crate) enum SharedSend {
     Sent(Option<Instant>),
     /// The job has ended or was canceled.
     Over,
-    /// The socket has no room.
+    /// The queue has no room.
     Full(Queued<Arc<JobState>>),
 }
 
-/// The result of emptying the socket.
+/// The result of emptying the queue.
 #[derive(Debug, Default)]
 pub(crate) struct TakenBack {
     /// Jobs that no worker has started, in their order.
@@ -105,23 +104,28 @@ pub(crate) struct TakenBack {
     pub(crate) is_unclear: bool,
 }
 
+/// Bytes of the largest message: a job with the header of its frame.
+const MESSAGE_BYTES_MAX: usize = HEADER_BYTES + QUEUED_JOB_BYTES_MAX;
+
 thread_local! {
     static MESSAGE: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
 impl SharedQueue {
-    /// Creates the socket, for a pool that starts this many workers at most.
+    /// Creates the queue, for a pool that starts this many workers at most.
     pub(crate) fn new(workers_max: usize, cancel_grace: Duration) -> io::Result<Self> {
         // Slot 0 is not used, so that no stream is 0.
         let slots = 1 + workers_max + PREFETCH_MAX;
         Ok(SharedQueue {
             cancel_grace,
-            socket: SharedSocket::new(QUEUE_WAIT)?,
+            memory: QueueMemory::new(slots, MESSAGE_BYTES_MAX)?,
             jobs: Mutex::new(Jobs {
                 slots: (0..slots).map(|_| None).collect(),
                 free: (1..slots).rev().collect(),
                 generation: 0,
+                order: 0,
                 readers: Vec::new(),
+                reader: 0,
             }),
         })
     }
@@ -132,11 +136,19 @@ impl SharedQueue {
 
     /// Makes the claims of a worker that is being started.
     pub(crate) fn new_claims(&self) -> io::Result<Arc<Claims>> {
-        Claims::new(self.jobs().slots.len())
+        let mut jobs = self.jobs();
+        let in_use = |jobs: &Jobs| jobs.readers.iter().any(|reader| reader.is_reader(jobs.reader));
+        loop {
+            // Not the number that means that a job waits.
+            jobs.reader = (jobs.reader + 1) % u16::MAX;
+            if !in_use(&jobs) {
+                return Claims::new(jobs.slots.len(), jobs.reader);
+            }
+        }
     }
 
-    pub(crate) fn socket(&self) -> &SharedSocket {
-        &self.socket
+    pub(crate) fn memory(&self) -> &QueueMemory {
+        &self.memory
     }
 
     /// Sends a job to whichever worker reads next.
@@ -153,20 +165,18 @@ impl SharedQueue {
                 jobs.free.push(slot);
                 return SharedSend::Over;
             };
-            jobs.slots[slot] = Some(Unclaimed { queued, stream, is_ticket, is_sent: false, is_canceled: false });
-            // Not sent under the lock, because a sent message wakes a worker.
+            jobs.order += 1;
+            let order = jobs.order;
+            if !self.memory.put(slot, order, message) {
+                jobs.free.push(slot);
+                return if queued.job.leave_queue() { SharedSend::Full(queued) } else { SharedSend::Over };
+            }
+            jobs.slots[slot] = Some(Unclaimed { queued, stream, order, is_ticket, is_canceled: false });
+            let sleeper = jobs.readers.iter().find(|reader| reader.take_sleeper()).cloned();
+            // Not under the lock, because a worker that is woken may run at once.
             drop(jobs);
-            let is_sent = self.socket.try_send(message);
-            let mut jobs = self.jobs();
-            if is_sent {
-                // It may have ended already.
-                jobs.get(stream).into_iter().for_each(|unclaimed| unclaimed.is_sent = true);
-                return SharedSend::Sent(left.map(|left| now + left));
-            }
-            match jobs.remove(stream) {
-                Some(unclaimed) if unclaimed.queued.job.leave_queue() => SharedSend::Full(unclaimed.queued),
-                _ => SharedSend::Over,
-            }
+            sleeper.iter().for_each(|sleeper| sleeper.wake());
+            SharedSend::Sent(left.map(|left| now + left))
         })
     }
 
@@ -222,40 +232,23 @@ impl SharedQueue {
     /// Takes all jobs back that no worker has read, and finds those that were lost with their worker.
     pub(crate) fn take_back(&self) -> TakenBack {
         let mut jobs = self.jobs();
-        // A job whose message is on the way belongs to its sender.
-        let sent = jobs.slots.iter().flatten().filter(|unclaimed| unclaimed.is_sent);
-        let sent: Vec<u32> = sent.map(|unclaimed| unclaimed.stream).collect();
         let mut taken = TakenBack::default();
-        // The header says which job it is; the system drops the rest of the message.
-        let mut header = [0; HEADER_BYTES];
-        let mut unread = Vec::new();
-        while self.socket.take_back(&mut header) == Some(HEADER_BYTES) {
-            unread.extend(decode::stream(&header));
-        }
-        let mut lost = Vec::new();
-        for stream in sent.into_iter().filter(|stream| !unread.contains(stream)) {
-            let Some(unclaimed) = &jobs.slots[slot_of(stream)] else {
-                continue;
-            };
-            let number = unclaimed.queued.job.name.number;
-            let is_claimed = || jobs.readers.iter().any(|reader| reader.has_claimed(slot_of(stream), number));
-            if is_claimed() {
-                continue;
-            }
-            // Asked before the claims: a worker that is not between reading and claiming has claimed.
-            let is_reading = jobs.readers.iter().any(|reader| reader.is_reading());
-            if is_claimed() {
-                continue;
-            }
-            if is_reading {
-                taken.is_unclear = true;
-            } else {
-                lost.push(stream);
+        let (mut unread, mut lost) = (Vec::new(), Vec::new());
+        for unclaimed in jobs.slots.iter().flatten() {
+            let (slot, number) = (slot_of(unclaimed.stream), unclaimed.queued.job.name.number);
+            match self.memory.take_back(slot, unclaimed.order) {
+                Left::Unread => unread.push((unclaimed.order, unclaimed.stream)),
+                Left::ReadBy(_) if jobs.readers.iter().any(|reader| reader.has_claimed(slot, number)) => {}
+                Left::ReadBy(worker) if jobs.readers.iter().any(|reader| reader.is_reader(worker)) => {
+                    taken.is_unclear = true;
+                }
+                Left::ReadBy(_) => lost.push((unclaimed.order, unclaimed.stream)),
             }
         }
         taken.lost = lost.len();
-        for stream in lost.into_iter().chain(unread) {
-            // A message whose sender has not returned yet is in a slot as well.
+        let mut left = [lost, unread].concat();
+        left.sort_unstable();
+        for (_, stream) in left {
             if let Some(unclaimed) = jobs.remove(stream) {
                 if !unclaimed.is_canceled && unclaimed.queued.job.leave_queue() {
                     taken.jobs.push(unclaimed.queued);
@@ -269,8 +262,9 @@ impl SharedQueue {
 
     /// Removes all jobs and lets the workers see the end, for the end of the pool.
     pub(crate) fn clear(&self) -> Vec<Arc<JobState>> {
-        self.socket.close();
+        self.memory.close();
         let mut jobs = self.jobs();
+        jobs.readers.iter().filter(|reader| reader.take_sleeper()).for_each(|reader| reader.wake());
         jobs.streams().into_iter().filter_map(|stream| jobs.remove(stream)).map(|u| u.queued.job).collect()
     }
 }
@@ -298,8 +292,8 @@ impl Jobs {
     }
 }
 
-/// Returns whether a pool's workers take their jobs from a shared socket: not in a sandbox, where a worker
+/// Returns whether a pool's workers take their jobs from a shared queue: not in a sandbox, where a worker
 /// must not read the jobs of others.
-pub(crate) fn takes_from_socket(config: &Config) -> bool {
+pub(crate) fn takes_from_queue(config: &Config) -> bool {
     crate::platform::has_queue() && !config.is_threaded() && !config.sandbox.is_wanted() && !config.fresh
 }

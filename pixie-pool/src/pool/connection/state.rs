@@ -119,7 +119,7 @@ pub(crate) struct ConnectionState {
     pub(crate) job_time: Duration,
     /// The process exits when this is dropped. `None` for a thread.
     pub(crate) lifeline: Option<Arc<Lifeline>>,
-    /// Whether the worker was told to read the socket that all workers read.
+    /// Whether the worker was told to read the queue that all workers read.
     pub(crate) is_open: bool,
     /// Since when the worker is to exit after its job.
     pub(crate) retiring_since: Option<Instant>,

@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     config::{Config, DIRECTORY_TRIES_MAX, SOCKET_PATH_BYTES_MAX, UPLOAD_WINDOW_BYTES},
-    platform::{self, Claims, DirectoryLock, SharedSocket},
+    platform::{self, Claims, DirectoryLock, QueueMemory},
     pool::connection::jobs_max,
     protocol::{
         frame::{TOKEN_BYTES, Violation, Welcome},
@@ -223,17 +223,13 @@ pub(crate) struct Greeting<'q> {
     protocol: Parent,
     welcome: Welcome,
     /// The queue that all workers read.
-    queue: Option<(&'q SharedSocket, &'q Claims)>,
+    queue: Option<(&'q QueueMemory, &'q Claims)>,
     /// What the socket has not accepted yet.
     output: BytesMut,
 }
 
 impl<'q> Greeting<'q> {
-    pub(crate) fn new(
-        config: &Config,
-        token: [u8; TOKEN_BYTES],
-        queue: Option<(&'q SharedSocket, &'q Claims)>,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, token: [u8; TOKEN_BYTES], queue: Option<(&'q QueueMemory, &'q Claims)>) -> Self {
         let welcome = Welcome {
             memory: config.memory_bytes().unwrap_or(0),
             jobs_max: jobs_max(config),
@@ -251,8 +247,11 @@ impl<'q> Greeting<'q> {
         // as well.
         let _ = set_socket_send_buffer_size(&socket, UPLOAD_WINDOW_BYTES);
         self.protocol.welcome(&self.welcome, &mut self.output);
-        let descriptors = self.queue.map(|(socket, claims)| [socket.workers_end(), claims.file()]);
-        let descriptors = descriptors.as_ref().map_or(&[][..], |both| both);
+        let descriptors = self.queue.map(|(memory, claims)| {
+            let [words, messages] = memory.files();
+            [words, messages, claims.file()]
+        });
+        let descriptors = descriptors.as_ref().map_or(&[][..], |all| all);
         let sent = platform::send_with_descriptors(socket, &self.output, descriptors);
         self.output.advance(sent.map_err(|e| format!("sending it the WELCOME frame failed: {e}"))?);
         Ok(())

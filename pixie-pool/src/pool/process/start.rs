@@ -52,7 +52,7 @@ pub(crate) async fn start(workers: &Workers, slot: usize) -> Result<StartedWorke
     let shared = workers.queue.shared.as_ref();
     let claims = shared.map(|shared| shared.new_claims()).transpose();
     let claims = claims.map_err(|e| format!("creating its claims failed: {e}"))?;
-    let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.socket(), claims));
+    let queue = shared.zip(claims.as_deref()).map(|(shared, claims)| (shared.memory(), claims));
     let greeting = |token| Greeting::new(config, token, queue);
     // A forked worker needs no token, because its fork server gives it its socket.
     let forked = fork_process(workers, slot, greeting([0; TOKEN_BYTES])).await?;

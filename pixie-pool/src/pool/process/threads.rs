@@ -86,8 +86,9 @@ fn check(queue: &Queue, connection: &Arc<Connection>, ready: &HashSet<u32>, last
         replace(queue, connection, left);
     }
     let (ended_jobs, is_idle) = activity();
-    // A job that began and ended during the check may have left some of the threads.
-    Ok(Found { threads, ended_jobs, is_idle: is_idle && is_idle_before })
+    // A job that ran during the check may have left some of the threads, or others after they were listed.
+    let is_idle = is_idle && is_idle_before && ended_jobs == ended_before;
+    Ok(Found { threads, ended_jobs, is_idle })
 }
 
 /// Lists the threads, at most one more than the limit.

@@ -111,7 +111,7 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     watcher.iter().for_each(JoinHandle::abort);
     let left = connection.take_sent();
     workers.remove(&connection, closed, left.len());
-    // What it has claimed from the shared socket is not in `left` yet.
+    // What it has claimed from the shared queue is not in `left` yet.
     let is_idle = left.is_empty() && !connection.runs_claimed();
     let idle = is_idle.then(|| connection.age());
     let reached = Reached::of(closed, connection.jobs(), idle);

@@ -57,7 +57,7 @@ pub(crate) struct Rules<W, J> {
 struct Listed<W> {
     worker: W,
     slot: usize,
-    /// Whether the worker may take jobs from the shared socket. Spare workers may not.
+    /// Whether the worker may take jobs from the shared queue. Spare workers may not.
     is_open: bool,
 }
 
@@ -66,7 +66,7 @@ struct Listed<W> {
 pub(crate) enum Place<W> {
     /// To this worker, which is leased for it.
     Worker(W),
-    /// To the socket that all workers read.
+    /// To the queue that all workers read.
     Shared,
 }
 
@@ -123,7 +123,7 @@ impl<W: Clone + PartialEq + Reader, J: PartialEq> Rules<W, J> {
         self.free.busy()
     }
 
-    /// Returns how many jobs wait, in the queue or in the shared socket.
+    /// Returns how many jobs wait, in the queue or in the shared queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len() + self.free.prefetched()
     }
@@ -231,7 +231,7 @@ impl<W: Clone + PartialEq + Reader, J: PartialEq> Rules<W, J> {
         Next::Rest
     }
 
-    /// Notes that workers have ended this many jobs of the shared socket; returns those that leave now.
+    /// Notes that workers have ended this many jobs of the shared queue; returns those that leave now.
     pub(crate) fn ended(&mut self, jobs: usize, now: Instant) -> Vec<W> {
         self.free.ended(jobs, now);
         if self.free.prefetched() == 0 && self.queue.is_empty() {
@@ -240,12 +240,12 @@ impl<W: Clone + PartialEq + Reader, J: PartialEq> Rules<W, J> {
         if self.replaced.is_empty() { Vec::new() } else { self.dismiss_idle() }
     }
 
-    /// Notes that this many jobs were taken from the shared socket, or failed with their worker.
+    /// Notes that this many jobs were taken from the shared queue, or failed with their worker.
     pub(crate) fn withdrawn(&mut self, jobs: usize) {
         self.free.withdrawn(jobs);
     }
 
-    /// Notes that this many jobs were taken back because they have waited in the shared socket for too long.
+    /// Notes that this many jobs were taken back because they have waited in the shared queue for too long.
     pub(crate) fn taken_back(&mut self, jobs: usize, now: Instant) {
         self.free.taken_back(jobs, now);
     }

@@ -168,7 +168,7 @@ impl Queue {
         self.rules().withdrawn(1);
     }
 
-    /// Takes the jobs back from the shared socket that wait there for too long, are canceled, or were lost
+    /// Takes the jobs back from the shared queue that wait there for too long, are canceled, or were lost
     /// with a worker; returns when to check again.
     fn take_back(&self, now: Instant) -> Option<Instant> {
         let shared = self.shared.as_ref()?;

@@ -1,7 +1,7 @@
 //! Which workers are free for a job: known ones where jobs are leased, and only their number where all
-//! workers read one socket.
+//! workers read one queue.
 //!
-//! Owns the count of the jobs that were sent. Invariant: a leased worker has one job. The shared socket holds
+//! Owns the count of the jobs that were sent. Invariant: a leased worker has one job. The shared queue holds
 //! only as many jobs that no worker has taken as workers have ended within the last moments, so that a job
 //! waits where the pool decides about it, and short jobs still find the next one there.
 
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Allows as many jobs in the socket as have ended per interval since the last count.
+    /// Allows as many jobs in the shared queue as have ended per interval since the last count.
     fn count(&mut self, now: Instant) {
         let since = *self.counted_since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
@@ -130,7 +130,7 @@ impl<W: Clone> Free<W> {
         self.add(worker, slot, now);
     }
 
-    /// Notes the end of jobs of the shared socket, and how quickly they end.
+    /// Notes the end of jobs of the shared queue, and how quickly they end.
     pub(super) fn ended(&mut self, jobs: usize, now: Instant) {
         self.withdraw(jobs, Some(now));
         let Free::Shared(shared) = self else {
@@ -140,7 +140,7 @@ impl<W: Clone> Free<W> {
         shared.ended += jobs;
     }
 
-    /// Notes that jobs have left the shared socket without an end.
+    /// Notes that jobs have left the shared queue without an end.
     pub(super) fn withdrawn(&mut self, jobs: usize) {
         self.withdraw(jobs, None);
     }

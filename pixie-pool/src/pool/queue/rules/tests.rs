@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const QUEUE_MAX: usize = 10;
 
 thread_local! {
-    /// The workers that run a job of the shared socket.
+    /// The workers that run a job of the shared queue.
     static BUSY: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
 }
 
@@ -188,7 +188,7 @@ fn each_job_waits_for_its_queue_timeout_and_no_longer_whoever_it_is_for() {
     }
 }
 
-/// Takes the places that are free in a shared socket; returns how many.
+/// Takes the places that are free in a shared queue; returns how many.
 fn fill(rules: &mut Rules<usize, usize>, now: Instant) -> usize {
     (0..).take_while(|job| matches!(rules.submit(*job, None, now), Submitted::Sent(Place::Shared, _))).count()
 }

@@ -1,7 +1,7 @@
 //! The rules about workers: ready, replaced, surplus, exited, not started.
 //!
 //! Leaves how many workers there are to `scale` and when the next one is started to `restarts`. Invariant: a
-//! dismissed worker loses no job: a leased one has none, and one that reads the shared socket ends it first.
+//! dismissed worker loses no job: a leased one has none, and one that reads the shared queue ends it first.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::{
 
 /// A worker as the rules see it.
 pub(crate) trait Reader {
-    /// Returns whether a worker that takes jobs from the shared socket runs one, as far as is known.
+    /// Returns whether a worker that takes jobs from the shared queue runs one, as far as is known.
     fn is_busy(&self) -> bool;
 }
 
@@ -165,7 +165,7 @@ impl<W: Clone + PartialEq + Reader, J: PartialEq> Rules<W, J> {
         (gone, earlier(due, self.has_surplus().then(|| now + SURPLUS_CHECK_INTERVAL)))
     }
 
-    /// Returns whether a worker is to leave that reads the shared socket. It may still seem to run a job
+    /// Returns whether a worker is to leave that reads the shared queue. It may still seem to run a job
     /// whose reply has arrived, so it is looked at again.
     pub(crate) fn has_surplus(&self) -> bool {
         self.free.is_shared() && (self.scale.excess() > 0 || self.has_replacement())

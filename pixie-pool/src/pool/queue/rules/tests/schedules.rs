@@ -53,7 +53,7 @@ struct Job {
 struct Worker {
     slot: usize,
     job: Option<usize>,
-    /// Whether it takes jobs from the shared socket.
+    /// Whether it takes jobs from the shared queue.
     is_open: bool,
     ended: u64,
     recycling: Recycling,
@@ -78,7 +78,7 @@ struct Model {
     /// For each client with a job in the queue, who has got a turn since it waits for its own.
     overtaken: BTreeMap<Option<u64>, BTreeSet<Option<u64>>>,
     is_shared: bool,
-    /// The shared socket, and the jobs that were lost between it and a worker.
+    /// The shared queue, and the jobs that were lost between it and a worker.
     socket: VecDeque<Queued<usize>>,
     lost: Vec<Queued<usize>>,
     /// Dismissed workers that end their job first.
@@ -173,7 +173,7 @@ impl Model {
         assert!(worker.ended < 3, "a worker was given more jobs than it may have");
     }
 
-    /// A worker claims the next job of the socket.
+    /// A worker claims the next job of the shared queue.
     fn claim(&mut self) {
         let is_free = |worker: &Worker| worker.is_open && worker.job.is_none() && worker.ended < 3;
         let free: Vec<usize> = self.workers.iter().filter(|(_, w)| is_free(w)).map(|(n, _)| *n).collect();
@@ -186,7 +186,7 @@ impl Model {
         }
     }
 
-    /// The jobs that wait in the socket are taken back, with those that were lost.
+    /// The jobs that wait in the shared queue are taken back, with those that were lost.
     fn take_back(&mut self) {
         let back: Vec<_> = self.lost.drain(..).chain(self.socket.drain(..)).collect();
         self.rules.taken_back(back.len(), self.now);
