@@ -70,7 +70,7 @@ pub(crate) struct Counts {
     pub(crate) retries: u64,
 }
 
-/// The environment variables of the pools, with their values unless the environment has others. The load and
+/// The environment variables of the pools, with what is set before the values of the environment. The load and
 /// most faults share the first pool; stream routes have the second. The same faults repeat here, and each one
 /// must cost a worker. The idle workers of the second pool end before the server's rest is measured.
 const POOLS: [(&str, &str); 2] = [
@@ -91,8 +91,8 @@ impl Server {
             // A panic in a new process would read the debug information of the program, for 50 ms.
             .env("RUST_BACKTRACE", "0")
             .envs(POOLS.map(|(pool, unprotected)| {
-                let set = format!("{unprotected} start_method={start_method}");
-                (pool, env::var_os(pool).unwrap_or(set.into()))
+                let own = env::var(pool).unwrap_or_default();
+                (pool, format!("{unprotected} start_method={start_method} {own}"))
             }))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
