@@ -99,8 +99,9 @@ impl Queue {
         self.patience = self.patience.saturating_sub(1);
         let begun = Instant::now();
         self.reader.sleep(&self.claims, QUEUE_WAIT);
-        if begun.elapsed() < SHORT_SLEEP {
-            self.patience += 1;
+        // After looking in vain, it would not have been enough.
+        if looks == 0 && begun.elapsed() < SHORT_SLEEP {
+            self.patience = 1;
         }
         !self.reader.has_ended() && self.reader.read(&mut self.scratch)
     }
