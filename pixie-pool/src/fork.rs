@@ -4,9 +4,9 @@
 //! it is started and replaced. Invariant: each request has exactly one answer, in order.
 //!
 //! A request is the worker's number, with five descriptors: the pipe whose end ends the worker, its lifeline,
-//! stdout, stderr and its socket to the pool. The first message is no request: it has the lifeline of the fork server. Forked
-//! workers are children of the main process, which waits for them as for executed ones, so they continue if
-//! their fork server exits.
+//! stdout, stderr and its socket to the pool. The first message is no request: it has the lifeline of the
+//! fork server. Forked workers are children of the main process, which waits for them as for executed ones,
+//! so they continue if their fork server exits.
 
 pub(crate) mod serving;
 

@@ -197,6 +197,10 @@ impl QueueMemory {
         match *self {}
     }
 
+    pub(crate) fn clear(&self, _: usize) {
+        match *self {}
+    }
+
     pub(crate) fn close(&self) {
         match *self {}
     }

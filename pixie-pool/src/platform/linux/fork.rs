@@ -59,7 +59,8 @@ pub(crate) fn fork_beside() -> io::Result<Option<u32>> {
     let flags = (libc::CLONE_PARENT | remembering | libc::SIGCHLD) as libc::c_ulong;
     let (same_stack, unused) = (std::ptr::null_mut::<u8>(), std::ptr::null_mut::<c_int>());
     // The address stands for two arguments, because processors differ in their order. The other one is unused.
-    // SAFETY: no other thread runs and the copy has memory of its own, so both go on here as after `fork`. The kernel writes only to the address, which the C library gave it for this purpose.
+    // SAFETY: no other thread runs and the copy has memory of its own, so both go on here as after `fork`. The
+    // kernel writes only to the address, which the C library gave it for this purpose.
     match unsafe { libc::syscall(libc::SYS_clone, flags, same_stack, unused, address, address) } {
         0 => Ok(None),
         pid @ 1.. => Ok(Some(pid as u32)),

@@ -119,6 +119,12 @@ impl QueueMemory {
         }
     }
 
+    /// Overwrites the message of a slot, of which the caller knows that no worker reads it: other workers can read
+    /// what stays there.
+    pub(crate) fn clear(&self, slot: usize) {
+        self.messages.clear(slot);
+    }
+
     /// Tells the workers that there will be no more jobs. Sleeping ones see it when they are woken.
     pub(crate) fn close(&self) {
         self.words.all()[0].store(1, Ordering::SeqCst);
@@ -203,15 +209,30 @@ impl Messages {
 
     /// Appends the message of a slot.
     fn read(&self, slot: usize, target: &mut Vec<u8>) {
+        let (start, length) = self.message(slot);
+        // SAFETY: the message ends within the slot, and the parent does not write it now.
+        target.extend_from_slice(unsafe { std::slice::from_raw_parts(start, length) });
+    }
+
+    /// Overwrites the message of a slot that was written before.
+    fn clear(&self, slot: usize) {
+        let (start, length) = self.message(slot);
+        // SAFETY: the message ends within the slot, which has memory and which only this process writes.
+        unsafe { ptr::write_bytes(start, 0, length) };
+    }
+
+    /// Returns where the message of a slot is, and its length.
+    fn message(&self, slot: usize) -> (*mut u8, usize) {
+        assert!(slot < self.slots, "the queue has this slot");
         let mut length = [0; LENGTH_BYTES];
-        // SAFETY: the slot is one of the mapping, and the message ends within it. The parent does not write it
-        // now.
-        unsafe {
-            let start = self.start.add(slot * self.slot_bytes);
+        // SAFETY: the slot is one of the mapping.
+        let start = unsafe { self.start.add(slot * self.slot_bytes) };
+        // SAFETY: the length is at the start of the slot, and the message behind it.
+        let start = unsafe {
             ptr::copy_nonoverlapping(start, length.as_mut_ptr(), LENGTH_BYTES);
-            let length = (u32::from_ne_bytes(length) as usize).min(self.slot_bytes - LENGTH_BYTES);
-            target.extend_from_slice(std::slice::from_raw_parts(start.add(LENGTH_BYTES), length));
-        }
+            start.add(LENGTH_BYTES)
+        };
+        (start, (u32::from_ne_bytes(length) as usize).min(self.slot_bytes - LENGTH_BYTES))
     }
 }
 
@@ -263,6 +284,10 @@ mod tests {
         let taken = [(2, 7), (3, 8), (0, 9)].map(|(slot, order)| queue.take_back(slot, order));
         assert_eq!(taken, [1, 2, 1].map(TakenBack::ReadBy));
         assert!(!queue.put(1, 10, &[0; 5000]), "it is larger than a slot");
+        queue.clear(0);
+        let mut left = Vec::new();
+        one.messages.read(0, &mut left);
+        assert_eq!(left, [0; 5], "no worker can read it any longer");
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(crate) struct SharedQueue {
 
 #[derive(Debug)]
 struct Jobs {
+    memory: Arc<QueueMemory>,
     slots: Vec<Option<Unclaimed>>,
     free: Vec<usize>,
     /// Distinguishes the jobs of one slot.
@@ -116,10 +117,12 @@ impl SharedQueue {
     pub(crate) fn new(workers_max: usize, cancel_grace: Duration) -> io::Result<Self> {
         // Slot 0 is not used, so that no stream is 0.
         let slots = 1 + workers_max + PREFETCH_MAX;
+        let memory = QueueMemory::new(slots, MESSAGE_BYTES_MAX)?;
         Ok(SharedQueue {
             cancel_grace,
-            memory: QueueMemory::new(slots, MESSAGE_BYTES_MAX)?,
+            memory: Arc::clone(&memory),
             jobs: Mutex::new(Jobs {
+                memory,
                 slots: (0..slots).map(|_| None).collect(),
                 free: (1..slots).rev().collect(),
                 generation: 0,
@@ -250,6 +253,7 @@ impl SharedQueue {
         left.sort_unstable();
         for (_, stream) in left {
             if let Some(unclaimed) = jobs.remove(stream) {
+                self.memory.clear(slot_of(stream));
                 if !unclaimed.is_canceled && unclaimed.queued.job.leave_queue() {
                     taken.jobs.push(unclaimed.queued);
                 } else {
@@ -288,6 +292,7 @@ impl Jobs {
     fn claimed(&mut self, stream: u32, claims: &Claims) -> Option<Claimed> {
         let claim = claims.get(slot_of(stream), self.get(stream)?.queued.job.name.number)?;
         let Unclaimed { queued, is_ticket, .. } = self.remove(stream)?;
+        self.memory.clear(slot_of(stream));
         Some(Claimed { job: queued.job, stream, is_ticket, claim })
     }
 }
