@@ -35,7 +35,7 @@ pub(crate) fn enter(control: OwnedFd) -> io::Result<UnixStream> {
 /// Serves requests until the main process closes the socket, on a thread for which the main thread waits, if
 /// this process can be forked. Returns the socket to the pool in each worker that was forked.
 ///
-/// A copy has only this thread, which is like a new one for its handler: with nothing in its thread-local
+/// A copy has only this thread, which is like a new one for its handler: with empty thread-local
 /// variables, such as the state of a generator of random numbers.
 pub(crate) fn serve(control: UnixStream, forkable: io::Result<()>) -> io::Result<OwnedFd> {
     platform::flush_output();

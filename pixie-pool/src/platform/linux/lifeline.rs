@@ -58,7 +58,7 @@ impl LifelineEnds {
     }
 }
 
-/// Has the kernel kill this process group when the other end of a pipe is closed, in which nothing is written.
+/// Has the kernel kill this process group when the other end of a pipe is closed. The pipe stays empty.
 ///
 /// No thread has to wait for that, and no handler can block the signal or be too busy for it.
 pub(crate) fn end_with(pipe: &OwnedFd) -> io::Result<()> {

@@ -75,7 +75,7 @@ impl QueueMemory {
         let messages_file = rustix::fs::memfd_create("messages", flags)?;
         rustix::fs::ftruncate(&messages_file, (slots * slot_bytes) as u64)?;
         let messages = Messages::map(messages_file.as_fd(), slots, slot_bytes, ProtFlags::READ | ProtFlags::WRITE)?;
-        // From here on, nobody else can write.
+        // From here on, only this process can write.
         let seals = SealFlags::FUTURE_WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&messages_file, seals)?;
         let allocated = (0..slots).map(|_| AtomicBool::new(false)).collect();
@@ -125,7 +125,7 @@ impl QueueMemory {
         self.messages.clear(slot);
     }
 
-    /// Tells the workers that there will be no more jobs. Sleeping ones see it when they are woken.
+    /// Tells the workers that the last job is in the queue. Sleeping ones see it when they are woken.
     pub(crate) fn close(&self) {
         self.words.all()[0].store(1, Ordering::SeqCst);
     }

@@ -63,7 +63,7 @@ impl Words {
     /// Returns a word in which a thread sleeps.
     fn sleeping(&self, at: usize) -> &AtomicU32 {
         let word: &AtomicU64 = &self.all()[at];
-        // SAFETY: all processes use the first half of this word, and nothing else of it.
+        // SAFETY: all processes use only the first half of this word.
         unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
     }
 

@@ -348,7 +348,7 @@ impl ServerProcess {
 /// The pipes and the socket of a worker that is to be forked, with the ends of both processes.
 pub(super) struct ForkedPipes {
     pub(super) lifeline: Arc<Lifeline>,
-    /// Nothing is written in this one: the kernel ends the worker when it is closed.
+    /// This one stays empty: the kernel ends the worker when it is closed.
     end: (OwnedFd, OwnedFd),
     stdout: (OwnedFd, OwnedFd),
     stderr: (OwnedFd, OwnedFd),
