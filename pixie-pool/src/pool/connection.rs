@@ -230,11 +230,6 @@ impl Connection {
         self.process.claims.as_ref().is_some_and(|claims| claims.get(slot, number).is_some())
     }
 
-    /// Returns whether the worker has claimed a job that it has not ended.
-    pub(crate) fn runs_claimed(&self) -> bool {
-        self.process.claims.as_ref().is_some_and(|claims| claims.running().is_some())
-    }
-
     /// Returns whether an exited worker ran this job, as far as is known.
     pub(crate) fn ran_at_exit(&self, stream: u32) -> bool {
         self.process.claims.as_ref().is_none_or(|claims| claims.running() == Some(slot_of(stream)))

@@ -41,7 +41,6 @@ pub(crate) struct SharedQueue {
 
 #[derive(Debug)]
 struct Jobs {
-    memory: Arc<QueueMemory>,
     slots: Vec<Option<Unclaimed>>,
     free: Vec<usize>,
     /// Distinguishes the jobs of one slot.
@@ -117,12 +116,10 @@ impl SharedQueue {
     pub(crate) fn new(workers_max: usize, cancel_grace: Duration) -> io::Result<Self> {
         // Slot 0 is not used, so that no stream is 0.
         let slots = 1 + workers_max + PREFETCH_MAX;
-        let memory = QueueMemory::new(slots, MESSAGE_BYTES_MAX)?;
         Ok(SharedQueue {
             cancel_grace,
-            memory: Arc::clone(&memory),
+            memory: QueueMemory::new(slots, MESSAGE_BYTES_MAX)?,
             jobs: Mutex::new(Jobs {
-                memory,
                 slots: (0..slots).map(|_| None).collect(),
                 free: (1..slots).rev().collect(),
                 generation: 0,
@@ -185,7 +182,7 @@ impl SharedQueue {
 
     /// Removes a job that this worker has claimed.
     pub(crate) fn claimed(&self, stream: u32, claims: &Claims) -> Option<Claimed> {
-        self.jobs().claimed(stream, claims)
+        self.jobs().claimed(stream, claims, &self.memory)
     }
 
     /// Removes the job that this worker runs, if it was not removed before.
@@ -193,14 +190,14 @@ impl SharedQueue {
         let slot = claims.running()?;
         let mut jobs = self.jobs();
         let stream = jobs.slots.get(slot)?.as_ref()?.stream;
-        jobs.claimed(stream, claims)
+        jobs.claimed(stream, claims, &self.memory)
     }
 
     /// Removes all jobs that this worker has claimed, in their order.
     pub(crate) fn all_claimed(&self, claims: &Claims) -> Vec<Claimed> {
         let mut jobs = self.jobs();
         let mut all: Vec<Claimed> =
-            jobs.streams().into_iter().filter_map(|stream| jobs.claimed(stream, claims)).collect();
+            jobs.streams().into_iter().filter_map(|stream| jobs.claimed(stream, claims, &self.memory)).collect();
         all.sort_by_key(|claimed| claimed.claim.at);
         all
     }
@@ -289,10 +286,10 @@ impl Jobs {
         Some(unclaimed)
     }
 
-    fn claimed(&mut self, stream: u32, claims: &Claims) -> Option<Claimed> {
+    fn claimed(&mut self, stream: u32, claims: &Claims, memory: &QueueMemory) -> Option<Claimed> {
         let claim = claims.get(slot_of(stream), self.get(stream)?.queued.job.name.number)?;
         let Unclaimed { queued, is_ticket, .. } = self.remove(stream)?;
-        self.memory.clear(slot_of(stream));
+        memory.clear(slot_of(stream));
         Some(Claimed { job: queued.job, stream, is_ticket, claim })
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn settle(mut reading: Reading, mut child: Child, mut closed: C
     let mut left = std::mem::take(&mut jobs.left);
     let has_left = !left.is_empty();
     // A job may have just sent its reply.
-    let is_busy = has_left || connection.runs_claimed();
+    let is_busy = has_left || connection.is_busy();
     let grace = if is_busy { JOB_END } else { queue.config.stop_grace() };
     let Ending { peak, exceeded_memory, is_from_outside, cgroup } = child.end(closed, grace).await;
     // Not before, because that makes a process end itself, which would look like a signal of others.

@@ -112,7 +112,7 @@ async fn run_worker(workers: &Arc<Workers>, started: StartedWorker, exits: &mut 
     let left = connection.take_sent();
     workers.remove(&connection, closed, left.len());
     // What it has claimed from the shared queue is not in `left` yet.
-    let is_idle = left.is_empty() && !connection.runs_claimed();
+    let is_idle = left.is_empty() && !connection.is_busy();
     let idle = is_idle.then(|| connection.age());
     let reached = Reached::of(closed, connection.jobs(), idle);
     // A `JoinSet` keeps finished tasks until they are joined.
